@@ -1,0 +1,4 @@
+from ._bovw import BoVWSIFTTransformer
+from ._descriptors import ColorPatchDescriptor, SIFTDescriptor
+
+__all__ = ["BoVWSIFTTransformer", "ColorPatchDescriptor", "SIFTDescriptor"]

@@ -1,0 +1,511 @@
+"""Images to vectors by a bag of visual words."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import itertools
+import os
+import time
+import warnings
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ..images import check_images
+from ..utils._callbacks import as_tasks
+from ._descriptors import SIFTDescriptor, finish
+from ._encoding import Encoder, check_pyramid
+from ._store import DescriptorStore
+from ._vocabulary import (
+    DescriptorSample,
+    check_enough,
+    fit_pca,
+    learn_vocabulary,
+    make_clusterer,
+)
+
+_COMPACT_ENCODINGS = ("vlad", "fisher")  # few words, many numbers for each
+_N_COMPONENTS = 64
+
+
+class BoVWSIFTTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """Images to vectors by SIFT and a bag of visual words.
+
+    `fit` describes the images, clusters a sample of their descriptors into
+    visual words, the vocabulary; `transform` turns the descriptors of an image
+    into one vector, by the words that they are near to. The descriptors may be
+    others than SIFT.
+
+    Parameters
+    ----------
+    n_words : int or "auto", default="auto"
+        The number of visual words, or of Gaussians for `encoding="fisher"`.
+        "auto" is 300, or 32 for "vlad" and "fisher".
+
+    descriptor : descriptor object or callable, default=None
+        What describes an image: :class:`SIFTDescriptor`,
+        :class:`ColorPatchDescriptor`, or any picklable callable that takes an RGB
+        ``uint8`` array of shape (height, width, 3) and returns an array of shape
+        (n_descriptors, n_dimensions). None is ``SIFTDescriptor()``. Give the
+        object to search its parameters, e.g. `bovw__descriptor__root`.
+
+    encoding : {"histogram", "soft", "tfidf", "vlad", "fisher"}, \
+default="histogram"
+        How descriptors and words make a vector:
+
+        - "histogram": the share of descriptors nearest to each word;
+        - "soft": each descriptor is shared out among the words by its distances,
+          with a Gaussian as wide as the words' mean distance to their nearest;
+        - "tfidf": the histogram, weighted by the words' rarity in the training
+          images, of unit Euclidean length;
+        - "vlad": sums of differences to the nearest word;
+        - "fisher": Fisher vector, the gradients of a Gaussian mixture's log
+          likelihood in its means and standard deviations.
+
+        The last two are power-normalised and of unit Euclidean length.
+
+    n_components : int, "auto" or None, default="auto"
+        Dimensions that PCA leaves of each descriptor. "auto" is 64, or all where
+        there are fewer, for "fisher", which treats the dimensions as uncorrelated,
+        and None for all else. None does no PCA.
+
+    pyramid : tuple of int, default=(1,)
+        Cells per side at each level of a spatial pyramid; ``(1, 2)`` is the whole
+        image and its four quarters. Cells are encoded apart and put in a row.
+
+    max_descriptors : int, default=200_000
+        The vocabulary is learned from at most as many descriptors, drawn at random
+        from those of all training images.
+
+    clusterer : estimator, default=None
+        A clusterer with parameter `n_clusters` and attribute `cluster_centers_`, or
+        for "fisher" a mixture with `n_components`. It is cloned and told `n_words`,
+        and `random_state` where it has none of its own. None is
+        :class:`~sklearn.cluster.MiniBatchKMeans`, or
+        :class:`~sklearn.mixture.GaussianMixture` with diagonal covariances.
+
+    memory : str, path or joblib.Memory, default=None
+        Where descriptors, vocabularies and vectors are kept, so that a search over
+        words, encodings or classifiers computes each of them once. A file is known
+        by its path, size and modification time, an array by its content. With
+        `random_state=None` the first vocabulary that was learned serves again. None
+        keeps descriptors in a temporary folder while `fit_transform` runs.
+
+    n_jobs : int, default=None
+        Images described at the same time, by joblib; threads, unless
+        :func:`joblib.parallel_config` says otherwise. While there are more than
+        one, OpenCV is held to one thread.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the sample of descriptors and starts the clusterer.
+
+    verbose : int, default=0
+        Above 0, each pass over the images prints a line.
+
+    Attributes
+    ----------
+    vocabulary_ : ndarray of shape (n_words, n_dimensions) or GaussianMixture
+        The visual words; for "fisher" the mixture.
+
+    clusterer_ : estimator
+        The fitted clusterer.
+
+    pca_ : PCA or None
+        What projects descriptors.
+
+    n_features_out_ : int
+        The length of a vector.
+
+    See Also
+    --------
+    SIFTDescriptor : Where to describe and how.
+    ColorPatchDescriptor : Colours in place of gradients.
+    skinest.kernels.histogram_intersection_kernel : A kernel for histograms.
+
+    Notes
+    -----
+    An image without keypoints gets a row of zeros; a warning says how many there
+    are. Descriptors do not depend on each other or on the fold, so keeping them
+    leaks nothing; vocabularies are learned from the training images alone.
+
+    ``BoVWSIFTTransformer(300, descriptor=SIFTDescriptor(contrast_threshold=0.04))``
+    has the settings of OpenCV and of most published pipelines.
+
+    References
+    ----------
+    G. Csurka et al., "Visual categorization with bags of keypoints", ECCV
+    Workshop on Statistical Learning in Computer Vision, 2004.
+
+    J. Sánchez et al., "Image classification with the Fisher vector: theory and
+    practice", International Journal of Computer Vision 105(3), 2013.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.svm import SVC
+    >>> from skinest import BoVWSIFTTransformer
+    >>> from skinest.datasets import make_dermoscopy
+    >>> images, y = make_dermoscopy(60, random_state=0, return_X_y=True)
+    >>> bovw = BoVWSIFTTransformer(50, random_state=0)
+    >>> pipeline = make_pipeline(bovw, SVC(class_weight="balanced")).fit(images, y)
+    >>> pipeline[0].transform(images).shape
+    (60, 50)
+    """
+
+    _parameter_constraints: dict = {
+        "n_words": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "descriptor": [HasMethods("describe"), callable, None],
+        "encoding": [StrOptions({"histogram", "soft", "tfidf", "vlad", "fisher"})],
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "pyramid": [tuple, list],
+        "max_descriptors": [Interval(Integral, 1, None, closed="left")],
+        "clusterer": [HasMethods("fit"), None],
+        "memory": [str, os.PathLike, HasMethods("cache"), None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_words="auto",
+        *,
+        descriptor=None,
+        encoding="histogram",
+        n_components="auto",
+        pyramid=(1,),
+        max_descriptors=200_000,
+        clusterer=None,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_words = n_words
+        self.descriptor = descriptor
+        self.encoding = encoding
+        self.n_components = n_components
+        self.pyramid = pyramid
+        self.max_descriptors = max_descriptors
+        self.clusterer = clusterer
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the vocabulary.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Training images, see :mod:`skinest.images`.
+
+        y : array-like of length n_images, default=None
+            Not used; its length is checked.
+
+        Returns
+        -------
+        self : BoVWSIFTTransformer
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If no image has a descriptor, or all have fewer than `n_words`.
+        """
+        self._fit(X, y, with_vectors=self.encoding == "tfidf")
+        return self
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X, y=None):
+        """Learn the vocabulary and encode the same images, described once.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Training images, see :mod:`skinest.images`.
+
+        y : array-like of length n_images, default=None
+            Not used; its length is checked.
+
+        Returns
+        -------
+        vectors : ndarray of shape (n_images, n_features_out_), dtype float32
+            One row for each image.
+        """
+        return self._weighted(self._fit(X, y, with_vectors=True))
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Go on learning the vocabulary from another batch of images.
+
+        For more images than one pass should hold. PCA is learned from the first
+        batch.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            A batch of images, see :mod:`skinest.images`. The first must have at
+            least `n_words` descriptors.
+
+        y : array-like of length n_images, default=None
+            Not used; its length is checked.
+
+        Returns
+        -------
+        self : BoVWSIFTTransformer
+            The transformer.
+
+        Raises
+        ------
+        ValueError
+            If the clusterer cannot learn in batches, or the encoding is "tfidf".
+        """
+        images = check_images(X, y)
+        clusterer = getattr(self, "clusterer_", None)
+        seed = self._seed()
+        if clusterer is None:
+            clusterer = self._new_clusterer(seed)
+        self._check_partial(clusterer)
+        store = self._store()
+        sample = self._sample(store, images, seed)
+        self._warn_of_empty(sample.n_empty, sample.n_images)
+        values = finish(store.descriptor, sample.get())
+        if not hasattr(self, "clusterer_"):
+            check_enough(len(values), sample.n_images, self._n_words())
+            self.pca_ = fit_pca(values, self._n_components(values.shape[1]), seed)
+        if len(values):
+            projected = values if self.pca_ is None else self.pca_.transform(values)
+            self._set_vocabulary(self.pca_, clusterer.partial_fit(projected))
+        return self
+
+    def transform(self, X):
+        """Encode images.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        vectors : ndarray of shape (n_images, n_features_out_), dtype float32
+            One row for each image; zeros where it has no keypoint.
+        """
+        check_is_fitted(self)
+        images = check_images(X)
+        vectors = self._encode(self._store(), images)
+        self._warn_of_empty(np.sum(~vectors.any(axis=1)), len(images))
+        return self._weighted(vectors)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the features, such as "word7" or "cell0of2x2_word7_dim3".
+
+        Parameters
+        ----------
+        input_features : None
+            Not used; images have no feature names.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features_out_,), dtype object
+            One name for each column of :meth:`transform`.
+        """
+        check_is_fitted(self)
+        return self._encoder().feature_names()
+
+    def _fit(self, X, y, with_vectors):
+        """Fit, and encode the training images where that is asked for."""
+        check_pyramid(self.pyramid, self.descriptor)
+        images = check_images(X, y)
+        seed = self._seed()
+        clusterer = self._new_clusterer(seed)
+        store = self._store()
+        n_passes = 2 if with_vectors else 1
+        context = self._init_callback_context(
+            max_subtasks=n_passes * store.n_batches(images)
+        )
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        vectors = None
+        with store.kept_for_two_passes() if with_vectors else nullcontext():
+            self._learn(store, images, clusterer, seed, context)
+            if with_vectors:
+                vectors = self._encode(store, images, context)
+                if self.encoding == "tfidf":
+                    self._tfidf = TfidfTransformer().fit(vectors)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return vectors
+
+    def _learn(self, store, images, clusterer, seed, context):
+        """Learn the vocabulary, or read it where it was learned before."""
+
+        def learn(sample):
+            values = finish(store.descriptor, sample.get())
+            check_enough(len(values), sample.n_images, self._n_words())
+            n_components = self._n_components(values.shape[1])
+            learned = learn_vocabulary(values, clusterer, n_components, seed)
+            return *learned, sample.n_empty, sample.n_images
+
+        def compute():
+            sample = self._sample(store, images, seed, context)
+            if sample.n_images < len(images):
+                raise _Stopped(sample)
+            return learn(sample)
+
+        settings = (clusterer, self.n_components, self.max_descriptors, seed)
+        with self._announced(f"Learning the vocabulary of {len(images)} images"):
+            try:
+                learned = store.vocabulary(images, settings, compute)
+            except _Stopped as stopped:  # raised so that it is not kept
+                learned = learn(stopped.sample)
+        pca, clusterer, n_empty, n_read = learned
+        self._warn_of_empty(n_empty, n_read)
+        self._set_vocabulary(pca, clusterer)
+
+    def _sample(self, store, images, seed, context=None):
+        """Sample of the descriptors of all images, or until a callback stops it."""
+        sample = DescriptorSample(self.max_descriptors, seed)
+        batches = as_tasks(
+            store.map(_stored_values, images),
+            store.n_batches(images),
+            estimator=self,
+            context=context,
+            name="describe-images",
+        )
+        for values in itertools.chain.from_iterable(batches):
+            sample.add(values)
+        return sample
+
+    def _encode(self, store, images, context=None) -> np.ndarray:
+        """Vectors of all images, before the weights of "tfidf"."""
+        encoder = self._encoder()
+
+        def compute():
+            batches = as_tasks(
+                store.map(partial(_encode, encoder, store.descriptor), images),
+                store.n_batches(images),
+                estimator=self,
+                context=context,
+                name="encode-images",
+                can_stop=False,
+            )
+            return np.vstack(list(batches))
+
+        settings = (encoder.encoding, encoder.pyramid, encoder.digest())
+        with self._announced(f"Encoding {len(images)} images"):
+            return store.encodings(images, settings, compute)
+
+    def _weighted(self, vectors) -> np.ndarray:
+        if self.encoding != "tfidf":
+            return vectors
+        return self._tfidf.transform(vectors).toarray()
+
+    def _set_vocabulary(self, pca, clusterer):
+        self.pca_ = pca
+        self.clusterer_ = clusterer
+        is_mixture = self.encoding == "fisher"
+        self.vocabulary_ = clusterer if is_mixture else clusterer.cluster_centers_
+        self.n_features_out_ = self._encoder().n_features
+
+    def _store(self):
+        descriptor = SIFTDescriptor() if self.descriptor is None else self.descriptor
+        return DescriptorStore(descriptor, self.memory, self.n_jobs)
+
+    def _encoder(self):
+        return Encoder(self.encoding, self.vocabulary_, self.pca_, tuple(self.pyramid))
+
+    def _seed(self):
+        if self.random_state is None:
+            return None
+        return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+
+    def _n_words(self):
+        if self.n_words != "auto":
+            return self.n_words
+        return 32 if self.encoding in _COMPACT_ENCODINGS else 300
+
+    def _new_clusterer(self, seed):
+        n_words = self._n_words()
+        if n_words > self.max_descriptors:
+            raise ValueError(
+                f"n_words={n_words} is more than max_descriptors="
+                f"{self.max_descriptors}. Raise max_descriptors."
+            )
+        return make_clusterer(self.clusterer, self.encoding, n_words, seed)
+
+    def _n_components(self, n_dimensions):
+        if self.n_components != "auto":
+            return self.n_components
+        return min(_N_COMPONENTS, n_dimensions) if self.encoding == "fisher" else None
+
+    def _check_partial(self, clusterer):
+        check_pyramid(self.pyramid, self.descriptor)
+        if not hasattr(clusterer, "partial_fit"):
+            raise ValueError(
+                f"{clusterer!r} cannot learn in batches. Use fit, or a clusterer with "
+                "partial_fit, such as MiniBatchKMeans."
+            )
+        if self.encoding == "tfidf":
+            raise ValueError(
+                "encoding='tfidf' needs all training images at once, because each "
+                "batch moves the words. Use encoding='histogram' and a "
+                "TfidfTransformer after it."
+            )
+
+    def _warn_of_empty(self, n_empty, n_images):
+        if n_empty:
+            warnings.warn(
+                f"{n_empty} of {n_images} images have no keypoint and get a row of "
+                "zeros. A lower contrast_threshold of SIFTDescriptor or "
+                "detector='grid' finds more.",
+                stacklevel=3,
+            )
+
+    @contextmanager
+    def _announced(self, what):
+        start = time.perf_counter()
+        yield
+        if self.verbose:
+            seconds = time.perf_counter() - start
+            print(f"[{type(self).__name__}] {what}: {seconds:.1f} s")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+class _Stopped(Exception):
+    """A callback stopped the reading of images."""
+
+    def __init__(self, sample):
+        super().__init__()
+        self.sample = sample
+
+
+def _stored_values(described):
+    return [values for values, _ in described]
+
+
+def _encode(encoder, descriptor, described):
+    return encoder(
+        [(finish(descriptor, values), points) for values, points in described]
+    )

@@ -1,0 +1,416 @@
+"""Images to local descriptors.
+
+A descriptor is called with one image, an RGB ``uint8`` array of shape (height,
+width, 3), and is a pure function of the image and its settings. Beside the
+plain call, which gives descriptors of shape (n_descriptors, n_dimensions), the
+classes here offer
+
+- ``describe(image)``: the descriptors in the form in which they are stored,
+  and where in the image they were taken, as (x, y) in fractions of its size;
+- ``finish(values)``: what is done to stored descriptors when they are used.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ..images import limit_side
+
+_PATCH_PER_SIZE = 6.0  # OpenCV describes a square of 6 keypoint sizes a side
+
+
+def describe(descriptor, image):
+    """Descriptors of one image by a descriptor object or a plain callable.
+
+    Parameters
+    ----------
+    descriptor : descriptor object or callable
+        A callable may return the descriptors alone, then `points` is None.
+
+    image : ndarray of shape (height, width, 3), dtype uint8
+        The image in RGB.
+
+    Returns
+    -------
+    values : ndarray of shape (n_descriptors, n_dimensions)
+        The descriptors as they are stored.
+
+    points : ndarray of shape (n_descriptors, 2), dtype float32, or None
+        Their places (x, y), in fractions of the width and height.
+    """
+    if hasattr(descriptor, "describe"):
+        return descriptor.describe(image)
+    values = np.asarray(descriptor(image))
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise ValueError(
+            f"descriptor={descriptor!r} returned an array of shape {values.shape} and "
+            f"dtype {values.dtype}; it must return numbers of shape (n_descriptors, "
+            "n_dimensions), with n_descriptors = 0 where it finds nothing."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"descriptor={descriptor!r} returned NaN or infinity.")
+    return values, None
+
+
+def finish(descriptor, values) -> np.ndarray:
+    """Stored descriptors as they are used: ``float32``, of shape (n, d)."""
+    values = values.astype(np.float32)
+    return descriptor.finish(values) if hasattr(descriptor, "finish") else values
+
+
+class _Descriptor(BaseEstimator):
+    """A descriptor with places, whose parameters can be searched."""
+
+    # Parameters that only `finish` reads: stored descriptors do not depend on them.
+    _finish_params: tuple[str, ...] = ()
+
+    def __call__(self, image) -> np.ndarray:
+        """Describe one image.
+
+        Parameters
+        ----------
+        image : ndarray of shape (height, width, 3), dtype uint8
+            The image in RGB.
+
+        Returns
+        -------
+        descriptors : ndarray of shape (n_descriptors, n_dimensions), dtype float32
+            One row for each point; no row where there is none.
+        """
+        values, _ = self.describe(image)
+        return self.finish(values.astype(np.float32))
+
+    def finish(self, values) -> np.ndarray:
+        return values
+
+
+class SIFTDescriptor(_Descriptor):
+    """SIFT descriptors of an image, at keypoints or on a dense grid.
+
+    Parameters
+    ----------
+    detector : {"keypoints", "grid"}, default="keypoints"
+        Where to describe: at the extrema that SIFT detects in the grey image,
+        with their scale and orientation, or at each point of a regular grid, in
+        several sizes and upright.
+
+    contrast_threshold : float, default=0.04
+        Keypoints of lower contrast are left out; less gives more keypoints. The
+        contrast is divided by `n_octave_layers`, so 0.04 is OpenCV's default and
+        0.09 is 0.03 in Lowe's paper. Read by the keypoint detector alone.
+
+    edge_threshold : float, default=10.0
+        Keypoints that look like edges are left out; more gives more keypoints.
+        Read by the keypoint detector alone.
+
+    n_octave_layers : int, default=3
+        Layers in each octave of the scale space; 3 in Lowe's paper.
+
+    sigma : float, default=1.6
+        Standard deviation in pixels of the Gaussian at the first octave.
+
+    max_keypoints : int, default=None
+        Keep only the keypoints of highest contrast. None keeps all.
+
+    grid_step : int, default=8
+        Distance in pixels between points of the grid.
+
+    grid_sizes : tuple of float, default=(16, 24, 32, 48)
+        Sides in pixels of the square patches described at each point of the grid.
+
+    max_side : int, default=None
+        Larger images are first shrunk until no side is longer, in pixels.
+
+    color : {"grey", "lab", "opponent", "rgb"}, default="grey"
+        What is described: the grey image (128 dimensions), or each of the three
+        channels of a colour space, one after the other (384 dimensions), at the
+        points found in the grey image.
+
+    root : bool, default=False
+        RootSIFT: divide each descriptor by its sum and take square roots, so that
+        Euclidean distances between them are Hellinger distances. In colour, each
+        channel is treated alone.
+
+    See Also
+    --------
+    ColorPatchDescriptor : Mean colours and their spread on a grid.
+
+    References
+    ----------
+    D. G. Lowe, "Distinctive image features from scale-invariant keypoints",
+    International Journal of Computer Vision 60(2), 2004.
+
+    R. Arandjelović and A. Zisserman, "Three things everyone should know to
+    improve object retrieval", CVPR 2012 (RootSIFT).
+
+    K. van de Sande, T. Gevers and C. Snoek, "Evaluating color descriptors for
+    object and scene recognition", IEEE PAMI 32(9), 2010 (colour SIFT).
+
+    Examples
+    --------
+    >>> from skinest.datasets import make_dermoscopy
+    >>> from skinest.feature_extraction import SIFTDescriptor
+    >>> image = make_dermoscopy(1, random_state=0).images[0]
+    >>> SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(24,))(image).shape
+    (64, 128)
+    """
+
+    _parameter_constraints: dict = {
+        "detector": [StrOptions({"keypoints", "grid"})],
+        "contrast_threshold": [Interval(Real, 0, None, closed="left")],
+        "edge_threshold": [Interval(Real, 0, None, closed="neither")],
+        "n_octave_layers": [Interval(Integral, 1, None, closed="left")],
+        "sigma": [Interval(Real, 0, None, closed="neither")],
+        "max_keypoints": [Interval(Integral, 1, None, closed="left"), None],
+        "grid_step": [Interval(Integral, 1, None, closed="left")],
+        "grid_sizes": [tuple, list],
+        "max_side": [Interval(Integral, 1, None, closed="left"), None],
+        "color": [StrOptions({"grey", "lab", "opponent", "rgb"})],
+        "root": ["boolean"],
+    }
+    _finish_params = ("root",)
+
+    def __init__(
+        self,
+        *,
+        detector="keypoints",
+        contrast_threshold=0.04,
+        edge_threshold=10.0,
+        n_octave_layers=3,
+        sigma=1.6,
+        max_keypoints=None,
+        grid_step=8,
+        grid_sizes=(16, 24, 32, 48),
+        max_side=None,
+        color="grey",
+        root=False,
+    ):
+        self.detector = detector
+        self.contrast_threshold = contrast_threshold
+        self.edge_threshold = edge_threshold
+        self.n_octave_layers = n_octave_layers
+        self.sigma = sigma
+        self.max_keypoints = max_keypoints
+        self.grid_step = grid_step
+        self.grid_sizes = grid_sizes
+        self.max_side = max_side
+        self.color = color
+        self.root = root
+
+    def describe(self, image):
+        """Describe one image, with places.
+
+        Parameters
+        ----------
+        image : ndarray of shape (height, width, 3), dtype uint8
+            The image in RGB.
+
+        Returns
+        -------
+        values : ndarray of shape (n_descriptors, 128 or 384), dtype uint8
+            The descriptors, before RootSIFT.
+
+        points : ndarray of shape (n_descriptors, 2), dtype float32
+            Their places (x, y), in fractions of the width and height.
+        """
+        import cv2
+
+        self._validate_params()
+        image = limit_side(image, self.max_side)
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        sift = cv2.SIFT_create(
+            self.max_keypoints or 0,
+            self.n_octave_layers,
+            self.contrast_threshold,
+            self.edge_threshold,
+            self.sigma,
+        )
+        on_grid = self.detector == "grid"
+        if on_grid:
+            keypoints = _grid_keypoints(grey.shape, self.grid_step, self.grid_sizes)
+        elif self.color == "grey":
+            keypoints, found = sift.detectAndCompute(grey, None)
+        else:
+            keypoints = sift.detect(grey, None)
+        if not keypoints:
+            return _no_descriptors(128 if self.color == "grey" else 384)
+        if self.color != "grey":
+            planes = _color_planes(image, self.color)
+            found = np.hstack([sift.compute(plane, keypoints)[1] for plane in planes])
+        elif on_grid:
+            found = sift.compute(grey, keypoints)[1]
+        places = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float32)
+        # SIFT's 128 numbers are integers from 0 to 255: a quarter of the space.
+        return found.astype(np.uint8), _as_fractions(places, grey.shape)
+
+    def finish(self, values) -> np.ndarray:
+        """Take the square root of each SIFT if `root`, else change nothing.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_descriptors, 128 or 384), dtype float32
+            Descriptors from :meth:`describe`.
+
+        Returns
+        -------
+        values : ndarray of the same shape and dtype
+        """
+        if not self.root:
+            return values
+        parts = values.reshape(len(values), -1, 128)
+        sums = parts.sum(axis=2, keepdims=True)
+        return np.sqrt(parts / np.maximum(sums, 1)).reshape(values.shape)
+
+
+class ColorPatchDescriptor(_Descriptor):
+    """Mean and standard deviation of colour around each point of a grid.
+
+    Parameters
+    ----------
+    sigmas : tuple of float, default=(2, 4, 8)
+        Standard deviations in pixels of the Gaussian windows in which the colours
+        are averaged; each adds 6 dimensions.
+
+    grid_step : int, default=6
+        Distance in pixels between points of the grid.
+
+    color : {"lab", "opponent", "rgb"}, default="lab"
+        The colour space, in ``float32``: L* from 0 to 100 and a*, b* from about
+        -127 to 127, or values from 0 to 1 and their differences.
+
+    max_side : int, default=None
+        Larger images are first shrunk until no side is longer, in pixels.
+
+    See Also
+    --------
+    SIFTDescriptor : Gradients at keypoints or on a grid.
+
+    Notes
+    -----
+    In each window, of weights w that sum to 1, the mean is m = sum(w x) and the
+    standard deviation sqrt(sum(w x²) - m²), as in the colour statistics that
+    Perronnin, Sánchez and Mensink (ECCV 2010) set beside SIFT.
+
+    Examples
+    --------
+    >>> from skinest.datasets import make_dermoscopy
+    >>> from skinest.feature_extraction import ColorPatchDescriptor
+    >>> image = make_dermoscopy(1, random_state=0).images[0]
+    >>> ColorPatchDescriptor(grid_step=16)(image).shape
+    (64, 18)
+    """
+
+    _parameter_constraints: dict = {
+        "sigmas": [tuple, list],
+        "grid_step": [Interval(Integral, 1, None, closed="left")],
+        "color": [StrOptions({"lab", "opponent", "rgb"})],
+        "max_side": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(self, *, sigmas=(2, 4, 8), grid_step=6, color="lab", max_side=None):
+        self.sigmas = sigmas
+        self.grid_step = grid_step
+        self.color = color
+        self.max_side = max_side
+
+    def describe(self, image):
+        """Describe one image, with places.
+
+        Parameters
+        ----------
+        image : ndarray of shape (height, width, 3), dtype uint8
+            The image in RGB.
+
+        Returns
+        -------
+        values : ndarray of shape (n_points, 6 * len(sigmas)), dtype float32
+            For each sigma, three means, then three standard deviations.
+
+        points : ndarray of shape (n_points, 2), dtype float32
+            Their places (x, y), in fractions of the width and height.
+        """
+        import cv2
+
+        self._validate_params()
+        _check_positive(self.sigmas, "sigmas")
+        image = limit_side(image, self.max_side)
+        colors = _color_space(image.astype(np.float32) / 255, self.color)
+        places = _grid_places(image.shape, self.grid_step)
+        columns, rows = places.T
+        statistics = []
+        for sigma in self.sigmas:
+            mean = cv2.GaussianBlur(colors, (0, 0), sigma)[rows, columns]
+            square = cv2.GaussianBlur(colors**2, (0, 0), sigma)[rows, columns]
+            statistics += [mean, np.sqrt(np.maximum(square - mean**2, 0))]
+        return np.hstack(statistics), _as_fractions(places, image.shape)
+
+
+def _no_descriptors(n_dimensions):
+    return (
+        np.empty((0, n_dimensions), dtype=np.uint8),
+        np.empty((0, 2), dtype=np.float32),
+    )
+
+
+def _as_fractions(places, shape) -> np.ndarray:
+    return (places / (shape[1], shape[0])).astype(np.float32)
+
+
+def _grid_places(shape, step) -> np.ndarray:
+    """(x, y) of the centres of a grid of cells of `step` pixels."""
+    rows = np.arange(min(step, shape[0]) // 2, shape[0], step)
+    columns = np.arange(min(step, shape[1]) // 2, shape[1], step)
+    return np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+
+
+def _grid_keypoints(shape, step, sizes):
+    import cv2
+
+    _check_positive(sizes, "grid_sizes")
+    places = _grid_places(shape, step).astype(float)
+    return [
+        cv2.KeyPoint(x, y, size / _PATCH_PER_SIZE, 0.0)
+        for size in sizes
+        for x, y in places
+    ]
+
+
+def _check_positive(values, name):
+    if not len(values) or not all(
+        isinstance(value, Real) and value > 0 for value in values
+    ):
+        raise ValueError(
+            f"{name}={values!r}: pass at least one number of pixels, all above 0."
+        )
+
+
+def _color_planes(image, color):
+    """The three channels as contiguous uint8 arrays."""
+    import cv2
+
+    if color == "lab":
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    elif color == "opponent":
+        # From [-1, 1] to the 0 to 255 that OpenCV's SIFT takes.
+        opponent = _color_space(image.astype(np.float32) / 255, color)
+        opponent[..., :2] = opponent[..., :2] / 2 + 0.5
+        image = np.rint(opponent * 255).astype(np.uint8)
+    return cv2.split(image)
+
+
+def _color_space(image, color) -> np.ndarray:
+    """Colours of a float32 RGB image in [0, 1]."""
+    import cv2
+
+    if color == "lab":
+        return cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    if color == "opponent":
+        red, green, blue = cv2.split(image)
+        planes = red - green, (red + green) / 2 - blue, (red + green + blue) / 3
+        return np.stack(planes, axis=-1)
+    return image

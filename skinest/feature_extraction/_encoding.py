@@ -1,0 +1,371 @@
+"""Local descriptors and a vocabulary to one vector.
+
+Pure functions of one image's descriptors (or those of one of its cells), each
+the transcription of an equation. `n` is the number of descriptors, `d` their
+dimension and `K` the number of visual words.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.preprocessing import normalize
+
+
+def histogram(words, n_words) -> np.ndarray:
+    """Share of descriptors that fall on each visual word.
+
+    Parameters
+    ----------
+    words : ndarray of shape (n,), dtype int
+        The nearest visual word of each descriptor.
+
+    n_words : int
+        The number of visual words.
+
+    Returns
+    -------
+    vector : ndarray of shape (K,)
+        Sums to 1, or is zero where there is no descriptor.
+
+    References
+    ----------
+    G. Csurka et al., "Visual categorization with bags of keypoints", ECCV
+    Workshop on Statistical Learning in Computer Vision, 2004.
+    """
+    return np.bincount(words, minlength=n_words) / max(len(words), 1)
+
+
+def soft_assignment(descriptors, centers, bandwidth) -> np.ndarray:
+    """Weights of each descriptor on the visual words, by distance.
+
+    The codeword uncertainty of van Gemert et al., equation 9, with a Gaussian
+    kernel: ``exp(-|x - c_k|² / (2 b²))``, over its sum for all words.
+
+    Parameters
+    ----------
+    descriptors : ndarray of shape (n, d)
+        The descriptors.
+
+    centers : ndarray of shape (K, d)
+        The visual words.
+
+    bandwidth : float
+        Standard deviation b of the Gaussian, in the units of the descriptors.
+
+    Returns
+    -------
+    weights : ndarray of shape (n, K)
+        Each row sums to 1. Their mean over an image is its vector.
+
+    References
+    ----------
+    J. C. van Gemert et al., "Visual word ambiguity", IEEE PAMI 32(7), 2010.
+    """
+    exponents = euclidean_distances(descriptors, centers, squared=True)
+    exponents /= -2 * bandwidth**2
+    exponents -= exponents.max(axis=1, keepdims=True)
+    weights = np.exp(exponents)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def vlad(descriptors, words, centers) -> np.ndarray:
+    """Sums of the differences between descriptors and their visual word.
+
+    Parameters
+    ----------
+    descriptors : ndarray of shape (n, d)
+        The descriptors.
+
+    words : ndarray of shape (n,), dtype int
+        The nearest visual word of each descriptor.
+
+    centers : ndarray of shape (K, d)
+        The visual words.
+
+    Returns
+    -------
+    vector : ndarray of shape (K * d,)
+        Word by word, not normalised.
+
+    References
+    ----------
+    H. Jégou et al., "Aggregating local descriptors into a compact image
+    representation", CVPR 2010, equation 1.
+    """
+    sums = np.zeros(centers.shape)
+    np.add.at(sums, words, descriptors - centers[words])
+    return sums.ravel()
+
+
+def fisher_vector(descriptors, posteriors, mixture) -> np.ndarray:
+    """Gradients of the log likelihood of a mixture in its means and deviations.
+
+    Equations 17 and 18 of Sánchez et al., divided by the number of descriptors;
+    the gradients in the weights (equation 16) are left out.
+
+    Parameters
+    ----------
+    descriptors : ndarray of shape (n, d)
+        The descriptors.
+
+    posteriors : ndarray of shape (n, K)
+        Probability of each Gaussian given each descriptor.
+
+    mixture : GaussianMixture
+        A fitted mixture of K Gaussians with diagonal covariances.
+
+    Returns
+    -------
+    vector : ndarray of shape (2 * K * d,)
+        K * d gradients in the means, then as many in the standard deviations,
+        not normalised.
+
+    References
+    ----------
+    J. Sánchez et al., "Image classification with the Fisher vector: theory and
+    practice", International Journal of Computer Vision 105(3), 2013.
+    """
+    weights = mixture.weights_[:, np.newaxis]
+    means, variances = mixture.means_, mixture.covariances_
+    n_assigned = posteriors.sum(axis=0)[:, np.newaxis]
+    first = posteriors.T @ descriptors
+    second = posteriors.T @ descriptors**2
+    by_mean = (first - n_assigned * means) / np.sqrt(weights * variances)
+    squares = (second - 2 * means * first + n_assigned * means**2) / variances
+    by_deviation = (squares - n_assigned) / np.sqrt(2 * weights)
+    gradients = np.concatenate([by_mean.ravel(), by_deviation.ravel()])
+    return gradients / max(len(descriptors), 1)
+
+
+def power_normalize(vectors) -> np.ndarray:
+    """Signed square root of each value, then unit Euclidean length of each row.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_images, n_features)
+        Sums of differences or gradients.
+
+    Returns
+    -------
+    vectors : ndarray of shape (n_images, n_features)
+        Rows of zeros stay zero.
+
+    References
+    ----------
+    F. Perronnin, J. Sánchez and T. Mensink, "Improving the Fisher kernel for
+    large-scale image classification", ECCV 2010.
+    """
+    return normalize(np.sign(vectors) * np.sqrt(np.abs(vectors)))
+
+
+def cell_members(points, pyramid) -> list[np.ndarray]:
+    """Which descriptors lie in each cell of a spatial pyramid.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+        Places (x, y) in fractions of the image's width and height.
+
+    pyramid : sequence of int
+        Cells per side at each level.
+
+    Returns
+    -------
+    members : list of ndarray of shape (n,), dtype bool
+        Level by level, row by row, from the upper left cell.
+
+    References
+    ----------
+    S. Lazebnik, C. Schmid and J. Ponce, "Beyond bags of features: spatial pyramid
+    matching for recognizing natural scene categories", CVPR 2006.
+    """
+    members = []
+    for n_cells in pyramid:
+        columns, rows = np.minimum((points * n_cells).astype(int), n_cells - 1).T
+        cells = rows * n_cells + columns
+        members += [cells == cell for cell in range(n_cells**2)]
+    return members
+
+
+def check_pyramid(pyramid, descriptor) -> None:
+    """Raise a ValueError if a pyramid is malformed or the descriptor has no places.
+
+    Parameters
+    ----------
+    pyramid : sequence of int
+        Cells per side at each level.
+
+    descriptor : descriptor object, callable or None
+        What describes the images.
+    """
+    if not pyramid or any(not isinstance(n, Integral) or n < 1 for n in pyramid):
+        raise ValueError(
+            f"pyramid={pyramid!r}: pass the cells per side of each level, e.g. (1, 2) "
+            "for the whole image and its quarters."
+        )
+    has_places = descriptor is None or hasattr(descriptor, "describe")
+    if tuple(pyramid) != (1,) and not has_places:
+        raise ValueError(
+            f"pyramid={pyramid!r} needs a descriptor that says where it describes, by "
+            f"a method describe(image) -> (values, points); {descriptor!r} has none."
+        )
+
+
+@dataclass
+class Encoder:
+    """Descriptors of images to vectors, by one vocabulary.
+
+    Parameters
+    ----------
+    encoding : {"histogram", "soft", "tfidf", "vlad", "fisher"}
+        The encoding; "tfidf" is a histogram here, its weights come later.
+
+    vocabulary : ndarray of shape (n_words, d) or GaussianMixture
+        The visual words, or the mixture where the encoding is "fisher".
+
+    pca : PCA or None
+        What projects descriptors before they meet the vocabulary.
+
+    pyramid : sequence of int
+        Cells per side at each level of the spatial pyramid.
+    """
+
+    encoding: str
+    vocabulary: Any
+    pca: Any
+    pyramid: tuple[int, ...]
+
+    def __call__(self, described) -> np.ndarray:
+        """Encode images.
+
+        Parameters
+        ----------
+        described : list of (values, points)
+            Finished descriptors of each image and their places.
+
+        Returns
+        -------
+        vectors : ndarray of shape (n_images, n_features), dtype float32
+            Zero where an image has no descriptor.
+        """
+        vectors = np.zeros((len(described), self.n_features), dtype=np.float32)
+        filled = [row for row, (values, _) in enumerate(described) if len(values)]
+        if filled:
+            projected = [self._project(described[row][0]) for row in filled]
+            assigned = self._assign(projected)
+            for row, values, assignment in zip(
+                filled, projected, assigned, strict=True
+            ):
+                members = self._members(described[row][1], len(values))
+                vectors[row] = self._encode(values, assignment, members)
+        return vectors
+
+    @property
+    def n_words(self) -> int:
+        """The number of visual words."""
+        return len(self._centers)
+
+    @property
+    def n_features(self) -> int:
+        """The length of a vector."""
+        n_cells = sum(n_cells**2 for n_cells in self.pyramid)
+        return n_cells * len(self.word_features())
+
+    def digest(self) -> str:
+        """Hash of all that was learned, however it was learned."""
+        learned = self.vocabulary
+        if self.encoding == "fisher":
+            learned = learned.weights_, learned.means_, learned.covariances_
+        pca = None if self.pca is None else (self.pca.mean_, self.pca.components_)
+        return joblib.hash((learned, pca))
+
+    def word_features(self) -> list[str]:
+        """Names of the features that one cell has."""
+        words = [f"word{word}" for word in range(self.n_words)]
+        dimensions = range(self._centers.shape[1])
+        if self.encoding == "vlad":
+            return [f"{word}_dim{j}" for word in words for j in dimensions]
+        if self.encoding == "fisher":
+            parts = ("mean", "deviation")
+            return [
+                f"{w}_{part}{j}" for part in parts for w in words for j in dimensions
+            ]
+        return words
+
+    def feature_names(self) -> np.ndarray:
+        """Names of all features, with the cell where there is more than one."""
+        names = self.word_features()
+        if sum(self.pyramid) > 1:
+            cells = [
+                f"cell{cell}of{n_cells}x{n_cells}"
+                for n_cells in self.pyramid
+                for cell in range(n_cells**2)
+            ]
+            names = [f"{cell}_{name}" for cell in cells for name in names]
+        return np.asarray(names, dtype=object)
+
+    @property
+    def _centers(self) -> np.ndarray:
+        if self.encoding == "fisher":
+            return self.vocabulary.means_
+        return self.vocabulary
+
+    def _project(self, values):
+        return values if self.pca is None else self.pca.transform(values)
+
+    def _assign(self, projected):
+        """Nearest words, or weights on the words, of each image's descriptors."""
+        if self.encoding == "fisher":
+            return [self.vocabulary.predict_proba(values) for values in projected]
+        if self.encoding == "soft":
+            bandwidth = word_spacing(self.vocabulary)
+            return [
+                soft_assignment(values, self.vocabulary, bandwidth)
+                for values in projected
+            ]
+        # One search for all images: a tenth of the time of one search each.
+        words = pairwise_distances_argmin(np.vstack(projected), self.vocabulary)
+        return np.split(words, np.cumsum([len(values) for values in projected])[:-1])
+
+    def _members(self, points, n_descriptors):
+        if self.pyramid == (1,):
+            return [np.ones(n_descriptors, dtype=bool)]
+        return cell_members(points, self.pyramid)
+
+    def _encode(self, values, assignment, members) -> np.ndarray:
+        if self.encoding in ("vlad", "fisher"):
+            cells = [self._aggregate(values[in_], assignment[in_]) for in_ in members]
+            return normalize(power_normalize(np.vstack(cells)).reshape(1, -1))[0]
+        # Each level of the pyramid has the same share, and the whole sums to 1.
+        cells = [
+            self._count(assignment[in_]) * (in_.mean() / len(self.pyramid))
+            for in_ in members
+        ]
+        return np.concatenate(cells)
+
+    def _aggregate(self, values, assignment):
+        if self.encoding == "vlad":
+            return vlad(values, assignment, self.vocabulary)
+        return fisher_vector(values, assignment, self.vocabulary)
+
+    def _count(self, assignment):
+        if self.encoding != "soft":
+            return histogram(assignment, self.n_words)
+        return assignment.sum(axis=0) / max(len(assignment), 1)
+
+
+def word_spacing(centers) -> float:
+    """Mean distance from a visual word to the nearest other one."""
+    if len(centers) == 1:
+        return 1.0
+    distances = euclidean_distances(centers)
+    np.fill_diagonal(distances, np.inf)
+    return float(distances.min(axis=1).mean())

@@ -1,0 +1,152 @@
+"""Descriptors of images, computed in parallel and kept on disk."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from tempfile import TemporaryDirectory
+
+import joblib
+import sklearn
+from joblib.parallel import Parallel, delayed, effective_n_jobs
+from sklearn.utils.validation import check_memory
+
+from ..utils._opencv import one_opencv_thread
+from ._descriptors import describe
+
+_BATCH = 16  # images that one task reads
+
+
+class DescriptorStore:
+    """What is computed from images once, and read from disk after that.
+
+    Parameters
+    ----------
+    descriptor : descriptor object or callable
+        What describes an image.
+
+    memory : str, Memory or None
+        Where results are kept; None keeps nothing.
+
+    n_jobs : int or None
+        Images described at the same time.
+    """
+
+    def __init__(self, descriptor, memory, n_jobs):
+        self.descriptor = descriptor
+        self.n_jobs = n_jobs
+        self._memory = check_memory(memory)
+        self._descriptors = self._memory
+
+    @contextmanager
+    def kept_for_two_passes(self):
+        """Keep descriptors in a temporary folder where there is no memory."""
+        if self._memory.location is not None:
+            yield
+            return
+        with TemporaryDirectory(prefix="skinest-") as folder:
+            self._descriptors = joblib.Memory(folder, verbose=0)
+            try:
+                yield
+            finally:
+                self._descriptors = self._memory
+
+    def map(self, function, images) -> Iterator:
+        """Describe images in batches and apply a function to each batch.
+
+        Parameters
+        ----------
+        function : callable
+            Called with a list of (values, points), one for each image of a batch,
+            in the worker that described them.
+
+        images : ImageCollection
+            The images. Only the batches at work are ever decoded.
+
+        Yields
+        ------
+        result : object
+            What the function returned, in the order of the images.
+        """
+        describe_image = self._descriptors.cache(
+            describe_stored, ignore=["images", "index", "descriptor"]
+        )
+        settings = self._settings() if self._descriptors.location is not None else None
+        alone = effective_n_jobs(self.n_jobs) == 1
+        # OpenCV's own threads would compete with ours for the same cores.
+        with nullcontext() if alone else one_opencv_thread():
+            yield from Parallel(
+                n_jobs=self.n_jobs, prefer="threads", return_as="generator"
+            )(
+                delayed(_describe_batch)(
+                    function, describe_image, settings, batch, self.descriptor, alone
+                )
+                for batch in images.batches(_BATCH)
+            )
+
+    def n_batches(self, images) -> int:
+        """Number of results that :meth:`map` yields."""
+        return -(-len(images) // _BATCH)
+
+    def vocabulary(self, images, settings, compute: Callable):
+        """What `compute()` learns from images with these settings, kept."""
+        return self._kept(stored_vocabulary, images, settings, compute)
+
+    def encodings(self, images, settings, compute: Callable):
+        """What `compute()` makes of each image with these settings, kept."""
+        return self._kept(stored_encodings, images, settings, compute)
+
+    def _kept(self, function, images, settings, compute):
+        if self._memory.location is None:
+            return compute()
+        keys = joblib.hash([images.key(index) for index in range(len(images))])
+        kept = self._memory.cache(function, ignore=["compute"])
+        return kept(keys, (*self._settings(finished=True), settings), compute)
+
+    def _settings(self, finished=False) -> tuple:
+        """What descriptors depend on beside the image, stored or finished."""
+        import cv2
+
+        descriptor = self.descriptor
+        name = getattr(descriptor, "__qualname__", type(descriptor).__qualname__)
+        versions = cv2.__version__, sklearn.__version__
+        if hasattr(descriptor, "get_params"):
+            parameters = descriptor.get_params()
+            if not finished:
+                for key in getattr(descriptor, "_finish_params", ()):
+                    del parameters[key]
+            return name, versions, parameters
+        source = inspect.getsource(descriptor) if inspect.isfunction(descriptor) else ""
+        return name, versions, (joblib.hash(descriptor), source)
+
+
+def describe_stored(key, settings, images, index, descriptor):
+    """Stored form of one image's descriptors; joblib keeps it by key and settings."""
+    return describe(descriptor, images[index])
+
+
+def stored_vocabulary(keys, settings, compute):
+    """What was learned from images; joblib keeps it by keys and settings."""
+    return compute()
+
+
+def stored_encodings(keys, settings, compute):
+    """What images were encoded to; joblib keeps it by keys and settings."""
+    return compute()
+
+
+def _describe_batch(function, describe_image, settings, images, descriptor, alone):
+    with nullcontext() if alone else one_opencv_thread():
+        described = [
+            describe_image(
+                None if settings is None else images.key(index),
+                settings,
+                images,
+                index,
+                descriptor,
+            )
+            for index in range(len(images))
+        ]
+    return function(described)

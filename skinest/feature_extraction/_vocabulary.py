@@ -1,0 +1,225 @@
+"""Descriptors of many images to a vocabulary of visual words."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+
+class DescriptorSample:
+    """Uniform sample without replacement of a stream of descriptors.
+
+    Each descriptor draws a number, and those with the smallest are kept, so the
+    sample neither depends on how the stream is cut into batches nor holds more
+    than twice its size.
+
+    Parameters
+    ----------
+    max_descriptors : int
+        The size of the sample.
+
+    seed : int or None
+        Where the numbers come from.
+    """
+
+    def __init__(self, max_descriptors, seed):
+        self.max_descriptors = max_descriptors
+        self.n_images = 0
+        self.n_empty = 0
+        self._generator = np.random.default_rng(seed)
+        self._values: list[np.ndarray] = []
+        self._draws: list[np.ndarray] = []
+        self._n_held = 0
+
+    def add(self, values) -> None:
+        """Offer the descriptors of one image.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_descriptors, d)
+            Stored descriptors; the sample keeps their dtype.
+        """
+        self.n_images += 1
+        if len(values) == 0:
+            self.n_empty += 1
+            return
+        self._values.append(values)
+        self._draws.append(self._generator.random(len(values)))
+        self._n_held += len(values)
+        if self._n_held > 2 * self.max_descriptors:
+            self._prune()
+
+    def get(self) -> np.ndarray:
+        """The sample, in the order of the stream.
+
+        Returns
+        -------
+        values : ndarray of shape (n_descriptors, d)
+            At most `max_descriptors` rows; no row if there was no descriptor.
+        """
+        if not self._values:
+            return np.empty((0, 0), dtype=np.float32)
+        self._prune()
+        return np.vstack(self._values)
+
+    def _prune(self):
+        if self._n_held <= self.max_descriptors:
+            return
+        draws = np.concatenate(self._draws)
+        limit = np.partition(draws, self.max_descriptors)[self.max_descriptors]
+        kept = [draw < limit for draw in self._draws]
+        pairs = list(zip(self._values, self._draws, kept, strict=True))
+        self._values = [values[keep] for values, _, keep in pairs]
+        self._draws = [draw[keep] for _, draw, keep in pairs]
+        self._n_held = self.max_descriptors
+
+
+def make_clusterer(clusterer, encoding, n_words, seed):
+    """Unfitted clusterer that will find `n_words`.
+
+    Parameters
+    ----------
+    clusterer : estimator or None
+        What the user gave.
+
+    encoding : str
+        "fisher" needs a mixture, all else cluster centers.
+
+    n_words : int
+        The number of visual words.
+
+    seed : int or None
+        Its `random_state`, where it has one that is None.
+
+    Returns
+    -------
+    clusterer : estimator
+        A clone; the user's own is left as it is.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be told the number of words or does not suit the encoding.
+    """
+    if clusterer is not None:
+        clusterer = clone(clusterer)
+    elif encoding == "fisher":
+        clusterer = GaussianMixture(covariance_type="diag")
+    else:
+        clusterer = MiniBatchKMeans(batch_size=4096, n_init=1)
+    parameters = clusterer.get_params(deep=False)
+    size = "n_components" if encoding == "fisher" else "n_clusters"
+    if size not in parameters:
+        raise ValueError(
+            f"clusterer={clusterer!r} has no parameter {size!r}. encoding={encoding!r} "
+            f"needs {_CLUSTERERS[encoding == 'fisher']}."
+        )
+    if encoding == "fisher" and parameters.get("covariance_type", "diag") != "diag":
+        raise ValueError(
+            f"clusterer={clusterer!r}: encoding='fisher' needs covariance_type='diag'."
+        )
+    clusterer.set_params(**{size: n_words})
+    if "random_state" in parameters and parameters["random_state"] is None:
+        clusterer.set_params(random_state=seed)
+    return clusterer
+
+
+_CLUSTERERS = {
+    False: "one with n_clusters and cluster_centers_, such as KMeans",
+    True: "a mixture of diagonal Gaussians, such as GaussianMixture",
+}
+
+
+def check_enough(n_descriptors, n_images, n_words) -> None:
+    """Raise a ValueError if there are fewer descriptors than visual words.
+
+    Parameters
+    ----------
+    n_descriptors : int
+        Descriptors found.
+
+    n_images : int
+        Images that were described.
+
+    n_words : int
+        Visual words wanted.
+    """
+    if n_descriptors >= n_words:
+        return
+    if n_descriptors == 0:
+        found = f"None of the {n_images} images in X has a descriptor"
+    else:
+        found = (
+            f"n_words={n_words}, but the {n_images} images in X have {n_descriptors} "
+            "descriptors in all"
+        )
+    raise ValueError(
+        f"{found}. Use fewer words, or find more: a lower contrast_threshold of "
+        "SIFTDescriptor, detector='grid', or larger images."
+    )
+
+
+def learn_vocabulary(values, clusterer, n_components, seed):
+    """Fit the projection and the clusterer to descriptors.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_descriptors, d), dtype float32
+        A sample of the descriptors, finished.
+
+    clusterer : estimator
+        An unfitted clusterer from :func:`make_clusterer`.
+
+    n_components : int or None
+        Dimensions after PCA; None projects nothing.
+
+    seed : int or None
+        The `random_state` of PCA.
+
+    Returns
+    -------
+    pca : PCA or None
+        What projects descriptors.
+
+    clusterer : estimator
+        The fitted clusterer.
+    """
+    pca = fit_pca(values, n_components, seed)
+    return pca, clusterer.fit(values if pca is None else pca.transform(values))
+
+
+def fit_pca(values, n_components, seed):
+    """PCA fitted to descriptors, or None where `n_components` is None.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_descriptors, d)
+        The descriptors.
+
+    n_components : int or None
+        Dimensions to keep.
+
+    seed : int or None
+        The `random_state` of PCA.
+
+    Returns
+    -------
+    pca : PCA or None
+
+    Raises
+    ------
+    ValueError
+        If there are fewer dimensions or descriptors than `n_components`.
+    """
+    if n_components is None:
+        return None
+    if n_components > min(values.shape):
+        raise ValueError(
+            f"n_components={n_components}, but there are {len(values)} descriptors of "
+            f"{values.shape[1]} dimensions. Lower n_components."
+        )
+    return PCA(n_components, random_state=seed).fit(values)

@@ -1,0 +1,414 @@
+"""What ``X`` may be: checking, reading and resizing of images.
+
+Every estimator of skinest takes images in one of three forms, and this module
+is the one place where they are checked and read:
+
+1. an array of shape (n_images, height, width) or (n_images, height, width, 3);
+2. a list, tuple or object array of arrays of different sizes;
+3. paths: a list, tuple, 1-d array, ``Series`` or single column of ``str`` or
+   :class:`~pathlib.Path`.
+
+Whatever the form, an image that has been read is an RGB ``uint8`` array of
+shape (height, width, 3).
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+
+__all__ = ["ImageCollection", "check_images", "limit_side", "read_image"]
+
+_N_NAMED = 3  # how many offending files an error names
+_FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
+
+
+def check_images(X, y=None) -> "ImageCollection":
+    """Check that `X` holds images, and make them readable one at a time.
+
+    Arrays are checked to their last value, paths to be existing files. No file
+    is decoded here, so 10,000 paths cost no more memory than their names.
+
+    Parameters
+    ----------
+    X : array, list of arrays or paths
+        Images in any form that skinest takes, see :mod:`skinest.images`.
+        Values are ``uint8`` (0 to 255), ``uint16`` (0 to 65535) or floating
+        point in [0, 1]. One channel is grey, three are RGB, the fourth is
+        alpha and is dropped.
+
+    y : array-like of length n_images, default=None
+        If given, its length must be that of `X`.
+
+    Returns
+    -------
+    images : ImageCollection of length n_images
+        The images, decoded when they are asked for.
+
+    Raises
+    ------
+    ValueError
+        If `X` is empty, has a shape, type or values that cannot be images, or
+        differs from `y` in length, or if a file is empty.
+    FileNotFoundError
+        If paths are missing or are folders. The error names the first few.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.images import check_images
+    >>> images = check_images(np.zeros((2, 8, 6), dtype=np.uint8))
+    >>> len(images), images[0].shape, images[0].dtype
+    (2, (8, 6, 3), dtype('uint8'))
+    """
+    items, is_path = _as_items(X)
+    if len(items) == 0:
+        raise ValueError("X is empty: pass at least one image.")
+    if y is not None:
+        check_consistent_length(items, y)
+    if is_path:
+        return ImageCollection(items, _check_files(items))
+    for position, image in enumerate(items):
+        _check_pixels(image, position)
+    return ImageCollection(items)
+
+
+class ImageCollection(Sequence):
+    """Checked images, read when they are asked for.
+
+    Made by :func:`check_images`. Indexing by an integer reads one image; by a
+    slice, it gives a collection of those images, which still knows the
+    positions they had in `X`.
+
+    Parameters
+    ----------
+    items : sequence of str or ndarray
+        Paths, or arrays that hold one image each.
+
+    file_stats : list of (int, int), default=None
+        Size in bytes and modification time in nanoseconds of each file; None
+        if `items` are arrays.
+
+    start : int, default=0
+        Position in `X` of the first item, for error messages.
+    """
+
+    def __init__(self, items, file_stats=None, start=0):
+        self._items = items
+        self._file_stats = file_stats
+        self._start = start
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            start, _, step = index.indices(len(self))
+            if step != 1:
+                raise ValueError("Images are sliced in steps of one.")
+            file_stats = None if self._file_stats is None else self._file_stats[index]
+            return ImageCollection(self._items[index], file_stats, self._start + start)
+        item = self._items[index]
+        if self._file_stats is None:
+            return _to_rgb(item)
+        return _read_file(item, f"X[{self._start + index}]: {item!r}")
+
+    def batches(self, size) -> Iterator["ImageCollection"]:
+        """Cut the collection into collections of `size` images, the last shorter.
+
+        Parameters
+        ----------
+        size : int
+            The number of images in a batch.
+
+        Yields
+        ------
+        batch : ImageCollection
+        """
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def key(self, index) -> tuple:
+        """What identifies the content of an image, for caches.
+
+        Parameters
+        ----------
+        index : int
+            The position of the image in this collection.
+
+        Returns
+        -------
+        key : tuple
+            Absolute path, size and modification time of a file, so that a
+            replaced file has another key; shape and digest of an array.
+        """
+        item = self._items[index]
+        if self._file_stats is not None:
+            return (os.path.abspath(item), *self._file_stats[index])
+        rgb = _to_rgb(item)
+        return (*rgb.shape, hashlib.blake2b(rgb, digest_size=16).hexdigest())
+
+
+def read_image(path) -> np.ndarray:
+    """Read an image file.
+
+    All formats that OpenCV reads are taken: grey, grey with alpha, palette,
+    CMYK and 16-bit files come out as RGB. The orientation in EXIF data is
+    ignored, so that an image and its mask stay aligned.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    image : ndarray of shape (height, width, 3), dtype uint8
+        The image in RGB.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is empty, truncated, not an image or larger than OpenCV's
+        limit of pixels.
+
+    Examples
+    --------
+    >>> import sklearn.datasets
+    >>> from pathlib import Path
+    >>> folder = Path(sklearn.datasets.__file__).parent / "images"
+    >>> read_image(folder / "china.jpg").shape
+    (427, 640, 3)
+    """
+    _check_files([os.fspath(path)])
+    return _read_file(os.fspath(path), repr(os.fspath(path)))
+
+
+def limit_side(image, max_side) -> np.ndarray:
+    """Shrink an image until no side is longer than `max_side`.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, 3), dtype uint8
+        The image.
+
+    max_side : int or None
+        The longest side in pixels. None leaves the image as it is.
+
+    Returns
+    -------
+    image : ndarray of shape (new_height, new_width, 3), dtype uint8
+        The image, its aspect ratio kept to the pixel; never enlarged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.images import limit_side
+    >>> limit_side(np.zeros((300, 400, 3), dtype=np.uint8), 200).shape
+    (150, 200, 3)
+    """
+    height, width = image.shape[:2]
+    if max_side is None or max(height, width) <= max_side:
+        return image
+    import cv2
+
+    scale = max_side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _as_items(X):
+    """Sequence of single images and whether they are paths."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise ValueError(
+            f"X is a single path, {os.fspath(X)!r}. Pass a list of paths: [path]."
+        )
+    if not isinstance(X, (list, tuple, np.ndarray)):
+        X = _array_of(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "OU":
+        return _check_stack(X), False
+    if isinstance(X, np.ndarray):
+        if X.ndim == 2 and X.shape[1] == 1:
+            X = X[:, 0]
+        if X.ndim != 1:
+            raise ValueError(
+                f"X is an array of dtype {X.dtype} and shape {X.shape}. Pass paths or "
+                "images of different sizes as a list, and images of one size as a "
+                "numeric array, e.g. np.stack(list_of_images)."
+            )
+    return _check_elements(X)
+
+
+def _array_of(X):
+    """ndarray of a Series, DataFrame column or other array-like."""
+    if not hasattr(X, "__array__"):
+        raise ValueError(
+            f"X is of type {type(X).__name__}. Pass an array, a list of arrays, or a "
+            "list of paths; a generator can be passed as list(generator)."
+        )
+    array = np.asarray(X)
+    if array.dtype.kind in "OU" and array.ndim == 2 and array.shape[1] != 1:
+        raise ValueError(
+            f"X is a table of {array.shape[1]} columns. Pass the one column that holds "
+            "the paths, e.g. X['path'] or X[['path']]."
+        )
+    return array
+
+
+def _check_stack(X):
+    if X.ndim == 3 and X.shape[-1] in (1, 3, 4):
+        raise ValueError(
+            f"X has shape {X.shape}: one colour image or a stack of very narrow grey "
+            "ones? Pass one image as X[np.newaxis] or [image], grey ones as "
+            "X[..., np.newaxis]."
+        )
+    if X.ndim == 2:
+        raise ValueError(
+            f"X has shape {X.shape}: one grey image or a table of features? Pass "
+            "images as (n_images, height, width[, 3]), one image as X[np.newaxis]."
+        )
+    if X.ndim not in (3, 4):
+        raise ValueError(
+            f"X has shape {X.shape}. Pass images as (n_images, height, width[, 3])."
+        )
+    return X
+
+
+def _check_elements(X):
+    """List of single images, and whether they are paths."""
+    if len(X) and all(isinstance(item, (str, os.PathLike)) for item in X):
+        return [os.fspath(item) for item in X], True
+    are_paths = len(X) and isinstance(X[0], (str, os.PathLike))
+    expected = (str, os.PathLike) if are_paths else np.ndarray
+    for position, item in enumerate(X):
+        if not isinstance(item, expected):
+            raise ValueError(
+                f"X[{position}] is of type {type(item).__name__}"
+                f"{f' ({item!r})' if np.ndim(item) == 0 else ''}. Pass either arrays "
+                "of shape (height, width[, 3]) or paths, and only one of them."
+            )
+    return list(X), False
+
+
+def _check_files(paths):
+    """(size, modification time) of each file, or one error for all that fail."""
+    file_stats, missing, empty = [], [], []
+    for position, path in enumerate(paths):
+        try:
+            info = os.stat(path)
+        except (OSError, ValueError):  # ValueError: a null character in the name
+            missing.append(f"X[{position}]: {path!r} does not exist")
+            continue
+        if stat.S_ISDIR(info.st_mode):
+            missing.append(f"X[{position}]: {path!r} is a folder")
+        elif info.st_size == 0:
+            empty.append(f"X[{position}]: {path!r} is empty")
+        file_stats.append((info.st_size, info.st_mtime_ns))
+    _raise_files(missing, len(paths), FileNotFoundError, "are not files")
+    _raise_files(empty, len(paths), ValueError, "are files of 0 bytes")
+    return file_stats
+
+
+def _raise_files(problems, n_paths, error, what):
+    if problems:
+        named = "; ".join(problems[:_N_NAMED])
+        more = len(problems) - _N_NAMED
+        raise error(
+            f"{len(problems)} of {n_paths} paths {what}: {named}"
+            f"{f'; and {more} more' if more > 0 else ''}. Remove them from X or mend "
+            f"them; relative paths start from {os.getcwd()!r}."
+        )
+
+
+def _check_pixels(image, position):
+    where = f"X[{position}]"
+    if image.ndim not in (2, 3) or (
+        image.ndim == 3 and image.shape[2] not in (1, 3, 4)
+    ):
+        raise ValueError(
+            f"{where} has shape {image.shape}. An image is (height, width) for grey, "
+            "(height, width, 3) for RGB or (height, width, 4) for RGB and alpha."
+        )
+    if image.size == 0:
+        raise ValueError(f"{where} has shape {image.shape}: it holds no pixel.")
+    if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
+        return
+    if image.dtype.kind == "f":
+        _check_unit_range(image, where)
+        return
+    raise ValueError(f"{where} is of dtype {image.dtype}. {_conversion_hint(image)}")
+
+
+def _check_unit_range(image, where):
+    low, high = image.min(), image.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError(
+            f"{where} holds NaN or infinity. Replace them, e.g. by np.nan_to_num, or "
+            "leave the image out."
+        )
+    if low < -_FLOAT_TOLERANCE or high > 1 + _FLOAT_TOLERANCE:
+        raise ValueError(
+            f"{where} is {image.dtype} with values from {low:g} to {high:g}; floating "
+            "point images are in [0, 1]. Divide by their largest possible value, or "
+            "for 0 to 255 use X.astype(np.uint8)."
+        )
+
+
+def _conversion_hint(image):
+    if image.dtype.kind == "b":
+        return "Use X.astype(np.uint8) * 255."
+    if image.dtype.kind in "iu":
+        return (
+            f"Values are from {image.min()} to {image.max()}: use X.astype(np.uint8) "
+            "for 0 to 255, X.astype(np.uint16) for 0 to 65535."
+        )
+    return "Pass uint8 (0 to 255), uint16 (0 to 65535) or floating point in [0, 1]."
+
+
+def _to_rgb(image) -> np.ndarray:
+    """uint8 array of shape (height, width, 3) of a checked array."""
+    if image.ndim == 2:
+        image = image[..., np.newaxis]
+    image = _to_uint8(image[..., :3])
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    return np.ascontiguousarray(image)
+
+
+def _to_uint8(image) -> np.ndarray:
+    if image.dtype.kind == "f":
+        return np.rint(np.clip(image, 0, 1) * 255.0).astype(np.uint8)
+    if image.dtype.itemsize == 2:
+        return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _read_file(path, name) -> np.ndarray:
+    import cv2
+
+    # imdecode, unlike imread, opens non-ASCII names on every system and refuses
+    # truncated files; EXIF orientation is ignored for images and masks alike.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flags)
+    except cv2.error as error:
+        if "IO_MAX_IMAGE" not in str(error):
+            raise ValueError(f"{name} cannot be decoded by OpenCV: {error}") from None
+        raise ValueError(
+            f"{name} is larger than OpenCV's limit of pixels. Shrink it, or raise "
+            "the limit by the environment variable OPENCV_IO_MAX_IMAGE_PIXELS."
+        ) from None
+    if image is None:
+        raise ValueError(
+            f"{name} is truncated or not an image that OpenCV can decode. Leave it "
+            "out of X or replace it."
+        )
+    return cv2.cvtColor(_to_uint8(image), cv2.COLOR_BGR2RGB)

@@ -1,0 +1,4 @@
+"""Tools for developers of estimators."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause

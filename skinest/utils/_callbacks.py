@@ -1,0 +1,43 @@
+"""scikit-learn's callbacks around batches of work."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+
+def as_tasks(results, n_results, *, estimator, context, name, can_stop=True):
+    """Yield results, each computed and used as one task of the callbacks.
+
+    Parameters
+    ----------
+    results : generator
+        Computes a result at each step.
+
+    n_results : int
+        How many there are.
+
+    estimator : estimator
+        The estimator that is being fitted.
+
+    context : CallbackContext or None
+        The context that the tasks belong to; None where nothing is being fitted.
+
+    name : str
+        The name of a task.
+
+    can_stop : bool, default=True
+        Whether a callback that asks to stop is obeyed.
+
+    Yields
+    ------
+    result : object
+    """
+    for _ in range(n_results):
+        if context is None:
+            yield next(results)
+            continue
+        task = context.subcontext(task_name=name)
+        task.call_on_fit_task_begin(estimator=estimator)
+        yield next(results)
+        if task.call_on_fit_task_end(estimator=estimator) and can_stop:
+            break
+    results.close()
