@@ -21,7 +21,7 @@ import stat
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import _num_samples
 
 __all__ = ["ImageCollection", "check_images", "limit_side", "read_image"]
 
@@ -70,8 +70,11 @@ def check_images(X, y=None) -> "ImageCollection":
     items, is_path = _as_items(X)
     if len(items) == 0:
         raise ValueError("X is empty: pass at least one image.")
-    if y is not None:
-        check_consistent_length(items, y)
+    if y is not None and _num_samples(y) != len(items):
+        raise ValueError(
+            f"X holds {len(items)} images, but y {_num_samples(y)} entries. Pass one "
+            "for each image."
+        )
     if is_path:
         return ImageCollection(items, _check_files(items))
     for position, image in enumerate(items):

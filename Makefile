@@ -1,0 +1,53 @@
+# Everything runs in .venv, made on first use; only Python, make and pip are needed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export SKINEST_DATA ?= $(if $(wildcard ../shared/data),$(abspath ../shared/data))
+# An empty value means that there is no such folder.
+ifeq ($(strip $(SKINEST_DATA)),)
+unexport SKINEST_DATA
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/.demo  ## install, then search words and kernels for benign or malignant
+	$(BIN)/python examples/plot_task1_bovw.py
+
+test: .venv/.test lint  ## install what tests need, then lint and run the whole suite
+	$(BIN)/python -m pytest
+
+test-slow: .venv/.test  ## run the checks that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/.test  ## check style and spelling
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/codespell
+
+format: .venv/.test  ## put the code into the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.test  ## time skinest beside what a user would write today
+	$(BIN)/python benchmarks/bench_bovw.py
+
+clean:  ## remove the environment and all that was built
+	rm -rf .venv build dist figures .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian's Python may lack ensurepip, so the pip that is there installs into .venv.
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "skinest needs Python 3.11 or newer"'
+	$(PYTHON) -m venv --without-pip .venv
+
+.venv/.demo: pyproject.toml | .venv/bin/python
+	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[plot]'
+	touch $@
+
+.venv/.test: pyproject.toml | .venv/bin/python
+	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[test]'
+	touch $@ .venv/.demo

@@ -1,0 +1,353 @@
+"""What X may be, and what bad input gets."""
+
+import os
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import cv2
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skinest.images import ImageCollection, check_images, limit_side, read_image
+
+
+@pytest.fixture
+def rgb():
+    """Three smooth colour images."""
+    small = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 3), dtype=np.uint8)
+    return np.stack([cv2.resize(image, (40, 30)) for image in small])
+
+
+@pytest.fixture
+def paths(rgb, tmp_path):
+    names = [str(tmp_path / f"{i}.png") for i in range(len(rgb))]
+    for name, image in zip(names, rgb, strict=True):
+        Image.fromarray(image).save(name)
+    return names
+
+
+def assert_reads(X, expected):
+    images = check_images(X)
+    assert len(images) == len(expected)
+    for image, wanted in zip(images, expected, strict=True):
+        assert image.dtype == np.uint8
+        np.testing.assert_array_equal(image, wanted)
+
+
+def object_array(items):
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+ARRAY_FORMS = {
+    "uint8": lambda rgb: rgb,
+    "uint16": lambda rgb: rgb.astype(np.uint16) * 257,
+    "big endian uint16": lambda rgb: (rgb.astype(np.uint16) * 257).astype(">u2"),
+    "float64": lambda rgb: rgb / 255,
+    "float32": lambda rgb: (rgb / 255).astype(np.float32),
+    "alpha": lambda rgb: np.concatenate([rgb, 255 - rgb[..., :1]], axis=-1),
+    "list": lambda rgb: list(rgb),
+    "tuple": lambda rgb: tuple(rgb),
+    "object array": lambda rgb: object_array(list(rgb)),
+    "object column": lambda rgb: object_array(list(rgb)).reshape(-1, 1),
+    "Fortran order": np.asfortranarray,
+}
+
+
+@pytest.mark.parametrize("form", ARRAY_FORMS)
+def test_every_form_of_arrays_reads_as_the_same_uint8_rgb(form, rgb):
+    assert_reads(ARRAY_FORMS[form](rgb), rgb)
+
+
+def test_floats_that_leave_the_range_by_rounding_are_clipped():
+    X = np.full((1, 4, 5, 3), [-0.0009, 0.5, 1.0009])
+    assert_reads(X, np.full((1, 4, 5, 3), [0, 128, 255]))
+
+
+def test_grey_is_repeated_to_three_channels(rgb):
+    grey = rgb[..., 0]
+    wanted = np.repeat(grey[..., np.newaxis], 3, axis=-1)
+    assert_reads(grey, wanted)
+    assert_reads(grey[..., np.newaxis], wanted)
+    assert_reads(list(grey), wanted)
+
+
+def test_arrays_of_different_sizes(rgb):
+    X = [rgb[0], rgb[1, :11], rgb[2, :, :13, 0]]
+    assert [image.shape for image in check_images(X)] == [
+        (30, 40, 3),
+        (11, 40, 3),
+        (30, 13, 3),
+    ]
+
+
+PATH_FORMS = {
+    "list": list,
+    "tuple": tuple,
+    "Path": lambda paths: [Path(path) for path in paths],
+    "str array": np.array,
+    "object array": object_array,
+    "column": lambda paths: np.array(paths, dtype=object).reshape(-1, 1),
+    "Series": pd.Series,
+    "Series with an index": lambda paths: pd.Series(paths, index=[7, 5, 9]),
+    "DataFrame": lambda paths: pd.DataFrame({"path": paths}),
+}
+
+
+@pytest.mark.parametrize("form", PATH_FORMS)
+def test_every_form_of_paths_reads_as_the_same_images(form, paths, rgb):
+    assert_reads(PATH_FORMS[form](paths), rgb)
+
+
+def test_read_only_arrays_and_memory_maps(rgb, tmp_path):
+    np.save(tmp_path / "rgb.npy", rgb)
+    mapped = np.load(tmp_path / "rgb.npy", mmap_mode="r")
+    assert_reads(mapped, rgb)
+    rgb.setflags(write=False)
+    assert_reads(rgb, rgb)
+
+
+def save(folder, name, image, **options):
+    path = folder / name
+    image.save(path, **options)
+    return str(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "RGB", "I;16"])
+def test_files_of_every_colour_mode(mode, rgb, tmp_path):
+    image = Image.fromarray(rgb[0])
+    if mode == "I;16":
+        sixteen = Image.fromarray(rgb[0, ..., 0].astype(np.uint16) * 257)
+        path = save(tmp_path, "16.png", sixteen)
+        wanted = np.repeat(rgb[0, ..., :1], 3, axis=-1)
+    else:
+        image = image.convert(mode)
+        path = save(tmp_path, "image.png", image)
+        # Pillow pastes alpha away by dropping it, as we do.
+        wanted = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(read_image(path), wanted)
+
+
+def test_cmyk_jpeg_is_read_as_pillow_reads_it(rgb, tmp_path):
+    path = save(tmp_path, "cmyk.jpg", Image.fromarray(rgb[0]).convert("CMYK"))
+    wanted = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert np.abs(read_image(path) - wanted).max() <= 2  # rounding of K
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "bmp", "tif", "webp", "gif", "ppm"])
+def test_files_of_other_formats(suffix, rgb, tmp_path):
+    path = save(tmp_path, f"image.{suffix}", Image.fromarray(rgb[0]))
+    wanted = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert np.abs(read_image(path) - wanted).max() <= 3  # decoders of JPEG differ
+
+
+def test_names_that_are_not_ascii(rgb, tmp_path):
+    path = save(tmp_path, "Läsion 痣 №1.png", Image.fromarray(rgb[0]))
+    assert_reads([path], rgb[:1])
+
+
+def test_exif_orientation_is_ignored(rgb, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees
+    path = save(tmp_path, "turned.jpg", Image.fromarray(rgb[0]), exif=exif)
+    assert read_image(path).shape == rgb[0].shape
+
+
+def test_files_are_decoded_only_when_asked_for(paths, monkeypatch):
+    decoded = []
+    decode = cv2.imdecode
+    monkeypatch.setattr(
+        cv2, "imdecode", lambda *args: decoded.append(1) or decode(*args)
+    )
+    images = check_images(paths * 1000)
+    batches = list(images.batches(7))
+    assert not decoded
+    assert sum(len(batch) for batch in batches) == 3000
+    assert batches[1][0].shape == (30, 40, 3)
+    assert len(decoded) == 1
+
+
+def test_a_batch_knows_the_positions_in_X(paths):
+    Path(paths[2]).write_bytes(b"this is text")
+    batch = check_images(paths)[1:][1:]
+    assert isinstance(batch, ImageCollection)
+    with pytest.raises(ValueError, match=r"X\[2\].*2\.png"):
+        batch[0]
+
+
+def test_slices_with_a_step_are_refused(rgb):
+    with pytest.raises(ValueError, match="steps of one"):
+        check_images(rgb)[::2]
+
+
+def test_limit_side_keeps_the_aspect_and_never_enlarges():
+    image = np.zeros((300, 400, 3), dtype=np.uint8)
+    assert limit_side(image, 100).shape == (75, 100, 3)
+    assert limit_side(image, 400) is image
+    assert limit_side(image, None) is image
+    assert limit_side(np.zeros((1, 1000, 3), dtype=np.uint8), 10).shape == (1, 10, 3)
+
+
+# Keys, by which caches know an image.
+
+
+def test_key_of_an_array_is_its_content(rgb):
+    images = check_images(rgb)
+    assert images.key(0) == check_images(list(rgb / 255)).key(0)
+    assert len({images.key(0), images.key(1), images.key(2)}) == 3
+    flat = check_images(rgb.reshape(3, 40, 30, 3))
+    assert flat.key(0) != images.key(0)
+
+
+def test_key_of_a_file_changes_with_the_file(paths):
+    before = check_images(paths).key(0)
+    assert before == check_images([Path(paths[0])]).key(0)
+    os.utime(paths[0], ns=(1, 1))
+    assert check_images(paths).key(0) != before
+
+
+def test_key_of_a_relative_path_is_absolute(paths, monkeypatch):
+    monkeypatch.chdir(Path(paths[0]).parent)
+    assert check_images(["0.png"]).key(0) == check_images(paths).key(0)
+
+
+# Bad input.
+
+
+def test_missing_files_and_folders_are_one_error_before_any_work(paths, tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    missing = [str(tmp_path / f"missing{i}.png") for i in range(10)]
+    X = [paths[0], *missing, str(tmp_path / "folder.png")]
+    with pytest.raises(FileNotFoundError) as caught:
+        check_images(X)
+    message = str(caught.value)
+    assert "11 of 12" in message
+    assert "missing0.png" in message and "missing2.png" in message
+    assert "missing3.png" not in message and "8 more" in message
+    with pytest.raises(FileNotFoundError, match=r"X\[1\].*folder\.png.*is a folder"):
+        check_images([paths[0], str(tmp_path / "folder.png")])
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        check_images(["a\0b.png"])
+
+
+def test_an_empty_file_is_an_error_before_any_work(paths):
+    Path(paths[1]).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"X\[1\].*1\.png.*is empty"):
+        check_images(paths)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "bmp", "gif"])
+@pytest.mark.parametrize("share", [0.03, 0.5, 0.98])
+def test_a_truncated_file_is_named_with_its_position(suffix, share, rgb, tmp_path):
+    path = save(tmp_path, f"image.{suffix}", Image.fromarray(rgb[0]))
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content[: int(len(content) * share)])
+    images = check_images([path])
+    with pytest.raises(ValueError, match=rf"X\[0\].*image\.{suffix}.*truncated"):
+        images[0]
+
+
+def test_a_file_that_is_no_image_is_named_also_from_a_worker_process(paths):
+    Path(paths[1]).write_text("a letter, not an image")
+    images = check_images(paths)
+    with pytest.raises(ValueError, match=r"X\[1\].*1\.png.*not an image"):
+        joblib.Parallel(n_jobs=2)(
+            joblib.delayed(images.__getitem__)(i) for i in range(3)
+        )
+
+
+def test_read_image_names_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        read_image(tmp_path / "nowhere.png")
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(ValueError, match=r"text\.png"):
+        read_image(tmp_path / "text.png")
+
+
+def png_chunk(kind, data):
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def test_an_image_over_the_limit_of_pixels_is_named(tmp_path):
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+    content += png_chunk(b"IDAT", zlib.compress(bytes(100))) + png_chunk(b"IEND", b"")
+    (tmp_path / "huge.png").write_bytes(content)
+    with pytest.raises(ValueError, match=r"huge\.png.*OPENCV_IO_MAX_IMAGE_PIXELS"):
+        read_image(tmp_path / "huge.png")
+
+
+IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ("image.png", r"single path.*\['image.png'\]|single path.*\[path\]"),
+        (Path("image.png"), "single path"),
+        (b"image.png", "single path"),
+        (IMAGE, r"\(8, 8, 3\).*one colour image.*X\[np.newaxis\]"),
+        (np.zeros((9, 8, 1), np.uint8), "stack of very narrow grey"),
+        (np.zeros((9, 8, 4), np.uint8), "one colour image"),
+        (np.zeros((9, 8), np.uint8), "table of features"),
+        (np.zeros(9, np.uint8), r"\(n_images, height, width\[, 3\]\)"),
+        (np.zeros((2, 2, 8, 8, 3), np.uint8), r"\(n_images, height, width\[, 3\]\)"),
+        (np.zeros((2, 8, 8, 2), np.uint8), r"X\[0\] has shape \(8, 8, 2\)"),
+        (np.zeros((2, 8, 8, 5), np.uint8), r"X\[0\] has shape \(8, 8, 5\)"),
+        ([IMAGE, IMAGE[..., :2]], r"X\[1\] has shape \(8, 8, 2\)"),
+        ([IMAGE, IMAGE[np.newaxis]], r"X\[1\] has shape \(1, 8, 8, 3\)"),
+        ([IMAGE, IMAGE[0, :, 0]], r"X\[1\] has shape \(8,\)"),
+        (np.zeros((2, 0, 8, 3), np.uint8), "holds no pixel"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "X is empty"),
+        ([], "X is empty"),
+        (np.array([], dtype=object), "X is empty"),
+        (pd.Series([], dtype=object), "X is empty"),
+        ([IMAGE * 1.0 + 255], r"X\[0\].*values from 255 to 255.*astype\(np.uint8\)"),
+        ([IMAGE, IMAGE - 0.01], r"X\[1\].*values from -0.01"),
+        ([IMAGE, IMAGE + np.nan], r"X\[1\] holds NaN or infinity"),
+        ([IMAGE, IMAGE + np.inf], r"X\[1\] holds NaN or infinity"),
+        ([IMAGE.astype(np.int64) + 7], r"int64.*from 7 to 7.*astype\(np.uint8\)"),
+        ([IMAGE.astype(np.int16)], "int16"),
+        (np.zeros((2, 8, 8), dtype=bool), r"bool.*astype\(np.uint8\) \* 255"),
+        (np.zeros((2, 8, 8), dtype=complex), "complex128"),
+        ([IMAGE.astype(object)], r"X\[0\] is of dtype object"),
+        (np.zeros((2, 8, 8, 3), dtype=object), "np.stack"),
+        ([IMAGE, "image.png"], r"X\[1\] is of type str"),
+        (["image.png", IMAGE], r"X\[1\] is of type ndarray"),
+        (["image.png", None], r"X\[1\] is of type NoneType \(None\)"),
+        (["image.png", float("nan")], r"X\[1\] is of type float \(nan\)"),
+        ([[0, 1], [2, 3]], r"X\[0\] is of type list"),
+        ([1, 2, 3], r"X\[0\] is of type int"),
+        (iter([IMAGE]), "list_iterator"),
+        ({"image": IMAGE}, "dict"),
+        (None, "NoneType"),
+        (pd.DataFrame({"path": ["a"], "mask": ["b"]}), "table of 2 columns"),
+        (np.array([["a", "b"]], dtype=object), r"shape \(1, 2\)"),
+    ],
+)
+def test_what_cannot_be_images_says_what_to_pass(X, message):
+    with pytest.raises(ValueError, match=message):
+        check_images(X)
+
+
+def test_X_and_y_of_different_length(rgb):
+    with pytest.raises(ValueError, match="X holds 3 images, but y 2 entries"):
+        check_images(rgb, [0, 1])
+    check_images(rgb, [0, 1, 1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX")
+@pytest.mark.skipif(
+    hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read all files"
+)
+def test_a_file_without_permission_is_named(paths):
+    os.chmod(paths[0], 0)
+    with pytest.raises(OSError, match=r"0\.png"):
+        check_images(paths)[0]
