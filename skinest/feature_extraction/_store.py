@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from tempfile import TemporaryDirectory
@@ -27,7 +28,7 @@ class DescriptorStore:
     descriptor : descriptor object or callable
         What describes an image.
 
-    memory : str, Memory or None
+    memory : str, path, Memory or None
         Where results are kept; None keeps nothing.
 
     n_jobs : int or None
@@ -37,7 +38,8 @@ class DescriptorStore:
     def __init__(self, descriptor, memory, n_jobs):
         self.descriptor = descriptor
         self.n_jobs = n_jobs
-        self._memory = check_memory(memory)
+        is_path = isinstance(memory, os.PathLike)
+        self._memory = check_memory(os.fspath(memory) if is_path else memory)
         self._descriptors = self._memory
 
     @contextmanager
@@ -118,8 +120,19 @@ class DescriptorStore:
                 for key in getattr(descriptor, "_finish_params", ()):
                     del parameters[key]
             return name, versions, parameters
-        source = inspect.getsource(descriptor) if inspect.isfunction(descriptor) else ""
-        return name, versions, (joblib.hash(descriptor), source)
+        return name, versions, _fingerprint(descriptor)
+
+
+def _fingerprint(descriptor):
+    """What a callable without parameters is known by: a function by its source."""
+    if not inspect.isfunction(descriptor):
+        return joblib.hash(descriptor)
+    try:
+        source = inspect.getsource(descriptor)
+    except OSError:  # typed at a prompt
+        source = descriptor.__code__.co_code
+    closure = [cell.cell_contents for cell in descriptor.__closure__ or ()]
+    return source, joblib.hash((descriptor.__defaults__, closure))
 
 
 def describe_stored(key, settings, images, index, descriptor):

@@ -1,0 +1,5 @@
+from ._base import get_data_home
+from ._isic import fetch_isic2016_part3
+from ._synthetic import make_dermoscopy
+
+__all__ = ["fetch_isic2016_part3", "get_data_home", "make_dermoscopy"]

@@ -1,0 +1,74 @@
+"""Where data sets are kept."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+import stat
+from pathlib import Path
+
+from sklearn.utils._param_validation import validate_params
+
+
+@validate_params(
+    {"data_home": [str, os.PathLike, None]}, prefer_skip_nested_validation=True
+)
+def get_data_home(data_home=None):
+    """Return the folder that data sets are kept in; make it if it is missing.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder; ``~`` is the user's home. With None it is the one named by
+        the environment variable ``SKINEST_DATA``, else the folder ``skinest``
+        in the user's cache, as `pooch.os_cache` gives it.
+
+    Returns
+    -------
+    data_home : str
+        The absolute path of the folder.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skinest.datasets import get_data_home
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     data_home = get_data_home(os.path.join(folder, "skin"))
+    ...     os.path.isdir(data_home)
+    True
+    """
+    folder = resolve_data_home(data_home)
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
+
+
+def resolve_data_home(data_home):
+    """Absolute path of the data folder, which may not exist yet."""
+    return _absolute(data_home or os.environ.get("SKINEST_DATA") or _user_cache())
+
+
+def resolve_cache_home():
+    """Absolute path of the folder for what is extracted from read-only ones."""
+    return _absolute(os.environ.get("SKINEST_CACHE") or _user_cache())
+
+
+def is_writable(folder):
+    """Whether files may be added to an existing folder.
+
+    A folder without any write permission counts as read-only for the superuser
+    too, whom the system would let write.
+    """
+    marked_writable = folder.stat().st_mode & (
+        stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+    )
+    return bool(marked_writable) and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _absolute(folder):
+    return Path(os.path.abspath(os.path.expanduser(folder)))
+
+
+def _user_cache():
+    import pooch
+
+    return pooch.os_cache("skinest")

@@ -1,0 +1,229 @@
+"""Images of the ISIC challenges."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import csv
+import os
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from ._archives import extract_archive
+from ._base import resolve_data_home
+from ._download import require_file
+
+_BASE_URL_2016 = "https://isic-challenge-data.s3.amazonaws.com/2016/"
+
+_PART3_STEMS = {
+    "train": ("ISBI2016_ISIC_Part3_Training",),
+    "test": ("ISBI2016_ISIC_Part3_Test",),
+    "all": ("ISBI2016_ISIC_Part3_Training", "ISBI2016_ISIC_Part3_Test"),
+}
+_SHA256 = {
+    "ISBI2016_ISIC_Part3_Training_Data.zip": (
+        "d78bd1de08511b514e58784c91fd2d8dab24e407cafd023a7debbceb9155ffb2"
+    ),
+    "ISBI2016_ISIC_Part3_Training_GroundTruth.csv": (
+        "0ffadd63b7cec650cddfbe5df54d1d3167453fe6004c2bbf05824184b0c4d405"
+    ),
+}
+
+# The training file has words, the test file numbers.
+_PART3_LABELS = {"benign": 0, "malignant": 1, "0.0": 0, "1.0": 1}
+
+_PART3_DESCR = """\
+ISIC 2016 challenge, part 3: lesion classification
+--------------------------------------------------
+
+Dermoscopic images of skin lesions, each benign or malignant (melanoma). The
+challenge has 900 training images (727 benign, 173 malignant) and 379 test images
+(304 benign, 75 malignant), in JPEG, of many sizes.
+
+Here, subset {subset!r}: {n_images} images were found ({n_benign} benign and
+{n_malignant} malignant).
+
+Licence: CC0 1.0.
+
+Gutman, D., Codella, N. C. F., Celebi, E., Helba, B., Marchetti, M., Mishra, N.,
+and Halpern, A. (2016). Skin Lesion Analysis toward Melanoma Detection: A Challenge
+at the International Symposium on Biomedical Imaging (ISBI) 2016, hosted by the
+International Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
+"""
+
+_N_NAMED = 5
+
+
+@validate_params(
+    {
+        "data_home": [str, os.PathLike, None],
+        "subset": [StrOptions({"train", "test", "all"})],
+        "download_if_missing": ["boolean"],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def fetch_isic2016_part3(
+    data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
+):
+    """Load the ISIC 2016 part 3 images, benign or malignant (classification).
+
+    Missing files are downloaded; archives that are in `data_home` already are
+    used as they are, and extracted once.
+
+    =================   ====================================
+    Classes                                                2
+    Training images     900 (727 benign, 173 malignant)
+    Test images         379 (304 benign, 75 malignant)
+    Form                JPEG, RGB, of different sizes
+    =================   ====================================
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder of the official files, see :func:`get_data_home`. Images are
+        extracted into it, or, if it is read-only, into the folder named by the
+        environment variable ``SKINEST_CACHE``, else into the user's cache.
+
+    subset : {"train", "test", "all"}, default="train"
+        The training images, the test images, or the training images followed by
+        the test images.
+
+    download_if_missing : bool, default=True
+        If False, raise an error instead of downloading what is missing.
+
+    return_X_y : bool, default=False
+        Return ``(paths, target)`` instead of a `Bunch`.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the attributes:
+
+        paths : ndarray of shape (n_images,), dtype object
+            Absolute paths (str) of the JPEG files, in the order of the official
+            ground truth.
+        target : ndarray of shape (n_images,), dtype int
+            0 for benign, 1 for malignant.
+        target_names : list of str
+            ``["benign", "malignant"]``.
+        DESCR : str
+            Description, licence and citation, with the number of images found.
+
+    (paths, target) : tuple of ndarrays
+        Only these two, if `return_X_y` is True.
+
+    Raises
+    ------
+    OSError
+        If a file is missing and `download_if_missing` is False, or its download
+        fails; nothing is left of a failed download.
+    ValueError
+        If an archive is damaged or unsafe to extract, a label is unknown, an
+        image has no label, or a label has no image.
+
+    See Also
+    --------
+    make_dermoscopy : Synthetic images with the same two classes; no download.
+
+    Notes
+    -----
+    The images are in the public domain (CC0 1.0). Please cite [1]_.
+
+    References
+    ----------
+    .. [1] Gutman, D., Codella, N. C. F., Celebi, E., et al. (2016). Skin Lesion
+       Analysis toward Melanoma Detection: A Challenge at the International
+       Symposium on Biomedical Imaging (ISBI) 2016, hosted by the International
+       Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
+
+    Examples
+    --------
+    >>> from skinest.datasets import fetch_isic2016_part3
+    >>> data = fetch_isic2016_part3(subset="test")  # doctest: +SKIP
+    >>> data.paths.shape  # doctest: +SKIP
+    (379,)
+    """
+    folder = resolve_data_home(data_home)
+    paths, target = [], []
+    for stem in _PART3_STEMS[subset]:
+        archive = folder / f"{stem}_Data.zip"
+        labels = folder / f"{stem}_GroundTruth.csv"
+        for file in (labels, archive):
+            require_file(
+                file,
+                _BASE_URL_2016 + file.name,
+                known_hash=_SHA256.get(file.name),
+                download_if_missing=download_if_missing,
+            )
+        label_of = _read_part3_labels(labels)
+        images = extract_archive(archive)
+        path_of = _list_images(images)
+        _check_same_names(label_of, path_of, labels, f"{archive} (in {images})")
+        paths += [path_of[name] for name in label_of]
+        target += label_of.values()
+    paths = np.array(paths, dtype=object)
+    target = np.array(target, dtype=int)
+    if return_X_y:
+        return paths, target
+    n_malignant = int(target.sum())
+    return Bunch(
+        paths=paths,
+        target=target,
+        target_names=["benign", "malignant"],
+        DESCR=_PART3_DESCR.format(
+            subset=subset,
+            n_images=len(target),
+            n_benign=len(target) - n_malignant,
+            n_malignant=n_malignant,
+        ),
+    )
+
+
+def _read_part3_labels(file):
+    """Read a headerless file of lines ``name,label`` into a dict, in its order."""
+    label_of = {}
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        reader = csv.reader(lines)
+        for row in filter(None, reader):
+            place = f"Line {reader.line_num} of {file}, {','.join(row)!r},"
+            if len(row) != 2 or row[1].strip() not in _PART3_LABELS:
+                raise ValueError(
+                    f"{place} is not a name and one of the labels "
+                    f"{', '.join(_PART3_LABELS)}."
+                )
+            name, label = (value.strip() for value in row)
+            if name in label_of:
+                raise ValueError(f"{place} labels an image a second time.")
+            label_of[name] = _PART3_LABELS[label]
+    return label_of
+
+
+def _list_images(folder):
+    """Paths of the JPEG files of a folder, by their names without ``.jpg``."""
+    return {
+        path.stem: str(path)
+        for path in folder.iterdir()
+        if path.suffix.lower() == ".jpg" and not path.name.startswith(".")
+    }
+
+
+def _check_same_names(label_of, path_of, labels, images):
+    """Raise ValueError unless every label has its image and the reverse."""
+    without_image = [name for name in label_of if name not in path_of]
+    if without_image:
+        raise ValueError(
+            f"{len(without_image)} of the {len(label_of)} labels in {labels} have no "
+            f"image in {images}: {_name_some(without_image)}."
+        )
+    without_label = sorted(name for name in path_of if name not in label_of)
+    if without_label:
+        raise ValueError(
+            f"{len(without_label)} of the {len(path_of)} images in {images} have no "
+            f"label in {labels}: {_name_some(without_label)}."
+        )
+
+
+def _name_some(names):
+    return ", ".join(names[:_N_NAMED]) + (", ..." if len(names) > _N_NAMED else "")

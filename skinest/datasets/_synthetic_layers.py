@@ -1,0 +1,238 @@
+"""The layers of a synthetic dermoscopic image.
+
+Lengths are in units of half the shorter side of the frame, whose centre is the
+origin, so a scene keeps its look at every image size. Every layer is a plain
+function from a scene to a float32 field of shape (height, width). Colours stand
+in the first axis, (3, height, width), which NumPy broadcasts faster.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+
+import numpy as np
+
+# Absorption of red, green and blue light by melanin and by blood, relative to
+# blue and to green: enough melanin turns any skin tone brown, then black.
+MELANIN_ABSORPTION = np.array([0.43, 0.73, 1.1], dtype=np.float32)[:, None, None]
+BLOOD_ABSORPTION = np.array([0.12, 0.85, 0.7], dtype=np.float32)[:, None, None]
+
+# OpenCV draws at coordinates with this many fractional bits.
+_SHIFT = 4
+
+
+class Canvas:
+    """The frame all layers of one image are drawn on.
+
+    Parameters
+    ----------
+    height, width : int
+        Size in pixels.
+
+    Attributes
+    ----------
+    x, y : ndarray of shape (height, width)
+        Coordinates of the pixel centres: y points down, x to the right.
+
+    unit : float
+        Pixels per unit of length.
+    """
+
+    def __init__(self, height, width):
+        self.height, self.width = height, width
+        self.unit = min(height, width) / 2
+        rows = (np.arange(height) + 0.5 - height / 2) / self.unit
+        columns = (np.arange(width) + 0.5 - width / 2) / self.unit
+        self.y, self.x = np.meshgrid(
+            rows.astype(np.float32), columns.astype(np.float32), indexing="ij"
+        )
+
+    def to_pixels(self, points):
+        """Turn (x, y) points into the fixed-point pixels OpenCV draws with."""
+        centre = np.array([self.width - 1, self.height - 1]) / 2
+        pixels = np.asarray(points) * self.unit + centre
+        return np.rint(pixels * 2**_SHIFT).astype(np.int32)
+
+    def noise(self, rng, cells):
+        """Draw smooth noise: `cells` knots of unit variance along the longer side."""
+        import cv2
+
+        knots = rng.standard_normal((cells, cells), dtype=np.float32)
+        side = max(self.height, self.width)
+        field = cv2.resize(knots, (side, side), interpolation=cv2.INTER_CUBIC)
+        top, left = (side - self.height) // 2, (side - self.width) // 2
+        return field[top : top + self.height, left : left + self.width]
+
+    def warp(self, rng, amount, cells=14):
+        """Coordinates x and y of a frame bent by noise of about `amount`."""
+        x = self.x + amount * self.noise(rng, cells)
+        return x, self.y + amount * self.noise(rng, cells)
+
+    def strokes(self, curves, widths):
+        """Draw antialiased curves; the field is 1 on a curve and 0 off it.
+
+        A curve thinner than a pixel is drawn one pixel wide and paler.
+        """
+        import cv2
+
+        field = np.zeros((self.height, self.width), dtype=np.uint8)
+        for curve, width in zip(curves, widths, strict=True):
+            pixels = width * self.unit
+            cv2.polylines(
+                field,
+                [self.to_pixels(curve)[:, None]],
+                isClosed=False,
+                color=int(255 * min(1.0, pixels)),
+                thickness=max(1, round(pixels)),
+                lineType=cv2.LINE_AA,
+                shift=_SHIFT,
+            )
+        return field.astype(np.float32) / 255
+
+    def wedges(self, polygons):
+        """Draw soft polygons; the field is 1 inside a polygon and 0 outside."""
+        import cv2
+
+        field = np.zeros((self.height, self.width), dtype=np.uint8)
+        for polygon in polygons:
+            points = self.to_pixels(polygon)
+            cv2.fillPoly(field, [points], 255, lineType=cv2.LINE_AA, shift=_SHIFT)
+        return self._soften(field)
+
+    def discs(self, centres, radii):
+        """Draw soft discs; the field is 1 inside a disc and 0 outside."""
+        import cv2
+
+        field = np.zeros((self.height, self.width), dtype=np.uint8)
+        for centre, radius in zip(self.to_pixels(centres), radii, strict=True):
+            cv2.circle(
+                field,
+                centre.tolist(),
+                int(radius * self.unit * 2**_SHIFT),
+                255,
+                thickness=-1,
+                lineType=cv2.LINE_AA,
+                shift=_SHIFT,
+            )
+        return self._soften(field)
+
+    def _soften(self, field):
+        import cv2
+
+        field = cv2.GaussianBlur(field, (0, 0), 0.3 + 0.006 * self.unit)
+        return field.astype(np.float32) / 255
+
+
+def draw_skin(canvas, scene, rng):
+    """Skin as (3, height, width) reflectance: tone, light and texture."""
+    light = 1.0 + scene.light[0] * canvas.x + scene.light[1] * canvas.y
+    light -= 0.03 * scene.mottling * canvas.noise(rng, 5)
+    light += 0.02 * scene.texture * canvas.noise(rng, 36)
+    pores = canvas.noise(rng, 56)
+    light += 0.028 * scene.texture * pores * np.abs(pores)
+    flush = 0.05 * scene.mottling * canvas.noise(rng, 9)
+    return light * scene.skin_tone * (1.0 - flush * BLOOD_ABSORPTION)
+
+
+def lesion_depth(canvas, scene, rng):
+    """Depth below the border: 0 on it, 1 at the centre, negative outside."""
+    import cv2
+
+    x, y = canvas.warp(rng, scene.roughness)
+    x += 0.35 * scene.roughness * canvas.noise(rng, 36) - scene.centre[0]
+    y -= scene.centre[1]
+    cos, sin = math.cos(scene.angle), math.sin(scene.angle)
+    u, v = cos * x + sin * y, scene.elongation * (cos * y - sin * x)
+    distance, angle = cv2.cartToPolar(u, v)
+    outline = lesion_outline(scene, np.linspace(0, 2 * np.pi, 361))
+    degrees = (angle * (180 / math.pi)).astype(np.int16)
+    return 1.0 - distance / outline.astype(np.float32)[degrees]
+
+
+def lesion_outline(scene, angles):
+    """Distance of the border from the centre at each of `angles` (radians)."""
+    orders = np.arange(1, len(scene.harmonics) + 1)
+    waves = np.cos(orders * angles[:, None] + scene.harmonic_phases)
+    return scene.radius * np.maximum(1.0 + waves @ scene.harmonics, 0.25)
+
+
+def lesion_mask(depth, scene):
+    """Soft mask in [0, 1] of the lesion: one half on its border."""
+    return sigmoid(depth * (1.0 / scene.border_width))
+
+
+def draw_network(canvas, scene, rng):
+    """Lines of the pigment network in [0, 1]: a warped honeycomb with pale holes."""
+    period = scene.network_period
+    x, y = canvas.warp(rng, scene.network_warp * period, cells=12)
+    comb = 0.0
+    for k in range(3):
+        angle = scene.network_angle + k * math.pi / 3
+        wave_x = 2 * math.pi / period * math.cos(angle)
+        wave_y = 2 * math.pi / period * math.sin(angle)
+        comb += np.cos(wave_x * x + wave_y * y)
+    lines = sigmoid(2.2 * (0.1 - comb))
+    # An irregular network comes and goes over the lesion.
+    gaps = canvas.noise(rng, 6) - 1.2 + 2.0 * scene.network_patchiness
+    return lines * (1.0 - scene.network_patchiness * sigmoid(4.0 * gaps))
+
+
+def draw_globules(canvas, scene):
+    """Globules in [0, 1]: round clods of pigment."""
+    return canvas.discs(scene.globule_centres, scene.globule_radii)
+
+
+def draw_streaks(canvas, scene):
+    """Streaks in [0, 1]: wedges that leave the border of the lesion radially."""
+    cos, sin = math.cos(scene.angle), math.sin(scene.angle)
+    turn = np.array([[cos, sin], [-sin / scene.elongation, cos / scene.elongation]])
+    outline = lesion_outline(scene, scene.streak_angles)
+    wedges = []
+    for angle, border, length, bend in zip(
+        scene.streak_angles,
+        outline,
+        scene.streak_lengths,
+        scene.streak_bends,
+        strict=True,
+    ):
+        # Half a width of 0.03 at the root, seen from the centre as an angle.
+        half = 0.03 / border
+        angles = angle + np.array([-half, half, 0.5 * half + 0.4 * bend, bend])
+        reach = border + np.array([-0.1, -0.1, 0.6 * length, length])
+        points = np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None]
+        wedges.append(points @ turn + scene.centre)
+    return canvas.wedges(wedges)
+
+
+def draw_patches(canvas, scene, rng):
+    """Field in [0, 1] of each coloured area, by its name."""
+    fields = {}
+    if scene.patches:
+        x, y = canvas.warp(rng, 0.07, cells=16)
+    for name, centre_x, centre_y, radius in scene.patches:
+        square = ((x - centre_x) ** 2 + (y - centre_y) ** 2) / radius**2
+        field = sigmoid(3.5 * (1.0 - square))
+        fields[name] = np.maximum(fields.get(name, 0.0), field)
+    return fields
+
+
+def draw_hairs(canvas, scene):
+    """Hairs in [0, 1]: thin curves across the frame."""
+    steps = np.linspace(0, 1, 16)[:, None]
+    curves = [
+        (1 - steps) ** 2 * a + 2 * steps * (1 - steps) * b + steps**2 * c
+        for a, b, c in scene.hair_points
+    ]
+    return canvas.strokes(curves, scene.hair_widths)
+
+
+def draw_vignette(canvas, scene):
+    """Light that the dermoscope lets through, in [0, 1]."""
+    distance = np.hypot(canvas.x, canvas.y)
+    return 1.0 - scene.vignette * sigmoid((distance - scene.aperture) / 0.05)
+
+
+def sigmoid(values):
+    """Logistic function, safe for any value."""
+    return 1.0 / (1.0 + np.exp(-np.clip(values, -30, 30)))

@@ -1,0 +1,232 @@
+"""What the checks of estimators run on: images, targets, wrong inputs."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import io
+import pickle
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import joblib
+import numpy as np
+from sklearn.base import clone, is_classifier, is_regressor
+
+from ..images import check_images
+
+N_IMAGES = 12
+_SIDE = 48
+_BLOCK = 6  # pixels a side of the squares of one colour in the images
+FIT_METHODS = ("fit", "fit_transform", "partial_fit", "fit_resample")
+METHODS = ("transform", "predict", "predict_proba", "decision_function")
+
+
+class CheckData:
+    """Images and their target, and what an estimator makes of them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator to check.
+
+    make_y : callable or None
+        Makes the target from the estimator and the images.
+
+    atol : float
+        How near results must be.
+    """
+
+    def __init__(self, estimator, make_y, atol):
+        self.images = _make_images()
+        self.y = (make_y or _make_y)(estimator, self.images)
+        self.atol = atol
+
+    def fitted(self, estimator, X=None, **params):
+        """A clone with `random_state=0`, fitted to `X` or to the images."""
+        X = self.images if X is None else X
+        return seeded(estimator, **params).fit(X, self.y)
+
+    def outputs(self, fitted, X=None) -> dict:
+        """What each method makes of `X` or of the images."""
+        X = self.images if X is None else X
+        outputs = {name: getattr(fitted, name)(X) for name in methods(fitted, METHODS)}
+        if hasattr(fitted, "fit_resample"):
+            images, y = fitted.fit_resample(X, self.y)
+            outputs["fit_resample: X"] = list(check_images(images))
+            outputs["fit_resample: y"] = y
+        return outputs
+
+    def fit_and_apply(self, estimator, X=None, **params) -> dict:
+        """What each method of a clone, fitted to `X`, makes of `X`."""
+        return self.outputs(self.fitted(estimator, X, **params), X)
+
+    def assert_same(self, expected, outputs, what, exact=False) -> None:
+        """Raise an AssertionError where outputs differ by more than `atol`."""
+        assert expected.keys() == outputs.keys(), f"{what}: other methods."
+        for name, rows in expected.items():
+            rows, others = list(rows), list(outputs[name])
+            assert len(rows) == len(others), f"{what}: {name} gives another length."
+            for row, other in zip(rows, others, strict=True):
+                assert_near(row, other, 0 if exact else self.atol, f"{what}: {name}")
+
+
+def assert_near(expected, values, atol, what) -> None:
+    """Raise an AssertionError where values differ by more than `atol`."""
+    expected, values = np.asarray(expected), np.asarray(values)
+    if expected.dtype.kind == "f":
+        np.testing.assert_allclose(values, expected, rtol=0, atol=atol, err_msg=what)
+    else:
+        np.testing.assert_array_equal(values, expected, err_msg=what)
+
+
+@contextmanager
+def raises(error, named, what):
+    """Raise an AssertionError unless the block raises `error` and names the fault."""
+    try:
+        yield
+    except error as raised:
+        assert named in str(raised), f"{what}: {named!r} is not named in {raised!r}."
+    except Exception as raised:
+        raise AssertionError(f"{what} raises {raised!r}.") from raised
+    else:
+        raise AssertionError(f"{what} raises nothing.")
+
+
+def seeded(estimator, **params):
+    """A clone with these parameters, and with `random_state=0` if it has one."""
+    estimator = clone(estimator)
+    if "random_state" in params_of(estimator):
+        params = {"random_state": 0, **params}
+    return estimator.set_params(**params)
+
+
+def methods(estimator, names) -> list[str]:
+    """Those of the named methods that the estimator has."""
+    return [name for name in names if hasattr(estimator, name)]
+
+
+def params_of(estimator) -> dict:
+    """The constructor's parameters."""
+    return estimator.get_params(deep=False)
+
+
+def by_pickle(estimator):
+    """Copy an estimator by pickle."""
+    return pickle.loads(pickle.dumps(estimator))
+
+
+def by_joblib(estimator):
+    """Copy an estimator by joblib."""
+    buffer = io.BytesIO()
+    joblib.dump(estimator, buffer)
+    return joblib.load(io.BytesIO(buffer.getvalue()))
+
+
+@contextmanager
+def png_files(images):
+    """Write images to PNG files, and yield their paths."""
+    import cv2
+
+    with TemporaryDirectory(prefix="skinest-") as folder:
+        paths = [Path(folder, f"image{i}.png") for i in range(len(images))]
+        for path, image in zip(paths, images, strict=True):
+            cv2.imwrite(str(path), image[..., ::-1])
+        yield paths
+
+
+def forms(images, paths) -> dict:
+    """The same images in each form that skinest takes, by name."""
+    names = [str(path) for path in paths]
+    objects = np.empty(len(images), dtype=object)
+    objects[:] = list(images)
+    alpha = np.full_like(images[..., :1], 255)
+    same = {
+        "float64 array": images / 255.0,
+        "float32 array": (images / 255.0).astype(np.float32),
+        "uint16 array": images.astype(np.uint16) * 257,
+        "array with alpha": np.concatenate([images, alpha], axis=-1),
+        "array in Fortran order": np.asfortranarray(images),
+        "list of arrays": list(images),
+        "tuple of arrays": tuple(images),
+        "object array of arrays": objects,
+        "list of str": names,
+        "list of Path": list(paths),
+        "array of str": np.array(names),
+        "object array of str": np.array(names, dtype=object),
+        "column of paths": np.array(names, dtype=object)[:, np.newaxis],
+    }
+    if find_spec("pandas"):
+        import pandas as pd
+
+        index = np.arange(len(names))[::-1]  # positions are not labels
+        series = pd.Series(names, index=index, name="path")
+        same |= {"Series": series, "DataFrame column": series.to_frame()}
+    return same
+
+
+def wrong_images(images, paths) -> dict:
+    """What no estimator takes: X, its error and what the message must name."""
+    folder = paths[0].parent
+    missing, empty, text = (folder / f"{name}.png" for name in ("none", "empty", "no"))
+    empty.touch()
+    text.write_text("This is not an image.")
+    shape = str(images.shape[1:3])[:-1]
+    unit = images / 255.0
+    wrong = {
+        "a path": (str(paths[0]), paths[0].name),
+        "a Path": (paths[0], paths[0].name),
+        "a grey image": (images[0, ..., 0], f"{shape})"),
+        "a colour image": (images[0], f"{shape}, 3)"),
+        "5 dimensions": (images[np.newaxis], str((1, *images.shape))),
+        "2 channels": (images[..., :2], f"{shape}, 2)"),
+        "5 channels": (np.concatenate([images, images[..., :2]], -1), f"{shape}, 5)"),
+        "an empty list": ([], "empty"),
+        "an empty array": (images[:0], "empty"),
+        "an image without pixels": ([*images[:-1], images[-1][:0]], "(0, "),
+        "floats up to 255": (images.astype(float), "255"),
+        "floats below 0": (unit - 1, "-1"),
+        "NaN": (_with_value(unit, np.nan), "NaN"),
+        "infinity": (_with_value(unit, np.inf), "infinity"),
+        "int64": (images.astype(np.int64), "int64"),
+        "bool": (images > 128, "bool"),
+        "arrays and a path": ([*images[:-1], str(paths[-1])], f"X[{N_IMAGES - 1}]"),
+        "paths and an array": ([*paths[:-1], images[-1]], f"X[{N_IMAGES - 1}]"),
+        "paths and None": ([*paths[:-1], None], "None"),
+        "an empty file": ([*paths[:-1], empty], empty.name),
+        "a text file": ([*paths[:-1], text], text.name),
+    }
+    no_files = {
+        "a missing file": ([*paths[:-1], missing], missing.name),
+        "a folder": ([*paths[:-1], folder], folder.name),
+    }
+    table = {what: (X, ValueError, named) for what, (X, named) in wrong.items()}
+    for what, (X, named) in no_files.items():
+        table[what] = X, FileNotFoundError, named
+    return table
+
+
+def _with_value(images, value):
+    images = images.copy()
+    images[-1, 0, 0, 0] = value
+    return images
+
+
+def _make_images() -> np.ndarray:
+    """Stripes and squares of random colours, with texture for keypoints."""
+    rng = np.random.RandomState(0)
+    blocks = rng.uniform(size=(N_IMAGES, _SIDE // _BLOCK, _SIDE // _BLOCK, 3))
+    blocks[::3] = blocks[::3, :1]
+    images = blocks.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)
+    images += 0.1 * rng.uniform(size=images.shape)
+    return (images / images.max() * 255).astype(np.uint8)
+
+
+def _make_y(estimator, images):
+    """Labels, numbers or masks, by what the estimator is."""
+    if is_regressor(estimator):
+        return images.mean(axis=(1, 2, 3)) / 255
+    if hasattr(estimator, "predict") and not is_classifier(estimator):
+        return (images[..., 0] > 128).astype(np.uint8)
+    return np.where(np.arange(len(images)) % 3 == 0, "malignant", "benign")

@@ -1,0 +1,192 @@
+"""SIFT and colour patches."""
+
+import cv2
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.color import rgb2lab
+from sklearn.base import clone
+
+from skinest.feature_extraction import ColorPatchDescriptor, SIFTDescriptor
+from skinest.feature_extraction._descriptors import describe
+
+
+def grey(image):
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+@pytest.mark.parametrize(
+    ("settings", "opencv"),
+    [
+        ({"contrast_threshold": 0.04}, {}),
+        ({"contrast_threshold": 0.01}, {"contrastThreshold": 0.01}),
+        ({"edge_threshold": 3.0}, {"edgeThreshold": 3.0}),
+        ({"sigma": 2.5}, {"sigma": 2.5}),
+        ({"n_octave_layers": 5}, {"nOctaveLayers": 5}),
+        ({"max_keypoints": 7}, {"nfeatures": 7}),
+    ],
+)
+def test_keypoints_and_settings_are_opencvs(settings, opencv, textured):
+    opencv = {"contrastThreshold": 0.04, **opencv}
+    keypoints, expected = cv2.SIFT_create(**opencv).detectAndCompute(
+        grey(textured[0]), None
+    )
+    descriptor = SIFTDescriptor(**{"contrast_threshold": 0.04, **settings})
+    values, points = descriptor.describe(textured[0])
+    np.testing.assert_array_equal(values, expected)
+    np.testing.assert_allclose(points * (80, 96), [k.pt for k in keypoints], rtol=1e-5)
+    assert descriptor(textured[0]).dtype == np.float32
+
+
+def test_stored_descriptors_lose_nothing(textured):
+    values, _ = SIFTDescriptor().describe(textured[0])
+    assert values.dtype == np.uint8
+    np.testing.assert_array_equal(values, SIFTDescriptor()(textured[0]))
+
+
+@pytest.mark.parametrize("color", ["grey", "lab"])
+def test_root_sift_makes_dot_products_hellinger_kernels(color, textured):
+    plain = SIFTDescriptor(color=color)(textured[0]).astype(float)
+    rooted = SIFTDescriptor(color=color, root=True)(textured[0])
+    for start in range(0, plain.shape[1], 128):
+        p = plain[:, start : start + 128]
+        p = p / p.sum(axis=1, keepdims=True)
+        hellinger = np.sqrt(p[:5, np.newaxis] * p[:5]).sum(axis=-1)
+        r = rooted[:, start : start + 128]
+        np.testing.assert_allclose(r[:5] @ r[:5].T, hellinger, atol=1e-5)
+
+
+def test_grid_describes_every_size_at_every_point(textured):
+    descriptor = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(12, 30))
+    values, points = descriptor.describe(textured[0])
+    assert values.shape == (2 * 6 * 5, 128)
+    np.testing.assert_allclose(points[0] * (80, 96), [8, 8])
+    np.testing.assert_allclose(points[1] * (80, 96), [24, 8])
+    np.testing.assert_allclose(points[:30], points[30:])
+    assert not np.array_equal(values[:30], values[30:])
+
+
+def test_grid_sizes_are_sides_of_patches_in_pixels(textured):
+    """Bins are shared out over half a bin, an eighth of the side, beyond the patch."""
+    image = cv2.resize(textured[0], (161, 161))
+    side, blur = 64, 6
+    settings = {"detector": "grid", "grid_step": 161, "grid_sizes": (side,)}
+    center = SIFTDescriptor(**settings)(image)
+    assert len(center) == 1
+    for distance, changes in ((0.45 * side, True), (0.625 * side + blur, False)):
+        edge = int(80 + distance)
+        changed = image.copy()
+        changed[:, edge:] = 255 - changed[:, edge:]
+        assert np.array_equal(SIFTDescriptor(**settings)(changed), center) != changes
+
+
+def test_colour_sift_of_a_grey_image_is_the_grey_sift_three_times(textured):
+    image = np.repeat(grey(textured[0])[..., np.newaxis], 3, axis=-1)
+    once = SIFTDescriptor()(image)
+    np.testing.assert_array_equal(SIFTDescriptor(color="rgb")(image), np.tile(once, 3))
+
+
+@pytest.mark.parametrize("color", ["rgb", "lab", "opponent"])
+@pytest.mark.parametrize("detector", ["keypoints", "grid"])
+def test_colour_sift_describes_each_channel_at_the_grey_points(
+    color, detector, textured
+):
+    values, points = SIFTDescriptor(color=color, detector=detector).describe(
+        textured[0]
+    )
+    _, expected = SIFTDescriptor(detector=detector).describe(textured[0])
+    np.testing.assert_array_equal(points, expected)
+    assert values.shape == (len(points), 384)
+    thirds = np.split(values, 3, axis=1)
+    assert not np.array_equal(thirds[0], thirds[1])
+
+
+def test_opponent_colours_follow_their_definition():
+    image = np.zeros((9, 9, 3), dtype=np.uint8)
+    image[:] = 200, 100, 50
+    descriptor = ColorPatchDescriptor(color="opponent", sigmas=(1,), grid_step=9)
+    r, g, b = np.array([200, 100, 50]) / 255
+    expected = [r - g, (r + g) / 2 - b, (r + g + b) / 3, 0, 0, 0]
+    np.testing.assert_allclose(descriptor(image)[0], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("descriptor", [SIFTDescriptor, ColorPatchDescriptor])
+def test_max_side_shrinks_first_and_places_stay_fractions(descriptor, textured):
+    large = cv2.resize(textured[0], (320, 384))
+    small = cv2.resize(large, (80, 96), interpolation=cv2.INTER_AREA)
+    values, points = descriptor(max_side=96).describe(large)
+    expected_values, expected_points = descriptor().describe(small)
+    np.testing.assert_array_equal(values, expected_values)
+    np.testing.assert_array_equal(points, expected_points)
+
+
+def test_an_image_without_keypoints_has_no_row():
+    flat = np.full((40, 40, 3), 99, dtype=np.uint8)
+    assert SIFTDescriptor()(flat).shape == (0, 128)
+    assert SIFTDescriptor(color="lab")(flat).shape == (0, 384)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 50, 3), (5, 5, 3)])
+@pytest.mark.parametrize(
+    "descriptor",
+    [SIFTDescriptor(), SIFTDescriptor(detector="grid"), ColorPatchDescriptor()],
+)
+def test_tiny_images_do_not_fail(shape, descriptor):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    values, points = descriptor.describe(image)
+    assert len(values) == len(points)
+    assert np.isfinite(values).all()
+    assert ((points >= 0) & (points < 1)).all()
+
+
+def test_colour_patches_are_means_and_deviations_of_lab(textured):
+    descriptor = ColorPatchDescriptor(sigmas=(2, 3), grid_step=1)
+    values = descriptor(textured[0]).reshape(96, 80, 2, 2, 3)
+    lab = rgb2lab(textured[0])
+    inside = slice(15, -15), slice(15, -15)  # the two treat edges differently
+    for i, sigma in enumerate((2, 3)):
+        mean = gaussian_filter(lab, (sigma, sigma, 0))
+        square = gaussian_filter(lab**2, (sigma, sigma, 0))
+        deviation = np.sqrt(square - mean**2)
+        assert np.abs(values[:, :, i, 0] - mean)[inside].max() < 0.5
+        assert np.abs(values[:, :, i, 1] - deviation)[inside].max() < 0.5
+        assert deviation.std() > 1
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "message"),
+    [
+        (SIFTDescriptor(detector="random"), "detector"),
+        (SIFTDescriptor(contrast_threshold=-1), "contrast_threshold"),
+        (SIFTDescriptor(grid_step=0), "grid_step"),
+        (SIFTDescriptor(detector="grid", grid_sizes=()), "grid_sizes"),
+        (SIFTDescriptor(detector="grid", grid_sizes=(8, -2)), "grid_sizes"),
+        (SIFTDescriptor(color="hsv"), "color"),
+        (SIFTDescriptor(max_side=0), "max_side"),
+        (ColorPatchDescriptor(sigmas=(0,)), "sigmas"),
+        (ColorPatchDescriptor(sigmas=2), "sigmas"),
+        (ColorPatchDescriptor(grid_step=1.5), "grid_step"),
+    ],
+)
+def test_settings_out_of_range_are_named(descriptor, message, textured):
+    with pytest.raises(ValueError, match=message):
+        descriptor(textured[0])
+
+
+def test_descriptors_are_pure_and_can_be_cloned(textured):
+    descriptor = SIFTDescriptor(detector="grid", color="lab", root=True)
+    image = textured[0].copy()
+    first = descriptor(image)
+    np.testing.assert_array_equal(image, textured[0])
+    np.testing.assert_array_equal(clone(descriptor)(image), first)
+
+
+@pytest.mark.parametrize(
+    "returned", [np.zeros(4), np.full((2, 2), np.nan), np.array([["a"]])]
+)
+def test_a_callable_that_returns_no_descriptors_is_named(returned, textured):
+    def broken(image):
+        return returned
+
+    with pytest.raises(ValueError, match="broken"):
+        describe(broken, textured[0])

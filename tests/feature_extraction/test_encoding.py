@@ -1,0 +1,199 @@
+"""Encodings against independent references."""
+
+import cv2
+import numpy as np
+import pytest
+from skimage.feature import fisher_vector as skimage_fisher_vector
+from sklearn.mixture import GaussianMixture
+from sklearn.preprocessing import normalize
+
+from skinest.feature_extraction._encoding import (
+    Encoder,
+    cell_members,
+    fisher_vector,
+    histogram,
+    power_normalize,
+    soft_assignment,
+    vlad,
+    word_spacing,
+)
+
+N_WORDS, N_DIMENSIONS = 7, 5
+
+
+@pytest.fixture
+def descriptors():
+    return np.random.default_rng(0).normal(size=(40, N_DIMENSIONS)).astype(np.float32)
+
+
+@pytest.fixture
+def centers():
+    generator = np.random.default_rng(1)
+    return generator.normal(size=(N_WORDS, N_DIMENSIONS)).astype(np.float32)
+
+
+@pytest.fixture
+def mixture():
+    values = np.random.default_rng(2).normal(size=(500, N_DIMENSIONS))
+    return GaussianMixture(N_WORDS, covariance_type="diag", random_state=0).fit(values)
+
+
+def test_histogram_counts_shares():
+    np.testing.assert_allclose(
+        histogram(np.array([0, 2, 2, 3]), 5), [0.25, 0, 0.5, 0.25, 0]
+    )
+    np.testing.assert_array_equal(histogram(np.array([], dtype=int), 3), np.zeros(3))
+
+
+def opencv_bag_of_words(images, vocabulary):
+    """Histograms by OpenCV's own extractor, the image described by SIFT."""
+    bow = cv2.xfeatures2d if hasattr(cv2.xfeatures2d, "BOWKMeansTrainer") else cv2
+    sift = cv2.SIFT_create()
+    extractor = bow.BOWImgDescriptorExtractor(sift, cv2.BFMatcher(cv2.NORM_L2))
+    extractor.setVocabulary(vocabulary)
+    greys = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
+    return np.vstack([extractor.compute(grey, sift.detect(grey)) for grey in greys])
+
+
+def test_histogram_equals_opencv_on_the_same_vocabulary(textured):
+    from skinest import BoVWSIFTTransformer, SIFTDescriptor
+
+    descriptor = SIFTDescriptor(contrast_threshold=0.04)
+    bovw = BoVWSIFTTransformer(40, descriptor=descriptor, random_state=0)
+    vectors = bovw.fit_transform(textured)
+    expected = opencv_bag_of_words(textured, bovw.vocabulary_.astype(np.float32))
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+
+
+def test_soft_assignment_follows_its_equation(descriptors, centers):
+    bandwidth = 0.7
+    expected = np.empty((len(descriptors), N_WORDS))
+    for i, x in enumerate(descriptors.astype(float)):
+        kernel = [np.exp(-np.sum((x - c) ** 2) / (2 * bandwidth**2)) for c in centers]
+        expected[i] = np.array(kernel) / np.sum(kernel)
+    weights = soft_assignment(descriptors, centers, bandwidth)
+    np.testing.assert_allclose(weights, expected, atol=1e-5)
+
+
+def test_soft_assignment_far_from_all_words_is_finite(centers):
+    far = np.full((1, N_DIMENSIONS), 1e4, dtype=np.float32)
+    np.testing.assert_allclose(soft_assignment(far, centers, 0.1).sum(), 1, rtol=1e-6)
+
+
+def test_vlad_follows_its_equation(descriptors, centers):
+    words = np.array([np.argmin(((x - centers) ** 2).sum(axis=1)) for x in descriptors])
+    expected = np.zeros((N_WORDS, N_DIMENSIONS))
+    for word in range(N_WORDS):
+        for x in descriptors[words == word]:
+            expected[word] += x.astype(float) - centers[word]
+    actual = vlad(descriptors, words, centers)
+    np.testing.assert_allclose(actual, expected.ravel(), atol=1e-5)
+
+
+def test_fisher_vector_equals_scikit_image(descriptors, mixture):
+    """skimage has the weights' gradients first and deviations of opposite sign."""
+    reference = skimage_fisher_vector(descriptors, mixture, improved=False)
+    size = N_WORDS * N_DIMENSIONS
+    by_mean = reference[N_WORDS : N_WORDS + size]
+    by_deviation = -reference[N_WORDS + size :]
+    posteriors = mixture.predict_proba(descriptors)
+    actual = fisher_vector(descriptors, posteriors, mixture)
+    np.testing.assert_allclose(actual[:size], by_mean, atol=1e-6)
+    np.testing.assert_allclose(actual[size:], by_deviation, atol=1e-6)
+
+
+def test_fisher_vector_is_the_gradient_of_the_log_likelihood(descriptors, mixture):
+    """Equations 17 and 18 scale the gradient by the deviation and the weight."""
+    posteriors = mixture.predict_proba(descriptors)
+    vector = fisher_vector(descriptors, posteriors, mixture)
+    by_mean, by_deviation = vector.reshape(2, N_WORDS, N_DIMENSIONS)
+    step, word, dimension = 1e-5, 3, 2
+    deviation = np.sqrt(mixture.covariances_[word, dimension])
+    weight = mixture.weights_[word]
+
+    def log_likelihood(mean_step, deviation_step):
+        moved = GaussianMixture(N_WORDS, covariance_type="diag")
+        moved.weights_, moved.means_ = mixture.weights_, mixture.means_.copy()
+        moved.covariances_ = mixture.covariances_.copy()
+        moved.means_[word, dimension] += mean_step
+        moved.covariances_[word, dimension] = (deviation + deviation_step) ** 2
+        moved.precisions_cholesky_ = 1 / np.sqrt(moved.covariances_)
+        return moved.score(descriptors.astype(float))
+
+    slope = (log_likelihood(step, 0) - log_likelihood(-step, 0)) / (2 * step)
+    np.testing.assert_allclose(
+        by_mean[word, dimension], slope * deviation / np.sqrt(weight), rtol=1e-4
+    )
+    slope = (log_likelihood(0, step) - log_likelihood(0, -step)) / (2 * step)
+    np.testing.assert_allclose(
+        by_deviation[word, dimension],
+        slope * deviation / np.sqrt(2 * weight),
+        rtol=1e-4,
+    )
+
+
+def test_power_normalize():
+    vectors = np.array([[4.0, -9.0, 0.0], [0.0, 0.0, 0.0]])
+    expected = np.array([[2, -3, 0], [0, 0, 0]]) / np.sqrt(13)
+    np.testing.assert_allclose(power_normalize(vectors), expected)
+
+
+def test_cells_of_a_pyramid_are_level_by_level_and_row_by_row():
+    points = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [1.0, 1.0]])
+    members = cell_members(points, (1, 2))
+    assert members[0].all()
+    np.testing.assert_array_equal(members[1:], np.eye(4, dtype=bool))
+
+
+def test_word_spacing_is_the_mean_distance_to_the_nearest_other_word():
+    assert word_spacing(np.array([[0.0], [1.0], [5.0]])) == pytest.approx(
+        (1 + 1 + 4) / 3
+    )
+
+
+def encode(encoding, vocabulary, values, points, pyramid=(1,)):
+    return Encoder(encoding, vocabulary, None, pyramid)([(values, points)])[0]
+
+
+@pytest.mark.parametrize("encoding", ["histogram", "soft"])
+def test_a_pyramid_of_histograms_gives_each_level_the_same_share(
+    encoding, descriptors, centers
+):
+    points = np.random.default_rng(3).random((len(descriptors), 2))
+    vector = encode(encoding, centers, descriptors, points, (1, 3))
+    levels = vector[:N_WORDS], vector[N_WORDS:]
+    for level in levels:
+        np.testing.assert_allclose(level.sum(), 0.5, rtol=1e-5)
+    by_word = vector[N_WORDS:].reshape(9, N_WORDS).sum(axis=0)
+    np.testing.assert_allclose(by_word, levels[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("encoding", ["vlad", "fisher"])
+def test_each_cell_is_normalised_and_then_the_whole(
+    encoding, descriptors, centers, mixture
+):
+    vocabulary = mixture if encoding == "fisher" else centers
+    points = np.random.default_rng(3).random((len(descriptors), 2))
+    vector = encode(encoding, vocabulary, descriptors, points, (1, 2))
+    alone = encode(encoding, vocabulary, descriptors, points)
+    np.testing.assert_allclose(np.linalg.norm(alone), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(vector), 1, rtol=1e-6)
+    np.testing.assert_allclose(
+        normalize(vector[None, : alone.size])[0], alone, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("encoding", ["histogram", "soft", "tfidf", "vlad", "fisher"])
+def test_no_descriptor_is_a_zero_row_and_so_is_an_empty_cell(
+    encoding, descriptors, centers, mixture
+):
+    vocabulary = mixture if encoding == "fisher" else centers
+    encoder = Encoder(encoding, vocabulary, None, (2,))
+    corner = np.zeros((len(descriptors), 2))
+    nothing = np.empty((0, 128), np.uint8), np.empty((0, 2))
+    vectors = encoder([nothing, (descriptors, corner)])
+    assert not vectors[0].any()
+    cells = vectors[1].reshape(4, -1)
+    assert cells[0].any() and not cells[1:].any()
+    assert len(encoder.feature_names()) == encoder.n_features == vectors.shape[1]
+    assert len(set(encoder.feature_names())) == encoder.n_features
