@@ -1,0 +1,84 @@
+"""What is shipped, and what the README shows."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as opened:
+        yield opened
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+    shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    package = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "skinest").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert shipped == package
+    assert {"skinest/py.typed", "skinest/__init__.pyi"} <= shipped
+
+
+def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
+    name = next(name for name in wheel.namelist() if name.endswith("METADATA"))
+    metadata = wheel.read(name).decode()
+    assert "License-Expression: BSD-3-Clause" in metadata
+    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+    core = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE)
+    assert set(core) == {
+        "imbalanced-learn",
+        "joblib",
+        "keras",
+        "lazy-loader",
+        "numpy",
+        "opencv-contrib-python-headless",
+        "pooch",
+        "rich",
+        "scikit-learn",
+        "tensorflow",
+    }
+    extras = re.findall(r"^Provides-Extra: (\w+)$", metadata, re.MULTILINE)
+    assert set(extras) == {"dask", "docs", "plot", "scikeras", "test"}
+
+
+def test_the_readme_example_runs(tmp_path):
+    code = re.search(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    assert len(code[1].splitlines()) <= 15
+    run = subprocess.run(
+        [sys.executable, "-c", code[1]],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "accuracy" in run.stdout
+
+
+def test_the_readme_names_every_make_target_it_shows():
+    targets = re.findall(
+        r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    shown = re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text())
+    assert {"demo", "test"} <= set(shown) <= set(targets)
+
+
+def test_continuous_integration_runs_the_readme_test_command():
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
