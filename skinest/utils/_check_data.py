@@ -48,6 +48,15 @@ class CheckData:
         X = self.images if X is None else X
         return seeded(estimator, **params).fit(X, self.y)
 
+    def fit_methods(self, estimator) -> list[str]:
+        """The methods that fit; `partial_fit` where these settings allow it."""
+        names = methods(estimator, FIT_METHODS)
+        try:
+            seeded(estimator).partial_fit(self.images, self.y)
+        except (AttributeError, ValueError):
+            return [name for name in names if name != "partial_fit"]
+        return names
+
     def outputs(self, fitted, X=None) -> dict:
         """What each method makes of `X` or of the images."""
         X = self.images if X is None else X
@@ -70,6 +79,27 @@ class CheckData:
             assert len(rows) == len(others), f"{what}: {name} gives another length."
             for row, other in zip(rows, others, strict=True):
                 assert_near(row, other, 0 if exact else self.atol, f"{what}: {name}")
+
+
+class CountingCallback:
+    """A callback of scikit-learn that counts the calls of its hooks."""
+
+    def __init__(self):
+        self.counts = dict.fromkeys(
+            ("setup", "on_fit_task_begin", "on_fit_task_end", "teardown"), 0
+        )
+
+    def setup(self, estimator, context):
+        self.counts["setup"] += 1
+
+    def on_fit_task_begin(self, estimator, context):
+        self.counts["on_fit_task_begin"] += 1
+
+    def on_fit_task_end(self, estimator, context):
+        self.counts["on_fit_task_end"] += 1
+
+    def teardown(self, estimator, context):
+        self.counts["teardown"] += 1
 
 
 def assert_near(expected, values, atol, what) -> None:
@@ -110,6 +140,11 @@ def methods(estimator, names) -> list[str]:
 def params_of(estimator) -> dict:
     """The constructor's parameters."""
     return estimator.get_params(deep=False)
+
+
+def params_hash(estimator) -> str:
+    """Hash of the constructor's parameters."""
+    return joblib.hash(params_of(estimator))
 
 
 def by_pickle(estimator):
@@ -186,7 +221,7 @@ def wrong_images(images, paths) -> dict:
         "an empty array": (images[:0], "empty"),
         "an image without pixels": ([*images[:-1], images[-1][:0]], "(0, "),
         "floats up to 255": (images.astype(float), "255"),
-        "floats below 0": (unit - 1, "-1"),
+        "floats below 0": (unit - 1, "from -"),
         "NaN": (_with_value(unit, np.nan), "NaN"),
         "infinity": (_with_value(unit, np.inf), "infinity"),
         "int64": (images.astype(np.int64), "int64"),
@@ -217,7 +252,7 @@ def _make_images() -> np.ndarray:
     """Stripes and squares of random colours, with texture for keypoints."""
     rng = np.random.RandomState(0)
     blocks = rng.uniform(size=(N_IMAGES, _SIDE // _BLOCK, _SIDE // _BLOCK, 3))
-    blocks[::3] = blocks[::3, :1]
+    blocks[::3] = 0.7 * blocks[::3, :1] + 0.3 * blocks[::3]
     images = blocks.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)
     images += 0.1 * rng.uniform(size=images.shape)
     return (images / images.max() * 255).astype(np.uint8)

@@ -249,11 +249,12 @@ class LooksAtPlace(MeanColor):
         return colors + (np.arange(len(colors)) == 2)[:, np.newaxis]
 
 
-@breaks("check_forms", "KeyError|^0$|Series")
+@breaks("check_forms", "Series: transform")
 class IndexesByLabel(MeanColor):
     def fit(self, X, y=None):
-        super().fit(X, y)
-        self.center_ = mean_colors([X[0]])[0] if not hasattr(X, "iloc") else X[0]
+        super().fit(X, y).center_ = mean_colors(X)[0]
+        if hasattr(X, "loc") and X.ndim == 1:
+            self.center_ = mean_colors([X[0]])[0]
         return self
 
 
