@@ -100,6 +100,14 @@ class ImageCollection(Sequence):
 
     start : int, default=0
         Position in `X` of the first item, for error messages.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.images import check_images
+    >>> images = check_images(np.zeros((5, 8, 6), dtype=np.uint8))
+    >>> [len(batch) for batch in images.batches(2)]
+    [2, 2, 1]
     """
 
     def __init__(self, items, file_stats=None, start=0):

@@ -20,8 +20,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..images import limit_side
-
-_PATCH_PER_SIZE = 6.0  # OpenCV describes a square of 6 keypoint sizes a side
+from ._dense_sift import dense_sift
 
 
 def describe(descriptor, image):
@@ -86,6 +85,18 @@ class _Descriptor(BaseEstimator):
         return self.finish(values.astype(np.float32))
 
     def finish(self, values) -> np.ndarray:
+        """Make of stored descriptors what they are used as.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_descriptors, n_dimensions), dtype float32
+            Descriptors from ``describe``.
+
+        Returns
+        -------
+        values : ndarray of the same shape and dtype
+            Here the same.
+        """
         return values
 
 
@@ -218,10 +229,27 @@ class SIFTDescriptor(_Descriptor):
         points : ndarray of shape (n_descriptors, 2), dtype float32
             Their places (x, y), in fractions of the width and height.
         """
-        import cv2
 
         self._validate_params()
         image = limit_side(image, self.max_side)
+        if self.detector == "grid":
+            return self._describe_grid(image)
+        return self._describe_keypoints(image)
+
+    def _describe_grid(self, image):
+        _check_positive(self.grid_sizes, "grid_sizes")
+        places = _grid_places(image.shape, self.grid_step)
+        planes = _float_planes(image, self.color)
+        values = [
+            np.hstack([dense_sift(plane, places, side) for plane in planes])
+            for side in self.grid_sizes
+        ]
+        points = np.tile(places, (len(values), 1))
+        return np.vstack(values), _as_fractions(points, image.shape)
+
+    def _describe_keypoints(self, image):
+        import cv2
+
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         sift = cv2.SIFT_create(
             self.max_keypoints or 0,
@@ -230,23 +258,18 @@ class SIFTDescriptor(_Descriptor):
             self.edge_threshold,
             self.sigma,
         )
-        on_grid = self.detector == "grid"
-        if on_grid:
-            keypoints = _grid_keypoints(grey.shape, self.grid_step, self.grid_sizes)
-        elif self.color == "grey":
-            keypoints, found = sift.detectAndCompute(grey, None)
+        if self.color == "grey":
+            keypoints, values = sift.detectAndCompute(grey, None)
         else:
             keypoints = sift.detect(grey, None)
         if not keypoints:
             return _no_descriptors(128 if self.color == "grey" else 384)
         if self.color != "grey":
-            planes = _color_planes(image, self.color)
-            found = np.hstack([sift.compute(plane, keypoints)[1] for plane in planes])
-        elif on_grid:
-            found = sift.compute(grey, keypoints)[1]
+            planes = _uint8_planes(image, self.color)
+            values = np.hstack([sift.compute(p, keypoints)[1] for p in planes])
         places = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float32)
         # SIFT's 128 numbers are integers from 0 to 255: a quarter of the space.
-        return found.astype(np.uint8), _as_fractions(places, grey.shape)
+        return values.astype(np.uint8), _as_fractions(places, grey.shape)
 
     def finish(self, values) -> np.ndarray:
         """Take the square root of each SIFT if `root`, else change nothing.
@@ -368,18 +391,6 @@ def _grid_places(shape, step) -> np.ndarray:
     return np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
 
 
-def _grid_keypoints(shape, step, sizes):
-    import cv2
-
-    _check_positive(sizes, "grid_sizes")
-    places = _grid_places(shape, step).astype(float)
-    return [
-        cv2.KeyPoint(x, y, size / _PATCH_PER_SIZE, 0.0)
-        for size in sizes
-        for x, y in places
-    ]
-
-
 def _check_positive(values, name):
     if not len(values) or not all(
         isinstance(value, Real) and value > 0 for value in values
@@ -389,16 +400,27 @@ def _check_positive(values, name):
         )
 
 
-def _color_planes(image, color):
-    """The three channels as contiguous uint8 arrays."""
+def _float_planes(image, color):
+    """The channels that a grid describes, in float32 of 0 to 255 or so."""
+    import cv2
+
+    if color == "grey":
+        return [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)]
+    colors = _color_space(image.astype(np.float32) / 255, color)
+    if color == "lab":  # a* and b* have the scale of uint8 already
+        return cv2.split(colors * np.array([2.55, 1, 1], dtype=np.float32))
+    return cv2.split(colors * 255)
+
+
+def _uint8_planes(image, color):
+    """The channels that OpenCV's SIFT describes at keypoints."""
     import cv2
 
     if color == "lab":
         image = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
     elif color == "opponent":
-        # From [-1, 1] to the 0 to 255 that OpenCV's SIFT takes.
         opponent = _color_space(image.astype(np.float32) / 255, color)
-        opponent[..., :2] = opponent[..., :2] / 2 + 0.5
+        opponent[..., :2] = opponent[..., :2] / 2 + 0.5  # from [-1, 1] to [0, 1]
         image = np.rint(opponent * 255).astype(np.uint8)
     return cv2.split(image)
 

@@ -6,8 +6,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
 from sklearn.base import clone
+from sklearn.preprocessing import normalize
 
 from skinest.feature_extraction import ColorPatchDescriptor, SIFTDescriptor
+from skinest.feature_extraction._dense_sift import dense_sift
 from skinest.feature_extraction._descriptors import describe
 
 
@@ -67,9 +69,9 @@ def test_grid_describes_every_size_at_every_point(textured):
 
 
 def test_grid_sizes_are_sides_of_patches_in_pixels(textured):
-    """Bins are shared out over half a bin, an eighth of the side, beyond the patch."""
+    """Cells reach an eighth of the side, and smoothing some pixels, beyond the patch."""
     image = cv2.resize(textured[0], (161, 161))
-    side, blur = 64, 6
+    side, blur = 64, 13
     settings = {"detector": "grid", "grid_step": 161, "grid_sizes": (side,)}
     center = SIFTDescriptor(**settings)(image)
     assert len(center) == 1
@@ -78,6 +80,68 @@ def test_grid_sizes_are_sides_of_patches_in_pixels(textured):
         changed = image.copy()
         changed[:, edge:] = 255 - changed[:, edge:]
         assert np.array_equal(SIFTDescriptor(**settings)(changed), center) != changes
+
+
+def direct_dense_sift(plane, x, y, side):
+    """Lowe's section 6 for one upright square, pixel by pixel."""
+    cell = side / 4
+    smooth = gaussian_filter(plane.astype(float), max(cell / 6, 0.5), mode="nearest")
+    by_y, by_x = np.gradient(smooth)
+    magnitude = np.hypot(by_x, by_y)
+    angle = np.arctan2(-by_y, by_x) % (2 * np.pi) * 8 / (2 * np.pi)
+    found = np.zeros((4, 4, 8))
+    for row, column in np.ndindex(4, 4):
+        # The centre of a cell, to the nearest pixel.
+        center_y = round(y + (row - 1.5) * cell)
+        center_x = round(x + (column - 1.5) * cell)
+        for i, j in np.ndindex(plane.shape):
+            near_y = max(0, 1 - abs(i - center_y) / cell)
+            near_x = max(0, 1 - abs(j - center_x) / cell)
+            for orientation in range(8):
+                distance = abs(angle[i, j] - orientation)
+                near = max(0, 1 - min(distance, 8 - distance))
+                found[row, column, orientation] += (
+                    near_y * near_x * near * magnitude[i, j] / cell**2
+                )
+        offsets = np.array([row - 1.5, column - 1.5]) * cell
+        found[row, column] *= np.exp(-(offsets**2).sum() / (2 * (side / 2) ** 2))
+    found = found.ravel() / np.linalg.norm(found)
+    found = np.minimum(found, 0.2)
+    return 512 * found / np.linalg.norm(found)
+
+
+@pytest.mark.parametrize("side", [12, 16])
+def test_grid_follows_its_definition(side, textured):
+    plane = grey(textured[0])[:60, :60].astype(np.float32)
+    expected = direct_dense_sift(plane, 30, 28, side)
+    actual = dense_sift(plane, np.array([[30, 28]]), side)[0]
+    assert expected.max() > 60
+    np.testing.assert_allclose(actual, np.minimum(expected, 255), atol=1.5)  # uint8
+
+
+@pytest.mark.parametrize("side", [12, 24])
+def test_grid_is_near_opencv_at_upright_keypoints(side, textured):
+    """OpenCV weighs by a Gaussian pixel by pixel, not cell by cell."""
+    image = cv2.resize(textured[0], None, fx=2, fy=2)
+    descriptor = SIFTDescriptor(detector="grid", grid_sizes=(side,))
+    values, points = descriptor.describe(image)
+    places = points * image.shape[1::-1]
+    inside = (np.abs(places - np.array([80, 96])) < np.array([80, 96]) - side).all(
+        axis=1
+    )
+    keypoints = [cv2.KeyPoint(float(x), float(y), side / 6, 0) for x, y in places]
+    _, expected = cv2.SIFT_create(sigma=0.8).compute(grey(image), keypoints)
+    cosines = np.sum(
+        normalize(values[inside].astype(float)) * normalize(expected[inside]), 1
+    )
+    assert inside.sum() > 100
+    assert np.median(cosines) > 0.95
+
+
+def test_grid_of_one_colour_is_zero():
+    flat = np.full((40, 40, 3), 99, dtype=np.uint8)
+    values, _ = SIFTDescriptor(detector="grid", color="lab").describe(flat)
+    assert len(values) == 4 * 25 and not values.any()
 
 
 def test_colour_sift_of_a_grey_image_is_the_grey_sift_three_times(textured):

@@ -1,0 +1,193 @@
+"""What bench_bovw.py compares skinest with, and what both sides share.
+
+OpenCVBoVW is what a user would write without skinest: OpenCV's `BOWKMeansTrainer`
+and `BOWImgDescriptorExtractor` with their defaults, in a small transformer of
+paths. Nothing is kept between calls, and OpenCV uses as many threads as it likes.
+Both sides go through the same scalers, kernels and scorer.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from statistics import mean
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import cv2
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.metrics import get_scorer, pairwise_distances_argmin
+from sklearn.metrics.pairwise import chi2_kernel
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skinest.kernels import histogram_intersection_kernel
+
+# OpenCV 5 moved the classes into xfeatures2d.
+_bow = cv2 if hasattr(cv2, "BOWKMeansTrainer") else cv2.xfeatures2d
+SCORING = "average_precision"
+# (scaler, kernel): intersection and chi-squared need values of 0 or more.
+KERNELS = {
+    "linear": (StandardScaler(), "linear"),
+    "rbf": (StandardScaler(), "rbf"),
+    "intersection": ("passthrough", histogram_intersection_kernel),
+    "chi2": ("passthrough", chi2_kernel),
+}
+
+
+class OpenCVBoVW(TransformerMixin, BaseEstimator):
+    """Paths to histograms of visual words, by OpenCV alone.
+
+    Parameters
+    ----------
+    n_words : int, default=300
+        The number of visual words.
+
+    random_state : int, default=0
+        The seed of OpenCV's k-means.
+    """
+
+    def __init__(self, n_words=300, random_state=0):
+        self.n_words = n_words
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        descriptors = sift_of_files(X)
+        self.vocabulary_ = learn_words(descriptors, self.n_words, self.random_state)
+        return self
+
+    def transform(self, X):
+        sift = cv2.SIFT_create()
+        # As fast here as FLANN, and exact.
+        extractor = _bow.BOWImgDescriptorExtractor(sift, cv2.BFMatcher(cv2.NORM_L2))
+        extractor.setVocabulary(self.vocabulary_)
+        vectors = np.zeros((len(X), self.n_words), dtype=np.float32)
+        for vector, path in zip(vectors, X, strict=True):
+            image = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+            found = extractor.compute(image, sift.detect(image, None))
+            if found is not None:  # None where there is no keypoint
+                vector[:] = found[0]
+        return vectors
+
+
+def sift_of_files(paths):
+    """SIFT descriptors of each file, None where it has no keypoint."""
+    sift = cv2.SIFT_create()
+    return [
+        sift.detectAndCompute(cv2.imread(path, cv2.IMREAD_GRAYSCALE), None)[1]
+        for path in paths
+    ]
+
+
+def learn_words(descriptors, n_words, seed):
+    """Visual words of a list of descriptors, by BOWKMeansTrainer's defaults."""
+    cv2.setRNGSeed(seed)
+    trainer = _bow.BOWKMeansTrainer(n_words)
+    for values in descriptors:
+        if values is not None:
+            trainer.add(values)
+    return trainer.cluster()
+
+
+def histograms(descriptors, vocabulary):
+    """What BOWImgDescriptorExtractor makes of descriptors that exist already."""
+    vectors = np.zeros((len(descriptors), len(vocabulary)), dtype=np.float32)
+    for vector, values in zip(vectors, descriptors, strict=True):
+        if values is not None:
+            words = pairwise_distances_argmin(values, vocabulary)
+            vector[:] = np.bincount(words, minlength=len(vocabulary)) / len(words)
+    return vectors
+
+
+def folds(y, n_folds, seed=0):
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(len(y)), y))
+
+
+def classifier_steps(scaler="passthrough", kernel="rbf"):
+    svm = SVC(kernel=kernel, class_weight="balanced")
+    return [("scaler", scaler), ("svm", svm)]
+
+
+def run_search(pipeline, paths, y, words, splits, n_jobs):
+    """Seconds of a grid search, and the search."""
+    grids = [
+        {"bovw__n_words": words, "scaler": [scaler], "svm__kernel": [kernel]}
+        for scaler, kernel in KERNELS.values()
+    ]
+    search = GridSearchCV(
+        pipeline,
+        grids,
+        scoring=SCORING,
+        cv=splits,
+        n_jobs=n_jobs,
+        refit=False,
+        error_score="raise",
+    )
+    start = perf_counter()
+    search.fit(paths, y)
+    return perf_counter() - start, search
+
+
+def kernel_scores(on_train, y_train, on_test, y_test):
+    """Average precision on the test fold by each kernel."""
+    score = get_scorer(SCORING)
+    return {
+        name: score(
+            Pipeline(classifier_steps(*how)).fit(on_train, y_train), on_test, y_test
+        )
+        for name, how in KERNELS.items()
+    }
+
+
+def opencv_parts(paths, y, n_words, splits):
+    """Seconds of each part with OpenCV, and its score: means of concurrent folds."""
+    results = Parallel(n_jobs=len(splits))(
+        delayed(time_parts)(paths, y, n_words, *split) for split in splits
+    )
+    return {key: mean(result[key] for result in results) for key in results[0]}
+
+
+def time_parts(paths, y, n_words, train, test):
+    """Seconds that each part of one fold takes with OpenCV, and the mean score."""
+    seconds = {}
+
+    def timed(name, function, *args):
+        start = perf_counter()
+        result = function(*args)
+        seconds[name] = perf_counter() - start
+        return result
+
+    bovw = timed("fit", OpenCVBoVW(n_words).fit, paths[train])
+    on_train = timed("transform training", bovw.transform, paths[train])
+    on_test = timed("transform test", bovw.transform, paths[test])
+    scores = timed("SVMs", kernel_scores, on_train, y[train], on_test, y[test])
+    return {**seconds, SCORING: mean(scores.values())}
+
+
+def seconds_of_search(parts):
+    """Seconds of one fold and number of words, without and with a memory.
+
+    Without, each kernel's candidate fits and transforms anew. Pipeline(memory=...)
+    keeps what `fit_transform` returned, but each candidate transforms the test fold.
+    """
+    learn, test = parts["fit"] + parts["transform training"], parts["transform test"]
+    plain = len(KERNELS) * (learn + test) + parts["SVMs"]
+    return plain, learn + len(KERNELS) * test + parts["SVMs"]
+
+
+def check_by_search(paths, y, splits, seconds, words):
+    """Search one number of words for real, and print that beside the sum of parts."""
+    n_words = words[len(words) // 2]
+    print(f"check: a real search of one fold, {n_words} words, all kernels")
+    with TemporaryDirectory() as memory:
+        for name, expected, where in zip(
+            "ab", seconds[n_words], (None, memory), strict=True
+        ):
+            steps = [("bovw", OpenCVBoVW()), *classifier_steps()]
+            pipeline = Pipeline(steps, memory=where)
+            measured, _ = run_search(pipeline, paths, y, [n_words], splits, 1)
+            print(f"  ({name}) {measured:.1f} s, by parts {expected:.1f} s", flush=True)

@@ -1,0 +1,494 @@
+"""Checks of estimators that take images.
+
+scikit-learn runs only one of its common checks on an estimator whose tags say
+``two_d_array=False``. The checks here restate the others for images in every
+form that :mod:`skinest.images` takes, whatever the estimator makes of them:
+vectors, labels, masks or a resampled set of images.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import inspect
+import random
+import re
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import joblib
+import numpy as np
+from joblib.parallel import Parallel, delayed, parallel_config
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import estimator_html_repr, get_tags
+from sklearn.utils._param_validation import InvalidParameterError
+
+from ._check_data import (
+    FIT_METHODS,
+    METHODS,
+    N_IMAGES,
+    CheckData,
+    CountingCallback,
+    assert_near,
+    by_joblib,
+    by_pickle,
+    forms,
+    methods,
+    params_hash,
+    params_of,
+    png_files,
+    raises,
+    seeded,
+    wrong_images,
+)
+
+__all__ = ["check_image_estimator", "parametrize_with_image_checks"]
+
+
+def check_image_estimator(estimator, *, make_y=None, atol=1e-6):
+    """Check that an estimator of images keeps scikit-learn's conventions.
+
+    What applies is read from the estimator's tags and methods: ``transform``,
+    ``predict``, ``predict_proba``, ``fit_resample``, ``n_jobs``,
+    ``set_callbacks`` and so on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An instance, fast enough to be fitted some fifty times to 12 images of
+        48 x 48 pixels. It is cloned, and not changed.
+
+    make_y : callable, default=None
+        Makes the target, called with the estimator and the images, an array of
+        shape (n_images, height, width, 3) and dtype ``uint8``. None makes labels
+        for classifiers, samplers and transformers, numbers for regressors, and
+        masks for what predicts otherwise.
+
+    atol : float, default=1e-6
+        Largest difference between the results for an image alone, in a batch,
+        in another form or in another process. What comes from the same data twice
+        must be equal to the bit.
+
+    Raises
+    ------
+    Exception
+        What the first check that fails raises, mostly an `AssertionError`.
+
+    See Also
+    --------
+    parametrize_with_image_checks : The same as separate tests of pytest.
+
+    Examples
+    --------
+    >>> from skinest import BoVWSIFTTransformer, SIFTDescriptor
+    >>> from skinest.utils.estimator_checks import check_image_estimator
+    >>> grid = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,))
+    >>> check_image_estimator(BoVWSIFTTransformer(5, descriptor=grid))
+    """
+    for check in _checks(make_y, atol):
+        check(estimator)
+
+
+def parametrize_with_image_checks(
+    estimators, expected_failed_checks=None, *, make_y=None, atol=1e-6
+):
+    """Decorate a pytest test to run each check on each estimator.
+
+    Parameters
+    ----------
+    estimators : list of estimators
+        Instances, as for :func:`check_image_estimator`.
+
+    expected_failed_checks : callable, default=None
+        Takes an estimator and returns a dict of names of checks and the reasons
+        why they fail. These are marked as strict expected failures.
+
+    make_y : callable, default=None
+        Makes the target, see :func:`check_image_estimator`.
+
+    atol : float, default=1e-6
+        Largest difference, see :func:`check_image_estimator`.
+
+    Returns
+    -------
+    decorator : pytest mark
+        For a test with the arguments `estimator` and `check`.
+
+    See Also
+    --------
+    sklearn.utils.estimator_checks.parametrize_with_checks : For tables of features.
+
+    Examples
+    --------
+    >>> from skinest import BoVWSIFTTransformer
+    >>> from skinest.utils.estimator_checks import parametrize_with_image_checks
+    >>> @parametrize_with_image_checks([BoVWSIFTTransformer(5)])
+    ... def test_bovw(estimator, check):
+    ...     check(estimator)
+    """
+    import pytest
+
+    parameters = []
+    for estimator in estimators:
+        expected = expected_failed_checks(estimator) if expected_failed_checks else {}
+        shown = "".join(str(estimator).split())
+        for check in _checks(make_y, atol):
+            name = check.args[0].__name__
+            reason = expected.get(name)
+            marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+            parameters.append(
+                pytest.param(estimator, check, marks=marks, id=f"{shown}-{name}")
+            )
+    return pytest.mark.parametrize(("estimator", "check"), parameters)
+
+
+def check_clone(estimator, data):
+    """A clone has the same parameters, and nothing that was learned."""
+    cloned = clone(data.fitted(estimator, **params_of(estimator)))
+    assert params_hash(cloned) == params_hash(estimator), "clone changed parameters."
+    learned = [name for name in vars(cloned) if name.endswith("_")]
+    assert not learned, f"The clone keeps {learned}."
+
+
+def check_get_and_set_params(estimator, data):
+    """Parameters, nested ones too, are read and set by name."""
+    estimator = clone(estimator)
+    params = estimator.get_params(deep=True)
+    for name, value in params.items():
+        assert estimator.set_params(**{name: value}) is estimator, "not self."
+        assert estimator.get_params()[name] is value, f"{name} does not come back."
+    for name in set(params) - set(params_of(estimator)):
+        marker = object()
+        copy = clone(estimator).set_params(**{name: marker})
+        assert copy.get_params()[name] is marker, f"{name} does not come back."
+    try:
+        estimator.set_params(no_such_parameter=1)
+    except ValueError:
+        return
+    raise AssertionError("set_params takes a parameter that does not exist.")
+
+
+def check_init(estimator, data):
+    """The constructor assigns its arguments and does nothing else."""
+    cls = type(estimator)
+    later = list(inspect.signature(cls).parameters.values())[1:]
+    positional = [p.name for p in later if p.kind is not p.KEYWORD_ONLY]
+    assert not positional, f"{positional} can be passed by position."
+    arguments = {name: object() for name in params_of(estimator)}
+    made = vars(cls(**arguments))  # raises where arguments are validated or used
+    assert made.keys() == arguments.keys(), f"__init__ sets {made.keys()}."
+    changed = [name for name in arguments if made[name] is not arguments[name]]
+    assert not changed, f"__init__ changes {changed}."
+
+
+def check_parameter_constraints(estimator, data):
+    """A parameter of a wrong type is an InvalidParameterError when fitting."""
+    constraints = estimator._parameter_constraints
+    assert constraints.keys() == params_of(estimator).keys(), "Not all constrained."
+    for name in constraints:
+        if constraints[name] == "no_validation":
+            continue
+        for method in methods(estimator, FIT_METHODS):
+            wrong = clone(estimator).set_params(**{name: type("Wrong", (), {})()})
+            what = f"{method} with a wrong {name}"
+            with raises(InvalidParameterError, f"'{name}'", what):
+                getattr(wrong, method)(data.images, data.y)
+
+
+def check_fit_returns_self(estimator, data):
+    """`fit` returns the estimator, learns something and no `n_features_in_`."""
+    estimator = seeded(estimator)
+    assert estimator.fit(data.images, data.y) is estimator, "fit does not return self."
+    assert not hasattr(estimator, "n_features_in_"), "n_features_in_ of images."
+
+
+def check_params_unchanged(estimator, data):
+    """Fitting and applying leave the constructor's parameters as they were."""
+    estimator = seeded(estimator)
+    params, before = params_of(estimator), params_hash(estimator)
+    estimator.fit(data.images, data.y)
+    learned = set(vars(estimator))
+    data.outputs(estimator)
+    replaced = [k for k, v in params_of(estimator).items() if v is not params[k]]
+    assert not replaced, f"{replaced} were replaced."
+    assert params_hash(estimator) == before, "A parameter was changed in place."
+    if not hasattr(estimator, "fit_resample"):
+        added = set(vars(estimator)) ^ learned
+        assert not added, f"Applying the estimator changes {added}."
+
+
+def check_fit_twice(estimator, data):
+    """A second fit forgets the first, and the same seed gives the same bits."""
+    once = data.fitted(estimator)
+    twice = data.fitted(estimator, data.images[::-1].copy()).fit(data.images, data.y)
+    outputs = data.outputs(once), data.outputs(twice)
+    data.assert_same(*outputs, "Fitted twice", exact=True)
+
+
+def check_fit_transform(estimator, data):
+    """`fit_transform` equals `fit`, then `transform`."""
+    if hasattr(estimator, "fit_transform"):
+        at_once = seeded(estimator).fit_transform(data.images, data.y)
+        apart = data.fitted(estimator).transform(data.images)
+        data.assert_same({"rows": apart}, {"rows": at_once}, "fit_transform")
+
+
+def check_not_fitted(estimator, data):
+    """Applying an estimator that is not fitted is a NotFittedError."""
+    if not get_tags(estimator).requires_fit:
+        return
+    for method in methods(estimator, METHODS):
+        with raises(NotFittedError, "fit", method):
+            getattr(clone(estimator), method)(data.images)
+    if hasattr(estimator, "get_feature_names_out"):
+        with raises(NotFittedError, "fit", "get_feature_names_out"):
+            clone(estimator).get_feature_names_out()
+
+
+def check_pickle(estimator, data):
+    """Pickle and joblib give back an equal estimator, fitted or not."""
+    fitted = data.fitted(estimator)
+    expected = data.outputs(fitted)
+    for copied in (by_pickle, by_joblib):
+        unfitted = copied(seeded(estimator))
+        assert params_hash(unfitted) == params_hash(seeded(estimator)), "Parameters."
+        outputs = data.outputs(copied(fitted))
+        data.assert_same(expected, outputs, f"{copied.__name__}", exact=True)
+        outputs = data.outputs(unfitted.fit(data.images, data.y))
+        data.assert_same(expected, outputs, f"{copied.__name__}, then fit", exact=True)
+
+
+def check_input_unchanged(estimator, data):
+    """Fitting and applying change neither `X` nor `y`."""
+    for X in (data.images.copy(), data.images / 255.0, list(data.images / 255.0)):
+        before = joblib.hash((X, data.y))
+        data.fit_and_apply(estimator, X)
+        assert joblib.hash((X, data.y)) == before, "X or y was changed."
+
+
+def check_read_only(estimator, data):
+    """Read-only arrays and memory maps are taken, with equal results."""
+    expected = data.fit_and_apply(estimator)
+    with TemporaryDirectory(prefix="skinest-") as folder:
+        for name, X in {"uint8": data.images, "float": data.images / 255}.items():
+            file = Path(folder, f"{name}.npy")
+            np.save(file, X)
+            X.flags.writeable = False
+            for form in (X, list(X), np.load(file, mmap_mode="r")):
+                outputs = data.fit_and_apply(estimator, form)
+                data.assert_same(expected, outputs, f"Read-only {name}")
+        del form  # Windows removes no file that is mapped
+
+
+def check_batches_and_order(estimator, data):
+    """The result for an image does not depend on the images beside it."""
+    fitted = data.fitted(estimator)
+    order = np.random.RandomState(0).permutation(N_IMAGES)
+    for method in methods(fitted, METHODS):
+        apply = getattr(fitted, method)
+        expected = {method: apply(data.images)}
+        alone = [row for image in data.images for row in apply(image[np.newaxis])]
+        data.assert_same(expected, {method: alone}, "One by one")
+        shuffled = list(apply(data.images[order]))
+        rows = [shuffled[i] for i in np.argsort(order)]
+        data.assert_same(expected, {method: rows}, "In another order")
+
+
+def check_forms(estimator, data):
+    """Arrays, lists and paths of the same images give the same results."""
+    expected = data.fit_and_apply(estimator)
+    with png_files(data.images) as paths:
+        for name, X in forms(data.images, paths).items():
+            data.assert_same(expected, data.fit_and_apply(estimator, X), name)
+
+
+def check_n_jobs(estimator, data):
+    """Two processes give what one gives."""
+    if "n_jobs" not in estimator.get_params(deep=False):
+        return
+    expected = data.fit_and_apply(estimator, n_jobs=None)
+    for backend in ("loky", "threading"):
+        with parallel_config(backend):
+            outputs = data.fit_and_apply(estimator, n_jobs=2)
+        data.assert_same(expected, outputs, f"n_jobs=2 with {backend}")
+
+
+def check_in_workers(estimator, data):
+    """Fitting in worker processes gives what fitting here gives."""
+    expected = data.fit_and_apply(estimator)
+    work = delayed(data.fit_and_apply)(estimator)
+    for outputs in Parallel(n_jobs=2, backend="loky")([work, work]):
+        data.assert_same(expected, outputs, "In a worker of loky")
+
+
+def check_wrong_images(estimator, data):
+    """What cannot be images is refused with a message that names the fault."""
+    fitted, fit_methods = data.fitted(estimator), data.fit_methods(estimator)
+    with png_files(data.images) as paths:
+        for what, (X, error, named) in wrong_images(data.images, paths).items():
+            reads = what != "a text file" or _reads_to_fit(estimator)
+            for method in fit_methods if reads else ():
+                with raises(error, named, f"{method} of {what}"):
+                    getattr(clone(estimator), method)(X, data.y)
+            for method in methods(fitted, METHODS):
+                with raises(error, named, f"{method} of {what}"):
+                    getattr(fitted, method)(X)
+
+
+def check_wrong_y(estimator, data):
+    """A target of another length, or none where it is needed, is refused."""
+    for method in data.fit_methods(estimator):
+        with raises(ValueError, str(N_IMAGES - 1), f"{method} with a short y"):
+            getattr(clone(estimator), method)(data.images, data.y[:-1])
+        if get_tags(estimator).target_tags.required:
+            with raises(ValueError, "y", f"{method} without y"):
+                getattr(clone(estimator), method)(data.images, None)
+
+
+def check_global_random_state(estimator, data):
+    """An integer seed leaves the global generators alone, and needs none."""
+    before = joblib.hash((np.random.get_state(), random.getstate()))  # noqa: NPY002
+    data.fit_and_apply(estimator)
+    after = joblib.hash((np.random.get_state(), random.getstate()))  # noqa: NPY002
+    assert after == before, "A global random state was changed."
+
+
+def check_set_output(estimator, data):
+    """`set_output` gives a DataFrame with the names, and the index of `X`."""
+    if not hasattr(estimator, "get_feature_names_out") or not find_spec("pandas"):
+        return
+    import pandas as pd
+
+    fitted = data.fitted(estimator)
+    expected = np.asarray(fitted.transform(data.images))
+    fitted.set_output(transform="pandas")
+    index = pd.Index([f"lesion{i}" for i in range(N_IMAGES)])
+    with png_files(data.images) as paths:
+        column = pd.Series([str(path) for path in paths], index=index, name="path")
+        for X in (column, column.to_frame(), list(paths)):
+            frame = fitted.transform(X)
+            assert isinstance(frame, pd.DataFrame), f"{type(frame)} is no DataFrame."
+            assert list(frame.columns) == list(fitted.get_feature_names_out()), "Names."
+            kept = frame.index.equals(getattr(X, "index", None))
+            assert kept or isinstance(X, list), "The index of X is lost."
+            assert_near(expected, frame, data.atol, "set_output")
+
+
+def check_feature_names_out(estimator, data):
+    """Each feature has a name of its own."""
+    if hasattr(estimator, "get_feature_names_out"):
+        fitted = data.fitted(estimator)
+        names = fitted.get_feature_names_out()
+        width = np.shape(fitted.transform(data.images))[1]
+        assert len(set(names)) == len(names) == width, f"{width} features: {names}."
+        assert all(isinstance(name, str) for name in names), "Names must be str."
+        n_features = getattr(fitted, "n_features_out_", width)
+        assert n_features == width, f"n_features_out_={n_features} for {width}."
+
+
+def check_classifier(estimator, data):
+    """Classes are those of `y`, and probabilities are in their order."""
+    if not is_classifier(estimator):
+        return
+    fitted = data.fitted(estimator)
+    np.testing.assert_array_equal(fitted.classes_, np.unique(data.y))
+    predicted = fitted.predict(data.images)
+    assert np.isin(predicted, fitted.classes_).all(), "Labels that y does not have."
+    if hasattr(fitted, "predict_proba"):
+        proba = fitted.predict_proba(data.images)
+        assert proba.shape == (N_IMAGES, len(fitted.classes_)), f"{proba.shape}"
+        np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
+        best = fitted.classes_[proba.argmax(axis=1)]
+        np.testing.assert_array_equal(best, predicted)
+
+
+def check_tags(estimator, data):
+    """The tags say that images are taken, and tables are not."""
+    tags = get_tags(estimator)
+    assert not tags.input_tags.two_d_array, "two_d_array must be False."
+    assert tags.input_tags.three_d_array, "three_d_array must be True."
+
+
+def check_mixins(estimator, data):
+    """Mixins stand left of BaseEstimator, whose tags would hide theirs."""
+    mro = type(estimator).__mro__
+    late = mro[mro.index(BaseEstimator) :]
+    misplaced = [c.__name__ for c in late if c not in BaseEstimator.__mro__]
+    assert not misplaced, f"{misplaced} stand right of BaseEstimator."
+
+
+def check_callbacks(estimator, data):
+    """scikit-learn's callbacks see each task begin and end, and change nothing."""
+    if not hasattr(estimator, "set_callbacks"):
+        return
+    expected = data.fit_and_apply(estimator)
+    callback = CountingCallback()
+    observed = seeded(estimator).set_callbacks(callback)
+    observed.fit(data.images, data.y)
+    data.assert_same(expected, data.outputs(observed), "With a callback", exact=True)
+    counts = callback.counts
+    assert counts["on_fit_task_begin"] == counts["on_fit_task_end"] > 0, f"{counts}"
+    assert counts["setup"] == counts["teardown"] == 1, f"{counts}"
+
+
+def check_repr(estimator, data):
+    """The estimator shows itself as text and as HTML, before and after `fit`."""
+    for shown in (clone(estimator), data.fitted(estimator)):
+        assert repr(shown).startswith(type(estimator).__name__), repr(shown)
+        assert type(estimator).__name__ in estimator_html_repr(shown), "HTML"
+
+
+def check_docstrings(estimator, data):
+    """Every parameter and every public method is documented."""
+    documentation = inspect.getdoc(type(estimator)) or ""
+    for name in params_of(estimator):
+        found = re.search(rf"^(\w+, )*{name}(, \w+)* :", documentation, re.MULTILINE)
+        assert found, f"The parameter {name} is not documented."
+    for name, method in inspect.getmembers(type(estimator), callable):
+        assert name.startswith("_") or inspect.getdoc(method), f"{name}: no docstring."
+
+
+def _reads_to_fit(estimator):
+    """Samplers and what learns nothing may leave files closed."""
+    return get_tags(estimator).requires_fit and not hasattr(estimator, "fit_resample")
+
+
+_CHECKS = (
+    check_clone,
+    check_get_and_set_params,
+    check_init,
+    check_parameter_constraints,
+    check_fit_returns_self,
+    check_params_unchanged,
+    check_fit_twice,
+    check_fit_transform,
+    check_not_fitted,
+    check_pickle,
+    check_input_unchanged,
+    check_read_only,
+    check_batches_and_order,
+    check_forms,
+    check_n_jobs,
+    check_in_workers,
+    check_wrong_images,
+    check_wrong_y,
+    check_global_random_state,
+    check_set_output,
+    check_feature_names_out,
+    check_classifier,
+    check_tags,
+    check_mixins,
+    check_callbacks,
+    check_repr,
+    check_docstrings,
+)
+
+
+def _run(check, make_y, atol, estimator):
+    check(estimator, CheckData(estimator, make_y, atol))
+
+
+def _checks(make_y, atol):
+    return [partial(_run, check, make_y, atol) for check in _CHECKS]

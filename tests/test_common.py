@@ -1,0 +1,55 @@
+"""scikit-learn's conventions, checked on every estimator."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import warnings
+
+from sklearn.cluster import KMeans
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
+from skinest.utils.estimator_checks import parametrize_with_image_checks
+
+# By class name, {name of check: why it fails}.
+EXPECTED_FAILURES = {}
+
+
+def estimators():
+    """An instance of each public estimator, or more for settings that matter."""
+    grid = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,))
+    keypoints = SIFTDescriptor(contrast_threshold=0.01)
+    yield BoVWSIFTTransformer(6, descriptor=keypoints)
+    yield BoVWSIFTTransformer(6, descriptor=keypoints, encoding="vlad", n_components=4)
+    for encoding in ("histogram", "soft", "tfidf", "vlad", "fisher"):
+        yield BoVWSIFTTransformer(4, descriptor=grid, encoding=encoding)
+    root = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,), root=True)
+    yield BoVWSIFTTransformer(4, descriptor=root, pyramid=(1, 2))
+    yield BoVWSIFTTransformer(
+        4,
+        descriptor=ColorPatchDescriptor(grid_step=12),
+        clusterer=KMeans(n_init=1),
+        max_descriptors=50,
+    )
+
+
+def expected_failures(estimator):
+    return EXPECTED_FAILURES.get(type(estimator).__name__, {})
+
+
+with warnings.catch_warnings():
+    # scikit-learn says that it leaves out what takes no tables.
+    warnings.simplefilter("ignore")
+    sklearn_checks = parametrize_with_checks(
+        list(estimators()), expected_failed_checks=expected_failures
+    )
+
+
+@sklearn_checks
+def test_sklearn_checks(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_image_checks(list(estimators()), expected_failures)
+def test_image_checks(estimator, check):
+    check(estimator)

@@ -1,0 +1,115 @@
+"""The public names, their types and their documentation."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import skinest
+
+FOLDER = Path(skinest.__file__).parent
+
+
+def public_modules():
+    """Names of all modules without an underscore that say what is public."""
+    found = pkgutil.walk_packages(skinest.__path__, "skinest.")
+    names = ["skinest", *(module.name for module in found)]
+    public = [name for name in names if "._" not in name]
+    return [
+        name for name in public if hasattr(importlib.import_module(name), "__all__")
+    ]
+
+
+def public_objects():
+    """Classes and functions that a module's __all__ names, by their full name."""
+    objects = []
+    for module in public_modules():
+        for name in importlib.import_module(module).__all__:
+            value = getattr(importlib.import_module(module), name)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                objects.append(pytest.param(value, id=f"{module}.{name}"))
+    return objects
+
+
+@pytest.mark.parametrize("module", public_modules())
+def test_names_resolve_and_are_listed(module):
+    module = importlib.import_module(module)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+        assert name in dir(module)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = skinest.no_such_name
+
+
+@pytest.mark.parametrize(
+    "stub",
+    list(FOLDER.rglob("*.pyi")),
+    ids=lambda path: str(path.relative_to(FOLDER.parent)),
+)
+def test_stub_agrees_with_runtime(stub):
+    parts = stub.parent.relative_to(FOLDER.parent).parts
+    module = importlib.import_module(".".join(parts))
+    tree = ast.parse(stub.read_text())
+    imported = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    (listed,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+    )
+    assert imported == set(listed) == set(module.__all__)
+    annotated = {n.target.id for n in tree.body if isinstance(n, ast.AnnAssign)}
+    assert all(hasattr(module, name) for name in annotated)
+
+
+def test_lazy_packages_have_a_stub():
+    """Type checkers see nothing of names that are attached without one."""
+    lazy = [
+        file.parent
+        for file in FOLDER.rglob("__init__.py")
+        if "lazy_loader.attach" in file.read_text()
+    ]
+    missing = [str(folder) for folder in lazy if not (folder / "__init__.pyi").exists()]
+    assert not missing
+
+
+def test_package_is_typed():
+    assert (FOLDER / "py.typed").is_file()
+
+
+def test_version_is_that_of_the_distribution():
+    assert skinest.__version__ == version("skinest")
+
+
+@pytest.mark.parametrize("value", public_objects())
+def test_documented_with_parameters_and_example(value):
+    documentation = inspect.getdoc(value)
+    names = list(inspect.signature(value).parameters)
+    for section in ["Parameters"] * bool(names) + ["Examples"]:
+        assert re.search(rf"^{section}\n-+$", documentation, re.MULTILINE), section
+    for name in names:
+        described = rf"^\*{{0,2}}(\w+, )*{name}(, \w+)* :"
+        assert re.search(described, documentation, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("value", public_objects())
+def test_public_methods_are_documented(value):
+    for name, method in inspect.getmembers(value, inspect.isfunction):
+        if not name.startswith("_"):
+            assert inspect.getdoc(method), name
