@@ -186,10 +186,7 @@ def scaled_opencv(paths, y, splits, search, options):
         seconds[n_words] = np.array(seconds_of_search(parts))
         print(f"  {n_words} words: {parts['fit']:.1f} s to fit", flush=True)
     say_table(["words", *parts, "skinest's"], rows)
-    print(
-        f"{SCORING} on the timed folds, mean of kernels and words: skinest minus "
-        f"OpenCV {mean(gaps):+.3f}"
-    )
+    print(f"{SCORING} on the timed folds, skinest minus OpenCV: {mean(gaps):+.3f}")
     if len(timed) == 1:
         check_by_search(paths, y, timed, seconds, options.words)
     return sum(seconds.values()) * len(splits) / len(timed)

@@ -69,7 +69,7 @@ def test_grid_describes_every_size_at_every_point(textured):
 
 
 def test_grid_sizes_are_sides_of_patches_in_pixels(textured):
-    """Cells reach an eighth of the side, and smoothing some pixels, beyond the patch."""
+    """Cells reach an eighth of the side beyond the patch, and smoothing some pixels."""
     image = cv2.resize(textured[0], (161, 161))
     side, blur = 64, 13
     settings = {"detector": "grid", "grid_step": 161, "grid_sizes": (side,)}
