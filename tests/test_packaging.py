@@ -52,6 +52,7 @@ def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
         "rich",
         "scikit-learn",
         "tensorflow",
+        "threadpoolctl",
     }
     extras = re.findall(r"^Provides-Extra: (\w+)$", metadata, re.MULTILINE)
     assert set(extras) == {"dask", "docs", "plot", "scikeras", "test"}

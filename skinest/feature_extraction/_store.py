@@ -14,7 +14,7 @@ import sklearn
 from joblib.parallel import Parallel, delayed, effective_n_jobs
 from sklearn.utils.validation import check_memory
 
-from ..utils._opencv import one_opencv_thread
+from ..utils._threads import one_thread_each
 from ._descriptors import describe
 
 _BATCH = 16  # images that one task reads
@@ -77,8 +77,7 @@ class DescriptorStore:
         )
         settings = self._settings() if self._descriptors.location is not None else None
         alone = effective_n_jobs(self.n_jobs) == 1
-        # OpenCV's own threads would compete with ours for the same cores.
-        with nullcontext() if alone else one_opencv_thread():
+        with nullcontext() if alone else one_thread_each():
             yield from Parallel(
                 n_jobs=self.n_jobs, prefer="threads", return_as="generator"
             )(
@@ -151,7 +150,7 @@ def stored_encodings(keys, settings, compute):
 
 
 def _describe_batch(function, describe_image, settings, images, descriptor, alone):
-    with nullcontext() if alone else one_opencv_thread():
+    with nullcontext() if alone else one_thread_each():
         described = [
             describe_image(
                 None if settings is None else images.key(index),

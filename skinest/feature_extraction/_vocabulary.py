@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 
 
 class DescriptorSample:
@@ -188,8 +189,11 @@ def learn_vocabulary(values, clusterer, n_components, seed):
     clusterer : estimator
         The fitted clusterer.
     """
-    pca = fit_pca(values, n_components, seed)
-    return pca, clusterer.fit(values if pca is None else pca.transform(values))
+    # Seeding makes thousands of small products, which threads of BLAS slow down:
+    # five times on two busy cores.
+    with threadpool_limits(1, user_api="blas"):
+        pca = fit_pca(values, n_components, seed)
+        return pca, clusterer.fit(values if pca is None else pca.transform(values))
 
 
 def fit_pca(values, n_components, seed):

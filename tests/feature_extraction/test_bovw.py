@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import skinest.images
 from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
@@ -439,6 +440,24 @@ def test_opencv_is_held_to_one_thread_and_put_back(textured):
         np.testing.assert_allclose(alone.vocabulary_, [[3, 3]], rtol=1e-6)
     finally:
         cv2.setNumThreads(before)
+
+
+def blas_threads():
+    return [
+        pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+    ]
+
+
+def seen_blas_threads(image):
+    return np.full((1, 2), max(blas_threads()), dtype=float)
+
+
+def test_blas_is_held_to_one_thread_and_put_back(textured):
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        bovw = BoVWSIFTTransformer(1, descriptor=seen_blas_threads, n_jobs=2)
+        np.testing.assert_allclose(bovw.fit(textured).vocabulary_, [[1, 1]], rtol=1e-6)
+        assert blas_threads() == before
 
 
 class Watched(np.ndarray):
