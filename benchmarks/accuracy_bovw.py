@@ -44,45 +44,61 @@ N_BOOTSTRAPS = 2000
 
 def study():
     """The study's settings: SIFT defaults, 300 words, RBF."""
-    descriptor = SIFTDescriptor(contrast_threshold=0.04)
-    steps = [
-        ("bovw", BoVWSIFTTransformer(300, descriptor=descriptor)),
-        ("scale", StandardScaler()),
-        ("svc", SVC(class_weight="balanced")),
-    ]
-    return Pipeline(steps)
+    descriptor = SIFTDescriptor(contrast_threshold=0.04, root=False)
+    return svm(BoVWSIFTTransformer(300, descriptor=descriptor))
 
 
 def defaults():
-    """What BoVWSIFTTransformer() and SVC() do."""
-    steps = [
-        ("bovw", BoVWSIFTTransformer()),
-        ("scale", StandardScaler()),
-        ("svc", SVC(class_weight="balanced")),
-    ]
-    return Pipeline(steps)
+    """BoVWSIFTTransformer() and SVC()."""
+    return svm(BoVWSIFTTransformer())
+
+
+def svm(bovw):
+    svc = SVC(class_weight="balanced")
+    return Pipeline([("bovw", bovw), ("scale", StandardScaler()), ("svc", svc)])
 
 
 def histogram():
     """A histogram of 500 words and a chi-squared kernel."""
-    steps = [
-        ("bovw", BoVWSIFTTransformer(500, descriptor=dense_lab())),
-        ("svc", SVC(kernel=chi2_kernel, class_weight="balanced")),
-    ]
-    return Pipeline(steps)
+    bovw = BoVWSIFTTransformer(500, descriptor=dense(), max_descriptors=100_000)
+    svc = SVC(C=3, kernel=chi2_kernel, class_weight="balanced")
+    return Pipeline([("bovw", bovw), ("svc", svc)])
+
+
+def three_fishers():
+    """Fisher vectors at keypoints, grey and in colour, and of colour patches."""
+    union = FeatureUnion(
+        [
+            ("keypoints", fisher(32, SIFTDescriptor(), 48)),
+            ("colours", fisher(32, ColorPatchDescriptor(sigmas=(2, 4, 8)), None)),
+            ("lab", fisher(32, SIFTDescriptor(color="lab", root=False), 80)),
+        ]
+    )
+    svc = SVC(C=0.1, kernel="linear", class_weight="balanced")
+    return Pipeline([("bovw", union), ("svc", svc)])
 
 
 def best():
-    """Four Fisher vectors side by side and logistic regression."""
-    keypoints = SIFTDescriptor(contrast_threshold=0.01, root=True)
-    lab = SIFTDescriptor(contrast_threshold=0.01, root=True, color="lab")
-    colours = ColorPatchDescriptor(sigmas=(1, 2, 4, 8, 16))
+    """Fisher vectors of a colour grid, keypoints and colour patches."""
     union = FeatureUnion(
         [
-            ("dense", fisher(64, dense_lab(), 80)),
-            ("keypoints", fisher(32, keypoints, 48)),
-            ("lab", fisher(32, lab, 80)),
-            ("colours", fisher(32, colours, None)),
+            ("dense", fisher(64, dense(), 80)),
+            ("keypoints", fisher(32, SIFTDescriptor(), 48)),
+            ("colours", fisher(32, ColorPatchDescriptor(), None)),
+        ],
+        transformer_weights={"dense": np.sqrt(2)},
+    )
+    classifier = LogisticRegression(C=2.5, class_weight="balanced", max_iter=500)
+    return Pipeline([("bovw", union), ("classifier", classifier)])
+
+
+def best4():
+    union = FeatureUnion(
+        [
+            ("dense", fisher(64, dense(), 80)),
+            ("keypoints", fisher(32, SIFTDescriptor(), 48)),
+            ("colours", fisher(32, ColorPatchDescriptor(), None)),
+            ("lab", fisher(32, SIFTDescriptor(color="lab"), 80)),
         ],
         transformer_weights={"dense": np.sqrt(2)},
     )
@@ -100,13 +116,13 @@ def fisher(n_words, descriptor, n_components):
     )
 
 
-def dense_lab():
-    return SIFTDescriptor(
-        detector="grid", grid_sizes=(12, 24, 48), color="lab", root=True
-    )
+def dense():
+    return SIFTDescriptor(detector="grid", color="lab")
 
 
-RECIPES = {f.__name__: f for f in (study, defaults, histogram, best)}
+RECIPES = {
+    f.__name__: f for f in (study, defaults, histogram, three_fishers, best, best4)
+}
 
 
 def main():

@@ -18,13 +18,13 @@ EXPECTED_FAILURES = {}
 def estimators():
     """An instance of each public estimator, or more for settings that matter."""
     grid = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,))
-    keypoints = SIFTDescriptor(contrast_threshold=0.01)
-    yield BoVWSIFTTransformer(6, descriptor=keypoints)
+    keypoints = SIFTDescriptor(contrast_threshold=0.01, root=False)
+    root = SIFTDescriptor(contrast_threshold=0.01, root=True)
+    yield BoVWSIFTTransformer(6, descriptor=root)
     yield BoVWSIFTTransformer(6, descriptor=keypoints, encoding="vlad", n_components=4)
     for encoding in ("histogram", "soft", "tfidf", "vlad", "fisher"):
         yield BoVWSIFTTransformer(4, descriptor=grid, encoding=encoding)
-    root = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,), root=True)
-    yield BoVWSIFTTransformer(4, descriptor=root, pyramid=(1, 2))
+    yield BoVWSIFTTransformer(4, descriptor=grid, pyramid=(1, 2))
     yield BoVWSIFTTransformer(
         4,
         descriptor=ColorPatchDescriptor(grid_step=12),

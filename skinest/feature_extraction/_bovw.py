@@ -136,8 +136,8 @@ default="histogram"
     are. Descriptors do not depend on each other or on the fold, so keeping them
     leaks nothing; vocabularies are learned from the training images alone.
 
-    ``BoVWSIFTTransformer(300, descriptor=SIFTDescriptor(contrast_threshold=0.04))``
-    has the settings of OpenCV and of most published pipelines.
+    ``BoVWSIFTTransformer(300, descriptor=SIFTDescriptor(contrast_threshold=0.04,
+    root=False))`` has the settings of OpenCV and of most published pipelines.
 
     References
     ----------

@@ -110,10 +110,10 @@ class SIFTDescriptor(_Descriptor):
         with their scale and orientation, or at each point of a regular grid, in
         several sizes and upright.
 
-    contrast_threshold : float, default=0.04
-        Keypoints of lower contrast are left out; less gives more keypoints. The
-        contrast is divided by `n_octave_layers`, so 0.04 is OpenCV's default and
-        0.09 is 0.03 in Lowe's paper. Read by the keypoint detector alone.
+    contrast_threshold : float, default=0.01
+        Keypoints of lower contrast are left out; less gives more keypoints. As in
+        OpenCV, whose default is 0.04, it is divided by `n_octave_layers`, so that
+        0.09 is the 0.03 of Lowe's paper. Read by the keypoint detector alone.
 
     edge_threshold : float, default=10.0
         Keypoints that look like edges are left out; more gives more keypoints.
@@ -131,7 +131,7 @@ class SIFTDescriptor(_Descriptor):
     grid_step : int, default=8
         Distance in pixels between points of the grid.
 
-    grid_sizes : tuple of float, default=(16, 24, 32, 48)
+    grid_sizes : tuple of float, default=(12, 24, 48)
         Sides in pixels of the square patches described at each point of the grid.
 
     max_side : int, default=None
@@ -142,10 +142,16 @@ class SIFTDescriptor(_Descriptor):
         channels of a colour space, one after the other (384 dimensions), at the
         points found in the grey image.
 
-    root : bool, default=False
+    root : bool, default=True
         RootSIFT: divide each descriptor by its sum and take square roots, so that
         Euclidean distances between them are Hellinger distances. In colour, each
         channel is treated alone.
+
+    Notes
+    -----
+    The defaults suit images of some hundred pixels a side with the low contrast of
+    dermoscopy, where OpenCV's own threshold leaves a tenth of the keypoints.
+    ``SIFTDescriptor(contrast_threshold=0.04, root=False)`` is ``cv2.SIFT_create()``.
 
     See Also
     --------
@@ -190,16 +196,16 @@ class SIFTDescriptor(_Descriptor):
         self,
         *,
         detector="keypoints",
-        contrast_threshold=0.04,
+        contrast_threshold=0.01,
         edge_threshold=10.0,
         n_octave_layers=3,
         sigma=1.6,
         max_keypoints=None,
         grid_step=8,
-        grid_sizes=(16, 24, 32, 48),
+        grid_sizes=(12, 24, 48),
         max_side=None,
         color="grey",
-        root=False,
+        root=True,
     ):
         self.detector = detector
         self.contrast_threshold = contrast_threshold
@@ -283,7 +289,7 @@ class SIFTDescriptor(_Descriptor):
         -------
         values : ndarray of the same shape and dtype
         """
-        if not self.root:
+        if not self.root or not len(values):
             return values
         parts = values.reshape(len(values), -1, 128)
         sums = parts.sum(axis=2, keepdims=True)
@@ -295,7 +301,7 @@ class ColorPatchDescriptor(_Descriptor):
 
     Parameters
     ----------
-    sigmas : tuple of float, default=(2, 4, 8)
+    sigmas : tuple of float, default=(1, 2, 4, 8, 16)
         Standard deviations in pixels of the Gaussian windows in which the colours
         are averaged; each adds 6 dimensions.
 
@@ -325,7 +331,7 @@ class ColorPatchDescriptor(_Descriptor):
     >>> from skinest.feature_extraction import ColorPatchDescriptor
     >>> image = make_dermoscopy(1, random_state=0).images[0]
     >>> ColorPatchDescriptor(grid_step=16)(image).shape
-    (64, 18)
+    (64, 30)
     """
 
     _parameter_constraints: dict = {
@@ -335,7 +341,9 @@ class ColorPatchDescriptor(_Descriptor):
         "max_side": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, *, sigmas=(2, 4, 8), grid_step=6, color="lab", max_side=None):
+    def __init__(
+        self, *, sigmas=(1, 2, 4, 8, 16), grid_step=6, color="lab", max_side=None
+    ):
         self.sigmas = sigmas
         self.grid_step = grid_step
         self.color = color

@@ -111,6 +111,14 @@ def assert_near(expected, values, atol, what) -> None:
         np.testing.assert_array_equal(values, expected, err_msg=what)
 
 
+def assert_finite(outputs) -> None:
+    """Raise an AssertionError where outputs hold NaN or infinity."""
+    for name, rows in outputs.items():
+        numbers = [row for row in map(np.asarray, rows) if row.dtype.kind == "f"]
+        finite = all(np.isfinite(row).all() for row in numbers)
+        assert finite, f"{name} gives NaN or infinity."
+
+
 @contextmanager
 def raises(error, named, what):
     """Raise an AssertionError unless the block raises `error` and names the fault."""

@@ -12,6 +12,7 @@ vectors, labels, masks or a resampled set of images.
 import inspect
 import random
 import re
+import warnings
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,7 @@ from ._check_data import (
     N_IMAGES,
     CheckData,
     CountingCallback,
+    assert_finite,
     assert_near,
     by_joblib,
     by_pickle,
@@ -115,10 +117,6 @@ def parametrize_with_image_checks(
     -------
     decorator : pytest mark
         For a test with the arguments `estimator` and `check`.
-
-    See Also
-    --------
-    sklearn.utils.estimator_checks.parametrize_with_checks : For tables of features.
 
     Examples
     --------
@@ -323,13 +321,24 @@ def check_in_workers(estimator, data):
         data.assert_same(expected, outputs, "In a worker of loky")
 
 
+def check_blank_images(estimator, data):
+    """Images of one colour have results like others, without NaN or infinity."""
+    X = data.images.copy()
+    X[:3] = np.reshape([0, 128, 255], (3, 1, 1, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # they may well be warned of
+        assert_finite(data.fit_and_apply(estimator, X))
+
+
 def check_wrong_images(estimator, data):
     """What cannot be images is refused with a message that names the fault."""
     fitted, fit_methods = data.fitted(estimator), data.fit_methods(estimator)
+    tags, is_sampler = get_tags(estimator), hasattr(estimator, "fit_resample")
     with png_files(data.images) as paths:
         for what, (X, error, named) in wrong_images(data.images, paths).items():
-            reads = what != "a text file" or _reads_to_fit(estimator)
-            for method in fit_methods if reads else ():
+            # Samplers and what learns nothing may leave files closed.
+            is_open = what != "a text file" or (tags.requires_fit and not is_sampler)
+            for method in fit_methods if is_open else ():
                 with raises(error, named, f"{method} of {what}"):
                     getattr(clone(estimator), method)(X, data.y)
             for method in methods(fitted, METHODS):
@@ -450,11 +459,6 @@ def check_docstrings(estimator, data):
         assert name.startswith("_") or inspect.getdoc(method), f"{name}: no docstring."
 
 
-def _reads_to_fit(estimator):
-    """Samplers and what learns nothing may leave files closed."""
-    return get_tags(estimator).requires_fit and not hasattr(estimator, "fit_resample")
-
-
 _CHECKS = (
     check_clone,
     check_get_and_set_params,
@@ -472,6 +476,7 @@ _CHECKS = (
     check_forms,
     check_n_jobs,
     check_in_workers,
+    check_blank_images,
     check_wrong_images,
     check_wrong_y,
     check_global_random_state,

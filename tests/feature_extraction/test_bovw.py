@@ -35,7 +35,7 @@ def mean_colour(image):
 class LoggingDescriptor(SIFTDescriptor):
     """SIFT that writes a line for every image it describes."""
 
-    def __init__(self, log=None, *, root=False, contrast_threshold=0.04):
+    def __init__(self, log=None, *, root=True, contrast_threshold=0.01):
         super().__init__(root=root, contrast_threshold=contrast_threshold)
         self.log = log
 
@@ -117,7 +117,7 @@ def test_auto_components_are_64_for_fisher_alone(textured):
     colours = BoVWSIFTTransformer(
         4, encoding="fisher", descriptor=ColorPatchDescriptor(), random_state=0
     ).fit(textured)
-    assert colours.vocabulary_.means_.shape == (4, 18)
+    assert colours.vocabulary_.means_.shape == (4, 30)
 
 
 def test_tfidf_is_scikit_learns_on_the_histograms(textured):
@@ -315,7 +315,7 @@ def test_memory_serves_other_words_encodings_and_root_from_the_same_descriptors(
             )
             np.testing.assert_array_equal(kept, fresh.fit_transform(textured))
     assert n_lines(log) == 12
-    changed = LoggingDescriptor(log, contrast_threshold=0.01)
+    changed = LoggingDescriptor(log, contrast_threshold=0.02)
     BoVWSIFTTransformer(4, descriptor=changed, memory=memory).fit(textured)
     assert n_lines(log) == 24
 
@@ -353,7 +353,7 @@ def test_memory_serves_vocabularies_by_images_words_and_seed(textured, log, tmp_
     fit(textured, random_state=1)
     fit(textured, n_components=7)
     fit(textured, max_descriptors=60)
-    fit(textured, descriptor=SIFTDescriptor(root=True))
+    fit(textured, descriptor=SIFTDescriptor(root=False))
     assert n_lines(log) == 7
 
 

@@ -77,7 +77,7 @@ def opencv_bag_of_words(images, vocabulary):
 def test_histogram_equals_opencv_on_the_same_vocabulary(textured):
     from skinest import BoVWSIFTTransformer, SIFTDescriptor
 
-    descriptor = SIFTDescriptor(contrast_threshold=0.04)
+    descriptor = SIFTDescriptor(contrast_threshold=0.04, root=False)
     bovw = BoVWSIFTTransformer(40, descriptor=descriptor, random_state=0)
     vectors = bovw.fit_transform(textured)
     expected = opencv_bag_of_words(textured, bovw.vocabulary_.astype(np.float32))

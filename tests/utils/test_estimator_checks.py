@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from skinest.images import check_images
 from skinest.utils.estimator_checks import (
     check_image_estimator,
     parametrize_with_image_checks,
@@ -275,6 +276,14 @@ class DependsOnJobs(MeanColor):
 class DependsOnProcess(MeanColor):
     def transform(self, X):
         return super().transform(X) + os.getpid()
+
+
+@breaks("check_blank_images", "transform gives NaN or infinity")
+class DividesByContrast(MeanColor):
+    def transform(self, X):
+        contrasts = [np.float64(np.std(image)) for image in check_images(X)]
+        with np.errstate(all="ignore"):
+            return super().transform(X) / np.reshape(contrasts, (-1, 1))
 
 
 @breaks("check_wrong_images", "transform of a path raises nothing")
