@@ -213,11 +213,13 @@ def plot_search(search, scores, folder):
     best_row = N_WORDS.index(search.best_params_["bovw__n_words"])
     best_kernel = kernel_name(search.best_params_["svc__kernel"])
     column = list(KERNELS).index(best_kernel)
-    labels = [metric.replace("_", " ") for metric in SCORING]
+    labels = [metric.replace("_", "\n") for metric in SCORING]
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for values, label in zip(scores.values(), labels, strict=True):
-        axes.plot(N_WORDS, values[:, column], marker="o", label=label, zorder=3)
+        axes.plot(
+            N_WORDS, values[:, column], marker="o", label=label.replace("\n", " ")
+        )
     axes.set(
         xlabel="number of visual words",
         ylabel="mean of 5 folds",
@@ -256,10 +258,9 @@ def plot_test(y, predicted, decision, folder):
     yield save(figure, folder / "task1_bovw_confusion.png")
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
-    RocCurveDisplay.from_predictions(y, decision, plot_chance_level=True, ax=left)
-    PrecisionRecallDisplay.from_predictions(
-        y, decision, plot_chance_level=True, ax=right
-    )
+    options = {"name": "skinest", "plot_chance_level": True}
+    RocCurveDisplay.from_predictions(y, decision, ax=left, **options)
+    PrecisionRecallDisplay.from_predictions(y, decision, ax=right, **options)
     left.set_title("ROC curve, test images")
     right.set_title("Precision-recall curve, test images")
     yield save(figure, folder / "task1_bovw_curves.png")

@@ -147,15 +147,15 @@ class SIFTDescriptor(_Descriptor):
         Euclidean distances between them are Hellinger distances. In colour, each
         channel is treated alone.
 
+    See Also
+    --------
+    ColorPatchDescriptor : Mean colours and their spread on a grid.
+
     Notes
     -----
     The defaults suit images of some hundred pixels a side with the low contrast of
     dermoscopy, where OpenCV's own threshold leaves a tenth of the keypoints.
     ``SIFTDescriptor(contrast_threshold=0.04, root=False)`` is ``cv2.SIFT_create()``.
-
-    See Also
-    --------
-    ColorPatchDescriptor : Mean colours and their spread on a grid.
 
     References
     ----------
