@@ -51,8 +51,10 @@ def lines_of(log):
     return Path(log).read_text().split("\n")[:-1] if Path(log).exists() else []
 
 
-def grid_descriptor(**params):
-    return SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,), **params)
+def grid_descriptor(grid_step=16, color="grey", root=False):
+    return SIFTDescriptor(
+        detector="grid", grid_step=grid_step, grid_sizes=(16,), color=color, root=root
+    )
 
 
 class LoggingDescriptor(BaseEstimator):
@@ -202,7 +204,7 @@ def test_settings_never_mix(X, tmp_path):
         {},
         {"descriptor": grid_descriptor(root=True)},
         {"descriptor": grid_descriptor(color="rgb")},
-        {"descriptor": SIFTDescriptor(detector="grid", grid_step=12, grid_sizes=(16,))},
+        {"descriptor": grid_descriptor(grid_step=12)},
         {"n_words": 5},
         {"n_components": 3},
         {"pyramid": (1, 2)},
