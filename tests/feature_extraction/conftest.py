@@ -2,6 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from skinest import SIFTDescriptor
+
 
 def make_textured(n_images, seed=0, shape=(96, 80)):
     """Blurred noise, in which SIFT's defaults find some 30 keypoints an image."""
@@ -14,3 +16,26 @@ def make_textured(n_images, seed=0, shape=(96, 80)):
 def textured():
     """Twelve colour images with many keypoints."""
     return make_textured(12)
+
+
+class LoggingDescriptor(SIFTDescriptor):
+    """SIFT that writes a line for every image it describes."""
+
+    def __init__(self, log=None, *, root=True, contrast_threshold=0.01):
+        super().__init__(root=root, contrast_threshold=contrast_threshold)
+        self.log = log
+
+    def describe(self, image):
+        with open(self.log, "a") as file:
+            file.write("described\n")
+        return super().describe(image)
+
+
+@pytest.fixture
+def log(tmp_path):
+    (tmp_path / "log").touch()
+    return tmp_path / "log"
+
+
+def n_lines(log):
+    return len(log.read_text().splitlines())
