@@ -70,7 +70,7 @@ def three_fishers():
     union = FeatureUnion(
         [
             ("keypoints", fisher(32, SIFTDescriptor(), 48)),
-            ("colours", fisher(32, ColorPatchDescriptor(sigmas=(2, 4, 8)), None)),
+            ("colours", fisher(32, ColorPatchDescriptor(sigmas=(2, 4, 8)), 18)),
             ("lab", fisher(32, SIFTDescriptor(color="lab", root=False), 80)),
         ]
     )
@@ -84,25 +84,11 @@ def best():
         [
             ("dense", fisher(64, dense(), 80)),
             ("keypoints", fisher(32, SIFTDescriptor(), 48)),
-            ("colours", fisher(32, ColorPatchDescriptor(), None)),
+            ("colours", fisher(32, ColorPatchDescriptor(), 30)),
         ],
         transformer_weights={"dense": np.sqrt(2)},
     )
     classifier = LogisticRegression(C=2.5, class_weight="balanced", max_iter=500)
-    return Pipeline([("bovw", union), ("classifier", classifier)])
-
-
-def best4():
-    union = FeatureUnion(
-        [
-            ("dense", fisher(64, dense(), 80)),
-            ("keypoints", fisher(32, SIFTDescriptor(), 48)),
-            ("colours", fisher(32, ColorPatchDescriptor(), None)),
-            ("lab", fisher(32, SIFTDescriptor(color="lab"), 80)),
-        ],
-        transformer_weights={"dense": np.sqrt(2)},
-    )
-    classifier = LogisticRegression(C=2, class_weight="balanced", max_iter=500)
     return Pipeline([("bovw", union), ("classifier", classifier)])
 
 
@@ -120,9 +106,7 @@ def dense():
     return SIFTDescriptor(detector="grid", color="lab")
 
 
-RECIPES = {
-    f.__name__: f for f in (study, defaults, histogram, three_fishers, best, best4)
-}
+RECIPES = {f.__name__: f for f in (study, defaults, histogram, three_fishers, best)}
 
 
 def main():

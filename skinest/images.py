@@ -26,6 +26,7 @@ from sklearn.utils.validation import _num_samples
 __all__ = ["ImageCollection", "check_images", "limit_side", "read_image"]
 
 _N_NAMED = 3  # how many offending files an error names
+_PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
 _FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
 
 
@@ -199,7 +200,6 @@ def read_image(path) -> np.ndarray:
     >>> read_image(folder / "china.jpg").shape
     (427, 640, 3)
     """
-    _check_files([os.fspath(path)])
     return _read_file(os.fspath(path), repr(os.fspath(path)))
 
 
@@ -244,7 +244,11 @@ def _as_items(X):
         )
     if not isinstance(X, (list, tuple, np.ndarray)):
         X = _array_of(X)
-    if isinstance(X, np.ndarray) and X.dtype.kind not in "OU":
+    if isinstance(X, np.ma.MaskedArray):
+        raise ValueError("X is a masked array. Pass X.filled(value), without a mask.")
+    if isinstance(X, np.ndarray) and X.dtype.kind == "S":
+        raise ValueError("X holds bytes. Pass paths as str: X.astype(str).")
+    if isinstance(X, np.ndarray) and X.dtype.kind not in _PATH_KINDS:
         return _check_stack(X), False
     if isinstance(X, np.ndarray):
         if X.ndim == 2 and X.shape[1] == 1:
@@ -266,7 +270,7 @@ def _array_of(X):
             "list of paths; a generator can be passed as list(generator)."
         )
     array = np.asarray(X)
-    if array.dtype.kind in "OU" and array.ndim == 2 and array.shape[1] != 1:
+    if array.dtype.kind in _PATH_KINDS and array.ndim == 2 and array.shape[1] != 1:
         raise ValueError(
             f"X is a table of {array.shape[1]} columns. Pass the one column that holds "
             "the paths, e.g. X['path'] or X[['path']]."
@@ -303,7 +307,8 @@ def _check_elements(X):
         if not isinstance(item, expected):
             raise ValueError(
                 f"X[{position}] is of type {type(item).__name__}"
-                f"{f' ({item!r})' if np.ndim(item) == 0 else ''}. Pass either arrays "
+                f"{f' ({item!r})' if item is None or np.isscalar(item) else ''}. Pass "
+                "either arrays "
                 "of shape (height, width[, 3]) or paths, and only one of them."
             )
     return list(X), False
@@ -315,15 +320,21 @@ def _check_files(paths):
     for position, path in enumerate(paths):
         try:
             info = os.stat(path)
+        except PermissionError:
+            missing.append(f"X[{position}]: {path!r} may not be reached by this user")
+            continue
         except (OSError, ValueError):  # ValueError: a null character in the name
             missing.append(f"X[{position}]: {path!r} does not exist")
             continue
-        if stat.S_ISDIR(info.st_mode):
-            missing.append(f"X[{position}]: {path!r} is a folder")
+        if not stat.S_ISREG(info.st_mode):
+            what = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
+            missing.append(f"X[{position}]: {path!r} is {what}")
+        elif not os.access(path, os.R_OK):
+            missing.append(f"X[{position}]: {path!r} may not be read by this user")
         elif info.st_size == 0:
             empty.append(f"X[{position}]: {path!r} is empty")
         file_stats.append((info.st_size, info.st_mtime_ns))
-    _raise_files(missing, len(paths), FileNotFoundError, "are not files")
+    _raise_files(missing, len(paths), FileNotFoundError, "are not files to read")
     _raise_files(empty, len(paths), ValueError, "are files of 0 bytes")
     return file_stats
 
@@ -350,6 +361,10 @@ def _check_pixels(image, position):
         )
     if image.size == 0:
         raise ValueError(f"{where} has shape {image.shape}: it holds no pixel.")
+    _check_values(image, where)
+
+
+def _check_values(image, where):
     if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
         return
     if image.dtype.kind == "f":
@@ -391,7 +406,7 @@ def _to_rgb(image) -> np.ndarray:
     image = _to_uint8(image[..., :3])
     if image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
-    return np.ascontiguousarray(image)
+    return np.array(image, order="C")  # a copy, so that nothing changes the user's
 
 
 def _to_uint8(image) -> np.ndarray:
@@ -408,8 +423,11 @@ def _read_file(path, name) -> np.ndarray:
     # imdecode, unlike imread, opens non-ASCII names on every system and refuses
     # truncated files; EXIF orientation is ignored for images and masks alike.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    content = np.fromfile(path, dtype=np.uint8)
+    if not content.size:
+        raise ValueError(f"{name} is a file of 0 bytes. Leave it out or replace it.")
     try:
-        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flags)
+        image = cv2.imdecode(content, flags)
     except cv2.error as error:
         if "IO_MAX_IMAGE" not in str(error):
             raise ValueError(f"{name} cannot be decoded by OpenCV: {error}") from None
@@ -420,6 +438,7 @@ def _read_file(path, name) -> np.ndarray:
     if image is None:
         raise ValueError(
             f"{name} is truncated or not an image that OpenCV can decode. Leave it "
-            "out of X or replace it."
+            "out or replace it."
         )
+    _check_values(image, name)
     return cv2.cvtColor(_to_uint8(image), cv2.COLOR_BGR2RGB)

@@ -93,6 +93,7 @@ PATH_FORMS = {
     "Path": lambda paths: [Path(path) for path in paths],
     "str array": np.array,
     "object array": object_array,
+    "variable length str": lambda paths: np.array(paths, np.dtypes.StringDType()),
     "column": lambda paths: np.array(paths, dtype=object).reshape(-1, 1),
     "Series": pd.Series,
     "Series with an index": lambda paths: pd.Series(paths, index=[7, 5, 9]),
@@ -234,6 +235,8 @@ def test_missing_files_and_folders_are_one_error_before_any_work(paths, tmp_path
         check_images([paths[0], str(tmp_path / "folder.png")])
     with pytest.raises(FileNotFoundError, match="does not exist"):
         check_images(["a\0b.png"])
+    with pytest.raises(FileNotFoundError, match="is not a regular file"):
+        check_images([os.devnull])
 
 
 def test_an_empty_file_is_an_error_before_any_work(paths):
@@ -324,6 +327,10 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         (["image.png", None], r"X\[1\] is of type NoneType \(None\)"),
         (["image.png", float("nan")], r"X\[1\] is of type float \(nan\)"),
         ([[0, 1], [2, 3]], r"X\[0\] is of type list"),
+        ([[[1, 2], [3]]], r"X\[0\] is of type list"),
+        ([(IMAGE, 0), (IMAGE, 1)], r"X\[0\] is of type tuple"),
+        (np.ma.masked_array(IMAGE[np.newaxis]), "masked array"),
+        (np.array([b"image.png"]), "bytes"),
         ([1, 2, 3], r"X\[0\] is of type int"),
         (iter([IMAGE]), "list_iterator"),
         ({"image": IMAGE}, "dict"),
@@ -349,5 +356,5 @@ def test_X_and_y_of_different_length(rgb):
 )
 def test_a_file_without_permission_is_named(paths):
     os.chmod(paths[0], 0)
-    with pytest.raises(OSError, match=r"0\.png"):
-        check_images(paths)[0]
+    with pytest.raises(FileNotFoundError, match=r"X\[0\].*0\.png.*may not be read"):
+        check_images(paths)

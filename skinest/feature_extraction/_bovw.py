@@ -27,9 +27,11 @@ from ._store import DescriptorStore
 from ._vocabulary import (
     DescriptorSample,
     check_enough,
+    check_partial,
     fit_pca,
     learn_vocabulary,
     make_clusterer,
+    words_of,
 )
 
 _COMPACT_ENCODINGS = ("vlad", "fisher")  # few words, many numbers for each
@@ -95,7 +97,8 @@ default="histogram"
     memory : str, path or joblib.Memory, default=None
         Where descriptors, vocabularies and vectors are kept, so that a search over
         words, encodings or classifiers computes each of them once. A file is known
-        by its path, size and modification time, an array by its content. With
+        by its path, size and modification time, an array by its content, a callable
+        by its code but not by the globals and functions that it uses. With
         `random_state=None` the first vocabulary that was learned serves again. None
         keeps descriptors in a temporary folder while `fit_transform` runs.
 
@@ -278,21 +281,23 @@ default="histogram"
             If the clusterer cannot learn in batches, or the encoding is "tfidf".
         """
         images = check_images(X, y)
-        clusterer = getattr(self, "clusterer_", None)
         seed = self._seed()
-        if clusterer is None:
-            clusterer = self._new_clusterer(seed)
-        self._check_partial(clusterer)
+        fitted = hasattr(self, "clusterer_")
+        clusterer = self.clusterer_ if fitted else self._new_clusterer(seed)
+        check_pyramid(self.pyramid, self.descriptor)
+        check_partial(clusterer, self.encoding, self._encoder if fitted else None)
         store = self._store()
         sample = self._sample(store, images, seed)
         self._warn_of_empty(sample.n_empty, sample.n_images)
         values = finish(store.descriptor, sample.get())
-        if not hasattr(self, "clusterer_"):
+        if fitted:
+            pca = self.pca_
+        else:
             check_enough(len(values), sample.n_images, self._n_words())
-            self.pca_ = fit_pca(values, self._n_components(values.shape[1]), seed)
+            pca = fit_pca(values, self._n_components(values.shape[1]), seed)
         if len(values):
-            projected = values if self.pca_ is None else self.pca_.transform(values)
-            self._set_vocabulary(self.pca_, clusterer.partial_fit(projected))
+            projected = values if pca is None else pca.transform(values)
+            self._set_vocabulary(pca, clusterer.partial_fit(projected))
         return self
 
     def transform(self, X):
@@ -328,7 +333,7 @@ default="histogram"
             One name for each column of :meth:`transform`.
         """
         check_is_fitted(self)
-        return self._encoder().feature_names()
+        return self._encoder.feature_names()
 
     def _fit(self, X, y, with_vectors):
         """Fit, and encode the training images where that is asked for."""
@@ -368,7 +373,8 @@ default="histogram"
                 raise _Stopped(sample)
             return learn(sample)
 
-        settings = (clusterer, self.n_components, self.max_descriptors, seed)
+        n_components = self.encoding == "fisher", self.n_components
+        settings = (clusterer, n_components, self.max_descriptors, seed)
         with self._announced(f"Learning the vocabulary of {len(images)} images"):
             try:
                 learned = store.vocabulary(images, settings, compute)
@@ -394,7 +400,7 @@ default="histogram"
 
     def _encode(self, store, images, context=None) -> np.ndarray:
         """Vectors of all images, before the weights of "tfidf"."""
-        encoder = self._encoder()
+        encoder = self._encoder
 
         def compute():
             batches = as_tasks(
@@ -412,23 +418,24 @@ default="histogram"
             return store.encodings(images, settings, compute)
 
     def _weighted(self, vectors) -> np.ndarray:
-        if self.encoding != "tfidf":
+        if self._encoder.encoding != "tfidf":
             return vectors
         return self._tfidf.transform(vectors).toarray()
 
     def _set_vocabulary(self, pca, clusterer):
+        vocabulary = words_of(clusterer, self.encoding)
+        # Parameters that are set after this have no effect until the next fit.
+        self._encoder = Encoder(self.encoding, vocabulary, pca, tuple(self.pyramid))
+        self.vocabulary_ = vocabulary
         self.pca_ = pca
         self.clusterer_ = clusterer
-        is_mixture = self.encoding == "fisher"
-        self.vocabulary_ = clusterer if is_mixture else clusterer.cluster_centers_
-        self.n_features_out_ = self._encoder().n_features
+        self.n_features_out_ = self._encoder.n_features
 
     def _store(self):
         descriptor = SIFTDescriptor() if self.descriptor is None else self.descriptor
+        if isinstance(descriptor, type):
+            raise ValueError(f"descriptor={descriptor!r} is a class. Pass an instance.")
         return DescriptorStore(descriptor, self.memory, self.n_jobs)
-
-    def _encoder(self):
-        return Encoder(self.encoding, self.vocabulary_, self.pca_, tuple(self.pyramid))
 
     def _seed(self):
         if self.random_state is None:
@@ -453,20 +460,6 @@ default="histogram"
         if self.n_components != "auto":
             return self.n_components
         return min(_N_COMPONENTS, n_dimensions) if self.encoding == "fisher" else None
-
-    def _check_partial(self, clusterer):
-        check_pyramid(self.pyramid, self.descriptor)
-        if not hasattr(clusterer, "partial_fit"):
-            raise ValueError(
-                f"{clusterer!r} cannot learn in batches. Use fit, or a clusterer with "
-                "partial_fit, such as MiniBatchKMeans."
-            )
-        if self.encoding == "tfidf":
-            raise ValueError(
-                "encoding='tfidf' needs all training images at once, because each "
-                "batch moves the words. Use encoding='histogram' and a "
-                "TfidfTransformer after it."
-            )
 
     def _warn_of_empty(self, n_empty, n_images):
         if n_empty:

@@ -42,18 +42,46 @@ def describe(descriptor, image):
     points : ndarray of shape (n_descriptors, 2), dtype float32, or None
         Their places (x, y), in fractions of the width and height.
     """
-    if hasattr(descriptor, "describe"):
+    if isinstance(descriptor, _Descriptor):
         return descriptor.describe(image)
-    values = np.asarray(descriptor(image))
-    if values.ndim != 2 or values.dtype.kind not in "fiu":
+    if hasattr(descriptor, "describe"):
+        described = descriptor.describe(image)
+        if not isinstance(described, tuple) or len(described) != 2:
+            raise ValueError(
+                f"descriptor={descriptor!r}: describe must return (values, points)."
+            )
+        values = _check_values(descriptor, described[0])
+        return values, _check_points(descriptor, described[1], len(values))
+    return _check_values(descriptor, descriptor(image)), None
+
+
+def _check_values(descriptor, values) -> np.ndarray:
+    fault = None
+    if not isinstance(values, np.ndarray):
+        fault = f"a {type(values).__name__}"
+    elif values.ndim != 2 or values.shape[1] == 0 or values.dtype.kind not in "fiu":
+        fault = f"an array of shape {values.shape} and dtype {values.dtype}"
+    elif np.abs(values).max(initial=0) > np.finfo(np.float32).max:
+        fault = "infinity or numbers beyond float32"
+    elif not np.isfinite(values).all():
+        fault = "NaN"
+    if fault:
         raise ValueError(
-            f"descriptor={descriptor!r} returned an array of shape {values.shape} and "
-            f"dtype {values.dtype}; it must return numbers of shape (n_descriptors, "
-            "n_dimensions), with n_descriptors = 0 where it finds nothing."
+            f"descriptor={descriptor!r} returned {fault}; it must return an array of "
+            "numbers of shape (n_descriptors, n_dimensions), with n_descriptors = 0 "
+            "where it finds nothing."
         )
-    if not np.isfinite(values).all():
-        raise ValueError(f"descriptor={descriptor!r} returned NaN or infinity.")
-    return values, None
+    return values
+
+
+def _check_points(descriptor, points, n_points) -> np.ndarray:
+    points = np.asarray(points, dtype=np.float32)
+    if points.shape != (n_points, 2) or not ((points >= 0) & (points <= 1)).all():
+        raise ValueError(
+            f"descriptor={descriptor!r}: the points of describe must be (x, y) for "
+            f"each of {n_points} descriptors, in fractions of the width and height."
+        )
+    return points
 
 
 def finish(descriptor, values) -> np.ndarray:
@@ -401,7 +429,7 @@ def _grid_places(shape, step) -> np.ndarray:
 
 def _check_positive(values, name):
     if not len(values) or not all(
-        isinstance(value, Real) and value > 0 for value in values
+        isinstance(value, Real) and 0 < value < np.inf for value in values
     ):
         raise ValueError(
             f"{name}={values!r}: pass at least one number of pixels, all above 0."

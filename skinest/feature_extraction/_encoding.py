@@ -237,7 +237,7 @@ def check_pyramid(pyramid, descriptor) -> None:
     descriptor : descriptor object, callable or None
         What describes the images.
     """
-    if not pyramid or any(not isinstance(n, Integral) or n < 1 for n in pyramid):
+    if not len(pyramid) or any(not isinstance(n, Integral) or n < 1 for n in pyramid):
         raise ValueError(
             f"pyramid={pyramid!r}: pass the cells per side of each level, e.g. (1, 2) "
             "for the whole image and its quarters."
@@ -350,6 +350,12 @@ class Encoder:
         return self.vocabulary
 
     def _project(self, values):
+        fitted = self._centers if self.pca is None else self.pca.components_
+        if values.shape[1] != fitted.shape[1]:
+            raise ValueError(
+                f"descriptor gives {values.shape[1]} dimensions, but the vocabulary "
+                f"was learned from {fitted.shape[1]}. Fit again."
+            )
         return values if self.pca is None else self.pca.transform(values)
 
     def _assign(self, projected):
@@ -398,4 +404,5 @@ def word_spacing(centers) -> float:
         return 1.0
     distances = euclidean_distances(centers)
     np.fill_diagonal(distances, np.inf)
-    return float(distances.min(axis=1).mean())
+    spacing = float(distances.min(axis=1).mean())
+    return spacing or 1.0  # any width serves where all words are the same

@@ -5,15 +5,20 @@
 
 import inspect
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass, field
+from tempfile import mkdtemp
+from typing import Any
 
 import joblib
 import sklearn
 from joblib.parallel import Parallel, delayed, effective_n_jobs
 from sklearn.utils.validation import check_memory
 
+from .. import __version__
 from ..utils._threads import one_thread_each
 from ._descriptors import describe
 
@@ -38,8 +43,7 @@ class DescriptorStore:
     def __init__(self, descriptor, memory, n_jobs):
         self.descriptor = descriptor
         self.n_jobs = n_jobs
-        is_path = isinstance(memory, os.PathLike)
-        self._memory = check_memory(os.fspath(memory) if is_path else memory)
+        self._memory = _open_memory(memory)
         self._descriptors = self._memory
 
     @contextmanager
@@ -48,12 +52,13 @@ class DescriptorStore:
         if self._memory.location is not None:
             yield
             return
-        with TemporaryDirectory(prefix="skinest-") as folder:
-            self._descriptors = joblib.Memory(folder, verbose=0)
-            try:
-                yield
-            finally:
-                self._descriptors = self._memory
+        folder = mkdtemp(prefix="skinest-")
+        self._descriptors = joblib.Memory(folder, verbose=0)
+        try:
+            yield
+        finally:
+            self._descriptors = self._memory
+            shutil.rmtree(folder, ignore_errors=True)
 
     def map(self, function, images) -> Iterator:
         """Describe images in batches and apply a function to each batch.
@@ -75,17 +80,24 @@ class DescriptorStore:
         describe_image = self._descriptors.cache(
             describe_stored, ignore=["images", "index", "descriptor"]
         )
-        settings = self._settings() if self._descriptors.location is not None else None
-        alone = effective_n_jobs(self.n_jobs) == 1
-        with nullcontext() if alone else one_thread_each():
-            yield from Parallel(
-                n_jobs=self.n_jobs, prefer="threads", return_as="generator"
-            )(
-                delayed(_describe_batch)(
-                    function, describe_image, settings, batch, self.descriptor, alone
+        settings = None
+        if self._memory.location is not None:
+            settings = self._settings()
+        kept = self._descriptors.location is not None
+        run = _Run(describe_image, settings, kept, self.descriptor)
+        run.alone = effective_n_jobs(self.n_jobs) == 1
+        with nullcontext() if run.alone else one_thread_each():
+            try:
+                yield from Parallel(
+                    n_jobs=self.n_jobs, prefer="threads", return_as="generator"
+                )(
+                    delayed(_describe_batch)(function, run, batch)
+                    for batch in images.batches(_BATCH)
                 )
-                for batch in images.batches(_BATCH)
-            )
+            finally:  # after an interruption, threads may still be at work
+                run.stopped = True
+                while run.at_work:
+                    time.sleep(0.01)
 
     def n_batches(self, images) -> int:
         """Number of results that :meth:`map` yields."""
@@ -110,28 +122,69 @@ class DescriptorStore:
         """What descriptors depend on beside the image, stored or finished."""
         import cv2
 
-        descriptor = self.descriptor
-        name = getattr(descriptor, "__qualname__", type(descriptor).__qualname__)
-        versions = cv2.__version__, sklearn.__version__
-        if hasattr(descriptor, "get_params"):
-            parameters = descriptor.get_params()
+        settings = _fingerprint(self.descriptor)
+        if hasattr(self.descriptor, "get_params"):
+            parameters = self.descriptor.get_params()
             if not finished:
-                for key in getattr(descriptor, "_finish_params", ()):
+                for key in getattr(self.descriptor, "_finish_params", ()):
                     del parameters[key]
-            return name, versions, parameters
-        return name, versions, _fingerprint(descriptor)
+            settings += (parameters,)
+        try:
+            joblib.hash(settings)
+        except Exception as error:  # pickle raises errors of many classes
+            raise ValueError(
+                f"descriptor={self.descriptor!r} cannot be pickled ({error}), as "
+                "memory needs it. Make what cannot be, such as an OpenCV object, where "
+                "the image is described."
+            ) from error
+        return __version__, cv2.__version__, sklearn.__version__, settings
 
 
-def _fingerprint(descriptor):
-    """What a callable without parameters is known by: a function by its source."""
-    if not inspect.isfunction(descriptor):
-        return joblib.hash(descriptor)
-    try:
-        source = inspect.getsource(descriptor)
-    except OSError:  # typed at a prompt
-        source = descriptor.__code__.co_code
-    closure = [cell.cell_contents for cell in descriptor.__closure__ or ()]
-    return source, joblib.hash((descriptor.__defaults__, closure))
+def _open_memory(memory):
+    if isinstance(memory, os.PathLike):
+        memory = os.fspath(memory)
+    if isinstance(memory, str):
+        try:
+            os.makedirs(memory, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"memory={memory!r} is not a folder that can be made: {error}"
+            ) from error
+        memory = os.path.abspath(memory)
+    return check_memory(memory)
+
+
+def _fingerprint(descriptor) -> tuple:
+    """What a descriptor is known by beside its parameters: its code."""
+    if inspect.isfunction(descriptor):
+        closure = [cell.cell_contents for cell in descriptor.__closure__ or ()]
+        defaults = descriptor.__defaults__, descriptor.__kwdefaults__
+        code = _code_of(descriptor.__code__)
+        return descriptor.__module__, descriptor.__qualname__, code, defaults, closure
+    cls = type(descriptor)
+    code = [
+        (name, _code_of(method.__code__))
+        for name, method in sorted(vars(cls).items())
+        if inspect.isfunction(method)
+    ]
+    state = None if hasattr(descriptor, "get_params") else joblib.hash(descriptor)
+    return cls.__module__, cls.__qualname__, code, state
+
+
+def _code_of(code) -> tuple:
+    """What a code object does, without its place in a file."""
+    return code.co_code, code.co_names, [_constant(c) for c in code.co_consts]
+
+
+def _constant(constant):
+    """A constant in a form that is the same in every process."""
+    if inspect.iscode(constant):
+        return _code_of(constant)
+    if isinstance(constant, tuple):
+        return [_constant(item) for item in constant]
+    if isinstance(constant, frozenset):  # its order depends on the process
+        return sorted(repr(_constant(item)) for item in constant)
+    return repr(constant)
 
 
 def describe_stored(key, settings, images, index, descriptor):
@@ -149,16 +202,31 @@ def stored_encodings(keys, settings, compute):
     return compute()
 
 
-def _describe_batch(function, describe_image, settings, images, descriptor, alone):
-    with nullcontext() if alone else one_thread_each():
-        described = [
-            describe_image(
-                None if settings is None else images.key(index),
-                settings,
-                images,
-                index,
-                descriptor,
-            )
-            for index in range(len(images))
-        ]
-    return function(described)
+@dataclass
+class _Run:
+    """What workers need for one pass; threads share it, processes have a copy."""
+
+    describe_image: Any
+    settings: Any
+    kept: bool
+    descriptor: Any
+    alone: bool = False
+    stopped: bool = False
+    at_work: list = field(default_factory=list)
+
+
+def _describe_batch(function, run, images):
+    run.at_work.append(True)
+    try:
+        with nullcontext() if run.alone else one_thread_each():
+            described = [_describe(run, images, i) for i in range(len(images))]
+        return function(described)
+    finally:
+        run.at_work.pop()
+
+
+def _describe(run, images, index):
+    if run.stopped:
+        raise RuntimeError("Another batch has failed.")
+    key = images.key(index) if run.kept else None
+    return run.describe_image(key, run.settings, images, index, run.descriptor)

@@ -48,6 +48,11 @@ class DescriptorSample:
         if len(values) == 0:
             self.n_empty += 1
             return
+        if self._values and values.shape[1] != self._values[0].shape[1]:
+            raise ValueError(
+                f"descriptor gives {values.shape[1]} dimensions for "
+                f"X[{self.n_images - 1}], but {self._values[0].shape[1]} before."
+            )
         self._values.append(values)
         self._draws.append(self._generator.random(len(values)))
         self._n_held += len(values)
@@ -164,6 +169,37 @@ def check_enough(n_descriptors, n_images, n_words) -> None:
     )
 
 
+def check_partial(clusterer, encoding, fitted) -> None:
+    """Raise a ValueError if a vocabulary cannot be learned in batches.
+
+    Parameters
+    ----------
+    clusterer : estimator
+        What shall learn the next batch.
+
+    encoding : str
+        What the vocabulary is for.
+
+    fitted : Encoder or None
+        What the batches before have led to.
+    """
+    if not hasattr(clusterer, "partial_fit"):
+        raise ValueError(
+            f"{clusterer!r} cannot learn in batches. Use fit, or a clusterer with "
+            "partial_fit, such as MiniBatchKMeans."
+        )
+    if encoding == "tfidf":
+        raise ValueError(
+            "encoding='tfidf' needs all training images at once, because each batch "
+            "moves the words. Use encoding='histogram' and a TfidfTransformer after it."
+        )
+    if fitted is not None and fitted.encoding != encoding:
+        raise ValueError(
+            f"encoding was {fitted.encoding!r} and is {encoding!r} now. Go on with the "
+            "first, or call fit."
+        )
+
+
 def learn_vocabulary(values, clusterer, n_components, seed):
     """Fit the projection and the clusterer to descriptors.
 
@@ -193,7 +229,37 @@ def learn_vocabulary(values, clusterer, n_components, seed):
     # five times on two busy cores.
     with threadpool_limits(1, user_api="blas"):
         pca = fit_pca(values, n_components, seed)
-        return pca, clusterer.fit(values if pca is None else pca.transform(values))
+        clusterer.fit(values if pca is None else pca.transform(values))
+    return pca, clusterer
+
+
+def words_of(clusterer, encoding):
+    """Visual words of a fitted clusterer, or the mixture itself.
+
+    Parameters
+    ----------
+    clusterer : estimator
+        A fitted clusterer from :func:`make_clusterer`.
+
+    encoding : str
+        "fisher" needs a mixture, all else cluster centers.
+
+    Returns
+    -------
+    vocabulary : ndarray of shape (n_words, d) or estimator
+
+    Raises
+    ------
+    ValueError
+        If the clusterer has not found what the encoding needs.
+    """
+    needed = "means_" if encoding == "fisher" else "cluster_centers_"
+    if not hasattr(clusterer, needed):
+        raise ValueError(
+            f"clusterer={clusterer!r} has no {needed} after it was fitted. encoding="
+            f"{encoding!r} needs {_CLUSTERERS[encoding == 'fisher']}."
+        )
+    return clusterer if encoding == "fisher" else clusterer.cluster_centers_.copy()
 
 
 def fit_pca(values, n_components, seed):

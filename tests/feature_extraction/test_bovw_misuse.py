@@ -1,0 +1,241 @@
+"""What goes wrong when BoVWSIFTTransformer is used in ways that look right."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.cluster import Birch
+from sklearn.exceptions import NotFittedError
+
+from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
+from skinest.images import read_image
+
+
+def pixels(image, power=1):
+    return (image[::9, ::9].reshape(-1, 3) / 255.0) ** power
+
+
+def fit_transform(descriptor, images, **settings):
+    bovw = BoVWSIFTTransformer(3, descriptor=descriptor, random_state=0, **settings)
+    return bovw.fit_transform(images)
+
+
+def keyword_default(power):
+    def describe(image, *, k=power):
+        return pixels(image, k)
+
+    return describe
+
+
+def closure(power):
+    return lambda image: pixels(image, power)
+
+
+TWINS = {
+    "on one line": [lambda im: pixels(im, 1), lambda im: pixels(im, 4)],
+    "keyword defaults": [keyword_default(1), keyword_default(4)],
+    "closures": [closure(1), closure(4)],
+}
+
+
+@pytest.mark.parametrize("twins", TWINS)
+def test_memory_tells_callables_apart(twins, textured, tmp_path):
+    for function in TWINS[twins]:
+        kept = fit_transform(function, textured, memory=tmp_path)
+        np.testing.assert_array_equal(kept, fit_transform(function, textured))
+
+
+def test_memory_tells_two_versions_of_a_class_apart(textured, tmp_path):
+    def make(power):
+        class Pixels(BaseEstimator):
+            def __call__(self, image):
+                return pixels(image, 1) if power == 1 else pixels(image, 4) + 1
+
+        class Other(BaseEstimator):
+            def __call__(self, image):
+                return pixels(image, 4) + 1
+
+        Other.__qualname__ = Pixels.__qualname__
+        return Pixels() if power == 1 else Other()
+
+    for power in (1, 4):
+        kept = fit_transform(make(power), textured, memory=tmp_path)
+        np.testing.assert_array_equal(kept, fit_transform(make(power), textured))
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_a_descriptor_that_writes_into_its_image_does_not_change_X(form, textured):
+    def shade(image):
+        image[:10] = 0
+        return pixels(image)
+
+    X = form(textured.copy())
+    fit_transform(shade, X)
+    np.testing.assert_array_equal(np.stack(list(X)), textured)
+
+
+def test_float_files_are_checked_as_arrays_are(textured, tmp_path):
+    path = str(tmp_path / "float.tif")
+    cv2.imwrite(path, textured[0].astype(np.float32))
+    with pytest.raises(ValueError, match=r"float\.tif.*values from .* to 255"):
+        read_image(path)
+    cv2.imwrite(path, np.full((9, 9, 3), np.nan, dtype=np.float32))
+    with pytest.raises(ValueError, match=r"float\.tif.*NaN"):
+        read_image(path)
+    cv2.imwrite(path, textured[0][..., ::-1].astype(np.float32) / 255)
+    np.testing.assert_array_equal(read_image(path), textured[0])
+    cv2.imwrite(path, textured[0].astype(np.int16))
+    with pytest.raises(ValueError, match=r"float\.tif.*int16"):
+        read_image(path)
+
+
+def test_soft_vectors_are_finite_where_all_words_are_the_same(textured):
+    grid = SIFTDescriptor(detector="grid")
+    vectors = fit_transform(grid, np.full_like(textured, 200), encoding="soft")
+    np.testing.assert_allclose(vectors.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_what_is_set_after_fit_waits_for_the_next_fit(textured):
+    bovw = BoVWSIFTTransformer(3, random_state=0).fit(textured)
+    before = bovw.transform(textured)
+    bovw.set_params(encoding="tfidf", pyramid=(1, 2), n_words=5)
+    np.testing.assert_array_equal(bovw.transform(textured), before)
+    assert len(bovw.get_feature_names_out()) == bovw.n_features_out_ == 3
+    with pytest.raises(ValueError, match="encoding was 'histogram' and is 'soft' now"):
+        bovw.set_params(encoding="soft").partial_fit(textured)
+    again = bovw.set_params(encoding="tfidf").fit(textured).transform(textured)
+    np.testing.assert_array_equal(again, clone(bovw).fit_transform(textured))
+
+
+def test_another_descriptor_after_fit_is_named(textured):
+    bovw = BoVWSIFTTransformer(3, random_state=0).fit(textured)
+    bovw.set_params(descriptor=ColorPatchDescriptor())
+    with pytest.raises(ValueError, match=r"descriptor gives 30 dimensions.*128"):
+        bovw.transform(textured)
+
+
+def test_a_clusterer_without_centers_is_named_and_nothing_is_half_fitted(textured):
+    bovw = BoVWSIFTTransformer(3, clusterer=Birch(), random_state=0)
+    for fit in (bovw.fit, bovw.partial_fit):
+        with pytest.raises(ValueError, match=r"clusterer=Birch.*cluster_centers_"):
+            fit(textured)
+    with pytest.raises(NotFittedError):
+        bovw.transform(textured)
+    bovw.set_params(clusterer=None).fit(textured)
+    before = bovw.transform(textured)
+    with pytest.raises(ValueError, match="Birch"):
+        bovw.set_params(clusterer=Birch()).fit(textured)
+    np.testing.assert_array_equal(bovw.transform(textured), before)
+
+
+class Describes:
+    """A descriptor object that returns what it is told to."""
+
+    def __init__(self, returned):
+        self.returned = returned
+
+    def describe(self, image):
+        return self.returned
+
+
+VALUES = np.arange(12.0).reshape(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "message"),
+    [
+        (Describes(VALUES), r"describe must return \(values, points\)"),
+        (Describes((VALUES.tolist(), np.zeros((4, 2)))), "returned a list"),
+        (Describes((VALUES, None)), "points of describe"),
+        (Describes((VALUES, np.zeros((3, 2)))), "each of 4 descriptors"),
+        (Describes((VALUES, np.full((4, 2), 50))), "fractions of the width"),
+        (lambda image: cv2.SIFT_create().detectAndCompute(image, None), "a tuple"),
+        (lambda image: None, "a NoneType"),
+        (lambda image: np.empty((5, 0)), r"shape \(5, 0\)"),
+        (lambda image: VALUES * 1e300, "beyond float32"),
+        (lambda image: VALUES * np.nan, "returned NaN"),
+        (SIFTDescriptor, "is a class"),
+    ],
+)
+def test_descriptors_that_return_something_else_are_named(
+    descriptor, message, textured
+):
+    with pytest.raises(ValueError, match=rf"descriptor=.*{message}"):
+        fit_transform(descriptor, textured)
+
+
+def test_descriptors_of_another_width_name_the_image(textured):
+    def describe(image):
+        return np.ones((4, 3 + (image[0, 0, 0] == 7)))
+
+    images = textured.copy()
+    images[:, 0, 0, 0] = 0
+    images[5, 0, 0, 0] = 7
+    with pytest.raises(ValueError, match=r"4 dimensions for X\[5\], but 3 before"):
+        fit_transform(describe, images)
+
+
+def test_a_descriptor_that_cannot_be_pickled_works_without_memory(textured, tmp_path):
+    sift = cv2.SIFT_create()
+
+    def describe(image):
+        return sift.detectAndCompute(image, None)[1]
+
+    assert fit_transform(describe, textured).shape == (12, 3)
+    with pytest.raises(ValueError, match="cannot be pickled"):
+        fit_transform(describe, textured, memory=tmp_path)
+
+
+def test_memory_that_is_a_file_is_named(textured, tmp_path):
+    (tmp_path / "file").touch()
+    for memory in (tmp_path / "file", str(tmp_path / "file"), ""):
+        with pytest.raises(ValueError, match="memory="):
+            fit_transform(pixels, textured, memory=memory)
+
+
+def test_a_relative_memory_does_not_move_with_the_working_folder(
+    textured, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    BoVWSIFTTransformer(3, memory="kept").fit(textured)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+INTERRUPTED = """
+    import sys, time
+    import cv2, numpy as np
+    from skinest import BoVWSIFTTransformer
+
+    def slow(image):
+        print("describing", flush=True)
+        time.sleep(0.02)
+        return np.random.rand(9, 3)
+
+    before = cv2.getNumThreads()
+    images = np.random.randint(0, 255, (400, 32, 32, 3)).astype(np.uint8)
+    try:
+        BoVWSIFTTransformer(3, descriptor=slow, n_jobs=2).fit_transform(images)
+    except KeyboardInterrupt:
+        sys.exit(7 if cv2.getNumThreads() == before else 8)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_an_interruption_is_one_and_leaves_nothing_behind(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"TMPDIR": str(tmp_path), "PATH": ""},
+    )
+    for _ in range(10):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert not list(tmp_path.glob("skinest-*"))
