@@ -344,7 +344,7 @@ class Descriptor:
         kind = "red" if "red" in {"red", "green", "blue", "grey", "lab"} else None
         return image[::8, :8, 0].astype(float)
 
-images = np.arange(2 * 32 * 32).reshape(2, 32, 32).astype(np.uint8)
+images = (np.arange(2 * 32 * 32) % 251).reshape(2, 32, 32).astype(np.uint8)
 BoVWSIFTTransformer(2, descriptor=Descriptor(), memory=sys.argv[1]).fit(images)
 """
 
