@@ -126,9 +126,13 @@ def load_images(options):
     return paths, y
 
 
+# cv2.SIFT_create() with its own defaults
+SIFT = SIFTDescriptor(contrast_threshold=0.04, root=False)
+
+
 def ours(n_words="auto", memory=None, seed=0):
     return BoVWSIFTTransformer(
-        n_words, descriptor=SIFTDescriptor(), memory=memory, random_state=seed
+        n_words, descriptor=SIFT, memory=memory, random_state=seed
     )
 
 
@@ -270,7 +274,7 @@ def bench_extract(paths, y, options):
 
 def describe_ours(paths):
     """By what BoVWSIFTTransformer(n_jobs=2) calls; alone it would encode as well."""
-    store = DescriptorStore(SIFTDescriptor(), None, 2)
+    store = DescriptorStore(SIFT, None, 2)
     return sum(store.map(count_descriptors, check_images(paths)))
 
 

@@ -116,7 +116,13 @@ def make_clusterer(clusterer, encoding, n_words, seed):
     elif encoding == "fisher":
         clusterer = GaussianMixture(covariance_type="diag")
     else:
-        clusterer = MiniBatchKMeans(batch_size=4096, n_init=1)
+        # scikit-learn's larger init_size takes twice the time for the same inertia.
+        clusterer = MiniBatchKMeans(
+            batch_size=4096,
+            init_size=max(4096, 3 * n_words),
+            n_init=1,
+            compute_labels=False,
+        )
     parameters = clusterer.get_params(deep=False)
     size = "n_components" if encoding == "fisher" else "n_clusters"
     if size not in parameters:

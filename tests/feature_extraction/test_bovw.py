@@ -171,7 +171,7 @@ def test_sample_is_uniform():
 
 
 def test_max_descriptors_bounds_what_the_clusterer_sees(textured):
-    bovw = BoVWSIFTTransformer(4, max_descriptors=50, random_state=0).fit(textured)
+    bovw = BoVWSIFTTransformer(4, max_descriptors=50, clusterer=KMeans()).fit(textured)
     assert len(bovw.clusterer_.labels_) == 50
 
 
