@@ -40,6 +40,15 @@ from skinest.datasets import fetch_isic2016_part3
 
 N_FOLDS = 5
 N_BOOTSTRAPS = 2000
+METRICS = (
+    "accuracy",
+    "precision",
+    "sensitivity",
+    "specificity",
+    "F1",
+    "AUC",
+    "average precision",
+)
 
 
 def study():
@@ -116,7 +125,7 @@ def main():
         memory = options.memory or folder
         for part in options.parts:
             print(f"\n## {part}", flush=True)
-            globals()[f"run_{part}"](options, memory)
+            {"cv": run_cv, "test": run_test}[part](options, memory)
 
 
 def read_options():
@@ -149,15 +158,15 @@ def build(name, memory, seed):
 def figures(y, decision):
     """Figures of one test set; the threshold is the classifier's own."""
     predicted = decision > 0
-    return {
-        "accuracy": accuracy_score(y, predicted),
-        "precision": precision_score(y, predicted, zero_division=0),
-        "sensitivity": recall_score(y, predicted),
-        "specificity": recall_score(y, predicted, pos_label=0),
-        "F1": f1_score(y, predicted),
-        "AUC": roc_auc_score(y, decision),
-        "average precision": average_precision_score(y, decision),
-    }
+    return [
+        accuracy_score(y, predicted),
+        precision_score(y, predicted, zero_division=0),
+        recall_score(y, predicted),
+        recall_score(y, predicted, pos_label=0),
+        f1_score(y, predicted),
+        roc_auc_score(y, decision),
+        average_precision_score(y, decision),
+    ]
 
 
 def run_cv(options, memory):
@@ -172,16 +181,12 @@ def run_cv(options, memory):
             for train, test in splitter.split(X, y):
                 pipeline = build(name, memory, seed).fit(X[train], y[train])
                 decision = pipeline.decision_function(X[test])
-                folds.append(list(figures(y[test], decision).values()))
+                folds.append(figures(y[test], decision))
             repeats.append(np.mean(folds, axis=0))
-        say(name, np.mean(repeats, axis=0), np.std(repeats, axis=0), start)
-
-
-def say(name, means, deviations, start):
-    print(f"{name}, {perf_counter() - start:.0f} s")
-    names = figures(np.arange(2), np.arange(2) - 0.5)
-    for metric, mean, deviation in zip(names, means, deviations, strict=True):
-        print(f"    {metric:18s} {mean:.3f} ({deviation:.3f})", flush=True)
+        print(f"{name}, {perf_counter() - start:.0f} s")
+        rows = zip(np.mean(repeats, axis=0), np.std(repeats, axis=0), strict=True)
+        for metric, (value, deviation) in zip(METRICS, rows, strict=True):
+            print(f"    {metric:18s} {value:.3f} ({deviation:.3f})", flush=True)
 
 
 def run_test(options, memory):
@@ -193,24 +198,18 @@ def run_test(options, memory):
     for name in options.recipes:
         start = perf_counter()
         decision = build(name, memory, 0).fit(X, y).decision_function(X_test)
-        intervals = bootstrap(y_test, decision)
         print(f"{name}, {perf_counter() - start:.0f} s")
-        for metric, value in figures(y_test, decision).items():
-            low, high = intervals[metric]
+        rows = zip(figures(y_test, decision), *bootstrap(y_test, decision), strict=True)
+        for metric, (value, low, high) in zip(METRICS, rows, strict=True):
             print(f"    {metric:18s} {value:.3f} [{low:.3f}, {high:.3f}]", flush=True)
 
 
 def bootstrap(y, decision):
     """Percentile intervals over test images drawn again with replacement."""
     generator = np.random.default_rng(0)
-    draws = []
-    for _ in range(N_BOOTSTRAPS):
-        drawn = generator.integers(0, len(y), len(y))
-        draws.append(figures(y[drawn], decision[drawn]))
-    return {
-        metric: np.percentile([draw[metric] for draw in draws], (2.5, 97.5))
-        for metric in draws[0]
-    }
+    draws = generator.integers(0, len(y), (N_BOOTSTRAPS, len(y)))
+    values = [figures(y[drawn], decision[drawn]) for drawn in draws]
+    return np.percentile(values, (2.5, 97.5), axis=0)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def check_images(X, y=None) -> "ImageCollection":
         If `X` is empty, has a shape, type or values that cannot be images, or
         differs from `y` in length, or if a file is empty.
     FileNotFoundError
-        If paths are missing or are folders. The error names the first few.
+        If paths are missing, are folders or may not be read. The error names the
+        first few.
 
     Examples
     --------
@@ -126,6 +127,7 @@ class ImageCollection(Sequence):
                 raise ValueError("Images are sliced in steps of one.")
             file_stats = None if self._file_stats is None else self._file_stats[index]
             return ImageCollection(self._items[index], file_stats, self._start + start)
+        index = range(len(self))[index]
         item = self._items[index]
         if self._file_stats is None:
             return _to_rgb(item)

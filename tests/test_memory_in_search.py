@@ -327,12 +327,6 @@ def test_descriptors_that_look_alike_never_mix(make, images, tmp_path):
         np.testing.assert_array_equal(kept, plain)
 
 
-def test_descriptor_that_cannot_be_pickled_is_refused_with_memory(images, tmp_path):
-    with pytest.raises(ValueError, match="cannot be pickled"):
-        bovw(descriptor=around_function(2), memory=tmp_path).fit(images)
-    bovw(descriptor=around_function(2)).fit(images)
-
-
 FIT_IN_PROCESS = """
 import sys
 import numpy as np

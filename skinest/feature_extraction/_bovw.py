@@ -7,10 +7,11 @@ import itertools
 import os
 import time
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from numbers import Integral
 
+import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -22,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..images import check_images
 from ..utils._callbacks import as_tasks
 from ._descriptors import SIFTDescriptor, finish
-from ._encoding import Encoder, check_pyramid
+from ._encoding import Encoder, check_pyramid, encode_stored, stored_values
 from ._store import DescriptorStore
 from ._vocabulary import (
     DescriptorSample,
@@ -98,7 +99,7 @@ default="histogram"
         Where descriptors, vocabularies and vectors are kept, so that a search over
         words, encodings or classifiers computes each of them once. A file is known
         by its path, size and modification time, an array by its content, a callable
-        by its code but not by the globals and functions that it uses. With
+        by its code and that of its module which it calls, not by other modules'. With
         `random_state=None` the first vocabulary that was learned serves again. None
         keeps descriptors in a temporary folder while `fit_transform` runs.
 
@@ -175,7 +176,7 @@ default="histogram"
         "pyramid": [tuple, list],
         "max_descriptors": [Interval(Integral, 1, None, closed="left")],
         "clusterer": [HasMethods("fit"), None],
-        "memory": [str, os.PathLike, HasMethods("cache"), None],
+        "memory": [str, os.PathLike, joblib.Memory, None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -265,7 +266,7 @@ default="histogram"
         ----------
         X : array, list of arrays or paths of length n_images
             A batch of images, see :mod:`skinest.images`. The first must have at
-            least `n_words` descriptors.
+            least `n_words` descriptors, and no parameter may change after it.
 
         y : array-like of length n_images, default=None
             Not used; its length is checked.
@@ -285,7 +286,11 @@ default="histogram"
         fitted = hasattr(self, "clusterer_")
         clusterer = self.clusterer_ if fitted else self._new_clusterer(seed)
         check_pyramid(self.pyramid, self.descriptor)
-        check_partial(clusterer, self.encoding, self._encoder if fitted else None)
+        check_partial(clusterer, self.encoding)
+        if fitted:
+            self._encoder.check_same(
+                self.encoding, tuple(self.pyramid), self._n_words()
+            )
         store = self._store()
         sample = self._sample(store, images, seed)
         self._warn_of_empty(sample.n_empty, sample.n_images)
@@ -294,7 +299,7 @@ default="histogram"
             pca = self.pca_
         else:
             check_enough(len(values), sample.n_images, self._n_words())
-            pca = fit_pca(values, self._n_components(values.shape[1]), seed)
+            pca = fit_pca(values, self._n_components(values.shape), seed)
         if len(values):
             projected = values if pca is None else pca.transform(values)
             self._set_vocabulary(pca, clusterer.partial_fit(projected))
@@ -315,8 +320,8 @@ default="histogram"
         """
         check_is_fitted(self)
         images = check_images(X)
-        vectors = self._encode(self._store(), images)
-        self._warn_of_empty(np.sum(~vectors.any(axis=1)), len(images))
+        vectors, n_empty = self._encode(self._store(), images)
+        self._warn_of_empty(n_empty, len(images))
         return self._weighted(vectors)
 
     def get_feature_names_out(self, input_features=None):
@@ -351,7 +356,7 @@ default="histogram"
         with store.kept_for_two_passes() if with_vectors else nullcontext():
             self._learn(store, images, clusterer, seed, context)
             if with_vectors:
-                vectors = self._encode(store, images, context)
+                vectors, _ = self._encode(store, images, context)
                 if self.encoding == "tfidf":
                     self._tfidf = TfidfTransformer().fit(vectors)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
@@ -363,7 +368,7 @@ default="histogram"
         def learn(sample):
             values = finish(store.descriptor, sample.get())
             check_enough(len(values), sample.n_images, self._n_words())
-            n_components = self._n_components(values.shape[1])
+            n_components = self._n_components(values.shape)
             learned = learn_vocabulary(values, clusterer, n_components, seed)
             return *learned, sample.n_empty, sample.n_images
 
@@ -388,30 +393,33 @@ default="histogram"
         """Sample of the descriptors of all images, or until a callback stops it."""
         sample = DescriptorSample(self.max_descriptors, seed)
         batches = as_tasks(
-            store.map(_stored_values, images),
+            store.map(stored_values, images),
             store.n_batches(images),
             estimator=self,
             context=context,
             name="describe-images",
         )
-        for values in itertools.chain.from_iterable(batches):
-            sample.add(values)
+        with closing(batches):  # also where an image is refused
+            for values in itertools.chain.from_iterable(batches):
+                sample.add(values)
         return sample
 
-    def _encode(self, store, images, context=None) -> np.ndarray:
-        """Vectors of all images, before the weights of "tfidf"."""
+    def _encode(self, store, images, context=None):
+        """Vectors, before the weights of "tfidf", and how many have no descriptor."""
         encoder = self._encoder
 
         def compute():
             batches = as_tasks(
-                store.map(partial(_encode, encoder, store.descriptor), images),
+                store.map(partial(encode_stored, encoder, store.descriptor), images),
                 store.n_batches(images),
                 estimator=self,
                 context=context,
                 name="encode-images",
                 can_stop=False,
             )
-            return np.vstack(list(batches))
+            with closing(batches):
+                vectors, n_empty = zip(*batches, strict=True)
+            return np.vstack(vectors), sum(n_empty)
 
         settings = (encoder.encoding, encoder.pyramid, encoder.digest())
         with self._announced(f"Encoding {len(images)} images"):
@@ -444,7 +452,7 @@ default="histogram"
 
     def _n_words(self):
         if self.n_words != "auto":
-            return self.n_words
+            return int(self.n_words)
         return 32 if self.encoding in _COMPACT_ENCODINGS else 300
 
     def _new_clusterer(self, seed):
@@ -456,17 +464,17 @@ default="histogram"
             )
         return make_clusterer(self.clusterer, self.encoding, n_words, seed)
 
-    def _n_components(self, n_dimensions):
+    def _n_components(self, shape):
         if self.n_components != "auto":
             return self.n_components
-        return min(_N_COMPONENTS, n_dimensions) if self.encoding == "fisher" else None
+        return min(_N_COMPONENTS, *shape) if self.encoding == "fisher" else None
 
     def _warn_of_empty(self, n_empty, n_images):
         if n_empty:
             warnings.warn(
-                f"{n_empty} of {n_images} images have no keypoint and get a row of "
-                "zeros. A lower contrast_threshold of SIFTDescriptor or "
-                "detector='grid' finds more.",
+                f"{n_empty} of {n_images} images have no descriptor and get a row of "
+                "zeros. A lower contrast_threshold of SIFTDescriptor finds more "
+                "keypoints; detector='grid' needs none.",
                 stacklevel=3,
             )
 
@@ -483,6 +491,7 @@ default="histogram"
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []
         return tags
 
 
@@ -492,13 +501,3 @@ class _Stopped(Exception):
     def __init__(self, sample):
         super().__init__()
         self.sample = sample
-
-
-def _stored_values(described):
-    return [values for values, _ in described]
-
-
-def _encode(encoder, descriptor, described):
-    return encoder(
-        [(finish(descriptor, values), points) for values, points in described]
-    )

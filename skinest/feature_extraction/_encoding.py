@@ -17,6 +17,8 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import normalize
 
+from ._descriptors import finish
+
 _BLOCK = 2**22  # numbers held at once where each descriptor meets each word
 
 
@@ -164,6 +166,7 @@ def fisher_vector(descriptors, posteriors, mixture) -> np.ndarray:
     J. Sánchez et al., "Image classification with the Fisher vector: theory and
     practice", International Journal of Computer Vision 105(3), 2013.
     """
+    descriptors = descriptors.astype(np.float64)  # float32 loses small differences
     weights = mixture.weights_[:, np.newaxis]
     means, variances = mixture.means_, mixture.covariances_
     n_assigned = posteriors.sum(axis=0)[:, np.newaxis]
@@ -242,6 +245,8 @@ def check_pyramid(pyramid, descriptor) -> None:
             f"pyramid={pyramid!r}: pass the cells per side of each level, e.g. (1, 2) "
             "for the whole image and its quarters."
         )
+    if len(set(pyramid)) < len(pyramid):
+        raise ValueError(f"pyramid={pyramid!r} has a level twice.")
     has_places = descriptor is None or hasattr(descriptor, "describe")
     if tuple(pyramid) != (1,) and not has_places:
         raise ValueError(
@@ -299,6 +304,21 @@ class Encoder:
                 vectors[row] = self._encode(values, assignment, members)
         return vectors
 
+    def check_same(self, encoding, pyramid, n_words) -> None:
+        """Raise a ValueError if other vectors are asked for than these."""
+        before = {
+            "encoding": self.encoding,
+            "pyramid": self.pyramid,
+            "n_words": self.n_words,
+        }
+        now = {"encoding": encoding, "pyramid": pyramid, "n_words": n_words}
+        for name, old in before.items():
+            if old != now[name]:
+                raise ValueError(
+                    f"{name} was {old!r} and is {now[name]!r} now. Go on with the "
+                    "first, or call fit."
+                )
+
     @property
     def n_words(self) -> int:
         """The number of visual words."""
@@ -307,8 +327,9 @@ class Encoder:
     @property
     def n_features(self) -> int:
         """The length of a vector."""
-        n_cells = sum(n_cells**2 for n_cells in self.pyramid)
-        return n_cells * len(self.word_features())
+        per_word = self._centers.shape[1] if self.encoding in ("vlad", "fisher") else 1
+        per_cell = self.n_words * per_word * (2 if self.encoding == "fisher" else 1)
+        return per_cell * sum(n_cells**2 for n_cells in self.pyramid)
 
     def digest(self) -> str:
         """Hash of all that was learned, however it was learned."""
@@ -361,7 +382,10 @@ class Encoder:
     def _assign(self, projected):
         """Nearest words, or weights on the words, of each image's descriptors."""
         if self.encoding == "fisher":
-            return [self.vocabulary.predict_proba(values) for values in projected]
+            return [
+                self.vocabulary.predict_proba(values.astype(np.float64))
+                for values in projected
+            ]
         if self.encoding == "soft":
             bandwidth = word_spacing(self.vocabulary)
             return [
@@ -406,3 +430,31 @@ def word_spacing(centers) -> float:
     np.fill_diagonal(distances, np.inf)
     spacing = float(distances.min(axis=1).mean())
     return spacing or 1.0  # any width serves where all words are the same
+
+
+def stored_values(described) -> list[np.ndarray]:
+    """Stored descriptors of each image, without their places."""
+    return [values for values, _ in described]
+
+
+def encode_stored(encoder, descriptor, described):
+    """Vectors of a batch of images, and how many of them have no descriptor.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        What encodes.
+
+    descriptor : descriptor object or callable
+        What finishes stored descriptors.
+
+    described : list of (values, points)
+        Stored descriptors of each image and their places.
+
+    Returns
+    -------
+    vectors : ndarray of shape (n_images, n_features), dtype float32
+    n_empty : int
+    """
+    vectors = encoder([(finish(descriptor, v), points) for v, points in described])
+    return vectors, sum(len(values) == 0 for values, _ in described)

@@ -10,12 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from tempfile import mkdtemp
 from typing import Any
 
 import joblib
 import sklearn
-from joblib.parallel import Parallel, delayed, effective_n_jobs
+from joblib.parallel import (
+    Parallel,
+    delayed,
+    effective_n_jobs,
+    get_active_backend,
+)
 from sklearn.utils.validation import check_memory
 
 from .. import __version__
@@ -23,6 +29,7 @@ from ..utils._threads import one_thread_each
 from ._descriptors import describe
 
 _BATCH = 16  # images that one task reads
+_PLAIN = (bool, int, float, complex, str, bytes, tuple)  # constants of a module
 
 
 class DescriptorStore:
@@ -84,8 +91,10 @@ class DescriptorStore:
         if self._memory.location is not None:
             settings = self._settings()
         kept = self._descriptors.location is not None
-        run = _Run(describe_image, settings, kept, self.descriptor)
-        run.alone = effective_n_jobs(self.n_jobs) == 1
+        # A worker of a search has the cores to itself no more than our own threads.
+        is_nested = get_active_backend()[0].nesting_level > 0
+        alone = effective_n_jobs(self.n_jobs) == 1 and not is_nested
+        run = _Run(describe_image, settings, kept, self.descriptor, alone)
         with nullcontext() if run.alone else one_thread_each():
             try:
                 yield from Parallel(
@@ -122,14 +131,14 @@ class DescriptorStore:
         """What descriptors depend on beside the image, stored or finished."""
         import cv2
 
-        settings = _fingerprint(self.descriptor)
-        if hasattr(self.descriptor, "get_params"):
-            parameters = self.descriptor.get_params()
-            if not finished:
-                for key in getattr(self.descriptor, "_finish_params", ()):
-                    del parameters[key]
-            settings += (parameters,)
         try:
+            settings = _fingerprint(self.descriptor)
+            if hasattr(self.descriptor, "get_params"):
+                parameters = self.descriptor.get_params()
+                if not finished:
+                    for key in getattr(self.descriptor, "_finish_params", ()):
+                        parameters.pop(key, None)
+                settings += (parameters,)
             joblib.hash(settings)
         except Exception as error:  # pickle raises errors of many classes
             raise ValueError(
@@ -151,24 +160,58 @@ def _open_memory(memory):
                 f"memory={memory!r} is not a folder that can be made: {error}"
             ) from error
         memory = os.path.abspath(memory)
+    if getattr(memory, "mmap_mode", None):  # what is learned must not hang on files
+        memory = joblib.Memory(memory.location, verbose=0)
     return check_memory(memory)
 
 
-def _fingerprint(descriptor) -> tuple:
-    """What a descriptor is known by beside its parameters: its code."""
-    if inspect.isfunction(descriptor):
-        closure = [cell.cell_contents for cell in descriptor.__closure__ or ()]
-        defaults = descriptor.__defaults__, descriptor.__kwdefaults__
-        code = _code_of(descriptor.__code__)
-        return descriptor.__module__, descriptor.__qualname__, code, defaults, closure
-    cls = type(descriptor)
-    code = [
-        (name, _code_of(method.__code__))
-        for name, method in sorted(vars(cls).items())
-        if inspect.isfunction(method)
-    ]
-    state = None if hasattr(descriptor, "get_params") else joblib.hash(descriptor)
-    return cls.__module__, cls.__qualname__, code, state
+def _fingerprint(value, seen=()) -> tuple:
+    """What a descriptor is known by beside its parameters: its code and state."""
+    if any(value is other for other in seen):
+        return ()
+    seen = (*seen, value)
+    if isinstance(value, partial):
+        parts = value.func, *value.args, *value.keywords.values()
+        return (*value.keywords, *(_fingerprint(part, seen) for part in parts))
+    if inspect.ismethod(value):
+        return _fingerprint(value.__func__, seen), _fingerprint(value.__self__, seen)
+    if inspect.isfunction(value):
+        return _function_fingerprint(value, seen)
+    if hasattr(value, "get_params"):
+        return _class_fingerprint(type(value), seen)
+    if callable(value):
+        return _class_fingerprint(type(value), seen), joblib.hash(value)
+    return (joblib.hash(value),)
+
+
+def _function_fingerprint(function, seen) -> tuple:
+    """Code, and what it reads: defaults, closure, and its module's own names."""
+    used = [cell.cell_contents for cell in function.__closure__ or ()]
+    used += function.__defaults__ or ()
+    used += (function.__kwdefaults__ or {}).values()
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        same_module = getattr(value, "__module__", None) == function.__module__
+        if isinstance(value, _PLAIN) or (inspect.isfunction(value) and same_module):
+            used.append(value)
+    name = function.__module__, function.__qualname__
+    parts = tuple(_fingerprint(value, seen) for value in used)
+    return name, _code_of(function.__code__), parts
+
+
+def _class_fingerprint(cls, seen) -> tuple:
+    """Code of the methods that a class does not have from skinest or scikit-learn."""
+    parts = [cls.__module__, cls.__qualname__]
+    for parent in cls.__mro__:
+        if parent.__module__.split(".")[0] in ("builtins", "skinest", "sklearn"):
+            continue
+        for name, member in sorted(vars(parent).items()):
+            if isinstance(member, property):
+                member = member.fget
+            function = getattr(member, "__func__", member)  # static and class methods
+            if inspect.isfunction(function):
+                parts.append((name, _function_fingerprint(function, seen)))
+    return tuple(parts)
 
 
 def _code_of(code) -> tuple:
@@ -210,7 +253,7 @@ class _Run:
     settings: Any
     kept: bool
     descriptor: Any
-    alone: bool = False
+    alone: bool
     stopped: bool = False
     at_work: list = field(default_factory=list)
 
@@ -227,6 +270,6 @@ def _describe_batch(function, run, images):
 
 def _describe(run, images, index):
     if run.stopped:
-        raise RuntimeError("Another batch has failed.")
+        raise RuntimeError("This pass over the images has been stopped.")
     key = images.key(index) if run.kept else None
     return run.describe_image(key, run.settings, images, index, run.descriptor)

@@ -43,6 +43,11 @@ class DescriptorSample:
         ----------
         values : ndarray of shape (n_descriptors, d)
             Stored descriptors; the sample keeps their dtype.
+
+        Raises
+        ------
+        ValueError
+            If `d` is another than before.
         """
         self.n_images += 1
         if len(values) == 0:
@@ -175,7 +180,7 @@ def check_enough(n_descriptors, n_images, n_words) -> None:
     )
 
 
-def check_partial(clusterer, encoding, fitted) -> None:
+def check_partial(clusterer, encoding) -> None:
     """Raise a ValueError if a vocabulary cannot be learned in batches.
 
     Parameters
@@ -185,9 +190,6 @@ def check_partial(clusterer, encoding, fitted) -> None:
 
     encoding : str
         What the vocabulary is for.
-
-    fitted : Encoder or None
-        What the batches before have led to.
     """
     if not hasattr(clusterer, "partial_fit"):
         raise ValueError(
@@ -198,11 +200,6 @@ def check_partial(clusterer, encoding, fitted) -> None:
         raise ValueError(
             "encoding='tfidf' needs all training images at once, because each batch "
             "moves the words. Use encoding='histogram' and a TfidfTransformer after it."
-        )
-    if fitted is not None and fitted.encoding != encoding:
-        raise ValueError(
-            f"encoding was {fitted.encoding!r} and is {encoding!r} now. Go on with the "
-            "first, or call fit."
         )
 
 
@@ -265,7 +262,12 @@ def words_of(clusterer, encoding):
             f"clusterer={clusterer!r} has no {needed} after it was fitted. encoding="
             f"{encoding!r} needs {_CLUSTERERS[encoding == 'fisher']}."
         )
-    return clusterer if encoding == "fisher" else clusterer.cluster_centers_.copy()
+    if encoding != "fisher":
+        return clusterer.cluster_centers_.copy()
+    # Learned in float32, used in float64, where small differences of squares count.
+    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
+        setattr(clusterer, name, getattr(clusterer, name).astype(np.float64))
+    return clusterer
 
 
 def fit_pca(values, n_components, seed):

@@ -3,6 +3,8 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from contextlib import closing
+
 
 def as_tasks(results, n_results, *, estimator, context, name, can_stop=True):
     """Yield results, each computed and used as one task of the callbacks.
@@ -31,13 +33,13 @@ def as_tasks(results, n_results, *, estimator, context, name, can_stop=True):
     ------
     result : object
     """
-    for _ in range(n_results):
-        if context is None:
+    with closing(results):
+        for _ in range(n_results):
+            if context is None:
+                yield next(results)
+                continue
+            task = context.subcontext(task_name=name)
+            task.call_on_fit_task_begin(estimator=estimator)
             yield next(results)
-            continue
-        task = context.subcontext(task_name=name)
-        task.call_on_fit_task_begin(estimator=estimator)
-        yield next(results)
-        if task.call_on_fit_task_end(estimator=estimator) and can_stop:
-            break
-    results.close()
+            if task.call_on_fit_task_end(estimator=estimator) and can_stop:
+                break

@@ -185,6 +185,7 @@ def test_max_descriptors_bounds_what_the_clusterer_sees(textured):
         ({"n_words": 9, "max_descriptors": 5}, "Raise max_descriptors"),
         ({"pyramid": ()}, "pyramid"),
         ({"pyramid": (0,)}, "pyramid"),
+        ({"pyramid": (2, 2)}, "a level twice"),
         ({"pyramid": (1, 2), "descriptor": mean_colour}, "says where it describes"),
         ({"clusterer": DBSCAN()}, r"DBSCAN.*n_clusters"),
         ({"clusterer": KMeans(), "encoding": "fisher"}, r"KMeans.*mixture"),
@@ -227,7 +228,7 @@ def test_images_without_keypoints_are_zero_rows_and_warned_of_once(textured):
     images = textured.copy()
     images[[2, 5]] = 77
     bovw = BoVWSIFTTransformer(6, random_state=0)
-    with pytest.warns(UserWarning, match="2 of 12 images have no keypoint") as caught:
+    with pytest.warns(UserWarning, match="2 of 12 images have no descriptor") as caught:
         vectors = bovw.fit_transform(images)
     assert len(caught) == 1
     assert not vectors[[2, 5]].any()

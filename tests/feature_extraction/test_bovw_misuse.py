@@ -1,11 +1,14 @@
 """What goes wrong when BoVWSIFTTransformer is used in ways that look right."""
 
+import functools
 import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import cv2
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
@@ -36,7 +39,52 @@ def closure(power):
     return lambda image: pixels(image, power)
 
 
+def inherited(power):
+    class Parent:
+        @staticmethod
+        def describe_image(image):
+            return pixels(image, 1) if power == 1 else pixels(image, 4)
+
+        def __call__(self, image):
+            return self.describe_image(image)
+
+    class Child(Parent):
+        def __reduce__(self):
+            return (object, ())
+
+    return Child()
+
+
+def with_globals(power):
+    names = {"POWER": power, "pixels": pixels, "__name__": __name__}
+    exec("def describe_image(image): return pixels(image, POWER)", names)
+    return names["describe_image"]
+
+
+def with_helper(power):
+    names = {"pixels": pixels, "__name__": __name__}
+    exec(f"def helper(image): return pixels(image, {power})", names)
+    exec("def describe_image(image): return helper(image)", names)
+    return names["describe_image"]
+
+
+def decorated(power):
+    def function(image):
+        return pixels(image, power)
+
+    @functools.wraps(function)
+    def describe_image(image):
+        return function(image)
+
+    return describe_image
+
+
 TWINS = {
+    "partial": [functools.partial(closure(power)) for power in (1, 4)],
+    "inherited static method": [inherited(1), inherited(4)],
+    "a module's constant": [with_globals(1), with_globals(4)],
+    "a module's function": [with_helper(1), with_helper(4)],
+    "a decorated function": [decorated(1), decorated(4)],
     "on one line": [lambda im: pixels(im, 1), lambda im: pixels(im, 4)],
     "keyword defaults": [keyword_default(1), keyword_default(4)],
     "closures": [closure(1), closure(4)],
@@ -106,8 +154,8 @@ def test_what_is_set_after_fit_waits_for_the_next_fit(textured):
     bovw.set_params(encoding="tfidf", pyramid=(1, 2), n_words=5)
     np.testing.assert_array_equal(bovw.transform(textured), before)
     assert len(bovw.get_feature_names_out()) == bovw.n_features_out_ == 3
-    with pytest.raises(ValueError, match="encoding was 'histogram' and is 'soft' now"):
-        bovw.set_params(encoding="soft").partial_fit(textured)
+    with pytest.raises(ValueError, match=r"pyramid was \(1,\) and is \(1, 2\) now"):
+        bovw.set_params(encoding="histogram").partial_fit(textured)
     again = bovw.set_params(encoding="tfidf").fit(textured).transform(textured)
     np.testing.assert_array_equal(again, clone(bovw).fit_transform(textured))
 
@@ -239,3 +287,72 @@ def test_an_interruption_is_one_and_leaves_nothing_behind(tmp_path):
     process.communicate(timeout=60)
     assert process.returncode == 7
     assert not list(tmp_path.glob("skinest-*"))
+
+
+class FewerKeypoints(SIFTDescriptor):
+    """A subclass with parameters of its own."""
+
+    def __init__(self, *, contrast_threshold=0.03):
+        super().__init__(contrast_threshold=contrast_threshold)
+
+
+def test_a_subclass_need_not_have_every_parameter(textured, tmp_path):
+    kept = fit_transform(FewerKeypoints(), textured, memory=tmp_path)
+    plain = fit_transform(SIFTDescriptor(contrast_threshold=0.03), textured)
+    np.testing.assert_array_equal(kept, plain)
+
+
+def test_threads_are_put_back_though_the_error_is_kept(textured):
+    def uneven(image):
+        return np.ones((1, 2 + int(image[0, 0, 0]) % 3))
+
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(3)
+        with pytest.raises(ValueError, match="dimensions") as kept:
+            fit_transform(uneven, np.concatenate([textured] * 3), n_jobs=2)
+        assert cv2.getNumThreads() == 3
+        assert kept.value.__traceback__ is not None
+    finally:
+        cv2.setNumThreads(before)
+
+
+def test_memory_maps_are_not_what_is_learned(textured, tmp_path):
+    memory = joblib.Memory(tmp_path, mmap_mode="r", verbose=0)
+    bovw = BoVWSIFTTransformer(3, memory=memory, random_state=0)
+    for _ in range(2):
+        vectors = bovw.fit_transform(textured)
+        assert not isinstance(vectors, np.memmap)
+    bovw.partial_fit(textured)
+
+
+def opencv_threads(image):
+    return np.full((1, 2), cv2.getNumThreads(), dtype=float)
+
+
+def test_opencv_is_held_in_the_workers_of_a_search(textured):
+    def fit():
+        bovw = BoVWSIFTTransformer(1, descriptor=opencv_threads)
+        return bovw.fit(textured).vocabulary_[0, 0]
+
+    work = [joblib.delayed(fit)()] * 2
+    seen = joblib.Parallel(n_jobs=2, backend="loky")(work)
+    np.testing.assert_allclose(seen, 1, rtol=1e-6)
+
+
+def test_numpy_numbers_share_what_is_kept(textured, tmp_path):
+    for n_words in (3, np.int64(3)):
+        BoVWSIFTTransformer(n_words, memory=tmp_path, random_state=0).fit(textured)
+    kept = list(tmp_path.rglob("*stored_vocabulary/*/output.pkl"))
+    assert len(kept) == 1
+
+
+def test_zero_vectors_are_not_taken_for_missing_descriptors(textured):
+    """VLAD of descriptors that are all the word itself is zero."""
+    images = np.full_like(textured, 200)
+    grid = SIFTDescriptor(detector="grid")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*no descriptor")
+        fit_transform(grid, images, encoding="vlad")
+        bovw = BoVWSIFTTransformer(1, descriptor=grid, encoding="vlad").fit(images)
+        assert not bovw.transform(images).any()

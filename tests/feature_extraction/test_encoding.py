@@ -121,6 +121,22 @@ def test_fisher_vector_equals_scikit_image(descriptors, mixture):
     np.testing.assert_allclose(actual[size:], by_deviation, atol=1e-6)
 
 
+def test_fisher_vectors_of_images_equal_scikit_image(textured):
+    """Also where the mixture was learned in float32 and means exceed deviations."""
+    from skinest import BoVWSIFTTransformer, ColorPatchDescriptor
+
+    descriptor = ColorPatchDescriptor()
+    settings = {"encoding": "fisher", "n_components": None, "random_state": 0}
+    bovw = BoVWSIFTTransformer(4, descriptor=descriptor, **settings).fit(textured)
+    vectors = bovw.transform(textured)
+    for image, vector in zip(textured, vectors, strict=True):
+        values = descriptor(image).astype(np.float64)
+        reference = skimage_fisher_vector(values, bovw.vocabulary_, improved=False)[4:]
+        reference[len(reference) // 2 :] *= -1
+        expected = normalize(np.sqrt(np.abs(reference[None])) * np.sign(reference))[0]
+        np.testing.assert_allclose(vector, expected, atol=1e-6)
+
+
 def test_fisher_vector_is_the_gradient_of_the_log_likelihood(descriptors, mixture):
     """Equations 17 and 18 scale the gradient by the deviation and the weight."""
     posteriors = mixture.predict_proba(descriptors)
