@@ -182,7 +182,7 @@ class SIFTDescriptor(_Descriptor):
     Notes
     -----
     The defaults suit images of some hundred pixels a side with the low contrast of
-    dermoscopy, where OpenCV's own threshold leaves a tenth of the keypoints.
+    dermoscopy, where OpenCV's own threshold leaves few keypoints.
     ``SIFTDescriptor(contrast_threshold=0.04, root=False)`` is ``cv2.SIFT_create()``.
 
     References

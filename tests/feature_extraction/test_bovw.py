@@ -340,7 +340,7 @@ def test_ten_thousand_paths_never_hold_more_than_a_batch(n_jobs, tmp_path, monke
     gc.collect()
     bovw = BoVWSIFTTransformer(1, descriptor=mean_colour, n_jobs=n_jobs)
     bovw.fit([path] * 10_000)
-    assert 1 <= most <= 16
+    assert 1 <= most <= (n_jobs or 1)  # each worker holds the image it describes
 
 
 # Learning in batches.

@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 import pytest
 from skimage.feature import fisher_vector as skimage_fisher_vector
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 
@@ -13,7 +12,6 @@ from skinest.feature_extraction._encoding import (
     cell_members,
     fisher_vector,
     histogram,
-    nearest_words,
     power_normalize,
     soft_assignment,
     vlad,
@@ -38,23 +36,6 @@ def centers():
 def mixture():
     values = np.random.default_rng(2).normal(size=(500, N_DIMENSIONS))
     return GaussianMixture(N_WORDS, covariance_type="diag", random_state=0).fit(values)
-
-
-def test_nearest_words_are_scikit_learns(monkeypatch):
-    generator = np.random.default_rng(0)
-    descriptors = generator.integers(0, 256, (500, 128)).astype(np.float32)
-    centers = descriptors[:40] + generator.normal(size=(40, 128)).astype(np.float32)
-    expected = pairwise_distances_argmin(descriptors, centers)
-    np.testing.assert_array_equal(nearest_words(descriptors, centers), expected)
-    monkeypatch.setattr("skinest.feature_extraction._encoding._BLOCK", 1000)
-    np.testing.assert_array_equal(nearest_words(descriptors, centers), expected)
-
-
-def test_nearest_words_tells_words_apart_that_float32_would_not():
-    centers = np.full((2, 128), 200, dtype=np.float32)
-    centers[:, 0] += [2e-3, 1e-3]
-    descriptors = np.full((1, 128), 200, dtype=np.float32)
-    assert nearest_words(descriptors, centers) == [1]
 
 
 def test_histogram_counts_shares():
