@@ -3,7 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import csv
 import os
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 from ._archives import extract_archive
 from ._base import resolve_data_home
 from ._download import require_file
+from ._tables import check_same_names, list_images, read_table
 
 _BASE_URL_2016 = "https://isic-challenge-data.s3.amazonaws.com/2016/"
 
@@ -51,8 +51,6 @@ and Halpern, A. (2016). Skin Lesion Analysis toward Melanoma Detection: A Challe
 at the International Symposium on Biomedical Imaging (ISBI) 2016, hosted by the
 International Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
 """
-
-_N_NAMED = 5
 
 
 @validate_params(
@@ -125,6 +123,7 @@ def fetch_isic2016_part3(
 
     See Also
     --------
+    fetch_isic2018_task3 : Images of seven diagnoses, with the lesions they show.
     make_dermoscopy : Synthetic images with the same two classes; no download.
 
     Notes
@@ -157,10 +156,10 @@ def fetch_isic2016_part3(
                 known_hash=_SHA256.get(file.name),
                 download_if_missing=download_if_missing,
             )
-        label_of = _read_part3_labels(labels)
+        label_of = read_table(labels, _parse_part3_label)
         images = extract_archive(archive)
-        path_of = _list_images(images)
-        _check_same_names(label_of, path_of, labels, f"{archive} (in {images})")
+        path_of = list_images(images)
+        check_same_names(label_of, path_of, labels, f"{archive} (in {images})")
         paths += [path_of[name] for name in label_of]
         target += label_of.values()
     paths = np.array(paths, dtype=object)
@@ -181,49 +180,10 @@ def fetch_isic2016_part3(
     )
 
 
-def _read_part3_labels(file):
-    """Read a headerless file of lines ``name,label`` into a dict, in its order."""
-    label_of = {}
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        reader = csv.reader(lines)
-        for row in filter(None, reader):
-            place = f"Line {reader.line_num} of {file}, {','.join(row)!r},"
-            if len(row) != 2 or row[1].strip() not in _PART3_LABELS:
-                raise ValueError(
-                    f"{place} is not a name and one of the labels "
-                    f"{', '.join(_PART3_LABELS)}."
-                )
-            name, label = (value.strip() for value in row)
-            if name in label_of:
-                raise ValueError(f"{place} labels an image a second time.")
-            label_of[name] = _PART3_LABELS[label]
-    return label_of
-
-
-def _list_images(folder):
-    """Paths of the JPEG files of a folder, by their names without ``.jpg``."""
-    return {
-        path.stem: str(path)
-        for path in folder.iterdir()
-        if path.suffix.lower() == ".jpg" and not path.name.startswith(".")
-    }
-
-
-def _check_same_names(label_of, path_of, labels, images):
-    """Raise ValueError unless every label has its image and the reverse."""
-    without_image = [name for name in label_of if name not in path_of]
-    if without_image:
+def _parse_part3_label(fields):
+    """0 or 1 from the one field of a line after its name."""
+    if len(fields) != 1 or fields[0] not in _PART3_LABELS:
         raise ValueError(
-            f"{len(without_image)} of the {len(label_of)} labels in {labels} have no "
-            f"image in {images}: {_name_some(without_image)}."
+            f"is not a name and one of the labels {', '.join(_PART3_LABELS)}."
         )
-    without_label = sorted(name for name in path_of if name not in label_of)
-    if without_label:
-        raise ValueError(
-            f"{len(without_label)} of the {len(path_of)} images in {images} have no "
-            f"label in {labels}: {_name_some(without_label)}."
-        )
-
-
-def _name_some(names):
-    return ", ".join(names[:_N_NAMED]) + (", ..." if len(names) > _N_NAMED else "")
+    return _PART3_LABELS[fields[0]]

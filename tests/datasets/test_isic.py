@@ -1,8 +1,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import functools
-import http.server
 import os
 import shutil
 import threading
@@ -28,16 +26,6 @@ TRAIN_LABELS = {
 TEST_LABELS = {"ISIC_0000003": "0.0", "ISIC_0000013": "1.0"}
 
 
-@pytest.fixture(autouse=True)
-def isolated(monkeypatch, tmp_path):
-    """No network, no user folders."""
-    monkeypatch.delenv("SKINEST_DATA", raising=False)
-    monkeypatch.setenv("SKINEST_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "*")
-    # Nobody listens on the discard port.
-    monkeypatch.setattr(_isic, "_BASE_URL_2016", "http://127.0.0.1:9/")
-
-
 def write_subset(folder, stem, labels, images=None):
     folder.mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{name},{label}\n" for name, label in labels.items())
@@ -53,13 +41,6 @@ def home(tmp_path):
     write_subset(folder, TRAIN, TRAIN_LABELS)
     write_subset(folder, TEST, TEST_LABELS)
     return folder
-
-
-@pytest.fixture
-def read_only_home(home):
-    home.chmod(0o555)
-    yield home
-    home.chmod(0o755)
 
 
 def fetch(home, **options):
@@ -334,37 +315,6 @@ def test_missing_folder_is_not_made_without_download(tmp_path):
     with pytest.raises(OSError, match="is not in"):
         fetch(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
-
-
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-    def do_GET(self):
-        self.server.requested.append(self.path[1:])
-        if not self.server.truncating:
-            return super().do_GET()
-        self.send_response(200)
-        self.send_header("Content-Length", "100000")
-        self.end_headers()
-        self.wfile.write(b"PK" * 100)
-
-
-@pytest.fixture
-def server(home, monkeypatch):
-    """The official site, with the tiny archives of `home`."""
-    handler = functools.partial(_Handler, directory=home)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.requested, server.truncating = [], False
-        monkeypatch.setattr(
-            _isic, "_BASE_URL_2016", f"http://127.0.0.1:{server.server_port}/"
-        )
-        monkeypatch.setattr(_isic, "_SHA256", {})
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_download(server, tmp_path, capsys):

@@ -1,0 +1,100 @@
+"""Reading the tables of a data set, and matching them with its images."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import csv
+
+_N_NAMED = 5
+
+
+def read_table(file, parse, *, header=None):
+    """Read a CSV file with one image per line into a dict, in its order.
+
+    Empty lines, white space around the fields, and a byte order mark do not
+    matter.
+
+    Parameters
+    ----------
+    file : Path
+        The file. The first field of a line is the name of an image.
+
+    parse : callable
+        Makes the value of the image from the list of the other fields. It raises
+        ValueError with the end of a sentence that begins with the line.
+
+    header : list of str or None, default=None
+        The fields that the file must begin with, and as many as every line must
+        have. With None there is no header, and any number of fields.
+
+    Returns
+    -------
+    value_of : dict
+        What `parse` made, by the names of the images.
+
+    Raises
+    ------
+    ValueError
+        If the header is another one, or a line has the wrong number of fields,
+        has one that `parse` refuses, or names an image a second time.
+    """
+    value_of = {}
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        reader = csv.reader(lines)
+        rows = ([field.strip() for field in row] for row in reader if row)
+        if header is not None and (row := next(rows, [])) != header:
+            raise ValueError(
+                f"Line {reader.line_num or 1} of {file}, {','.join(row)!r}, is not the "
+                f"header {','.join(header)!r}."
+            )
+        for row in rows:
+            place = f"Line {reader.line_num} of {file}, {','.join(row)!r},"
+            if header is not None and len(row) != len(header):
+                raise ValueError(
+                    f"{place} has {len(row)} fields instead of {len(header)}: "
+                    f"{', '.join(header)}."
+                )
+            name, *fields = row
+            if name in value_of:
+                raise ValueError(f"{place} names an image a second time.")
+            try:
+                value_of[name] = parse(fields)
+            except ValueError as error:
+                raise ValueError(f"{place} {error}") from None
+    return value_of
+
+
+def list_images(folder):
+    """Paths of the JPEG files of a folder, by their names without ``.jpg``."""
+    return {
+        path.stem: str(path)
+        for path in folder.iterdir()
+        if path.suffix.lower() == ".jpg" and not path.name.startswith(".")
+    }
+
+
+def check_same_names(label_of, path_of, labels, images):
+    """Raise ValueError unless every label has its image and the reverse."""
+    check_all_known(label_of, path_of, f"labels in {labels}", f"image in {images}")
+    check_all_known(
+        sorted(path_of), label_of, f"images in {images}", f"label in {labels}"
+    )
+
+
+def check_all_known(names, known, having, had):
+    """Raise ValueError if some of `names` are not among the `known` ones.
+
+    Parameters
+    ----------
+    names, known : collections of str
+        Names of images.
+
+    having, had : str
+        What the error says: so many of the `having` have no `had`.
+    """
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        some = ", ".join(unknown[:_N_NAMED]) + ", ..." * (len(unknown) > _N_NAMED)
+        raise ValueError(
+            f"{len(unknown)} of the {len(names)} {having} have no {had}: {some}."
+        )

@@ -1,0 +1,298 @@
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedGroupKFold
+
+from skinest.datasets import _archives, _ham10000, fetch_isic2018_task3
+
+REAL_DATA = os.environ.get("SKINEST_DATA")
+OFFICIAL_URL = _ham10000._BASE_URL_2018
+STEM = "ISIC2018_Task3_Training"
+FILES = [f"{STEM}_GroundTruth.zip", f"{STEM}_LesionGroupings.csv", f"{STEM}_Input.zip"]
+NAMES = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
+LABEL_HEADER = "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"
+LESION_HEADER = "image,lesion_id,diagnosis_confirm_type"
+# Neither sorted by name nor by lesion; every diagnosis is there.
+DIAGNOSES = {
+    "ISIC_0000005": "NV",
+    "ISIC_0000001": "MEL",
+    "ISIC_0000002": "NV",
+    "ISIC_0000003": "VASC",
+    "ISIC_0000004": "BCC",
+    "ISIC_0000009": "DF",
+    "ISIC_0000007": "AKIEC",
+    "ISIC_0000008": "BKL",
+}
+TARGET = [1, 0, 1, 6, 2, 5, 3, 4]
+LESIONS = {name: f"HAM_{name[-1]}" for name in reversed(DIAGNOSES)}
+LESIONS["ISIC_0000002"] = "HAM_5"
+
+
+def label_lines(diagnoses):
+    return [
+        ",".join([name, *(str(float(diagnosis == column)) for column in NAMES)])
+        for name, diagnosis in diagnoses.items()
+    ]
+
+
+def write_labels(folder, lines, header=LABEL_HEADER):
+    with zipfile.ZipFile(folder / f"{STEM}_GroundTruth.zip", "w") as archive:
+        member = f"{STEM}_GroundTruth/{STEM}_GroundTruth.csv"
+        archive.writestr(member, "\n".join([header, *lines, ""]))
+
+
+def write_lesions(folder, lines, header=LESION_HEADER):
+    file = folder / f"{STEM}_LesionGroupings.csv"
+    file.write_text("\n".join([header, *lines, ""]))
+
+
+def write_images(folder, names):
+    with zipfile.ZipFile(folder / f"{STEM}_Input.zip", "w") as archive:
+        for name in sorted(names):
+            archive.writestr(f"{STEM}_Input/{name}.jpg", f"JPEG of {name}")
+        archive.writestr(f"{STEM}_Input/LICENSE.txt", "CC BY-NC 4.0")
+
+
+@pytest.fixture
+def home(tmp_path):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    write_labels(folder, label_lines(DIAGNOSES))
+    write_lesions(folder, [f"{k},{v},histopathology" for k, v in LESIONS.items()])
+    write_images(folder, DIAGNOSES)
+    return folder
+
+
+def fetch(home, **options):
+    return fetch_isic2018_task3(data_home=home, download_if_missing=False, **options)
+
+
+def error_of(home):
+    with pytest.raises(ValueError) as error:
+        fetch(home)
+    return str(error.value)
+
+
+# Reading what is there ---------------------------------------------------------
+
+
+def test_everything_in_the_order_of_the_ground_truth(home):
+    data = fetch(home)
+    names = [Path(path).stem for path in data.paths]
+    assert names == list(DIAGNOSES)
+    assert data.target.tolist() == TARGET
+    assert data.target.dtype == int
+    assert data.target_names == NAMES
+    assert data.lesion_ids.tolist() == [LESIONS[name] for name in names]
+    for array in (data.paths, data.lesion_ids):
+        assert array.shape == (8,)
+        assert array.dtype == object
+        assert all(type(value) is str for value in array)
+    for path in data.paths:
+        assert os.path.isabs(path)
+        assert Path(path).read_text() == f"JPEG of {Path(path).stem}"
+    paths, target = fetch(home, return_X_y=True)
+    np.testing.assert_array_equal(paths, data.paths)
+    assert target.tolist() == TARGET
+
+
+def test_description(home):
+    for fact in (
+        "8 images of 7 lesions were found",
+        "1 MEL, 2 NV, 1 BCC, 1 AKIEC, 1 BKL, 1 DF, 1 VASC",
+        "CC BY-NC 4.0",
+        "doi:10.1038/sdata.2018.161",
+        "doi:10.7910/DVN/DBW86T",
+        "arXiv:1902.03368",
+        "`lesion_ids` as groups",
+    ):
+        assert fact in fetch(home).DESCR
+
+
+def test_changing_the_target_names_leaves_later_ones_alone(home):
+    fetch(home).target_names.clear()
+    assert fetch(home).target_names == NAMES
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"data_home": 3}, {"download_if_missing": "no"}, {"return_X_y": "yes"}]
+)
+def test_wrong_arguments(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        fetch_isic2018_task3(**wrong)
+
+
+def test_both_archives_are_extracted_once(home, monkeypatch):
+    first = fetch(home).paths
+    assert {Path(path).parent for path in first} == {home / f"{STEM}_Input"}
+    monkeypatch.setattr(_archives, "_unzip", None)
+    np.testing.assert_array_equal(fetch(home).paths, first)
+
+
+def test_read_only_data_home_is_left_alone(read_only_home, tmp_path):
+    before = sorted(read_only_home.iterdir())
+    data = fetch(read_only_home)
+    assert sorted(read_only_home.iterdir()) == before
+    assert all(path.startswith(str(tmp_path / "cache")) for path in data.paths)
+    assert data.target.tolist() == TARGET
+
+
+# Labels, lesions and images ----------------------------------------------------
+
+
+def test_part_of_the_images_with_the_table_of_all_lesions(home):
+    some = {name: DIAGNOSES[name] for name in list(DIAGNOSES)[1:4]}
+    write_labels(home, label_lines(some))
+    write_images(home, some)
+    data = fetch(home)
+    assert [Path(path).stem for path in data.paths] == list(some)
+    assert data.lesion_ids.tolist() == ["HAM_1", "HAM_5", "HAM_3"]
+    assert "3 images of 3 lesions" in data.DESCR
+    assert "1 MEL, 1 NV, 0 BCC" in data.DESCR
+
+
+def test_label_without_image(home):
+    write_images(home, list(DIAGNOSES)[2:])
+    with pytest.raises(ValueError, match=r"2 of the 8 labels.*5, ISIC_0000001\.$"):
+        fetch(home)
+
+
+def test_image_without_label(home):
+    write_labels(home, label_lines(DIAGNOSES)[1:])
+    with pytest.raises(ValueError, match=r"1 of the 8 images.*no label.*0005\.$"):
+        fetch(home)
+
+
+def test_image_without_lesion(home):
+    write_lesions(home, [f"{k},{v}," for k, v in LESIONS.items() if v != "HAM_5"])
+    error = error_of(home)
+    assert error.startswith("2 of the 8 images in ")
+    assert f"no lesion in {home / f'{STEM}_LesionGroupings.csv'}: " in error
+    assert error.endswith(": ISIC_0000005, ISIC_0000002.")
+
+
+def test_integers_are_labels_too(home):
+    write_labels(home, [line.replace(".0", "") for line in label_lines(DIAGNOSES)])
+    assert fetch(home).target.tolist() == TARGET
+
+
+@pytest.mark.parametrize(
+    "line, fault",
+    [
+        ("a,0.0,0.0,0.0,0.0,0.0,0.0,0.0", "is not one-hot"),
+        ("a,1.0,1.0,0.0,0.0,0.0,0.0,0.0", "is not one-hot"),
+        ("a,0.5,0.5,0.0,0.0,0.0,0.0,0.0", "is not one-hot"),
+        ("a,2.0,-1.0,0.0,0.0,0.0,0.0,0.0", "is not one-hot"),
+        ("a,1.0,nan,0.0,0.0,0.0,0.0,0.0", "is not one-hot"),
+        ("a,MEL,0.0,0.0,0.0,0.0,0.0,0.0", "is not one-hot"),
+        ("a,1.0", "has 2 fields instead of 8"),
+        ("a,1.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0", "has 9 fields instead of 8"),
+        ("ISIC_0000005,1.0,0.0,0.0,0.0,0.0,0.0,0.0", "names an image a second time"),
+    ],
+)
+def test_wrong_line_of_the_labels(home, line, fault):
+    write_labels(home, [label_lines(DIAGNOSES)[0], line])
+    file = home / f"{STEM}_GroundTruth" / f"{STEM}_GroundTruth.csv"
+    assert error_of(home).startswith(f"Line 3 of {file}, {line!r}, {fault}")
+
+
+@pytest.mark.parametrize(
+    "line, fault",
+    [
+        ("ISIC_0000002,,histopathology", "names no lesion"),
+        ("ISIC_0000002,HAM_5", "has 2 fields instead of 3"),
+        ("ISIC_0000005,HAM_6,histopathology", "names an image a second time"),
+    ],
+)
+def test_wrong_line_of_the_lesions(home, line, fault):
+    write_lesions(home, ["ISIC_0000005,HAM_5,histopathology", line])
+    file = home / f"{STEM}_LesionGroupings.csv"
+    assert error_of(home).startswith(f"Line 3 of {file}, {line!r}, {fault}")
+
+
+@pytest.mark.parametrize(
+    "write, header, official",
+    [
+        (write_labels, "", LABEL_HEADER),
+        (write_labels, "image,NV,MEL,BCC,AKIEC,BKL,DF,VASC", LABEL_HEADER),
+        (write_lesions, "lesion_id,image_id,dx", LESION_HEADER),
+    ],
+)
+def test_unknown_header(home, write, header, official):
+    write(home, [], header=header)
+    error = error_of(home)
+    assert error.startswith(f"Line 1 of {home}")
+    assert error.endswith(f".csv, {header!r}, is not the header {official!r}.")
+
+
+def test_archive_without_labels(home):
+    shutil.copy(home / f"{STEM}_Input.zip", home / f"{STEM}_GroundTruth.zip")
+    assert f"holds no {STEM}_GroundTruth.csv" in error_of(home)
+
+
+# Missing files and downloads ---------------------------------------------------
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_missing_file_without_download(home, file, monkeypatch):
+    monkeypatch.setattr(_ham10000, "_BASE_URL_2018", OFFICIAL_URL)
+    (home / file).unlink()
+    with pytest.raises(OSError) as error:
+        fetch(home)
+    official = "https://isic-challenge-data.s3.amazonaws.com/2018/"
+    assert str(error.value).startswith(f"{file} is not in {home}")
+    assert f"{official}{file}" in str(error.value)
+
+
+def test_download(server, tmp_path, capsys):
+    folder = tmp_path / "new" / "home"
+    data = fetch_isic2018_task3(data_home=folder)
+    assert data.target.tolist() == TARGET
+    assert all(Path(path).is_file() for path in data.paths)
+    assert sorted(server.requested) == sorted(FILES)
+    assert f"{STEM}_Input.zip" in capsys.readouterr().err
+    fetch_isic2018_task3(data_home=folder)
+    assert len(server.requested) == 3
+
+
+@pytest.mark.parametrize("missing", FILES)
+def test_only_what_is_missing_is_downloaded(server, home, tmp_path, missing):
+    shutil.copytree(home, tmp_path / "most")
+    (tmp_path / "most" / missing).unlink()
+    fetch_isic2018_task3(data_home=tmp_path / "most")
+    assert server.requested == [missing]
+
+
+def test_failed_download_leaves_nothing(server, home, tmp_path):
+    (home / f"{STEM}_Input.zip").unlink()
+    folder = tmp_path / "new"
+    with pytest.raises(OSError, match="by hand") as error:
+        fetch_isic2018_task3(data_home=folder)
+    assert f"{_ham10000._BASE_URL_2018}{STEM}_Input.zip" in str(error.value)
+    assert {path.name for path in folder.iterdir()} == set(FILES[:2])
+
+
+# The real images ---------------------------------------------------------------
+
+
+@pytest.mark.skipif(not REAL_DATA, reason="SKINEST_DATA names no folder")
+def test_real_data():
+    if not all((Path(REAL_DATA) / file).is_file() for file in FILES):
+        pytest.skip("the archives are not in SKINEST_DATA")
+    data = fetch(REAL_DATA)
+    assert len(data.paths) == len(data.lesion_ids) == 7938
+    assert np.bincount(data.target).tolist() == [848, 5354, 418, 259, 854, 84, 121]
+    assert all(Path(path).read_bytes()[:3] == b"\xff\xd8\xff" for path in data.paths)
+    diagnoses = set(zip(data.lesion_ids, data.target, strict=True))
+    assert len(diagnoses) == len(set(data.lesion_ids)) < 7938
+    cv = StratifiedGroupKFold(n_splits=5)
+    for train, test in cv.split(data.paths, data.target, groups=data.lesion_ids):
+        assert not set(data.lesion_ids[train]) & set(data.lesion_ids[test])
+        assert set(data.target[test]) == set(range(7))
