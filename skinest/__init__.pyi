@@ -1,5 +1,17 @@
-from . import datasets, feature_extraction, images, kernels, utils
+from . import (
+    augmentation,
+    classification,
+    datasets,
+    feature_extraction,
+    images,
+    inspection,
+    kernels,
+    networks,
+    utils,
+)
+from .classification import TransferClassifier, VGGTransferClassifier
 from .feature_extraction import (
+    BottleneckFeatureExtractor,
     BoVWSIFTTransformer,
     ColorPatchDescriptor,
     SIFTDescriptor,
@@ -7,12 +19,19 @@ from .feature_extraction import (
 
 __all__ = [
     "BoVWSIFTTransformer",
+    "BottleneckFeatureExtractor",
     "ColorPatchDescriptor",
     "SIFTDescriptor",
+    "TransferClassifier",
+    "VGGTransferClassifier",
+    "augmentation",
+    "classification",
     "datasets",
     "feature_extraction",
     "images",
+    "inspection",
     "kernels",
+    "networks",
     "utils",
 ]
 __version__: str

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-__all__ = ["ImageCollection", "check_images", "limit_side", "read_image"]
+__all__ = ["ImageCollection", "check_images", "limit_side", "read_image", "resize"]
 
 _N_NAMED = 3  # how many offending files an error names
 _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
@@ -236,6 +236,40 @@ def limit_side(image, max_side) -> np.ndarray:
     scale = max_side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def resize(image, size) -> np.ndarray:
+    """Resize an image, whatever becomes of its aspect ratio.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, 3), dtype uint8
+        The image.
+
+    size : tuple of int
+        The new (height, width) in pixels.
+
+    Returns
+    -------
+    image : ndarray of shape (*size, 3), dtype uint8
+        The image, by the mean of the pixels that fall together where it shrinks,
+        by linear interpolation where a side grows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.images import resize
+    >>> resize(np.zeros((150, 200, 3), dtype=np.uint8), (224, 224)).shape
+    (224, 224, 3)
+    """
+    height, width = image.shape[:2]
+    if (height, width) == tuple(size):
+        return image
+    import cv2
+
+    shrinks = size[0] <= height and size[1] <= width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (size[1], size[0]), interpolation=how)
 
 
 def _as_items(X):

@@ -1,4 +1,10 @@
+from ._bottleneck import BottleneckFeatureExtractor
 from ._bovw import BoVWSIFTTransformer
 from ._descriptors import ColorPatchDescriptor, SIFTDescriptor
 
-__all__ = ["BoVWSIFTTransformer", "ColorPatchDescriptor", "SIFTDescriptor"]
+__all__ = [
+    "BoVWSIFTTransformer",
+    "BottleneckFeatureExtractor",
+    "ColorPatchDescriptor",
+    "SIFTDescriptor",
+]

@@ -50,7 +50,7 @@ class DescriptorStore:
     def __init__(self, descriptor, memory, n_jobs):
         self.descriptor = descriptor
         self.n_jobs = n_jobs
-        self._memory = _open_memory(memory)
+        self._memory = open_memory(memory)
         self._descriptors = self._memory
 
     @contextmanager
@@ -132,7 +132,7 @@ class DescriptorStore:
         import cv2
 
         try:
-            settings = _fingerprint(self.descriptor)
+            settings = fingerprint(self.descriptor)
             if hasattr(self.descriptor, "get_params"):
                 parameters = self.descriptor.get_params()
                 if not finished:
@@ -149,7 +149,7 @@ class DescriptorStore:
         return __version__, cv2.__version__, sklearn.__version__, settings
 
 
-def _open_memory(memory):
+def open_memory(memory):
     if isinstance(memory, os.PathLike):
         memory = os.fspath(memory)
     if isinstance(memory, str):
@@ -165,16 +165,16 @@ def _open_memory(memory):
     return check_memory(memory)
 
 
-def _fingerprint(value, seen=()) -> tuple:
+def fingerprint(value, seen=()) -> tuple:
     """What a descriptor is known by beside its parameters: its code and state."""
     if any(value is other for other in seen):
         return ()
     seen = (*seen, value)
     if isinstance(value, partial):
         parts = value.func, *value.args, *value.keywords.values()
-        return (*value.keywords, *(_fingerprint(part, seen) for part in parts))
+        return (*value.keywords, *(fingerprint(part, seen) for part in parts))
     if inspect.ismethod(value):
-        return _fingerprint(value.__func__, seen), _fingerprint(value.__self__, seen)
+        return fingerprint(value.__func__, seen), fingerprint(value.__self__, seen)
     if inspect.isfunction(value):
         return _function_fingerprint(value, seen)
     if hasattr(value, "get_params"):
@@ -195,7 +195,7 @@ def _function_fingerprint(function, seen) -> tuple:
         if isinstance(value, _PLAIN) or (inspect.isfunction(value) and same_module):
             used.append(value)
     name = function.__module__, function.__qualname__
-    parts = tuple(_fingerprint(value, seen) for value in used)
+    parts = tuple(fingerprint(value, seen) for value in used)
     return name, _code_of(function.__code__), parts
 
 

@@ -1,0 +1,4 @@
+"""Keras behind scikit-learn's interface."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause

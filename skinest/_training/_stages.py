@@ -1,0 +1,204 @@
+"""One stage of training: a compiled model, batches, epochs."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import copy
+import json
+from dataclasses import dataclass, field
+from numbers import Real
+
+import keras
+import numpy as np
+
+from ._pool import borrowed, weights_of
+from ._seeds import preserved_random_state, reset_seeds
+
+METRICS = ("loss", "accuracy", "precision", "recall", "auc")
+
+
+@dataclass
+class Stage:
+    """Settings of a stage.
+
+    Parameters
+    ----------
+    key : hashable
+        Names the architecture and what of it trains.
+
+    build : callable
+        Builds the Keras model, uncompiled.
+
+    epochs, first_epoch : int
+        How many epochs, and the number of the first.
+
+    learning_rate : float, schedule or None
+        None keeps that of an optimizer that was given as an object.
+
+    optimizer : str or keras.optimizers.Optimizer
+        What trains; copied.
+
+    seed : int
+        Starts dropout.
+
+    callbacks : list of keras.callbacks.Callback
+        Called as they are.
+
+    verbose : int
+        As `verbose` of Keras.
+
+    jit_compile : bool or "auto"
+        As in Keras.
+    """
+
+    key: tuple
+    build: object
+    epochs: int
+    learning_rate: object
+    optimizer: object
+    seed: int
+    first_epoch: int = 0
+    callbacks: list = field(default_factory=list)
+    verbose: int = 0
+    jit_compile: object = "auto"
+
+
+def run_stage(stage, arrays, batches, validation=None):
+    """Train a model from given weights.
+
+    Parameters
+    ----------
+    stage : Stage
+        The settings.
+
+    arrays : sequence of ndarray
+        Weights to start from.
+
+    batches, validation : Batches
+        What is trained on, and what is measured on after each epoch.
+
+    Returns
+    -------
+    arrays : list of ndarray
+        Weights at the end.
+
+    history : dict of list of float
+        Each metric after each epoch.
+    """
+    optimizer = _optimizer_config(stage.optimizer, stage.learning_rate)
+    rate = stage.learning_rate
+    rate = float(rate) if isinstance(rate, Real) else None
+    key = ("training", stage.key, json.dumps(optimizer, sort_keys=True))
+
+    def build():
+        model = stage.build()
+        with preserved_random_state():
+            _compile(model, optimizer, stage.jit_compile)
+        return model
+
+    with borrowed(key, build) as reusable:
+        model = reusable.model
+        reusable.load(arrays)
+        reusable.reset_optimizer(rate)
+        reset_seeds(model, stage.seed)
+        with preserved_random_state():
+            history = model.fit(
+                batches,
+                epochs=stage.first_epoch + stage.epochs,
+                initial_epoch=stage.first_epoch,
+                validation_data=validation,
+                callbacks=stage.callbacks,
+                verbose=stage.verbose,
+                shuffle=False,
+            ).history
+        arrays = weights_of(model)
+    return arrays, {
+        name: [float(value) for value in values] for name, values in history.items()
+    }
+
+
+def jit_of_convolutions():
+    """Whether to compile by XLA where most of the work is convolutions."""
+    return False if keras.backend.backend() == "tensorflow" else "auto"
+
+
+def early_stopping(monitor, patience):
+    """Keras' early stopping that puts the best weights back."""
+    name = monitor.removeprefix("val_")
+    return keras.callbacks.EarlyStopping(
+        monitor=monitor,
+        mode="min" if name == "loss" else "max",
+        patience=patience,
+        restore_best_weights=True,
+    )
+
+
+def copied_callbacks(callbacks):
+    """Copies of the user's Keras callbacks, whose own stay as they are."""
+    return [copy.deepcopy(callback) for callback in callbacks or ()]
+
+
+def dense_arrays(n_inputs, units, seed) -> list[np.ndarray]:
+    """Glorot-uniform kernels and zero biases of dense layers, in their order."""
+    generator = np.random.default_rng(seed)
+    arrays = []
+    for n_units in units:
+        limit = np.sqrt(6 / (n_inputs + n_units))
+        kernel = generator.random((n_inputs, n_units), dtype=np.float32)
+        arrays += [np.float32(limit) * (2 * kernel - 1), np.zeros(n_units, np.float32)]
+        n_inputs = n_units
+    return arrays
+
+
+def check_optimizer(optimizer):
+    """Raise ValueError unless Keras knows the optimizer."""
+    if not isinstance(optimizer, str | keras.optimizers.Optimizer):
+        raise ValueError(
+            f"optimizer={optimizer!r} is neither the name nor an instance of a Keras "
+            "optimizer."
+        )
+    with preserved_random_state():
+        keras.optimizers.get(optimizer)
+
+
+def check_callbacks(callbacks):
+    """Raise ValueError unless all are Keras callbacks."""
+    for callback in callbacks or ():
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(
+                f"keras_callbacks holds {callback!r}, which is no instance of "
+                "keras.callbacks.Callback. scikit-learn's go to set_callbacks()."
+            )
+
+
+def _optimizer_config(optimizer, learning_rate):
+    """What builds the optimizer; a plain learning rate is set later."""
+    if isinstance(optimizer, str):
+        optimizer = keras.optimizers.get(optimizer)
+    config = keras.optimizers.serialize(optimizer)
+    config["config"].pop("name", None)
+    if isinstance(learning_rate, Real):
+        config["config"]["learning_rate"] = 0.001
+    elif learning_rate is not None:
+        config["config"]["learning_rate"] = (
+            keras.optimizers.schedules.serialize(learning_rate)
+        )
+    return config
+
+
+def _compile(model, optimizer, jit_compile):
+    if model.output_shape[-1] == 1:
+        loss, accuracy = "binary_crossentropy", keras.metrics.BinaryAccuracy
+    else:
+        loss, accuracy = "categorical_crossentropy", keras.metrics.CategoricalAccuracy
+    model.compile(
+        optimizer=keras.optimizers.deserialize(optimizer),
+        loss=loss,
+        metrics=[
+            accuracy(name="accuracy"),
+            keras.metrics.Precision(name="precision"),
+            keras.metrics.Recall(name="recall"),
+            keras.metrics.AUC(name="auc"),
+        ],
+        jit_compile=jit_compile,
+    )

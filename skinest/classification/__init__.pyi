@@ -1,0 +1,3 @@
+from ._transfer import TransferClassifier, VGGTransferClassifier
+
+__all__ = ["TransferClassifier", "VGGTransferClassifier"]

@@ -1,0 +1,307 @@
+"""How a transfer network is fitted: features once, then stages."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import warnings
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .._training import _stages
+from .._training._batches import FeatureBatches, ImageBatches
+from .._training._callbacks import EpochTasks
+from .._training._pool import borrowed, weights_of
+from ..feature_extraction._features import FeatureStore, gathered, predict_padded
+from ..networks._transfer import (
+    HeadSpec,
+    TrunkSpec,
+    build_head,
+    build_network,
+    feature_width,
+)
+from ..networks._weights import Weights
+from ..utils._callbacks import as_tasks
+
+
+@dataclass
+class State:
+    """A network's architecture and weights."""
+
+    trunk_spec: TrunkSpec
+    head_spec: HeadSpec
+    trunk: Weights
+    head: Weights
+    trunk_is_given: bool = True  # False once it has been trained
+
+
+@dataclass
+class Part:
+    """Images to train on or to validate on."""
+
+    images: object
+    positions: np.ndarray
+    y: np.ndarray
+    sample_weight: np.ndarray
+
+
+@dataclass
+class Plan:
+    """A stage: what trains, for how long and how fast."""
+
+    lowest: str
+    epochs: int
+    learning_rate: object
+
+
+@dataclass
+class Fit:
+    """What all stages of a fit share.
+
+    Parameters
+    ----------
+    settings : object
+        The estimator's parameters: `batch_size`, `optimizer` and so on.
+
+    train, validation : Part
+        The images; no `validation` is None.
+
+    views : Views
+        What a head is trained on.
+
+    augmentation : Augmentation, callable, Keras layer or None
+        What changes images where the backbone trains.
+
+    seeds : dict of str to int
+        What is drawn from which seed.
+
+    context : CallbackContext
+        scikit-learn's callbacks.
+
+    hook_arguments : dict
+        What they get.
+
+    attributes_of : callable
+        What a fitted estimator has, from a :class:`State`.
+    """
+
+    settings: object
+    train: Part
+    validation: Part | None
+    views: object
+    augmentation: object
+    seeds: dict
+    context: object
+    hook_arguments: dict
+    attributes_of: object
+    first_epoch: int = 0
+    history: dict = field(default_factory=dict)
+    n_iter_per_stage: list = field(default_factory=list)
+
+    def run(self, state, plans) -> State:
+        """Go through the stages, unless a callback stops."""
+        for plan in plans:
+            run = self._run_head if plan.lowest == "head" else self._run_network
+            state, stopped = run(state, plan)
+            if stopped:
+                break
+        return state
+
+    def _run_head(self, state, plan):
+        """Train the head alone, on features that are computed once."""
+        width = feature_width(state.trunk_spec)
+
+        def with_head(model):
+            return replace_head(state, weights_of(model))
+
+        with ExitStack() as stack:
+            features = stack.enter_context(
+                gathered(
+                    self._features(state, self.train, self.views),
+                    (len(self.train.y), len(self.views), width),
+                )
+            )
+            batches = self._feature_batches(features, self.train, self._shuffle_seed)
+            validation = None
+            if self.validation is not None:
+                held_out = stack.enter_context(
+                    gathered(
+                        self._features(state, self.validation),
+                        (len(self.validation.y), 1, width),
+                    )
+                )
+                validation = self._feature_batches(held_out, self.validation, None)
+            arrays, stopped = self._train(
+                plan,
+                key=("head", state.head_spec, width),
+                build=lambda: build_head(state.head_spec, width),
+                arrays=state.head.arrays,
+                batches=batches,
+                validation=validation,
+                state_of=with_head,
+                jit_compile="auto",
+            )
+        return replace_head(state, arrays), stopped
+
+    def _run_network(self, state, plan):
+        """Train head and upper part of the backbone on images."""
+        n_trunk = len(state.trunk.arrays)
+
+        def split(arrays):
+            trunk = Weights.of(arrays[:n_trunk])
+            head = Weights.of(arrays[n_trunk:])
+            return State(state.trunk_spec, state.head_spec, trunk, head, False)
+
+        def with_all(model):
+            return split(weights_of(model))
+
+        def batches(part, augmentation, seed):
+            return ImageBatches(
+                part.images,
+                part.positions,
+                state.trunk_spec.image_size,
+                augmentation,
+                part.y,
+                part.sample_weight,
+                self.settings.batch_size,
+                seed,
+                self._epoch,
+            )
+
+        specs = state.trunk_spec, state.head_spec
+        l2 = self.settings.l2
+        arrays, stopped = self._train(
+            plan,
+            key=("network", *specs, plan.lowest, l2),
+            build=lambda: build_network(*specs, trainable=plan.lowest, l2=l2),
+            arrays=(*state.trunk.arrays, *state.head.arrays),
+            batches=batches(self.train, self.augmentation, self._shuffle_seed),
+            validation=self.validation and batches(self.validation, None, None),
+            state_of=with_all,
+            # Convolutions by XLA are slower on processors than TensorFlow's own.
+            jit_compile=_stages.jit_of_convolutions(),
+        )
+        return split(arrays), stopped
+
+    def _train(self, plan, *, batches, state_of, key, build, jit_compile, **data):
+        """Run a stage, and take its history."""
+        settings = self.settings
+        tasks = EpochTasks(
+            self.context,
+            self.hook_arguments,
+            lambda model: self.attributes_of(state_of(model)),
+        )
+        callbacks = [tasks, *_stages.copied_callbacks(settings.keras_callbacks)]
+        if settings.early_stopping:
+            callbacks.append(
+                _stages.early_stopping(settings.monitor, settings.n_iter_no_change)
+            )
+        stage = _stages.Stage(
+            key=key,
+            build=build,
+            epochs=plan.epochs,
+            learning_rate=plan.learning_rate,
+            optimizer=settings.optimizer,
+            seed=[self.seeds["dropout"], self._epoch],
+            first_epoch=self._epoch,
+            callbacks=callbacks,
+            verbose=int(settings.verbose),
+            jit_compile=jit_compile,
+        )
+        arrays, history = _stages.run_stage(stage, batches=batches, **data)
+        self._keep(history)
+        return arrays, tasks.stopped
+
+    def _keep(self, history):
+        for name, values in history.items():
+            self.history.setdefault(name, []).extend(values)
+        self.n_iter_per_stage.append(len(history["loss"]))
+        if not np.isfinite(history["loss"][-1]):
+            warnings.warn(
+                "The loss is NaN or infinite: lower learning_rate.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+    @property
+    def _epoch(self):
+        return self.first_epoch + sum(self.n_iter_per_stage)
+
+    @property
+    def _shuffle_seed(self):
+        return self.seeds["shuffle"]
+
+    def _feature_batches(self, features, part, seed):
+        return FeatureBatches(
+            features,
+            part.y,
+            part.sample_weight,
+            self.settings.batch_size,
+            seed,
+            self._epoch,
+        )
+
+    def _features(self, state, part, views=None):
+        """Features of a part's images, each batch a task of the callbacks."""
+        store = feature_store(state, self.settings)
+        n_batches = store.n_batches(len(part.positions))
+        pass_over = self.context.subcontext(
+            task_name="compute-features", max_subtasks=n_batches
+        )
+        estimator = self.hook_arguments["estimator"]
+        pass_over.call_on_fit_task_begin(estimator=estimator)
+        batches = as_tasks(
+            store.batches(part.images, part.positions, views),
+            n_batches,
+            estimator=estimator,
+            context=pass_over,
+            name="compute-features-of-batch",
+            can_stop=False,
+        )
+        with closing(batches):
+            yield from batches
+        pass_over.call_on_fit_task_end(estimator=estimator)
+
+
+def probabilities(state, images, settings) -> np.ndarray:
+    """Outputs of the network for images, a batch at a time."""
+    store = feature_store(state, settings)
+    width = feature_width(state.trunk_spec)
+
+    def build():
+        return build_head(state.head_spec, width)
+
+    outputs = []
+    with borrowed(("head", state.head_spec, width), build) as head:
+        head.load(state.head.arrays, state.head.digest)
+        with closing(store.batches(images)) as batches:
+            for features in batches:
+                outputs += predict_padded(
+                    head.model, features[:, 0], settings.batch_size
+                )
+    return np.stack(outputs)
+
+
+def network_of(state, lowest):
+    """A state's network as one Keras model, in which the part from `lowest` trains."""
+    network = build_network(
+        state.trunk_spec, state.head_spec, trainable=lowest, l2=state.head_spec.l2
+    )
+    network.set_weights([*state.trunk.arrays, *state.head.arrays])
+    return network
+
+
+def feature_store(state, settings) -> FeatureStore:
+    """Features of a state's trunk; kept only while it is not a trained one."""
+    memory = settings.memory if state.trunk_is_given else None
+    return FeatureStore(state.trunk_spec, state.trunk, memory, settings.batch_size)
+
+
+def replace_head(state, arrays) -> State:
+    """The same trunk under another head."""
+    head = Weights.of(arrays)
+    return State(
+        state.trunk_spec, state.head_spec, state.trunk, head, state.trunk_is_given
+    )

@@ -1,0 +1,224 @@
+"""Images to vectors by a pretrained network."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+from contextlib import closing
+from numbers import Integral
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ..images import check_images
+from ..utils._checks import check_image_size
+
+
+class BottleneckFeatureExtractor(TransformerMixin, BaseEstimator):
+    """Images to the features of a pretrained network.
+
+    The last feature maps of a network of `keras.applications` without its
+    classifier, for any classifier of scikit-learn. `fit` loads weights and learns
+    nothing from images.
+
+    Parameters
+    ----------
+    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
+        The network.
+
+    weights : "imagenet", str, path or None, default="imagenet"
+        Where the network's weights are from. "imagenet" is what
+        `keras.applications` downloads once. A path names a file that Keras'
+        `save_weights` wrote of this network, with or without its top, or one by
+        :meth:`TransferClassifier.save_backbone`. None draws them.
+
+    pooling : {"flatten", "avg", "max"}, default="flatten"
+        How feature maps of shape (rows, columns, channels) become a vector: all
+        values, or the mean or maximum of each channel.
+
+    image_size : tuple of int, default=(224, 224)
+        (height, width) in pixels, 32 or more, that images are resized to.
+
+    compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
+        What the network computes in. "auto" is bfloat16 for VGG16 and VGG19 on a
+        processor that has it, and float32 otherwise.
+
+    batch_size : int, default=32
+        Images that go through the network at a time.
+
+    memory : str, path or joblib.Memory, default=None
+        Where features are kept, so that none is computed twice. A file is known by
+        its path, size and modification time, an array by its content.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws weights where `weights` is None.
+
+    Attributes
+    ----------
+    n_features_out_ : int
+        The length of a vector: for VGG16 at 224 x 224 pixels 25,088, or 512 for
+        `pooling` "avg" and "max".
+
+    See Also
+    --------
+    TransferClassifier : The same features under a head that Keras trains.
+    BoVWSIFTTransformer : Vectors by visual words.
+
+    Notes
+    -----
+    A pickle holds the network's weights: 59 MB for VGG16.
+
+    References
+    ----------
+    A. S. Razavian et al., "CNN features off-the-shelf: an astounding baseline for
+    recognition", CVPR Workshops 2014, arXiv:1403.6382.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skinest import BottleneckFeatureExtractor
+    >>> from skinest.datasets import make_dermoscopy
+    >>> images, y = make_dermoscopy(20, random_state=0, return_X_y=True)
+    >>> features = BottleneckFeatureExtractor(
+    ...     weights=None, pooling="avg", image_size=(32, 32), random_state=0
+    ... )
+    >>> pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
+    >>> pipeline.fit(images, y)[:-1].transform(images).shape
+    (20, 512)
+    """
+
+    _parameter_constraints: dict = {
+        "backbone": [StrOptions({"vgg16", "vgg19", "mobilenetv2"})],
+        "weights": [str, os.PathLike, None],
+        "pooling": [StrOptions({"flatten", "avg", "max"})],
+        "image_size": [tuple, list],
+        "compute_dtype": [StrOptions({"auto", "float32", "bfloat16"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "memory": [str, os.PathLike, joblib.Memory, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        backbone="vgg16",
+        *,
+        weights="imagenet",
+        pooling="flatten",
+        image_size=(224, 224),
+        compute_dtype="auto",
+        batch_size=32,
+        memory=None,
+        random_state=None,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.pooling = pooling
+        self.image_size = image_size
+        self.compute_dtype = compute_dtype
+        self.batch_size = batch_size
+        self.memory = memory
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Load the weights.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`. They are checked, files for being
+            there; nothing is learned from them.
+
+        y : array-like of length n_images, default=None
+            Not used; its length is checked.
+
+        Returns
+        -------
+        self : BottleneckFeatureExtractor
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a file of weights does not fit the network.
+        OSError
+            If ImageNet's weights cannot be downloaded, or a file is missing.
+        """
+        from .._training._precision import resolve_compute_dtype
+        from ..networks._backbones import BACKBONES, MIN_SIDE
+        from ..networks._transfer import TrunkSpec, feature_width
+        from ..networks._weights import load_backbone_weights
+        from ._store import open_memory
+
+        check_image_size(self.image_size, MIN_SIDE)
+        open_memory(self.memory)
+        check_images(X, y)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        preferred = BACKBONES[self.backbone].compute_dtype
+        self._spec = TrunkSpec(
+            self.backbone,
+            tuple(int(side) for side in self.image_size),
+            self.pooling,
+            resolve_compute_dtype(self.compute_dtype, preferred),
+        )
+        self._weights = load_backbone_weights(self.backbone, self.weights, seed)
+        self.n_features_out_ = feature_width(self._spec)
+        return self
+
+    def transform(self, X):
+        """Compute features.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_images, n_features_out_), dtype float32
+            One row for each image.
+        """
+        check_is_fitted(self)
+        from ._features import FeatureStore
+
+        images = check_images(X)
+        store = FeatureStore(self._spec, self._weights, self.memory, self.batch_size)
+        features = np.empty((len(images), self.n_features_out_), dtype=np.float32)
+        start = 0
+        with closing(store.batches(images)) as batches:
+            for batch in batches:
+                features[start : start + len(batch)] = batch[:, 0]
+                start += len(batch)
+        return features
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the features, such as "vgg16_7".
+
+        Parameters
+        ----------
+        input_features : None
+            Not used; images have no feature names.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features_out_,), dtype object
+            One name for each column of :meth:`transform`.
+        """
+        check_is_fitted(self)
+        name = self._spec.backbone
+        names = [f"{name}_{i}" for i in range(self.n_features_out_)]
+        return np.array(names, dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

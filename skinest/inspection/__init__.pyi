@@ -1,0 +1,4 @@
+from ._gradcam import GradCAMDisplay
+from ._history import TrainingHistoryDisplay
+
+__all__ = ["GradCAMDisplay", "TrainingHistoryDisplay"]

@@ -1,0 +1,322 @@
+"""Display of where a network looks, by Grad-CAM."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import textwrap
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._plotting import _validate_style_kwargs
+from sklearn.utils.validation import check_is_fitted
+
+from ..images import check_images
+from ._gradcam_maps import class_index, compute_maps, find_layer, scale_map
+from ._grid import make_axes
+
+_CELL_WIDTH = 2.8  # inches
+_MARGIN = 0.1
+_LINE_HEIGHT = 0.19
+_TITLE_WIDTH = 26  # characters in a line above an image of that width
+
+
+class GradCAMDisplay:
+    """Images with a heat map of what speaks for a class, by Grad-CAM.
+
+    Grad-CAM weighs each feature map of the last convolution by the mean of the
+    gradient of the class's score in it, and keeps what is positive in their sum.
+    Make the display by :meth:`from_estimator`, or by :meth:`from_maps` of maps
+    that exist; the parameters are stored as attributes.
+
+    Parameters
+    ----------
+    images : list of ndarray of shape (height, width, 3), dtype uint8
+        The images.
+
+    maps : list of ndarray of shape (height, width), dtype float32
+        The heat map of each image, in its size and in [0, 1].
+
+    titles : list of str, default=None
+        What stands above each image.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        The figure.
+
+    axes_ : ndarray of shape (n_images,), dtype object
+        One matplotlib Axes per image.
+
+    overlays_ : list of matplotlib AxesImage
+        The heat maps drawn.
+
+    See Also
+    --------
+    TrainingHistoryDisplay : How loss and metrics went in training.
+
+    Notes
+    -----
+    Each map is divided by its own largest value: colours compare the places of
+    one image, not images. A map of zeros means that nothing at that layer speaks
+    for the class.
+
+    References
+    ----------
+    R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via
+    gradient-based localization", ICCV 2017, arXiv:1610.02391.
+
+    Examples
+    --------
+    >>> from skinest import TransferClassifier
+    >>> from skinest.datasets import make_dermoscopy
+    >>> from skinest.inspection import GradCAMDisplay
+    >>> images, y = make_dermoscopy(20, random_state=0, return_X_y=True)
+    >>> classifier = TransferClassifier(
+    ...     "mobilenetv2", weights=None, image_size=(32, 32), pooling="avg",
+    ...     hidden_units=(), epochs=1, random_state=0,
+    ... ).fit(images, y)
+    >>> display = GradCAMDisplay.from_estimator(classifier, images[:3], target=1)
+    >>> len(display.axes_), display.maps[0].shape
+    (3, (128, 128))
+
+    Maps that exist, of any size:
+
+    >>> import numpy as np
+    >>> coarse = np.zeros((2, 7, 7))
+    >>> coarse[:, 2:5, 2:5] = 3.0
+    >>> display = GradCAMDisplay.from_maps(images[:2], coarse, titles=["a", "b"])
+    >>> display.maps[0].shape, float(display.maps[0].max())
+    ((128, 128), 1.0)
+    """
+
+    def __init__(self, images, maps, *, titles=None):
+        self.images = images
+        self.maps = maps
+        self.titles = titles
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        target=None,
+        layer=None,
+        ax=None,
+        max_cols=4,
+        alpha=0.6,
+        cmap="jet",
+        im_kw=None,
+    ):
+        """Compute and draw the maps of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : TransferClassifier
+            A fitted classifier.
+
+        X : array, list of arrays or paths of length n_images
+            The images, see :mod:`skinest.images`. All of them are held and drawn.
+
+        target : label, default=None
+            The class, one of `estimator.classes_`, whose evidence is shown. None
+            takes the class that is predicted for each image.
+
+        layer : str, default=None
+            The layer of `estimator.model_` whose feature maps are weighed. From it
+            on the network must be a chain of layers. None is the last one with
+            feature maps that is not a pooling layer, e.g. "block5_conv3" of VGG16.
+
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see :meth:`plot`.
+
+        max_cols : int, default=4
+            The most images side by side.
+
+        alpha : float in [0, 1], default=0.6
+            Opacity of the heat map where it is 1.
+
+        cmap : str or matplotlib Colormap, default="jet"
+            Colours of the heat map.
+
+        im_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.imshow` for the heat map.
+
+        Returns
+        -------
+        display : GradCAMDisplay
+            Each title is the class shown and its predicted probability.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If the estimator is no classifier with a network.
+        ValueError
+            If `X` holds no images, `target` is not a class, or `layer` is unknown
+            or does not begin a chain.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        _check_estimator(estimator)
+        wanted = None if target is None else class_index(estimator.classes_, target)
+        found = find_layer(estimator.model_, layer)
+        images = check_images(X)
+        probabilities = estimator.predict_proba(X)
+        shown = np.argmax(probabilities, axis=1)
+        if wanted is not None:
+            shown[:] = wanted
+        images, maps = compute_maps(
+            estimator.model_, found, images, shown, estimator.image_size
+        )
+        titles = [
+            f"{estimator.classes_[k]} ({row[k]:.2f})"
+            for k, row in zip(shown, probabilities, strict=True)
+        ]
+        return cls(images, maps, titles=titles).plot(
+            ax=ax, max_cols=max_cols, alpha=alpha, cmap=cmap, im_kw=im_kw
+        )
+
+    @classmethod
+    def from_maps(
+        cls,
+        images,
+        maps,
+        *,
+        titles=None,
+        ax=None,
+        max_cols=4,
+        alpha=0.6,
+        cmap="jet",
+        im_kw=None,
+    ):
+        """Draw maps that exist.
+
+        Parameters
+        ----------
+        images : array, list of arrays or paths of length n_images
+            The images, see :mod:`skinest.images`.
+
+        maps : list of array-like of shape (map_height, map_width)
+            One map per image, of numbers that are not negative. It is scaled
+            bilinearly to the size of its image, and divided by its largest value.
+
+        titles : list of str, default=None
+            What stands above each image.
+
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see :meth:`plot`.
+
+        max_cols : int, default=4
+            The most images side by side.
+
+        alpha : float in [0, 1], default=0.6
+            Opacity of the heat map where it is 1.
+
+        cmap : str or matplotlib Colormap, default="jet"
+            Colours of the heat map.
+
+        im_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.imshow` for the heat map.
+
+        Returns
+        -------
+        display : GradCAMDisplay
+
+        Raises
+        ------
+        ValueError
+            If the numbers of images, maps and titles differ, or a map is not
+            two-dimensional or holds values that are negative or not finite.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_maps")
+        images = list(check_images(images))
+        for name, values in (("maps", maps), ("titles", titles)):
+            if values is not None and len(values) != len(images):
+                raise ValueError(
+                    f"There are {len(images)} images, but {len(values)} {name}. Pass "
+                    "one for each image."
+                )
+        maps = [
+            scale_map(_check_map(heat, position), image.shape[:2])
+            for position, (heat, image) in enumerate(zip(maps, images, strict=True))
+        ]
+        return cls(images, maps, titles=titles).plot(
+            ax=ax, max_cols=max_cols, alpha=alpha, cmap=cmap, im_kw=im_kw
+        )
+
+    def plot(self, *, ax=None, max_cols=4, alpha=0.6, cmap="jet", im_kw=None):
+        """Draw the images under their heat maps.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of Axes, default=None
+            One Axes, divided if there are several images, or one for each image.
+            None makes a new figure.
+
+        max_cols : int, default=4
+            The most images side by side.
+
+        alpha : float in [0, 1], default=0.6
+            Opacity of the heat map where it is 1. It falls to 0 with the map, so
+            that the image is seen as it is where nothing speaks for the class.
+
+        cmap : str or matplotlib Colormap, default="jet"
+            Colours of the heat map.
+
+        im_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.imshow` for the heat map; an `alpha`
+            here holds for the whole map.
+
+        Returns
+        -------
+        display : GradCAMDisplay
+            This object.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        titles = [textwrap.fill(str(t), _TITLE_WIDTH) for t in self.titles or []]
+        cell_size = _cell_size(self.images, titles)
+        self.figure_, self.axes_ = make_axes(len(self.images), ax, max_cols, cell_size)
+        self.overlays_ = []
+        for axis, image, heat in zip(self.axes_, self.images, self.maps, strict=True):
+            style = {"cmap": cmap, "vmin": 0, "vmax": 1, "alpha": alpha * heat}
+            axis.imshow(image)
+            overlay = axis.imshow(heat, **_validate_style_kwargs(style, im_kw or {}))
+            self.overlays_.append(overlay)
+            axis.set_axis_off()
+        for axis, title in zip(self.axes_, titles, strict=False):
+            axis.set_title(title, fontsize="medium")
+        return self
+
+
+def _check_estimator(estimator):
+    check_is_fitted(estimator)
+    names = ("classes_", "predict_proba", "image_size", "model_")
+    if not all(hasattr(estimator, name) for name in names):
+        raise TypeError(
+            f"{type(estimator).__name__} is not a classifier with a network. Pass a "
+            "TransferClassifier: of a pipeline its last step, pipeline[-1], with "
+            "images as they reach it; of a search its best_estimator_."
+        )
+
+
+def _cell_size(images, titles):
+    """Width and height in inches of an image of usual proportions and its title."""
+    proportions = [image.shape[0] / image.shape[1] for image in images]
+    n_lines = max((title.count("\n") + 1 for title in titles), default=0)
+    height = _CELL_WIDTH * np.median(proportions) + _MARGIN + _LINE_HEIGHT * n_lines
+    return _CELL_WIDTH, height
+
+
+def _check_map(heat, position):
+    heat = np.asarray(heat, dtype=np.float32)
+    if heat.ndim != 2 or not heat.size:
+        raise ValueError(
+            f"maps[{position}] has shape {heat.shape}. A map is (height, width)."
+        )
+    if not np.all(np.isfinite(heat)) or heat.min() < 0:
+        raise ValueError(
+            f"maps[{position}] has values that are negative, NaN or infinite. Set "
+            "them to 0, e.g. by np.maximum(np.nan_to_num(heat), 0)."
+        )
+    return heat

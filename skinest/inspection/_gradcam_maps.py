@@ -1,0 +1,195 @@
+"""Grad-CAM: heat maps of the evidence for a class, from a Keras model.
+
+The model is that of a fitted classifier: its layer "logits" gives the scores of
+the classes, or in the binary case the one score of the second class.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._training._gradients import score_gradients
+from ..images import resize
+
+_BATCH_SIZE = 8  # all that VGG16 computes of 8 images of 224 pixels is 0.5 GB
+
+
+class FeatureLayer(NamedTuple):
+    """A layer whose feature maps are weighed, as :func:`find_layer` finds it."""
+
+    operation: object
+    """The layer itself."""
+
+    tensor: object
+    """The symbolic tensor of its feature maps in the model."""
+
+    above: tuple
+    """The layers from it to the logits, in the order of their calls."""
+
+
+def class_index(classes, target):
+    """Position of the label `target` in `classes`, or a ValueError that lists them."""
+    if np.ndim(target) == 0:
+        for index, label in enumerate(classes):
+            if label == target:
+                return index
+    raise ValueError(
+        f"target={target!r} is not one of the classes, {np.asarray(classes).tolist()}. "
+        "Pass one of them, or None for the class that is predicted for each image."
+    )
+
+
+def find_layer(model, name=None):
+    """Find the layer whose feature maps are weighed.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One functional model with a layer "logits".
+
+    name : str, default=None
+        The layer. None is the last one with a four-dimensional output that is not
+        a pooling layer.
+
+    Returns
+    -------
+    layer : FeatureLayer
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer, or a later one takes more than the output of the
+        one before it.
+    """
+    usable = _usable_layers(model)
+    for layer in usable:
+        is_pooling = "Pooling" in type(layer.operation).__name__
+        if layer.operation.name == name or (name is None and not is_pooling):
+            return layer
+    known = any(layer.name == name for layer in model.layers)
+    what = f"layer={name!r} does not begin a chain of layers with feature maps"
+    raise ValueError(
+        f"{what if known else f'The model has no layer {name!r}'}. Those that do, the "
+        "last first: " + ", ".join(repr(layer.operation.name) for layer in usable)
+    )
+
+
+def _usable_layers(model):
+    """FeatureLayers of the chain that ends at the logits, the last first."""
+    from keras.layers import InputLayer, Layer
+
+    chain = list(_chain(model))
+    names = [operation.name for operation, _ in chain]
+    if "logits" not in names:
+        raise ValueError(
+            f"The model {model.name!r} does not end in a layer 'logits' and a chain of "
+            "layers after it."
+        )
+    chain = chain[names.index("logits") :]
+    operations = [operation for operation, _ in chain]
+    return [
+        FeatureLayer(operation, tensor, tuple(reversed(operations[:position])))
+        for position, (operation, tensor) in enumerate(chain)
+        if len(tensor.shape) == 4
+        and isinstance(operation, Layer)
+        and not isinstance(operation, InputLayer)
+    ]
+
+
+def _chain(model):
+    """Operations and their outputs, from the last, down to one of several inputs."""
+    from keras.layers import Layer
+
+    tensor = model.outputs[0]
+    while True:
+        # Not layer.output: a layer that was called elsewhere too has several.
+        operation, node_index, _ = tensor._keras_history
+        yield operation, tensor
+        inputs = operation._inbound_nodes[node_index].input_tensors
+        # An operation that is no layer may take constants, which are not seen here.
+        if len(inputs) != 1 or not isinstance(operation, Layer):
+            return
+        (tensor,) = inputs
+
+
+def compute_maps(model, layer, images, class_indices, image_size):
+    """Compute the Grad-CAM maps of images.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Takes float32 RGB images of shape (n, height, width, 3) in 0 to 255.
+
+    layer : FeatureLayer
+        The layer of `model` whose feature maps are weighed.
+
+    images : ImageCollection of length n_images
+        The images, of any sizes.
+
+    class_indices : ndarray of shape (n_images,)
+        The position among the classes of the one that is shown for each image.
+
+    image_size : tuple of (int, int)
+        Height and width that `model` takes.
+
+    Returns
+    -------
+    images : list of ndarray of shape (height, width, 3), dtype uint8
+        The images, read.
+
+    maps : list of ndarray of shape (height, width), dtype float32
+        The map of each image, in its size, with 1 as the largest value unless the
+        map is zero everywhere.
+    """
+    import keras
+
+    extractor = keras.Model(model.inputs[0], layer.tensor, name="feature_maps")
+    read, maps = [], []
+    for batch in images.batches(_BATCH_SIZE):
+        originals = list(batch)
+        pixels = np.stack([resize(image, image_size) for image in originals])
+        shown = class_indices[len(read) : len(read) + len(originals)]
+        coefficients = _score_coefficients(shown, model.output_shape[-1])
+        heats = _weigh_maps(extractor, layer.above, pixels, coefficients)
+        read += originals
+        maps += [
+            scale_map(heat, image.shape[:2])
+            for heat, image in zip(heats, originals, strict=True)
+        ]
+    return read, maps
+
+
+def scale_map(heat, size):
+    """Scale a map that is not negative to a size in pixels and to [0, 1]."""
+    import cv2
+
+    heat = np.ascontiguousarray(heat, dtype=np.float32)
+    heat = cv2.resize(heat, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    largest = heat.max()
+    return heat / largest if largest > 0 else heat
+
+
+def _score_coefficients(class_indices, n_scores):
+    """What each score of the model counts in that of the class shown."""
+    if n_scores == 1:  # one logit: that of the second class, minus that of the first
+        return np.where(class_indices == 1, 1.0, -1.0)[:, np.newaxis]
+    return np.eye(n_scores)[class_indices]
+
+
+def _weigh_maps(extractor, layers, pixels, coefficients):
+    """Equations 1 and 2 of Selvaraju et al.: array of shape (n, rows, columns)."""
+    from keras import ops
+
+    def scores(features):
+        for layer in layers:
+            features = layer(features, training=False)
+        return features
+
+    features = extractor(pixels.astype(np.float32), training=False)
+    features = ops.convert_to_numpy(ops.cast(features, "float32"))
+    gradients = score_gradients(scores, features, coefficients)
+    weights = gradients.mean(axis=(1, 2))
+    return np.maximum(np.einsum("nhwk,nk->nhw", features, weights), 0)

@@ -1,0 +1,77 @@
+"""Axes in rows and columns, new ones or the user's."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+
+
+def make_axes(n_axes, ax, n_cols, cell_size):
+    """Figure and axes to draw on.
+
+    Parameters
+    ----------
+    n_axes : int
+        How many axes are drawn on.
+
+    ax : matplotlib Axes, array-like of Axes or None
+        None makes a figure, one Axes is divided into a grid unless `n_axes` is 1,
+        and `n_axes` of them are taken as they are.
+
+    n_cols : int
+        The most axes side by side, where they are made here.
+
+    cell_size : tuple of (float, float)
+        Width and height of one axes of a new figure, in inches.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+
+    axes : ndarray of shape (n_axes,), dtype object
+
+    Raises
+    ------
+    ValueError
+        If `ax` holds another number of axes, or cannot be divided.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
+
+    n_cols = min(n_cols, n_axes)
+    n_rows = -(-n_axes // n_cols)
+    if ax is None:
+        figsize = (cell_size[0] * n_cols, cell_size[1] * n_rows)
+        # "constrained" would cut titles above images, whose proportions are fixed.
+        figure = plt.figure(figsize=figsize, layout="compressed")
+        return figure, _fill(figure, GridSpec(n_rows, n_cols, figure), n_axes)
+    if not isinstance(ax, plt.Axes):
+        return _check_axes(n_axes, ax)
+    if n_axes == 1:
+        return ax.figure, _as_array([ax])
+    spec = ax.get_subplotspec()
+    if spec is None or not ax.axison:
+        raise ValueError(
+            f"ax cannot be divided into {n_axes} axes: it was placed by hand or "
+            f"divided before. Pass None, or {n_axes} axes, e.g. display.axes_."
+        )
+    ax.set_axis_off()
+    grid = GridSpecFromSubplotSpec(n_rows, n_cols, subplot_spec=spec)
+    return ax.figure, _fill(ax.figure, grid, n_axes)
+
+
+def _fill(figure, grid, n_axes):
+    return _as_array([figure.add_subplot(grid[i]) for i in range(n_axes)])
+
+
+def _check_axes(n_axes, ax):
+    axes = np.asarray(ax, dtype=object).ravel()
+    if len(axes) != n_axes:
+        raise ValueError(f"ax holds {len(axes)} axes, but {n_axes} are drawn on.")
+    return axes[0].figure, axes
+
+
+def _as_array(axes):
+    array = np.empty(len(axes), dtype=object)
+    array[:] = axes
+    return array

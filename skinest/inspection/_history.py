@@ -1,0 +1,301 @@
+"""Display of how loss and metrics went in training."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._plotting import _validate_style_kwargs
+from sklearn.utils.validation import check_is_fitted
+
+from ._grid import make_axes
+
+_METRICS = ("accuracy", "loss", "precision", "recall")
+_VALIDATION = "val_"
+# What lies in [0, 1] by chance, not by its definition, keeps free limits.
+_UNBOUNDED = ("loss", "learning_rate")
+_TOP = 1.02
+_CELL_SIZE = (4.5, 3.2)
+
+
+class TrainingHistoryDisplay:
+    """Loss and metrics of each epoch of training.
+
+    One axes per metric shows it on the training data as a solid line and, where
+    there was validation data, on that as a dashed one. Make it by
+    :meth:`from_estimator` or :meth:`from_history`; the parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    history : dict of str to list of float
+        One value per epoch for each metric, e.g. under "loss" and "accuracy", and
+        on validation data under ``"val_loss"`` and ``"val_accuracy"``.
+
+    n_iter_per_stage : list of int, default=None
+        The epochs of each stage of training. A vertical line marks where each
+        stage but the first begins. None is one stage.
+
+    Attributes
+    ----------
+    metrics_ : list of str
+        The metrics drawn.
+
+    figure_ : matplotlib Figure
+        The figure.
+
+    axes_ : ndarray of shape (n_metrics,), dtype object
+        One matplotlib Axes per metric, in the order of `metrics_`.
+
+    lines_ : ndarray of shape (n_metrics, 2), dtype object
+        The matplotlib lines of training and validation; None where there was no
+        validation data.
+
+    See Also
+    --------
+    GradCAMDisplay : Where a network looks.
+
+    Examples
+    --------
+    >>> from skinest.inspection import TrainingHistoryDisplay
+    >>> history = {
+    ...     "loss": [0.69, 0.52, 0.41, 0.40],
+    ...     "accuracy": [0.50, 0.71, 0.80, 0.82],
+    ...     "val_loss": [0.70, 0.60, 0.55, 0.56],
+    ...     "val_accuracy": [0.52, 0.64, 0.70, 0.70],
+    ... }
+    >>> display = TrainingHistoryDisplay.from_history(history, n_iter_per_stage=[3, 1])
+    >>> display.metrics_
+    ['accuracy', 'loss']
+    >>> display.axes_[1].get_ylabel()
+    'Loss'
+    """
+
+    def __init__(self, history, *, n_iter_per_stage=None):
+        self.history = history
+        self.n_iter_per_stage = n_iter_per_stage
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, *, metrics=None, ax=None, train_kw=None, val_kw=None
+    ):
+        """Draw the training of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted estimator with attribute `history_`, and `n_iter_per_stage_`
+            if it was trained in stages.
+
+        metrics : str or list of str, default=None
+            What to draw, see :meth:`plot`.
+
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see :meth:`plot`.
+
+        train_kw, val_kw : dict, default=None
+            Keywords of the lines of training and of validation.
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If it keeps no history.
+        ValueError
+            If a metric is not in the history.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "history_"):
+            raise TypeError(
+                f"{type(estimator).__name__} keeps no history_ of its training. Of a "
+                "pipeline pass its last step, pipeline[-1]; of a search its "
+                "best_estimator_."
+            )
+        return cls.from_history(
+            estimator.history_,
+            n_iter_per_stage=getattr(estimator, "n_iter_per_stage_", None),
+            metrics=metrics,
+            ax=ax,
+            train_kw=train_kw,
+            val_kw=val_kw,
+        )
+
+    @classmethod
+    def from_history(
+        cls,
+        history,
+        *,
+        n_iter_per_stage=None,
+        metrics=None,
+        ax=None,
+        train_kw=None,
+        val_kw=None,
+    ):
+        """Draw a history of training.
+
+        Parameters
+        ----------
+        history : dict of str to list of float, or keras.callbacks.History
+            One value per epoch for each metric, or what `fit` of a Keras model
+            returns.
+
+        n_iter_per_stage : list of int, default=None
+            The epochs of each stage of training. None is one stage.
+
+        metrics : str or list of str, default=None
+            What to draw, see :meth:`plot`.
+
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see :meth:`plot`.
+
+        train_kw, val_kw : dict, default=None
+            Keywords of the lines of training and of validation.
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+
+        Raises
+        ------
+        TypeError
+            If `history` is neither a dict nor has one.
+        ValueError
+            If the history is empty, a metric is not in it, or the epochs of the
+            stages are not those of the history.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_history")
+        history = getattr(history, "history", history)
+        if not isinstance(history, Mapping):
+            raise TypeError(
+                f"history is of type {type(history).__name__}. Pass a dict of lists, "
+                "or the History that a Keras model's fit returns."
+            )
+        display = cls(history, n_iter_per_stage=n_iter_per_stage)
+        return display.plot(metrics, ax=ax, train_kw=train_kw, val_kw=val_kw)
+
+    def plot(self, metrics=None, *, ax=None, train_kw=None, val_kw=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        metrics : str or list of str, default=None
+            The metrics to draw. None draws accuracy, loss, precision and recall,
+            those of them that are in the history, or all that is there if it has
+            none of them.
+
+        ax : matplotlib Axes or array-like of Axes, default=None
+            One Axes, divided if there are several metrics, or one for each metric.
+            None makes a new figure.
+
+        train_kw, val_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.plot` for the lines of training and
+            of validation, e.g. ``{"color": "black"}``.
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+            This object.
+
+        Raises
+        ------
+        ValueError
+            If the history is empty, a metric is not in it, or the epochs of the
+            stages are not those of the history.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        metrics = _check_metrics(metrics, self.history)
+        starts = _stage_starts(self.n_iter_per_stage, len(self.history[metrics[0]]))
+        figure, axes = make_axes(len(metrics), ax, 2, _CELL_SIZE)
+        lines = np.full((len(metrics), 2), None, dtype=object)
+        styles = (("Training", "-", train_kw), ("Validation", "--", val_kw))
+        for axis, metric, pair in zip(axes, metrics, lines, strict=True):
+            for k, prefix in enumerate(["", _VALIDATION]):
+                if prefix + metric in self.history:
+                    values = self.history[prefix + metric]
+                    pair[k] = _draw_line(axis, values, f"C{k}", *styles[k])
+            _draw_stages(axis, starts)
+            _finish_axis(axis, metric, pair)
+        self.metrics_, self.figure_ = metrics, figure
+        self.axes_, self.lines_ = axes, lines
+        return self
+
+
+def _check_metrics(metrics, history):
+    """List of the metrics to draw, all of which are in the history."""
+    available = [name for name in history if not name.startswith(_VALIDATION)]
+    if not available or not all(len(history[name]) for name in available):
+        raise ValueError("history is empty: it holds no value of any epoch.")
+    if metrics is None:
+        return [name for name in _METRICS if name in available] or available
+    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    if not metrics:
+        raise ValueError(f"metrics is empty. Pass some of {available}, or None.")
+    for name in metrics:
+        if name not in available:
+            raise ValueError(
+                f"Metric {name!r} is not in the history, which has {available}. Those "
+                "on validation data are drawn beside them."
+            )
+    return metrics
+
+
+def _stage_starts(n_iter_per_stage, n_epochs):
+    """The number and the epochs before each stage that is marked by a line."""
+    if n_iter_per_stage is None:
+        return []
+    if sum(n_iter_per_stage) != n_epochs:
+        raise ValueError(
+            f"n_iter_per_stage={list(n_iter_per_stage)} are "
+            f"{sum(n_iter_per_stage)} epochs, but the history has {n_epochs}."
+        )
+    before = np.cumsum([0, *n_iter_per_stage[:-1]])
+    stages = enumerate(zip(n_iter_per_stage, before, strict=True), start=1)
+    return [(k, int(start)) for k, (n_iter, start) in stages if n_iter and start]
+
+
+def _draw_line(ax, values, color, label, linestyle, user_kw):
+    style = {"color": color, "linestyle": linestyle, "label": label}
+    if len(values) == 1:  # a line through one point is not seen
+        style["marker"] = "o"
+    style = _validate_style_kwargs(style, user_kw or {})
+    return ax.plot(np.arange(1, len(values) + 1), values, **style)[0]
+
+
+def _draw_stages(ax, starts):
+    for stage, start in starts:
+        ax.axvline(
+            start + 0.5,
+            color="0.4",
+            linewidth=0.8,
+            linestyle=":",
+            label=f"Start of stage {stage}",
+        )
+
+
+def _finish_axis(ax, metric, lines):
+    from matplotlib.ticker import MaxNLocator
+
+    values = np.concatenate([line.get_ydata() for line in lines if line is not None])
+    values = values[np.isfinite(values)]
+    if not metric.endswith(_UNBOUNDED) and np.all((values >= 0) & (values <= 1)):
+        ax.set_ylim(0, _TOP)
+    n_epochs = len(lines[0].get_xdata())
+    ax.set_xlim(0.5, max(n_epochs, ax.dataLim.x1) + 0.5)  # no epoch 0
+    ax.xaxis.set_major_locator(
+        MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    )
+    ax.set(xlabel="Epoch", ylabel=_label(metric))
+    ax.legend(loc="best", fontsize="small")
+
+
+def _label(metric):
+    words = metric.replace("_", " ")
+    return words.upper() if metric == "auc" else words[0].upper() + words[1:]

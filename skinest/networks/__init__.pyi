@@ -1,0 +1,3 @@
+from ._transfer import build_transfer_network
+
+__all__ = ["build_transfer_network"]

@@ -1,0 +1,146 @@
+"""The table of backbones: pretrained networks without their classifier."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from .._training._seeds import preserved_random_state
+
+MIN_SIDE = 32  # five halvings leave one pixel
+# What preprocessed pixels deviate by, roughly: 58 of 255 in ImageNet.
+PIXEL_SCALE = {"caffe": 58.0, "tf": 58 / 127.5}
+_ZEROS = {"module": "keras.initializers", "class_name": "Zeros", "config": {}}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """What is known of a network of :mod:`keras.applications`.
+
+    Parameters
+    ----------
+    application : str
+        Its function in `keras.applications`.
+
+    stages : dict of str to str
+        First layer of each part that may train, from the top down.
+
+    preprocessing : {"caffe", "tf"}
+        "caffe" turns RGB to BGR and takes ImageNet's mean colour away; "tf" scales
+        to [-1, 1].
+
+    compute_dtype : {"bfloat16", "float32"}
+        What ``compute_dtype="auto"`` uses on a processor that has bfloat16.
+    """
+
+    application: str
+    stages: dict = field(hash=False)
+    preprocessing: str
+    compute_dtype: str
+
+
+def _vgg_stages():
+    return {f"block{i}": f"block{i}_conv1" for i in range(5, 0, -1)}
+
+
+def _mobilenetv2_stages():
+    blocks = {f"block_{i}": f"block_{i}_expand" for i in range(16, 0, -1)}
+    return {"Conv_1": "Conv_1", **blocks, "expanded_conv": "expanded_conv_depthwise"}
+
+
+BACKBONES = {
+    "vgg16": Backbone("VGG16", _vgg_stages(), "caffe", "bfloat16"),
+    "vgg19": Backbone("VGG19", _vgg_stages(), "caffe", "bfloat16"),
+    # In bfloat16 it is slower, and probabilities move by up to .24.
+    "mobilenetv2": Backbone("MobileNetV2", _mobilenetv2_stages(), "tf", "float32"),
+}
+
+
+def stage_names(backbone) -> list[str]:
+    """What `trainable` and `fine_tune` may be, from the top down."""
+    return ["head", *BACKBONES[backbone].stages, "all"]
+
+
+def first_layer_of(backbone, stage):
+    """Name of the lowest backbone layer of a stage; None for "head" and "all"."""
+    return BACKBONES[backbone].stages.get(stage)
+
+
+def build_application(backbone, **options):
+    """The network as `keras.applications` builds it, without its classifier."""
+    import keras
+
+    with preserved_random_state():
+        build = getattr(keras.applications, BACKBONES[backbone].application)
+        return build(include_top=False, **options)
+
+
+@lru_cache(maxsize=32)
+def _config_of(backbone, image_size) -> str:
+    """Configuration, as JSON, of preprocessing and network; all weights start at 0."""
+    import keras
+
+    images = keras.Input((*image_size, 3), name="images")
+    pixels = _preprocess(images, BACKBONES[backbone].preprocessing)
+    config = build_application(
+        backbone, weights=None, input_tensor=pixels
+    ).get_config()
+    for layer in config["layers"]:
+        for key in ("kernel_initializer", "depthwise_initializer"):
+            if key in layer["config"]:
+                layer["config"][key] = _ZEROS
+    return json.dumps(config)
+
+
+def _preprocess(images, kind):
+    import keras
+
+    if kind == "tf":
+        rescale = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")
+        return rescale(images)
+    bgr = keras.ops.flip(images, axis=-1)
+    mean = [-103.939, -116.779, -123.68]
+    return keras.layers.Rescaling(1.0, offset=mean, name="preprocessing")(bgr)
+
+
+def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
+    """Build preprocessing and backbone as one flat Keras model.
+
+    Parameters
+    ----------
+    backbone : {"vgg16", "vgg19", "mobilenetv2"}
+        The network.
+
+    image_size : tuple of int
+        (height, width) of the images in pixels, 32 or more.
+
+    compute_dtype : {"float32", "bfloat16"}, default="float32"
+        What the layers compute in; their weights are float32 either way.
+
+    l2 : float, default=0.0
+        L2 penalty on kernels.
+
+    Returns
+    -------
+    model : keras.Model
+        RGB images of shape (n_images, height, width, 3) with values 0 to 255, to
+        feature maps. Its weights are all 0, but for the scales of batch
+        normalisation.
+    """
+    import keras
+
+    config = json.loads(_config_of(backbone, tuple(image_size)))
+    policy = "mixed_bfloat16" if compute_dtype == "bfloat16" else "float32"
+    for layer in config["layers"]:
+        settings = layer["config"]
+        if "dtype" in settings and layer["name"] not in ("images", "preprocessing"):
+            settings["dtype"] = policy
+        if l2:
+            for key in ("kernel_regularizer", "depthwise_regularizer"):
+                if key in settings:
+                    settings[key] = keras.regularizers.serialize(
+                        keras.regularizers.L2(l2)
+                    )
+    return keras.Model.from_config(config)
