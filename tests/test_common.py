@@ -8,7 +8,15 @@ import warnings
 from sklearn.cluster import KMeans
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
+from skinest import (
+    BottleneckFeatureExtractor,
+    BoVWSIFTTransformer,
+    ColorPatchDescriptor,
+    SIFTDescriptor,
+    TransferClassifier,
+    VGGTransferClassifier,
+)
+from skinest.augmentation import Augmentation
 from skinest.utils.estimator_checks import parametrize_with_image_checks
 
 # By class name, {name of check: why it fails}.
@@ -33,6 +41,20 @@ def estimators():
     )
 
 
+
+
+def networks():
+    """Estimators that compute in float32 or less, where batches round differently."""
+    network = {"weights": None, "image_size": (32, 32), "pooling": "avg"}
+    yield BottleneckFeatureExtractor("mobilenetv2", **network)
+    yield TransferClassifier(
+        "mobilenetv2", **network, hidden_units=(), trainable="Conv_1", epochs=1
+    )
+    yield VGGTransferClassifier(
+        **network, hidden_units=(4,), epochs=2, augmentation=Augmentation(), n_views=1
+    )
+
+
 def expected_failures(estimator):
     return EXPECTED_FAILURES.get(type(estimator).__name__, {})
 
@@ -41,7 +63,7 @@ with warnings.catch_warnings():
     # scikit-learn says that it leaves out what takes no tables.
     warnings.simplefilter("ignore")
     sklearn_checks = parametrize_with_checks(
-        list(estimators()), expected_failed_checks=expected_failures
+        [*estimators(), *networks()], expected_failed_checks=expected_failures
     )
 
 
@@ -52,4 +74,9 @@ def test_sklearn_checks(estimator, check):
 
 @parametrize_with_image_checks(list(estimators()), expected_failures)
 def test_image_checks(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_image_checks(list(networks()), expected_failures, atol=1e-5)
+def test_image_checks_of_networks(estimator, check):
     check(estimator)

@@ -36,7 +36,7 @@ class ReusableModel:
         if optimizer is not None:
             optimizer.build(model.trainable_variables)
             self._optimizer_start = [
-                _compact(np.asarray(variable)) for variable in optimizer.variables
+                _compact(_copied(variable)) for variable in optimizer.variables
             ]
 
     def load(self, arrays, digest=None):
@@ -58,7 +58,7 @@ class ReusableModel:
 
 def weights_of(model) -> list[np.ndarray]:
     """Arrays of a model's weights."""
-    return [np.array(weight) for weight in model.weights]
+    return [_copied(weight) for weight in model.weights]
 
 
 @contextmanager
@@ -104,6 +104,13 @@ def _give_back(key, model):
             _idle[oldest].pop(0)
             if not _idle[oldest]:
                 del _idle[oldest]
+
+
+def _copied(variable):
+    """A copy of a variable's value, whose memory Keras may go on using."""
+    import keras
+
+    return np.array(keras.ops.convert_to_numpy(variable.value))
 
 
 def _compact(array):

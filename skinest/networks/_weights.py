@@ -54,7 +54,7 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
     weights : "imagenet", path or None
         Where they are from; None draws them.
 
-    seed : int or None
+    seed : int
         Draws them.
 
     Returns
@@ -214,6 +214,7 @@ def _layers_of(backbone):
     ]
 
 
+@lru_cache(maxsize=2)
 def _draw(backbone, seed):
     """Kernels by He et al. 2015 (arXiv:1502.01852), which keep the signal's scale.
 
