@@ -18,3 +18,16 @@ TASK1_BOVW = {
     "f1": 0.370,
     "matrix": ((269, 35), (50, 25)),
 }
+
+TASK1_VGG = {
+    "n_train": 900,
+    "n_test": 379,
+    "setting": "VGG16, ImageNet, frozen",
+    "accuracy": 0.823,
+    "precision": 0.557,
+    "sensitivity": 0.520,
+    "specificity": 273 / 304,
+    "f1": 0.540,
+    "AUC": 0.762,
+    "matrix": ((273, 31), (36, 39)),
+}

@@ -22,6 +22,7 @@ import joblib
 import matplotlib
 import numpy as np
 from _study import TASK1_BASELINE, TASK1_BOVW
+from _task1 import CLASSES, evaluate, load_images, save
 from rich.console import Console
 from rich.table import Table
 from sklearn.callback import ProgressBar
@@ -30,23 +31,18 @@ from sklearn.metrics import (
     PrecisionRecallDisplay,
     RocCurveDisplay,
     accuracy_score,
-    average_precision_score,
     classification_report,
     confusion_matrix,
-    f1_score,
     make_scorer,
     precision_score,
-    recall_score,
-    roc_auc_score,
 )
 from sklearn.metrics.pairwise import chi2_kernel
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer
-from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 from skinest.kernels import histogram_intersection_kernel
 
 N_WORDS = [30, 100, 200, 300, 400, 500]
@@ -64,7 +60,6 @@ SCORING = {
     "roc_auc": "roc_auc",
     "average_precision": "average_precision",
 }
-CLASSES = ["benign", "malignant"]
 
 
 def parse_arguments():
@@ -82,17 +77,6 @@ def parse_arguments():
         help="reuse a pipeline that --save kept; a pickle: load only what you trust",
     )
     return parser.parse_args()
-
-
-def load_images(data_home):
-    """Training and test images: real ones where the folder holds them."""
-    if data_home and list(Path(data_home).glob("ISBI2016_ISIC_Part3_*")):
-        X_train, y_train = fetch_isic2016_part3(data_home, return_X_y=True)
-        X_test, y_test = fetch_isic2016_part3(data_home, subset="test", return_X_y=True)
-        return "ISIC 2016 part 3", X_train, X_test, y_train, y_test
-    X, y = make_dermoscopy(600, random_state=0, return_X_y=True)
-    parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
-    return "synthetic images", *parts
 
 
 def search_words_and_kernels(X, y, memory):
@@ -159,18 +143,6 @@ def print_search(console, search, scores):
 def describe_setting(search):
     setting = search.best_params_
     return f"{setting['bovw__n_words']} words, {kernel_name(setting['svc__kernel'])}"
-
-
-def evaluate(y, predicted, decision):
-    return {
-        "accuracy": accuracy_score(y, predicted),
-        "precision": precision_score(y, predicted, zero_division=0),
-        "sensitivity": recall_score(y, predicted),
-        "specificity": recall_score(y, predicted, pos_label=0),
-        "f1": f1_score(y, predicted),
-        "AUC": roc_auc_score(y, decision),
-        "average precision": average_precision_score(y, decision),
-    }
 
 
 def print_test(console, y, predicted, figures, setting):
@@ -264,12 +236,6 @@ def plot_test(y, predicted, decision, folder):
     left.set_title("ROC curve, test images")
     right.set_title("Precision-recall curve, test images")
     yield save(figure, folder / "task1_bovw_curves.png")
-
-
-def save(figure, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    return path
 
 
 def main():

@@ -13,7 +13,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skinest.images import ImageCollection, check_images, limit_side, read_image
+from skinest.images import (
+    ImageCollection,
+    check_images,
+    limit_side,
+    read_image,
+    resize,
+)
 
 
 @pytest.fixture
@@ -342,6 +348,25 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
 def test_what_cannot_be_images_says_what_to_pass(X, message):
     with pytest.raises(ValueError, match=message):
         check_images(X)
+
+
+def test_resize_takes_the_mean_where_an_image_shrinks():
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    blocks = image.reshape(4, 2, 6, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(resize(image, (4, 6)), blocks, atol=0.5)
+
+
+def test_resize_interpolates_where_a_side_grows():
+    image = np.zeros((1, 2, 3), dtype=np.uint8)
+    image[:, 1] = 100
+    # Pixels are squares: their centres lie at -1/4, 1/4, 3/4 and 5/4.
+    np.testing.assert_array_equal(resize(image, (1, 4))[0, :, 0], [0, 25, 75, 100])
+    assert resize(image, (5, 1)).shape == (5, 1, 3)
+
+
+def test_resize_leaves_an_image_of_that_size():
+    image = np.full((3, 4, 3), 7, dtype=np.uint8)
+    np.testing.assert_array_equal(resize(image, (3, 4)), image)
 
 
 def test_X_and_y_of_different_length(rgb):

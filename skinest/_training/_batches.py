@@ -3,11 +3,16 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 
 from ..augmentation import apply_augmentation
 from ..images import resize
+
+_N_THREADS = 2  # that read images
+_N_AHEAD = 3  # batches that are read while others are trained on
 
 
 class Batches(keras.utils.PyDataset):
@@ -27,33 +32,51 @@ class Batches(keras.utils.PyDataset):
     seed : int or None
         Draws the order of each epoch; None keeps the order.
 
-    first_epoch : int
+    first_epoch : int, default=0
         The number of the first epoch.
 
-    workers : int
-        Threads that prepare batches.
+    Attributes
+    ----------
+    error : Exception or None
+        Why a batch could not be made. TensorFlow passes on no more than its text.
     """
 
-    def __init__(self, y, sample_weight, batch_size, seed, first_epoch=0, workers=1):
-        super().__init__(workers=workers, max_queue_size=4)
+    def __init__(self, y, sample_weight, batch_size, seed, first_epoch=0):
+        super().__init__()
         self._y = y
         self._sample_weight = sample_weight
         self._batch_size = batch_size
         self._seed = seed
         self._epoch = first_epoch
+        self.error = None
         self._start_epoch()
 
     def __len__(self):
         return -(-len(self._y) // self._batch_size)
 
     def __getitem__(self, index):
-        start = index * self._batch_size
-        chosen = self._order[start : start + self._batch_size]
-        return self._inputs(chosen), self._y[chosen], self._sample_weight[chosen]
+        try:
+            return self._batch(index)
+        except Exception as error:
+            self.error = error
+            raise
 
     def on_epoch_end(self):
         self._epoch += 1
         self._start_epoch()
+
+    def release(self):
+        """Let go of all data. TensorFlow keeps each object that it has read from."""
+        self._y = self._sample_weight = self._order = ()
+
+    def _batch(self, index):
+        chosen = self._chosen(index)
+        return self._inputs(index), self._y[chosen], self._sample_weight[chosen]
+
+    def _chosen(self, index):
+        """Positions of the images of a batch."""
+        start = index * self._batch_size
+        return self._order[start : start + self._batch_size]
 
     def _start_epoch(self):
         n_images = len(self._y)
@@ -77,7 +100,12 @@ class FeatureBatches(Batches):
         self._features = features
         super().__init__(*arguments, **options)
 
-    def _inputs(self, chosen):
+    def release(self):
+        super().release()
+        self._features = None
+
+    def _inputs(self, index):
+        chosen = self._chosen(index)
         return self._features[chosen, self._view[chosen]]
 
     def _start_epoch(self):
@@ -93,27 +121,66 @@ class FeatureBatches(Batches):
 class ImageBatches(Batches):
     """Batches of images, each resized, and augmented anew in each epoch.
 
+    Threads read a few batches ahead. Keras' own, which `workers` stands for, wait
+    for ever where training ends within an epoch.
+
     Parameters
     ----------
     images : ImageCollection
         The images.
 
+    positions : sequence of int
+        Which of them.
+
     image_size : tuple of int
         (height, width) of the batches.
 
     augmentation : Augmentation, callable, Keras layer or None
-        What changes them.
+        What changes them; it needs a `seed`.
+
+    n_threads : int, default=2
+        How many threads read.
     """
 
-    def __init__(self, images, positions, image_size, augmentation, *args, **options):
+    def __init__(
+        self,
+        images,
+        positions,
+        image_size,
+        augmentation,
+        *arguments,
+        n_threads=_N_THREADS,
+        **options,
+    ):
         self._images = images
         self._positions = positions
         self._image_size = image_size
         self._augmentation = augmentation
-        super().__init__(*args, workers=2, **options)
+        self._readers = ThreadPoolExecutor(n_threads, "skinest-images")
+        self._pending = {}
+        super().__init__(*arguments, **options)
 
-    def _inputs(self, chosen):
-        epoch = self._epoch
+    def release(self):
+        self._readers.shutdown(cancel_futures=True)
+        super().release()
+        self._pending.clear()
+        self._images = None
+
+    def _inputs(self, index):
+        for ahead in range(index, min(index + _N_AHEAD + 1, len(self))):
+            if ahead not in self._pending:
+                self._pending[ahead] = self._readers.submit(
+                    self._read, self._chosen(ahead), self._epoch
+                )
+        return self._pending.pop(index).result()
+
+    def _start_epoch(self):
+        for reading in self._pending.values():
+            reading.cancel()
+        self._pending.clear()
+        super()._start_epoch()
+
+    def _read(self, chosen, epoch):
         return np.stack([self._pixels(self._positions[i], epoch) for i in chosen])
 
     def _pixels(self, position, epoch):

@@ -75,7 +75,7 @@ def run_stage(stage, arrays, batches, validation=None):
         Weights to start from.
 
     batches, validation : Batches
-        What is trained on, and what is measured on after each epoch.
+        What is trained on, and what is measured on after each epoch; released.
 
     Returns
     -------
@@ -84,7 +84,26 @@ def run_stage(stage, arrays, batches, validation=None):
 
     history : dict of list of float
         Each metric after each epoch.
+
+    Raises
+    ------
+    Exception
+        What kept a batch from being made, as it was raised.
     """
+    data_sets = [data for data in (batches, validation) if data is not None]
+    try:
+        return _run(stage, arrays, batches, validation)
+    except Exception:
+        for data in data_sets:
+            if data.error is not None:
+                raise data.error from None
+        raise
+    finally:
+        for data in data_sets:
+            data.release()
+
+
+def _run(stage, arrays, batches, validation):
     optimizer = _optimizer_config(stage.optimizer, stage.learning_rate)
     rate = stage.learning_rate
     rate = float(rate) if isinstance(rate, Real) else None
@@ -135,7 +154,12 @@ def early_stopping(monitor, patience):
 
 def copied_callbacks(callbacks):
     """Copies of the user's Keras callbacks, whose own stay as they are."""
-    return [copy.deepcopy(callback) for callback in callbacks or ()]
+    copies = []
+    for callback in callbacks or ():
+        callback = copy.copy(callback)
+        callback._model = None  # of an earlier training, which need not be copied
+        copies.append(copy.deepcopy(callback))
+    return copies
 
 
 def dense_arrays(n_inputs, units, seed) -> list[np.ndarray]:

@@ -6,7 +6,6 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
 
 from .._training import _stages
 from .._training._precision import resolve_compute_dtype
@@ -20,6 +19,7 @@ from ..utils._checks import check_image_size
 from ._fitting import Part, Plan, State
 from ._targets import (
     as_outputs,
+    check_groups,
     encode_known,
     encode_labels,
     hold_out,
@@ -72,7 +72,7 @@ def parts_of(clf, X, y, sample_weight, groups, X_val, y_val, seed):
     classes, codes = encode_labels(y)
     by_class = weights_by_class(clf.class_weight, classes, codes)
     weights = weights_by_image(sample_weight, by_class, codes)
-    check_consistent_length(codes, groups)
+    groups = check_groups(groups, len(codes))
     outputs = as_outputs(codes, len(classes))
     train, validation = np.arange(len(codes)), None
     if X_val is not None or y_val is not None:
@@ -93,7 +93,10 @@ def parts_of(clf, X, y, sample_weight, groups, X_val, y_val, seed):
 def _given_validation(X_val, y_val, classes, by_class):
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val go together: pass both or none.")
-    images = check_images(X_val, y_val)
+    try:
+        images = check_images(X_val, y_val)
+    except (ValueError, OSError) as error:
+        raise type(error)(f"In X_val and y_val: {error}") from error
     codes = encode_known(y_val, classes)
     weights = by_class[codes].astype(np.float32)
     everything = np.arange(len(codes))
@@ -125,8 +128,8 @@ def _continued(clf, trunk_spec, head_spec, classes):
     state = clf._state
     if not np.array_equal(clf.classes_, classes):
         raise ValueError(
-            f"warm_start: y holds {list(classes)}, but the last fit {list(clf.classes_)}."
-            " Set warm_start=False to start anew."
+            f"warm_start: y holds {classes.tolist()}, but that of the last fit "
+            f"{clf.classes_.tolist()}. Set warm_start=False to start anew."
         )
     if (trunk_spec, head_spec) != (state.trunk_spec, state.head_spec):
         raise ValueError(
@@ -151,4 +154,3 @@ def views_of(clf, augmentation, seeds) -> Views:
     """What a head is trained on."""
     n_copies = 0 if augmentation is None else clf.n_views
     return Views(n_copies, augmentation, seeds["views"])
-

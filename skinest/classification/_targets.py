@@ -3,13 +3,15 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from numbers import Real
+
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length
+from sklearn.utils.validation import _check_sample_weight
 
 _N_TRIES = 50  # random splits by groups, of which the most even is taken
 
@@ -24,27 +26,42 @@ def encode_labels(y):
     """
     if y is None:
         raise ValueError("y is None. Pass y, the label of each image.")
-    y = column_or_1d(y, warn=True)
+    y = _as_column(y, "y")
     check_classification_targets(y)
     encoder = LabelEncoder()
     codes = encoder.fit_transform(y)
-    if len(encoder.classes_) < 2:
+    classes = encoder.classes_
+    if len(classes) < 2:
         raise ValueError(
-            f"y holds one class only, {encoder.classes_[0]!r}, in {len(y)} images. A "
+            f"y holds one class only, {classes.tolist()[0]!r}, in {len(y)} images. A "
             "classifier needs images of two classes or more."
         )
-    return encoder.classes_, codes
+    return classes, codes
 
 
 def encode_known(y, classes, name="y_val"):
     """Position of each label among classes that are known."""
-    y = column_or_1d(y, warn=True)
-    unknown = [label for label in np.unique(y) if label not in classes]
+    y = _as_column(y, name)
+    unknown = [label for label in np.unique(y).tolist() if label not in classes]
     if unknown:
         raise ValueError(
-            f"{name} holds {unknown}, which the training labels {list(classes)} do not."
+            f"{name} holds {unknown}, which the training labels {classes.tolist()} do "
+            "not."
         )
     return np.searchsorted(classes, y)
+
+
+def check_groups(groups, n_images):
+    """Groups of images as an array; None stays None."""
+    if groups is None:
+        return None
+    groups = _as_column(groups, "groups")
+    if len(groups) != n_images:
+        raise ValueError(
+            f"groups has {len(groups)} entries, but there are {n_images} images. Pass "
+            "one for each image."
+        )
+    return groups
 
 
 def as_outputs(codes, n_classes) -> np.ndarray:
@@ -74,17 +91,20 @@ def weights_by_class(class_weight, classes, codes) -> np.ndarray:
         If a class is missing from a dict, or the dict names another.
     """
     if isinstance(class_weight, dict):
-        missing = [label for label in classes if label not in class_weight]
+        labels = classes.tolist()
+        missing = [label for label in labels if label not in class_weight]
         unknown = [label for label in class_weight if label not in classes]
         if missing or unknown:
             raise ValueError(
-                f"class_weight names {list(class_weight)}, y holds {list(classes)}: "
+                f"class_weight names {list(class_weight)}, but y holds {labels}: "
                 f"{missing or unknown} {'is missing' if missing else 'is not in y'}."
             )
-        weights = np.array([class_weight[label] for label in classes], dtype=float)
-        if not (np.isfinite(weights).all() and (weights >= 0).all()):
-            raise ValueError(f"class_weight={class_weight} has weights below 0 or NaN.")
-        return weights
+        weights = [class_weight[label] for label in labels]
+        if not all(isinstance(w, Real) and 0 <= w < np.inf for w in weights):
+            raise ValueError(
+                f"class_weight={class_weight} must hold finite numbers, none below 0."
+            )
+        return np.array(weights, dtype=float)
     numbers = np.arange(len(classes))
     return compute_class_weight(class_weight, classes=numbers, y=codes)
 
@@ -101,35 +121,46 @@ def hold_out(codes, fraction, groups, seed, classes):
     Raises
     ------
     ValueError
-        If a class or a group cannot stand on both sides.
+        If there are too few images of a class or too few groups to be split.
     """
-    counts = np.bincount(codes)
+    n_images, counts = len(codes), np.bincount(codes)
     if counts.min() < 2:
-        rare = [str(label) for label in classes[counts < 2]]
+        rare = classes[counts < 2].tolist()
         raise ValueError(
-            f"{', '.join(rare)}: one image only, but validation_fraction={fraction} "
-            "needs two of each class, one to train and one to validate on. Leave the "
+            f"y holds {rare} once only, but validation_fraction={fraction} needs two "
+            "images of each class, one to train and one to validate on. Leave the "
             "class out, add images, or pass X_val and y_val."
         )
     if groups is not None:
         return _hold_out_groups(codes, fraction, groups, seed)
-    try:
-        parts = train_test_split(
-            np.arange(len(codes)), test_size=fraction, stratify=codes, random_state=seed
-        )
-    except ValueError as error:
+    n_held_out = int(np.ceil(fraction * n_images))
+    if min(n_held_out, n_images - n_held_out) < len(classes):
         raise ValueError(
-            f"validation_fraction={fraction} of {len(codes)} images: {error}"
-        ) from error
-    return [np.sort(part) for part in parts]
+            f"validation_fraction={fraction} of {n_images} images holds {n_held_out} "
+            f"out and leaves {n_images - n_held_out}: fewer than the {len(classes)} "
+            "classes on one side. Change it, add images, or pass X_val and y_val."
+        )
+    train, held_out = train_test_split(
+        np.arange(n_images), test_size=n_held_out, stratify=codes, random_state=seed
+    )
+    absent = np.setdiff1d(codes, codes[train])
+    if len(absent):
+        raise ValueError(
+            f"validation_fraction={fraction} leaves no image of "
+            f"{classes[absent].tolist()} to train on. Lower it, add images, or pass "
+            "X_val and y_val."
+        )
+    return np.sort(train), np.sort(held_out)
 
 
 def _hold_out_groups(codes, fraction, groups, seed):
     """Of many random splits by groups, the one nearest to fraction and shares."""
-    check_consistent_length(codes, groups)
-    groups = column_or_1d(groups)
-    if len(np.unique(groups)) < 2:
-        raise ValueError("groups holds one group only, which cannot be split.")
+    n_groups = len(np.unique(groups))
+    if np.ceil(fraction * n_groups) == n_groups:
+        raise ValueError(
+            f"validation_fraction={fraction} of the {n_groups} groups leaves none to "
+            "train on. Lower it, or pass X_val and y_val."
+        )
     counts = np.bincount(codes)
     best, best_distance = None, np.inf
     splitter = GroupShuffleSplit(_N_TRIES, test_size=fraction, random_state=seed)
@@ -146,3 +177,18 @@ def _hold_out_groups(codes, fraction, groups, seed):
             "groups is every class left to train on. Pass X_val and y_val."
         )
     return best
+
+
+def _as_column(values, name):
+    """One value for each image, as a 1-d array; none is missing or of another type."""
+    column = column_or_1d(values, input_name=name, warn=True)
+    if column.dtype.kind in "OU":
+        # NumPy makes strings of None and NaN in a list of them.
+        given = values if isinstance(values, list | tuple) else column
+        kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in given}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "
+                "type, and leave out images without a value."
+            )
+    return column

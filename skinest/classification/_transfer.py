@@ -5,6 +5,7 @@
 
 import os
 from functools import partial
+from math import nan
 from numbers import Integral, Real
 
 import joblib
@@ -169,9 +170,7 @@ class TransferClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None
-    ):
+    def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
         """Train the network.
 
         Parameters
@@ -203,8 +202,9 @@ class TransferClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If an argument is wrong, a class has too few images to be split, or a
-            file of weights does not fit the backbone.
+            If an argument is wrong, a class has too few images to be split, a
+            file of weights does not fit the backbone, or `warm_start` meets other
+            classes or another network than the last fit's.
         OSError
             If ImageNet's weights cannot be downloaded, or a file is missing.
         """
@@ -326,12 +326,14 @@ class TransferClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _keep(self, fitting):
         """Keep what a fit has recorded, after what is counted on from."""
-        history, per_stage = {}, []
-        if self._n_done():
+        history, per_stage, n_done = {}, [], self._n_done()
+        if n_done:
             history, per_stage = self.history_, self.n_iter_per_stage_
+        new, n_new = fitting.history, sum(fitting.n_iter_per_stage)
+        # What one of the fits has not measured, as without validation, is NaN there.
         self.history_ = {
-            name: history.get(name, []) + values
-            for name, values in fitting.history.items()
+            name: [*history.get(name, [nan] * n_done), *new.get(name, [nan] * n_new)]
+            for name in {**history, **new}
         }
         self.n_iter_per_stage_ = per_stage + fitting.n_iter_per_stage
         self.n_iter_ = sum(self.n_iter_per_stage_)

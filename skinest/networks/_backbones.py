@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from .._training._seeds import preserved_random_state
@@ -36,7 +36,7 @@ class Backbone:
     """
 
     application: str
-    stages: dict = field(hash=False)
+    stages: dict
     preprocessing: str
     compute_dtype: str
 
@@ -82,11 +82,11 @@ def _config_of(backbone, image_size) -> str:
     """Configuration, as JSON, of preprocessing and network; all weights start at 0."""
     import keras
 
-    images = keras.Input((*image_size, 3), name="images")
+    images = keras.Input((*image_size, 3), dtype="float32", name="images")
     pixels = _preprocess(images, BACKBONES[backbone].preprocessing)
-    config = build_application(
-        backbone, weights=None, input_tensor=pixels
-    ).get_config()
+    network = build_application(backbone, weights=None, input_tensor=pixels)
+    # Keras has made its input a list, which warns when it is called with an array.
+    config = keras.Model(images, network.output, name=backbone).get_config()
     for layer in config["layers"]:
         for key in ("kernel_initializer", "depthwise_initializer"):
             if key in layer["config"]:
@@ -97,12 +97,13 @@ def _config_of(backbone, image_size) -> str:
 def _preprocess(images, kind):
     import keras
 
-    if kind == "tf":
-        rescale = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")
-        return rescale(images)
-    bgr = keras.ops.flip(images, axis=-1)
-    mean = [-103.939, -116.779, -123.68]
-    return keras.layers.Rescaling(1.0, offset=mean, name="preprocessing")(bgr)
+    scale, offset = 1 / 127.5, -1.0
+    if kind == "caffe":
+        images = keras.ops.flip(images, axis=-1)  # to BGR
+        scale, offset = 1.0, [-103.939, -116.779, -123.68]
+    return keras.layers.Rescaling(
+        scale, offset=offset, dtype="float32", name="preprocessing"
+    )(images)
 
 
 def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
@@ -126,8 +127,8 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
     -------
     model : keras.Model
         RGB images of shape (n_images, height, width, 3) with values 0 to 255, to
-        feature maps. Its weights are all 0, but for the scales of batch
-        normalisation.
+        feature maps. Its weights are all 0, but for the scales and variances of
+        batch normalisation, which are 1.
     """
     import keras
 

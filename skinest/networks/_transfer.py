@@ -5,8 +5,18 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral, Real
 
-from ._backbones import build_backbone, first_layer_of, stage_names
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from ..utils._checks import check_image_size
+from ._backbones import (
+    BACKBONES,
+    MIN_SIDE,
+    build_backbone,
+    first_layer_of,
+    stage_names,
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,20 @@ def build_network(trunk_spec, head_spec, *, trainable="head", l2=0.0):
     return network
 
 
+@validate_params(
+    {
+        "backbone": [StrOptions(set(BACKBONES))],
+        "image_size": [tuple, list],
+        "hidden_units": [tuple, list],
+        "pooling": [StrOptions({"flatten", "avg", "max"})],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "n_outputs": [Interval(Integral, 1, None, closed="left")],
+        "trainable": [str],
+        "compute_dtype": [StrOptions({"float32", "bfloat16"})],
+    },
+    prefer_skip_nested_validation=True,
+)
 def build_transfer_network(
     backbone="vgg16",
     *,
@@ -98,7 +122,7 @@ def build_transfer_network(
         The network of `keras.applications` that the head stands on.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) of the images in pixels.
+        (height, width) of the images in pixels, 32 or more.
 
     hidden_units : tuple of int, default=(512,)
         Units of each dense ReLU layer of the head.
@@ -126,7 +150,12 @@ def build_transfer_network(
     -------
     model : keras.Model
         Images of shape (n_images, height, width, 3) to probabilities of shape
-        (n_images, n_outputs).
+        (n_images, n_outputs), dtype float32.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
 
     Examples
     --------
@@ -135,6 +164,7 @@ def build_transfer_network(
     >>> model.count_params()
     27560769
     """
+    check_image_size(image_size, MIN_SIDE)
     trunk = TrunkSpec(backbone, tuple(image_size), pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
     return build_network(trunk, head, trainable=trainable, l2=l2)
@@ -144,13 +174,16 @@ def set_trainable(network, backbone, stage):
     """Let the layers from a stage's first on train, batch normalisation never."""
     import keras
 
-    if stage not in stage_names(backbone):
-        raise ValueError(f"{stage!r} is not one of {stage_names(backbone)}.")
-    first = first_layer_of(backbone, stage)
-    trains, in_head = stage == "all", False
+    names = stage_names(backbone)
+    if stage not in names:
+        raise ValueError(
+            f"trainable={stage!r} is no part of {backbone}: choose one of "
+            f"{', '.join(names)}."
+        )
+    first = "features" if stage == "head" else first_layer_of(backbone, stage)
+    trains = first is None
     for layer in network.layers:
-        in_head = in_head or layer.name == "features"
-        trains = trains or in_head or layer.name == first
+        trains = trains or layer.name == first
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = trains and not is_norm
 

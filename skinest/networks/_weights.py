@@ -82,15 +82,16 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
             "path of a weights file, or None."
         )
     info = os.stat(path)
-    return _from_file(backbone, path, info.st_size, info.st_mtime_ns)
+    version = info.st_size, info.st_mtime_ns, info.st_ino
+    return _from_file(backbone, path, version)
 
 
 def save_backbone_weights(backbone, weights, path):
     """Write weights into a file that Keras loads into its network without top."""
-    if not str(path).endswith(".weights.h5"):
+    path = os.path.expanduser(os.fspath(path))
+    if not path.endswith(".weights.h5"):
         raise ValueError(
-            f"path={str(path)!r} must end in '.weights.h5', by which Keras knows the "
-            "format."
+            f"path={path!r} must end in '.weights.h5', by which Keras knows the format."
         )
     model = build_application(backbone, weights=None, input_shape=(224, 224, 3))
     model.set_weights(weights.arrays)
@@ -106,7 +107,7 @@ def _imagenet(backbone):
     except Exception as error:  # urllib and Keras raise errors of many classes
         raise OSError(
             f"weights='imagenet': the weights of {BACKBONES[backbone].application} "
-            f"are not in Keras' cache and cannot be downloaded ({error}). On a "
+            f"come neither from Keras' cache nor by download ({error}). On a "
             "connected machine save them by keras.applications."
             f"{BACKBONES[backbone].application}(include_top=False).save_weights("
             "'name.weights.h5'), copy the file here, and give its path as weights=; "
@@ -116,20 +117,31 @@ def _imagenet(backbone):
 
 
 @lru_cache(maxsize=2)
-def _from_file(backbone, path, size, modified):
-    """Read a file; its size and time are there to tell versions apart."""
+def _from_file(backbone, path, version):
+    """Read a file, of which `version` tells what replaces it apart."""
+    import h5py
+
     needed = _layers_of(backbone)
-    stored, keys = _read(path, needed)
-    problems = []
-    for (name, shapes), key in zip(needed, keys, strict=True):
-        found = [array.shape for array in stored.get(key, [])]
-        if not found:
-            problems.append(f"{name} is not in it")
-        elif found != shapes:
-            problems.append(f"{name} is {found}, not {shapes}")
-    # A classifier on top, which is dense, is left where it is.
-    more = [key for key in stored if key not in keys and stored[key][0].ndim != 2]
-    problems += [f"it has {key}, which the network does not" for key in sorted(more)]
+    if not h5py.is_hdf5(path):
+        raise ValueError(
+            f"weights={path!r} is not an HDF5 file, which Keras' save_weights writes. "
+            "Load a '.keras' archive by Keras, and save its weights."
+        )
+    try:
+        with h5py.File(path) as file:
+            stored, keys = _find_layers(file, needed)
+            problems = _differences(needed, stored, keys)
+            found = [] if problems else [stored[key] for key in keys]
+            weights = Weights.of(
+                [np.asarray(array) for layer in found for array in layer]
+            )
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ValueError(f"weights={path!r} is damaged: {error}") from error
+    if not stored:
+        raise ValueError(
+            f"weights={path!r} holds no layers with weights as Keras writes them. If "
+            "the network is nested in another, save its own weights."
+        )
     if problems:
         named = "; ".join(problems[:_N_NAMED])
         left = len(problems) - _N_NAMED
@@ -139,51 +151,73 @@ def _from_file(backbone, path, size, modified):
             f"{f'; and {left} more differences' if left > 0 else ''}. Give the file of "
             "the network that backbone= names."
         )
-    weights = Weights.of([array for key in keys for array in stored[key]])
     if not all(np.isfinite(array).all() for array in weights.arrays):
         raise ValueError(f"weights={path!r} hold NaN or infinity.")
     return weights
 
 
-def _read(path, needed):
-    """Arrays of each layer in a file, and the needed layers' names in it."""
-    import h5py
+def _differences(needed, stored, keys) -> list[str]:
+    """What of the needed layers a file does not hold, and what it holds beside."""
+    problems = []
+    for (name, shapes), key in zip(needed, keys, strict=True):
+        arrays = stored.get(key, [])
+        found = [array.shape for array in arrays]
+        if not found:
+            problems.append(f"{name} is not in it")
+        elif found != shapes:
+            problems.append(f"{name} is {found}, not {shapes}")
+        elif any(array.dtype.kind != "f" for array in arrays):
+            problems.append(f"{name} is of dtype {arrays[0].dtype}, not float32")
+    # A classifier on top, which is dense, is left where it is.
+    more = [key for key in stored if key not in keys and len(stored[key][0].shape) != 2]
+    return problems + [
+        f"it has {key}, which the network does not" for key in sorted(more)
+    ]
 
-    if not h5py.is_hdf5(path):
-        raise ValueError(
-            f"weights={path!r} is not an HDF5 file, which Keras' save_weights writes. "
-            "Load a '.keras' archive by Keras, and save its weights."
-        )
-    with h5py.File(path) as file:
-        root = file.get("model_weights", file)
-        if "layers" in root:
-            return _read_keras3(root["layers"]), _keras3_names(needed)
-        if "layer_names" in root.attrs:
-            return _read_keras2(root), [name for name, _ in needed]
-    raise ValueError(f"weights={path!r} was not written by Keras: it names no layers.")
+
+def _find_layers(file, needed):
+    """HDF5 datasets of each layer in a file, and the needed layers' names in it."""
+    root = file.get("model_weights", file)
+    if "layers" in root:
+        return _find_keras3(root["layers"]), _keras3_names(needed)
+    if "layer_names" in root.attrs:
+        stored = _find_keras2(root)
+        return stored, _keras2_names(needed, stored)
+    return {}, [name for name, _ in needed]
 
 
-def _read_keras3(layers):
+def _find_keras3(layers):
     stored = {}
-    for name, layer in layers.items():
-        variables = layer.get("vars", {})
+    for name in layers:
+        variables = layers.get(f"{name}/vars", ())
         if len(variables):
-            order = sorted(variables, key=int)
-            stored[name] = [np.asarray(variables[key]) for key in order]
+            stored[name] = [variables[key] for key in sorted(variables)]
     return stored
 
 
-def _read_keras2(root):
+def _find_keras2(root):
     def text(value):
         return value.decode() if isinstance(value, bytes) else value
 
     stored = {}
     for name in map(text, root.attrs["layer_names"]):
         layer = root[name]
-        names = [text(weight) for weight in layer.attrs["weight_names"]]
-        if names:
-            stored[name] = [np.asarray(layer[weight]) for weight in names]
+        weights = [layer[text(weight)] for weight in layer.attrs["weight_names"]]
+        if weights:
+            stored[name] = weights
     return stored
+
+
+def _keras2_names(needed, stored):
+    """The layers' names, or names of old, which Keras' own MobileNetV2 file has.
+
+    Keras goes by the order of layers alone.
+    """
+    in_order = list(stored)[: len(needed)]
+    shapes = [[array.shape for array in stored[key]] for key in in_order]
+    names = [name for name, _ in needed]
+    is_renamed = not set(names) <= set(stored)
+    return in_order if is_renamed and shapes == [s for _, s in needed] else names
 
 
 def _keras3_names(needed):
@@ -219,7 +253,7 @@ def _draw(backbone, seed):
     """Kernels by He et al. 2015 (arXiv:1502.01852), which keep the signal's scale.
 
     The first one brings pixels to a deviation of 1: VGG has no normalisation that
-    would, and starts from logits of 50 and more without.
+    would, and its logits were 58 times as large without.
     """
     generator = np.random.default_rng(seed)
     arrays = []

@@ -1,0 +1,255 @@
+"""What bench_vgg.py compares skinest with, and what both sides share.
+
+The plain side is the student study in Keras as a user would write it today: VGG16
+frozen in the graph under a new head, Keras' own layers that augment each batch in a
+tf.data pipeline, `model.fit`. All is float32. Both sides start from one file of
+backbone weights and are clocked by one callback.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from keras.applications.vgg16 import preprocess_input
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_class_weight
+
+from skinest import BottleneckFeatureExtractor, VGGTransferClassifier
+from skinest._training import _pool
+from skinest.augmentation import Augmentation
+from skinest.images import read_image, resize
+from skinest.networks._weights import load_backbone_weights, save_backbone_weights
+
+BATCH_SIZE = 32
+VALIDATION = 0.15
+
+
+@dataclass
+class Part:
+    """Images of one part of the data, as both sides want them."""
+
+    paths: np.ndarray
+    pixels: np.ndarray
+    y: np.ndarray
+
+
+@dataclass
+class Result:
+    """What a training has taken and given.
+
+    `seconds` are of the start and each epoch that was run, `history` is Keras' own,
+    and `probabilities` are of validation and test images at the end.
+    """
+
+    start: float
+    seconds: list
+    history: dict
+    probabilities: list
+
+    def total(self, epochs):
+        """Seconds of all epochs: those not run count as the mean after the first."""
+        left = epochs - len(self.seconds)
+        more = left * np.mean(self.seconds[1:]) if left else 0
+        return self.start + sum(self.seconds) + more
+
+
+class Clock(keras.callbacks.Callback):
+    """When training begins and each epoch, its validation included, ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.created, self.times = perf_counter(), []
+
+    def __deepcopy__(self, memo):
+        return self  # skinest calls callbacks on copies; this one is to be read
+
+    def on_train_begin(self, logs=None):
+        self.times.append(perf_counter())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.times.append(perf_counter())
+
+    def result(self, history, probabilities):
+        start = self.times[0] - self.created
+        return Result(start, np.diff(self.times).tolist(), history, probabilities)
+
+
+def weights_file(weights, folder):
+    """A file that both sides can read: a no-top VGG16 from what `weights` names."""
+    path = Path(folder, "backbone.weights.h5")
+    save_backbone_weights("vgg16", load_backbone_weights("vgg16", weights, 0), path)
+    return path
+
+
+def load_part(paths, y, side):
+    pixels = [resize(read_image(path), (side, side)) for path in paths]
+    return Part(paths, np.stack(pixels), y)
+
+
+def split(part):
+    """Training and validation images, stratified."""
+    chosen = train_test_split(
+        np.arange(len(part.y)), test_size=VALIDATION, stratify=part.y, random_state=0
+    )
+    chosen = map(np.sort, chosen)
+    return [Part(part.paths[i], part.pixels[i], part.y[i]) for i in chosen]
+
+
+def stratified(paths, y, n_images):
+    """Some of the images, or all where there are no more."""
+    if n_images is None or n_images >= len(y):
+        return paths, y
+    kept, _ = train_test_split(
+        np.arange(len(y)), train_size=n_images, stratify=y, random_state=0
+    )
+    return paths[kept], y[kept]
+
+
+# The plain side
+
+
+def plain_base(file, side):
+    base = keras.applications.VGG16(
+        weights=None, include_top=False, input_shape=(side, side, 3)
+    )
+    base.load_weights(file)
+    return base
+
+
+def plain_model(file, side, learning_rate):
+    base = plain_base(file, side)
+    base.trainable = False
+    inputs = keras.Input((side, side, 3))
+    x = layers.Flatten()(base(inputs, training=False))
+    x = layers.Dense(512, activation="relu")(x)
+    x = layers.Dropout(0.5)(x)
+    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="binary_crossentropy",
+        metrics=[
+            keras.metrics.BinaryAccuracy(name="accuracy"),
+            keras.metrics.Precision(name="precision"),
+            keras.metrics.Recall(name="recall"),
+            keras.metrics.AUC(name="auc"),
+        ],
+    )
+    return model
+
+
+def plain_batches(part, augment=None):
+    """A tf.data pipeline of preprocessed batches, shuffled where it augments."""
+    dataset = tf.data.Dataset.from_tensor_slices((part.pixels, part.y))
+    if augment is not None:
+        dataset = dataset.shuffle(len(part.y), seed=0)
+    dataset = dataset.batch(BATCH_SIZE)
+
+    def prepare(images, y):
+        images = tf.cast(images, tf.float32)
+        if augment is not None:
+            images = augment(images, training=True)
+        return preprocess_input(images), y
+
+    return dataset.map(prepare, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def plain_augmentation():
+    """What `Augmentation()` does, by Keras' layers."""
+    return keras.Sequential(
+        [
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(10 / 360, fill_mode="nearest"),
+            layers.RandomTranslation(0.1, 0.1, fill_mode="nearest"),
+        ]
+    )
+
+
+def train_plain(train, validation, test, file, options):
+    keras.utils.set_random_seed(0)
+    weights = compute_class_weight("balanced", classes=np.array([0, 1]), y=train.y)
+    clock = Clock()
+    model = plain_model(file, options.side, options.learning_rate)
+    history = model.fit(
+        plain_batches(train, plain_augmentation()),
+        validation_data=plain_batches(validation),
+        epochs=options.n_plain,
+        class_weight=dict(enumerate(weights)),
+        callbacks=[clock],
+        verbose=0,
+    ).history
+    probabilities = [
+        model.predict(plain_batches(part), verbose=0)[:, 0]
+        for part in (validation, test)
+    ]
+    return clock.result(history, probabilities)
+
+
+# skinest's side
+
+
+def classifier(file, side, **settings):
+    return VGGTransferClassifier(
+        weights=file,
+        image_size=(side, side),
+        class_weight="balanced",
+        batch_size=BATCH_SIZE,
+        random_state=0,
+        **settings,
+    )
+
+
+def views(n_views):
+    """What makes `n_views` augmented copies of each image; 0 is no augmentation."""
+    if n_views == 0:
+        return {}
+    return {"augmentation": Augmentation(), "n_views": n_views}
+
+
+def train_ours(train, validation, test, file, options, n_views):
+    _pool._idle.clear()  # no compiled model is there, as in a new process
+    clock = Clock()
+    clf = classifier(
+        file,
+        options.side,
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        keras_callbacks=[clock],
+        **views(n_views),
+    )
+    clf.fit(train.paths, train.y, X_val=validation.paths, y_val=validation.y)
+    probabilities = [clf.predict_proba(part.paths)[:, 1] for part in (validation, test)]
+    return clock.result(clf.history_, probabilities)
+
+
+def extractor(file, side, compute_dtype):
+    return BottleneckFeatureExtractor(
+        weights=file,
+        image_size=(side, side),
+        compute_dtype=compute_dtype,
+        batch_size=BATCH_SIZE,
+    )
+
+
+def auc_difference(y, ours, plain, n_draws=2000):
+    """Area under the curve of ours less that of the plain side, with an interval.
+
+    The percentiles are over images drawn again, the same for both sides.
+    """
+
+    def difference(chosen):
+        mine = roc_auc_score(y[chosen], ours[chosen])
+        return mine - roc_auc_score(y[chosen], plain[chosen])
+
+    generator = np.random.default_rng(0)
+    draws = generator.integers(0, len(y), (n_draws, len(y)))
+    values = [difference(drawn) for drawn in draws if len(np.unique(y[drawn])) == 2]
+    low, high = np.percentile(values, (2.5, 97.5))
+    return f"{difference(np.arange(len(y))):+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -1,0 +1,209 @@
+"""
+Benign or malignant by transfer learning
+========================================
+
+A pretrained network with a new head: settings of the head are chosen by
+cross-validation on the training images alone, on features that are computed once;
+then the upper part of the network is fine-tuned too. Both are looked at once on the
+test images, beside the same network from random weights.
+
+``--weights`` names a file with the backbone's weights; without it those of ImageNet
+are downloaded. Images are those of ISIC 2016 where ``--data-home`` or the environment
+variable ``SKINEST_DATA`` names a folder with its archives, else synthetic ones.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import argparse
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import matplotlib
+import numpy as np
+from _study import TASK1_BASELINE, TASK1_VGG
+from _task1 import CLASSES, evaluate, intervals, load_images, save
+from rich.console import Console
+from rich.table import Table
+from sklearn.base import clone
+from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+from skinest import TransferClassifier
+from skinest.augmentation import Augmentation
+from skinest.inspection import GradCAMDisplay, TrainingHistoryDisplay
+
+SIDES = {"mobilenetv2": 352, "vgg16": 128, "vgg19": 128}
+# What is fine-tuned: the top, some tens of millions of operations an image.
+TOPS = {"mobilenetv2": "block_16", "vgg16": "block5", "vgg19": "block5"}
+GRID = {
+    "hidden_units": [(), (128,)],
+    "l2": [0.0, 1e-3],
+    "learning_rate": [3e-4, 1e-3],
+}
+N_EXAMPLES = 8
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--backbone", choices=SIDES, default="mobilenetv2")
+    parser.add_argument("--weights", default="imagenet", help="file of the backbone's")
+    parser.add_argument("--side", type=int, help="pixels that images are resized to")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument(
+        "--memory", type=Path, help="folder that keeps features for the next run"
+    )
+    parser.add_argument(
+        "--data-home",
+        default=os.environ.get("SKINEST_DATA"),
+        help="folder with the ISIC 2016 part 3 archives (default: $SKINEST_DATA)",
+    )
+    parser.add_argument("--figures", type=Path, default=Path("figures"))
+    return parser.parse_args()
+
+
+def classifier(arguments, memory):
+    side = arguments.side or SIDES[arguments.backbone]
+    return TransferClassifier(
+        arguments.backbone,
+        weights=arguments.weights,
+        image_size=(side, side),
+        pooling="avg",
+        class_weight="balanced",
+        epochs=arguments.epochs,
+        augmentation=Augmentation(
+            rotation=180, shift=0.05, zoom=0.1, vertical_flip=True
+        ),
+        memory=memory,
+        random_state=0,
+    )
+
+
+def search_heads(clf, X, y):
+    """Grid search over settings of the head; features are computed once."""
+    return GridSearchCV(
+        clf,
+        GRID,
+        scoring={"roc_auc": "roc_auc", "average_precision": "average_precision"},
+        refit="average_precision",
+        cv=StratifiedKFold(5, shuffle=True, random_state=0),
+    ).fit(X, y)
+
+
+def candidates(search, arguments):
+    """The head alone, then fine-tuned too; each from the weights and from none."""
+    chosen = search.best_estimator_
+    tuned = {
+        "fine_tune": TOPS[arguments.backbone],
+        "fine_tune_epochs": max(1, arguments.epochs // 3),
+        "fine_tune_learning_rate": 1e-4,
+    }
+    from_none = clone(chosen).set_params(weights=None)
+    yield "frozen", chosen
+    yield "fine-tuned", clone(chosen).set_params(**tuned)
+    yield "random weights, frozen", from_none
+    yield "random weights, fine-tuned", clone(from_none).set_params(**tuned)
+
+
+def print_search(console, search):
+    table = Table(title="Heads, by 5-fold cross-validation on the training images")
+    for name in (*GRID, "AUC", "average precision"):
+        table.add_column(name, justify="right")
+    results = search.cv_results_
+    for index, setting in enumerate(results["params"]):
+        scores = [
+            f"{results[f'mean_test_{metric}'][index]:.3f}"
+            for metric in ("roc_auc", "average_precision")
+        ]
+        style = "bold" if index == search.best_index_ else None
+        table.add_row(*(str(setting[name]) for name in GRID), *scores, style=style)
+    console.print(table)
+
+
+def print_test(console, y, columns):
+    """Figures of each network on the test images, beside the study's."""
+    table = Table(
+        title=f"skinest: {len(y)} test images, {int(y.sum())} malignant [95 % interval]"
+        f"\nstudy: {TASK1_VGG['n_test']} test images, 75 malignant; "
+        f"{TASK1_VGG['setting']}"
+    )
+    table.add_column("")
+    for name in (*columns, "study", "study: all benign"):
+        table.add_column(name, justify="right")
+    some = next(iter(columns.values()))
+    for metric in some["figures"]:
+        cells = []
+        for column in columns.values():
+            low, high = column["intervals"][metric]
+            cells.append(f"{column['figures'][metric]:.3f} [{low:.2f}, {high:.2f}]")
+        for row in (TASK1_VGG, TASK1_BASELINE):
+            cells.append(f"{row[metric]:.3f}" if metric in row else "-")
+        table.add_row(metric, *cells)
+    console.print(table)
+
+
+def plot(fitted, columns, X_test, y_test, arguments):
+    """History, curves and heat maps."""
+    import matplotlib.pyplot as plt
+
+    name = f"task1_transfer_{arguments.backbone}"
+    display = TrainingHistoryDisplay.from_estimator(fitted)
+    yield save(display.figure_, arguments.figures / f"{name}_history.png")
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+    for label, column in columns.items():
+        decision = column["decision"]
+        RocCurveDisplay.from_predictions(y_test, decision, ax=left, name=label)
+        PrecisionRecallDisplay.from_predictions(y_test, decision, ax=right, name=label)
+    left.set_title("ROC curve, test images")
+    right.set_title("Precision-recall curve, test images")
+    yield save(figure, arguments.figures / f"{name}_curves.png")
+
+    malignant = np.flatnonzero(y_test == 1)[:N_EXAMPLES]
+    shown = [X_test[index] for index in malignant]
+    display = GradCAMDisplay.from_estimator(fitted, shown, target=1)
+    display.figure_.suptitle("What speaks for malignant, in malignant lesions")
+    yield save(display.figure_, arguments.figures / f"{name}_gradcam.png")
+
+
+def main():
+    arguments = parse_arguments()
+    matplotlib.use("agg")
+    console = Console()
+    source, X_train, X_test, y_train, y_test = load_images(arguments.data_home, 200)
+    console.print(
+        f"{source}: {len(y_train)} training images, {len(y_test)} test images\n"
+        f"{arguments.backbone}, weights: {arguments.weights}; classes: {CLASSES}"
+    )
+    columns = {}
+    with TemporaryDirectory() as folder:
+        clf = classifier(arguments, arguments.memory or folder)
+        start = perf_counter()
+        search = search_heads(clf, X_train, y_train)
+        console.print(f"Search: {perf_counter() - start:.0f} s")
+        print_search(console, search)
+        for name, network in candidates(search, arguments):
+            start = perf_counter()
+            if network is not search.best_estimator_:
+                network.fit(X_train, y_train)
+            decision = network.predict_proba(X_test)[:, 1]
+            predicted = network.classes_[(decision > 0.5).astype(int)]
+            columns[name] = {
+                "decision": decision,
+                "figures": evaluate(y_test, predicted, decision),
+                "intervals": intervals(y_test, predicted, decision),
+            }
+            console.print(f"{name}: {perf_counter() - start:.0f} s")
+            if name == "fine-tuned":
+                fitted = network
+    print_test(console, y_test, columns)
+    for path in plot(fitted, columns, X_test, y_test, arguments):
+        console.print(f"Figure: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What trains in each stage, and where it starts."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skinest.networks._transfer import build_transfer_network
+
+from .conftest import (
+    bits,
+    changed,
+    is_same,
+    layers_of,
+    make_images,
+    small,
+    stage_recorder,
+)
+
+
+def trained_layers(clf, lowest):
+    """Layers that a stage has to change, by the names that Keras gives them."""
+    import keras
+
+    beginnings = {
+        "head": ("hidden_", "logits"),
+        "block5": ("block5_", "hidden_", "logits"),
+        "block_16": ("block_16_", "Conv_1", "hidden_", "logits"),
+        "all": ("",),
+    }
+    return {
+        layer.name
+        for layer in clf.model_.layers
+        if layer.get_weights()
+        and layer.name.startswith(beginnings[lowest])
+        and not isinstance(layer, keras.layers.BatchNormalization)
+    }
+
+
+@pytest.mark.parametrize(
+    "backbone, lowest",
+    [
+        ("vgg16", "head"),
+        ("vgg16", "block5"),
+        ("vgg16", "all"),
+        ("mobilenetv2", "head"),
+        ("mobilenetv2", "block_16"),
+        ("mobilenetv2", "all"),
+    ],
+)
+def test_exactly_the_named_part_changes(backbone, lowest, images, y):
+    hidden_units = (8,) if backbone == "vgg16" else ()
+    clf = small(backbone, hidden_units=hidden_units, epochs=1, warm_start=True)
+    clf.fit(images, y)
+    before = layers_of(clf.model_)
+    clf.set_params(trainable=lowest).fit(images, y)
+    every, none = changed(before, layers_of(clf.model_))
+    assert every == trained_layers(clf, lowest)
+    assert every | none == before.keys()
+    if backbone == "mobilenetv2" and lowest == "all":
+        # 52 convolutions and a dense layer; 52 batch normalisations stay.
+        assert (len(every), len(none)) == (53, 52)
+
+
+@pytest.mark.parametrize(
+    "first, second", [("head", "block_16"), ("block_16", "all"), ("block_16", "head")]
+)
+def test_second_stage_starts_from_the_result_of_the_first(first, second, images, y):
+    settings = {"epochs": 1, "trainable": first}
+    alone = small(**settings).fit(images, y)
+    recorded = []
+    clf = small(
+        **settings,
+        fine_tune=second,
+        fine_tune_epochs=1,
+        fine_tune_learning_rate=0.01,
+        keras_callbacks=[stage_recorder(recorded.append)],
+    ).fit(images, y)
+    assert clf.n_iter_per_stage_ == [1, 1]
+    _, first_end, second_begin, second_end = recorded
+    result = layers_of(alone.model_)
+    for name, arrays in second_begin.items():
+        assert is_same(arrays, result[name]), name
+    for name, arrays in first_end.items():
+        assert is_same(arrays, result[name]), name
+    fitted = layers_of(clf.model_)
+    for name, arrays in second_end.items():
+        assert is_same(arrays, fitted[name]), name
+    every, none = changed(result, fitted)
+    assert every == trained_layers(clf, second)
+    assert every | none == result.keys()
+
+
+def test_second_stage_is_a_fit_that_goes_on_with_its_own_rate_and_epochs(images, y):
+    two = small(
+        epochs=2, fine_tune="head", fine_tune_epochs=3, fine_tune_learning_rate=1e-3
+    ).fit(images, y)
+    one = small(epochs=2, warm_start=True).fit(images, y)
+    assert bits(one) != bits(two)
+    one.set_params(epochs=3, learning_rate=1e-3).fit(images, y)
+    assert bits(one) == bits(two)
+    assert one.history_ == two.history_
+    assert one.n_iter_per_stage_ == two.n_iter_per_stage_ == [2, 3]
+
+
+def test_settings_of_the_second_stage_count_only_when_it_is_named(images, y):
+    plain = small().fit(images, y)
+    idle = small(fine_tune_epochs=7, fine_tune_learning_rate=0.5).fit(images, y)
+    assert bits(idle) == bits(plain)
+    assert idle.n_iter_ == 2
+
+
+def test_l2_is_a_penalty_on_kernels_of_the_head(images, y):
+    settings = {"epochs": 1, "learning_rate": 1e-12}
+    plain = small(**settings).fit(images, y)
+    clf = small(**settings, l2=0.1).fit(images, y)
+    kernel = plain.model_.get_layer("logits").kernel.numpy()
+    penalty = clf.history_["loss"][0] - plain.history_["loss"][0]
+    assert_allclose(penalty, 0.1 * (kernel**2).sum(), rtol=1e-4)
+
+
+def test_l2_is_a_penalty_on_no_layer_that_stays():
+    network = build_transfer_network(
+        image_size=(32, 32),
+        hidden_units=(8,),
+        pooling="avg",
+        trainable="block5",
+        l2=0.1,
+    )
+    for weight in network.weights:
+        weight.assign(np.ones(weight.shape))
+    n_kernels = 3 * 9 * 512 * 512 + 512 * 8 + 8
+    assert_allclose(sum(map(float, network.losses)), 0.1 * n_kernels, rtol=1e-5)
+
+
+def test_images_of_any_size_train_the_network(y):
+    sides = np.random.default_rng(0).integers(20, 60, (12, 2))
+    X = [make_images(1)[0][:height, :width] for height, width in sides]
+    clf = small(trainable="block_16", epochs=1).fit(X, y)
+    assert clf.predict(X).shape == (12,)

@@ -1,0 +1,111 @@
+"""What the tests of networks share: Keras' own networks, and files of their weights."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import functools
+import random
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+APPLICATIONS = {
+    "vgg16": keras.applications.VGG16,
+    "vgg19": keras.applications.VGG19,
+    "mobilenetv2": keras.applications.MobileNetV2,
+}
+BACKBONES = list(APPLICATIONS)
+SIZE = (33, 47)  # odd, so that padding and the order of the sides matter
+
+
+def random_weights(model, seed):
+    """Weights with which each layer keeps the scale of its inputs, none of them 0."""
+    generator = np.random.default_rng(seed)
+    arrays = []
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        if len(shape) > 1:
+            is_depthwise = "depthwise" in weight.path
+            fan_in = np.prod(shape[:2] if is_depthwise else shape[:-1])
+            array = generator.standard_normal(shape, dtype=np.float32)
+            array *= np.float32(np.sqrt(2 / fan_in))
+        else:
+            array = generator.uniform(-0.2, 0.2, shape).astype(np.float32)
+            array += weight.name in ("gamma", "moving_variance")
+        arrays.append(array)
+    return arrays
+
+
+@pytest.fixture(scope="session")
+def application():
+    """Network of `keras.applications` without top, by the backbone's name."""
+
+    @functools.cache
+    def build(backbone):
+        model = APPLICATIONS[backbone](
+            weights=None, include_top=False, input_shape=(*SIZE, 3)
+        )
+        model.set_weights(random_weights(model, 0))
+        return model
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def weights_file(application, tmp_path_factory):
+    """File of an application's weights, as Keras 3 writes it."""
+
+    @functools.cache
+    def write(backbone):
+        path = tmp_path_factory.mktemp("weights") / f"{backbone}.weights.h5"
+        application(backbone).save_weights(path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def images():
+    """Noise, so that no pixel equals another."""
+    generator = np.random.default_rng(0)
+    return generator.uniform(0, 255, (2, *SIZE, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def unchanged_random_state():
+    """The generators of Python, NumPy and Keras stand where they stood."""
+    from keras.src.random.seed_generator import global_seed_generator
+
+    def states():
+        of_numpy = np.random.get_state()  # noqa: NPY002
+        of_keras = keras.ops.convert_to_numpy(global_seed_generator().state.value)
+        return random.getstate(), str(of_numpy), of_numpy[1].tolist(), of_keras.tolist()
+
+    before = states()
+    yield
+    assert states() == before
+
+
+def write_keras2(path, layers):
+    """Write the layout of Keras 2.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    layers : list of (str, list of (str, ndarray))
+        Each layer's name and its weights'.
+    """
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name, _ in layers]
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["keras_version"] = b"2.2.0"
+        for name, weights in layers:
+            group = file.create_group(name)
+            paths = [f"{name}/{weight}:0" for weight, _ in weights]
+            group.attrs["weight_names"] = [path.encode() for path in paths]
+            for place, (_, array) in zip(paths, weights, strict=True):
+                group[place] = array

@@ -1,0 +1,368 @@
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import re
+import subprocess
+import sys
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skinest.networks import _backbones, build_transfer_network
+from skinest.networks._backbones import stage_names
+from skinest.networks._transfer import (
+    HeadSpec,
+    TrunkSpec,
+    build_head,
+    build_trunk,
+    feature_width,
+    set_trainable,
+)
+
+from .conftest import BACKBONES, SIZE, random_weights
+
+LOAD = """
+import sys
+import keras
+import numpy as np
+
+for name in sys.argv[1:]:
+    model = keras.models.load_model(f"{name}.keras")
+    arrays = np.load(f"{name}.npz")
+    outputs = keras.ops.convert_to_numpy(model(arrays["images"]))
+    np.testing.assert_allclose(outputs, arrays["outputs"], rtol=1e-5)
+    trains = [weight.path for weight in model.trainable_weights]
+    assert trains == list(arrays["trains"]), trains
+assert not {name for name in sys.modules if name.startswith("skinest")}
+"""
+
+
+def outputs(model, images, **options):
+    return keras.ops.convert_to_numpy(model(images, **options))
+
+
+def names(layers):
+    return [layer.name for layer in layers]
+
+
+@pytest.fixture(scope="module")
+def vgg16():
+    """VGG16 with a small head; its weights and what trains may be changed."""
+    model = build_transfer_network(
+        image_size=SIZE, hidden_units=(6,), pooling="avg", dropout=0.0
+    )
+    model.set_weights(random_weights(model, 1))
+    return model
+
+
+@pytest.fixture(scope="module")
+def mobilenetv2():
+    """MobileNetV2 with a small head; its weights and what trains may be changed."""
+    model = build_transfer_network(
+        "mobilenetv2", image_size=SIZE, hidden_units=(), pooling="avg", dropout=0.0
+    )
+    model.set_weights(random_weights(model, 1))
+    return model
+
+
+def test_default_has_the_published_number_of_parameters():
+    model = build_transfer_network()
+    assert model.count_params() == 27_560_769
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == 12_846_081
+    assert model.input_shape == (None, 224, 224, 3)
+    assert model.output_shape == (None, 1)
+
+
+def test_seven_classes_have_the_published_number_of_parameters():
+    assert build_transfer_network(n_outputs=7).count_params() == 27_563_847
+
+
+def test_layers_stand_in_the_documented_order(application):
+    model = build_transfer_network(
+        "vgg16", image_size=SIZE, hidden_units=(5, 4), n_outputs=3
+    )
+    backbone = names(application("vgg16").layers)[1:]
+    assert names(model.layers) == [
+        *("images", "preprocessing", *backbone, "features"),
+        *("hidden_1", "dropout_1", "hidden_2", "dropout_2", "logits", "probabilities"),
+    ]
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    head = [model.get_layer(name) for name in ("hidden_1", "hidden_2", "logits")]
+    assert [layer.units for layer in head] == [5, 4, 3]
+    activations = [layer.activation.__name__ for layer in head]
+    assert activations == ["relu", "relu", "linear"]
+    assert {model.get_layer(f"dropout_{i}").rate for i in (1, 2)} == {0.5}
+
+
+def test_without_hidden_layers_dropout_comes_before_the_output():
+    model = build_transfer_network(
+        image_size=(32, 32), hidden_units=(), dropout=0.3, n_outputs=2
+    )
+    assert names(model.layers)[-4:] == [
+        *("features", "dropout_1", "logits", "probabilities")
+    ]
+    assert model.get_layer("dropout_1").rate == 0.3
+
+
+def test_no_dropout_is_no_layer(vgg16):
+    assert not any("dropout" in name for name in names(vgg16.layers))
+
+
+@pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
+def test_only_the_backbone_computes_in_bfloat16(
+    backbone, compute_dtype, vgg16, mobilenetv2, images
+):
+    policy = keras.config.dtype_policy()
+    model = build_transfer_network(
+        backbone,
+        image_size=SIZE,
+        hidden_units=(6,) if backbone == "vgg16" else (),
+        pooling="avg",
+        compute_dtype=compute_dtype,
+    )
+    assert keras.config.dtype_policy() is policy
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    start = names(model.layers).index("features")
+    assert {layer.compute_dtype for layer in model.layers[start:]} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers[2:start]} == {compute_dtype}
+    reference = vgg16 if backbone == "vgg16" else mobilenetv2
+    model.set_weights(reference.get_weights())
+    found = outputs(model, images)
+    assert found.dtype == np.float32
+    tolerance = 0 if compute_dtype == "float32" else 0.1
+    assert_allclose(found, outputs(reference, images), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "pool"),
+    [
+        ("flatten", lambda maps: maps.reshape(len(maps), -1)),
+        ("avg", lambda maps: maps.mean(axis=(1, 2))),
+        ("max", lambda maps: maps.max(axis=(1, 2))),
+    ],
+)
+def test_features_are_pooled_maps(pooling, pool, application):
+    size = (64, 96)  # maps of 2 x 3 pixels
+    trunk = build_trunk(TrunkSpec("vgg16", size, pooling, "float32"))
+    trunk.set_weights(application("vgg16").get_weights())
+    images = np.random.default_rng(0).uniform(0, 255, (2, *size, 3))
+    maps = outputs(keras.Model(trunk.input, trunk.layers[-2].output), images)
+    assert maps.shape == (2, 2, 3, 512)
+    assert_allclose(outputs(trunk, images), pool(maps), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "pooling", "width"),
+    [
+        ("vgg16", (224, 224), "flatten", 25_088),
+        ("vgg16", (64, 96), "flatten", 3_072),
+        ("vgg19", (32, 32), "avg", 512),
+        ("mobilenetv2", (32, 32), "max", 1_280),
+    ],
+)
+def test_feature_width(backbone, size, pooling, width):
+    assert feature_width(TrunkSpec(backbone, size, pooling, "float32")) == width
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_head_is_dense_relu_layers_then_sigmoid_or_softmax(n_outputs):
+    head = build_head(HeadSpec((5, 4), 0.5, 0.0, n_outputs), 6)
+    arrays = random_weights(head, 2)
+    head.set_weights(arrays)
+    features = np.random.default_rng(0).normal(size=(7, 6)).astype(np.float32)
+    x = features
+    for kernel, bias in (arrays[:2], arrays[2:4]):
+        x = np.maximum(x @ kernel + bias, 0)
+    logits = x @ arrays[4] + arrays[5]
+    if n_outputs == 1:
+        expected = 1 / (1 + np.exp(-logits))
+    else:
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert_allclose(outputs(head, features, training=False), expected, rtol=1e-5)
+
+
+def test_network_is_trunk_then_head(vgg16, images):
+    trunk = build_trunk(TrunkSpec("vgg16", SIZE, "avg", "float32"))
+    head = build_head(HeadSpec((6,), 0.0, 0.0, 1), 512)
+    weights = vgg16.get_weights()
+    trunk.set_weights(weights[: len(trunk.weights)])
+    head.set_weights(weights[len(trunk.weights) :])
+    features = outputs(trunk, images)
+    assert_allclose(outputs(head, features), outputs(vgg16, images), rtol=1e-6)
+
+
+def test_all_weights_start_at_zero():
+    model = build_transfer_network(image_size=(32, 32), hidden_units=(4,))
+    assert not any(weight.any() for weight in model.get_weights())
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_what_trains_starts_at_the_first_layer_of_the_stage(backbone, request):
+    if backbone == "vgg19":
+        model = build_transfer_network(backbone, image_size=(32, 32), hidden_units=())
+    else:
+        model = request.getfixturevalue(backbone)
+    in_backbone, in_head = [], []
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            is_dense = isinstance(layer, keras.layers.Dense)
+            weights = [weight.path for weight in layer.weights]
+            (in_head if is_dense else in_backbone).extend(weights)
+    for stage in stage_names(backbone):
+        set_trainable(model, backbone, stage)
+        n_frozen = 0 if stage == "all" else len(in_backbone)
+        if stage not in ("head", "all"):
+            n_frozen = next(
+                index
+                for index, path in enumerate(in_backbone)
+                if f"{path.split('/')[0]}_".startswith(f"{stage}_")
+            )
+        trains = [weight.path for weight in model.trainable_weights]
+        assert trains == in_backbone[n_frozen:] + in_head, stage
+
+
+def test_trainable_of_the_builder_is_that_stage():
+    model = build_transfer_network(
+        "mobilenetv2", image_size=(32, 32), hidden_units=(), trainable="block_16"
+    )
+    assert [weight.path for weight in model.trainable_weights] == [
+        "block_16_expand/kernel",
+        "block_16_depthwise/kernel",
+        "block_16_project/kernel",
+        "Conv_1/kernel",
+        "logits/kernel",
+        "logits/bias",
+    ]
+
+
+def test_batch_normalisation_stays_in_inference(mobilenetv2, images):
+    set_trainable(mobilenetv2, "mobilenetv2", "all")
+    before = mobilenetv2.get_weights()
+    expected = outputs(mobilenetv2, images, training=False)
+    assert_array_equal(outputs(mobilenetv2, images, training=True), expected)
+    for array, earlier in zip(mobilenetv2.get_weights(), before, strict=True):
+        assert_array_equal(array, earlier)
+    # Were it in training, the outputs would be others.
+    for layer in mobilenetv2.layers:
+        layer.trainable = True
+    assert np.abs(outputs(mobilenetv2, images, training=True) - expected).max() > 1e-3
+    mobilenetv2.set_weights(before)
+
+
+def test_dropout_drops_in_training_alone(images):
+    model = build_transfer_network(image_size=SIZE, hidden_units=(16,), pooling="avg")
+    model.set_weights(random_weights(model, 1))
+    expected = outputs(model, images, training=False)
+    assert_array_equal(outputs(model, images), expected)
+    assert not np.allclose(outputs(model, images, training=True), expected)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "trainable"),
+    [("vgg16", "block5"), ("vgg16", "head"), ("mobilenetv2", "block_16")],
+)
+def test_l2_is_a_penalty_on_kernels_that_train(backbone, trainable):
+    l2 = 0.01
+    model = build_transfer_network(
+        backbone,
+        image_size=(32, 32),
+        hidden_units=(4,),
+        l2=l2,
+        trainable=trainable,
+    )
+    model.set_weights(random_weights(model, 1))
+    kernels = [
+        keras.ops.convert_to_numpy(weight.value)
+        for weight in model.trainable_weights
+        if weight.name == "kernel"
+    ]
+    assert len(kernels) == {"block5": 5, "head": 2, "block_16": 6}[trainable]
+    penalty = float(sum(keras.ops.convert_to_numpy(loss) for loss in model.losses))
+    expected = l2 * sum(np.sum(np.float64(kernel) ** 2) for kernel in kernels)
+    assert penalty == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_l2_there_is_no_penalty(vgg16):
+    set_trainable(vgg16, "vgg16", "all")
+    assert vgg16.losses == []
+
+
+def test_model_takes_an_array_without_warning(vgg16, images):
+    assert vgg16.input.shape == (None, *SIZE, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vgg16(images)
+
+
+@pytest.mark.usefixtures("unchanged_random_state")
+@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
+def test_building_and_applying_draw_nothing(backbone):
+    _backbones._config_of.cache_clear()
+    model = build_transfer_network(backbone, image_size=(32, 32), hidden_units=(4,))
+    model(np.zeros((1, 32, 32, 3)), training=True)
+
+
+def test_two_builds_share_all_names():
+    def build():
+        model = build_transfer_network(image_size=(32, 32), hidden_units=(4,))
+        return [weight.path for weight in model.weights]
+
+    assert build() == build()
+
+
+def test_saved_model_needs_no_skinest(tmp_path, images):
+    settings = {
+        "vgg16": {"hidden_units": (6,), "trainable": "block5", "l2": 0.1},
+        "mobilenetv2": {
+            "hidden_units": (),
+            "trainable": "block_16",
+            "compute_dtype": "bfloat16",
+            "n_outputs": 3,
+        },
+    }
+    for backbone, options in settings.items():
+        model = build_transfer_network(
+            backbone, image_size=SIZE, pooling="avg", **options
+        )
+        model.set_weights(random_weights(model, 1))
+        model.save(tmp_path / f"{backbone}.keras")
+        np.savez(
+            tmp_path / f"{backbone}.npz",
+            images=images,
+            outputs=outputs(model, images),
+            trains=[weight.path for weight in model.trainable_weights],
+        )
+    subprocess.run(
+        [sys.executable, "-c", LOAD, *settings], cwd=tmp_path, check=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backbone": "resnet50"}, "'backbone' parameter.*'resnet50'"),
+        ({"image_size": (224, 31)}, "(224, 31): the network needs 32 pixels"),
+        ({"image_size": 224}, "'image_size' parameter.*224"),
+        ({"image_size": (224.0, 224.0)}, "(224.0, 224.0) must be (height, width)"),
+        ({"hidden_units": 512}, "'hidden_units' parameter.*512"),
+        ({"pooling": "mean"}, "'pooling' parameter.*'mean'"),
+        ({"dropout": 1.0}, "'dropout' parameter.*1.0"),
+        ({"l2": -1.0}, "'l2' parameter.*-1.0"),
+        ({"n_outputs": 0}, "'n_outputs' parameter.*0"),
+        ({"trainable": "block6"}, "'block6' is no part of vgg16: choose one of head"),
+        (
+            {"backbone": "mobilenetv2", "trainable": "block5"},
+            "'block5' is no part of mobilenetv2: choose one of head, Conv_1, block_16",
+        ),
+        ({"compute_dtype": "float16"}, "'compute_dtype' parameter.*'float16'"),
+    ],
+)
+def test_wrong_argument_is_named(arguments, message):
+    pattern = re.escape(message).replace(r"\.\*", ".*")
+    options = {"image_size": (32, 32), "hidden_units": (), **arguments}
+    with pytest.raises(ValueError, match=pattern):
+        build_transfer_network(**options)

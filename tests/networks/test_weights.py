@@ -1,0 +1,540 @@
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import itertools
+import os
+import random
+import re
+import shutil
+import urllib.error
+from pathlib import Path
+
+import h5py
+import keras
+import ml_dtypes
+import numpy as np
+import pytest
+from keras.src.legacy.saving import legacy_h5_format
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_sample_image
+
+from skinest._training._stages import dense_arrays
+from skinest.images import resize
+from skinest.networks import _backbones, _weights, build_transfer_network
+from skinest.networks._backbones import build_backbone
+from skinest.networks._weights import (
+    Weights,
+    load_backbone_weights,
+    save_backbone_weights,
+)
+
+from .conftest import (
+    APPLICATIONS,
+    BACKBONES,
+    random_weights,
+    write_keras2,
+)
+
+DATA = os.environ.get("SKINEST_DATA")
+REAL_WEIGHTS = (
+    Path(DATA or "no").parent
+    / "weights"
+    / "mobilenet_v2_1.0_224_no_top_from_int8.weights.h5"
+)
+# Of a file's network, and of the one that it is given to.
+FIRST_DIFFERENCE = {
+    ("vgg16", "vgg19"): "block3_conv4",
+    ("vgg19", "vgg16"): "block4_conv1",
+    ("vgg16", "mobilenetv2"): "Conv1",
+    ("vgg19", "mobilenetv2"): "Conv1",
+    ("mobilenetv2", "vgg16"): "block1_conv1",
+    ("mobilenetv2", "vgg19"): "block1_conv1",
+}
+PIXEL_DEVIATION = {"vgg16": 58, "vgg19": 58, "mobilenetv2": 58 / 127.5}
+
+
+def load(backbone, path):
+    return load_backbone_weights(backbone, path, 0)
+
+
+def assert_same_weights(weights, arrays):
+    for found, expected in zip(weights.arrays, arrays, strict=True):
+        assert found.dtype == np.float32
+        assert_array_equal(found, expected)
+
+
+def error_of(backbone, path, error=ValueError):
+    """Message of the error with which a file is refused; it names the file."""
+    with pytest.raises(error) as caught:
+        load(backbone, path)
+    message = str(caught.value)
+    assert type(caught.value) is error
+    assert str(path) in message
+    return message
+
+
+def named_layers(model):
+    """(name, [(weight's name, array)]) of each layer."""
+    return [
+        (
+            layer.name,
+            [
+                (weight.name, keras.ops.convert_to_numpy(weight.value))
+                for weight in layer.weights
+            ],
+        )
+        for layer in model.layers
+    ]
+
+
+def with_top(model):
+    """The same network under a classifier."""
+    x = keras.layers.GlobalAveragePooling2D()(model.output)
+    x = keras.layers.Dense(8, activation="relu", name="fc1")(x)
+    x = keras.layers.Dense(10, name="predictions")(x)
+    return keras.Model(model.input, x)
+
+
+def write_top_keras3(model, folder):
+    path = folder / "top.weights.h5"
+    with_top(model).save_weights(path)
+    return path
+
+
+def write_top_keras2(model, folder):
+    path = folder / "top.h5"
+    write_keras2(path, named_layers(with_top(model)))
+    return path
+
+
+def write_by_legacy_module(model, folder):
+    path = folder / "legacy.h5"
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    return path
+
+
+def write_whole_model(model, folder):
+    path = folder / "model.h5"
+    model.save(path)
+    return path
+
+
+WRITERS = [
+    write_top_keras3,
+    write_top_keras2,
+    write_by_legacy_module,
+    write_whole_model,
+]
+
+
+@pytest.fixture
+def fresh_imagenet():
+    """ImageNet's weights are not yet loaded, and what a test loads is forgotten."""
+    _weights._imagenet.cache_clear()
+    yield
+    _weights._imagenet.cache_clear()
+
+
+@pytest.fixture
+def download(monkeypatch, tmp_path, fresh_imagenet):
+    """Put a function in place of urllib's download, and an empty folder for Keras'."""
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "keras"))
+    (tmp_path / "keras").mkdir()
+
+    def replace(function):
+        monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", function)
+
+    return replace
+
+
+def no_network(origin, target, hook):
+    raise urllib.error.URLError(OSError(-3, "Temporary failure in name resolution"))
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_keras3_file(backbone, weights_file, application):
+    weights = load(backbone, weights_file(backbone))
+    assert_same_weights(weights, application(backbone).get_weights())
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
+@pytest.mark.parametrize("write", WRITERS)
+def test_file_in_another_layout(write, backbone, application, weights_file, tmp_path):
+    model = application(backbone)
+    path = write(model, tmp_path)
+    weights = load(backbone, path)
+    assert_same_weights(weights, model.get_weights())
+    assert weights.digest == load(backbone, weights_file(backbone)).digest
+    path.unlink()
+
+
+def test_file_of_the_full_network(tmp_path):
+    model = keras.applications.MobileNetV2(
+        weights=None, classes=10, input_shape=(32, 32, 3)
+    )
+    model.set_weights(random_weights(model, 3))
+    path = tmp_path / "full.weights.h5"
+    model.save_weights(path)
+    assert_same_weights(load("mobilenetv2", path), model.get_weights()[:-2])
+
+
+def test_file_with_names_of_old(application, tmp_path):
+    """Keras' own MobileNetV2 file has other names, and Keras goes by order."""
+    layers = [
+        (re.sub(r"^block_(\d+)_", r"mobl\1_conv_\1_", name), weights)
+        for name, weights in named_layers(application("mobilenetv2"))
+    ]
+    path = tmp_path / "old.h5"
+    write_keras2(path, layers)
+    model = keras.models.clone_model(application("mobilenetv2"))
+    model.load_weights(path)
+    assert_same_weights(load("mobilenetv2", path), model.get_weights())
+    assert_same_weights(
+        load("mobilenetv2", path), application("mobilenetv2").get_weights()
+    )
+
+
+@pytest.mark.skipif(not REAL_WEIGHTS.is_file(), reason="needs the real weights")
+def test_real_weights_are_those_that_keras_loads():
+    model = keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(224, 224, 3)
+    )
+    model.load_weights(REAL_WEIGHTS)
+    weights = load("mobilenetv2", REAL_WEIGHTS)
+    assert_same_weights(weights, model.get_weights())
+    assert sum(array.size for array in weights.arrays) == 2_257_984
+
+
+def test_double_precision_is_rounded(application, tmp_path):
+    layers = [
+        (name, [(weight, np.float64(array)) for weight, array in weights])
+        for name, weights in named_layers(application("mobilenetv2"))
+    ]
+    path = tmp_path / "double.h5"
+    write_keras2(path, layers)
+    expected = application("mobilenetv2").get_weights()
+    assert_same_weights(load("mobilenetv2", path), expected)
+
+
+def test_path_may_be_of_any_kind(weights_file, tmp_path, monkeypatch):
+    shutil.copy(weights_file("mobilenetv2"), tmp_path / "some.weights.h5")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    paths = ["some.weights.h5", "~/some.weights.h5", tmp_path / "some.weights.h5"]
+    digests = {load("mobilenetv2", path).digest for path in paths}
+    assert digests == {load("mobilenetv2", weights_file("mobilenetv2")).digest}
+
+
+def test_replaced_file_is_read_anew(weights_file, tmp_path):
+    path, other = tmp_path / "a.weights.h5", tmp_path / "b.weights.h5"
+    shutil.copy(weights_file("mobilenetv2"), path)
+    shutil.copy(path, other)
+    with h5py.File(other, "r+") as file:
+        file["layers/conv2d/vars/0"][0] = 7.0
+    before = load("mobilenetv2", path)
+    # Size and time alone would not tell.
+    stat = os.stat(path)
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert os.stat(other).st_size == stat.st_size
+    os.replace(other, path)
+    after = load("mobilenetv2", path)
+    assert (after.arrays[0][0] == 7.0).all()
+    assert not (before.arrays[0][0] == 7.0).any()
+    assert before.digest != after.digest
+
+
+def test_file_written_into_is_read_anew(weights_file, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    shutil.copy(weights_file("mobilenetv2"), path)
+    before = load("mobilenetv2", path)
+    with h5py.File(path, "r+") as file:
+        file["layers/conv2d/vars/0"][0] = 7.0
+    assert load("mobilenetv2", path).digest != before.digest
+
+
+@pytest.mark.parametrize(
+    ("stored", "backbone"), list(itertools.permutations(BACKBONES, 2))
+)
+def test_file_of_another_network(stored, backbone, weights_file):
+    message = error_of(backbone, weights_file(stored))
+    application = APPLICATIONS[backbone].__name__
+    first = FIRST_DIFFERENCE[stored, backbone]
+    assert f"are not those of {application}: {first} is [(" in message
+    assert "more differences" in message
+
+
+@pytest.mark.parametrize(
+    ("stored", "backbone", "difference"),
+    [
+        ("vgg16", "vgg19", "block3_conv4 is not in it; block4_conv4 is not in it"),
+        ("vgg19", "vgg16", "it has block3_conv4, which the network does not; it"),
+        ("vgg16", "mobilenetv2", "Conv1 is not in it; bn_Conv1 is not in it"),
+        ("mobilenetv2", "vgg16", "block1_conv1 is not in it; block1_conv2 is not"),
+    ],
+)
+def test_keras2_file_of_another_network(
+    stored, backbone, difference, application, tmp_path
+):
+    path = write_by_legacy_module(application(stored), tmp_path)
+    assert difference in error_of(backbone, path)
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("head", "difference"),
+    [
+        (keras.layers.Flatten, "If the network is nested in another, save its own"),
+        (lambda: keras.layers.Conv2D(2, 1), "Conv1 is [(1, 1, 1280, 2), (2,)], not"),
+    ],
+)
+def test_file_of_a_nested_network(head, difference, application, tmp_path):
+    nested = keras.Sequential([application("mobilenetv2"), head()])
+    path = tmp_path / "nested.weights.h5"
+    nested.save_weights(path)
+    assert difference in error_of("mobilenetv2", path)
+
+
+def test_file_of_a_narrower_network(tmp_path):
+    model = keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35
+    )
+    path = tmp_path / "narrow.weights.h5"
+    model.save_weights(path)
+    message = error_of("mobilenetv2", path)
+    assert "Conv1 is [(3, 3, 3, 16)], not [(3, 3, 3, 32)]" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"block1_conv1: 0.5\n" * 100])
+def test_file_that_is_no_hdf5(content, tmp_path):
+    path = tmp_path / "some.weights.h5"
+    path.write_bytes(content)
+    assert "is not an HDF5 file" in error_of("vgg16", path)
+
+
+def test_keras_archive(tmp_path):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
+    message = error_of("vgg16", path)
+    assert "is not an HDF5 file" in message
+    assert "Load a '.keras' archive by Keras, and save its weights." in message
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.99])
+def test_file_that_is_cut_off(share, weights_file, tmp_path):
+    content = weights_file("mobilenetv2").read_bytes()
+    path = tmp_path / "cut.weights.h5"
+    path.write_bytes(content[: int(share * len(content))])
+    assert "is damaged: " in error_of("mobilenetv2", path)
+
+
+def test_layer_without_its_weights(application, tmp_path):
+    path = tmp_path / "odd.h5"
+    write_keras2(path, named_layers(application("mobilenetv2")))
+    with h5py.File(path, "r+") as file:
+        del file["Conv1/Conv1/kernel:0"]
+    assert "is damaged: " in error_of("mobilenetv2", path)
+
+
+@pytest.mark.parametrize(
+    "names", [["pixels"], ["layers/a", "layers/b/c"], ["model_weights"], []]
+)
+def test_hdf5_of_something_else(names, tmp_path):
+    path = tmp_path / "some.h5"
+    with h5py.File(path, "w") as file:
+        for name in names:
+            file[name] = np.zeros(3)
+    assert "holds no layers with weights as Keras writes them" in error_of(
+        "vgg16", path
+    )
+
+
+def test_missing_file(tmp_path):
+    path = tmp_path / "gone.weights.h5"
+    message = error_of("vgg16", path, FileNotFoundError)
+    assert "Give 'imagenet', the path of a weights file, or None." in message
+
+
+def test_folder_is_no_file(tmp_path):
+    error_of("vgg16", tmp_path, FileNotFoundError)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_file_with_nan_or_infinity(value, weights_file, tmp_path):
+    path = tmp_path / "nan.weights.h5"
+    shutil.copy(weights_file("mobilenetv2"), path)
+    with h5py.File(path, "r+") as file:
+        file["layers/batch_normalization_9/vars/3"][5] = value
+    assert "hold NaN or infinity" in error_of("mobilenetv2", path)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, ml_dtypes.bfloat16])
+def test_file_of_no_usual_floats(dtype, weights_file, tmp_path):
+    path = tmp_path / "some.weights.h5"
+    shutil.copy(weights_file("mobilenetv2"), path)
+    with h5py.File(path, "r+") as file:
+        del file["layers/conv2d/vars/0"]
+        file["layers/conv2d/vars/0"] = np.ones((3, 3, 3, 32), dtype=dtype)
+    assert "Conv1 is of dtype" in error_of("mobilenetv2", path)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
+def test_saved_weights_are_loaded_by_keras_and_by_us(backbone, application, tmp_path):
+    arrays = application(backbone).get_weights()
+    weights = Weights.of(arrays)
+    path = tmp_path / "mine.weights.h5"
+    save_backbone_weights(backbone, weights, path)
+    loaded = load(backbone, path)
+    assert_same_weights(loaded, arrays)
+    assert loaded.digest == weights.digest
+    model = APPLICATIONS[backbone](
+        weights=str(path), include_top=False, input_shape=(32, 32, 3)
+    )
+    assert_same_weights(weights, model.get_weights())
+
+
+@pytest.mark.usefixtures("unchanged_random_state")
+def test_saving_into_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    weights = load_backbone_weights("mobilenetv2", None, 0)
+    save_backbone_weights("mobilenetv2", weights, "~/mine.weights.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.weights.h5"]
+
+
+@pytest.mark.parametrize("name", ["mine.h5", "mine.keras", "mine"])
+def test_name_of_a_saved_file_must_tell_the_format(name, tmp_path):
+    weights = load_backbone_weights("mobilenetv2", None, 0)
+    path = tmp_path / name
+    with pytest.raises(ValueError, match=r"must end in '\.weights\.h5'") as caught:
+        save_backbone_weights("mobilenetv2", weights, path)
+    assert str(path) in str(caught.value)
+    assert not path.exists()
+
+
+def test_imagenet_offline(download):
+    download(no_network)
+    with pytest.raises(OSError, match="weights='imagenet'") as caught:
+        load("vgg16", "imagenet")
+    message = str(caught.value)
+    assert "URL fetch failure" in message  # what Keras says
+    assert "keras.applications.VGG16(include_top=False).save_weights(" in message
+    assert "give its path as weights=" in message
+    assert "weights=None" in message
+
+
+def test_imagenet_is_downloaded_once_and_after_a_failure(
+    download, application, tmp_path
+):
+    download(no_network)
+    with pytest.raises(OSError, match="MobileNetV2"):
+        load("mobilenetv2", "imagenet")
+    path = write_by_legacy_module(application("mobilenetv2"), tmp_path)
+    origins = []
+
+    def retrieve(origin, target, hook):
+        origins.append(origin)
+        shutil.copy(path, target)
+
+    download(retrieve)
+    weights = load("mobilenetv2", "imagenet")
+    assert_same_weights(weights, application("mobilenetv2").get_weights())
+    assert load("mobilenetv2", "imagenet") is weights
+    (origin,) = origins
+    assert origin.endswith("tf_kernels_1.0_224_no_top.h5")
+
+
+@pytest.mark.usefixtures("fresh_imagenet")
+def test_imagenet_draws_nothing(monkeypatch, application, unchanged_random_state):
+    def build(**options):
+        random.random()  # as initializers do
+        assert options["weights"] == "imagenet"
+        assert not options["include_top"]
+        return application("vgg16")
+
+    application("vgg16")
+    monkeypatch.setattr(keras.applications, "VGG16", build)
+    weights = load("vgg16", "imagenet")
+    assert_same_weights(weights, application("vgg16").get_weights())
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_drawn_kernels_deviate_as_he_et_al_say(backbone):
+    weights = load_backbone_weights(backbone, None, 5)
+    variables = build_backbone(backbone, (32, 32)).weights
+    expected_scale = 1 / PIXEL_DEVIATION[backbone]
+    for variable, array in zip(variables, weights.arrays, strict=True):
+        assert array.shape == tuple(variable.shape)
+        if array.ndim == 1:
+            is_one = variable.name in ("gamma", "moving_variance")
+            assert (array == is_one).all(), variable.path
+            continue
+        height, width, n_inputs, n_outputs = array.shape
+        is_depthwise = "depthwise" in variable.path
+        assert is_depthwise == (n_outputs == 1)
+        fan_in = height * width * (1 if is_depthwise else n_inputs)
+        deviation = expected_scale * np.sqrt(2 / fan_in)
+        # Five standard errors of a deviation and of a mean.
+        tolerance = 5 / np.sqrt(2 * array.size)
+        assert array.std() == pytest.approx(deviation, rel=tolerance)
+        assert abs(array.mean()) < 5 * deviation / np.sqrt(array.size)
+        expected_scale = 1
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_drawn_weights_give_logits_of_order_one(backbone):
+    photographs = [load_sample_image(f"{name}.jpg") for name in ("china", "flower")]
+    images = np.stack([resize(image, (64, 64)) for image in photographs])
+    model = build_transfer_network(
+        backbone, image_size=(64, 64), hidden_units=(32,), pooling="avg"
+    )
+    trunk = load_backbone_weights(backbone, None, 0).arrays
+    n_features = trunk[-1].shape[0]
+    model.set_weights([*trunk, *dense_arrays(n_features, (32, 1), 0)])
+    logits = keras.Model(model.input, model.get_layer("logits").output)
+    found = keras.ops.convert_to_numpy(logits(images))
+    assert 0.1 < np.sqrt(np.mean(found**2)) < 10
+
+
+def test_seed_gives_the_bits_of_drawn_weights():
+    first = load_backbone_weights("mobilenetv2", None, 3)
+    _weights._draw.cache_clear()
+    second = load_backbone_weights("mobilenetv2", None, 3)
+    assert first is not second
+    assert first.digest == second.digest
+    assert_same_weights(first, second.arrays)
+    other = load_backbone_weights("mobilenetv2", None, 4)
+    assert other.digest != first.digest
+
+
+def test_drawing_takes_its_seed_alone(unchanged_random_state):
+    _weights._draw.cache_clear()
+    _weights._layers_of.cache_clear()
+    _backbones._config_of.cache_clear()
+    load_backbone_weights("mobilenetv2", None, 3)
+
+
+def test_weights_are_frozen():
+    weights = Weights.of([np.zeros((2, 3))])
+    with pytest.raises(ValueError, match="read-only"):
+        weights.arrays[0][0] = 1
+
+
+def test_digest_tells_values_and_shapes_apart():
+    a = np.arange(6, dtype=np.float32)
+    same = [[a], [a.copy()], [a.astype(np.float64)], [np.repeat(a, 2)[::2]]]
+    assert len({Weights.of(arrays).digest for arrays in same}) == 1
+    others = [
+        [a],
+        [a[::-1]],
+        [a.reshape(2, 3)],
+        [a.reshape(3, 2)],
+        [a[:3], a[3:]],
+        [a[:2], a[2:]],
+    ]
+    assert len({Weights.of(arrays).digest for arrays in others}) == len(others)
+
+
+def test_weights_hold_what_was_given():
+    arrays = [np.arange(6.0).reshape(2, 3), np.float32([1, 2])]
+    for found, given in zip(Weights.of(arrays).arrays, arrays, strict=True):
+        assert_allclose(found, given, rtol=0)
