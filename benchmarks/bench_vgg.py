@@ -30,6 +30,8 @@ import os
 import platform
 import sys
 from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -109,8 +111,7 @@ def read_options():
     if not 0 < options.epochs_measured < options.epochs:
         parser.error("--epochs-measured must be at least 1 and below --epochs")
     options.n_plain = options.epochs if options.full else 1 + options.epochs_measured
-    options.n_forward = BATCH_SIZE * (1 if quick else 4)
-    options.n_large = BATCH_SIZE * (1 if quick else 6)
+    options.n_forward = BATCH_SIZE * (1 if quick else 2)
     options.n_runs = 2 if quick else 5
     return options
 
@@ -119,8 +120,8 @@ def say_machine():
     cores, memory = joblib.cpu_count(), psutil.virtual_memory().total / 2**30
     has = "has" if cpu_has_bfloat16() else "has not"
     print(
-        f"{cores} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}; "
-        f"the processor {has} bfloat16"
+        f"{cores} cores of {processor()}, {memory:.0f} GiB, {platform.system()}; the "
+        f"processor {has} bfloat16"
     )
     print(
         f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}, "
@@ -128,6 +129,14 @@ def say_machine():
         f"{tf.__version__}, NumPy {np.__version__}, skinest {skinest.__version__}"
     )
     print(f"load of the machine at the start: {psutil.getloadavg()[0]:.1f}", flush=True)
+
+
+def processor():
+    with suppress(OSError, StopIteration):  # where there is no such file or line
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("model name"))
+        return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def load(options, side, n_images=None, subset="train"):
@@ -273,9 +282,9 @@ def alternate(sides, n_runs):
 
 
 def bench_paths(file, options):
-    cases = [("block5", SMALL_SIDE, None, 3), ("head", SMALL_SIDE, None, 10)]
+    cases = [("block5", SMALL_SIDE, 256, 3), ("head", SMALL_SIDE, 256, 10)]
     if options.side != SMALL_SIDE:
-        cases.append(("head", options.side, options.n_large, 10))
+        cases.append(("head", options.side, 96, 10))
     rows = []
     for trainable, side, n_images, epochs in cases:
         part = load(options, side, n_images)

@@ -4,8 +4,8 @@ Benign or malignant by transfer learning
 
 A pretrained network with a new head: settings of the head are chosen by
 cross-validation on the training images alone, on features that are computed once;
-then the upper part of the network is fine-tuned too. Both are looked at once on the
-test images, beside the same network from random weights.
+then the top of the network is fine-tuned too. Both are looked at once on the test
+images, with ``--compare`` beside the same network from random weights.
 
 ``--weights`` names a file with the backbone's weights; without it those of ImageNet
 are downloaded. Images are those of ISIC 2016 where ``--data-home`` or the environment
@@ -38,11 +38,11 @@ from skinest.inspection import GradCAMDisplay, TrainingHistoryDisplay
 SIDES = {"mobilenetv2": 352, "vgg16": 128, "vgg19": 128}
 # What is fine-tuned: the top, some tens of millions of operations an image.
 TOPS = {"mobilenetv2": "block_16", "vgg16": "block5", "vgg19": "block5"}
-GRID = {
-    "hidden_units": [(), (128,)],
-    "l2": [0.0, 1e-3],
-    "learning_rate": [3e-4, 1e-3],
-}
+SEARCHED = ("hidden_units", "l2", "learning_rate")
+GRID = [
+    {"hidden_units": [()], "l2": [1e-3, 1e-2, 3e-2], "learning_rate": [1e-3]},
+    {"hidden_units": [(128,)], "l2": [1e-3, 1e-2], "learning_rate": [3e-4]},
+]
 N_EXAMPLES = 8
 
 
@@ -53,7 +53,11 @@ def parse_arguments():
     parser.add_argument("--backbone", choices=SIDES, default="mobilenetv2")
     parser.add_argument("--weights", default="imagenet", help="file of the backbone's")
     parser.add_argument("--side", type=int, help="pixels that images are resized to")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60, help="of the head")
+    parser.add_argument("--fine-tune-epochs", type=int, default=5, help="of the top")
+    parser.add_argument(
+        "--compare", action="store_true", help="also start from random weights"
+    )
     parser.add_argument(
         "--memory", type=Path, help="folder that keeps features for the next run"
     )
@@ -95,23 +99,24 @@ def search_heads(clf, X, y):
 
 
 def candidates(search, arguments):
-    """The head alone, then fine-tuned too; each from the weights and from none."""
+    """The head alone, and with the top; to compare, from random weights too."""
     chosen = search.best_estimator_
     tuned = {
         "fine_tune": TOPS[arguments.backbone],
-        "fine_tune_epochs": max(1, arguments.epochs // 3),
+        "fine_tune_epochs": arguments.fine_tune_epochs,
         "fine_tune_learning_rate": 1e-4,
     }
-    from_none = clone(chosen).set_params(weights=None)
     yield "frozen", chosen
     yield "fine-tuned", clone(chosen).set_params(**tuned)
-    yield "random weights, frozen", from_none
-    yield "random weights, fine-tuned", clone(from_none).set_params(**tuned)
+    if arguments.compare:
+        random = clone(chosen).set_params(weights=None)
+        yield "random, frozen", random
+        yield "random, fine-tuned", clone(random).set_params(**tuned)
 
 
 def print_search(console, search):
     table = Table(title="Heads, by 5-fold cross-validation on the training images")
-    for name in (*GRID, "AUC", "average precision"):
+    for name in (*SEARCHED, "AUC", "average precision"):
         table.add_column(name, justify="right")
     results = search.cv_results_
     for index, setting in enumerate(results["params"]):
@@ -120,7 +125,7 @@ def print_search(console, search):
             for metric in ("roc_auc", "average_precision")
         ]
         style = "bold" if index == search.best_index_ else None
-        table.add_row(*(str(setting[name]) for name in GRID), *scores, style=style)
+        table.add_row(*(str(setting[name]) for name in SEARCHED), *scores, style=style)
     console.print(table)
 
 

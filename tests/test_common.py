@@ -41,8 +41,6 @@ def estimators():
     )
 
 
-
-
 def networks():
     """Estimators that compute in float32 or less, where batches round differently."""
     network = {"weights": None, "image_size": (32, 32), "pooling": "avg"}

@@ -61,13 +61,24 @@ class Batches(keras.utils.PyDataset):
             self.error = error
             raise
 
-    def on_epoch_end(self):
-        self._epoch += 1
-        self._start_epoch()
+    def begin_epoch(self, epoch):
+        """Set the number of the epoch, before Keras reads it."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._start_epoch()
 
     def release(self):
         """Let go of all data. TensorFlow keeps each object that it has read from."""
         self._y = self._sample_weight = self._order = ()
+
+    @property
+    def signature(self):
+        """Shape and dtype of inputs, targets and weights, without the first axis."""
+        return (
+            self._input_signature,
+            (self._y.shape[1:], self._y.dtype),
+            ((), self._sample_weight.dtype),
+        )
 
     def _batch(self, index):
         chosen = self._chosen(index)
@@ -99,6 +110,10 @@ class FeatureBatches(Batches):
     def __init__(self, features, *arguments, **options):
         self._features = features
         super().__init__(*arguments, **options)
+
+    @property
+    def _input_signature(self):
+        return self._features.shape[2:], self._features.dtype
 
     def release(self):
         super().release()
@@ -160,6 +175,10 @@ class ImageBatches(Batches):
         self._pending = {}
         super().__init__(*arguments, **options)
 
+    @property
+    def _input_signature(self):
+        return (*self._image_size, 3), np.uint8
+
     def release(self):
         self._readers.shutdown(cancel_futures=True)
         super().release()
@@ -189,3 +208,33 @@ class ImageBatches(Batches):
             return image
         generator = np.random.default_rng([self._seed, epoch, position, 2])
         return apply_augmentation(self._augmentation, image, generator)
+
+
+def as_dataset(batches):
+    """What Keras is given to read batches from.
+
+    Under TensorFlow what it would make of them itself tunes its speed, for which
+    epochs are a third longer where they are short, and wait for a second at their end
+    where the processor is busy.
+    """
+    if batches is None or keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    n_batches = len(batches)
+
+    def epoch():
+        for index in range(n_batches):
+            yield batches[index]
+
+    dataset = tf.data.Dataset.from_generator(
+        epoch,
+        output_signature=tuple(
+            tf.TensorSpec((None, *shape), dtype) for shape, dtype in batches.signature
+        ),
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1
+    known = tf.data.experimental.assert_cardinality(n_batches)
+    return dataset.apply(known).with_options(options)

@@ -9,14 +9,14 @@ weights are replaced, and it is given back.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import threading
-from collections import OrderedDict
 from contextlib import contextmanager
 
 import numpy as np
 
-_MAX_IDLE = 6  # two fits' worth of models for training and applying
+_MAX_IDLE = 32  # models
+_MAX_BYTES = 2**30  # of what idle models hold; the last one may hold more
 _lock = threading.Lock()
-_idle: OrderedDict = OrderedDict()  # key -> list of models, last used last
+_idle: list = []  # (key, model), the one given back last at the end
 
 
 class ReusableModel:
@@ -26,18 +26,26 @@ class ReusableModel:
     ----------
     model : keras.Model
         The model; compiled if it is for training.
+
+    Attributes
+    ----------
+    n_bytes : int
+        What its weights and those of its optimizer hold, about.
     """
 
     def __init__(self, model):
         self.model = model
         self._loaded = None
         self._optimizer_start = None
+        variables = list(model.weights)
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None:
             optimizer.build(model.trainable_variables)
             self._optimizer_start = [
                 _compact(_copied(variable)) for variable in optimizer.variables
             ]
+            variables += optimizer.variables
+        self.n_bytes = 4 * sum(int(np.prod(variable.shape)) for variable in variables)
 
     def load(self, arrays, digest=None):
         """Set the weights, unless those of this digest are there already."""
@@ -86,24 +94,20 @@ def borrowed(key, build):
 
 def _take(key):
     with _lock:
-        models = _idle.get(key)
-        if not models:
-            return None
-        model = models.pop()
-        if not models:
-            del _idle[key]
-        return model
+        for place in reversed(range(len(_idle))):
+            if _idle[place][0] == key:
+                return _idle.pop(place)[1]
+    return None
 
 
-def _give_back(key, model):
+def _give_back(key, reusable):
     with _lock:
-        _idle.setdefault(key, []).append(model)
-        _idle.move_to_end(key)
-        while sum(map(len, _idle.values())) > _MAX_IDLE:
-            oldest = next(iter(_idle))
-            _idle[oldest].pop(0)
-            if not _idle[oldest]:
-                del _idle[oldest]
+        _idle.append((key, reusable))
+        while len(_idle) > 1 and (
+            len(_idle) > _MAX_IDLE
+            or sum(model.n_bytes for _, model in _idle) > _MAX_BYTES
+        ):
+            del _idle[0]
 
 
 def _copied(variable):

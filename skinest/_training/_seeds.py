@@ -4,19 +4,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import random
+import threading
 from contextlib import contextmanager
 
 import numpy as np
 
+_lock = threading.Lock()
+_held: dict = {"depth": 0, "state": None}
+
 
 @contextmanager
 def preserved_random_state():
-    """Put the state of Python's `random` back, from which Keras draws seeds."""
-    state = random.getstate()
+    """Put the state of Python's `random` back, from which Keras draws seeds.
+
+    The state belongs to the whole process, so nested and concurrent uses are
+    counted: the first to enter keeps it, the last to leave puts it back.
+    """
+    with _lock:
+        if _held["depth"] == 0:
+            _held["state"] = random.getstate()
+        _held["depth"] += 1
     try:
         yield
     finally:
-        random.setstate(state)
+        with _lock:
+            _held["depth"] -= 1
+            if _held["depth"] == 0:
+                random.setstate(_held["state"])
 
 
 def reset_seeds(model, seed):

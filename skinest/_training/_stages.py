@@ -11,6 +11,7 @@ from numbers import Real
 import keras
 import numpy as np
 
+from ._batches import as_dataset
 from ._pool import borrowed, weights_of
 from ._seeds import preserved_random_state, reset_seeds
 
@@ -122,11 +123,16 @@ def _run(stage, arrays, batches, validation):
         reset_seeds(model, stage.seed)
         with preserved_random_state():
             history = model.fit(
-                batches,
+                as_dataset(batches),
                 epochs=stage.first_epoch + stage.epochs,
                 initial_epoch=stage.first_epoch,
-                validation_data=validation,
-                callbacks=stage.callbacks,
+                validation_data=as_dataset(validation),
+                callbacks=[
+                    keras.callbacks.LambdaCallback(
+                        on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch)
+                    ),
+                    *stage.callbacks,
+                ],
                 verbose=stage.verbose,
                 shuffle=False,
             ).history
@@ -204,8 +210,8 @@ def _optimizer_config(optimizer, learning_rate):
     if isinstance(learning_rate, Real):
         config["config"]["learning_rate"] = 0.001
     elif learning_rate is not None:
-        config["config"]["learning_rate"] = (
-            keras.optimizers.schedules.serialize(learning_rate)
+        config["config"]["learning_rate"] = keras.optimizers.schedules.serialize(
+            learning_rate
         )
     return config
 

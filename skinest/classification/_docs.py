@@ -124,6 +124,7 @@ weights : "imagenet", str, path or None, default="imagenet"
         Loss, accuracy, precision, recall and AUC after each epoch of all stages, and
         "val_" of each where there are validation images. With more than two classes
         precision and recall count each class' probability above 0.5 (micro average).
+        With `warm_start`, NaN where one of the fits has not measured it.
 
     n_iter_ : int
         The number of epochs.

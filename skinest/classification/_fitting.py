@@ -4,8 +4,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -14,7 +16,12 @@ from .._training import _stages
 from .._training._batches import FeatureBatches, ImageBatches
 from .._training._callbacks import EpochTasks
 from .._training._pool import borrowed, weights_of
-from ..feature_extraction._features import FeatureStore, gathered, predict_padded
+from ..feature_extraction._features import (
+    FeatureStore,
+    Views,
+    gathered,
+    predict_padded,
+)
 from ..networks._transfer import (
     HeadSpec,
     TrunkSpec,
@@ -90,7 +97,7 @@ class Fit:
     settings: object
     train: Part
     validation: Part | None
-    views: object
+    views: Views
     augmentation: object
     seeds: dict
     context: object
@@ -102,84 +109,77 @@ class Fit:
 
     def run(self, state, plans) -> State:
         """Go through the stages, unless a callback stops."""
-        for plan in plans:
-            run = self._run_head if plan.lowest == "head" else self._run_network
-            state, stopped = run(state, plan)
-            if stopped:
-                break
+        for head_alone, group in groupby(plans, lambda plan: plan.lowest == "head"):
+            data_of = self._features if head_alone else self._images
+            train = self._train_head if head_alone else self._train_network
+            with data_of(state) as data:
+                for plan in group:
+                    state, stopped = train(state, plan, *data)
+                    if stopped:
+                        return state
         return state
 
-    def _run_head(self, state, plan):
-        """Train the head alone, on features that are computed once."""
+    @contextmanager
+    def _features(self, state):
+        """What makes batches of features to train and to validate on."""
         width = feature_width(state.trunk_spec)
-
-        def with_head(model):
-            return replace_head(state, weights_of(model))
-
         with ExitStack() as stack:
-            features = stack.enter_context(
-                gathered(
-                    self._features(state, self.train, self.views),
-                    (len(self.train.y), len(self.views), width),
-                )
+
+            def gather(part, views):
+                batches = self._compute_features(state, part, views)
+                shape = len(part.positions), len(views), width
+                features = stack.enter_context(gathered(batches, shape))
+                return partial(FeatureBatches, features)
+
+            train = gather(self.train, self.views)
+            yield train, self.validation and gather(self.validation, Views())
+
+    @contextmanager
+    def _images(self, state):
+        """What makes batches of images to train and to validate on."""
+
+        def batches_of(part, augmentation):
+            size = state.trunk_spec.image_size
+            return partial(
+                ImageBatches, part.images, part.positions, size, augmentation
             )
-            batches = self._feature_batches(features, self.train, self._shuffle_seed)
-            validation = None
-            if self.validation is not None:
-                held_out = stack.enter_context(
-                    gathered(
-                        self._features(state, self.validation),
-                        (len(self.validation.y), 1, width),
-                    )
-                )
-                validation = self._feature_batches(held_out, self.validation, None)
-            arrays, stopped = self._train(
-                plan,
-                key=("head", state.head_spec, width),
-                build=lambda: build_head(state.head_spec, width),
-                arrays=state.head.arrays,
-                batches=batches,
-                validation=validation,
-                state_of=with_head,
-                jit_compile="auto",
-            )
+
+        train = batches_of(self.train, self.augmentation)
+        yield train, self.validation and batches_of(self.validation, None)
+
+    def _train_head(self, state, plan, train, held_out):
+        """Train the head alone."""
+        width = feature_width(state.trunk_spec)
+        arrays, stopped = self._train(
+            plan,
+            key=("head", state.head_spec, width),
+            build=lambda: build_head(state.head_spec, width),
+            arrays=state.head.arrays,
+            batches=self._batches(train, self.train, self.seeds["shuffle"]),
+            validation=self._batches(held_out, self.validation),
+            state_of=lambda model: replace_head(state, weights_of(model)),
+            jit_compile="auto",
+        )
         return replace_head(state, arrays), stopped
 
-    def _run_network(self, state, plan):
-        """Train head and upper part of the backbone on images."""
+    def _train_network(self, state, plan, train, held_out):
+        """Train the head and the upper part of the backbone."""
         n_trunk = len(state.trunk.arrays)
-
-        def split(arrays):
-            trunk = Weights.of(arrays[:n_trunk])
-            head = Weights.of(arrays[n_trunk:])
-            return State(state.trunk_spec, state.head_spec, trunk, head, False)
-
-        def with_all(model):
-            return split(weights_of(model))
-
-        def batches(part, augmentation, seed):
-            return ImageBatches(
-                part.images,
-                part.positions,
-                state.trunk_spec.image_size,
-                augmentation,
-                part.y,
-                part.sample_weight,
-                self.settings.batch_size,
-                seed,
-                self._epoch,
-            )
-
         specs = state.trunk_spec, state.head_spec
         l2 = self.settings.l2
+
+        def split(arrays):
+            trunk, head = Weights.of(arrays[:n_trunk]), Weights.of(arrays[n_trunk:])
+            return State(*specs, trunk, head, trunk_is_given=False)
+
         arrays, stopped = self._train(
             plan,
             key=("network", *specs, plan.lowest, l2),
             build=lambda: build_network(*specs, trainable=plan.lowest, l2=l2),
             arrays=(*state.trunk.arrays, *state.head.arrays),
-            batches=batches(self.train, self.augmentation, self._shuffle_seed),
-            validation=self.validation and batches(self.validation, None, None),
-            state_of=with_all,
+            batches=self._batches(train, self.train, self.seeds["shuffle"]),
+            validation=self._batches(held_out, self.validation),
+            state_of=lambda model: split(weights_of(model)),
             # Convolutions by XLA are slower on processors than TensorFlow's own.
             jit_compile=_stages.jit_of_convolutions(),
         )
@@ -229,21 +229,14 @@ class Fit:
     def _epoch(self):
         return self.first_epoch + sum(self.n_iter_per_stage)
 
-    @property
-    def _shuffle_seed(self):
-        return self.seeds["shuffle"]
+    def _batches(self, make, part, seed=None):
+        """Batches of a part, if there is one; without a seed in its own order."""
+        if part is None:
+            return None
+        size = self.settings.batch_size
+        return make(part.y, part.sample_weight, size, seed, self._epoch)
 
-    def _feature_batches(self, features, part, seed):
-        return FeatureBatches(
-            features,
-            part.y,
-            part.sample_weight,
-            self.settings.batch_size,
-            seed,
-            self._epoch,
-        )
-
-    def _features(self, state, part, views=None):
+    def _compute_features(self, state, part, views):
         """Features of a part's images, each batch a task of the callbacks."""
         store = feature_store(state, self.settings)
         n_batches = store.n_batches(len(part.positions))
@@ -302,6 +295,4 @@ def feature_store(state, settings) -> FeatureStore:
 def replace_head(state, arrays) -> State:
     """The same trunk under another head."""
     head = Weights.of(arrays)
-    return State(
-        state.trunk_spec, state.head_spec, state.trunk, head, state.trunk_is_given
-    )
+    return replace(state, head=head)

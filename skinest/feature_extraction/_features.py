@@ -3,13 +3,15 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import errno
+import math
+import shutil
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile, gettempdir
 
 import joblib
 import numpy as np
@@ -20,7 +22,7 @@ from ..augmentation import apply_augmentation
 from ..images import resize
 from ..networks._transfer import TrunkSpec, build_trunk
 from ..networks._weights import Weights
-from ._store import fingerprint, open_memory
+from ._store import _class_fingerprint, fingerprint, open_memory
 
 _MAX_IN_MEMORY = 2**30  # bytes of features; more of them go into a temporary file
 _N_AHEAD = 2  # batches that are read while another is computed
@@ -118,10 +120,10 @@ class FeatureStore:
 
         with closing(_ahead(read, chunks)) as readings:
             for chunk, (keys, found, pixels) in zip(chunks, readings, strict=True):
-                computed = dict(zip(pixels, self._compute(list(pixels.values()))))
-                for (row, view), values in computed.items():
+                computed = self._compute(list(pixels.values()))
+                for (row, view), values in zip(pixels, computed, strict=True):
                     cache.keep(keys[row], view, values)
-                found |= computed
+                    found[row, view] = values
                 rows = range(len(chunk))
                 yield np.stack(
                     [[found[row, view] for view in range(len(views))] for row in rows]
@@ -153,6 +155,9 @@ def predict_padded(model, batch, batch_size) -> list[np.ndarray]:
 def gathered(batches, shape):
     """Gather batches into one array, in a temporary file where it is large.
 
+    The file has no name, or loses it with the last use of the array, so that nothing
+    is left behind even if the process is killed.
+
     Parameters
     ----------
     batches : iterable of ndarray
@@ -164,19 +169,39 @@ def gathered(batches, shape):
     Yields
     ------
     features : ndarray of this shape, dtype float32
+
+    Raises
+    ------
+    OSError
+        If the folder of temporary files has too little space left.
     """
-    with TemporaryDirectory(prefix="skinest-", ignore_cleanup_errors=True) as folder:
-        if 4 * np.prod(shape, dtype=np.int64) <= _MAX_IN_MEMORY:
+    n_bytes = 4 * math.prod(shape)
+    with ExitStack() as stack:
+        if n_bytes <= _MAX_IN_MEMORY:
             features = np.empty(shape, dtype=np.float32)
         else:
-            file = Path(folder, "features.npy")
-            features = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+            _check_space(n_bytes)
+            file = stack.enter_context(TemporaryFile(prefix="skinest-"))
+            features = np.memmap(file, np.float32, "w+", shape=shape)
         start = 0
         for batch in batches:
             features[start : start + len(batch)] = batch
             start += len(batch)
         yield features
-        del features  # Windows removes no file that is mapped
+
+
+def _check_space(n_bytes):
+    """Raise OSError where a file would not fit: its map would end the process."""
+    folder = gettempdir()
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"Features need {n_bytes / 1e9:.1f} GB in the folder of temporary files, "
+            f"{folder!r}, which has {free / 1e9:.1f} GB left. Name another by the "
+            "environment variable TMPDIR, or choose pooling='avg', a smaller "
+            "image_size or fewer n_views",
+        )
 
 
 class _Cache:
@@ -184,21 +209,21 @@ class _Cache:
 
     def __init__(self, memory, spec, weights, views):
         self.is_kept = memory.location is not None
+        if self.is_kept:
+            self._stored = memory.cache(stored_features, ignore=["compute"])
+            self._settings = _settings(spec, weights, views)
+
+    def find(self, key, view):
+        """Features that are kept; None if they are not, or can no longer be read."""
         if not self.is_kept:
-            return
-        self._stored = memory.cache(stored_features, ignore=["compute"])
-        self._settings = [
-            joblib.hash((*_settings(spec, weights), _view_settings(views, view)))
-            for view in range(len(views))
-        ]
-
-    def has(self, key, view) -> bool:
-        return self.is_kept and self._stored.check_call_in_cache(
-            key, self._settings[view], None
-        )
-
-    def get(self, key, view) -> np.ndarray:
-        return self._stored(key, self._settings[view], _nothing)
+            return None
+        settings = self._settings[view]
+        if not self._stored.check_call_in_cache(key, settings, None):
+            return None
+        try:
+            return self._stored(key, settings, _raise_missing)
+        except _MissingError:
+            return None
 
     def keep(self, key, view, values):
         if self.is_kept:
@@ -210,28 +235,54 @@ def stored_features(key, settings, compute):
     return compute()
 
 
-def _nothing():
-    raise RuntimeError("A file was removed from memory while it was being read.")
+class _MissingError(Exception):
+    pass
 
 
-def _settings(spec, weights):
+def _raise_missing():
+    raise _MissingError
+
+
+def _settings(spec, weights, views) -> list[str]:
+    """A digest of all that a view of an image depends on, for each view."""
     import keras
 
-    return __version__, keras.__version__, keras.backend.backend(), spec, weights.digest
-
-
-def _view_settings(views, view):
-    """What a view depends on beside the image."""
-    return view and (view, views.seed, _fingerprint(views.augmentation))
+    network = keras.__version__, keras.backend.backend(), spec, weights.digest
+    digests = [joblib.hash((__version__, *network))]
+    if len(views) > 1:
+        try:
+            drawn = joblib.hash((views.seed, _fingerprint(views.augmentation)))
+        except Exception as error:  # pickle raises errors of many classes
+            raise ValueError(
+                f"augmentation={views.augmentation!r} cannot be pickled ({error}), as "
+                "memory needs it."
+            ) from error
+        digests += [joblib.hash((*digests, drawn, j)) for j in range(1, len(views))]
+    return digests
 
 
 def _fingerprint(augmentation):
-    if hasattr(augmentation, "get_config"):  # a Keras layer
-        return type(augmentation).__qualname__, augmentation.get_config()
+    """What an augmentation is known by: parameters, code and state."""
+    if hasattr(augmentation, "get_config"):
+        return _layer_fingerprint(augmentation)
     parameters = (
         augmentation.get_params() if hasattr(augmentation, "get_params") else {}
     )
     return fingerprint(augmentation), parameters
+
+
+def _layer_fingerprint(layer):
+    """What a Keras layer is known by, but for its name, which Keras numbers."""
+    config = dict(layer.get_config())
+    config.pop("name", None)
+    if "input_layers" not in config:  # layers in a row, which come below
+        config.pop("layers", None)
+    return (
+        _class_fingerprint(type(layer), ()),
+        config,
+        layer.get_weights(),
+        [_layer_fingerprint(inner) for inner in getattr(layer, "layers", ())],
+    )
 
 
 def _read(images, chunk, views, cache, image_size):
@@ -241,10 +292,11 @@ def _read(images, chunk, views, cache, image_size):
     for row, (position, key) in enumerate(zip(chunk, keys, strict=True)):
         missing = []
         for view in range(len(views)):
-            if cache.has(key, view):
-                found[row, view] = cache.get(key, view)
-            else:
+            kept = cache.find(key, view)
+            if kept is None:
                 missing.append(view)
+            else:
+                found[row, view] = kept
         if missing:
             image = resize(images[position], image_size)
             for view in missing:

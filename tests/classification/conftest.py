@@ -10,7 +10,6 @@ SMALL = {
     "image_size": (32, 32),
     "pooling": "avg",
     "hidden_units": (),
-    "dropout": 0.0,
     "epochs": 2,
     "learning_rate": 0.01,
     "batch_size": 4,
@@ -57,6 +56,13 @@ def layers_of(model):
     return {
         layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()
     }
+
+
+def apply(model, images):
+    """Outputs of a Keras model, which need not be compiled for these few images."""
+    import keras
+
+    return keras.ops.convert_to_numpy(model(images, training=False))
 
 
 def is_same(one, other):

@@ -90,13 +90,16 @@ def test_second_stage_starts_from_the_result_of_the_first(first, second, images,
     assert every | none == result.keys()
 
 
-def test_second_stage_is_a_fit_that_goes_on_with_its_own_rate_and_epochs(images, y):
+@pytest.mark.parametrize("second", ["head", "block_16"])
+def test_second_stage_is_a_fit_that_goes_on_with_its_own_rate_and_epochs(
+    second, images, y
+):
     two = small(
-        epochs=2, fine_tune="head", fine_tune_epochs=3, fine_tune_learning_rate=1e-3
+        epochs=2, fine_tune=second, fine_tune_epochs=3, fine_tune_learning_rate=1e-3
     ).fit(images, y)
     one = small(epochs=2, warm_start=True).fit(images, y)
     assert bits(one) != bits(two)
-    one.set_params(epochs=3, learning_rate=1e-3).fit(images, y)
+    one.set_params(trainable=second, epochs=3, learning_rate=1e-3).fit(images, y)
     assert bits(one) == bits(two)
     assert one.history_ == two.history_
     assert one.n_iter_per_stage_ == two.n_iter_per_stage_ == [2, 3]

@@ -105,20 +105,21 @@ def test_early_stopping_puts_the_best_epochs_weights_back(
 
 
 def test_best_weights_are_kept_where_nothing_stops(images, y, X_val, y_val):
-    clf = small(epochs=8, early_stopping=True, n_iter_no_change=100)
+    clf = small(epochs=5, early_stopping=True, n_iter_no_change=100)
     clf.fit(images, y, X_val=X_val, y_val=y_val)
     losses = clf.history_["val_loss"]
-    assert clf.n_iter_ == 8
+    assert clf.n_iter_ == 5
     assert_allclose(measured_loss(clf, X_val, y_val), min(losses), rtol=1e-4)
     assert losses[-1] > 1.01 * min(losses), "the last epoch's weights are as good"
 
 
-def test_what_is_monitored_may_have_to_rise(images, y, X_val, y_val):
+def test_what_is_monitored_may_have_to_rise(images, y):
     clf = small(**OVERFIT, monitor="val_accuracy")
-    clf.fit(images, y, X_val=X_val, y_val=y_val)
+    clf.fit(images, y, X_val=images, y_val=y)
     accuracies = clf.history_["val_accuracy"]
-    assert clf.n_iter_ == int(np.argmax(accuracies)) + 1 + 3
-    assert_allclose(clf.score(X_val, y_val), max(accuracies))
+    assert clf.n_iter_ == int(np.argmax(accuracies)) + 1 + 3 < 40
+    assert_allclose(clf.score(images, y), max(accuracies))
+    assert min(accuracies) < max(accuracies)
 
 
 def test_training_may_be_monitored_without_validation_images(images, y):

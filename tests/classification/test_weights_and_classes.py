@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
-from .conftest import bits, small
+from .conftest import apply, bits, small
 
 KINDS = {
     "str": np.array(["benign", "malignant"]),
@@ -21,16 +21,26 @@ KINDS = {
 OWN = np.linspace(0.5, 2, 12)
 
 
+@pytest.fixture(scope="module")
+def weighted_by_hand(images, y):
+    return small(epochs=5).fit(images, y, sample_weight=np.array([0.75, 1.5])[y])
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_come_back_as_they_were(kind, images, y):
+def test_labels_of_any_type_come_back_and_are_found_in_a_dict_of_weights(
+    kind, images, y, weighted_by_hand
+):
     names = KINDS[kind]
-    clf = small().fit(images, names[y])
+    class_weight = dict(zip(names.tolist(), [0.75, 1.5], strict=True))
+    clf = small(epochs=5, class_weight=class_weight).fit(images, names[y])
     assert_array_equal(clf.classes_, names)
     assert clf.classes_.dtype == names.dtype
     predicted = clf.predict(images)
     assert predicted.dtype == names.dtype
+    assert_array_equal(predicted, names[weighted_by_hand.predict(images)])
     assert set(predicted.tolist()) == set(names.tolist())
-    assert bits(clf) == bits(small().fit(images, y))
+    assert bits(clf) == bits(weighted_by_hand)
+    assert clf.class_weight == class_weight
 
 
 def test_probabilities_are_in_the_order_of_the_classes(images):
@@ -53,20 +63,7 @@ def test_column_zero_is_the_first_of_two_classes(images, y):
     assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     assert (probabilities[y == 0, 0] > 0.5).all()
     assert (probabilities[y == 1, 1] > 0.5).all()
-    assert_allclose(
-        clf.model_.predict(images, verbose=0)[:, 0], probabilities[:, 1], atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_dict_of_weights_is_in_the_users_labels(kind, images, y):
-    names = KINDS[kind]
-    class_weight = dict(zip(names.tolist(), [0.75, 1.5], strict=True))
-    clf = small(class_weight=class_weight).fit(images, names[y])
-    by_hand = small().fit(images, y, sample_weight=np.array([0.75, 1.5])[y])
-    assert bits(clf) == bits(by_hand)
-    assert bits(clf) != bits(small().fit(images, y))
-    assert clf.class_weight == class_weight
+    assert_allclose(apply(clf.model_, images)[:, 0], probabilities[:, 1], atol=1e-5)
 
 
 def test_balanced_is_the_formula_of_scikit_learn(images, y):

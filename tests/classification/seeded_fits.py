@@ -1,0 +1,98 @@
+"""Fits from seeds: what they give, and what they leave as it was.
+
+Run as a script, in a process of its own, this prints both as JSON.
+"""
+
+import hashlib
+import json
+import pickle
+import random
+import sys
+
+import numpy as np
+
+from skinest import TransferClassifier
+from skinest.augmentation import Augmentation
+
+COMMON = {
+    "weights": None,
+    "image_size": (32, 32),
+    "pooling": "avg",
+    "hidden_units": (),
+    "augmentation": Augmentation(zoom=0.1, brightness=0.1),
+    "n_views": 2,
+    "epochs": 2,
+    "learning_rate": 0.001,
+    "batch_size": 4,
+    "validation_fraction": 0.25,
+}
+FITS = {
+    "float32 head": {"backbone": "mobilenetv2"},
+    "float32 block_16": {"backbone": "mobilenetv2", "trainable": "block_16"},
+    "bfloat16 head": {"backbone": "vgg16", "compute_dtype": "bfloat16"},
+    "bfloat16 block5": {
+        "backbone": "vgg16",
+        "compute_dtype": "bfloat16",
+        "trainable": "block5",
+    },
+}
+
+
+def data():
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+    return images, np.array([0, 0, 1] * 4)
+
+
+def fit(name, random_state=0):
+    """Digests of weights, history and probabilities of a fit."""
+    images, y = data()
+    clf = TransferClassifier(**{**COMMON, **FITS[name]}, random_state=random_state)
+    clf.fit(images, y)
+    probabilities = clf.predict_proba(images)
+    return [
+        clf._state.trunk.digest,
+        clf._state.head.digest,
+        repr(clf.history_),
+        hashlib.sha256(probabilities).hexdigest(),
+        hashlib.sha256(np.asarray(clf.model_(images))).hexdigest(),
+    ]
+
+
+def global_states():
+    """Whole states of all that is global."""
+    import keras
+    from keras.src.random.seed_generator import global_seed_generator
+
+    generator = global_seed_generator()
+    return {
+        "random": random.getstate(),
+        "numpy": pickle.dumps(np.random.get_state()),  # noqa: NPY002
+        "keras generator": generator.state.numpy().tolist(),
+        "keras policy": keras.config.dtype_policy().name,
+        "keras floatx": keras.config.floatx(),
+        "keras image format": keras.config.image_data_format(),
+    }
+
+
+def changed_states(function):
+    """Names of global states that a function changes."""
+    before = global_states()
+    function()
+    after = global_states()
+    return [name for name in before if before[name] != after[name]]
+
+
+def main():
+    digests = {}
+
+    def all_fits():
+        for name in FITS:
+            digests[name] = fit(name)
+
+    changed = changed_states(all_fits)
+    json.dump({"digests": digests, "changed": changed}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Keras' optimizers, schedules and callbacks as arguments."""
+
+import copy
+
+import numpy as np
+from numpy.testing import assert_array_equal
+
+from .conftest import bits, small
+
+
+def test_optimizer_is_left_as_it_was_and_serves_again(images, y):
+    import keras
+
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+    config = optimizer.get_config()
+    state = [variable.numpy() for variable in optimizer.variables]
+    settings = {"optimizer": optimizer, "fine_tune": "head", "fine_tune_epochs": 1}
+    first = bits(small(**settings).fit(images, y))
+    assert bits(small(**settings).fit(images, y)) == first
+    assert optimizer.get_config() == config
+    assert not optimizer.built
+    assert len(optimizer.variables) == len(state)
+    for variable, before in zip(optimizer.variables, state, strict=True):
+        assert_array_equal(variable, before)
+
+
+def test_used_optimizer_starts_anew(images, y):
+    import keras
+
+    used = keras.optimizers.Adam(0.01)
+    weight = keras.Variable(np.ones(3, dtype=np.float32))
+    used.apply([np.ones(3, dtype=np.float32)], [weight])
+    fresh = small(optimizer=keras.optimizers.Adam(0.01)).fit(images, y)
+    assert bits(small(optimizer=used).fit(images, y)) == bits(fresh)
+    assert int(used.iterations.numpy()) == 1
+
+
+def test_rate_of_an_optimizer_holds_in_the_first_stage_alone(images, y):
+    import keras
+
+    second = {
+        "fine_tune": "head",
+        "fine_tune_epochs": 1,
+        "fine_tune_learning_rate": 0.001,
+    }
+    named = small(optimizer="sgd", learning_rate=0.02, **second).fit(images, y)
+    optimizer = keras.optimizers.SGD(0.02)
+    given = small(optimizer=optimizer, learning_rate=0.5, **second).fit(images, y)
+    assert bits(given) == bits(named)
+
+
+def test_name_is_an_optimizer_of_keras(images, y):
+    import keras
+
+    named = small(optimizer="adam", learning_rate=0.002).fit(images, y)
+    optimizer = keras.optimizers.Adam(0.002)
+    assert bits(small(optimizer=optimizer).fit(images, y)) == bits(named)
+
+
+def test_schedules_of_both_stages(images, y):
+    import keras
+
+    def for_one_epoch(rate):  # three steps, then nothing
+        return keras.optimizers.schedules.PiecewiseConstantDecay([2], [rate, 0.0])
+
+    schedules = for_one_epoch(0.01), for_one_epoch(0.001)
+    configs = [schedule.get_config() for schedule in schedules]
+    second = {"optimizer": "sgd", "fine_tune": "head"}
+    clf = small(
+        epochs=3,
+        learning_rate=schedules[0],
+        fine_tune_epochs=2,
+        fine_tune_learning_rate=schedules[1],
+        **second,
+    ).fit(images, y)
+    # The order of images depends on the number of the epoch: 0 here, and 3.
+    plain = small(optimizer="sgd", epochs=1, learning_rate=0.01, warm_start=True).fit(
+        images, y
+    )
+    plain.set_params(epochs=2, learning_rate=1e-30).fit(images, y)
+    plain.set_params(epochs=1, learning_rate=0.001).fit(images, y)
+    assert bits(clf) == bits(plain)
+    assert [schedule.get_config() for schedule in schedules] == configs
+
+
+def state_of(callback):
+    return copy.deepcopy(vars(callback))
+
+
+def test_callbacks_are_left_as_they_were_and_called_in_both_stages(
+    images, y, X_val, y_val
+):
+    import keras
+
+    class Counter(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.own = 0
+
+        def on_train_begin(self, logs=None):
+            events.append("begin")
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.own += 1
+            events.append(epoch)
+            assert "val_loss" in logs
+
+    events = []
+    callbacks = [
+        Counter(),
+        keras.callbacks.ReduceLROnPlateau(patience=1, min_delta=10),
+        keras.callbacks.EarlyStopping(patience=100),
+    ]
+    before = [state_of(callback) for callback in callbacks]
+    clf = small(keras_callbacks=callbacks, fine_tune="block_16", fine_tune_epochs=1)
+    clf.fit(images, y, X_val=X_val, y_val=y_val)
+    assert events == ["begin", 0, 1, "begin", 2]
+    first = bits(clf)
+    clf.fit(images, y, X_val=X_val, y_val=y_val)
+    assert events == 2 * ["begin", 0, 1, "begin", 2]
+    assert bits(clf) == first
+    assert [state_of(callback) for callback in callbacks] == before
+    assert clf.keras_callbacks is callbacks
+
+
+def test_callback_may_change_the_rate_for_its_fit_alone(images, y):
+    import keras
+
+    plain = small().fit(images, y)
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    changed = small(keras_callbacks=[halve]).fit(images, y)
+    assert bits(changed) != bits(plain)
+    assert bits(small().fit(images, y)) == bits(plain)
+
+
+def test_callback_may_stop_a_stage(images, y):
+    import keras
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    clf = small(
+        epochs=5, keras_callbacks=[Stop()], fine_tune="head", fine_tune_epochs=5
+    ).fit(images, y)
+    assert clf.n_iter_per_stage_ == [1, 1]
+    assert small(epochs=3).fit(images, y).n_iter_ == 3

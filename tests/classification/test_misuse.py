@@ -1,0 +1,192 @@
+"""Wrong arguments: errors that name them, before any image is read."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from skinest import TransferClassifier, VGGTransferClassifier
+
+from .conftest import small
+
+Y = [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+@pytest.fixture
+def unread(tmp_path):
+    """Eight files that pass for images until one of them is read."""
+    paths = [tmp_path / f"{i}.png" for i in range(8)]
+    for path in paths:
+        path.write_text("not an image")
+    return paths
+
+
+def check_error(paths, settings, arguments, match, error=ValueError):
+    clf = small(**settings)
+    with pytest.raises(error, match=match) as raised:
+        clf.fit(paths, **{"y": Y, **arguments})
+    assert ".png" not in str(raised.value), "a file has been read"
+    assert not hasattr(clf, "classes_")
+
+
+def test_files_are_read_where_all_is_right(unread):
+    with pytest.raises(ValueError, match=r"X\[\d\]: .*\.png"):
+        small().fit(unread, Y)
+
+
+@pytest.mark.parametrize(
+    "settings, match",
+    [
+        ({"backbone": "resnet"}, "'backbone' parameter"),
+        ({"trainable": "block5"}, "trainable='block5' is no part of mobilenetv2"),
+        ({"fine_tune": "conv"}, "fine_tune='conv' is no part of .* head, Conv_1"),
+        ({"trainable": None}, "'trainable' parameter"),
+        ({"image_size": 64}, "'image_size' parameter"),
+        ({"image_size": (64,)}, r"image_size=\(64,\) must be"),
+        ({"image_size": (64.0, 64.0)}, r"image_size=\(64.0, 64.0\) must be"),
+        ({"image_size": (16, 64)}, r"image_size=\(16, 64\).* 32 pixels"),
+        ({"hidden_units": 8}, "'hidden_units' parameter"),
+        ({"hidden_units": (8, 0)}, r"hidden_units=\(8, 0\)"),
+        ({"hidden_units": (8.5,)}, r"hidden_units=\(8.5,\)"),
+        ({"pooling": "mean"}, "'pooling' parameter"),
+        ({"dropout": 1}, "'dropout' parameter"),
+        ({"l2": -1}, "'l2' parameter"),
+        ({"epochs": 0}, "'epochs' parameter"),
+        ({"learning_rate": 0}, "'learning_rate' parameter"),
+        ({"fine_tune_learning_rate": -1.0}, "'fine_tune_learning_rate' parameter"),
+        ({"optimizer": "adamm"}, "optimizer.*adamm"),
+        ({"optimizer": None}, "'optimizer' parameter"),
+        ({"class_weight": "balance"}, "'class_weight' parameter"),
+        ({"class_weight": {0: 1}}, r"class_weight names \[0\].*\[1\] is missing"),
+        ({"class_weight": {0: 1, 1: 1, 2: 1}}, r"class_weight.*\[2\] is not in y"),
+        ({"class_weight": {"0": 1, "1": 1}}, r"class_weight.*\[0, 1\] is missing"),
+        ({"class_weight": {0: -1, 1: 1}}, "class_weight=.*none below 0"),
+        ({"class_weight": {0: np.nan, 1: 1}}, "class_weight=.*finite"),
+        ({"class_weight": {0: "1", 1: 1}}, "class_weight=.*numbers"),
+        ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
+        ({"validation_fraction": 0.1}, "validation_fraction=0.1 of 8 images holds 1"),
+        ({"validation_fraction": 0.9}, "validation_fraction=0.9 .* leaves 0"),
+        ({"early_stopping": True}, "early_stopping .* needs images to validate on"),
+        ({"early_stopping": True, "monitor": "f1"}, "monitor='f1'"),
+        ({"early_stopping": True, "monitor": "val_val_loss"}, "monitor='val_val"),
+        ({"keras_callbacks": [print]}, "keras_callbacks holds .*print"),
+        ({"keras_callbacks": print}, "'keras_callbacks' parameter"),
+        ({"augmentation": 3}, "'augmentation' parameter"),
+        ({"weights": 3}, "'weights' parameter"),
+        ({"compute_dtype": "float16"}, "'compute_dtype' parameter"),
+        ({"random_state": "0"}, "'random_state' parameter"),
+    ],
+    ids=str,
+)
+def test_wrong_settings(settings, match, unread):
+    check_error(unread, settings, {}, match)
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        ({"y": None}, "y is None"),
+        ({"y": [0] * 8}, "y holds one class only, 0, in 8 images"),
+        ({"y": ["a"] * 8}, "y holds one class only, 'a', in 8 images"),
+        ({"y": Y[:-1]}, "X holds 8 images, but y 7"),
+        ({"y": np.linspace(0, 1, 8)}, "Unknown label type: continuous"),
+        ({"y": np.zeros((8, 2))}, "y should be a 1d array"),
+        ({"y": [0, 1, np.nan] + [1.0] * 5}, "y contains NaN"),
+        ({"y": ["a", "b", None] + ["a"] * 5}, "y mixes values of types NoneType, str"),
+        ({"y": ["a", "b", np.nan] + ["a"] * 5}, "y mixes values of types float, str"),
+        (
+            {"y": np.array(["a", "b", 1] + ["a"] * 5, dtype=object)},
+            "y mixes values of types int, str",
+        ),
+        ({"sample_weight": [1] * 7}, "sample_weight.*7"),
+        ({"sample_weight": [-1] + [1] * 7}, "Negative values .*sample_weight"),
+        ({"sample_weight": [np.nan] + [1] * 7}, "sample_weight contains NaN"),
+        ({"sample_weight": [0] * 8}, "Sample weights .* non-zero"),
+        ({"groups": [1] * 7}, "groups has 7 entries, .* 8 images"),
+        ({"groups": ["a", None] * 4}, "groups mixes values of types NoneType, str"),
+        ({"X_val": np.zeros((2, 32, 32))}, "X_val and y_val go together"),
+        ({"y_val": [0, 1]}, "X_val and y_val go together"),
+        (
+            {"X_val": np.zeros((2, 32, 32)), "y_val": [0, 1, 1]},
+            "In X_val and y_val: X holds 2 images, but y 3",
+        ),
+        (
+            {"X_val": np.full((2, 32, 32), 7.0), "y_val": [0, 1]},
+            r"In X_val and y_val: X\[0\]",
+        ),
+        (
+            {"X_val": np.zeros((2, 32, 32)), "y_val": [0, 2]},
+            r"y_val holds \[2\], which the training labels \[0, 1\] do not",
+        ),
+        (
+            {"X_val": np.zeros((2, 32, 32)), "y_val": ["0", "1"]},
+            r"y_val holds \['0', '1'\]",
+        ),
+        (
+            {"X_val": np.zeros((2, 32, 32)), "y_val": [0, np.nan]},
+            r"y_val holds \[nan\]",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_wrong_arguments_of_fit(arguments, match, unread):
+    check_error(unread, {}, arguments, match)
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        ({"y": ["a"] * 7 + ["rare"]}, r"y holds \['rare'\] once only"),
+        ({"groups": [1, 2, 3, np.nan] * 2}, "groups contains NaN"),
+        ({"groups": [1] * 8}, "validation_fraction=0.5 of the 1 groups leaves none"),
+        ({"groups": Y}, "validation_fraction=0.5: in none of 50 random splits"),
+    ],
+)
+def test_what_cannot_be_held_out(arguments, match, unread):
+    check_error(unread, {"validation_fraction": 0.5}, arguments, match)
+
+
+def test_classes_of_one_image_train_where_nothing_is_held_out(images):
+    clf = small(epochs=1).fit(images, ["a"] * 10 + ["b", "c"])
+    assert clf.predict_proba(images).shape == (12, 3)
+
+
+def test_no_file_of_weights(unread, tmp_path):
+    missing = tmp_path / "vgg16.weights.h5"
+    for weights in (missing, str(missing), "Imagenet"):
+        name = "Imagenet" if weights == "Imagenet" else "vgg16.weights.h5"
+        check_error(
+            unread, {"weights": weights}, {}, f"weights=.*{name}", FileNotFoundError
+        )
+
+
+def test_no_file_of_validation_images(unread):
+    arguments = {"X_val": ["/no/image.jpg"] * 2, "y_val": [0, 1]}
+    match = r"In X_val and y_val: 2 of 2 paths .*/no/image.jpg"
+    check_error(unread, {}, arguments, match, FileNotFoundError)
+
+
+def test_augmentation_that_is_a_class(unread):
+    from skinest.augmentation import Augmentation
+
+    settings = {"augmentation": Augmentation}
+    check_error(unread, settings, {}, "augmentation=Augmentation is a class", TypeError)
+
+
+def test_vgg_classifier_is_of_vgg_alone(unread):
+    with pytest.raises(ValueError, match="'backbone' parameter"):
+        VGGTransferClassifier("mobilenetv2", weights=None).fit(unread, Y)
+    with pytest.raises(ValueError, match="fine_tune='Conv_1' is no part of vgg19"):
+        VGGTransferClassifier("vgg19", fine_tune="Conv_1").fit(unread, Y)
+
+
+@pytest.mark.parametrize("cls", [TransferClassifier, VGGTransferClassifier])
+def test_nothing_is_there_before_fit(cls, images, tmp_path):
+    clf = cls()
+    for call in (
+        lambda: clf.predict(images),
+        lambda: clf.predict_proba(images),
+        lambda: clf.model_,
+        lambda: clf.save_backbone(tmp_path / "name.weights.h5"),
+    ):
+        with pytest.raises(NotFittedError):
+            call()
