@@ -205,10 +205,11 @@ def test_monitored_scores_are_those_of_shorter_fits(images, y, trainable):
 
 def test_callbacks_of_a_search_see_the_epochs_of_each_fit(images, y):
     monitor = ScoringMonitor(scoring="accuracy")
-    search = GridSearchCV(small(), {"learning_rate": [1e-3, 1e-2]}, cv=2)
-    search.set_callbacks(monitor, ProgressBar())
-    search.fit(images, y)
-    epochs = [r for r in monitor.get_logs().data if r["task_name"] == "epoch"]
+    network = small().set_callbacks(monitor)
+    search = GridSearchCV(network, {"learning_rate": [1e-3, 1e-2]}, cv=2)
+    search.set_callbacks(ProgressBar()).fit(images, y)
+    logs = monitor.get_logs(select="all")
+    epochs = [r for log in logs for r in log.data if r["task_name"] == "epoch"]
     assert len(epochs) == 2 * (2 * 2 + 1)  # 2 epochs of 2 x 2 fits and the last one
 
 
