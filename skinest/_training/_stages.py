@@ -187,8 +187,14 @@ def check_optimizer(optimizer):
             f"optimizer={optimizer!r} is neither the name nor an instance of a Keras "
             "optimizer."
         )
-    with preserved_random_state():
-        keras.optimizers.get(optimizer)
+    try:
+        with preserved_random_state():
+            keras.optimizers.get(optimizer)
+    except ValueError as error:
+        raise ValueError(
+            f"optimizer={optimizer!r} is no optimizer that Keras knows, such as "
+            "'adam', 'sgd' or 'rmsprop'."
+        ) from error
 
 
 def check_callbacks(callbacks):
