@@ -46,7 +46,7 @@ class Result:
     """What a training has taken and given.
 
     `seconds` are of the start and each epoch that was run, `history` is Keras' own,
-    and `probabilities` are of validation and test images at the end.
+    and `probabilities` are of validation and test images after all epochs.
     """
 
     start: float
@@ -185,9 +185,9 @@ def train_plain(train, validation, test, file, options):
         callbacks=[clock],
         verbose=0,
     ).history
+    ended = (validation, test) if options.n_plain == options.epochs else ()
     probabilities = [
-        model.predict(plain_batches(part), verbose=0)[:, 0]
-        for part in (validation, test)
+        model.predict(plain_batches(part), verbose=0)[:, 0] for part in ended
     ]
     return clock.result(history, probabilities)
 

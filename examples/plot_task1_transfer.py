@@ -102,6 +102,7 @@ def candidates(search, arguments):
     """The head alone, and with the top; to compare, from random weights too."""
     chosen = search.best_estimator_
     tuned = {
+        "l2": 0.0,  # on ImageNet's kernels it would outweigh the loss
         "fine_tune": TOPS[arguments.backbone],
         "fine_tune_epochs": arguments.fine_tune_epochs,
         "fine_tune_learning_rate": 1e-4,
