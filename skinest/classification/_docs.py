@@ -63,7 +63,7 @@ weights : "imagenet", str, path or None, default="imagenet"
         image, a ``uint8`` array of shape (*image_size, 3), and a
         :class:`numpy.random.Generator`, and returns such an image.
 
-    n_views : int, default=4
+    n_views : int, default=3
         With `augmentation`, how many augmented copies of each image a head is
         trained on beside the image itself, where the head trains alone: each epoch
         takes one of them at random. Where the backbone trains, every epoch draws

@@ -127,7 +127,7 @@ class TransferClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         fine_tune_learning_rate=1e-6,
         class_weight=None,
         augmentation=None,
-        n_views=4,
+        n_views=3,
         validation_fraction=None,
         early_stopping=False,
         n_iter_no_change=10,
