@@ -70,6 +70,7 @@ class Batches(keras.utils.PyDataset):
     def release(self):
         """Let go of all data. TensorFlow keeps each object that it has read from."""
         self._y = self._sample_weight = self._order = ()
+        self.error = None  # whose traceback holds more
 
     @property
     def signature(self):
@@ -235,6 +236,5 @@ def as_dataset(batches):
     )
     options = tf.data.Options()
     options.autotune.enabled = False
-    options.threading.private_threadpool_size = 1
     known = tf.data.experimental.assert_cardinality(n_batches)
     return dataset.apply(known).with_options(options)

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import errno
+import json
 import math
 import shutil
 from collections import deque
@@ -254,8 +255,8 @@ def _settings(spec, weights, views) -> list[str]:
             drawn = joblib.hash((views.seed, _fingerprint(views.augmentation)))
         except Exception as error:  # pickle raises errors of many classes
             raise ValueError(
-                f"augmentation={views.augmentation!r} cannot be pickled ({error}), as "
-                "memory needs it."
+                f"augmentation={views.augmentation!r} cannot be pickled, as memory "
+                "needs it."
             ) from error
         digests += [joblib.hash((*digests, drawn, j)) for j in range(1, len(views))]
     return digests
@@ -279,7 +280,7 @@ def _layer_fingerprint(layer):
         config.pop("layers", None)
     return (
         _class_fingerprint(type(layer), ()),
-        config,
+        json.dumps(config, sort_keys=True, default=joblib.hash),
         layer.get_weights(),
         [_layer_fingerprint(inner) for inner in getattr(layer, "layers", ())],
     )
