@@ -78,7 +78,7 @@ def check_images(X, y=None) -> "ImageCollection":
             "for each image."
         )
     if is_path:
-        return ImageCollection(items, _check_files(items))
+        return ImageCollection(items, check_files(items))
     for position, image in enumerate(items):
         _check_pixels(image, position)
     return ImageCollection(items)
@@ -350,39 +350,41 @@ def _check_elements(X):
     return list(X), False
 
 
-def _check_files(paths):
+def check_files(paths, name="X"):
     """(size, modification time) of each file, or one error for all that fail."""
     file_stats, missing, empty = [], [], []
     for position, path in enumerate(paths):
         try:
             info = os.stat(path)
         except PermissionError:
-            missing.append(f"X[{position}]: {path!r} may not be reached by this user")
+            missing.append(
+                f"{name}[{position}]: {path!r} may not be reached by this user"
+            )
             continue
         except (OSError, ValueError):  # ValueError: a null character in the name
-            missing.append(f"X[{position}]: {path!r} does not exist")
+            missing.append(f"{name}[{position}]: {path!r} does not exist")
             continue
         if not stat.S_ISREG(info.st_mode):
             what = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
-            missing.append(f"X[{position}]: {path!r} is {what}")
+            missing.append(f"{name}[{position}]: {path!r} is {what}")
         elif not os.access(path, os.R_OK):
-            missing.append(f"X[{position}]: {path!r} may not be read by this user")
+            missing.append(f"{name}[{position}]: {path!r} may not be read by this user")
         elif info.st_size == 0:
-            empty.append(f"X[{position}]: {path!r} is empty")
+            empty.append(f"{name}[{position}]: {path!r} is empty")
         file_stats.append((info.st_size, info.st_mtime_ns))
-    _raise_files(missing, len(paths), FileNotFoundError, "are not files to read")
-    _raise_files(empty, len(paths), ValueError, "are files of 0 bytes")
+    _raise_files(missing, paths, name, FileNotFoundError, "are not files to read")
+    _raise_files(empty, paths, name, ValueError, "are files of 0 bytes")
     return file_stats
 
 
-def _raise_files(problems, n_paths, error, what):
+def _raise_files(problems, paths, name, error, what):
     if problems:
         named = "; ".join(problems[:_N_NAMED])
         more = len(problems) - _N_NAMED
         raise error(
-            f"{len(problems)} of {n_paths} paths {what}: {named}"
-            f"{f'; and {more} more' if more > 0 else ''}. Remove them from X or mend "
-            f"them; relative paths start from {os.getcwd()!r}."
+            f"{len(problems)} of {len(paths)} paths {what}: {named}"
+            f"{f'; and {more} more' if more > 0 else ''}. Remove them from {name} or "
+            f"mend them; relative paths start from {os.getcwd()!r}."
         )
 
 

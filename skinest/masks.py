@@ -1,0 +1,286 @@
+"""What masks may be: checking and reading, the counterpart of images.
+
+A mask is an image of integer labels, one for each pixel. Masks come in one of three
+forms:
+
+1. an array of shape (n_masks, height, width);
+2. a list, tuple or object array of arrays of shape (height, width);
+3. paths: a list, tuple, 1-d array, ``Series`` or single column of ``str`` or
+   :class:`~pathlib.Path`.
+
+They are never changed: a file of 0 and 255 has the labels 0 and 255.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from .images import check_files
+
+__all__ = ["MaskCollection", "check_masks", "read_mask"]
+
+MAX_LABELS = 32  # more of them are anti-aliasing or the noise of JPEG
+_MAX_RANGE = 2**16
+
+
+def check_masks(y, *, name="y") -> "MaskCollection":
+    """Check that `y` holds masks, and make them readable one at a time.
+
+    Arrays are checked by shape and type, paths to be existing files. No file is
+    decoded here.
+
+    Parameters
+    ----------
+    y : array, list of arrays or paths
+        Masks in any form that skinest takes, see :mod:`skinest.masks`, of integers
+        or booleans.
+
+    name : str, default="y"
+        What errors call them.
+
+    Returns
+    -------
+    masks : MaskCollection of length n_masks
+        The masks, decoded when they are asked for.
+
+    Raises
+    ------
+    ValueError
+        If `y` is empty or has a shape or type that cannot be masks, or if a file is
+        empty.
+    FileNotFoundError
+        If paths are missing, are folders or may not be read. The error names the
+        first few.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.masks import check_masks
+    >>> masks = check_masks(np.zeros((2, 8, 6), dtype=np.uint8))
+    >>> len(masks), masks[0].shape
+    (2, (8, 6))
+    """
+    items = _as_items(y, name)
+    if len(items) == 0:
+        raise ValueError(f"{name} is empty: pass at least one mask.")
+    if isinstance(items[0], str | os.PathLike):
+        paths = _as_paths(items, name)
+        check_files(paths, name)
+        return MaskCollection(paths, name)
+    for position, item in enumerate(items):
+        _check_array(item, f"{name}[{position}]")
+    return MaskCollection(items, name)
+
+
+class MaskCollection(Sequence):
+    """Checked masks, read when they are asked for.
+
+    Made by :func:`check_masks`. Indexing by an integer reads one mask and raises
+    ValueError, naming the file or position, if it is no mask or has more than 32
+    labels.
+
+    Parameters
+    ----------
+    items : sequence of str or ndarray
+        Paths, or arrays of shape (height, width).
+
+    name : str, default="y"
+        What errors call them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.masks import check_masks
+    >>> masks = check_masks([np.eye(3, dtype=bool), np.ones((2, 4), dtype=bool)])
+    >>> [mask.shape for mask in masks]
+    [(3, 3), (2, 4)]
+    """
+
+    def __init__(self, items, name="y"):
+        self._items = items
+        self._name = name
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index) -> np.ndarray:
+        return self.read(index)[0]
+
+    def read(self, index) -> tuple[np.ndarray, np.ndarray]:
+        """Read one mask.
+
+        Parameters
+        ----------
+        index : int
+            Its position.
+
+        Returns
+        -------
+        mask : ndarray of shape (height, width)
+            The mask.
+
+        labels : ndarray of shape (n_labels,)
+            The labels that it holds, sorted.
+        """
+        index = range(len(self))[index]
+        item, where = self._items[index], self.where(index)
+        mask = _read_file(item, where) if isinstance(item, str) else item
+        return mask, _labels_of(mask, where)
+
+    def where(self, index) -> str:
+        """What errors call a mask: its position, and its path if it has one."""
+        item = self._items[index]
+        place = f"{self._name}[{index}]"
+        return f"{place}: {item!r}" if isinstance(item, str) else place
+
+
+def read_mask(path) -> np.ndarray:
+    """Read a mask file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A grey image of 1, 8 or 16 bits without loss, such as PNG.
+
+    Returns
+    -------
+    mask : ndarray of shape (height, width), dtype uint8 or uint16
+        The labels as they are in the file; those of 1-bit files are 0 and 255.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no image, is a colour image or holds more than 32 labels.
+
+    Examples
+    --------
+    >>> from skinest.masks import read_mask
+    >>> read_mask("ISIC_0000000_globules.png").shape  # doctest: +SKIP
+    (767, 1022)
+    """
+    path = os.fspath(path)
+    mask = _read_file(path, repr(path))
+    _labels_of(mask, repr(path))
+    return mask
+
+
+def _as_items(y, name):
+    """Sequence of single masks or paths."""
+    if isinstance(y, str | bytes | os.PathLike):
+        raise ValueError(
+            f"{name} is a single path, {os.fspath(y)!r}. Pass a list of paths: [path]."
+        )
+    if y is None:
+        raise ValueError(f"{name} is None. Pass {name}, the mask of each image.")
+    if not isinstance(y, list | tuple | np.ndarray):
+        if not hasattr(y, "__array__"):
+            raise ValueError(
+                f"{name} is of type {type(y).__name__}. Pass an array, a list of "
+                "arrays, or a list of paths."
+            )
+        y = np.asarray(y)
+    if not isinstance(y, np.ndarray):
+        return y
+    if y.dtype.kind in "OUT" and y.ndim == 2 and y.shape[1] == 1:
+        return y[:, 0]  # a column of paths
+    if y.ndim == 1 and y.dtype.kind not in "OUT":
+        raise ValueError(
+            f"{name} has shape {y.shape}: one {y.dtype} for each image. Masks are "
+            "needed, one label for each pixel: an array (n_masks, height, width), a "
+            "list of arrays (height, width) or paths of mask images. To tell classes "
+            "of whole images apart, use a classifier such as VGGTransferClassifier."
+        )
+    if y.ndim != (1 if y.dtype.kind in "OUT" else 3):
+        hint = ""
+        if y.ndim == 4:
+            hint = " One channel is y[..., 0]; one-hot channels are y.argmax(axis=-1)."
+        elif y.ndim == 2:
+            hint = " One mask is passed as y[np.newaxis]."
+        raise ValueError(
+            f"{name} has shape {y.shape} and dtype {y.dtype}. Pass masks as "
+            f"(n_masks, height, width), or those of different sizes as a list.{hint}"
+        )
+    return y
+
+
+def _as_paths(items, name) -> list[str]:
+    for position, item in enumerate(items):
+        if not isinstance(item, str | os.PathLike):
+            raise ValueError(
+                f"{name}[{position}] is of type {type(item).__name__}, but {name}[0] a "
+                "path. Pass either arrays or paths, and only one of them."
+            )
+    return [os.fspath(item) for item in items]
+
+
+def _check_array(mask, where):
+    """Raise ValueError unless an array can be a mask, whatever its labels are."""
+    if not isinstance(mask, np.ndarray):
+        shown = f" ({mask!r})" if mask is None or np.isscalar(mask) else ""
+        raise ValueError(
+            f"{where} is of type {type(mask).__name__}{shown}. A mask is an array of "
+            "shape (height, width) or a path."
+        )
+    if mask.ndim != 2:
+        hint = ""
+        if mask.ndim == 3:
+            hint = " One channel is mask[..., 0]; colours must be mapped to labels."
+        raise ValueError(
+            f"{where} has shape {mask.shape}. A mask is (height, width).{hint}"
+        )
+    if mask.size == 0:
+        raise ValueError(f"{where} has shape {mask.shape}: it holds no pixel.")
+    if mask.dtype.kind not in "biu":
+        raise ValueError(
+            f"{where} is of dtype {mask.dtype}. A mask holds integer labels or "
+            "booleans: threshold probabilities, as in mask > 0.5, or use "
+            "mask.astype(np.uint8)."
+        )
+
+
+def _labels_of(mask, where) -> np.ndarray:
+    """Labels of a mask, sorted; ValueError if they are too many."""
+    low, high = int(mask.min()), int(mask.max())
+    if high - low < _MAX_RANGE:  # counting is ten times as fast as sorting
+        offsets = mask.astype(np.intp) - low
+        labels = (np.flatnonzero(np.bincount(offsets.ravel())) + low).astype(mask.dtype)
+    else:
+        labels = np.unique(mask)
+    if len(labels) > MAX_LABELS:
+        raise ValueError(
+            f"{where} holds {len(labels)} different values from {labels[0]} to "
+            f"{labels[-1]}, but a mask no more than {MAX_LABELS} labels. They may come "
+            "from JPEG or smooth edges: threshold it, and save it as PNG."
+        )
+    return labels
+
+
+def _read_file(path, where) -> np.ndarray:
+    import cv2
+
+    content = np.fromfile(path, dtype=np.uint8)
+    if not content.size:
+        raise ValueError(f"{where} is a file of 0 bytes. Leave it out or replace it.")
+    try:
+        mask = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError(f"{where} cannot be decoded by OpenCV: {error}") from None
+    if mask is None:
+        raise ValueError(
+            f"{where} is truncated or not an image that OpenCV can decode. Leave it "
+            "out or replace it."
+        )
+    if mask.ndim != 2:
+        raise ValueError(
+            f"{where} is a colour image of {mask.shape[2]} channels. A mask has one "
+            "label for each pixel: convert it to grey, e.g. keep one channel, and save "
+            "it as PNG."
+        )
+    _check_array(mask, where)
+    return mask

@@ -1,0 +1,141 @@
+"""What masks may be, and what errors say where they are not."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from skinest.masks import check_masks, read_mask
+
+
+@pytest.fixture
+def masks():
+    masks = np.zeros((3, 20, 30), dtype=np.uint8)
+    for i, mask in enumerate(masks):
+        mask[2 : 8 + i, 5:25] = 255
+    return masks
+
+
+@pytest.fixture
+def paths(masks, tmp_path):
+    names = [str(tmp_path / f"{i}_segmentation.png") for i in range(3)]
+    for name, mask in zip(names, masks, strict=True):
+        cv2.imwrite(name, mask)
+    return names
+
+
+def as_objects(items):
+    objects = np.empty(len(items), dtype=object)
+    objects[:] = list(items)
+    return objects
+
+
+@pytest.mark.parametrize("form", [np.array, list, tuple, as_objects])
+def test_forms_of_arrays(masks, form):
+    found = check_masks(form(masks))
+    assert len(found) == 3
+    for mask, expected in zip(found, masks, strict=True):
+        np.testing.assert_array_equal(mask, expected)
+
+
+def test_forms_of_paths(masks, paths, tmp_path):
+    pd = pytest.importorskip("pandas")
+    column = pd.DataFrame({"mask": paths})
+    as_paths = [tmp_path / name for name in paths]
+    for form in (paths, as_paths, np.array(paths), column["mask"], column):
+        for mask, expected in zip(check_masks(form), masks, strict=True):
+            np.testing.assert_array_equal(mask, expected)
+
+
+def test_masks_of_different_sizes_and_types():
+    given = [np.eye(3, dtype=bool), np.full((2, 5), -7), np.ones((4, 4), np.uint16)]
+    found = check_masks(given)
+    assert [mask.dtype for mask in found] == [mask.dtype for mask in given]
+    assert found.read(1)[1].tolist() == [-7]
+    assert found.read(0)[1].tolist() == [False, True]
+
+
+def test_files_keep_their_labels(tmp_path):
+    deep = np.array([[0, 1000, 65535]], dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    np.testing.assert_array_equal(read_mask(tmp_path / "deep.png"), deep)
+    bits = np.array([[0, 255, 255, 0]], dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "bits.png"), bits, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    np.testing.assert_array_equal(read_mask(tmp_path / "bits.png"), bits)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64, np.uint64])
+def test_labels_of_every_type(dtype):
+    labels = [0, 3, 100]
+    if dtype == np.int64:
+        labels = [-(2**40), *labels, 2**40]
+    mask = np.random.default_rng(0).choice(np.array(labels, dtype), (50, 60))
+    found = check_masks([mask]).read(0)[1]
+    assert found.tolist() == labels
+    assert found.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("y", "says"),
+    [
+        (None, "y is None"),
+        ("a.png", "single path, 'a.png'"),
+        ([], "y is empty"),
+        (iter([]), "list_iterator"),
+        (np.array([0, 1, 1]), "one int64 for each image.*a classifier"),
+        (np.zeros((4, 5)), r"shape \(4, 5\).*y\[np.newaxis\]"),
+        (np.zeros((2, 4, 5, 1), int), r"shape \(2, 4, 5, 1\).*y\[\.\.\., 0\]"),
+        (np.zeros((2, 4, 5)), r"y\[0\] is of dtype float64.*threshold"),
+        ([np.zeros((4, 5, 3), np.uint8)], r"y\[0\] has shape \(4, 5, 3\)"),
+        ([np.zeros((0, 5), np.uint8)], r"y\[0\].*holds no pixel"),
+        ([np.zeros((4, 5), np.uint8), None], r"y\[1\] is of type NoneType \(None\)"),
+        ([0, 1], r"y\[0\] is of type int \(0\)"),
+    ],
+)
+def test_wrong_arrays(y, says):
+    with pytest.raises(ValueError, match=says):
+        check_masks(y)
+
+
+def test_errors_carry_the_given_name():
+    with pytest.raises(ValueError, match=r"y_val\[0\] is of dtype"):
+        check_masks([np.zeros((4, 5))], name="y_val")
+
+
+def test_missing_files_are_named_at_once(paths, tmp_path):
+    wrong = [*paths, str(tmp_path / "none.png"), str(tmp_path)]
+    with pytest.raises(FileNotFoundError, match=r"2 of 5 paths.*y\[3\].*none\.png"):
+        check_masks(wrong)
+    with pytest.raises(ValueError, match=r"y\[3\] is of type ndarray"):
+        check_masks([*paths, np.zeros((4, 5), np.uint8)])
+
+
+def test_wrong_files_are_named_when_read(tmp_path):
+    files = {name: tmp_path / name for name in ("colour.png", "grey.jpg", "text.png")}
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    cv2.imwrite(str(files["colour.png"]), noise)
+    cv2.imwrite(str(files["grey.jpg"]), noise[..., 0])
+    files["text.png"].write_text("no image")
+    says = {
+        "colour.png": "colour image of 3 channels",
+        "grey.jpg": r"different values from \d+ to \d+.*no more than 32.*PNG",
+        "text.png": "not an image",
+    }
+    masks = check_masks(list(files.values()))
+    for position, name in enumerate(files):
+        place = rf"y\[{position}\]: .*{re.escape(name)}"
+        with pytest.raises(ValueError, match=rf"{place}.*{says[name]}"):
+            masks[position]
+        with pytest.raises(ValueError, match=rf"{re.escape(name)}.*{says[name]}"):
+            read_mask(files[name])
+
+
+def test_thirty_two_labels_are_taken_and_no_more():
+    mask = np.arange(33, dtype=np.uint8)[np.newaxis]
+    assert len(check_masks([mask[:, :32]]).read(0)[1]) == 32
+    with pytest.raises(ValueError, match=r"y\[0\] holds 33 different values"):
+        check_masks([mask])[0]
