@@ -1,0 +1,449 @@
+r"""Metrics of segmentation: how well predicted masks meet the true ones.
+
+They speak of the foreground. Globules and streaks fill 1 or 2 % of an image, so that
+predicting none of them has an accuracy of .98 and a mean IoU with background of .49;
+:func:`segmentation_report` shows these for comparison, :func:`dice_score` and
+:func:`iou_score` leave the background out. Masks are read one pair at a time.
+
+``dice_scorer`` and ``iou_scorer`` are for ``GridSearchCV(scoring=dice_scorer)``,
+``cross_validate(scoring={"dice": dice_scorer, "iou": iou_scorer})`` and scikit-learn's
+``ScoringMonitor``; ``make_scorer(dice_score, average="pooled")`` makes others.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.metrics import make_scorer
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.validation import _check_sample_weight
+
+from .masks import check_masks
+
+__all__ = [
+    "dice_score",
+    "dice_scorer",
+    "iou_score",
+    "iou_scorer",
+    "segmentation_report",
+]
+
+# Numerator and denominator, from pixels in both, in truth, in the prediction, in all.
+_RATIOS = {
+    "accuracy": lambda both, true, pred, n: (n - true - pred + 2 * both, n),
+    "precision": lambda both, true, pred, n: (both, pred),
+    "recall": lambda both, true, pred, n: (both, true),
+    "IoU": lambda both, true, pred, n: (both, true + pred - both),
+    "Dice": lambda both, true, pred, n: (2 * both, true + pred),
+}
+_FOREGROUNDS = {1, 255, 65535}  # of masks of two labels, by convention
+_MEAN_IOU = "mean IoU with background"
+
+_CONSTRAINTS = {
+    "labels": ["array-like", None],
+    "average": [StrOptions({"imagewise", "pooled"}), None],
+    "zero_division": [Options(Real, {0.0, 1.0}), "nan"],
+    "sample_weight": ["array-like", None],
+}
+
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def dice_score(
+    y_true,
+    y_pred,
+    *,
+    labels=None,
+    average="imagewise",
+    zero_division=1.0,
+    sample_weight=None,
+):
+    r"""Dice coefficient of the foreground, also known as F1 score.
+
+    .. math:: \mathrm{Dice} = \frac{2 |A \cap B|}{|A| + |B|}
+
+    with the pixels :math:`A` and :math:`B` that have a label in truth and prediction.
+
+    Parameters
+    ----------
+    y_true, y_pred : array, list of arrays or paths
+        True and predicted masks in any form that skinest takes, see
+        :mod:`skinest.masks`. The masks of a pair have the same size.
+
+    labels : array-like of int, default=None
+        The foreground. None is all labels of both masks but the smallest, which is
+        background; if there is one label only, it is foreground unless it is 0. Where
+        a fold may lack one of several labels, pass them.
+
+    average : {"imagewise", "pooled"} or None, default="imagewise"
+        - ``"imagewise"``: the ratio for each image and label, the mean over labels,
+          then over images: each image counts the same;
+        - ``"pooled"``: one ratio for each label over the pixels of all images, the mean
+          over labels: each pixel counts the same;
+        - None: the mean over labels for each image.
+
+    zero_division : {0.0, 1.0, np.nan}, default=1.0
+        The ratio for a label in neither mask. NaN leaves it out of the mean.
+
+    sample_weight : array-like of shape (n_images,), default=None
+        Weights, 0 or more, of images or their pixels; unused if `average` is None.
+
+    Returns
+    -------
+    score : float or ndarray of shape (n_images,)
+        Between 0, no pixel in common, and 1, masks alike. NaN if
+        ``zero_division=np.nan`` and there is no ratio to take the mean of.
+
+    Raises
+    ------
+    ValueError
+        If `y_true` and `y_pred` differ in number or size, if one holds 0 and 1 and the
+        other 0 and 255, or if they are not masks (:func:`skinest.masks.check_masks`).
+
+    Notes
+    -----
+    By default an empty mask that is predicted empty scores 1, for it is right; the
+    losses of skinest have it so too. Where most masks are empty, as those of globules
+    and streaks, this flatters who predicts nothing: look at ``average="pooled"`` as
+    well, in which empty masks count by what is wrongly found in them.
+
+    References
+    ----------
+    L. R. Dice, "Measures of the amount of ecologic association between species", 1945.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.metrics import dice_score
+    >>> y_true = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 0]]])
+    >>> y_pred = np.array([[[0, 1], [1, 1]], [[0, 0], [0, 1]]])
+    >>> dice_score(y_true, y_pred, average=None)
+    array([0.8, 0. ])
+    >>> dice_score(y_true, y_pred)
+    0.4
+    >>> dice_score(y_true, y_pred, average="pooled")
+    0.666...
+    """
+    return _score("Dice", y_true, y_pred, labels, average, zero_division, sample_weight)
+
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def iou_score(
+    y_true,
+    y_pred,
+    *,
+    labels=None,
+    average="imagewise",
+    zero_division=1.0,
+    sample_weight=None,
+):
+    r"""Intersection over union of the foreground, also known as Jaccard index.
+
+    .. math:: \mathrm{IoU} = \frac{|A \cap B|}{|A \cup B|}
+
+    with the pixels :math:`A` and :math:`B` that have a label in truth and prediction.
+
+    Parameters
+    ----------
+    y_true, y_pred : array, list of arrays or paths
+        True and predicted masks in any form that skinest takes, see
+        :mod:`skinest.masks`. The masks of a pair have the same size.
+
+    labels : array-like of int, default=None
+        The foreground; None is all but the smallest, see :func:`dice_score`.
+
+    average : {"imagewise", "pooled"} or None, default="imagewise"
+        Over images, over the pixels of all images or neither, see :func:`dice_score`.
+
+    zero_division : {0.0, 1.0, np.nan}, default=1.0
+        The ratio for a label in neither mask, see the notes of :func:`dice_score`.
+
+    sample_weight : array-like of shape (n_images,), default=None
+        Weights of the images, see :func:`dice_score`.
+
+    Returns
+    -------
+    score : float or ndarray of shape (n_images,)
+        Between 0 and 1, or NaN as in :func:`dice_score`.
+
+    References
+    ----------
+    P. Jaccard, "The distribution of the flora in the alpine zone", 1912.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.metrics import iou_score
+    >>> y_true = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 0]]])
+    >>> y_pred = np.array([[[0, 1], [1, 1]], [[0, 0], [0, 0]]])
+    >>> iou_score(y_true, y_pred, average=None)
+    array([0.666..., 1. ])
+    >>> iou_score(y_true, y_pred, zero_division=np.nan)
+    0.666...
+    """
+    return _score("IoU", y_true, y_pred, labels, average, zero_division, sample_weight)
+
+
+dice_scorer = make_scorer(dice_score)
+iou_scorer = make_scorer(iou_score)
+
+
+@validate_params(
+    {
+        **_CONSTRAINTS,
+        "average": [StrOptions({"imagewise", "pooled"})],
+        "target_names": ["array-like", None],
+        "digits": [Interval(Integral, 0, None, closed="left")],
+        "output_dict": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def segmentation_report(
+    y_true,
+    y_pred,
+    *,
+    labels=None,
+    target_names=None,
+    average="imagewise",
+    zero_division=1.0,
+    digits=3,
+    output_dict=False,
+):
+    r"""Accuracy, precision, recall, IoU and Dice of each foreground label.
+
+    Parameters
+    ----------
+    y_true, y_pred : array, list of arrays or paths
+        True and predicted masks in any form that skinest takes, see
+        :mod:`skinest.masks`. The masks of a pair have the same size.
+
+    labels : array-like of int, default=None
+        The foreground; None is all but the smallest, see :func:`dice_score`.
+
+    target_names : array-like of str, default=None
+        Names of the foreground labels, in the order of `labels`.
+
+    average : {"imagewise", "pooled"}, default="imagewise"
+        The mean of the ratios of the images, or the ratios of the pixels of all images.
+
+    zero_division : {0.0, 1.0, np.nan}, default=1.0
+        The value of a ratio with denominator 0. NaN leaves it out of the mean. As in
+        scikit-learn, the precision of a label that is predicted nowhere and the recall
+        of one that is truly nowhere are such ratios.
+
+    digits : int, default=3
+        Number of decimals in the text.
+
+    output_dict : bool, default=False
+        Whether to return a dict in place of a text.
+
+    Returns
+    -------
+    report : str or dict
+        A row for each label, told from all others, with its true pixels as support; the
+        mean of the rows (in the text if there are several); the mean IoU over all
+        labels that the masks hold; the number of images. The dict is ``{"1":
+        {"accuracy": …, "precision": …, "recall": …, "IoU": …, "Dice": …, "support": …},
+        "macro avg": {…}, "mean IoU with background": …, "n_images": …}``.
+
+    Notes
+    -----
+    With :math:`A` and :math:`B` the pixels that have a label in truth and prediction,
+    and :math:`N` all pixels, precision is :math:`|A \cap B| / |B|`, recall
+    :math:`|A \cap B| / |A|`, accuracy :math:`1 - (|A \cup B| - |A \cap B|) / N`. The
+    mean IoU with background says little: predicting nothing earns about one half.
+
+    With several labels and ``zero_division=np.nan``, the macro average can differ from
+    :func:`dice_score`, which takes the mean over labels before that over images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.metrics import segmentation_report
+    >>> y_true = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 2]]])
+    >>> y_pred = np.array([[[0, 1], [1, 1]], [[0, 0], [0, 2]]])
+    >>> names = ["globules", "streaks"]
+    >>> print(segmentation_report(y_true, y_pred, target_names=names))
+    imagewise    accuracy precision recall    IoU   Dice  support
+    <BLANKLINE>
+    globules        0.875     0.833  1.000  0.833  0.900        2
+    streaks         1.000     1.000  1.000  1.000  1.000        1
+    <BLANKLINE>
+    macro avg       0.938     0.917  1.000  0.917  0.950        3
+    mean IoU with background               0.861
+    number of images                                            2
+    <BLANKLINE>
+    """
+    labels = _check_labels(labels)
+    pixels, n_pixels = _count(*_check_pair(y_true, y_pred))
+    labels = _foreground(pixels, labels)
+    names = _row_names(labels, target_names)
+    counts = _select(pixels, n_pixels, labels)
+    of_all = _select(pixels, n_pixels, sorted(pixels))
+    if average == "pooled":
+        counts, of_all = _pool(counts), _pool(of_all)
+    report = _report_rows(counts, names, zero_division)
+    ious = _mean(_ratio("IoU", of_all, zero_division), axis=1)
+    report[_MEAN_IOU] = float(_mean(ious))
+    report["n_images"] = len(n_pixels)
+    return report if output_dict else _report_text(report, names, average, digits)
+
+
+def _score(ratio, y_true, y_pred, labels, average, zero_division, sample_weight):
+    labels = _check_labels(labels)
+    y_true, y_pred = _check_pair(y_true, y_pred)
+    weights = _check_sample_weight(
+        sample_weight, np.empty(len(y_true)), ensure_non_negative=True
+    )
+    pixels, n_pixels = _count(y_true, y_pred)
+    counts = _select(pixels, n_pixels, _foreground(pixels, labels))
+    if average == "pooled":
+        counts, weights = _pool(counts, weights), 1.0
+    scores = _mean(_ratio(ratio, counts, zero_division), axis=1)
+    return scores if average is None else float(_mean(scores, weights=weights))
+
+
+def _check_pair(y_true, y_pred):
+    y_true = check_masks(y_true, name="y_true")
+    y_pred = check_masks(y_pred, name="y_pred")
+    if len(y_true) != len(y_pred):
+        raise ValueError(f"y_true holds {len(y_true)} masks, but y_pred {len(y_pred)}.")
+    return y_true, y_pred
+
+
+def _check_labels(labels):
+    """List of int, or None."""
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    named_once = 0 < len(np.unique(array)) == array.size
+    if array.ndim != 1 or array.dtype.kind not in "biu" or not named_once:
+        raise ValueError(
+            f"labels={labels!r} must be a list of different integers, e.g. [1]."
+        )
+    return array.astype(int).tolist()
+
+
+def _count(y_true, y_pred):
+    """Numbers of pixels, from one pair of masks at a time.
+
+    By label, arrays of shape (3, n_images): in both, in truth, in the prediction. Then
+    all pixels of each image.
+    """
+    pixels, n_pixels = {}, np.zeros(len(y_true), dtype=np.int64)
+    for index in range(len(y_true)):
+        true, true_labels = y_true.read(index)
+        pred, pred_labels = y_pred.read(index)
+        if true.shape != pred.shape:
+            raise ValueError(
+                f"{y_true.where(index)} has shape {true.shape}, {y_pred.where(index)} "
+                f"{pred.shape}. A predicted mask must have the size of the true one."
+            )
+        n_pixels[index] = true.size
+        for label in map(int, {*true_labels.tolist(), *pred_labels.tolist()}):
+            if label not in pixels:
+                pixels[label] = np.zeros((3, len(y_true)), dtype=np.int64)
+            # Comparing and counting bytes is faster than bincount of pairs of labels.
+            is_true, is_pred = true == label, pred == label
+            which = (is_true & is_pred, is_true, is_pred)
+            pixels[label][:, index] = [np.count_nonzero(each) for each in which]
+    return pixels, n_pixels
+
+
+def _foreground(pixels, labels):
+    """The labels that are foreground."""
+    in_true = {label for label, (_, true, _) in pixels.items() if true.any()}
+    in_pred = {label for label, (_, _, pred) in pixels.items() if pred.any()}
+    _check_same_coding(in_true, in_pred, labels)
+    if labels is not None:
+        return labels
+    held = sorted(pixels)
+    return held if len(held) == 1 and held != [0] else held[1:]
+
+
+def _check_same_coding(in_true, in_pred, labels):
+    """Raise ValueError if 1 here and 255 there seem to mean the same."""
+    sets = [set(each) - {0} for each in (in_true, in_pred, labels or ())]
+    found = set.union(*sets)
+    binary = found <= _FOREGROUNDS and len(sets[0]) < 2 and len(sets[1]) < 2
+    if not binary or len(found) < 2 or found == sets[2]:
+        return
+    small, large = sorted(found)[:2]
+    raise ValueError(
+        f"y_true holds {sorted(in_true)}, y_pred {sorted(in_pred)}; labels={labels}. "
+        f"If {small} and {large} mean the same, use one of them everywhere, e.g. by "
+        f"[mask * {large // small} for mask in masks]; if not, labels={sorted(found)}."
+    )
+
+
+def _select(pixels, n_pixels, labels):
+    """Counts of shape (4, n_images, n_labels); no label is as one without pixels."""
+    nowhere = np.zeros((3, len(n_pixels)), dtype=np.int64)
+    columns = [pixels.get(label, nowhere) for label in labels or [None]]
+    return np.stack([np.vstack([each, n_pixels]) for each in columns], axis=-1)
+
+
+def _pool(counts, weights=1):
+    """Counts of all images as if they were one."""
+    return np.sum(counts * np.reshape(weights, (-1, 1)), axis=1, keepdims=True)
+
+
+def _ratio(name, counts, zero_division):
+    return _divide(*_RATIOS[name](*counts), zero_division)
+
+
+def _divide(numerator, denominator, zero_division):
+    quotient = np.full(np.shape(denominator), zero_division, dtype=float)
+    return np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+
+
+def _mean(values, axis=0, weights=1.0):
+    """Mean of what is not NaN; NaN where there is nothing."""
+    weights = weights * ~np.isnan(values)
+    total = np.sum(weights * np.nan_to_num(values), axis=axis)
+    return _divide(total, np.sum(weights, axis=axis), np.nan)
+
+
+def _row_names(labels, target_names):
+    names = [str(name) for name in (labels if target_names is None else target_names)]
+    if len(names) != len(labels):
+        raise ValueError(
+            f"target_names holds {len(names)} names, but {labels} are foreground."
+        )
+    return names
+
+
+def _report_rows(counts, names, zero_division):
+    """Dict of the rows by name and of their mean."""
+    n, table = len(names), {}
+    for name in _RATIOS:
+        column = _mean(_ratio(name, counts, zero_division))
+        table[name] = [*column[:n].tolist(), float(_mean(column))]
+    support = counts[1].sum(axis=0)
+    table["support"] = [*support[:n].tolist(), int(support.sum())]
+    rows = zip([*names, "macro avg"], *table.values(), strict=True)
+    return {name: dict(zip(table, row, strict=True)) for name, *row in rows}
+
+
+def _report_text(report, names, average, digits):
+    width = max(9, digits + 2, len(str(report["macro avg"]["support"])))
+    heading = max(len(name) for name in (*names, _MEAN_IOU))
+
+    def line(name, row):
+        cells = (row.get(column, "") for column in (*_RATIOS, "support"))
+        cells = (f"{c:.{digits}f}" if isinstance(c, float) else c for c in cells)
+        cells = "".join(f" {cell:>{width}}" for cell in cells)
+        return f"{name:>{heading}} {cells}".rstrip() + "\n"
+
+    text = line(average, {name: name for name in report["macro avg"]}) + "\n"
+    text += "".join(line(name, report[name]) for name in names) + "\n" * bool(names)
+    if len(names) != 1:
+        text += line("macro avg", report["macro avg"])
+    text += line(_MEAN_IOU, {"IoU": report[_MEAN_IOU]})
+    return text + line("number of images", {"support": report["n_images"]})

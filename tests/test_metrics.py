@@ -1,0 +1,644 @@
+"""Metrics of segmentation, beside scikit-learn's on pixels and worked by hand."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import pickle
+import tracemalloc
+from copy import deepcopy
+
+import cv2
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, ScoringMonitor, with_callbacks
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    jaccard_score,
+    make_scorer,
+    precision_recall_fscore_support,
+)
+from sklearn.model_selection import GridSearchCV, cross_validate
+
+from skinest.metrics import (
+    dice_score,
+    dice_scorer,
+    iou_score,
+    iou_scorer,
+    segmentation_report,
+)
+
+PAIRS = [(dice_score, f1_score), (iou_score, jaccard_score)]
+EMPTY = np.zeros((3, 4), dtype=np.uint8)
+TOP = np.array([[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=np.uint8)
+LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]], dtype=np.uint8)
+# TOP and LEFT: 4 pixels each, 2 in common: Dice 4 / 8, IoU 2 / 6.
+
+
+def random_masks(n_labels, shapes=((9, 13),) * 6, seed=0):
+    """True masks and predictions that err in a fifth of the pixels."""
+    rng = np.random.default_rng(seed)
+    true = [rng.integers(0, n_labels, shape, dtype=np.uint8) for shape in shapes]
+    noise = [rng.integers(0, n_labels, shape, dtype=np.uint8) for shape in shapes]
+    pairs = zip(true, noise, strict=True)
+    pred = [np.where(rng.random(t.shape) < 0.2, other, t) for t, other in pairs]
+    return true, pred
+
+
+def flat(masks):
+    return np.concatenate([np.ravel(mask) for mask in masks])
+
+
+def write(folder, masks):
+    """Paths of PNG files of the masks."""
+    folder.mkdir()
+    paths = [folder / f"{position}.png" for position in range(len(masks))]
+    for path, mask in zip(paths, masks, strict=True):
+        assert cv2.imwrite(str(path), mask)
+    return paths
+
+
+class Threshold(CallbackSupportMixin, BaseEstimator):
+    """Foreground is what is brighter than `t`; fit learns nothing."""
+
+    def __init__(self, t=100):
+        self.t = t
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        root = self._init_callback_context(max_subtasks=2)
+        root.call_on_fit_task_begin(estimator=self)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        state = {
+            "X": X,
+            "y": y,
+            "metadata": metadata,
+            "reconstruction_attributes": {"fitted_": True},
+        }
+        for _ in range(2):
+            epoch = root.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self)
+            epoch.call_on_fit_task_end(estimator=self, **state)
+        self.fitted_ = True
+        root.call_on_fit_task_end(estimator=self, **state)
+        return self
+
+    def predict(self, X):
+        masks = np.empty(len(X), dtype=object)
+        masks[:] = [(np.asarray(image) > self.t).astype(np.uint8) * 255 for image in X]
+        return masks
+
+
+@pytest.fixture
+def scene():
+    """Grey images of different sizes, and masks that a threshold of 150 finds."""
+    rng = np.random.default_rng(0)
+    X = [rng.integers(0, 256, (8 + n, 12), dtype=np.uint8) for n in range(8)]
+    return X, [(image > 150).astype(np.uint8) * 255 for image in X]
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(("score", "reference"), PAIRS)
+@pytest.mark.parametrize("n_labels", [2, 3, 5])
+def test_pooled_score_is_that_of_all_pixels(score, reference, n_labels):
+    true, pred = random_masks(n_labels)
+    foreground = list(range(1, n_labels))
+    expected = reference(flat(true), flat(pred), labels=foreground, average="macro")
+    assert score(true, pred, average="pooled") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("score", "reference"), PAIRS)
+@pytest.mark.parametrize("n_labels", [2, 4])
+def test_imagewise_score_is_the_mean_of_those_of_images(score, reference, n_labels):
+    true, pred = random_masks(n_labels, shapes=[(5, 5), (9, 4), (30, 20)])
+    expected = [
+        reference(t.ravel(), p.ravel(), labels=range(1, n_labels), average="macro")
+        for t, p in zip(true, pred, strict=True)
+    ]
+    np.testing.assert_allclose(score(true, pred, average=None), expected)
+    assert score(true, pred) == pytest.approx(np.mean(expected))
+
+
+def test_scores_worked_by_hand():
+    true, pred = np.stack([TOP, EMPTY, TOP]), np.stack([LEFT, TOP, TOP])
+    np.testing.assert_allclose(dice_score(true, pred, average=None), [1 / 2, 0, 1])
+    np.testing.assert_allclose(iou_score(true, pred, average=None), [1 / 3, 0, 1])
+    assert dice_score(true, pred) == pytest.approx(1 / 2)
+    assert iou_score(true, pred) == pytest.approx(4 / 9)
+    # Pooled: 8 true, 12 predicted, 6 in common.
+    assert dice_score(true, pred, average="pooled") == pytest.approx(12 / 20)
+    assert iou_score(true, pred, average="pooled") == pytest.approx(6 / 14)
+    assert type(dice_score(true, pred)) is float
+
+
+@pytest.mark.parametrize("average", ["imagewise", "pooled"])
+@pytest.mark.parametrize("zero_division", [0.0, 1.0, np.nan])
+def test_zero_division_of_masks_that_are_all_empty(average, zero_division):
+    masks = np.stack([EMPTY, EMPTY])
+    for score in (dice_score, iou_score):
+        result = score(masks, masks, average=average, zero_division=zero_division)
+        np.testing.assert_equal(result, zero_division)
+        each = score(masks, masks, average=None, zero_division=zero_division)
+        np.testing.assert_equal(each, [zero_division] * 2)
+
+
+@pytest.mark.parametrize(
+    ("zero_division", "each", "mean"),
+    [
+        (0.0, [0.5, 0, 0], 1 / 6),
+        (1.0, [0.5, 1, 0], 1 / 2),
+        (np.nan, [0.5, np.nan, 0], 1 / 4),
+    ],
+)
+def test_zero_division_concerns_what_is_empty_in_both(zero_division, each, mean):
+    true, pred = np.stack([TOP, EMPTY, EMPTY]), np.stack([LEFT, EMPTY, TOP])
+    settings = {"zero_division": zero_division}
+    np.testing.assert_equal(dice_score(true, pred, average=None, **settings), each)
+    assert dice_score(true, pred, **settings) == pytest.approx(mean)
+    # Pooled: 4 true, 8 predicted, 2 in common; nothing is empty.
+    assert dice_score(true, pred, average="pooled", **settings) == pytest.approx(1 / 3)
+
+
+def test_nan_leaves_a_label_out_of_the_mean_of_an_image():
+    true, pred = [TOP, 2 * TOP + LEFT], [LEFT, 2 * TOP + LEFT]  # 2 is in the second
+    with_1 = dice_score(true, pred, average=None)
+    np.testing.assert_allclose(with_1, [(1 / 2 + 1 + 1) / 3, 1])
+    without = dice_score(true, pred, average=None, zero_division=np.nan)
+    np.testing.assert_allclose(without, [1 / 2, 1])
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_warns_where_nothing_is_left():
+    assert np.isnan(dice_score([EMPTY], [EMPTY], zero_division=np.nan))
+    segmentation_report([EMPTY], [EMPTY], zero_division=np.nan, labels=[1])
+
+
+@pytest.mark.parametrize(("score", "reference"), PAIRS)
+def test_sample_weight(score, reference):
+    true, pred = random_masks(3)
+    weights = np.array([0, 1, 2, 3.5, 1, 0])
+    each = score(true, pred, average=None)
+    settings = {"sample_weight": list(weights)}
+    np.testing.assert_array_equal(score(true, pred, average=None, **settings), each)
+    expected = np.average(each, weights=weights)
+    assert score(true, pred, **settings) == pytest.approx(expected)
+    expected = reference(
+        flat(true),
+        flat(pred),
+        labels=[1, 2],
+        average="macro",
+        sample_weight=np.repeat(weights, true[0].size),
+    )
+    assert score(true, pred, average="pooled", **settings) == pytest.approx(expected)
+
+
+def test_sample_weight_of_images_left_out_by_nan():
+    true, pred = [TOP, EMPTY, TOP], [LEFT, EMPTY, TOP]
+    result = dice_score(true, pred, zero_division=np.nan, sample_weight=[1, 7, 3])
+    assert result == pytest.approx((0.5 + 3) / 4)
+    alone = dice_score(true, pred, zero_division=np.nan, sample_weight=[0, 1, 0])
+    assert np.isnan(alone)
+
+
+# Labels
+
+
+def test_all_labels_but_the_smallest_are_foreground():
+    true, pred = random_masks(4)
+    expected = dice_score(true, pred, labels=[1, 2, 3])
+    assert dice_score(true, pred) == expected
+    shifted = [[mask + 7 for mask in masks] for masks in (true, pred)]
+    assert dice_score(*shifted) == expected
+    negative = [[mask.astype(int) - 2 for mask in masks] for masks in (true, pred)]
+    assert dice_score(*negative) == expected
+
+
+def test_chosen_labels():
+    true, pred = random_masks(4)
+    of_each = [dice_score(true, pred, labels=[label]) for label in range(4)]
+    expected = f1_score(flat(true), flat(pred), average=None)
+    pooled = [dice_score(true, pred, labels=[n], average="pooled") for n in range(4)]
+    np.testing.assert_allclose(pooled, expected)
+    chosen = dice_score(true, pred, labels=np.array([3, 0]))
+    assert chosen == pytest.approx((of_each[3] + of_each[0]) / 2)
+
+
+def test_chosen_label_that_is_nowhere():
+    true, pred = random_masks(3)
+    assert dice_score(true, pred, labels=[9]) == 1
+    assert dice_score(true, pred, labels=[9], zero_division=0.0) == 0
+    of_1 = dice_score(true, pred, labels=[1])
+    assert dice_score(true, pred, labels=[1, 9]) == pytest.approx((of_1 + 1) / 2)
+
+
+def test_label_that_only_the_prediction_holds():
+    assert dice_score([TOP], [2 * LEFT]) == 0
+    assert dice_score([TOP, TOP], [TOP, 2 * TOP], labels=[1], average="pooled") == (
+        pytest.approx(2 / 3)
+    )
+
+
+@pytest.mark.parametrize("label", [0, 1, 255, True, False])
+def test_masks_of_one_label(label):
+    masks = np.full((2, 3, 4), label)
+    is_foreground = bool(label)
+    assert dice_score(masks, masks, zero_division=0.0) == is_foreground
+    assert iou_score(masks, masks, zero_division=0.0, average="pooled") == is_foreground
+
+
+def test_chosen_labels_may_be_booleans():
+    true, pred = [TOP > 0], [LEFT > 0]
+    assert dice_score(true, pred, labels=[True]) == dice_score(true, pred) == 1 / 2
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, np.uint64])
+def test_types_of_masks(dtype):
+    true, pred = random_masks(2)
+    expected = iou_score(true, pred)
+    converted = [mask.astype(dtype) for mask in pred]
+    assert iou_score(true, converted) == iou_score(converted, true) == expected
+    both = np.stack(true).astype(dtype), np.stack(converted)
+    assert iou_score(*both) == expected
+
+
+# Forms of masks
+
+
+def test_array_list_and_object_array_are_the_same():
+    true, pred = random_masks(3)
+    expected = dice_score(np.stack(true), np.stack(pred))
+    objects = np.empty(len(pred), dtype=object)
+    objects[:] = pred
+    assert dice_score(true, objects) == dice_score(tuple(true), pred) == expected
+
+
+def test_paths_and_arrays_of_different_sizes(tmp_path):
+    true, pred = random_masks(2, shapes=[(6, 7), (20, 31), (5, 40)])
+    expected = dice_score(true, pred)
+    files = [
+        write(tmp_path / name, [mask * 255 for mask in masks])
+        for name, masks in (("true", true), ("pred", pred))
+    ]
+    assert dice_score(*files) == expected
+    assert dice_score(np.array(files[0], dtype=str), files[1]) == expected
+    assert dice_score(files[0], [mask * 255 for mask in pred]) == expected
+    report = segmentation_report(*files, output_dict=True)
+    assert report["255"]["Dice"] == expected
+
+
+def test_masks_are_read_one_pair_at_a_time(tmp_path):
+    (path,) = write(tmp_path / "masks", [np.eye(400, dtype=np.uint8) * 255])
+    dice_score([path], [path])
+    tracemalloc.start()
+    assert dice_score([path] * 60, [path] * 60) == 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 * 400 * 400  # 120 masks are read
+
+
+def test_masks_are_left_unchanged():
+    true, pred = random_masks(3)
+    for mask in (*true, *pred):
+        mask.flags.writeable = False
+    dice_score(true, pred)
+    segmentation_report(true, pred)
+
+
+# Errors
+
+
+@pytest.mark.parametrize("score", [dice_score, iou_score, segmentation_report])
+def test_pairs_must_agree(score, tmp_path):
+    with pytest.raises(ValueError, match="y_true holds 2 masks, but y_pred 1"):
+        score([TOP, TOP], [TOP])
+    with pytest.raises(
+        ValueError, match=r"y_true\[1\].*\(3, 4\).*y_pred\[1\].*\(4, 3\)"
+    ):
+        score([TOP, TOP], [TOP, TOP.T])
+    (path,) = write(tmp_path / "masks", [TOP.T])
+    with pytest.raises(ValueError, match=r"y_pred\[0\].*0\.png.*\(4, 3\)"):
+        score([TOP], [path])
+
+
+@pytest.mark.parametrize("score", [dice_score, iou_score, segmentation_report])
+@pytest.mark.parametrize(
+    ("true", "pred"),
+    [
+        (255 * TOP, LEFT),
+        (TOP, 255 * LEFT),
+        (255 * TOP, LEFT > 0),
+        (255 * TOP, TOP | 1),
+        (255 * TOP.astype(np.uint16), 65535 * LEFT.astype(np.uint16)),
+    ],
+)
+def test_different_codings_of_two_labels(score, true, pred):
+    small, large = sorted({int(true.max()), int(pred.max())})
+    with pytest.raises(
+        ValueError, match=rf"mask \* {large // small} for mask"
+    ) as raised:
+        score([true], [pred])
+    assert str([0, int(true.max())]) in str(raised.value)
+    score([true], [pred], labels=[small, large])  # they are said to differ
+
+
+def test_chosen_label_of_another_coding():
+    with pytest.raises(ValueError, match=r"labels=\[1\].*1 and 255"):
+        dice_score([255 * TOP], [255 * LEFT], labels=[1])
+    with pytest.raises(ValueError, match=r"labels=\[255\]"):
+        dice_score([TOP], [LEFT], labels=[255])
+
+
+def test_codings_that_do_not_contradict():
+    assert dice_score([255 * TOP], [EMPTY]) == 0
+    assert dice_score([EMPTY], [255 * TOP]) == 0
+    assert dice_score([255 * TOP], [LEFT > 9]) == 0
+    assert dice_score([EMPTY], [EMPTY > 0], labels=[255]) == 1
+    ignored = TOP.copy()
+    ignored[2] = 255  # three labels, of which 255 is one
+    assert dice_score([ignored], [TOP], labels=[1]) == 1
+    assert dice_score([ignored], [TOP]) == 1 / 2
+
+
+@pytest.mark.parametrize("name", ["y_true", "y_pred"])
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        (np.full((1, 3, 4), 0.7), ValueError),
+        (np.zeros((1, 3, 4, 3), dtype=np.uint8), ValueError),
+        ([1, 0, 1], ValueError),
+        ([], ValueError),
+        (["nowhere.png"], FileNotFoundError),
+    ],
+)
+def test_what_is_no_mask_is_named(name, bad, error):
+    masks = {"y_true": [TOP], "y_pred": [TOP], name: bad}
+    with pytest.raises(error, match=name):
+        dice_score(**masks)
+
+
+@pytest.mark.parametrize("labels", [[], [[1]], [1, 1], [0.5], ["1"], 1])
+def test_wrong_labels(labels):
+    with pytest.raises(ValueError, match="labels"):
+        dice_score([TOP], [LEFT], labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"average": "macro"}, "'average' parameter of iou_score"),
+        ({"zero_division": 0.5}, "'zero_division' parameter of iou_score"),
+        ({"zero_division": "warn"}, "'zero_division' parameter of iou_score"),
+        ({"sample_weight": [1, 2]}, "sample_weight.shape"),
+        ({"sample_weight": [-1]}, "Negative values .* `sample_weight`"),
+        ({"sample_weight": [0]}, "at least one non-zero"),
+    ],
+)
+def test_wrong_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        iou_score([TOP], [LEFT], **settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"average": None}, {"digits": -1}, {"output_dict": "yes"}]
+)
+def test_wrong_settings_of_the_report(settings):
+    (name,) = settings
+    with pytest.raises(ValueError, match=name):
+        segmentation_report([TOP], [LEFT], **settings)
+
+
+# Report
+
+
+@pytest.mark.parametrize("n_labels", [2, 4])
+def test_pooled_report_is_that_of_all_pixels(n_labels):
+    true, pred = random_masks(n_labels)
+    report = segmentation_report(true, pred, average="pooled", output_dict=True)
+    t, p = flat(true), flat(pred)
+    expected = precision_recall_fscore_support(t, p)
+    ious = jaccard_score(t, p, average=None)
+    for label in range(1, n_labels):
+        precision, recall, dice, support = (values[label] for values in expected)
+        assert report[str(label)] == pytest.approx(
+            {
+                "accuracy": accuracy_score(t == label, p == label),
+                "precision": precision,
+                "recall": recall,
+                "IoU": ious[label],
+                "Dice": dice,
+                "support": support,
+            }
+        )
+    macro = precision_recall_fscore_support(
+        t, p, labels=range(1, n_labels), average="macro"
+    )
+    named = [report["macro avg"][name] for name in ("precision", "recall", "Dice")]
+    np.testing.assert_allclose(named, macro[:3])
+    assert report["macro avg"]["IoU"] == pytest.approx(ious[1:].mean())
+    assert report["macro avg"]["support"] == sum(expected[3][1:])
+    assert report["mean IoU with background"] == pytest.approx(ious.mean())
+    assert report["n_images"] == 6
+
+
+@pytest.mark.parametrize("zero_division", [0.0, 1.0, np.nan])
+def test_imagewise_report_is_the_mean_of_those_of_images(zero_division):
+    true = [TOP, EMPTY, LEFT, EMPTY]
+    pred = [LEFT, TOP, EMPTY, EMPTY]
+    settings = {"labels": [1], "average": "macro", "zero_division": zero_division}
+    rows = [
+        (
+            accuracy_score(t.ravel(), p.ravel()),
+            *precision_recall_fscore_support(t.ravel(), p.ravel(), **settings)[:3],
+        )
+        for t, p in zip(true, pred, strict=True)
+    ]
+    expected = np.nanmean(rows, axis=0)
+    report = segmentation_report(
+        true, pred, zero_division=zero_division, output_dict=True
+    )
+    names = ("accuracy", "precision", "recall", "Dice")
+    np.testing.assert_allclose([report["1"][name] for name in names], expected)
+    assert report["1"]["support"] == 8
+    for name, score in (("Dice", dice_score), ("IoU", iou_score)):
+        expected = score(true, pred, zero_division=zero_division)
+        assert report["1"][name] == pytest.approx(expected)
+
+
+def test_mean_iou_with_background_worked_by_hand():
+    true, pred = [TOP, EMPTY], [LEFT, TOP]
+    # Background: 6 of 10 pixels, 8 of 12; foreground: 2 of 6, 0 of 4.
+    imagewise = segmentation_report(true, pred, output_dict=True)
+    expected = ((6 / 10 + 2 / 6) / 2 + (8 / 12 + 0) / 2) / 2
+    assert imagewise["mean IoU with background"] == pytest.approx(expected)
+    pooled = segmentation_report(true, pred, average="pooled", output_dict=True)
+    expected = (14 / 22 + 2 / 10) / 2
+    assert pooled["mean IoU with background"] == pytest.approx(expected)
+
+
+def test_mean_iou_with_background_is_over_all_labels_whichever_are_chosen():
+    true, pred = random_masks(4)
+    all_labels = segmentation_report(true, pred, output_dict=True)
+    chosen = segmentation_report(true, pred, labels=[3, 1], output_dict=True)
+    name = "mean IoU with background"
+    assert chosen[name] == all_labels[name]
+    assert list(chosen)[:3] == ["3", "1", "macro avg"]
+
+
+def test_predicting_nothing_looks_good_with_the_background():
+    """The study's baseline: accuracy about .98, mean IoU about one half."""
+    true = np.zeros((4, 50, 50), dtype=np.uint8)
+    true[:, :5, :10] = 1  # 2 %
+    report = segmentation_report(true, 0 * true, output_dict=True)
+    assert report["1"]["accuracy"] == pytest.approx(0.98)
+    assert report["mean IoU with background"] == pytest.approx(0.49)
+    assert report["1"]["Dice"] == report["1"]["IoU"] == 0
+
+
+def test_text_of_one_label():
+    text = segmentation_report([255 * TOP, EMPTY], [255 * LEFT, EMPTY], digits=2)
+    lines = [line.split() for line in text.splitlines() if line]
+    assert lines == [
+        "imagewise accuracy precision recall IoU Dice support".split(),
+        "255 0.83 0.75 0.75 0.67 0.75 4".split(),
+        "mean IoU with background 0.73".split(),
+        "number of images 2".split(),
+    ]
+
+
+@pytest.mark.parametrize("digits", [0, 3, 9])
+@pytest.mark.parametrize("names", [None, ["globules", "streaks of a long, long name"]])
+def test_text_is_aligned(digits, names):
+    true, pred = random_masks(3)
+    settings = {"target_names": names, "average": "pooled"}
+    text = segmentation_report(true, pred, digits=digits, **settings)
+    report = segmentation_report(true, pred, output_dict=True, **settings)
+    head, _, first, second, _, macro, iou, n_images = text.splitlines()
+    assert len({len(line) for line in (head, first, second, macro, n_images)}) == 1
+    assert len(iou) == head.index("IoU") + len("IoU")
+    shown = {
+        "macro avg": macro,
+        **dict(zip(names or "12", (first, second), strict=True)),
+    }
+    for name, line in shown.items():
+        assert line.strip().startswith(name)
+        cells = line.split()[-6:]
+        expected = [f"{value:.{digits}f}" for value in report[name].values()]
+        assert cells == [*expected[:-1], str(report[name]["support"])]
+
+
+def test_report_without_foreground():
+    report = segmentation_report([EMPTY], [EMPTY], output_dict=True)
+    assert list(report) == ["macro avg", "mean IoU with background", "n_images"]
+    assert report["macro avg"]["Dice"] == report["mean IoU with background"] == 1
+    lines = segmentation_report([EMPTY], [EMPTY]).splitlines()
+    assert len(lines) == 5
+    assert lines[2].split()[:2] == ["macro", "avg"]
+    named = segmentation_report([EMPTY], [EMPTY], labels=[1], target_names=["streaks"])
+    assert "streaks" in named
+
+
+def test_rows_of_booleans_are_named_as_integers():
+    assert "1" in segmentation_report([TOP > 0], [LEFT > 0], output_dict=True)
+
+
+def test_target_names_must_be_as_many_as_labels():
+    with pytest.raises(ValueError, match=r"target_names holds 2 names, but \[1\]"):
+        segmentation_report([TOP], [LEFT], target_names=["background", "globules"])
+
+
+# Scorers
+
+
+def test_scorers_score_what_predict_returns(scene):
+    X, y = scene
+    fitted = Threshold(t=100).fit(X, y)
+    expected = dice_score(y, fitted.predict(X))
+    assert 0.5 < expected < 1
+    assert dice_scorer(fitted, X, y) == expected
+    assert iou_scorer(fitted, X, y) == iou_score(y, fitted.predict(X))
+    pooled = make_scorer(dice_score, average="pooled")
+    assert pooled(fitted, X, y) == dice_score(y, fitted.predict(X), average="pooled")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_finds_the_threshold(scene, n_jobs):
+    X, y = scene
+    grid = {"t": [100, 150, 200]}
+    search = GridSearchCV(Threshold(), grid, scoring=dice_scorer, cv=2, n_jobs=n_jobs)
+    search.fit(X, y)
+    assert search.best_params_ == {"t": 150}
+    assert search.best_score_ == search.score(X, y) == 1
+
+
+def test_cross_validation_by_several_scorers(scene, tmp_path):
+    X, y = scene
+    scoring = {"dice": dice_scorer, "iou": iou_scorer}
+    scores = cross_validate(Threshold(), X, y, scoring=scoring, cv=4)
+    for fold in range(4):
+        test = slice(2 * fold, 2 * fold + 2)
+        pred = Threshold().predict(X[test])
+        assert scores["test_dice"][fold] == dice_score(y[test], pred)
+        assert scores["test_iou"][fold] == iou_score(y[test], pred)
+    paths = write(tmp_path / "masks", y)
+    of_paths = cross_validate(Threshold(), X, paths, scoring=scoring, cv=4)
+    np.testing.assert_array_equal(of_paths["test_iou"], scores["test_iou"])
+
+
+@pytest.mark.parametrize("in_search", [False, True])
+def test_scoring_monitor(scene, in_search):
+    X, y = scene
+    monitor = ScoringMonitor(scoring={"dice": dice_scorer, "iou": iou_scorer})
+    threshold = Threshold().set_callbacks(monitor)
+    if in_search:
+        GridSearchCV(threshold, {"t": [100]}, scoring=iou_scorer, cv=2).fit(X, y)
+    else:
+        threshold.fit(X, y)
+    rows = monitor.get_logs().data
+    epochs = [row for row in rows if row["task_name"] == "epoch"]
+    assert len(epochs) == 2 * (3 if in_search else 1)
+    pred = Threshold().predict(X)
+    expected = (dice_score(y, pred), iou_score(y, pred))
+    assert expected in [(row["dice"], row["iou"]) for row in epochs]
+
+
+def test_scorers_take_sample_weight(scene):
+    X, y = scene
+    weights = np.arange(8.0)
+    expected = dice_score(y, Threshold().predict(X), sample_weight=weights)
+    assert expected != dice_score(y, Threshold().predict(X))
+    fitted = Threshold().fit(X, y)
+    assert dice_scorer(fitted, X, y, sample_weight=weights) == expected
+    monitor = ScoringMonitor(scoring=dice_scorer)
+    Threshold().set_callbacks(monitor).fit(X, y, sample_weight=weights)
+    assert {row["score"] for row in monitor.get_logs().data} == {expected}
+
+
+def test_sample_weight_is_routed_to_scorers(scene):
+    X, y = scene
+    weights = np.arange(1.0, 9)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scores = cross_validate(
+            Threshold().set_fit_request(sample_weight=False),
+            X,
+            y,
+            scoring=deepcopy(dice_scorer).set_score_request(sample_weight=True),
+            params={"sample_weight": weights},
+            cv=2,
+        )["test_score"]
+    pred = Threshold().predict(X)
+    for score, fold in zip(scores, (slice(0, 4), slice(4, 8)), strict=True):
+        expected = dice_score(y[fold], pred[fold], sample_weight=weights[fold])
+        assert score == pytest.approx(expected)
+
+
+def test_scorers_pickle_and_show_their_metric(scene):
+    X, y = scene
+    fitted = Threshold().fit(X, y)
+    for scorer, name in ((dice_scorer, "dice_score"), (iou_scorer, "iou_score")):
+        again = pickle.loads(pickle.dumps(scorer))
+        assert again(fitted, X, y) == scorer(fitted, X, y)
+        assert name in repr(scorer)
