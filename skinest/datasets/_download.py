@@ -55,6 +55,30 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
         ) from error
 
 
+def require_file_by_hand(path, page):
+    """Make sure that a file is there which no lasting address leads to.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file must be.
+
+    page : str
+        The page on which a user can get it.
+
+    Raises
+    ------
+    OSError
+        If the file is missing.
+    """
+    if not path.is_file():
+        raise OSError(
+            f"{path.name} is not in {path.parent}, and is not downloaded for you: it "
+            f"has no lasting address of its own. Get it from {page} and put it into "
+            "that folder."
+        )
+
+
 def _download(path, url, known_hash):
     import pooch
 

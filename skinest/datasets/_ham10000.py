@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -17,8 +18,8 @@ from ._tables import check_all_known, check_same_names, list_images, read_table
 _BASE_URL_2018 = "https://isic-challenge-data.s3.amazonaws.com/2018/"
 
 _TASK3_STEM = "ISIC2018_Task3_Training"
-_TASK3_NAMES = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
-_LABEL_HEADER = ["image", *_TASK3_NAMES]
+TASK3_NAMES = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
+_LABEL_HEADER = ["image", *TASK3_NAMES]
 _LESION_HEADER = ["image", "lesion_id", "diagnosis_confirm_type"]
 
 _TASK3_DESCR = """\
@@ -134,6 +135,7 @@ def fetch_isic2018_task3(data_home=None, *, download_if_missing=True, return_X_y
 
     See Also
     --------
+    fetch_ham10000_masks : The same images with masks of the lesions.
     fetch_isic2016_part3 : Benign and malignant lesions.
     make_dermoscopy : Synthetic images; no download.
 
@@ -164,7 +166,35 @@ def fetch_isic2018_task3(data_home=None, *, download_if_missing=True, return_X_y
     ...     data.paths, data.target, groups=data.lesion_ids
     ... )  # doctest: +SKIP
     """
-    folder = resolve_data_home(data_home)
+    data = read_task3(resolve_data_home(data_home), download_if_missing)
+    if return_X_y:
+        return data.paths, data.target
+    return Bunch(
+        paths=data.paths,
+        target=data.target,
+        target_names=list(TASK3_NAMES),
+        lesion_ids=data.lesion_ids,
+        DESCR=_TASK3_DESCR.format(**describe_found(data)),
+    )
+
+
+class Task3(NamedTuple):
+    """What the files of the challenge say, in the order of the ground truth.
+
+    `paths`, `target` and `lesion_ids` are those of :func:`fetch_isic2018_task3`.
+    `names` are the ids of the images, and `place` says in errors where the images
+    are.
+    """
+
+    names: list
+    paths: np.ndarray
+    target: np.ndarray
+    lesion_ids: np.ndarray
+    place: str
+
+
+def read_task3(folder, download_if_missing):
+    """Get images, diagnoses and lesions of a folder, as :class:`Task3`."""
     labels_archive = folder / f"{_TASK3_STEM}_GroundTruth.zip"
     lesions = folder / f"{_TASK3_STEM}_LesionGroupings.csv"
     archive = folder / f"{_TASK3_STEM}_Input.zip"
@@ -180,26 +210,25 @@ def fetch_isic2018_task3(data_home=None, *, download_if_missing=True, return_X_y
     place = f"{archive} (in {images})"
     check_same_names(label_of, path_of, labels, place)
     check_all_known(label_of, lesion_of, f"images in {place}", f"lesion in {lesions}")
-    paths = np.array([path_of[name] for name in label_of], dtype=object)
-    target = np.array(list(label_of.values()), dtype=int)
-    if return_X_y:
-        return paths, target
-    lesion_ids = np.array([lesion_of[name] for name in label_of], dtype=object)
-    counts = np.bincount(target, minlength=len(_TASK3_NAMES))
-    return Bunch(
-        paths=paths,
-        target=target,
-        target_names=list(_TASK3_NAMES),
-        lesion_ids=lesion_ids,
-        DESCR=_TASK3_DESCR.format(
-            n_images=len(target),
-            n_lesions=len(set(lesion_ids)),
-            counts=", ".join(
-                f"{count} {name}"
-                for count, name in zip(counts, _TASK3_NAMES, strict=True)
-            ),
-        ),
+    return Task3(
+        names=list(label_of),
+        paths=np.array([path_of[name] for name in label_of], dtype=object),
+        target=np.array(list(label_of.values()), dtype=int),
+        lesion_ids=np.array([lesion_of[name] for name in label_of], dtype=object),
+        place=place,
     )
+
+
+def describe_found(data):
+    """Numbers of images, of lesions and of each diagnosis, for a description."""
+    counts = np.bincount(data.target, minlength=len(TASK3_NAMES))
+    return {
+        "n_images": len(data.target),
+        "n_lesions": len(set(data.lesion_ids)),
+        "counts": ", ".join(
+            f"{count} {name}" for count, name in zip(counts, TASK3_NAMES, strict=True)
+        ),
+    }
 
 
 def _find_labels(archive):
@@ -220,7 +249,7 @@ def _parse_one_hot(fields):
         values = []
     if sorted(values) != [0.0] * (len(fields) - 1) + [1.0]:
         raise ValueError(
-            f"is not one-hot: one of {', '.join(_TASK3_NAMES)} must be 1, the others 0."
+            f"is not one-hot: one of {', '.join(TASK3_NAMES)} must be 1, the others 0."
         )
     return values.index(1.0)
 

@@ -9,7 +9,9 @@ import numpy as np
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from . import _synthetic_layers as layers
+from ._synthetic_layers import Canvas
+from ._synthetic_masks import draw_mask
+from ._synthetic_rendering import render
 from ._synthetic_scene import draw_scene
 
 _MIN_SIDE = 32
@@ -24,49 +26,11 @@ asymmetric, with an irregular border and network, streaks, and black, blue-grey,
 white and red areas. The two classes overlap. No image shows a real patient, and
 nothing learned from them holds for one.
 """
-
-_VEIL = np.array([0.40, 0.43, 0.52], dtype=np.float32)[:, None, None]
-_SCAR = np.array([0.86, 0.79, 0.76], dtype=np.float32)[:, None, None]
-
-
-def _render(scene, canvas):
-    """Draw a scene: uint8 array of shape (height, width, 3)."""
-    rng = np.random.default_rng(scene.texture_seed)
-    skin = layers.draw_skin(canvas, scene, rng)
-    depth = layers.lesion_depth(canvas, scene, rng)
-    mask = layers.lesion_mask(depth, scene)
-    patches = layers.draw_patches(canvas, scene, rng)
-    melanin = _lesion_melanin(canvas, scene, rng, depth, patches) * mask
-    melanin += 0.9 * layers.draw_streaks(canvas, scene)
-    blood = mask * (scene.blood + 1.1 * patches.get("blood", 0.0))
-    image = skin * np.exp(
-        -melanin * layers.MELANIN_ABSORPTION - blood * layers.BLOOD_ABSORPTION
-    )
-    for name, colour, strength in (("veil", _VEIL, 0.7), ("scar", _SCAR, 0.6)):
-        if name in patches:
-            image += strength * mask * patches[name] * (colour - image)
-    if len(scene.hair_points):
-        hairs = scene.hair_melanin * layers.draw_hairs(canvas, scene)
-        image *= np.exp(-hairs * layers.MELANIN_ABSORPTION)
-    image *= layers.draw_vignette(canvas, scene)
-    image += 0.006 * rng.standard_normal(mask.shape, dtype=np.float32)
-    np.clip(image, 0, 1, out=image)
-    return np.moveaxis(255 * image + 0.5, 0, -1).astype(np.uint8)
-
-
-def _lesion_melanin(canvas, scene, rng, depth, patches):
-    """Melanin of the lesion before it is cut out by its mask."""
-    grading = 0.65 + 0.5 * np.clip(depth, 0, 1)
-    grading += scene.tilt[0] * canvas.x + scene.tilt[1] * canvas.y
-    grading += scene.unevenness * 0.6 * canvas.noise(rng, 9)
-    grading += (0.1 + 0.3 * scene.unevenness) * canvas.noise(rng, 30)
-    melanin = scene.melanin * np.maximum(grading, 0.1)
-    structures = scene.network * layers.draw_network(canvas, scene, rng)
-    structures += 0.9 * layers.draw_globules(canvas, scene)
-    cover = np.maximum(patches.get("veil", 0.0), patches.get("scar", 0.0))
-    melanin += structures * (1.0 - 0.8 * cover)
-    melanin += 1.5 * patches.get("black", 0.0) + 0.7 * patches.get("brown", 0.0)
-    return melanin
+_MASKS_DESCR = """
+Each image has a mask of {marked}: 255 where marked, 0 elsewhere. In {n_marked} of the
+masks something is marked; over all masks it is {share:.1%} of the pixels.
+"""
+_MARKED = {"lesion": "its lesion", "globules": "globules", "streaks": "streaks"}
 
 
 def _check_image_size(image_size):
@@ -103,7 +67,7 @@ def _draw_target(rngs, malignant_fraction):
 @validate_params(
     {
         "n_images": [Interval(Integral, 1, None, closed="left")],
-        "task": [StrOptions({"malignancy"})],
+        "task": [StrOptions({"malignancy", "lesion", "globules", "streaks"})],
         "image_size": [tuple, list],
         "malignant_fraction": [Interval(Real, 0, 1, closed="both")],
         "random_state": ["random_state"],
@@ -120,7 +84,7 @@ def make_dermoscopy(
     random_state=None,
     return_X_y=False,
 ):
-    """Draw synthetic dermoscopic images of benign and malignant lesions.
+    """Draw synthetic dermoscopic images, with labels and masks.
 
     Each image shows skin with hairs and one pigmented lesion. Benign lesions
     tend to be symmetric, with a regular border, few colours and a regular
@@ -134,8 +98,10 @@ def make_dermoscopy(
     n_images : int, default=200
         Number of images.
 
-    task : {"malignancy"}, default="malignancy"
-        What `target` says: benign (0) or malignant (1).
+    task : {"malignancy", "lesion", "globules", "streaks"}, default="malignancy"
+        What is to be learned: whether a lesion is malignant (classification), or
+        which pixels show the lesion, globules or streaks (segmentation). The
+        images do not depend on it.
 
     image_size : tuple of (int, int), default=(128, 128)
         Height and width in pixels, each at least 32. The same scenes are drawn
@@ -150,7 +116,8 @@ def make_dermoscopy(
         global state of NumPy is neither read nor changed.
 
     return_X_y : bool, default=False
-        Return ``(images, target)`` instead of a `Bunch`.
+        Return ``(images, target)`` instead of a `Bunch`, or ``(images, masks)`` if
+        `task` asks for masks.
 
     Returns
     -------
@@ -159,14 +126,17 @@ def make_dermoscopy(
 
         images : ndarray of shape (n_images, height, width, 3), dtype uint8
             The images, RGB, 0 to 255.
+        masks : ndarray of shape (n_images, height, width), dtype uint8
+            The masks, 255 on what is marked and 0 elsewhere; not there if `task`
+            is ``"malignancy"``.
         target : ndarray of shape (n_images,), dtype int
-            0 for benign, 1 for malignant.
+            0 for benign, 1 for malignant, whatever the task.
         target_names : list of str
             ``["benign", "malignant"]``.
         DESCR : str
             A description of the images.
 
-    (images, target) : tuple of ndarrays
+    (images, target) or (images, masks) : tuple of ndarrays
         Only these two, if `return_X_y` is True.
 
     Raises
@@ -177,22 +147,39 @@ def make_dermoscopy(
     See Also
     --------
     fetch_isic2016_part3 : Real dermoscopic images with the same two classes.
+    fetch_ham10000_masks : Real dermoscopic images with masks of the lesions.
 
     Notes
     -----
     With an integer `random_state`, image ``i`` depends on the seed, on ``i`` and
-    on its label only: a larger `n_images` begins with the same images, save the
-    few whose label changes because the number of malignant ones is exact. A
-    larger `malignant_fraction` turns benign images malignant, never the reverse.
+    on its label only, and so does its mask: a larger `n_images` begins with the same
+    images, save the few whose label changes because the number of malignant ones is
+    exact. A larger `malignant_fraction` turns benign images malignant, never the
+    reverse.
 
     The signs of malignancy drawn are those of the ABCD rule [1]_: asymmetry,
     border, colours and dermoscopic structures.
+
+    The mask of a lesion is where it covers at least half of the skin. Globules and
+    streaks are marked as observers do it who mark whole areas [2]_: where, averaged
+    over a small neighbourhood, they darken the image by at least a fortieth of its
+    range, so that the marks are rounded blobs, somewhat wider than what they stand
+    for, and neighbours run together. What is faint, or small and alone, or hidden by
+    a veil, a scar, black pigment or the dark corners stays unmarked. Marks are thus
+    sparse, as in real images: with the default `malignant_fraction` about half of the
+    images have globules marked, and a third streaks, on one to two per cent of all
+    pixels. The masks are the same at every size of the same proportions.
 
     References
     ----------
     .. [1] Nachbar, F., Stolz, W., Merkle, T., et al. (1994). The ABCD rule of
        dermatoscopy. Journal of the American Academy of Dermatology, 30(4),
        551-559.
+
+    .. [2] Gutman, D., Codella, N. C. F., Celebi, E., et al. (2016). Skin Lesion
+       Analysis toward Melanoma Detection: A Challenge at the International
+       Symposium on Biomedical Imaging (ISBI) 2016, hosted by the International
+       Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
 
     Examples
     --------
@@ -203,26 +190,49 @@ def make_dermoscopy(
     >>> int(data.target.sum())
     3
     >>> images, target = make_dermoscopy(n_images=10, return_X_y=True)
+
+    Images with masks of their globules:
+
+    >>> images, masks = make_dermoscopy(n_images=10, task="globules", return_X_y=True)
+    >>> masks.shape
+    (10, 128, 128)
     """
     height, width = _check_image_size(image_size)
     rngs = _image_generators(random_state, n_images)
     target = _draw_target(rngs, malignant_fraction)
-    canvas = layers.Canvas(height, width)
+    canvas = Canvas(height, width)
     images = np.empty((n_images, height, width, 3), dtype=np.uint8)
-    for image, rng, malignant in zip(images, rngs, target, strict=True):
-        image[...] = _render(draw_scene(rng, malignant), canvas)
+    masks = np.empty((n_images, height, width), dtype=np.uint8)
+    for i, (rng, malignant) in enumerate(zip(rngs, target, strict=True)):
+        scene = draw_scene(rng, malignant)
+        images[i], lesion = render(scene, canvas)
+        if task != "malignancy":
+            masks[i] = draw_mask(task, scene, lesion)
     if return_X_y:
-        return images, target
+        return images, target if task == "malignancy" else masks
+    description = _describe(target, height, width)
+    data = Bunch(images=images)
+    if task != "malignancy":
+        data.masks = masks
+        description += _describe_masks(task, masks)
+    data.update(target=target, target_names=["benign", "malignant"], DESCR=description)
+    return data
+
+
+def _describe(target, height, width):
     n_malignant = int(target.sum())
-    return Bunch(
-        images=images,
-        target=target,
-        target_names=["benign", "malignant"],
-        DESCR=_DESCR.format(
-            n_images=n_images,
-            height=height,
-            width=width,
-            n_benign=n_images - n_malignant,
-            n_malignant=n_malignant,
-        ),
+    return _DESCR.format(
+        n_images=len(target),
+        height=height,
+        width=width,
+        n_benign=len(target) - n_malignant,
+        n_malignant=n_malignant,
+    )
+
+
+def _describe_masks(task, masks):
+    return _MASKS_DESCR.format(
+        marked=_MARKED[task],
+        n_marked=np.count_nonzero(masks.any(axis=(1, 2))),
+        share=np.count_nonzero(masks) / masks.size,
     )

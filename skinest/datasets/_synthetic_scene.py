@@ -7,7 +7,7 @@ origin; angles are in radians.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,12 @@ _SKIN_TONES = np.array(
         [0.70, 0.53, 0.43],
     ]
 )
+
+# The values of a scene that hold one entry per drawn item.
+_ITEMS = {
+    "globules": ("globule_centres", "globule_radii"),
+    "streaks": ("streak_angles", "streak_lengths", "streak_bends"),
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,13 @@ class Scene:
     streak_lengths: np.ndarray
     streak_bends: np.ndarray
     patches: tuple
+
+    def without(self, structure):
+        """Return the scene without its globules or streaks; itself if it has none."""
+        items = {name: getattr(self, name) for name in _ITEMS[structure]}
+        if not any(len(values) for values in items.values()):
+            return self
+        return replace(self, **{name: values[:0] for name, values in items.items()})
 
 
 def _frame_parameters(rng):

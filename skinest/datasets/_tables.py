@@ -64,12 +64,12 @@ def read_table(file, parse, *, header=None):
     return value_of
 
 
-def list_images(folder):
-    """Paths of the JPEG files of a folder, by their names without ``.jpg``."""
+def list_images(folder, *, ending=".jpg"):
+    """Paths of the images of a folder, by their names without the `ending`."""
     return {
-        path.stem: str(path)
+        path.name[: -len(ending)]: str(path)
         for path in folder.iterdir()
-        if path.suffix.lower() == ".jpg" and not path.name.startswith(".")
+        if path.name.lower().endswith(ending) and not path.name.startswith(".")
     }
 
 

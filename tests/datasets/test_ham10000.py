@@ -3,7 +3,6 @@
 
 import os
 import shutil
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,62 +11,29 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from skinest.datasets import _archives, _ham10000, fetch_isic2018_task3
 
+from .ham10000_archives import (
+    DIAGNOSES,
+    FILES,
+    LABEL_HEADER,
+    LESION_HEADER,
+    LESIONS,
+    NAMES,
+    STEM,
+    TARGET,
+    label_lines,
+    make_home,
+    write_images,
+    write_labels,
+    write_lesions,
+)
+
 REAL_DATA = os.environ.get("SKINEST_DATA")
 OFFICIAL_URL = _ham10000._BASE_URL_2018
-STEM = "ISIC2018_Task3_Training"
-FILES = [f"{STEM}_GroundTruth.zip", f"{STEM}_LesionGroupings.csv", f"{STEM}_Input.zip"]
-NAMES = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
-LABEL_HEADER = "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"
-LESION_HEADER = "image,lesion_id,diagnosis_confirm_type"
-# Neither sorted by name nor by lesion; every diagnosis is there.
-DIAGNOSES = {
-    "ISIC_0000005": "NV",
-    "ISIC_0000001": "MEL",
-    "ISIC_0000002": "NV",
-    "ISIC_0000003": "VASC",
-    "ISIC_0000004": "BCC",
-    "ISIC_0000009": "DF",
-    "ISIC_0000007": "AKIEC",
-    "ISIC_0000008": "BKL",
-}
-TARGET = [1, 0, 1, 6, 2, 5, 3, 4]
-LESIONS = {name: f"HAM_{name[-1]}" for name in reversed(DIAGNOSES)}
-LESIONS["ISIC_0000002"] = "HAM_5"
-
-
-def label_lines(diagnoses):
-    return [
-        ",".join([name, *(str(float(diagnosis == column)) for column in NAMES)])
-        for name, diagnosis in diagnoses.items()
-    ]
-
-
-def write_labels(folder, lines, header=LABEL_HEADER):
-    with zipfile.ZipFile(folder / f"{STEM}_GroundTruth.zip", "w") as archive:
-        member = f"{STEM}_GroundTruth/{STEM}_GroundTruth.csv"
-        archive.writestr(member, "\n".join([header, *lines, ""]))
-
-
-def write_lesions(folder, lines, header=LESION_HEADER):
-    file = folder / f"{STEM}_LesionGroupings.csv"
-    file.write_text("\n".join([header, *lines, ""]))
-
-
-def write_images(folder, names):
-    with zipfile.ZipFile(folder / f"{STEM}_Input.zip", "w") as archive:
-        for name in sorted(names):
-            archive.writestr(f"{STEM}_Input/{name}.jpg", f"JPEG of {name}")
-        archive.writestr(f"{STEM}_Input/LICENSE.txt", "CC BY-NC 4.0")
 
 
 @pytest.fixture
 def home(tmp_path):
-    folder = tmp_path / "home"
-    folder.mkdir()
-    write_labels(folder, label_lines(DIAGNOSES))
-    write_lesions(folder, [f"{k},{v},histopathology" for k, v in LESIONS.items()])
-    write_images(folder, DIAGNOSES)
-    return folder
+    return make_home(tmp_path)
 
 
 def fetch(home, **options):

@@ -1,0 +1,191 @@
+"""Images of the HAM10000 collection with masks of the lesions."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
+
+from ._archives import extract_archive
+from ._base import resolve_data_home
+from ._download import require_file_by_hand
+from ._ham10000 import TASK3_NAMES, describe_found, read_task3
+from ._tables import check_all_known, list_images
+
+_ARCHIVE_NAME = "HAM10000_segmentations_lesion_tschandl.zip"
+_PAGE = "https://doi.org/10.7910/DVN/DBW86T (Harvard Dataverse)"
+_ENDING = "_segmentation.png"
+
+_DESCR = """\
+HAM10000: masks of the lesions
+------------------------------
+
+Dermoscopic images of pigmented skin lesions, each with a mask of its lesion: 255 on
+the lesion, 0 on the skin around it. The collection has 10,015 images of 7,470
+lesions, JPEG of 600 x 450 pixels, and as many masks, PNG of the same size.
+
+Several images may show one lesion: use `lesion_ids` as groups whenever the images
+are split. `target` has the diagnosis of each image, as in `fetch_isic2018_task3`.
+
+Here, {n_images} images of {n_lesions} lesions were found, each with its mask:
+{counts}.
+
+Licence: CC BY-NC 4.0 (attribution, no commercial use). HAM10000 Dataset: (c) by
+ViDIR Group, Department of Dermatology, Medical University of Vienna.
+
+Tschandl, P., Rosendahl, C., and Kittler, H. (2018). The HAM10000 dataset, a large
+collection of multi-source dermatoscopic images of common pigmented skin lesions.
+Scientific Data 5, 180161. doi:10.1038/sdata.2018.161. Data: Harvard Dataverse,
+doi:10.7910/DVN/DBW86T.
+
+Tschandl, P., Rinner, C., Apalla, Z., Argenziano, G., Codella, N., Halpern, A.,
+Janda, M., Lallas, A., Longo, C., Malvehy, J., Paoli, J., Puig, S., Rosendahl, C.,
+Soyer, H. P., Zalaudek, I., and Kittler, H. (2020). Human-computer collaboration for
+skin cancer recognition. Nature Medicine 26, 1229-1234.
+doi:10.1038/s41591-020-0942-0.
+"""
+
+
+@validate_params(
+    {
+        "data_home": [str, os.PathLike, None],
+        "download_if_missing": ["boolean"],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def fetch_ham10000_masks(data_home=None, *, download_if_missing=True, return_X_y=False):
+    """Load the HAM10000 images with masks of their lesions (segmentation).
+
+    The images, diagnoses and lesions are those of :func:`fetch_isic2018_task3`.
+    Each image has exactly its mask, found by the name of the image. Several images
+    may show one lesion, so a split has to be grouped by `lesion_ids`: a lesion on
+    both sides of it makes a segmenter look better than it is.
+
+    The archive of the masks has no lasting address: download
+    ``HAM10000_segmentations_lesion_tschandl.zip`` by hand from Harvard Dataverse
+    [1]_ and put it into `data_home`. The other files are downloaded if they are
+    missing. Archives that are in `data_home` already are used as they are, and
+    extracted once. They may hold a part of the images and the labels and masks of
+    just these; lesions of further images do not matter.
+
+    =================   ====================================
+    Images and masks                                  10,015
+    Lesions                                            7,470
+    Form of images      JPEG, RGB, 600 x 450 pixels
+    Form of masks       PNG, 0 (skin) and 255 (lesion)
+    =================   ====================================
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder of the official files, see :func:`get_data_home`. Archives are
+        extracted into it, or, if it is read-only, into the folder named by the
+        environment variable ``SKINEST_CACHE``, else into the user's cache.
+
+    download_if_missing : bool, default=True
+        If False, raise an error instead of downloading what is missing (some
+        gigabytes in all).
+
+    return_X_y : bool, default=False
+        Return ``(paths, mask_paths)`` instead of a `Bunch`. The lesions are not
+        among them: enough to train on all images, not to split them.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the attributes:
+
+        paths : ndarray of shape (n_images,), dtype object
+            Absolute paths (str) of the JPEG files, in the order of the official
+            ground truth.
+        mask_paths : ndarray of shape (n_images,), dtype object
+            Absolute paths (str) of the PNG files, each the mask of the image at
+            its place in `paths`.
+        target : ndarray of shape (n_images,), dtype int
+            The diagnosis of each image, as an index into `target_names`.
+        target_names : list of str
+            ``["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]``, as in
+            :func:`fetch_isic2018_task3`.
+        lesion_ids : ndarray of shape (n_images,), dtype object
+            The lesion (str) that each image shows. Pass it as `groups` to what
+            splits the images.
+        DESCR : str
+            Description, licence and citations, with the numbers of images and
+            lesions found.
+
+    (paths, mask_paths) : tuple of ndarrays
+        Only these two, if `return_X_y` is True.
+
+    Raises
+    ------
+    OSError
+        If the masks are missing, or another file is and `download_if_missing` is
+        False, or its download fails; nothing is left of a failed download.
+    ValueError
+        If an image has no mask or a mask no image, or for any of the reasons of
+        :func:`fetch_isic2018_task3`.
+
+    See Also
+    --------
+    fetch_isic2018_task3 : The same images, to be classified.
+    make_dermoscopy : Synthetic images with masks; no download.
+
+    Notes
+    -----
+    Images and masks may be used with attribution, not commercially (CC BY-NC 4.0).
+    Please cite [1]_ and [2]_.
+
+    References
+    ----------
+    .. [1] Tschandl, P., Rosendahl, C., and Kittler, H. (2018). The HAM10000
+       dataset, a large collection of multi-source dermatoscopic images of common
+       pigmented skin lesions. Scientific Data 5, 180161.
+       doi:10.1038/sdata.2018.161. Data: https://doi.org/10.7910/DVN/DBW86T.
+
+    .. [2] Tschandl, P., Rinner, C., Apalla, Z., et al. (2020). Human-computer
+       collaboration for skin cancer recognition. Nature Medicine 26, 1229-1234.
+       doi:10.1038/s41591-020-0942-0.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GroupKFold
+    >>> from skinest.datasets import fetch_ham10000_masks
+    >>> data = fetch_ham10000_masks()  # doctest: +SKIP
+    >>> data.mask_paths.shape  # doctest: +SKIP
+    (10015,)
+    >>> folds = GroupKFold(n_splits=5).split(
+    ...     data.paths, data.mask_paths, groups=data.lesion_ids
+    ... )  # doctest: +SKIP
+    """
+    folder = resolve_data_home(data_home)
+    archive = folder / _ARCHIVE_NAME
+    # Asked for before gigabytes of images are downloaded.
+    require_file_by_hand(archive, _PAGE)
+    data = read_task3(folder, download_if_missing)
+    mask_paths = _find_masks(archive, data)
+    if return_X_y:
+        return data.paths, mask_paths
+    return Bunch(
+        paths=data.paths,
+        mask_paths=mask_paths,
+        target=data.target,
+        target_names=list(TASK3_NAMES),
+        lesion_ids=data.lesion_ids,
+        DESCR=_DESCR.format(**describe_found(data)),
+    )
+
+
+def _find_masks(archive, data):
+    """Paths of the masks of all images, in the order of the images."""
+    masks = extract_archive(archive)
+    mask_of = list_images(masks, ending=_ENDING)
+    place = f"{archive} (in {masks})"
+    check_all_known(data.names, mask_of, f"images in {data.place}", f"mask in {place}")
+    check_all_known(
+        sorted(mask_of), set(data.names), f"masks in {place}", f"image in {data.place}"
+    )
+    return np.array([mask_of[name] for name in data.names], dtype=object)

@@ -1,0 +1,83 @@
+"""What an observer would outline in a synthetic dermoscopic image.
+
+Lengths are in units of half the shorter side of the frame.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+
+from ._synthetic_layers import Canvas
+from ._synthetic_rendering import render
+
+# Structures are looked for at one size, so that their masks are the same at all.
+_SHORTER_SIDE = 128
+
+# An observer marks areas, not single clods: contrast is averaged over a radius of
+# about this length, must reach this share of the full range, and do so over this
+# area (a disc of radius 0.08).
+_SPREAD = 0.06
+_MIN_CONTRAST = 0.025
+_MIN_AREA = 0.02
+
+
+def draw_mask(task, scene, lesion):
+    """Draw the mask of what a task asks for.
+
+    Parameters
+    ----------
+    task : {"lesion", "globules", "streaks"}
+        What is marked.
+
+    scene : Scene
+        What is drawn.
+
+    lesion : ndarray of shape (height, width)
+        The share of each pixel that belongs to the lesion.
+
+    Returns
+    -------
+    mask : ndarray of shape (height, width), dtype uint8
+        255 where marked, 0 elsewhere.
+    """
+    if task == "lesion":
+        return _as_mask(lesion > 0.5)
+    return _structure_mask(task, scene, *lesion.shape)
+
+
+def _structure_mask(structure, scene, height, width):
+    """Mark where a structure darkens the image enough to be seen.
+
+    It does not outside the frame, and does little in the pale or black areas that
+    cover it.
+    """
+    import cv2
+
+    bare = scene.without(structure)
+    if bare is scene:
+        return np.zeros((height, width), dtype=np.uint8)
+    scale = _SHORTER_SIDE / min(height, width)
+    canvas = Canvas(round(scale * height), round(scale * width))
+    darkening = cv2.subtract(render(bare, canvas)[0], render(scene, canvas)[0])
+    contrast = darkening.mean(axis=2, dtype=np.float32) / 255
+    contrast = cv2.GaussianBlur(contrast, (0, 0), _SPREAD * canvas.unit)
+    contrast[_small_areas(contrast, _MIN_AREA * canvas.unit**2)] = 0
+    contrast = cv2.resize(contrast, (width, height), interpolation=cv2.INTER_LINEAR)
+    return _as_mask(contrast > _MIN_CONTRAST)
+
+
+def _as_mask(marked):
+    return np.where(marked, np.uint8(255), np.uint8(0))
+
+
+def _small_areas(contrast, min_area):
+    """Where connected areas of enough contrast have less than `min_area` pixels."""
+    import cv2
+
+    visible = (contrast > _MIN_CONTRAST).astype(np.uint8)
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(visible)
+    is_small = statistics[:, cv2.CC_STAT_AREA] < min_area
+    # Label 0 is all that is not visible.
+    is_small[0] = False
+    return is_small[labels]

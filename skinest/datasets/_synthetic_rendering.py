@@ -1,0 +1,64 @@
+"""From the scene of a synthetic dermoscopic image to its pixels."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+
+from . import _synthetic_layers as layers
+
+_VEIL = np.array([0.40, 0.43, 0.52], dtype=np.float32)[:, None, None]
+_SCAR = np.array([0.86, 0.79, 0.76], dtype=np.float32)[:, None, None]
+
+
+def render(scene, canvas):
+    """Draw a scene.
+
+    What is random is drawn in one order, whatever globules and streaks the scene
+    has: without them the image differs only where they were.
+
+    Returns
+    -------
+    image : ndarray of shape (height, width, 3), dtype uint8
+        The image, RGB.
+
+    lesion : ndarray of shape (height, width), dtype float32
+        The share of each pixel that belongs to the lesion, one half on its
+        border.
+    """
+    rng = np.random.default_rng(scene.texture_seed)
+    skin = layers.draw_skin(canvas, scene, rng)
+    depth = layers.lesion_depth(canvas, scene, rng)
+    lesion = layers.lesion_mask(depth, scene)
+    patches = layers.draw_patches(canvas, scene, rng)
+    melanin = _lesion_melanin(canvas, scene, rng, depth, patches) * lesion
+    melanin += 0.9 * layers.draw_streaks(canvas, scene)
+    blood = lesion * (scene.blood + 1.1 * patches.get("blood", 0.0))
+    image = skin * np.exp(
+        -melanin * layers.MELANIN_ABSORPTION - blood * layers.BLOOD_ABSORPTION
+    )
+    for name, colour, strength in (("veil", _VEIL, 0.7), ("scar", _SCAR, 0.6)):
+        if name in patches:
+            image += strength * lesion * patches[name] * (colour - image)
+    if len(scene.hair_points):
+        hairs = scene.hair_melanin * layers.draw_hairs(canvas, scene)
+        image *= np.exp(-hairs * layers.MELANIN_ABSORPTION)
+    image *= layers.draw_vignette(canvas, scene)
+    image += 0.006 * rng.standard_normal(lesion.shape, dtype=np.float32)
+    np.clip(image, 0, 1, out=image)
+    return np.moveaxis(255 * image + 0.5, 0, -1).astype(np.uint8), lesion
+
+
+def _lesion_melanin(canvas, scene, rng, depth, patches):
+    """Melanin of the lesion before it is cut out by its mask."""
+    grading = 0.65 + 0.5 * np.clip(depth, 0, 1)
+    grading += scene.tilt[0] * canvas.x + scene.tilt[1] * canvas.y
+    grading += scene.unevenness * 0.6 * canvas.noise(rng, 9)
+    grading += (0.1 + 0.3 * scene.unevenness) * canvas.noise(rng, 30)
+    melanin = scene.melanin * np.maximum(grading, 0.1)
+    structures = scene.network * layers.draw_network(canvas, scene, rng)
+    structures += 0.9 * layers.draw_globules(canvas, scene)
+    cover = np.maximum(patches.get("veil", 0.0), patches.get("scar", 0.0))
+    melanin += structures * (1.0 - 0.8 * cover)
+    melanin += 1.5 * patches.get("black", 0.0) + 0.7 * patches.get("brown", 0.0)
+    return melanin

@@ -1,0 +1,276 @@
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from skinest.datasets import make_dermoscopy
+from skinest.datasets._synthetic import _draw_target, _image_generators
+from skinest.datasets._synthetic_layers import Canvas
+from skinest.datasets._synthetic_masks import draw_mask
+from skinest.datasets._synthetic_rendering import render
+from skinest.datasets._synthetic_scene import draw_scene
+
+TASKS = ["lesion", "globules", "streaks"]
+STRUCTURES = TASKS[1:]
+N_IMAGES = 200
+# Half of the shorter side of the images below, in pixels.
+UNIT = 64
+
+
+@pytest.fixture(scope="module")
+def data():
+    """The images, their scenes, and the masks of each task as booleans."""
+    made = {
+        task: make_dermoscopy(N_IMAGES, task=task, random_state=0) for task in TASKS
+    }
+    rngs = _image_generators(0, N_IMAGES)
+    target = _draw_target(rngs, 0.2)
+    scenes = [draw_scene(rng, label) for rng, label in zip(rngs, target, strict=True)]
+    masks = {task: bunch.masks == 255 for task, bunch in made.items()}
+    return {"images": made["lesion"].images, "scenes": scenes, **masks}
+
+
+def widened(mask, distance):
+    """The mask and all that is at most `distance` units from it."""
+    outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
+    far = cv2.distanceTransform(outside, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return far <= distance * UNIT
+
+
+def is_marked(masks):
+    return masks.any(axis=(1, 2))
+
+
+# What is returned --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_bunch(task):
+    options = {"n_images": 12, "image_size": (64, 96), "random_state": 0}
+    data = make_dermoscopy(task=task, **options)
+    assert data.masks.shape == (12, 64, 96)
+    assert data.masks.dtype == np.uint8
+    assert set(np.unique(data.masks)) == {0, 255}
+    assert data.target_names == ["benign", "malignant"]
+    n_marked = np.count_nonzero(is_marked(data.masks))
+    assert f"In {n_marked} of the\nmasks" in data.DESCR
+    assert f"{(data.masks > 0).mean():.1%} of the pixels" in data.DESCR
+    images, masks = make_dermoscopy(task=task, return_X_y=True, **options)
+    np.testing.assert_array_equal(images, data.images)
+    np.testing.assert_array_equal(masks, data.masks)
+
+
+def test_no_masks_when_diagnoses_are_asked_for():
+    data = make_dermoscopy(3, task="malignancy", random_state=0)
+    assert "masks" not in data
+    assert "mask" not in data.DESCR
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_images_and_labels_do_not_depend_on_the_task(task):
+    with_masks = make_dermoscopy(30, task=task, random_state=4)
+    without = make_dermoscopy(30, random_state=4)
+    np.testing.assert_array_equal(with_masks.images, without.images)
+    np.testing.assert_array_equal(with_masks.target, without.target)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_same_seed_same_masks(task):
+    first, again, other = (
+        make_dermoscopy(12, task=task, image_size=(32, 32), random_state=seed).masks
+        for seed in (7, 7, 8)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_larger_n_images_begins_with_the_same_images_and_masks(task):
+    options = {"task": task, "image_size": (32, 32), "random_state": 1}
+    few, many = make_dermoscopy(30, **options), make_dermoscopy(50, **options)
+    same = few.target == many.target[:30]
+    assert same.sum() >= 25
+    np.testing.assert_array_equal(few.images[same], many.images[:30][same])
+    np.testing.assert_array_equal(few.masks[same], many.masks[:30][same])
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("size", [(32, 32), (33, 100), (200, 47), (150, 200)])
+def test_every_size(task, size):
+    masks = make_dermoscopy(8, task=task, image_size=size, random_state=0).masks
+    assert masks.shape == (8, *size)
+    assert set(np.unique(masks)) == {0, 255}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_same_masks_at_every_size(task):
+    small, large = (
+        make_dermoscopy(20, task=task, image_size=size, random_state=2).masks
+        for size in ((64, 64), (256, 256))
+    )
+    shrunk = large.reshape(20, 64, 4, 64, 4).mean(axis=(2, 4)) > 127
+    common = np.count_nonzero(shrunk & (small > 0))
+    assert common / np.count_nonzero(shrunk | (small > 0)) > 0.95
+
+
+# What is marked ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("random_state", range(3))
+@pytest.mark.parametrize(
+    "task, marked, share",
+    [
+        ("lesion", (1.0, 1.0), (0.1, 0.3)),
+        ("globules", (0.35, 0.6), (0.01, 0.03)),
+        ("streaks", (0.25, 0.4), (0.01, 0.03)),
+    ],
+)
+def test_marks_are_as_frequent_as_in_real_images(task, marked, share, random_state):
+    masks = make_dermoscopy(
+        N_IMAGES, task=task, image_size=(32, 32), random_state=random_state
+    ).masks
+    assert marked[0] <= is_marked(masks).mean() <= marked[1]
+    assert share[0] <= (masks > 0).mean() <= share[1]
+
+
+def test_lesion_is_one_large_area(data):
+    for mask in data["lesion"]:
+        _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+        assert statistics[1:, cv2.CC_STAT_AREA].max() > 0.98 * mask.sum()
+        assert 0.05 < mask.mean() < 0.5
+
+
+def test_lesion_is_outlined_where_the_image_darkens(data):
+    steps = []
+    for image, mask in zip(data["images"], data["lesion"], strict=True):
+        grey = image.mean(axis=2)
+        inside = mask & widened(~mask, 0.15)
+        outside = ~mask & widened(mask, 0.15)
+        steps.append(grey[outside].mean() - grey[inside].mean())
+    assert np.mean(np.array(steps) > 0) > 0.98
+
+
+def test_globules_lie_in_the_lesion(data):
+    for globules, lesion in zip(data["globules"], data["lesion"], strict=True):
+        assert not np.any(globules & ~widened(lesion, 0.15))
+    assert np.mean(data["lesion"][data["globules"]]) > 0.9
+
+
+def test_streaks_lie_at_the_border_of_the_lesion(data):
+    for streaks, lesion in zip(data["streaks"], data["lesion"], strict=True):
+        border = widened(lesion, 0.4) & widened(~lesion, 0.4)
+        assert not np.any(streaks & ~border)
+    assert 0.1 < np.mean(data["lesion"][data["streaks"]]) < 0.6
+
+
+def test_every_mark_of_globules_holds_one(data):
+    canvas = Canvas(2 * UNIT, 2 * UNIT)
+    for mask, scene in zip(data["globules"], data["scenes"], strict=True):
+        drawn = canvas.discs(scene.globule_centres, scene.globule_radii) > 0.1
+        n_marks, marks = cv2.connectedComponents(mask.astype(np.uint8))
+        assert set(range(1, n_marks)) <= set(marks[drawn])
+
+
+def test_marked_globules_are_dark_spots(data):
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+    contrasts = []
+    for image, globules, lesion in zip(
+        data["images"], data["globules"], data["lesion"], strict=True
+    ):
+        spots = cv2.morphologyEx(
+            cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.MORPH_BLACKHAT, kernel
+        )
+        marked, unmarked = lesion & globules, lesion & ~globules
+        if marked.any() and unmarked.any():
+            contrasts.append(spots[marked].mean() - spots[unmarked].mean())
+    assert np.mean(np.array(contrasts) > 0) > 0.9
+
+
+def test_marked_streaks_are_darker_than_the_skin_beside_them(data):
+    contrasts = []
+    for image, streaks, lesion in zip(
+        data["images"], data["streaks"], data["lesion"], strict=True
+    ):
+        ring = widened(lesion, 0.15) & ~lesion
+        if np.any(ring & streaks):
+            grey = image.mean(axis=2)
+            contrasts.append(grey[ring & ~streaks].mean() - grey[ring & streaks].mean())
+    assert np.mean(np.array(contrasts) > 0) > 0.95
+
+
+# Scenes made for the purpose ---------------------------------------------------
+
+
+@pytest.fixture
+def globular():
+    """A pale lesion with 30 like globules and nothing else."""
+    scene = draw_scene(np.random.default_rng(0), malignant=False)
+    rng = np.random.default_rng(1)
+    return replace(
+        scene.without("streaks"),
+        centre=(0.0, 0.0),
+        radius=0.6,
+        elongation=1.0,
+        melanin=0.6,
+        network=0.0,
+        vignette=0.0,
+        patches=(),
+        hair_points=scene.hair_points[:0],
+        globule_centres=rng.uniform(-0.3, 0.3, (30, 2)),
+        globule_radii=np.full(30, 0.03),
+    )
+
+
+def n_marked(scene, task="globules"):
+    _, lesion = render(scene, Canvas(2 * UNIT, 2 * UNIT))
+    return np.count_nonzero(draw_mask(task, scene, lesion))
+
+
+def test_globules_outside_the_lesion_are_not_marked(globular):
+    assert n_marked(globular) > 0
+    outside = replace(globular, globule_centres=globular.globule_centres * 0.3 + 0.85)
+    assert n_marked(outside) == 0
+
+
+def test_globules_under_a_veil_are_not_marked(globular):
+    assert n_marked(replace(globular, patches=(("veil", 0.0, 0.0, 1.0),))) == 0
+
+
+def test_globules_in_black_pigment_are_hardly_marked(globular):
+    black = replace(globular, patches=(("black", 0.0, 0.0, 0.8),))
+    assert n_marked(black) < 0.2 * n_marked(globular)
+
+
+def test_single_globule_is_not_marked(globular):
+    single = replace(
+        globular, globule_centres=np.zeros((1, 2)), globule_radii=np.array([0.03])
+    )
+    assert n_marked(single) == 0
+
+
+def test_marks_are_wider_than_the_globules_and_run_together(globular):
+    discs = Canvas(2 * UNIT, 2 * UNIT).discs(
+        globular.globule_centres, globular.globule_radii
+    )
+    assert n_marked(globular) > 1.5 * np.count_nonzero(discs > 0.5)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_nothing_is_marked_where_nothing_is_drawn(globular, structure):
+    bare = globular.without(structure)
+    assert bare.without(structure) is bare
+    assert n_marked(bare, structure) == 0
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_without_a_structure_the_rest_of_the_image_is_the_same(data, structure):
+    canvas = Canvas(2 * UNIT, 2 * UNIT)
+    for i in range(40):
+        bare, _ = render(data["scenes"][i].without(structure), canvas)
+        changed = np.any(bare != data["images"][i], axis=2)
+        place = widened(data["lesion"][i], 0.35)
+        assert not np.any(changed & ~place)
