@@ -15,8 +15,6 @@ from ._batches import as_dataset
 from ._pool import borrowed, weights_of
 from ._seeds import preserved_random_state, reset_seeds
 
-METRICS = ("loss", "accuracy", "precision", "recall", "auc")
-
 
 @dataclass
 class Stage:
@@ -25,10 +23,13 @@ class Stage:
     Parameters
     ----------
     key : hashable
-        Names the architecture and what of it trains.
+        Names the architecture, what of it trains, and for what objective.
 
     build : callable
         Builds the Keras model, uncompiled.
+
+    objective : callable
+        Makes `loss` and `metrics` of Keras' `compile`, as a dict.
 
     epochs, first_epoch : int
         How many epochs, and the number of the first.
@@ -54,6 +55,7 @@ class Stage:
 
     key: tuple
     build: object
+    objective: object
     epochs: int
     learning_rate: object
     optimizer: object
@@ -113,7 +115,11 @@ def _run(stage, arrays, batches, validation):
     def build():
         model = stage.build()
         with preserved_random_state():
-            _compile(model, optimizer, stage.jit_compile)
+            model.compile(
+                optimizer=keras.optimizers.deserialize(optimizer),
+                jit_compile=stage.jit_compile,
+                **stage.objective(),
+            )
         return model
 
     with borrowed(key, build) as reusable:
@@ -197,6 +203,26 @@ def check_optimizer(optimizer):
         ) from error
 
 
+def check_monitor(settings, metrics):
+    """Raise ValueError unless early stopping looks at a metric that is measured."""
+    monitor = settings.monitor
+    if settings.early_stopping and monitor.removeprefix("val_") not in metrics:
+        raise ValueError(
+            f"monitor={monitor!r}: choose one of {', '.join(metrics)}, with 'val_' "
+            "before it for images that are held out."
+        )
+
+
+def check_stopping(settings, validation):
+    """Raise ValueError where early stopping looks at images that are not there."""
+    needs_them = settings.early_stopping and settings.monitor.startswith("val_")
+    if needs_them and validation is None:
+        raise ValueError(
+            f"early_stopping with monitor={settings.monitor!r} needs images to "
+            "validate on: set validation_fraction, or pass X_val and y_val."
+        )
+
+
 def check_callbacks(callbacks):
     """Raise ValueError unless all are Keras callbacks."""
     for callback in callbacks or ():
@@ -220,21 +246,3 @@ def _optimizer_config(optimizer, learning_rate):
             learning_rate
         )
     return config
-
-
-def _compile(model, optimizer, jit_compile):
-    if model.output_shape[-1] == 1:
-        loss, accuracy = "binary_crossentropy", keras.metrics.BinaryAccuracy
-    else:
-        loss, accuracy = "categorical_crossentropy", keras.metrics.CategoricalAccuracy
-    model.compile(
-        optimizer=keras.optimizers.deserialize(optimizer),
-        loss=loss,
-        metrics=[
-            accuracy(name="accuracy"),
-            keras.metrics.Precision(name="precision"),
-            keras.metrics.Recall(name="recall"),
-            keras.metrics.AUC(name="auc"),
-        ],
-        jit_compile=jit_compile,
-    )

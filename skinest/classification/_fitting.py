@@ -3,25 +3,20 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import warnings
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from .._training import _stages
 from .._training._batches import FeatureBatches, ImageBatches
-from .._training._callbacks import EpochTasks
+from .._training._large_arrays import gathered
 from .._training._pool import borrowed, weights_of
-from ..feature_extraction._features import (
-    FeatureStore,
-    Views,
-    gathered,
-    predict_padded,
-)
+from .._training._predicting import predict_padded
+from .._training._training import Training
+from ..feature_extraction._features import FeatureStore, Views
 from ..networks._transfer import (
     HeadSpec,
     TrunkSpec,
@@ -31,6 +26,8 @@ from ..networks._transfer import (
 )
 from ..networks._weights import Weights
 from ..utils._callbacks import as_tasks
+
+METRICS = ("loss", "accuracy", "precision", "recall", "auc")
 
 
 @dataclass
@@ -63,49 +60,26 @@ class Plan:
     learning_rate: object
 
 
-@dataclass
-class Fit:
-    """What all stages of a fit share.
+@dataclass(kw_only=True)
+class Fit(Training):
+    """How the stages of a transfer network are trained.
 
     Parameters
     ----------
-    settings : object
-        The estimator's parameters: `batch_size`, `optimizer` and so on.
-
-    train, validation : Part
-        The images; no `validation` is None.
+    train_part, validation_part : Part
+        The images; no `validation_part` is None.
 
     views : Views
         What a head is trained on.
 
     augmentation : Augmentation, callable, Keras layer or None
         What changes images where the backbone trains.
-
-    seeds : dict of str to int
-        What is drawn from which seed.
-
-    context : CallbackContext
-        scikit-learn's callbacks.
-
-    hook_arguments : dict
-        What they get.
-
-    attributes_of : callable
-        What a fitted estimator has, from a :class:`State`.
     """
 
-    settings: object
-    train: Part
-    validation: Part | None
+    train_part: Part
+    validation_part: Part | None
     views: Views
     augmentation: object
-    seeds: dict
-    context: object
-    hook_arguments: dict
-    attributes_of: object
-    first_epoch: int = 0
-    history: dict = field(default_factory=dict)
-    n_iter_per_stage: list = field(default_factory=list)
 
     def run(self, state, plans) -> State:
         """Go through the stages, unless a callback stops."""
@@ -131,8 +105,8 @@ class Fit:
                 features = stack.enter_context(gathered(batches, shape))
                 return partial(FeatureBatches, features)
 
-            train = gather(self.train, self.views)
-            yield train, self.validation and gather(self.validation, Views())
+            train = gather(self.train_part, self.views)
+            yield train, self.validation_part and gather(self.validation_part, Views())
 
     @contextmanager
     def _images(self, state):
@@ -144,8 +118,8 @@ class Fit:
                 ImageBatches, part.images, part.positions, size, augmentation
             )
 
-        train = batches_of(self.train, self.augmentation)
-        yield train, self.validation and batches_of(self.validation, None)
+        train = batches_of(self.train_part, self.augmentation)
+        yield train, self.validation_part and batches_of(self.validation_part, None)
 
     def _train_head(self, state, plan, train, held_out):
         """Train the head alone."""
@@ -154,9 +128,10 @@ class Fit:
             plan,
             key=("head", state.head_spec, width),
             build=lambda: build_head(state.head_spec, width),
+            objective=partial(objective, state.head_spec.n_outputs),
             arrays=state.head.arrays,
-            batches=self._batches(train, self.train, self.seeds["shuffle"]),
-            validation=self._batches(held_out, self.validation),
+            batches=self._batches(train, self.train_part, self.seeds["shuffle"]),
+            validation=self._batches(held_out, self.validation_part),
             state_of=lambda model: replace_head(state, weights_of(model)),
             jit_compile="auto",
         )
@@ -176,65 +151,29 @@ class Fit:
             plan,
             key=("network", *specs, plan.lowest, l2),
             build=lambda: build_network(*specs, trainable=plan.lowest, l2=l2),
+            objective=partial(objective, state.head_spec.n_outputs),
             arrays=(*state.trunk.arrays, *state.head.arrays),
-            batches=self._batches(train, self.train, self.seeds["shuffle"]),
-            validation=self._batches(held_out, self.validation),
+            batches=self._batches(train, self.train_part, self.seeds["shuffle"]),
+            validation=self._batches(held_out, self.validation_part),
             state_of=lambda model: split(weights_of(model)),
             # Convolutions by XLA are slower on processors than TensorFlow's own.
             jit_compile=_stages.jit_of_convolutions(),
         )
         return split(arrays), stopped
 
-    def _train(self, plan, *, batches, state_of, key, build, jit_compile, **data):
-        """Run a stage, and take its history."""
-        settings = self.settings
-        tasks = EpochTasks(
-            self.context,
-            self.hook_arguments,
-            lambda model: self.attributes_of(state_of(model)),
-        )
-        callbacks = [tasks, *_stages.copied_callbacks(settings.keras_callbacks)]
-        if settings.early_stopping:
-            callbacks.append(
-                _stages.early_stopping(settings.monitor, settings.n_iter_no_change)
-            )
-        stage = _stages.Stage(
-            key=key,
-            build=build,
+    def _train(self, plan, **data):
+        return self.train(
             epochs=plan.epochs,
             learning_rate=plan.learning_rate,
-            optimizer=settings.optimizer,
-            seed=[self.seeds["dropout"], self._epoch],
-            first_epoch=self._epoch,
-            callbacks=callbacks,
-            verbose=int(settings.verbose),
-            jit_compile=jit_compile,
+            **data,
         )
-        arrays, history = _stages.run_stage(stage, batches=batches, **data)
-        self._keep(history)
-        return arrays, tasks.stopped
-
-    def _keep(self, history):
-        for name, values in history.items():
-            self.history.setdefault(name, []).extend(values)
-        self.n_iter_per_stage.append(len(history["loss"]))
-        if not np.isfinite(history["loss"][-1]):
-            warnings.warn(
-                "The loss is NaN or infinite: lower learning_rate.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-
-    @property
-    def _epoch(self):
-        return self.first_epoch + sum(self.n_iter_per_stage)
 
     def _batches(self, make, part, seed=None):
         """Batches of a part, if there is one; without a seed in its own order."""
         if part is None:
             return None
         size = self.settings.batch_size
-        return make(part.y, part.sample_weight, size, seed, self._epoch)
+        return make(part.y, part.sample_weight, size, seed, self.epoch)
 
     def _compute_features(self, state, part, views):
         """Features of a part's images, each batch a task of the callbacks."""
@@ -256,6 +195,25 @@ class Fit:
         with closing(batches):
             yield from batches
         pass_over.call_on_fit_task_end(estimator=estimator)
+
+
+def objective(n_outputs) -> dict:
+    """What Keras compiles a classifier with."""
+    from keras import metrics
+
+    if n_outputs == 1:
+        loss, accuracy = "binary_crossentropy", metrics.BinaryAccuracy
+    else:
+        loss, accuracy = "categorical_crossentropy", metrics.CategoricalAccuracy
+    return {
+        "loss": loss,
+        "metrics": [
+            accuracy(name="accuracy"),
+            metrics.Precision(name="precision"),
+            metrics.Recall(name="recall"),
+            metrics.AUC(name="auc"),
+        ],
+    }
 
 
 def probabilities(state, images, settings) -> np.ndarray:

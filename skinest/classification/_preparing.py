@@ -15,11 +15,10 @@ from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE, stage_names
 from ..networks._transfer import HeadSpec, TrunkSpec, feature_width
 from ..networks._weights import Weights, load_backbone_weights
-from ..utils._checks import check_image_size
-from ._fitting import Part, Plan, State
+from ..utils._checks import check_groups, check_image_size
+from ._fitting import METRICS, Part, Plan, State
 from ._targets import (
     as_outputs,
-    check_groups,
     encode_known,
     encode_labels,
     hold_out,
@@ -47,11 +46,7 @@ def check_settings(clf):
             f"hidden_units={clf.hidden_units!r} must be a tuple of integers from 1, "
             "such as (512,) or ()."
         )
-    if clf.early_stopping and clf.monitor.removeprefix("val_") not in _stages.METRICS:
-        raise ValueError(
-            f"monitor={clf.monitor!r}: choose one of {', '.join(_stages.METRICS)}, "
-            "with 'val_' before it for images that are held out."
-        )
+    _stages.check_monitor(clf, METRICS)
     _stages.check_optimizer(clf.optimizer)
     _stages.check_callbacks(clf.keras_callbacks)
     open_memory(clf.memory)
@@ -81,11 +76,7 @@ def parts_of(clf, X, y, sample_weight, groups, X_val, y_val, seed):
         fraction = clf.validation_fraction
         train, held_out = hold_out(codes, fraction, groups, seed, classes)
         validation = Part(images, held_out, outputs[held_out], weights[held_out])
-    if validation is None and clf.early_stopping and clf.monitor.startswith("val_"):
-        raise ValueError(
-            f"early_stopping with monitor={clf.monitor!r} needs images to validate on: "
-            "set validation_fraction, or pass X_val and y_val."
-        )
+    _stages.check_stopping(clf, validation)
     part = Part(images, train, outputs[train], weights[train])
     return classes, codes[train], part, validation
 

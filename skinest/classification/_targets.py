@@ -8,10 +8,11 @@ from numbers import Real
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
+
+from ..utils._checks import as_column
 
 _N_TRIES = 50  # random splits by groups, of which the most even is taken
 
@@ -26,7 +27,7 @@ def encode_labels(y):
     """
     if y is None:
         raise ValueError("y is None. Pass y, the label of each image.")
-    y = _as_column(y, "y")
+    y = as_column(y, "y")
     check_classification_targets(y)
     encoder = LabelEncoder()
     codes = encoder.fit_transform(y)
@@ -41,7 +42,7 @@ def encode_labels(y):
 
 def encode_known(y, classes, name="y_val"):
     """Position of each label among classes that are known."""
-    y = _as_column(y, name)
+    y = as_column(y, name)
     unknown = [label for label in np.unique(y).tolist() if label not in classes]
     if unknown:
         raise ValueError(
@@ -49,19 +50,6 @@ def encode_known(y, classes, name="y_val"):
             "not."
         )
     return np.searchsorted(classes, y)
-
-
-def check_groups(groups, n_images):
-    """Groups of images as an array; None stays None."""
-    if groups is None:
-        return None
-    groups = _as_column(groups, "groups")
-    if len(groups) != n_images:
-        raise ValueError(
-            f"groups has {len(groups)} entries, but there are {n_images} images. Pass "
-            "one for each image."
-        )
-    return groups
 
 
 def as_outputs(codes, n_classes) -> np.ndarray:
@@ -177,18 +165,3 @@ def _hold_out_groups(codes, fraction, groups, seed):
             "groups is every class left to train on. Pass X_val and y_val."
         )
     return best
-
-
-def _as_column(values, name):
-    """One value for each image, as a 1-d array; none is missing or of another type."""
-    column = column_or_1d(values, input_name=name, warn=True)
-    if column.dtype.kind in "OU":
-        # NumPy makes strings of None and NaN in a list of them.
-        given = values if isinstance(values, list | tuple) else column
-        kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in given}
-        if len(kinds) > 1:
-            raise ValueError(
-                f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "
-                "type, and leave out images without a value."
-            )
-    return column

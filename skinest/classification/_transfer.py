@@ -5,18 +5,18 @@
 
 import os
 from functools import partial
-from math import nan
 from numbers import Integral, Real
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ..augmentation import check_augmentation
+from .._augmenting import check_augmentation
+from .._training._estimator import NetworkEstimator
 from ..images import check_images
 from ._docs import NOTES, parameters
 
@@ -28,7 +28,7 @@ a stage ("block5" to "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block
         and "expanded_conv" of MobileNetV2)"""
 
 
-class TransferClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class TransferClassifier(ClassifierMixin, NetworkEstimator):
     __doc__ = f"""Classify images by a pretrained network with a new head.
 
     Preprocessing, the backbone, pooling, dense layers and a sigmoid, or a softmax for
@@ -229,8 +229,8 @@ class TransferClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         plans = plans_of(self)
         fitting = Fit(
             settings=self,
-            train=train,
-            validation=validation,
+            train_part=train,
+            validation_part=validation,
             views=views_of(self, augmentation, seeds),
             augmentation=augmentation,
             seeds=seeds,
@@ -242,7 +242,8 @@ class TransferClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         fitting.context.call_on_fit_task_begin(**fitting.hook_arguments)
         attributes = _attributes(fitting.run(state, plans), classes)
         vars(self).update(attributes)
-        self._keep(fitting)
+        self._keep_records(fitting)
+        self._lowest = self.fine_tune or self.trainable
         fitting.context.call_on_fit_task_end(
             **fitting.hook_arguments, reconstruction_attributes=attributes
         )
@@ -319,35 +320,6 @@ class TransferClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         n_heads = sum(plan.lowest == "head" for plan in plans)
         n_epochs = sum(plan.epochs for plan in plans)
         return self._init_callback_context(max_subtasks=n_epochs + n_heads * n_passes)
-
-    def _n_done(self):
-        """Epochs that are counted on from."""
-        return self.n_iter_ if self.warm_start and hasattr(self, "n_iter_") else 0
-
-    def _keep(self, fitting):
-        """Keep what a fit has recorded, after what is counted on from."""
-        history, per_stage, n_done = {}, [], self._n_done()
-        if n_done:
-            history, per_stage = self.history_, self.n_iter_per_stage_
-        new, n_new = fitting.history, sum(fitting.n_iter_per_stage)
-        # What one of the fits has not measured, as without validation, is NaN there.
-        self.history_ = {
-            name: [*history.get(name, [nan] * n_done), *new.get(name, [nan] * n_new)]
-            for name in {**history, **new}
-        }
-        self.n_iter_per_stage_ = per_stage + fitting.n_iter_per_stage
-        self.n_iter_ = sum(self.n_iter_per_stage_)
-        self._lowest = self.fine_tune or self.trainable
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_model": None}
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True
-        return tags
 
 
 class VGGTransferClassifier(TransferClassifier):

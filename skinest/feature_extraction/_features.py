@@ -3,30 +3,22 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import errno
 import json
-import math
-import shutil
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
-from tempfile import TemporaryFile, gettempdir
 
 import joblib
 import numpy as np
 
 from .. import __version__
+from .._augmenting import apply_augmentation
 from .._training._pool import borrowed
-from ..augmentation import apply_augmentation
+from .._training._predicting import ahead, predict_padded
 from ..images import resize
 from ..networks._transfer import TrunkSpec, build_trunk
 from ..networks._weights import Weights
 from ._store import _class_fingerprint, fingerprint, open_memory
-
-_MAX_IN_MEMORY = 2**30  # bytes of features; more of them go into a temporary file
-_N_AHEAD = 2  # batches that are read while another is computed
 
 
 @dataclass(frozen=True)
@@ -119,7 +111,7 @@ class FeatureStore:
         def read(chunk):
             return _read(images, chunk, views, cache, self._spec.image_size)
 
-        with closing(_ahead(read, chunks)) as readings:
+        with closing(ahead(read, chunks)) as readings:
             for chunk, (keys, found, pixels) in zip(chunks, readings, strict=True):
                 computed = self._compute(list(pixels.values()))
                 for (row, view), values in zip(pixels, computed, strict=True):
@@ -139,70 +131,6 @@ class FeatureStore:
                 batch = np.stack(pixels[start : start + self._batch_size])
                 features += predict_padded(trunk.model, batch, self._batch_size)
         return features
-
-
-def predict_padded(model, batch, batch_size) -> list[np.ndarray]:
-    """Apply a model to a batch, filled up with zeros to a power of two.
-
-    So few sizes of batches are ever seen, each of which TensorFlow compiles.
-    """
-    n_rows = len(batch)
-    size = min(batch_size, 1 << (n_rows - 1).bit_length())
-    padding = [(0, size - n_rows)] + [(0, 0)] * (batch.ndim - 1)
-    return list(np.asarray(model.predict_on_batch(np.pad(batch, padding)))[:n_rows])
-
-
-@contextmanager
-def gathered(batches, shape):
-    """Gather batches into one array, in a temporary file where it is large.
-
-    The file has no name, or loses it with the last use of the array, so that nothing
-    is left behind even if the process is killed.
-
-    Parameters
-    ----------
-    batches : iterable of ndarray
-        What is gathered.
-
-    shape : tuple of int
-        (n_images, n_views, n_features).
-
-    Yields
-    ------
-    features : ndarray of this shape, dtype float32
-
-    Raises
-    ------
-    OSError
-        If the folder of temporary files has too little space left.
-    """
-    n_bytes = 4 * math.prod(shape)
-    with ExitStack() as stack:
-        if n_bytes <= _MAX_IN_MEMORY:
-            features = np.empty(shape, dtype=np.float32)
-        else:
-            _check_space(n_bytes)
-            file = stack.enter_context(TemporaryFile(prefix="skinest-"))
-            features = np.memmap(file, np.float32, "w+", shape=shape)
-        start = 0
-        for batch in batches:
-            features[start : start + len(batch)] = batch
-            start += len(batch)
-        yield features
-
-
-def _check_space(n_bytes):
-    """Raise OSError where a file would not fit: its map would end the process."""
-    folder = gettempdir()
-    free = shutil.disk_usage(folder).free
-    if n_bytes > free:
-        raise OSError(
-            errno.ENOSPC,
-            f"Features need {n_bytes / 1e9:.1f} GB in the folder of temporary files, "
-            f"{folder!r}, which has {free / 1e9:.1f} GB left. Name another by the "
-            "environment variable TMPDIR, or choose pooling='avg', a smaller "
-            "image_size or fewer n_views",
-        )
 
 
 class _Cache:
@@ -303,19 +231,3 @@ def _read(images, chunk, views, cache, image_size):
             for view in missing:
                 pixels[row, view] = views.draw(image, view)
     return keys, found, pixels
-
-
-def _ahead(function, arguments) -> Iterator:
-    """Results of a function, computed by threads a little ahead of their use."""
-    with ThreadPoolExecutor(_N_AHEAD) as executor:
-        waiting = deque()
-        try:
-            for argument in arguments:
-                waiting.append(executor.submit(function, argument))
-                if len(waiting) > _N_AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

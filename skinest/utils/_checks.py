@@ -5,6 +5,8 @@
 
 from numbers import Integral
 
+from sklearn.utils import column_or_1d
+
 
 def check_image_size(image_size, min_side):
     """Raise ValueError unless a size is two integers, neither below a minimum."""
@@ -18,3 +20,31 @@ def check_image_size(image_size, min_side):
             f"image_size={image_size!r}: the network needs {min_side} pixels or more "
             "a side."
         )
+
+
+def check_groups(groups, n_images):
+    """Groups of images as an array; None stays None."""
+    if groups is None:
+        return None
+    groups = as_column(groups, "groups")
+    if len(groups) != n_images:
+        raise ValueError(
+            f"groups has {len(groups)} entries, but there are {n_images} images. Pass "
+            "one for each image."
+        )
+    return groups
+
+
+def as_column(values, name):
+    """One value for each image, as a 1-d array; none is missing or of another type."""
+    column = column_or_1d(values, input_name=name, warn=True)
+    if column.dtype.kind in "OU":
+        # NumPy makes strings of None and NaN in a list of them.
+        given = values if isinstance(values, list | tuple) else column
+        kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in given}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "
+                "type, and leave out images without a value."
+            )
+    return column

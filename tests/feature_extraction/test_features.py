@@ -20,15 +20,13 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from skinest import BottleneckFeatureExtractor
+from skinest._training import _large_arrays
+from skinest._training._large_arrays import gathered
+from skinest._training._predicting import predict_padded
 from skinest.augmentation import Augmentation
 from skinest.classification import _fitting
 from skinest.feature_extraction import _features
-from skinest.feature_extraction._features import (
-    FeatureStore,
-    Views,
-    gathered,
-    predict_padded,
-)
+from skinest.feature_extraction._features import FeatureStore, Views
 from skinest.images import ImageCollection, check_images
 from skinest.networks._transfer import TrunkSpec
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
@@ -374,7 +372,7 @@ def temporary(tmp_path, monkeypatch):
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    monkeypatch.setattr(_features, "_MAX_IN_MEMORY", 1000)
+    monkeypatch.setattr(_large_arrays, "_MAX_IN_MEMORY", 1000)
     return folder
 
 
@@ -408,7 +406,7 @@ def test_a_temporary_file_gives_the_same_bits(images, temporary, gathered_arrays
     in_file = large().fit(images, Y)
     assert [kind for kind, _ in gathered_arrays] == [np.memmap, np.memmap]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_features, "_MAX_IN_MEMORY", 2**30)
+        patch.setattr(_large_arrays, "_MAX_IN_MEMORY", 2**30)
         in_memory = large().fit(images, Y)
     assert [kind for kind, _ in gathered_arrays[2:]] == [np.ndarray, np.ndarray]
     assert bits(in_file) == bits(in_memory)
@@ -449,7 +447,7 @@ def test_a_temporary_file_takes_features_out_of_memory(images, memory, temporary
     peaks = []
     for limit in (1000, n_bytes):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_features, "_MAX_IN_MEMORY", limit)
+            patch.setattr(_large_arrays, "_MAX_IN_MEMORY", limit)
             tracemalloc.start()
             clf.fit(images, Y)
             peaks.append(tracemalloc.get_traced_memory()[1])
@@ -473,7 +471,7 @@ def test_too_little_space_is_an_error_before_any_is_filled(temporary, monkeypatc
     usage = SimpleNamespace(free=1_000_000)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     with (
-        pytest.raises(OSError, match=r"need 4\.0 GB.*temporary'.*TMPDIR"),
+        pytest.raises(OSError, match=r"4\.0 GB are needed.*temporary'.*TMPDIR"),
         gathered(iter([]), (1000, 1, 1_000_000)),
     ):
         pass

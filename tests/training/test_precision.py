@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -104,35 +105,42 @@ def test_backbones_under_auto(backbone, has_bfloat16, processor):
     assert keras.config.dtype_policy().name == "float32"
 
 
+def computing_in(clf, compute_dtype):
+    """The same fitted network, computing in another type."""
+    spec = replace(clf._state.trunk_spec, compute_dtype=compute_dtype)
+    other = copy.copy(clf)
+    other._state = replace(clf._state, trunk_spec=spec)
+    return other
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="SKINEST_DATA names no folder")
-@pytest.mark.parametrize(
-    ("backbone", "learning_rate"),
-    [("vgg16", 3e-4), ("vgg19", 3e-4), ("mobilenetv2", 1e-3)],
-)
-def test_predictions_on_real_images(backbone, learning_rate, processor):
-    """Under "auto" they are as near to those of float32 as the user guide says."""
+@pytest.mark.parametrize("backbone", ["vgg16", "vgg19", "mobilenetv2"])
+def test_predictions_on_real_images(backbone, processor):
+    """Those of a fitted network under "auto" stay near those in float32."""
     processor(["AVX512BF16"])
     X, y = fetch_isic2016_part3(download_if_missing=False, return_X_y=True)
     X_test, y_test = fetch_isic2016_part3(
         subset="test", download_if_missing=False, return_X_y=True
     )
-    weights = Path(DATA).parent / "weights" / MOBILENETV2
-    given = backbone == "mobilenetv2" and weights.exists()
+    imagenet = Path(DATA).parent / "weights" / MOBILENETV2
     clf = TransferClassifier(
         backbone,
-        weights=weights if given else None,
+        weights=imagenet if backbone == "mobilenetv2" and imagenet.exists() else None,
         image_size=(64, 64),
         hidden_units=(64,),
-        epochs=40,
-        learning_rate=learning_rate,
+        dropout=0.0,
+        epochs=30,
+        learning_rate=3e-4,
         class_weight="balanced",
         random_state=0,
     ).fit(X, y)
     low = clf.predict_proba(X_test)[:, 1]
-    spec = replace(clf._state.trunk_spec, compute_dtype="float32")
-    clf._state = replace(clf._state, trunk_spec=spec)
-    full = clf.predict_proba(X_test)[:, 1]
-    assert full.std() > 0.05  # it has learned to tell images apart
-    assert np.abs(low - full).max() <= 0.02
-    assert abs(roc_auc_score(y_test, low) - roc_auc_score(y_test, full)) <= 0.005
+    full = computing_in(clf, "float32").predict_proba(X_test)[:, 1]
+    assert clf.history_["loss"][-1] < 0.9 * clf.history_["loss"][0]
+    assert low.std() > 0.1  # predictions that could move
+    np.testing.assert_allclose(low, full, rtol=0, atol=0.02)
+    assert np.array_equal(low, full) == (backbone == "mobilenetv2")
+    auc = roc_auc_score(y_test, full)
+    assert auc > 0.6
+    assert roc_auc_score(y_test, low) == pytest.approx(auc, abs=0.005)
