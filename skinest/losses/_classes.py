@@ -1,0 +1,285 @@
+"""Losses as objects that hold parameters."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from numbers import Real
+
+import keras
+import numpy as np
+from keras import ops
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
+
+from ._functional import (
+    check_tensors,
+    crossentropy,
+    dice,
+    dice_crossentropy,
+    focal,
+    jaccard,
+    tversky,
+)
+
+_NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
+_register = keras.saving.register_keras_serializable(package="skinest")
+
+
+def _check_class_weights(name, values):
+    numbers = np.asarray(values)
+    if (
+        numbers.ndim != 1
+        or len(numbers) < 2
+        or numbers.dtype.kind not in "iuf"
+        or not (np.isfinite(numbers) & (numbers > 0)).all()
+    ):
+        raise ValueError(
+            f"{name}={values!r} must be a finite number above 0 for each of two or "
+            "more classes, such as (1.0, 20.0)."
+        )
+
+
+class MaskLoss(BaseEstimator, keras.losses.Loss):
+    """A function with its parameters, as a loss of Keras.
+
+    It is an estimator to have parameters that can be set, as in
+    ``segmenter__loss__smooth``.
+    """
+
+    _parameter_constraints: dict = {}
+
+    def __init__(self):
+        super().__init__(name=type(self).__name__.lower(), dtype="float32")
+        self._validate_params()
+
+    # Keras' own writes a file.
+    __reduce__ = object.__reduce__
+
+    def __repr__(self):
+        parameters = self.get_params(deep=False).items()
+        listed = ", ".join(f"{name}={value!r}" for name, value in parameters)
+        return f"{type(self).__name__}({listed})"
+
+    def get_config(self) -> dict:
+        """Parameters in plain numbers and lists of them, for Keras to save."""
+        return {
+            name: None if value is None else np.asarray(value, dtype=float).tolist()
+            for name, value in self.get_params(deep=False).items()
+        }
+
+    def call(self, y_true, y_pred):
+        """Loss of each image, as Keras calls it."""
+        return self.per_image(y_true, y_pred)
+
+    def per_image(self, y_true, y_pred, pixel_weight=None):
+        """Loss of each image.
+
+        Parameters
+        ----------
+        y_true, y_pred : tensor of shape (n_images, height, width, n_channels)
+            Targets, 0 or 1, and probabilities.
+
+        pixel_weight : tensor of shape (n_images, height, width), default=None
+            Weights of the pixels.
+
+        Returns
+        -------
+        loss : tensor of shape (n_images,), dtype float32
+        """
+        parameters = self.get_params(deep=False)
+        return self._function(y_true, y_pred, pixel_weight=pixel_weight, **parameters)
+
+
+class _SmoothLoss(MaskLoss):
+    """A loss whose only parameter is `smooth`."""
+
+    _parameter_constraints: dict = {"smooth": _NOT_NEGATIVE}
+
+    def __init__(self, smooth=1.0):
+        self.smooth = smooth
+        super().__init__()
+
+
+@_register
+class Dice(_SmoothLoss):
+    """Dice loss of each image: :func:`dice` with its parameters.
+
+    Parameters
+    ----------
+    smooth : float, default=1.0
+        Added above and below the line; 0 or more.
+
+    Examples
+    --------
+    >>> from skinest.losses import Dice
+    >>> Dice(smooth=0.5)
+    Dice(smooth=0.5)
+    """
+
+    _function = staticmethod(dice)
+
+
+@_register
+class Jaccard(_SmoothLoss):
+    """Jaccard loss of each image: :func:`jaccard` with its parameters.
+
+    Parameters
+    ----------
+    smooth : float, default=1.0
+        Added above and below the line; 0 or more.
+
+    Examples
+    --------
+    >>> from skinest.losses import Jaccard
+    >>> Jaccard(smooth=0.5)
+    Jaccard(smooth=0.5)
+    """
+
+    _function = staticmethod(jaccard)
+
+
+@_register
+class Tversky(MaskLoss):
+    """Tversky loss of each image: :func:`tversky` with its parameters.
+
+    Parameters
+    ----------
+    alpha : float, default=0.3
+        What false positives count; 0 or more.
+
+    beta : float, default=0.7
+        What false negatives count; 0 or more.
+
+    smooth : float, default=1.0
+        Added above and below the line; 0 or more.
+
+    Examples
+    --------
+    >>> from skinest.losses import Tversky
+    >>> Tversky(alpha=0.1, beta=0.9)
+    Tversky(alpha=0.1, beta=0.9, smooth=1.0)
+    """
+
+    _parameter_constraints: dict = dict.fromkeys(
+        ("alpha", "beta", "smooth"), _NOT_NEGATIVE
+    )
+    _function = staticmethod(tversky)
+
+    def __init__(self, alpha=0.3, beta=0.7, smooth=1.0):
+        self.alpha = alpha
+        self.beta = beta
+        self.smooth = smooth
+        super().__init__()
+
+
+@_register
+class Crossentropy(MaskLoss):
+    """Cross entropy of each image: :func:`crossentropy`.
+
+    Examples
+    --------
+    >>> from skinest.losses import Crossentropy
+    >>> Crossentropy()
+    Crossentropy()
+    """
+
+    _function = staticmethod(crossentropy)
+
+
+@_register
+class WeightedCrossentropy(MaskLoss):
+    """Cross entropy of each image, its pixels weighted by their class.
+
+    Parameters
+    ----------
+    weights : sequence of float
+        A finite number above 0 for each class: background and foreground where there
+        is one channel, else one for each channel. They multiply any `pixel_weight`.
+
+    See Also
+    --------
+    crossentropy : What is weighted, and by what it is divided.
+
+    Examples
+    --------
+    >>> from skinest.losses import WeightedCrossentropy
+    >>> WeightedCrossentropy((1.0, 20.0))
+    WeightedCrossentropy(weights=(1.0, 20.0))
+    """
+
+    def __init__(self, weights):
+        self.weights = weights
+        super().__init__()
+
+    def _validate_params(self):
+        _check_class_weights("weights", self.weights)
+
+    def _function(self, y_true, y_pred, *, pixel_weight, weights):
+        y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+        n_classes = max(y_pred.shape[-1], 2)
+        if len(weights) != n_classes:
+            raise ValueError(f"weights={weights!r} must be {n_classes}, one per class.")
+        classes = y_true
+        if y_pred.shape[-1] == 1:
+            classes = ops.concatenate([1 - y_true, y_true], axis=-1)
+        of_class = ops.convert_to_tensor(np.asarray(weights, dtype=np.float32))
+        class_weight = ops.sum(classes * of_class, axis=-1)
+        if pixel_weight is not None:
+            class_weight = class_weight * pixel_weight
+        return crossentropy(y_true, y_pred, pixel_weight=class_weight)
+
+
+@_register
+class Focal(MaskLoss):
+    """Focal loss of each image: :func:`focal` with its parameters.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        How much less those pixels count that are predicted well; 0 or more.
+
+    alpha : float or sequence of float, default=None
+        What classes count: a number from 0 to 1, or for two or more channels a
+        finite number above 0 for each; None is 1 for all.
+
+    Examples
+    --------
+    >>> from skinest.losses import Focal
+    >>> Focal(alpha=0.75)
+    Focal(alpha=0.75, gamma=2.0)
+    """
+
+    _parameter_constraints: dict = {
+        "gamma": _NOT_NEGATIVE,
+        "alpha": [Interval(Real, 0, 1, closed="both"), "array-like", None],
+    }
+    _function = staticmethod(focal)
+
+    def __init__(self, gamma=2.0, alpha=None):
+        self.gamma = gamma
+        self.alpha = alpha
+        super().__init__()
+
+    def _validate_params(self):
+        super()._validate_params()
+        if self.alpha is not None and not isinstance(self.alpha, Real):
+            _check_class_weights("alpha", self.alpha)
+
+
+@_register
+class DiceCrossentropy(_SmoothLoss):
+    """Dice loss and cross entropy of each image: :func:`dice_crossentropy`.
+
+    Parameters
+    ----------
+    smooth : float, default=1.0
+        Added above and below the line of the Dice loss; 0 or more.
+
+    Examples
+    --------
+    >>> from skinest.losses import DiceCrossentropy
+    >>> DiceCrossentropy()
+    DiceCrossentropy(smooth=1.0)
+    """
+
+    _function = staticmethod(dice_crossentropy)

@@ -1,0 +1,312 @@
+"""Losses as functions of tensors."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def dice(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
+    r"""Dice loss of each image.
+
+    .. math:: 1 - \frac{2 \sum w t p + s}{\sum w t + \sum w p + s}
+
+    over the pixels of an image, with targets t, probabilities p and weights w.
+
+    Parameters
+    ----------
+    y_true, y_pred : tensor of shape (n_images, height, width, n_channels)
+        Targets, 0 or 1, and probabilities. One channel is the foreground; of more
+        the first is the background, left out, and the others' losses are averaged.
+
+    pixel_weight : tensor of shape (n_images, height, width), default=None
+        Weights of the pixels, which multiply all that is summed.
+
+    smooth : float, default=1.0
+        s. An empty mask predicted empty costs 0, and less foreground in its
+        prediction costs less. Below 1e-7 it counts as that.
+
+    Returns
+    -------
+    loss : tensor of shape (n_images,), dtype float32
+        From 0 to 1.
+
+    References
+    ----------
+    M. Drozdzal et al., "The importance of skip connections in biomedical image
+    segmentation", DLMIA 2016, without s. The sums below the line are of p, not of
+    its square as in F. Milletari et al., "V-Net", 3DV 2016.
+
+    Examples
+    --------
+    >>> from skinest.losses import dice
+    >>> y_true = [[[[1.0], [1.0], [0.0]]]]
+    >>> y_pred = [[[[1.0], [0.5], [0.5]]]]
+    >>> loss = dice(y_true, y_pred, smooth=0.0)
+    >>> round(float(loss[0]), 3)  # 1 - 2 * 1.5 / (2 + 2)
+    0.25
+    """
+    return _region_loss(y_true, y_pred, pixel_weight, 0.5, 0.5, smooth / 2)
+
+
+def jaccard(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
+    r"""Jaccard loss of each image, 1 - intersection over union.
+
+    .. math:: 1 - \frac{\sum w t p + s}{\sum w t + \sum w p - \sum w t p + s}
+
+    Parameters
+    ----------
+    y_true, y_pred, pixel_weight : tensor
+        As in :func:`dice`.
+
+    smooth : float, default=1.0
+        s, as in :func:`dice`.
+
+    Returns
+    -------
+    loss : tensor of shape (n_images,), dtype float32
+        From 0 to 1.
+
+    References
+    ----------
+    M. A. Rahman and Y. Wang, "Optimizing intersection-over-union in deep neural
+    networks for image segmentation", ISVC 2016, without s.
+
+    Examples
+    --------
+    >>> from skinest.losses import jaccard
+    >>> y_true = [[[[1.0], [1.0], [0.0]]]]
+    >>> y_pred = [[[[1.0], [0.5], [0.5]]]]
+    >>> loss = jaccard(y_true, y_pred, smooth=0.0)
+    >>> round(float(loss[0]), 3)  # 1 - 1.5 / (2 + 2 - 1.5)
+    0.4
+    """
+    return _region_loss(y_true, y_pred, pixel_weight, 1.0, 1.0, smooth)
+
+
+def tversky(y_true, y_pred, *, pixel_weight=None, alpha=0.3, beta=0.7, smooth=1.0):
+    r"""Tversky loss of each image.
+
+    .. math:: 1 - \frac{\sum w t p + s}
+        {\sum w t p + \alpha \sum w (1 - t) p + \beta \sum w t (1 - p) + s}
+
+    It is the Dice loss where both factors are 1/2 and the Jaccard loss where both
+    are 1.
+
+    Parameters
+    ----------
+    y_true, y_pred, pixel_weight : tensor
+        As in :func:`dice`.
+
+    alpha : float, default=0.3
+        What false positives count.
+
+    beta : float, default=0.7
+        What false negatives count.
+
+    smooth : float, default=1.0
+        s, as in :func:`dice`.
+
+    Returns
+    -------
+    loss : tensor of shape (n_images,), dtype float32
+        From 0 to 1.
+
+    Notes
+    -----
+    Some versions of Keras, such as 3.15, use the two factors of their own
+    ``keras.losses.Tversky`` the other way round.
+
+    References
+    ----------
+    S. S. M. Salehi, D. Erdogmus and A. Gholipour, "Tversky loss function for image
+    segmentation using 3D fully convolutional deep networks", MLMI 2017, equations
+    2 and 3, without s.
+
+    Examples
+    --------
+    >>> from keras import ops
+    >>> from skinest.losses import tversky
+    >>> y_true = [[[[1.0], [1.0], [0.0]]]]
+    >>> missed, added = [[[[1.0], [0.0], [0.0]]]], [[[[1.0], [1.0], [1.0]]]]
+    >>> loss = [float(tversky(y_true, y, smooth=0.0)[0]) for y in (missed, added)]
+    >>> [round(value, 3) for value in loss]  # 0.7 / 1.7 and 0.3 / 2.3
+    [0.412, 0.13]
+    """
+    return _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth)
+
+
+def crossentropy(y_true, y_pred, *, pixel_weight=None):
+    r"""Cross entropy of each image, Keras' own.
+
+    .. math:: - \frac{1}{n} \sum w \sum_c t_c \log p_c
+
+    over the n pixels of an image; c is foreground and background, of probability
+    1 - p, where there is one channel.
+
+    Parameters
+    ----------
+    y_true, y_pred : tensor
+        As in :func:`dice`, the background not left out.
+
+    pixel_weight : tensor of shape (n_images, height, width), default=None
+        Weights of the pixels. The sum is divided by their number, as in Keras, not
+        by their weights.
+
+    Returns
+    -------
+    loss : tensor of shape (n_images,), dtype float32
+        0 or more. Keras clips p to [1e-7, 1 - 1e-7]. Where it trains by TensorFlow
+        and `y_pred` comes from a sigmoid or softmax in float32, it goes back to what
+        went into that and clips nothing.
+
+    Examples
+    --------
+    >>> from skinest.losses import crossentropy
+    >>> loss = crossentropy([[[[1.0], [0.0]]]], [[[[0.5], [0.5]]]])
+    >>> round(float(loss[0]), 3)  # log 2
+    0.693
+    """
+    y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+    if y_pred.shape[-1] == 1:
+        values = keras.losses.binary_crossentropy(y_true, y_pred)
+    else:
+        values = keras.losses.categorical_crossentropy(y_true, y_pred)
+    return mean_of_pixels(values, pixel_weight)
+
+
+def focal(y_true, y_pred, *, pixel_weight=None, gamma=2.0, alpha=None):
+    r"""Focal loss of each image, Keras' own.
+
+    .. math:: - \frac{1}{n} \sum w \sum_c \alpha_c t_c (1 - p_c)^\gamma \log p_c
+
+    over the n pixels of an image; c is foreground and background, of probability
+    1 - p, where there is one channel.
+
+    Parameters
+    ----------
+    y_true, y_pred, pixel_weight : tensor
+        As in :func:`crossentropy`.
+
+    gamma : float, default=2.0
+        How much less those pixels count that are predicted well; 0 is cross entropy.
+
+    alpha : float or sequence of float, default=None
+        What classes count. With one channel, from 0 to 1: `alpha` for the
+        foreground, 1 - `alpha` for the background. With more, a number for each,
+        or one for all. None is 1 for all.
+
+    Returns
+    -------
+    loss : tensor of shape (n_images,), dtype float32
+        0 or more.
+
+    References
+    ----------
+    T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equation
+    4, and 5 with `alpha`.
+
+    Examples
+    --------
+    >>> from skinest.losses import focal
+    >>> loss = focal([[[[1.0], [0.0]]]], [[[[0.5], [0.5]]]])
+    >>> round(float(loss[0]), 3)  # (1 - 0.5) ** 2 * log 2
+    0.173
+    """
+    y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+    n_channels = y_pred.shape[-1]
+    if np.ndim(alpha) and (n_channels == 1 or np.shape(alpha) != (n_channels,)):
+        raise ValueError(
+            f"alpha={alpha!r} must be one number, or one for each of two or more "
+            f"channels; there are {n_channels}."
+        )
+    settings = {"alpha": 1.0 if alpha is None else alpha, "gamma": gamma}
+    if n_channels > 1:
+        values = keras.losses.categorical_focal_crossentropy(y_true, y_pred, **settings)
+    else:
+        if gamma < 1:  # the power of 0 has no finite slope
+            y_pred = ops.clip(y_pred, 1e-7, 1 - 1e-7)
+        values = keras.losses.binary_focal_crossentropy(
+            y_true, y_pred, apply_class_balancing=alpha is not None, **settings
+        )
+    return mean_of_pixels(values, pixel_weight)
+
+
+def dice_crossentropy(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
+    """Sum of the Dice loss and the cross entropy of each image.
+
+    Parameters
+    ----------
+    y_true, y_pred, pixel_weight : tensor
+        As in :func:`dice` and :func:`crossentropy`.
+
+    smooth : float, default=1.0
+        As in :func:`dice`.
+
+    Returns
+    -------
+    loss : tensor of shape (n_images,), dtype float32
+        0 or more.
+
+    References
+    ----------
+    F. Isensee et al., "nnU-Net: a self-configuring method for deep learning-based
+    biomedical image segmentation", Nature Methods 18, 2021.
+
+    Examples
+    --------
+    >>> from skinest.losses import dice_crossentropy
+    >>> loss = dice_crossentropy([[[[1.0], [0.0]]]], [[[[0.5], [0.5]]]])
+    >>> round(float(loss[0]), 3)  # 1 - 2 / 3 + log 2
+    1.026
+    """
+    region = dice(y_true, y_pred, pixel_weight=pixel_weight, smooth=smooth)
+    return region + crossentropy(y_true, y_pred, pixel_weight=pixel_weight)
+
+
+def check_tensors(y_true, y_pred, pixel_weight):
+    """The three in float32, their shapes checked as far as they are known."""
+    y_true, y_pred = as_float32(y_true), as_float32(y_pred)
+    shapes = y_true.shape, y_pred.shape
+    if {len(shape) for shape in shapes} != {4} or shapes[0][-1] != shapes[1][-1]:
+        raise ValueError(
+            f"y_true has shape {tuple(shapes[0])} and y_pred {tuple(shapes[1])}; both "
+            "must be (n_images, height, width, n_channels)."
+        )
+    if pixel_weight is not None:
+        pixel_weight = as_float32(pixel_weight)
+        if len(pixel_weight.shape) != 3:
+            raise ValueError(
+                f"pixel_weight has shape {tuple(pixel_weight.shape)}; it must be "
+                "(n_images, height, width)."
+            )
+    return y_true, y_pred, pixel_weight
+
+
+def as_float32(values):
+    return ops.cast(ops.convert_to_tensor(values), "float32")
+
+
+def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
+    """1 - Tversky index, which Dice and Jaccard are cases of."""
+    y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+    if y_pred.shape[-1] > 1:
+        y_true, y_pred = y_true[..., 1:], y_pred[..., 1:]
+
+    def total(values):
+        if pixel_weight is not None:
+            values = values * ops.expand_dims(pixel_weight, -1)
+        return ops.sum(values, axis=(1, 2))
+
+    overlap = total(y_true * y_pred) + max(smooth, 1e-7)
+    wrong = alpha * total((1 - y_true) * y_pred) + beta * total(y_true * (1 - y_pred))
+    return 1 - ops.mean(overlap / (overlap + wrong), axis=-1)
+
+
+def mean_of_pixels(values, pixel_weight):
+    """Mean over the pixels of values of shape (n_images, height, width)."""
+    if pixel_weight is not None:
+        values = values * pixel_weight
+    return ops.mean(values, axis=(1, 2))

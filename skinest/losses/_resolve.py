@@ -1,0 +1,232 @@
+"""What a user may pass as `loss`."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import FunctionType
+
+import joblib
+import keras
+import numpy as np
+from keras import ops
+
+from ._classes import (
+    Crossentropy,
+    Dice,
+    DiceCrossentropy,
+    Focal,
+    Jaccard,
+    MaskLoss,
+    Tversky,
+    WeightedCrossentropy,
+)
+from ._functional import as_float32, check_tensors, mean_of_pixels
+
+# Class weights become weights of pixels, for "weighted_crossentropy" too.
+LOSSES = {
+    "binary_crossentropy": Crossentropy,
+    "dice": Dice,
+    "dice_crossentropy": DiceCrossentropy,
+    "focal": Focal,
+    "jaccard": Jaccard,
+    "tversky": Tversky,
+    "weighted_crossentropy": Crossentropy,
+}
+# Classes whose configuration says all.
+_COMPLETE = {*LOSSES.values(), WeightedCrossentropy}
+
+
+@dataclass(frozen=True)
+class ResolvedLoss:
+    """A loss as training uses it.
+
+    Parameters
+    ----------
+    per_image : callable
+        ``per_image(y_true, y_pred, pixel_weight=None)``, see
+        :meth:`Dice.per_image`. Without `weighs_pixels` it takes no weights.
+
+    key : str
+        The same only for losses that compute the same. It holds as long as
+        `per_image` is held, within a process.
+
+    weighs_pixels : bool
+        Whether pixels can be weighted.
+    """
+
+    per_image: Callable
+    key: str
+    weighs_pixels: bool
+
+
+def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
+    """What a user passed as `loss`, as one value for each image.
+
+    Parameters
+    ----------
+    loss : str, keras.losses.Loss or callable
+        A name from ``LOSSES``, an instance from `skinest.losses`, or what Keras
+        takes: the name of a loss, an instance, a function of `y_true` and `y_pred`.
+        Of Keras' instances the reduction is left out. What sums over a whole batch
+        is called with each image alone.
+
+    has_class_weight : bool, default=False
+        Whether pixels are to be weighted.
+
+    n_channels : int, default=1
+        Channels of the predictions.
+
+    Returns
+    -------
+    resolved : ResolvedLoss
+
+    Raises
+    ------
+    TypeError
+        If `loss` is a class or no loss.
+    ValueError
+        If the name is unknown, a parameter is outside its range, the loss takes
+        logits, cannot be computed for masks or says nothing about predictions, or
+        if pixels are to be weighted and it cannot do that or does it already.
+    """
+    given, loss = loss, _loss_object(loss)
+    if isinstance(loss, MaskLoss):
+        loss = copy.deepcopy(loss)  # whose parameters stay as they are now
+        loss._validate_params()
+        if has_class_weight and isinstance(loss, WeightedCrossentropy):
+            raise ValueError(
+                f"loss={given!r} weighs the classes, and class_weight would do so "
+                "again; leave one of them out."
+            )
+        _probe(loss.per_image, given, n_channels)
+        return ResolvedLoss(loss.per_image, _key(loss), True)
+    if getattr(loss, "from_logits", False):
+        raise ValueError(
+            f"loss={given!r} takes logits, but predictions are probabilities; leave "
+            "from_logits out."
+        )
+    function = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    shape, masks = _probe(function, given, n_channels)
+    weighs_pixels = len(shape) in (3, 4) and shape[:3] == masks[:3]
+    if has_class_weight and not weighs_pixels:
+        raise ValueError(
+            f"class_weight has no meaning for loss={given!r}, which sums over pixels; "
+            f"it has one for {sorted(LOSSES)} and losses with a value for each pixel."
+        )
+    if weighs_pixels:
+        per_image = partial(_pixelwise, function)
+    elif shape[:1] == masks[:1]:
+        per_image = partial(_imagewise, function)
+    else:
+        per_image = partial(_each_alone, function)
+    return ResolvedLoss(per_image, _key(loss), weighs_pixels)
+
+
+def _loss_object(loss):
+    """An instance or function for what a user passed."""
+    if isinstance(loss, str):
+        if loss in LOSSES:
+            return LOSSES[loss]()
+        try:
+            return keras.losses.get(loss)
+        except ValueError as error:
+            raise ValueError(
+                f"loss={loss!r} is none of {sorted(LOSSES)} and no name of a loss of "
+                "Keras."
+            ) from error
+    if isinstance(loss, type):
+        name = loss.__name__
+        raise TypeError(f"loss={name} is a class; pass an object: {name}(...).")
+    if not callable(loss):
+        raise TypeError(
+            f"loss={loss!r} is of type {type(loss).__name__}; pass one of "
+            f"{sorted(LOSSES)}, an instance from skinest.losses or a loss of Keras."
+        )
+    return loss
+
+
+def _probe(function, loss, n_channels):
+    """Shapes of values and masks, from a call with masks whose sides all differ."""
+    shape = (n_channels + 1, n_channels + 7, n_channels + 5, n_channels)
+    generator = np.random.default_rng(0)
+    labels = generator.integers(max(n_channels, 2), size=shape[:3])
+    y_true = (labels[..., np.newaxis] == np.arange(1, n_channels + 1)) * 1.0
+    if n_channels > 1:
+        y_true = np.eye(n_channels)[labels]
+    results = []
+    for _ in range(2):
+        y_pred = generator.uniform(0.1, 0.9, size=shape)
+        if n_channels > 1:
+            y_pred /= y_pred.sum(axis=-1, keepdims=True)
+        try:
+            values = function(as_float32(y_true), as_float32(y_pred))
+            results.append(ops.convert_to_numpy(values))
+        except Exception as error:
+            raise ValueError(
+                f"loss={loss!r} cannot be computed for masks and probabilities of "
+                f"shape {shape}: {error}"
+            ) from error
+    if not np.isfinite(results).all() or np.allclose(*results, rtol=1e-4, atol=0):
+        raise ValueError(
+            f"loss={loss!r} is not finite or is the same for all predictions of "
+            f"{n_channels} channel(s), so that nothing can be learned by it."
+        )
+    return results[0].shape, shape
+
+
+def _pixelwise(function, y_true, y_pred, pixel_weight=None):
+    y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+    values = as_float32(function(y_true, y_pred))
+    if len(values.shape) == 4:
+        values = ops.mean(values, axis=-1)
+    return mean_of_pixels(values, pixel_weight)
+
+
+def _imagewise(function, y_true, y_pred, pixel_weight=None):
+    y_true, y_pred = _unweighted(y_true, y_pred, pixel_weight)
+    values = as_float32(function(y_true, y_pred))
+    return ops.mean(ops.reshape(values, (ops.shape(y_pred)[0], -1)), axis=-1)
+
+
+def _each_alone(function, y_true, y_pred, pixel_weight=None):
+    def alone(image):
+        y_true, y_pred = (ops.expand_dims(values, 0) for values in image)
+        return ops.mean(as_float32(function(y_true, y_pred)))
+
+    return ops.map(alone, _unweighted(y_true, y_pred, pixel_weight))
+
+
+def _unweighted(y_true, y_pred, pixel_weight):
+    if pixel_weight is not None:
+        raise ValueError("This loss sums over pixels and takes no weights of them.")
+    return check_tensors(y_true, y_pred, None)[:2]
+
+
+def _key(loss) -> str:
+    """Text that losses share only if they compute the same, as long as they live."""
+    is_code = isinstance(loss, type | FunctionType)
+    kind = loss if is_code else type(loss)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if is_code:
+        return f"{name}@{id(loss)}"
+    if kind in _COMPLETE or getattr(keras.losses, kind.__name__, None) is kind:
+        config = {**loss.get_config(), "name": None}
+        return name + json.dumps(config, sort_keys=True, default=joblib.hash)
+    state = id(loss)
+    if isinstance(loss, keras.losses.Loss):
+        try:
+            values = {**loss.__getstate__(), "name": None}.items()
+            state = joblib.hash(
+                {
+                    key: _key(value) if callable(value) else value
+                    for key, value in values
+                }
+            )
+        except Exception:
+            pass  # not all that it holds can be pickled
+    return f"{name}@{id(kind)}:{state}"
