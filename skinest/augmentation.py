@@ -1,14 +1,8 @@
-"""Random variants of training images."""
+"""Random variants of training images and their masks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import copy
-import inspect
-import random
-import sys
-import threading
-from contextlib import contextmanager
 from numbers import Real
 
 import numpy as np
@@ -17,16 +11,14 @@ from sklearn.utils._param_validation import Interval
 
 __all__ = ["Augmentation"]
 
-# Keras layers hold the state of their generators, one call at a time may set it.
-_keras_lock = threading.Lock()
-
 
 class Augmentation(BaseEstimator):
     """Random flip, zoom, rotation, shift and change of light of an image.
 
     An object of parameters that can be searched, as in
     ``clf__augmentation__rotation``, and that is called with an image and a
-    generator. Each number below is drawn uniformly from its range, for each image.
+    generator, and with the mask of the image where it has one. Each number below is
+    drawn uniformly from its range, for each image.
 
     Parameters
     ----------
@@ -64,6 +56,10 @@ class Augmentation(BaseEstimator):
     border take the value of the nearest pixel of the edge. Contrast and then
     brightness follow in one table of the 256 values, rounded and clipped.
 
+    A mask goes through the same warp, but takes the nearest label instead of mixing
+    labels, and contrast and brightness leave it alone. The variant of the image is
+    the same whether it comes with a mask or not.
+
     Eight numbers are drawn for each image whatever the settings are, so that a change
     of one setting leaves what is drawn for the others as it was.
 
@@ -77,6 +73,13 @@ class Augmentation(BaseEstimator):
     >>> variant = augmentation(image, np.random.default_rng(0))
     >>> variant.shape == image.shape, variant.dtype
     (True, dtype('uint8'))
+
+    A mask is augmented together with its image, and keeps its labels:
+
+    >>> mask = np.where(image.mean(axis=2) < 128, 255, 0).astype(np.uint8)
+    >>> again, mask = augmentation(image, np.random.default_rng(0), mask=mask)
+    >>> np.array_equal(again, variant), np.unique(mask)
+    (True, array([  0, 255], dtype=uint8))
     """
 
     _parameter_constraints: dict = {
@@ -108,8 +111,8 @@ class Augmentation(BaseEstimator):
         self.brightness = brightness
         self.contrast = contrast
 
-    def __call__(self, image, random_state) -> np.ndarray:
-        """Draw a variant of an image.
+    def __call__(self, image, random_state, mask=None):
+        """Draw a variant of an image and its mask.
 
         Parameters
         ----------
@@ -119,22 +122,32 @@ class Augmentation(BaseEstimator):
         random_state : numpy.random.Generator
             Where the numbers are drawn from. The same state gives the same variant.
 
+        mask : ndarray of shape (height, width), dtype uint8, default=None
+            The label of each pixel of the image. It is not changed.
+
         Returns
         -------
         variant : ndarray of shape (height, width, 3), dtype uint8
             A new array.
 
+        mask_variant : ndarray of shape (height, width), dtype uint8
+            A new array. Returned, in a tuple with `variant`, if `mask` is given.
+
         Raises
         ------
         ValueError
-            If a parameter is outside its range or `image` is not such an array.
+            If a parameter is outside its range or `image` or `mask` is not such an
+            array.
         TypeError
             If `random_state` is not a generator.
         """
         self._validate_params()
-        _check_arguments(image, random_state)
+        _check_arguments(image, random_state, mask)
         matrix, brightness, contrast = self._draw(image.shape[:2], random_state)
-        return _relight(_warp(image, matrix), brightness, contrast)
+        variant = _relight(_warp(image, matrix), brightness, contrast)
+        if mask is None:
+            return variant
+        return variant, _warp(mask, matrix, nearest=True)
 
     def _draw(self, shape, random_state):
         """Matrix of the warp, brightness to add and factor of contrast."""
@@ -151,7 +164,7 @@ class Augmentation(BaseEstimator):
         return matrix, self.brightness * brightness, 1 + self.contrast * contrast
 
 
-def _check_arguments(image, random_state):
+def _check_arguments(image, random_state, mask):
     if not isinstance(random_state, np.random.Generator):
         raise TypeError(
             f"random_state is of type {type(random_state).__name__}; pass a "
@@ -162,6 +175,14 @@ def _check_arguments(image, random_state):
         raise ValueError(
             f"image has shape {shape} and dtype {dtype}; pass an RGB image of shape "
             "(height, width, 3) and dtype uint8."
+        )
+    if mask is None:
+        return
+    of_mask, dtype = np.shape(mask), getattr(mask, "dtype", type(mask).__name__)
+    if dtype != np.uint8 or of_mask != shape[:2]:
+        raise ValueError(
+            f"mask has shape {of_mask} and dtype {dtype}; pass a mask of the image's "
+            f"height and width, {shape[:2]}, and dtype uint8."
         )
 
 
@@ -176,7 +197,7 @@ def _inverse_matrix(shape, flip, scale, angle, shift) -> np.ndarray:
     return np.column_stack([linear, offset])
 
 
-def _warp(image, matrix) -> np.ndarray:
+def _warp(image, matrix, nearest=False) -> np.ndarray:
     if np.array_equal(matrix, np.eye(2, 3)):
         return np.array(image, order="C")
     import cv2
@@ -185,7 +206,8 @@ def _warp(image, matrix) -> np.ndarray:
         image,
         matrix,
         image.shape[1::-1],
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        flags=cv2.WARP_INVERSE_MAP
+        | (cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR),
         borderMode=cv2.BORDER_REPLICATE,
     )
 
@@ -198,145 +220,3 @@ def _relight(image, brightness, contrast) -> np.ndarray:
     mean = np.mean(cv2.mean(image)[:3])
     values = mean + contrast * (np.arange(256) - mean) + 255 * brightness
     return cv2.LUT(image, np.rint(np.clip(values, 0, 255)).astype(np.uint8))
-
-
-def check_augmentation(augmentation):
-    """Check what a user passed as `augmentation`, before long work begins.
-
-    Parameters
-    ----------
-    augmentation : Augmentation, callable, keras.Layer or None
-        A callable takes an image and a ``numpy.random.Generator`` and returns an
-        image. A Keras layer, or a ``keras.Sequential`` of them, takes and returns
-        batches of values from 0 to 255. None changes nothing.
-
-    Returns
-    -------
-    augmentation : Augmentation, callable, keras.Layer or None
-        The same object, but a copy of a Keras layer, for :func:`apply_augmentation`.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is outside its range or a Keras layer cannot be copied.
-    TypeError
-        If it is a class or not callable.
-    """
-    if augmentation is None:
-        return None
-    if inspect.isclass(augmentation):
-        name = augmentation.__name__
-        raise TypeError(f"augmentation={name} is a class; pass an object: {name}(...).")
-    if not callable(augmentation):
-        raise TypeError(
-            f"augmentation={augmentation!r} is of type {type(augmentation).__name__}; "
-            "pass an Augmentation, a callable (image, random_state) -> image, a Keras "
-            "layer or None."
-        )
-    if _is_keras_layer(augmentation):
-        return _copy_layer(augmentation)
-    if isinstance(augmentation, Augmentation):
-        augmentation._validate_params()
-    return augmentation
-
-
-def apply_augmentation(augmentation, image, random_state) -> np.ndarray:
-    """Draw a variant of an image.
-
-    Parameters
-    ----------
-    augmentation : Augmentation, callable, keras.Layer or None
-        From :func:`check_augmentation`. What a Keras layer returns is rounded and
-        clipped to 0 to 255; all its ``keras.random.SeedGenerator`` are set anew.
-
-    image : ndarray of shape (height, width, 3), dtype uint8
-        The image in RGB. It is not changed.
-
-    random_state : numpy.random.Generator
-        Where all that is random comes from.
-
-    Returns
-    -------
-    variant : ndarray of shape (height, width, 3), dtype uint8
-        A new array, or `image` itself if `augmentation` is None.
-
-    Raises
-    ------
-    ValueError
-        If `augmentation` returns anything but an image of the same shape.
-    """
-    if augmentation is None:
-        return image
-    if _is_keras_layer(augmentation):
-        variant = _call_layer(augmentation, image, random_state)
-    else:
-        variant = augmentation(image.copy(), random_state)
-    fault = None
-    if not isinstance(variant, np.ndarray):
-        fault = f"a {type(variant).__name__}"
-    elif variant.shape != image.shape or variant.dtype != np.uint8:
-        fault = f"an array of shape {variant.shape} and dtype {variant.dtype}"
-    if fault:
-        raise ValueError(
-            f"augmentation={augmentation!r} returned {fault}; it must return an array "
-            f"of the image's shape {image.shape} and dtype uint8."
-        )
-    return variant
-
-
-def _is_keras_layer(augmentation) -> bool:
-    # Who passes a layer has imported Keras; nobody else needs it.
-    return isinstance(augmentation, getattr(sys.modules.get("keras"), "Layer", ()))
-
-
-@contextmanager
-def _python_random(seed):
-    """Seed Python's generator, which Keras draws from, and put it back at the end."""
-    state = random.getstate()
-    try:
-        random.seed(seed)
-        yield
-    finally:
-        random.setstate(state)
-
-
-def _copy_layer(layer):
-    scope = sys.modules["keras"].saving.custom_object_scope(_classes(layer))
-    try:
-        # Unlike from_config, this keeps weights and takes Lambda layers.
-        with _keras_lock, _python_random(0), scope:
-            return copy.deepcopy(layer)
-    except Exception as error:
-        raise ValueError(
-            f"augmentation={layer!r} cannot be copied: give it a complete get_config, "
-            "or pass a callable (image, random_state) -> image."
-        ) from error
-
-
-def _classes(layer) -> dict:
-    """Classes of a layer and of those in it, so that none need be registered."""
-    found = {type(layer).__name__: type(layer)}
-    for inner in getattr(layer, "layers", ()):
-        found.update(_classes(inner))
-    return found
-
-
-def _call_layer(layer, image, random_state) -> np.ndarray:
-    batch = image[np.newaxis].astype(np.float32)
-    seed = int(random_state.integers(2**63))
-    with _keras_lock, _python_random(seed):
-        if not layer.built:
-            layer(batch, training=True)  # may make seed generators
-            random.seed(seed)
-        for variable in layer.variables:
-            if variable.name == "seed_generator_state":
-                # 30 bits, as some backends hold the state in signed 32.
-                variable.assign([random.getrandbits(30), random.getrandbits(30)])
-        values = sys.modules["keras"].ops.convert_to_numpy(layer(batch, training=True))
-    values = values.astype(np.float32)
-    if values.shape != batch.shape or not np.isfinite(values).all():
-        raise ValueError(
-            f"augmentation={layer!r} returned values of shape {values.shape}; a Keras "
-            f"layer must return finite values of the shape of its input, {batch.shape}."
-        )
-    return np.rint(np.clip(values[0], 0, 255)).astype(np.uint8)
