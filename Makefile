@@ -18,7 +18,7 @@ demo: .venv/.demo  ## install, then search words and kernels for benign or malig
 	$(BIN)/python examples/plot_task1_bovw.py
 
 test: .venv/.test lint  ## install what tests need, then lint and run the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: .venv/.test  ## run the checks that take minutes
 	$(BIN)/python -m pytest -m slow

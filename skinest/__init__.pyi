@@ -6,7 +6,11 @@ from . import (
     images,
     inspection,
     kernels,
+    losses,
+    masks,
+    metrics,
     networks,
+    segmentation,
     utils,
 )
 from .classification import TransferClassifier, VGGTransferClassifier
@@ -16,6 +20,7 @@ from .feature_extraction import (
     ColorPatchDescriptor,
     SIFTDescriptor,
 )
+from .segmentation import UNetSegmenter
 
 __all__ = [
     "BoVWSIFTTransformer",
@@ -23,6 +28,7 @@ __all__ = [
     "ColorPatchDescriptor",
     "SIFTDescriptor",
     "TransferClassifier",
+    "UNetSegmenter",
     "VGGTransferClassifier",
     "augmentation",
     "classification",
@@ -31,7 +37,11 @@ __all__ = [
     "images",
     "inspection",
     "kernels",
+    "losses",
+    "masks",
+    "metrics",
     "networks",
+    "segmentation",
     "utils",
 ]
 __version__: str

@@ -14,6 +14,7 @@ from skinest import (
     ColorPatchDescriptor,
     SIFTDescriptor,
     TransferClassifier,
+    UNetSegmenter,
     VGGTransferClassifier,
 )
 from skinest.augmentation import Augmentation
@@ -51,6 +52,7 @@ def networks():
     yield VGGTransferClassifier(
         **network, hidden_units=(4,), epochs=2, augmentation=Augmentation(), n_views=1
     )
+    yield UNetSegmenter(depth=2, base_filters=2, image_size=(16, 16), epochs=1)
 
 
 def expected_failures(estimator):

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from ..augmentation import apply_augmentation
+from .._augmenting import apply_augmentation, apply_to_pair
 from ..images import resize
 
 _N_THREADS = 2  # that read images
 _N_AHEAD = 3  # batches that are read while others are trained on
+OUTSIDE = 255  # code of pixels that no image has, as where it is padded
 
 
 class Batches(keras.utils.PyDataset):
@@ -134,11 +135,50 @@ class FeatureBatches(Batches):
             self._view = generator.integers(n_views, size=n_images)
 
 
-class ImageBatches(Batches):
-    """Batches of images, each resized, and augmented anew in each epoch.
+class ReadAheadBatches(Batches):
+    """Batches that threads make, a few ahead of their use.
 
-    Threads read a few batches ahead. Keras' own, which `workers` stands for, wait
-    for ever where training ends within an epoch.
+    Keras' own threads, which `workers` stands for, wait for ever where training ends
+    within an epoch.
+
+    Parameters
+    ----------
+    n_threads : int, default=2
+        How many threads.
+    """
+
+    def __init__(self, *arguments, n_threads=_N_THREADS, **options):
+        self._readers = ThreadPoolExecutor(n_threads, "skinest-images")
+        self._pending = {}
+        super().__init__(*arguments, **options)
+
+    def release(self):
+        self._readers.shutdown(cancel_futures=True)
+        super().release()
+        self._pending.clear()
+
+    def _read_ahead(self, index):
+        """What `_read` makes of a batch."""
+        for ahead in range(index, min(index + _N_AHEAD + 1, len(self))):
+            if ahead not in self._pending:
+                self._pending[ahead] = self._readers.submit(
+                    self._read, self._chosen(ahead), self._epoch
+                )
+        return self._pending.pop(index).result()
+
+    def _start_epoch(self):
+        for reading in self._pending.values():
+            reading.cancel()
+        self._pending.clear()
+        super()._start_epoch()
+
+    def _generator(self, epoch, position):
+        """What draws the variant of an image in an epoch."""
+        return np.random.default_rng([self._seed, epoch, position, 2])
+
+
+class ImageBatches(ReadAheadBatches):
+    """Batches of images, each resized, and augmented anew in each epoch.
 
     Parameters
     ----------
@@ -153,27 +193,15 @@ class ImageBatches(Batches):
 
     augmentation : Augmentation, callable, Keras layer or None
         What changes them; it needs a `seed`.
-
-    n_threads : int, default=2
-        How many threads read.
     """
 
     def __init__(
-        self,
-        images,
-        positions,
-        image_size,
-        augmentation,
-        *arguments,
-        n_threads=_N_THREADS,
-        **options,
+        self, images, positions, image_size, augmentation, *arguments, **options
     ):
         self._images = images
         self._positions = positions
         self._image_size = image_size
         self._augmentation = augmentation
-        self._readers = ThreadPoolExecutor(n_threads, "skinest-images")
-        self._pending = {}
         super().__init__(*arguments, **options)
 
     @property
@@ -181,24 +209,11 @@ class ImageBatches(Batches):
         return (*self._image_size, 3), np.uint8
 
     def release(self):
-        self._readers.shutdown(cancel_futures=True)
         super().release()
-        self._pending.clear()
         self._images = None
 
     def _inputs(self, index):
-        for ahead in range(index, min(index + _N_AHEAD + 1, len(self))):
-            if ahead not in self._pending:
-                self._pending[ahead] = self._readers.submit(
-                    self._read, self._chosen(ahead), self._epoch
-                )
-        return self._pending.pop(index).result()
-
-    def _start_epoch(self):
-        for reading in self._pending.values():
-            reading.cancel()
-        self._pending.clear()
-        super()._start_epoch()
+        return self._read_ahead(index)
 
     def _read(self, chosen, epoch):
         return np.stack([self._pixels(self._positions[i], epoch) for i in chosen])
@@ -207,8 +222,80 @@ class ImageBatches(Batches):
         image = resize(self._images[position], self._image_size)
         if self._augmentation is None:
             return image
-        generator = np.random.default_rng([self._seed, epoch, position, 2])
+        generator = self._generator(epoch, position)
         return apply_augmentation(self._augmentation, image, generator)
+
+
+class PairBatches(ReadAheadBatches):
+    """Batches of images and their masks, each pair augmented as one.
+
+    The target of a pixel is the code of its label and its weight in the loss.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, height, width, 3), dtype uint8
+        The images.
+
+    masks : ndarray of shape (n_images, height, width), dtype uint8
+        Codes of labels; `OUTSIDE` where a pixel is of no image.
+
+    code_weights : ndarray of shape (256,), dtype float32
+        The weight of each code in the loss.
+
+    positions : ndarray of shape (n_pairs,)
+        Which of the pairs.
+
+    augmentation : Augmentation, callable, Keras layer or None
+        What changes them; it needs a `seed`.
+
+    sample_weight : ndarray of shape (n_pairs,)
+        Weights of images in the loss.
+    """
+
+    def __init__(
+        self,
+        images,
+        masks,
+        code_weights,
+        positions,
+        augmentation,
+        sample_weight,
+        *arguments,
+        **options,
+    ):
+        self._images = images
+        self._masks = masks
+        self._code_weights = code_weights
+        self._augmentation = augmentation
+        super().__init__(positions, sample_weight, *arguments, **options)
+
+    @property
+    def signature(self):
+        return (
+            (self._images.shape[1:], np.uint8),
+            ((*self._masks.shape[1:], 2), np.float32),
+            ((), self._sample_weight.dtype),
+        )
+
+    def release(self):
+        super().release()
+        self._images = self._masks = None
+
+    def _batch(self, index):
+        images, targets = self._read_ahead(index)
+        return images, targets, self._sample_weight[self._chosen(index)]
+
+    def _read(self, chosen, epoch):
+        pairs = [self._pair(position, epoch) for position in self._y[chosen]]
+        images, codes = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+        return images, np.stack([codes, self._code_weights[codes]], axis=-1)
+
+    def _pair(self, position, epoch):
+        image, mask = self._images[position], self._masks[position]
+        if self._augmentation is None:
+            return image, mask
+        generator = self._generator(epoch, position)
+        return apply_to_pair(self._augmentation, image, mask, generator)
 
 
 def as_dataset(batches):

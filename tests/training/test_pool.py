@@ -8,6 +8,7 @@ import random
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from skinest._training._batches import FeatureBatches
 from skinest._training._pool import borrowed, weights_of
 from skinest._training._seeds import preserved_random_state
 from skinest._training._stages import Stage, dense_arrays, run_stage
+from skinest.classification._fitting import objective
 from skinest.networks._transfer import HeadSpec, build_head
 
 from ..classification.conftest import bits, make_images, small
@@ -50,6 +52,7 @@ def train(optimizer="adam", learning_rate=0.05, seed=0, n_images=20):
     stage = Stage(
         key=("head", SPEC, 6),
         build=build,
+        objective=partial(objective, SPEC.n_outputs),
         epochs=3,
         learning_rate=learning_rate,
         optimizer=optimizer,
@@ -252,7 +255,15 @@ def test_no_data_outlive_a_training(pool):
             FeatureBatches(data, TARGETS, weights, 8, 0),
             FeatureBatches(data, TARGETS, weights, 8, None),
         )
-        stage = Stage(("head", SPEC, 6), build, 2, 0.05, "adam", [0])
+        stage = Stage(
+            ("head", SPEC, 6),
+            build,
+            partial(objective, SPEC.n_outputs),
+            2,
+            0.05,
+            "adam",
+            [0],
+        )
         run_stage(stage, START, *make)
 
     data = FEATURES.copy()

@@ -1,0 +1,239 @@
+"""U-Net: images to the probabilities of each pixel."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+from functools import lru_cache
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from ..utils._checks import check_image_size
+
+# Keras' .99 would still hold a part of its start after a hundred steps.
+_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class UNetSpec:
+    """The architecture of a U-Net."""
+
+    depth: int
+    base_filters: int
+    image_size: tuple
+    dropout: float
+    batch_norm: bool
+    n_outputs: int
+    compute_dtype: str
+
+
+def check_unet_size(image_size, depth):
+    """Raise ValueError unless both sides can be halved `depth` times."""
+    step = 2**depth
+    check_image_size(image_size, step)
+    if any(side % step for side in image_size):
+        nearest = tuple(max(1, round(side / step)) * step for side in image_size)
+        raise ValueError(
+            f"image_size={image_size!r}: a U-Net of depth={depth} halves images "
+            f"{depth} times, so both sides must be multiples of {step}, such as "
+            f"{nearest}."
+        )
+
+
+@validate_params(
+    {
+        "depth": [Interval(Integral, 1, None, closed="left")],
+        "base_filters": [Interval(Integral, 1, None, closed="left")],
+        "image_size": [tuple, list],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "batch_norm": ["boolean"],
+        "n_outputs": [Interval(Integral, 1, None, closed="left")],
+        "compute_dtype": [StrOptions({"float32", "bfloat16"})],
+    },
+    prefer_skip_nested_validation=True,
+)
+def build_unet(
+    *,
+    depth=4,
+    base_filters=64,
+    image_size=(128, 128),
+    dropout=0.0,
+    batch_norm=True,
+    n_outputs=1,
+    compute_dtype="float32",
+):
+    """Build a U-Net as one flat Keras model.
+
+    Each level of the contracting path has two 3 x 3 convolutions with ReLU and halves
+    the image by 2 x 2 maxima; the bottom has twice the filters of the last level. Each
+    level of the expanding path doubles the image by a transposed convolution (3 x 3,
+    stride 2), sets the maps of its level beside it and has two 3 x 3 convolutions. All
+    convolutions are padded, so that the output has the size of the image.
+
+    Parameters
+    ----------
+    depth : int, default=4
+        How many times the image is halved.
+
+    base_filters : int, default=64
+        Filters of the first level; each further level has twice as many.
+
+    image_size : tuple of int, default=(128, 128)
+        (height, width) of the images in pixels, multiples of ``2 ** depth``.
+
+    dropout : float, default=0.0
+        Rate of dropout at the bottom, in [0, 1).
+
+    batch_norm : bool, default=True
+        Batch normalisation before each ReLU of the contracting path.
+
+    n_outputs : int, default=1
+        1 for one sigmoid, the probability of the foreground; more for a softmax.
+
+    compute_dtype : {"float32", "bfloat16"}, default="float32"
+        What the layers compute in; weights and outputs are float32 either way.
+
+    Returns
+    -------
+    model : keras.Model
+        RGB images of shape (n_images, height, width, 3) with values 0 to 255 to
+        probabilities of shape (n_images, height, width, n_outputs), dtype float32.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+
+    References
+    ----------
+    O. Ronneberger, P. Fischer and T. Brox, "U-Net: convolutional networks for
+    biomedical image segmentation", MICCAI 2015, arXiv:1505.04597.
+
+    Examples
+    --------
+    >>> from skinest.networks import build_unet
+    >>> build_unet().count_params()
+    34521025
+    """
+    check_unet_size(image_size, depth)
+    return build(
+        UNetSpec(
+            depth,
+            base_filters,
+            tuple(image_size),
+            dropout,
+            batch_norm,
+            n_outputs,
+            compute_dtype,
+        ),
+        kernel_initializer="he_normal",
+    )
+
+
+def build(spec, kernel_initializer="zeros"):
+    """Keras model of a spec; by default its kernels are 0 and draw no random number."""
+    import keras
+
+    layers = keras.layers
+    policy = "mixed_bfloat16" if spec.compute_dtype == "bfloat16" else "float32"
+
+    def convolve(x, filters, name, batch_norm=False):
+        for number in (1, 2):
+            x = layers.Conv2D(
+                filters,
+                3,
+                padding="same",
+                kernel_initializer=kernel_initializer,
+                dtype=policy,
+                name=f"{name}_conv_{number}",
+            )(x)
+            if batch_norm:
+                norm = f"{name}_norm_{number}"
+                x = layers.BatchNormalization(
+                    momentum=_MOMENTUM, dtype=policy, name=norm
+                )(x)
+            x = layers.ReLU(dtype=policy, name=f"{name}_relu_{number}")(x)
+        return x
+
+    images = keras.Input((*spec.image_size, 3), dtype="float32", name="images")
+    x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="preprocessing")(
+        images
+    )
+    skipped = []
+    for level in range(1, spec.depth + 1):
+        filters = spec.base_filters * 2 ** (level - 1)
+        x = convolve(x, filters, f"down_{level}", spec.batch_norm)
+        skipped.append(x)
+        x = layers.MaxPooling2D(2, dtype=policy, name=f"down_{level}_pool")(x)
+    x = convolve(x, spec.base_filters * 2**spec.depth, "bottom")
+    if spec.dropout:
+        x = layers.Dropout(spec.dropout, seed=0, dtype=policy, name="dropout")(x)
+    for level in range(spec.depth, 0, -1):
+        filters = spec.base_filters * 2 ** (level - 1)
+        x = layers.Conv2DTranspose(
+            filters,
+            3,
+            strides=2,
+            padding="same",
+            kernel_initializer=kernel_initializer,
+            dtype=policy,
+            name=f"up_{level}_transposed",
+        )(x)
+        x = layers.Concatenate(dtype=policy, name=f"up_{level}_concatenate")(
+            [skipped[level - 1], x]
+        )
+        x = convolve(x, filters, f"up_{level}")
+    x = layers.Conv2D(
+        spec.n_outputs,
+        1,
+        kernel_initializer=kernel_initializer,
+        dtype="float32",
+        name="logits",
+    )(x)
+    activation = "sigmoid" if spec.n_outputs == 1 else "softmax"
+    x = layers.Activation(activation, dtype="float32", name="probabilities")(x)
+    return keras.Model(images, x, name="unet")
+
+
+def draw_arrays(spec, output_bias, seed) -> list[np.ndarray]:
+    """Weights to start from, in the order of the model's.
+
+    Kernels are drawn by He et al. 2015 (arXiv:1502.01852), that of the output by Glorot
+    and Bengio 2010, so that all is near `output_bias` at first.
+    """
+    generator = np.random.default_rng(seed)
+    arrays = []
+    for path, shape in _weights_of(spec):
+        layer, name = path.split("/")[-2:]
+        if name == "kernel":
+            arrays.append(_draw_kernel(shape, layer, generator))
+        elif layer == "logits":
+            arrays.append(np.asarray(output_bias, dtype=np.float32))
+        else:
+            # Scale and variance of batch normalisation; biases, means and seeds.
+            is_one = name in ("gamma", "moving_variance")
+            arrays.append(np.full(shape, float(is_one), dtype=np.float32))
+    return arrays
+
+
+@lru_cache(maxsize=32)
+def _weights_of(spec) -> list[tuple[str, tuple]]:
+    """Path and shape of each weight."""
+    return [(weight.path, tuple(weight.shape)) for weight in build(spec).weights]
+
+
+def _draw_kernel(shape, layer, generator) -> np.ndarray:
+    height, width, n_in, n_out = shape
+    if layer.endswith("transposed"):  # has inputs last, and stride 2 both ways
+        n_in, n_out = n_out, n_in
+        fan_in = height * width * n_in / 4
+    else:
+        fan_in = height * width * n_in
+    variance = 1 / (n_in + n_out) if layer == "logits" else 2 / fan_in
+    if layer.endswith("transposed"):
+        variance /= 2  # no ReLU follows
+    return generator.standard_normal(shape, dtype=np.float32) * np.float32(
+        np.sqrt(variance)
+    )

@@ -1,0 +1,3 @@
+from ._unet import UNetSegmenter
+
+__all__ = ["UNetSegmenter"]
