@@ -43,6 +43,21 @@ def tables(printed):
 
 
 @pytest.mark.slow
+def test_segment_crop_classify_on_synthetic_images(tmp_path):
+    printed = run("examples/plot_segment_crop_classify.py", cwd=tmp_path)
+    for part in ("synthetic images", "whole image", "cropped", "folds won", "word0"):
+        assert part in printed
+    (row,) = (line.split() for line in printed.splitlines() if "  lesion " in line)
+    accuracy, dice = float(row[1]), float(row[5])
+    assert accuracy > 0.9
+    assert dice > 0.85
+    for name in ("masks", "crops"):
+        assert f"segment_crop_{name}.png" in printed
+        path = tmp_path / "figures" / f"segment_crop_{name}.png"
+        assert path.stat().st_size > 10_000
+
+
+@pytest.mark.slow
 @pytest.mark.skipif("SKINEST_DATA" not in os.environ, reason="needs the real images")
 def test_the_best_recipe_beats_a_hand_made_fisher_vector(tmp_path):
     """AUC .779 and average precision .475 are what others got by cross-validation."""

@@ -5,6 +5,8 @@
 
 import numpy as np
 
+_MARGIN, _LINE_HEIGHT = 0.1, 0.19  # inches, around images and of titles
+
 
 def make_axes(n_axes, ax, n_cols, cell_size):
     """Figure and axes to draw on.
@@ -75,3 +77,25 @@ def _as_array(axes):
     array = np.empty(len(axes), dtype=object)
     array[:] = axes
     return array
+
+
+def image_cell_size(images, width, n_lines):
+    """Width and height in inches of an image of usual proportions and its title.
+
+    Parameters
+    ----------
+    images : list of ndarray of shape (height, width, ...)
+        The images of the grid.
+
+    width : float
+        The width of a cell in inches.
+
+    n_lines : int
+        The lines of the longest title.
+
+    Returns
+    -------
+    cell_size : tuple of (float, float)
+    """
+    proportions = [image.shape[0] / image.shape[1] for image in images]
+    return width, width * np.median(proportions) + _MARGIN + _LINE_HEIGHT * n_lines

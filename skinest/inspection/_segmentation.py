@@ -1,0 +1,348 @@
+"""Display of predicted masks over their images, beside the true ones."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+from sklearn.utils import _safe_indexing
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+from ..masks import check_masks
+from ..metrics import _check_labels, _row_names, dice_score
+from . import _segmentation_panels as panels
+from ._grid import image_cell_size, make_axes
+
+_PANEL_WIDTH = 2.8  # inches
+
+
+class SegmentationDisplay:
+    """Images with the outlines of true and predicted masks, and where these differ.
+
+    Each image has two panels: the image under the outlines, with its Dice
+    coefficient above; and the image in grey, tinted where the masks agree, where the
+    prediction misses the truth and where it finds what is not there. Without true
+    masks there are the predicted outlines only. Make the display by
+    :meth:`from_estimator` or :meth:`from_predictions`; the parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    images : list of ndarray of shape (height, width, 3), dtype uint8
+        The images.
+
+    y_true : list of ndarray of shape (height, width) or None
+        The true mask of each image, of its size. None if they are not known.
+
+    y_pred : list of ndarray of shape (height, width)
+        The predicted masks.
+
+    labels : list of int
+        The foreground. It is outlined; all other labels are background.
+
+    scores : array-like of shape (n_images,), default=None
+        The Dice coefficient of each image, its title: the mean over `labels`, see
+        :func:`skinest.metrics.dice_score`.
+
+    target_names : list of str, default=None
+        Names of `labels` in the legend.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        The figure.
+
+    axes_ : ndarray of shape (n_images, n_panels), dtype object
+        The matplotlib Axes of each image: the outlines, then the differences if they
+        are drawn.
+
+    outlines_ : ndarray of shape (n_images, n_labels, 2), dtype object
+        The matplotlib lines of truth and prediction: without points where a mask
+        does not hold the label, None where there is no truth.
+
+    differences_ : list of matplotlib AxesImage
+        The tints drawn over the grey images.
+
+    legend_ : matplotlib Legend
+        The legend.
+
+    See Also
+    --------
+    skinest.metrics.segmentation_report : The same in numbers.
+    GradCAMDisplay : Where a classifier looks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.datasets import make_dermoscopy
+    >>> from skinest.inspection import SegmentationDisplay
+    >>> images, masks = make_dermoscopy(
+    ...     3, task="lesion", random_state=0, return_X_y=True
+    ... )
+    >>> moved = np.roll(masks, 8, axis=2)
+    >>> display = SegmentationDisplay.from_predictions(images, masks, moved)
+    >>> display.axes_.shape, display.labels
+    ((3, 2), [255])
+    >>> display.axes_[0, 0].get_title()
+    'Dice 0.826'
+    """
+
+    def __init__(
+        self, images, y_true, y_pred, *, labels, scores=None, target_names=None
+    ):
+        self.images = images
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.labels = labels
+        self.scores = scores
+        self.target_names = target_names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        labels=None,
+        target_names=None,
+        n_images=8,
+        differences=True,
+        ax=None,
+        max_cols=4,
+        alpha=0.5,
+        true_kw=None,
+        pred_kw=None,
+    ):
+        """Predict masks by a fitted segmenter, and draw them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted segmenter such as :class:`~skinest.UNetSegmenter`, or a Pipeline
+            or search that ends in one.
+
+        X : array, list of arrays or paths of length n_samples
+            The images, see :mod:`skinest.images`.
+
+        y : array, list of arrays or paths of length n_samples, default=None
+            Their true masks, see :mod:`skinest.masks`, each of the size of its image.
+
+        labels : array-like of int, default=None
+            The foreground. None is all of `estimator.classes_` but the first, or,
+            without that attribute, as in :meth:`from_predictions`.
+
+        target_names : array-like of str, default=None
+            Names of the foreground labels, in the order of `labels`.
+
+        n_images : int, default=8
+            Only the first `n_images` of `X` are predicted and drawn. None is all.
+
+        differences : bool, default=True
+            Whether to draw the panels of differences, where there is truth.
+
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see :meth:`plot`.
+
+        max_cols : int, default=4
+            The most panels side by side. Those of one image stay together.
+
+        alpha : float in [0, 1], default=0.5
+            Opacity of the tints.
+
+        true_kw, pred_kw : dict, default=None
+            Keywords of the outlines, see :meth:`plot`.
+
+        Returns
+        -------
+        display : SegmentationDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `y` holds a label that is not in `estimator.classes_`, or for any of the
+            reasons of :meth:`from_predictions`.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        masks = {} if y is None else {"y": check_masks(y)}
+        _, read, held = panels.read_first(X, n_images, **masks)
+        X = _safe_indexing(X, slice(n_images))
+        classes = getattr(estimator, "classes_", ())
+        if labels is None and len(classes) > 1:
+            panels.check_known(held, classes)
+            labels = classes[1:]
+        return cls.from_predictions(
+            X,
+            read.get("y"),
+            estimator.predict(X),
+            labels=labels,
+            target_names=target_names,
+            n_images=None,
+            differences=differences,
+            ax=ax,
+            max_cols=max_cols,
+            alpha=alpha,
+            true_kw=true_kw,
+            pred_kw=pred_kw,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X,
+        y_true,
+        y_pred,
+        *,
+        labels=None,
+        target_names=None,
+        n_images=8,
+        differences=True,
+        ax=None,
+        max_cols=4,
+        alpha=0.5,
+        true_kw=None,
+        pred_kw=None,
+    ):
+        """Draw masks that were predicted before.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_samples
+            The images, see :mod:`skinest.images`.
+
+        y_true, y_pred : array, list of arrays or paths of length n_samples
+            True and predicted masks, see :mod:`skinest.masks`, each of the size of its
+            image. `y_true` is None if it is not known.
+
+        labels : array-like of int, default=None
+            The foreground. None is all labels of the masks that are drawn but the
+            smallest, see :func:`skinest.metrics.dice_score`.
+
+        target_names : array-like of str, default=None
+            Names of the foreground labels, in the order of `labels`.
+
+        n_images : int, default=8
+            Only the first `n_images` of `X` are drawn. None is all.
+
+        differences : bool, default=True
+            Whether to draw the panels of differences, where there is truth.
+
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see :meth:`plot`.
+
+        max_cols : int, default=4
+            The most panels side by side. Those of one image stay together.
+
+        alpha : float in [0, 1], default=0.5
+            Opacity of the tints.
+
+        true_kw, pred_kw : dict, default=None
+            Keywords of the outlines, see :meth:`plot`.
+
+        Returns
+        -------
+        display : SegmentationDisplay
+
+        Raises
+        ------
+        ValueError
+            If the numbers or sizes of images and masks differ, if one kind of mask
+            holds 0 and 1 and the other 0 and 255, if `labels` are not different
+            integers, or if `target_names` are not as many as they.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_predictions")
+        masks = {"y_pred": check_masks(y_pred, name="y_pred")}
+        if y_true is not None:
+            masks["y_true"] = check_masks(y_true, name="y_true")
+        images, read, held = panels.read_first(X, n_images, **masks)
+        y_true, y_pred = read.get("y_true"), read["y_pred"]
+        scores = None
+        if y_true is not None:
+            scores = dice_score(y_true, y_pred, labels=labels, average=None)
+        labels = _check_labels(labels)
+        if labels is None:
+            labels = panels.foreground(held)
+        if target_names is not None:
+            target_names = _row_names(labels, target_names)
+        display = cls(
+            images,
+            y_true,
+            y_pred,
+            labels=labels,
+            scores=scores,
+            target_names=target_names,
+        )
+        return display.plot(
+            differences=differences,
+            ax=ax,
+            max_cols=max_cols,
+            alpha=alpha,
+            true_kw=true_kw,
+            pred_kw=pred_kw,
+        )
+
+    def plot(
+        self,
+        *,
+        differences=True,
+        ax=None,
+        max_cols=4,
+        alpha=0.5,
+        true_kw=None,
+        pred_kw=None,
+    ):
+        """Draw the images and masks.
+
+        One label is outlined in blue where it truly is, in yellow and dashed where it
+        is predicted. Of several labels each has its colour, with solid lines for the
+        truth and dashed ones for the prediction.
+
+        Parameters
+        ----------
+        differences : bool, default=True
+            Whether to draw the panels of differences, where there is truth.
+
+        ax : matplotlib Axes or array-like of Axes, default=None
+            One Axes, divided if there are several panels, or one for each panel, in
+            the order of `axes_`. None makes a new figure.
+
+        max_cols : int, default=4
+            The most panels side by side. Those of one image stay together.
+
+        alpha : float in [0, 1], default=0.5
+            Opacity of the tints.
+
+        true_kw, pred_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.plot` for the outlines of truth and
+            prediction, e.g. ``{"color": "black"}``.
+
+        Returns
+        -------
+        display : SegmentationDisplay
+            This object.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        has_truth = self.y_true is not None
+        n_panels = 2 if has_truth and differences else 1
+        n_images, n_cols = len(self.images), max(1, max_cols // n_panels) * n_panels
+        cell_size = image_cell_size(self.images, _PANEL_WIDTH, n_lines=int(has_truth))
+        self.figure_, axes = make_axes(n_images * n_panels, ax, n_cols, cell_size)
+        self.axes_ = axes.reshape(n_images, n_panels)
+        self.outlines_ = np.full((n_images, len(self.labels), 2), None, dtype=object)
+        self.differences_ = []
+        styles = (true_kw, pred_kw)
+        for k, (image, row) in enumerate(zip(self.images, self.axes_, strict=True)):
+            shown = (image, self.y_true[k] if has_truth else None, self.y_pred[k])
+            self.outlines_[k] = panels.draw_outlines(
+                row[0], *shown, self.labels, styles
+            )
+            if self.scores is not None:
+                row[0].set_title(f"Dice {self.scores[k]:.3f}", fontsize="medium")
+            if n_panels == 2:
+                tints = panels.draw_differences(row[1], *shown, self.labels, alpha)
+                self.differences_.append(tints)
+        self.legend_ = panels.draw_legend(self, ax, styles, alpha)
+        return self

@@ -1,0 +1,281 @@
+"""Panels of images and masks: what is read for them, and how they are drawn."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils._plotting import _validate_style_kwargs
+
+from ..images import check_images
+
+# Blue and yellow are told apart by all common kinds of colour vision, and skin and
+# lesions have neither; a dark rim keeps them in sight on what is bright.
+TRUE, PRED = "#00c8ff", "#ffe119"
+_OF_LABELS = (TRUE, PRED, "#ffffff", "#ff5ccd", "#69f0ae", "#3d5afe", "#ff6d00")
+_RIM = (0, 0, 0, 0.6)
+# Pixels of the panel of differences.
+AGREEMENT, MISSED, FOUND, CONFUSED = 1, 2, 3, 4
+KINDS = {
+    AGREEMENT: ("Agreement", "#0b9142"),
+    MISSED: ("Missed", TRUE),
+    FOUND: ("Wrongly found", PRED),
+    CONFUSED: ("Wrong label", "#8e24aa"),
+}
+# The legend, in inches: a line or patch, a letter beside it, and the height of a row.
+_HANDLE, _LETTER, _ROW = 0.5, 0.068, 0.2
+
+
+def read_first(X, n_images, **masks):
+    """The first images and their masks.
+
+    Parameters
+    ----------
+    X : array, list of arrays or paths
+        The images.
+
+    n_images : int or None
+        How many are read; None is all.
+
+    **masks : MaskCollection
+        Masks of the images, by the name that errors give them.
+
+    Returns
+    -------
+    images : list of ndarray of shape (height, width, 3), dtype uint8
+
+    read : dict of str to list of ndarray of shape (height, width)
+        The masks.
+
+    held : dict of str to set of int
+        The labels that they hold.
+
+    Raises
+    ------
+    ValueError
+        If `n_images` is no number above 0, or if the numbers or sizes of images and
+        masks differ.
+    """
+    is_number = isinstance(n_images, Integral) and n_images > 0
+    if n_images is not None and not is_number:
+        raise ValueError(f"n_images={n_images!r} must be an integer above 0, or None.")
+    images = check_images(X)
+    for name, each in masks.items():
+        if len(each) != len(images):
+            raise ValueError(
+                f"X holds {len(images)} images, but {name} {len(each)} masks. Pass one "
+                "for each image."
+            )
+    images = list(images[:n_images])
+    read, held = {name: [] for name in masks}, {name: set() for name in masks}
+    for name, each in masks.items():
+        for position, image in enumerate(images):
+            mask, labels = each.read(position)
+            if mask.shape != image.shape[:2]:
+                raise ValueError(
+                    f"{each.where(position)} has shape {mask.shape}, but X[{position}] "
+                    f"is an image of {image.shape[:2]}. A mask must have the size of "
+                    "its image."
+                )
+            read[name].append(mask)
+            held[name].update(labels.tolist())
+    return images, read, held
+
+
+def foreground(held):
+    """List of all labels but the smallest, as in dice_score."""
+    labels = sorted(map(int, set().union(*held.values())))
+    return labels if len(labels) == 1 and labels != [0] else labels[1:]
+
+
+def check_known(held, classes):
+    """Raise ValueError if masks hold a label that is none of an estimator's."""
+    classes = np.asarray(classes).tolist()
+    for name, labels in held.items():
+        if unknown := sorted(labels.difference(classes)):
+            raise ValueError(
+                f"{name} holds {unknown}, but the estimator knows {classes}. "
+                "If they mean the same, use the labels of its training masks; if not, "
+                "pass labels."
+            )
+
+
+def draw_outlines(ax, image, y_true, y_pred, labels, styles):
+    """Draw an image and the outlines of its true and its predicted mask.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+
+    image : ndarray of shape (height, width, 3)
+
+    y_true, y_pred : ndarray of shape (height, width)
+        The masks. `y_true` is None if it is not known.
+
+    labels : list of int
+        What is outlined.
+
+    styles : tuple of (dict or None, dict or None)
+        Keywords of the lines of truth and prediction.
+
+    Returns
+    -------
+    lines : ndarray of shape (n_labels, 2), dtype object
+        The lines, None where there is no truth.
+    """
+    ax.imshow(image)
+    ax.set_axis_off()
+    lines, masks = np.full((len(labels), 2), None, dtype=object), (y_true, y_pred)
+    for which, (mask, user_kw) in enumerate(zip(masks, styles, strict=True)):
+        for k, label in enumerate(labels if mask is not None else ()):
+            x, y = _outline(mask == label).T
+            style = _line_style(k, which, len(labels), user_kw)
+            lines[k, which] = ax.plot(x, y, scalex=False, scaley=False, **style)[0]
+    return lines
+
+
+def _outline(is_inside):
+    """x and y of points along the edges of the pixels, NaN between closed lines."""
+    from contourpy import contour_generator
+
+    padded = np.pad(is_inside.astype(np.float32), 1)  # closes lines at the border
+    generator = contour_generator(z=padded, line_type="ChunkCombinedNan")
+    ((points,),) = generator.lines(0.5)
+    return np.empty((0, 2)) if points is None else points - 1
+
+
+def _line_style(k, which, n_labels, user_kw):
+    """Keywords of the line of the k-th label, of truth (0) or prediction (1)."""
+    from matplotlib.patheffects import withStroke
+
+    is_alone = n_labels <= 1
+    style = {
+        "color": (TRUE, PRED)[which] if is_alone else _OF_LABELS[k % len(_OF_LABELS)],
+        "linestyle": ("-", (0, (4, 1.5)))[which],
+        "linewidth": 1.3,
+    }
+    style = _validate_style_kwargs(style, user_kw or {})
+    rim = withStroke(linewidth=style["linewidth"] + 1.2, foreground=_RIM)
+    return {"path_effects": [rim], **style}
+
+
+def kinds_of_pixels(y_true, y_pred, labels):
+    """What a prediction is at each pixel.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (height, width)
+        The masks.
+
+    labels : list of int
+        The foreground.
+
+    Returns
+    -------
+    kinds : ndarray of shape (height, width), dtype uint8
+        0 where both are background, 1 where both have the same label, 2 where
+        foreground is missed, 3 where background is taken for it, 4 where one label is
+        taken for another.
+    """
+    in_true, in_pred = np.isin(y_true, labels), np.isin(y_pred, labels)
+    kinds = np.zeros(y_true.shape, dtype=np.uint8)
+    kinds[in_true & ~in_pred] = MISSED
+    kinds[in_pred & ~in_true] = FOUND
+    both = in_true & in_pred
+    kinds[both] = np.where((y_true == y_pred)[both], AGREEMENT, CONFUSED)
+    return kinds
+
+
+def draw_differences(ax, image, y_true, y_pred, labels, alpha):
+    """Draw an image in grey, tinted by :func:`kinds_of_pixels`; return the tints."""
+    import cv2
+    from matplotlib.colors import to_rgba
+
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    ax.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    ax.set_axis_off()
+    # In RGBA, which may be averaged where the panel is smaller than the image.
+    tints = [(1, 1, 1, 0), *(to_rgba(color, alpha) for _, color in KINDS.values())]
+    tints = np.round(255 * np.array(tints)).astype(np.uint8)
+    return ax.imshow(tints[kinds_of_pixels(y_true, y_pred, labels)])
+
+
+def draw_legend(display, ax, styles, alpha):
+    """Draw the legend below the axes of a display.
+
+    Parameters
+    ----------
+    display : SegmentationDisplay
+        What is drawn but the legend.
+
+    ax : matplotlib Axes, array-like of Axes or None
+        What the user gave to draw on.
+
+    styles : tuple of (dict or None, dict or None)
+        Keywords of the lines of truth and prediction.
+
+    alpha : float
+        Opacity of the tints.
+
+    Returns
+    -------
+    legend : matplotlib Legend
+    """
+    from matplotlib.axes import Axes
+
+    has_truth, labels = display.y_true is not None, display.labels
+    handles = _handles_of_lines(labels, display.target_names, styles, has_truth)
+    if display.differences_:
+        handles += _handles_of_tints(len(labels), alpha)
+    figure, axes = display.figure_, display.axes_
+    width, height = figure.bbox.size / figure.dpi
+    if ax is None:  # a new figure, which grows by its legend
+        host, available = figure, width
+    else:
+        host = ax if isinstance(ax, Axes) else axes[-1, 0]
+        n_across = 1 if host is ax else axes.shape[1]
+        available = n_across * width * host.get_position().width
+    n_letters = max(len(handle.get_label()) for handle in handles)
+    n_cols = int(available / (_HANDLE + _LETTER * n_letters))
+    n_rows = -(-len(handles) // max(1, n_cols))
+    n_cols = -(-len(handles) // n_rows)
+    # Legends are filled by columns, but read by rows.
+    handles = [handle for k in range(n_cols) for handle in handles[k::n_cols]]
+    options = {"handles": handles, "ncols": n_cols, "fontsize": "small"}
+    if ax is None:
+        figure.set_size_inches(width, height + _ROW * n_rows + 0.1)
+        return figure.legend(loc="outside lower center", **options)
+    anchor = (n_across / 2, 0)
+    return host.legend(loc="upper center", bbox_to_anchor=anchor, **options)
+
+
+def _handles_of_lines(labels, names, styles, has_truth):
+    from matplotlib.lines import Line2D
+
+    handles, ending, several = [], "", len(labels) > 1
+    if several:
+        for k, label in enumerate(labels):
+            style = {**_line_style(k, 0, len(labels), styles[0]), "linestyle": "-"}
+            handles.append(Line2D([], [], label=names[k] if names else label, **style))
+    elif names:
+        ending = f" {names[0]}"
+    for which, word in enumerate(("True", "Predicted")):
+        if which or has_truth:
+            style = _line_style(0, which, len(labels), styles[which])
+            if several:  # colours are those of labels
+                style["color"] = "0.8"
+            handles.append(Line2D([], [], label=word + ending, **style))
+    return handles
+
+
+def _handles_of_tints(n_labels, alpha):
+    from matplotlib.colors import to_rgb
+    from matplotlib.patches import Patch
+
+    handles = []
+    for kind, (word, color) in KINDS.items():
+        if kind != CONFUSED or n_labels > 1:
+            face = alpha * np.array(to_rgb(color)) + (1 - alpha) * 0.6
+            handles.append(Patch(facecolor=face, edgecolor="0.3", label=word))
+    return handles
