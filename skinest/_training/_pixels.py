@@ -92,9 +92,11 @@ class PixelMetric(Metric):
         self._predicted.assign_add(ops.stack([ops.sum(p) for p in found]))
 
     def result(self):
-        both, true, predicted = self._both, self._true, self._predicted
         if self.name == "accuracy":
-            return _ratio(self._right, self._total)
+            return _ratio(*map(ops.convert_to_tensor, (self._right, self._total)))
+        both, true, predicted = map(
+            ops.convert_to_tensor, (self._both, self._true, self._predicted)
+        )
         whole = {
             "precision": predicted,
             "recall": true,
