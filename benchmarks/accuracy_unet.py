@@ -70,7 +70,7 @@ def lesions(options):
     splitter = GroupShuffleSplit(1, test_size=0.1, random_state=0)
     train, test = next(splitter.split(data.paths, groups=data.lesion_ids))
     train = np.random.default_rng(0).permutation(train)[: options.images]
-    epochs = options.epochs or 12
+    epochs = options.epochs or 13
     steps = epochs * -(-len(train) // 16)
     segmenter = UNetSegmenter(
         base_filters=options.filters,
@@ -81,12 +81,12 @@ def lesions(options):
             0.0, steps, alpha=0.01, warmup_target=2e-3, warmup_steps=steps // 20
         ),
         augmentation=Augmentation(
-            rotation=180,
-            shift=0.1,
-            zoom=0.2,
+            rotation=20,
+            shift=0.05,
+            zoom=0.1,
             vertical_flip=True,
-            brightness=0.1,
-            contrast=0.2,
+            brightness=0.05,
+            contrast=0.1,
         ),
         random_state=0,
         verbose=2,
