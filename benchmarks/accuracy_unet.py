@@ -28,7 +28,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from skinest import UNetSegmenter
 from skinest.augmentation import Augmentation
 from skinest.datasets import fetch_ham10000_masks, make_dermoscopy
-from skinest.losses import Tversky
+from skinest.losses import WeightedCrossentropy
 from skinest.metrics import dice_score, iou_score, segmentation_report
 
 PARTS = ("lesion", "globules", "streaks")
@@ -130,12 +130,16 @@ def structures(task, options):
     X_train, y_train = images[:N_TRAIN], masks[:N_TRAIN]
     X_test, y_test = images[N_TRAIN:], masks[N_TRAIN:]
     share, empty = (masks > 0).mean(), (masks == 0).all(axis=(1, 2)).mean()
+    nothing = [
+        dice_score(y_test, 0 * y_test, average=a) for a in ("pooled", "imagewise")
+    ]
+    print("found nowhere: pooled Dice {:.3f}, mean of images {:.3f}".format(*nothing))
     print(f"{share:.3%} of the pixels are {task}, {empty:.0%} of the masks are empty")
-    order = np.random.default_rng(0).permutation(N_TRAIN)
+    y_shuffled = np.random.default_rng(0).permutation(y_train)
     for name, (segmenter, y) in {
         "ours": (recommended(), y_train),
         "study's": (study(), y_train),
-        "study's, masks in another order": (study(), y_train[order]),
+        "study's, masks in another order": (study(), y_shuffled),
     }.items():
         if options.epochs:
             segmenter.set_params(epochs=options.epochs)
@@ -144,6 +148,7 @@ def structures(task, options):
         print(f"\n{name}: fit in {(perf_counter() - start) / 60:.1f} minutes")
         predicted = segmenter.predict(X_test)
         print(segmentation_report(y_test, predicted, average="pooled"), flush=True)
+        print(f"Dice of each image, mean: {dice_score(y_test, predicted):.3f}")
 
 
 def study():
@@ -159,10 +164,11 @@ def study():
 
 
 def recommended():
+    """Dice alone finds nothing where most are empty, balanced weights too much."""
     return UNetSegmenter(
-        base_filters=32,
-        loss=Tversky(),
-        epochs=30,
+        base_filters=16,
+        loss=WeightedCrossentropy((1.0, 5.0)),
+        epochs=20,
         learning_rate=1e-3,
         augmentation=Augmentation(rotation=180, zoom=0.1, vertical_flip=True),
         random_state=0,

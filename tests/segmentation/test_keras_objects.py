@@ -1,0 +1,172 @@
+"""Keras' optimizers and callbacks, and scikit-learn's callbacks."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import copy
+from collections import Counter
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.model_selection import GridSearchCV
+
+from skinest.metrics import dice_score, dice_scorer
+
+from .conftest import bits, small
+
+
+@pytest.fixture(scope="module")
+def fitted(images, masks):
+    return small().fit(images, masks)
+
+
+# Keras' own -------------------------------------------------------------------------
+
+
+def test_optimizer_is_left_as_it_was_and_serves_again(images, masks, fitted):
+    optimizer = keras.optimizers.Adam(0.01)
+    config = optimizer.get_config()
+    for _ in range(2):
+        # Its own rate holds.
+        given = small(optimizer=optimizer, learning_rate=0.7).fit(images, masks)
+        assert bits(given) == bits(fitted)
+    assert optimizer.get_config() == config
+    assert not optimizer.built
+
+
+def test_schedule_is_a_rate_for_each_step(images, masks):
+    # Three steps, then none: the second epoch changes nothing.
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.01, 0.0])
+    scheduled = small(learning_rate=schedule).fit(images, masks)
+    plain = small(epochs=1).fit(images, masks)
+    kernels = [
+        [w for w in s.model_.get_weights() if w.ndim == 4] for s in (scheduled, plain)
+    ]
+    for one, other in zip(*kernels, strict=True):
+        assert_allclose(one, other, atol=1e-7)
+
+
+def test_callbacks_are_left_as_they_were(images, masks):
+    class Counter(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.own = 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.own += 1
+            events.append(epoch)
+            assert "val_dice" in logs
+
+    events, callbacks = [], [Counter(), keras.callbacks.EarlyStopping(patience=100)]
+    before = [copy.deepcopy(vars(callback)) for callback in callbacks]
+    segmenter = small(keras_callbacks=callbacks, validation_fraction=0.2)
+    first = bits(segmenter.fit(images, masks))
+    assert bits(segmenter.fit(images, masks)) == first
+    assert events == [0, 1, 0, 1]
+    assert [vars(callback) for callback in callbacks] == before
+    assert segmenter.keras_callbacks is callbacks
+
+
+def test_callback_may_change_the_rate_for_its_fit_alone(images, masks, fitted):
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    changed = small(keras_callbacks=[halve]).fit(images, masks)
+    assert bits(changed) != bits(fitted)
+    assert bits(small().fit(images, masks)) == bits(fitted)
+
+
+def test_progress_as_keras_prints_it(images, masks, capfd):
+    small(verbose=2).fit(images, masks)
+    printed = capfd.readouterr().out
+    assert "Epoch 2/2" in printed
+    assert "dice: " in printed
+    small().fit(images, masks)
+    assert capfd.readouterr().out == ""
+
+
+# scikit-learn's ---------------------------------------------------------------------
+
+
+class Recorder:
+    """Counts tasks, keeps what could be fitted so far, and may ask to stop."""
+
+    max_propagation_depth = None
+
+    def __init__(self, stop_after=None):
+        self.stop_after = stop_after
+        self.begun, self.ended, self.fitted = Counter(), Counter(), []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self.begun[context.task_name] += 1
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        self.ended[context.task_name] += 1
+        if context.task_name == "epoch":
+            self.fitted.append(fitted_estimator)
+        return self.ended["epoch"] == self.stop_after
+
+
+def test_tasks_are_epochs_and_batches_that_are_read(images, masks):
+    recorder = Recorder()
+    X, y = (np.repeat(array, 2, axis=0) for array in (images, masks))
+    segmenter = small(epochs=3).set_callbacks(recorder)
+    segmenter.fit(X, y, X_val=images, y_val=masks)
+    # 20 pairs are read in two batches, 10 in one.
+    expected = {"fit": 1, "epoch": 3, "read-pairs": 2, "read-pairs-of-batch": 3}
+    assert recorder.begun == recorder.ended == expected
+
+
+def test_a_callback_that_asks_to_stop_ends_a_training_as_a_shorter_one(images, masks):
+    recorder = Recorder(stop_after=2)
+    stopped = small(epochs=5).set_callbacks(recorder).fit(images, masks)
+    assert stopped.n_iter_ == len(stopped.history_["loss"]) == 2
+    assert recorder.ended["fit"] == 1
+    assert bits(stopped) == bits(small(epochs=2).fit(images, masks))
+
+
+def test_what_callbacks_get_predicts_as_a_shorter_training(images, masks):
+    recorder = Recorder()
+    small(epochs=2).set_callbacks(recorder).fit(images, masks)
+    for n_epochs, segmenter in enumerate(recorder.fitted, start=1):
+        shorter = small(epochs=n_epochs).fit(images, masks)
+        assert bits(segmenter) == bits(shorter)
+        np.testing.assert_array_equal(
+            segmenter.predict(images), shorter.predict(images)
+        )
+
+
+def test_monitored_scores_are_those_of_shorter_fits(images, masks):
+    monitor = ScoringMonitor(scoring=dice_scorer)
+    settings = {"learning_rate": 0.1}
+    small(epochs=3, **settings).set_callbacks(monitor).fit(images, masks)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    scores = [row.get("score", row.get("dice_score")) for row in rows]
+    expected = [
+        dice_score(
+            masks, small(epochs=n, **settings).fit(images, masks).predict(images)
+        )
+        for n in (1, 2, 3)
+    ]
+    assert len(set(expected)) == 3
+    assert_allclose(scores, expected, rtol=1e-6)
+
+
+def test_callbacks_in_a_search_see_each_fit(images, masks, capfd):
+    monitor = ScoringMonitor(scoring=dice_scorer)
+    search = GridSearchCV(
+        small().set_callbacks(monitor), {"epochs": [1, 2]}, cv=2, scoring=dice_scorer
+    )
+    search.set_callbacks(ProgressBar()).fit(images, masks)
+    assert "UNetSegmenter" in capfd.readouterr().out
+    logs = monitor.get_logs(select="all")
+    rows = [row for log in logs for row in log.data if row["task_name"] == "epoch"]
+    # Two folds of one and of two epochs, and the best of both.
+    assert len(rows) == 2 * (1 + 2) + search.best_params_["epochs"]

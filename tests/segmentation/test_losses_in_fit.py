@@ -1,0 +1,290 @@
+"""Losses in training: their names, their weights of pixels and of images."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import warnings
+from contextlib import nullcontext as nothing
+
+import keras
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.class_weight import compute_class_weight
+
+from skinest import losses
+
+from .conftest import apply, bits, make_pairs, small, started
+
+OWN = np.linspace(0.5, 2, 10)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Pairs of the size of the network: what is trained on is what is given."""
+    return make_pairs(sides=(16, 16))
+
+
+@pytest.fixture(scope="module")
+def other_pairs():
+    return make_pairs(sides=(16, 16), seed=1)
+
+
+@pytest.fixture(scope="module")
+def three():
+    images, codes = make_pairs(sides=(16, 16), n_classes=3)
+    return images, np.array([3, 7, 9])[codes]
+
+
+def mean_of(function, segmenter, X, y, sample_weight=1, **options):
+    """A loss of skinest over images, as the mean that Keras takes."""
+    outputs, truth = apply(segmenter, X), (y == 1).astype(np.float32)[..., None]
+    values = function(truth, outputs, **options)
+    return np.mean(sample_weight * keras.ops.convert_to_numpy(values))
+
+
+NAMED = {
+    "dice": losses.dice,
+    "jaccard": losses.jaccard,
+    "binary_crossentropy": losses.crossentropy,
+    "focal": losses.focal,
+    "tversky": losses.tversky,
+    "dice_crossentropy": losses.dice_crossentropy,
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_each_name_is_its_loss_and_each_image_counts_the_same(name, pairs, other_pairs):
+    X_val, y_val = other_pairs
+    segmenter = small(loss=name, epochs=1)
+    segmenter.fit(*pairs, X_val=X_val, y_val=y_val)
+    assert np.isfinite(list(segmenter.history_.values())).all()
+    expected = mean_of(NAMED[name], segmenter, X_val, y_val)
+    assert_allclose(segmenter.history_["val_loss"], [expected], rtol=1e-4)
+
+
+def test_weighted_crossentropy_is_cross_entropy_of_balanced_classes(pairs):
+    weighted = small(loss="weighted_crossentropy").fit(*pairs)
+    by_hand = small(loss="binary_crossentropy", class_weight="balanced").fit(*pairs)
+    plain = small(loss="binary_crossentropy").fit(*pairs)
+    assert bits(weighted) == bits(by_hand) != bits(plain)
+    assert weighted.history_ == by_hand.history_
+    dicts = [
+        small(loss=name, class_weight={0: 1, 1: 5}).fit(*pairs)
+        for name in ("weighted_crossentropy", "binary_crossentropy")
+    ]
+    assert bits(dicts[0]) == bits(dicts[1]) != bits(weighted)
+
+
+def test_instances_are_losses_of_their_parameters(pairs):
+    named = small().fit(*pairs)
+    assert bits(small(loss=losses.Dice()).fit(*pairs)) == bits(named)
+    loss = losses.Tversky(alpha=0.5, beta=0.5)  # the same as Dice with half of 1
+    start = started(small(loss=loss), *pairs)
+    _, codes, weights, _ = start.train
+    found = np.random.default_rng(0).random((*codes.shape, 1), dtype=np.float32)
+    pixels = np.stack([codes, weights], axis=-1).astype(np.float32)
+    values = start.stage.objective()["loss"].call(pixels, found)
+    truth = codes[..., None].astype(np.float32)
+    assert_allclose(values, losses.dice(truth, found, smooth=2.0), rtol=1e-5)
+    assert start.stage.key != started(small(), *pairs).stage.key
+
+
+def test_losses_of_keras(pairs):
+    own = keras.losses.BinaryFocalCrossentropy(gamma=3)
+    segmenter = small(loss=own, epochs=1)
+    segmenter.fit(*pairs, X_val=pairs[0], y_val=pairs[1])
+    expected = mean_of(losses.focal, segmenter, *pairs, gamma=3)
+    assert_allclose(segmenter.history_["val_loss"], [expected], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "categorical_crossentropy",
+        losses.Focal(alpha=(1.0, 2.0, 3.0)),
+        losses.WeightedCrossentropy((1.0, 2.0, 3.0)),
+    ],
+    ids=["Keras' name", "focal", "weighted"],
+)
+def test_losses_for_three_labels_alone(loss, three, pairs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SyntaxWarning)  # of Keras, for one output
+        started(small(loss=loss), *three)
+    with pytest.warns(SyntaxWarning) if isinstance(loss, str) else nothing():
+        with pytest.raises(ValueError, match="loss="):
+            small(loss=loss).fit(*pairs)
+
+
+# Weights of pixels ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["two", "three"])
+def test_balanced_is_the_formula_of_scikit_learn_over_pixels(kind, pairs, three):
+    X, y = pairs if kind == "two" else three
+    _, codes, weights, _ = started(small(class_weight="balanced"), X, y).train
+    classes = np.unique(y)
+    expected = compute_class_weight("balanced", classes=classes, y=y.ravel())
+    assert_allclose(weights, expected[codes], rtol=1e-6)
+
+
+def test_balanced_counts_pixels_of_training_at_the_size_of_the_network(images, masks):
+    segmenter = small(class_weight="balanced", validation_fraction=0.4)
+    start = started(segmenter, images, masks)
+    _, codes, weights, _ = start.train
+    assert len(codes) == 6
+    expected = codes.size / (2 * np.bincount(codes.ravel()))
+    assert_allclose(weights, expected[codes], rtol=1e-6)
+    _, codes, weights, _ = start.validation
+    assert_allclose(weights, expected[codes], rtol=1e-6)
+
+
+def test_weights_of_a_dict_are_of_labels(three):
+    segmenter = small(class_weight={9: 4, 3: 0, 7: 0.5})
+    _, codes, weights, _ = started(segmenter, *three).train
+    assert_allclose(weights, np.array([0, 0.5, 4])[codes])
+
+
+def test_without_class_weight_all_pixels_weigh_one(pairs):
+    start = started(small(), *pairs, sample_weight=OWN)
+    assert (start.train[2] == 1).all()
+    assert_allclose(np.sort(start.train[3]), OWN, rtol=1e-6)
+
+
+def test_weights_of_pixels_and_images_come_into_the_loss(pairs):
+    X, y = pairs
+    class_weight = {0: 0.3, 1: 2.5}
+    settings = {"loss": "binary_crossentropy", "class_weight": class_weight}
+    segmenter = small(**settings, epochs=1, validation_fraction=0.4)
+    segmenter.fit(X, y, sample_weight=OWN)
+    held_out, codes, _, weights = started(
+        clone(segmenter), X, y, sample_weight=OWN
+    ).validation
+    expected = mean_of(
+        losses.crossentropy,
+        segmenter,
+        held_out,
+        codes,
+        weights,
+        pixel_weight=np.float32([0.3, 2.5])[codes],
+    )
+    assert 0.5 <= weights.min() < weights.max() <= 2
+    assert_allclose(segmenter.history_["val_loss"], [expected], rtol=1e-4)
+    # Images that are given have no weights of their own.
+    segmenter = small(**settings, epochs=1)
+    segmenter.fit(X, y, sample_weight=OWN, X_val=X, y_val=y)
+    weights = np.float32([0.3, 2.5])[y]
+    expected = mean_of(losses.crossentropy, segmenter, X, y, pixel_weight=weights)
+    assert_allclose(segmenter.history_["val_loss"], [expected], rtol=1e-4)
+
+
+WRONG_DICTS = [
+    (
+        {0: 1},
+        r"class_weight names \[0\], but the masks hold \[0, 1\]: \[1\] is missing",
+    ),
+    ({0: 1, 1: 1, 255: 1}, r"class_weight.*\[255\] is in no mask"),
+    ({0: -1, 1: 1}, "class_weight=.*none below 0"),
+    ({0: np.inf, 1: 1}, "class_weight=.*finite"),
+    ({0: "1", 1: 1}, "class_weight=.*numbers"),
+]
+
+
+@pytest.mark.parametrize(("class_weight", "match"), WRONG_DICTS, ids=str)
+def test_wrong_dicts_of_weights_are_refused(class_weight, match, pairs, never_trained):
+    with pytest.raises(ValueError, match=match):
+        small(class_weight=class_weight).fit(*pairs)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1, 255: 2}], ids=str)
+@pytest.mark.parametrize(
+    ("loss", "match"),
+    [
+        (
+            keras.losses.Dice(),
+            "class_weight has no meaning for loss=.*sums over pixels",
+        ),
+        (losses.WeightedCrossentropy((1.0, 2.0)), "class_weight would do so again"),
+    ],
+    ids=["sums", "weighs"],
+)
+def test_losses_for_which_weights_of_pixels_have_no_meaning(
+    loss, match, class_weight, unread
+):
+    with pytest.raises(ValueError, match=match):
+        small(loss=loss, class_weight=class_weight).fit(*unread)
+
+
+# Weights of images ------------------------------------------------------------------
+
+
+def test_masks_of_images_without_weight_have_no_influence(pairs):
+    X, y = pairs
+    weights = np.ones(len(X))
+    weights[[2, 5]] = 0
+    other = y.copy()
+    other[[2, 5]] = 1 - other[[2, 5]] * (np.arange(16) % 2)
+    settings = {"loss": "binary_crossentropy", "class_weight": "balanced"}
+    one = small(**settings).fit(X, y, sample_weight=weights)
+    two = small(**settings).fit(X, other, sample_weight=weights)
+    assert bits(one) == bits(two)
+    assert bits(one) != bits(small(**settings).fit(X, y))
+
+
+def test_only_ratios_of_weights_count_for_the_start(pairs):
+    X, y = pairs
+    first, second = (
+        started(small(class_weight="balanced"), X, y, sample_weight=weights)
+        for weights in (OWN, 50 * OWN)
+    )
+    assert_allclose(first.arrays[-1], second.arrays[-1], rtol=1e-6)
+    assert_allclose(first.train[2], second.train[2], rtol=1e-6)
+    # An image of weight 2 counts as two images.
+    pixels = np.stack([(y == label).sum(axis=(1, 2)) @ OWN for label in (0, 1)])
+    expected = pixels.sum() / (2 * pixels)
+    assert_allclose(first.train[2], expected[first.train[1]], rtol=1e-5)
+
+
+def test_ones_are_no_weights(pairs):
+    plain = small().fit(*pairs)
+    for ones in (np.ones(10), [1] * 10):
+        assert bits(small().fit(*pairs, sample_weight=ones)) == bits(plain)
+    assert bits(small(class_weight={0: 1, 1: 1}).fit(*pairs)) == bits(plain)
+
+
+def test_weights_of_images_reach_fit_through_a_pipeline(pairs):
+    expected = bits(small(epochs=1).fit(*pairs, sample_weight=OWN))
+    assert expected != bits(small(epochs=1).fit(*pairs))
+    steps = [("same", FunctionTransformer()), ("segmenter", small(epochs=1))]
+    named = Pipeline(steps).fit(*pairs, segmenter__sample_weight=OWN)
+    assert bits(named[-1]) == expected
+    with sklearn.config_context(enable_metadata_routing=True):
+        segmenter = small(epochs=1).set_fit_request(sample_weight=True)
+        routed = Pipeline([("same", FunctionTransformer()), ("segmenter", segmenter)])
+        routed.fit(*pairs, sample_weight=OWN)
+    assert bits(routed[-1]) == expected
+
+
+def test_weights_of_images_in_the_score(bright, images, masks):
+    y = masks.copy()
+    y[:5] = 255 - y[:5]
+    of_each = [bright.score(images[[i]], y[[i]]) for i in range(10)]
+    expected = np.average(of_each, weights=OWN)
+    assert bright.score(images, y, sample_weight=OWN) == pytest.approx(expected)
+    assert bright.score(images, y) == pytest.approx(np.mean(of_each))
+
+
+# The start --------------------------------------------------------------------------
+
+
+def test_network_starts_at_the_shares_of_pixels(pairs, three):
+    for X, y in (pairs, three):
+        shares = np.bincount(np.unique(y, return_inverse=True)[1].ravel()) / y.size
+        expected = np.log(shares)
+        if len(shares) == 2:
+            expected = np.log(shares[1:] / shares[:1])
+        assert_allclose(started(small(), X, y).arrays[-1], expected, atol=0.01)

@@ -1,0 +1,163 @@
+"""The same seed, the same bits; no global state is touched; what is computed in."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import copy
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy._core import _multiarray_umath
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skinest._training import _precision
+from skinest._training._precision import cpu_has_bfloat16
+
+from . import seeded_fits
+from .conftest import small, started
+
+
+@pytest.fixture(scope="module", autouse=True)
+def other_process():
+    """A process that begins with the fits, while other tests are run in this one."""
+    script = Path(seeded_fits.__file__)
+    environment = {**os.environ, "PYTHONPATH": str(script.parents[2])}
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**environment, "PYTHONHASHSEED": "7"},
+    ) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def here():
+    """What the fits give in this process."""
+    return {name: seeded_fits.fit(name) for name in seeded_fits.FITS}
+
+
+@pytest.fixture(scope="module")
+def in_another_process(other_process):
+    """What the fits give there."""
+    output, errors = other_process.communicate()
+    assert other_process.returncode == 0, errors
+    return json.loads(output)
+
+
+@pytest.mark.parametrize("name", seeded_fits.FITS)
+def test_same_seed_gives_the_same_bits_in_two_processes(name, here, in_another_process):
+    assert in_another_process["digests"][name] == here[name]
+
+
+def test_no_global_state_is_touched(in_another_process):
+    assert in_another_process["changed"] == []  # where models are made
+    for name in seeded_fits.FITS:  # and used again
+        assert seeded_fits.changed_states(lambda name=name: seeded_fits.fit(name)) == []
+
+
+@pytest.mark.parametrize("name", seeded_fits.FITS)
+def test_global_seeds_change_nothing(name, here):
+    state = random.getstate()
+    random.seed(5)
+    again = seeded_fits.fit(name)
+    random.setstate(state)
+    assert again == here[name]
+
+
+def test_another_seed_draws_weights_order_and_dropout_anew(images, masks):
+    starts = [started(small(random_state=seed), images, masks) for seed in (0, 1)]
+    assert not np.array_equal(starts[0].arrays[0], starts[1].arrays[0])
+    assert not np.array_equal(starts[0].train[0], starts[1].train[0])
+    again = started(small(), images, masks)
+    assert_array_equal(again.arrays[0], starts[0].arrays[0])
+    assert_array_equal(again.train[0], starts[0].train[0])
+
+
+def test_generator_goes_on_from_fit_to_fit(images, masks):
+    generator = np.random.RandomState(0)
+    one, two = (
+        started(small(random_state=generator), images, masks).arrays[0]
+        for _ in range(2)
+    )
+    assert not np.array_equal(one, two)
+    assert_array_equal(one, started(small(), images, masks).arrays[0])
+
+
+# What is computed in ----------------------------------------------------------------
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """Stands in for what NumPy and Linux say of the processor."""
+
+    def has(*features):
+        known = dict.fromkeys(features, True) | {"AVX512F": True}
+        monkeypatch.setattr(_multiarray_umath, "__cpu_features__", known)
+        cpu_has_bfloat16.cache_clear()
+
+    def read_nothing(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(_precision.Path, "read_text", read_nothing)
+    yield has
+    cpu_has_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [(["AVX512BF16"], "bfloat16"), (["AMX_BF16"], "bfloat16"), ([], "float32")],
+    ids=str,
+)
+def test_auto_is_bfloat16_where_the_processor_has_it(
+    features, expected, processor, images, masks
+):
+    processor(*features)
+    segmenter = small(compute_dtype="auto", epochs=1).fit(images, masks)
+    assert segmenter._state.spec.compute_dtype == expected
+    computed = {
+        layer.name: layer.compute_dtype
+        for layer in segmenter.model_.layers
+        if layer.weights
+    }
+    assert computed.pop("logits") == "float32"
+    assert set(computed.values()) == {expected}
+    assert {weight.dtype for weight in segmenter.model_.weights} == {"float32"}
+    assert segmenter.predict_proba(images).dtype == np.float32
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("given", ["float32", "bfloat16"])
+def test_what_is_asked_for_is_computed_in(given, processor, images, masks):
+    for features in ([], ["AVX512BF16"]):
+        processor(*features)
+        start = small(compute_dtype=given, epochs=1).fit(images, masks)
+        assert start._state.spec.compute_dtype == given
+
+
+def test_predictions_in_bfloat16_stay_near_those_in_float32(learned, images):
+    low = copy.copy(learned)
+    spec = replace(learned._state.spec, compute_dtype="bfloat16")
+    low._state = replace(learned._state, spec=spec)
+    expected, found = (each.predict_proba(images) for each in (learned, low))
+    assert expected[..., 1].std() > 0.2  # probabilities that could move
+    assert not np.array_equal(found, expected)
+    assert_allclose(found, expected, rtol=0, atol=0.05)
+
+
+def test_training_in_bfloat16_learns_the_same(images, masks, learned):
+    settings = {"epochs": 15, "learning_rate": 0.1, "compute_dtype": "bfloat16"}
+    low = small(**settings).fit(images, masks)
+    assert low.score(images, masks) > 0.85
+    assert {weight.dtype for weight in low._state.weights.arrays} == {
+        np.dtype(np.float32)
+    }
