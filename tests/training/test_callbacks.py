@@ -206,9 +206,8 @@ def test_callbacks_of_a_search(n_jobs, images, tmp_path, capsys, monkeypatch):
     ):
         assert counts[f"begin {task}"] == counts[f"end {task}"] == number
     lines = capsys.readouterr().out.splitlines()
-    fits = [line for line in lines if "TransferClassifier - fit" in line]
-    assert len(fits) == 5
-    assert all("100%" in line for line in fits)
+    # How far the bars have got when they are drawn last depends on threads.
+    assert sum("TransferClassifier - fit" in line for line in lines) == 5
     scores = scores_of(monitor, "accuracy")
     assert len(scores) == 5 * 2
     rate = search.best_params_["learning_rate"]
