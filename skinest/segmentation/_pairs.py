@@ -219,7 +219,10 @@ class _Coder:
     @property
     def classes(self) -> np.ndarray:
         """The labels, sorted, in the type of the masks."""
-        return np.array(sorted(self._code_of), dtype=np.result_type(*self._dtypes))
+        dtype = np.result_type(*self._dtypes)
+        if dtype.kind == "f":  # of uint64 and signed integers
+            dtype = np.int64
+        return np.array(sorted(self._code_of), dtype=dtype)
 
     def _add(self, label, position):
         where = self._source.where(position)

@@ -155,6 +155,10 @@ def test_types_of_masks_are_joined():
     assert_array_equal(pairs.classes, [0, 1, 300])
     assert pairs.classes.dtype == np.uint16
     assert read(X, [y[0]] * 2, Frame((4, 4), False)).classes.dtype == bool
+    y = [y[0].astype(np.uint64), -y[1].astype(np.int64)]  # NumPy makes floats of both
+    pairs = read(X, y, Frame((4, 4), False))
+    assert_array_equal(pairs.classes, [-300, 0, 1])
+    assert pairs.classes.dtype == np.int64
 
 
 def test_masks_of_more_than_32_labels_in_all_are_refused():
