@@ -3,8 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Real
-
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.preprocessing import LabelEncoder
@@ -12,7 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
-from ..utils._checks import as_column
+from ..utils._checks import as_column, weights_of_dict
 
 _N_TRIES = 50  # random splits by groups, of which the most even is taken
 
@@ -79,20 +77,7 @@ def weights_by_class(class_weight, classes, codes) -> np.ndarray:
         If a class is missing from a dict, or the dict names another.
     """
     if isinstance(class_weight, dict):
-        labels = classes.tolist()
-        missing = [label for label in labels if label not in class_weight]
-        unknown = [label for label in class_weight if label not in classes]
-        if missing or unknown:
-            raise ValueError(
-                f"class_weight names {list(class_weight)}, but y holds {labels}: "
-                f"{missing or unknown} {'is missing' if missing else 'is not in y'}."
-            )
-        weights = [class_weight[label] for label in labels]
-        if not all(isinstance(w, Real) and 0 <= w < np.inf for w in weights):
-            raise ValueError(
-                f"class_weight={class_weight} must hold finite numbers, none below 0."
-            )
-        return np.array(weights, dtype=float)
+        return weights_of_dict(class_weight, classes)
     numbers = np.arange(len(classes))
     return compute_class_weight(class_weight, classes=numbers, y=codes)
 

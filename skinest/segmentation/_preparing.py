@@ -3,8 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Real
-
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils.validation import _check_sample_weight
@@ -16,7 +14,7 @@ from ..losses._resolve import resolve_loss
 from ..masks import MAX_LABELS
 from ..networks._unet import UNetSpec, check_unet_size, draw_arrays
 from ..networks._weights import Weights
-from ..utils._checks import check_groups
+from ..utils._checks import check_groups, weights_of_dict
 from ._fitting import Part, State
 from ._frames import Frame
 from ._pairs import in_codes_of, warn_of_one_label
@@ -121,25 +119,8 @@ def class_weights_of(segmenter, classes, counts) -> np.ndarray:
     if given is None and segmenter.loss != "weighted_crossentropy":
         return np.ones(len(classes))
     if isinstance(given, dict):
-        return _weights_of_dict(given, classes)
+        return weights_of_dict(given, classes)
     return counts.sum() / (len(classes) * np.maximum(counts, 1))
-
-
-def _weights_of_dict(given, classes):
-    labels = classes.tolist()
-    missing = [label for label in labels if label not in given]
-    unknown = [label for label in given if label not in labels]
-    if missing or unknown:
-        raise ValueError(
-            f"class_weight names {list(given)}, but the masks hold {labels}: "
-            f"{missing or unknown} {'is missing' if missing else 'is in no mask'}."
-        )
-    weights = [given[label] for label in labels]
-    if not all(isinstance(w, Real) and 0 <= w < np.inf for w in weights):
-        raise ValueError(
-            f"class_weight={given} must hold finite numbers, none below 0."
-        )
-    return np.array(weights, dtype=float)
 
 
 def start_of(segmenter, part, seed):

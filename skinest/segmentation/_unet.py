@@ -43,8 +43,9 @@ class UNetSegmenter(NetworkEstimator):
         ``2 ** depth``.
 
     pad_to_aspect_ratio : bool, default=False
-        Keep the aspect ratio of each image and pad it by its edges, which count in no
-        loss and no metric; else images are squeezed.
+        Keep the aspect ratio of each image and pad it by its edges, where predictions
+        count in no loss and no metric; else images are squeezed. Losses that are means
+        over pixels still divide by all of them, the padded ones too.
 
     loss : str, loss of :mod:`skinest.losses` or keras.losses.Loss, default="dice"
         "dice", "jaccard", "binary_crossentropy", "weighted_crossentropy", "focal",

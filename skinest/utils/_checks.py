@@ -3,8 +3,9 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Integral
+from numbers import Integral, Real
 
+import numpy as np
 from sklearn.utils import column_or_1d
 
 
@@ -48,3 +49,27 @@ def as_column(values, name):
                 "type, and leave out images without a value."
             )
     return column
+
+
+def weights_of_dict(class_weight, classes) -> np.ndarray:
+    """Weights of classes, from a dict that names each of them and no other.
+
+    Raises
+    ------
+    ValueError
+        If a class is missing from the dict, it names another, or a weight is none.
+    """
+    labels = classes.tolist()
+    missing = [label for label in labels if label not in class_weight]
+    unknown = [label for label in class_weight if label not in labels]
+    if missing or unknown:
+        raise ValueError(
+            f"class_weight names {list(class_weight)}, but y holds {labels}: "
+            f"{missing or unknown} {'is missing' if missing else 'is not in y'}."
+        )
+    weights = [class_weight[label] for label in labels]
+    if not all(isinstance(w, Real) and 0 <= w < np.inf for w in weights):
+        raise ValueError(
+            f"class_weight={class_weight} must hold finite numbers, none below 0."
+        )
+    return np.array(weights, dtype=float)

@@ -185,9 +185,9 @@ def test_weights_of_pixels_and_images_come_into_the_loss(pairs):
 WRONG_DICTS = [
     (
         {0: 1},
-        r"class_weight names \[0\], but the masks hold \[0, 1\]: \[1\] is missing",
+        r"class_weight names \[0\], but y holds \[0, 1\]: \[1\] is missing",
     ),
-    ({0: 1, 1: 1, 255: 1}, r"class_weight.*\[255\] is in no mask"),
+    ({0: 1, 1: 1, 255: 1}, r"class_weight.*\[255\] is not in y"),
     ({0: -1, 1: 1}, "class_weight=.*none below 0"),
     ({0: np.inf, 1: 1}, "class_weight=.*finite"),
     ({0: "1", 1: 1}, "class_weight=.*numbers"),
