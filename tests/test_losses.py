@@ -130,7 +130,7 @@ class TestNumbers:
         loss = call(losses.crossentropy, TRUE, PRED)
         assert loss == pytest.approx(expected.mean())
         loss = call(losses.crossentropy, TRUE, PRED, pixel_weight=WEIGHT)
-        assert loss == pytest.approx(expected @ [1, 2, 3, 0] / 4)
+        assert loss == pytest.approx(expected @ [1, 2, 3, 0] / 3)
 
     def test_focal(self):
         # (1 - p_t) ** 2 * -log p_t
@@ -138,10 +138,10 @@ class TestNumbers:
         assert call(losses.focal, TRUE, PRED) == pytest.approx(expected.mean())
         loss = call(losses.focal, TRUE, PRED, pixel_weight=WEIGHT, alpha=0.75)
         weighted = expected * [0.75, 0.75, 0.25, 0.25] * [1, 2, 3, 0]
-        assert loss == pytest.approx(weighted.mean())
+        assert loss == pytest.approx(weighted.sum() / 3)
 
     def test_dice_crossentropy(self):
-        expected = (1 - 5 / 7.2) - np.log([0.8, 0.6, 0.6, 0.9]) @ [1, 2, 3, 0] / 4
+        expected = (1 - 5 / 7.2) - np.log([0.8, 0.6, 0.6, 0.9]) @ [1, 2, 3, 0] / 3
         loss = call(losses.dice_crossentropy, TRUE, PRED, pixel_weight=WEIGHT)
         assert loss == pytest.approx(expected)
 
@@ -149,7 +149,7 @@ class TestNumbers:
         expected = -np.log([0.8, 0.6, 0.6, 0.9]) * [20, 20, 2, 2]
         loss = WeightedCrossentropy([2, 20])
         assert call(loss.per_image, TRUE, PRED) == pytest.approx(expected.mean())
-        weighted = (expected * [1, 2, 3, 0]).mean()
+        weighted = (expected @ [1, 2, 3, 0]) / 3
         assert call(loss.per_image, TRUE, PRED, WEIGHT) == pytest.approx(weighted)
 
     def test_weighted_crossentropy_of_channels(self):
@@ -306,11 +306,18 @@ class TestWeights:
         )
 
     @pytest.mark.parametrize("function", [losses.crossentropy, losses.focal])
-    def test_means_divide_by_the_number_of_pixels(self, function):
+    def test_means_divide_by_the_number_of_pixels_that_count(self, function):
         y_true, y_pred = masks(1)
         plain = call(function, y_true, y_pred)
         twice = call(function, y_true, y_pred, pixel_weight=np.full((3, 4, 5), 2.0))
         np.testing.assert_allclose(twice, 2 * plain, rtol=1e-6)
+        of_some = np.zeros((3, 4, 5))
+        of_some[:, 1:] = 2.0
+        np.testing.assert_allclose(
+            call(function, y_true, y_pred, pixel_weight=of_some),
+            2 * call(function, y_true[:, 1:], y_pred[:, 1:]),
+            rtol=1e-6,
+        )
 
     @pytest.mark.parametrize("function", REGIONS)
     def test_a_weight_of_a_region_is_a_repeated_pixel(self, function):

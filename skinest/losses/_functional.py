@@ -143,7 +143,7 @@ def crossentropy(y_true, y_pred, *, pixel_weight=None):
 
     .. math:: - \frac{1}{n} \sum w \sum_c t_c \log p_c
 
-    over the n pixels of an image; c is foreground and background, of probability
+    over the n pixels of an image that have a weight; c is foreground and background, of probability
     1 - p, where there is one channel.
 
     Parameters
@@ -152,8 +152,8 @@ def crossentropy(y_true, y_pred, *, pixel_weight=None):
         As in :func:`dice`, the background not left out.
 
     pixel_weight : tensor of shape (n_images, height, width), default=None
-        Weights of the pixels. The sum is divided by their number, as in Keras, not
-        by their weights.
+        Weights of the pixels. The sum is divided by the number of those whose weight
+        is not 0, which are all that count; not by their weights.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def focal(y_true, y_pred, *, pixel_weight=None, gamma=2.0, alpha=None):
 
     .. math:: - \frac{1}{n} \sum w \sum_c \alpha_c t_c (1 - p_c)^\gamma \log p_c
 
-    over the n pixels of an image; c is foreground and background, of probability
+    over the n pixels of an image that have a weight; c is foreground and background, of probability
     1 - p, where there is one channel.
 
     Parameters
@@ -306,7 +306,8 @@ def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
 
 
 def mean_of_pixels(values, pixel_weight):
-    """Mean over the pixels of values of shape (n_images, height, width)."""
-    if pixel_weight is not None:
-        values = values * pixel_weight
-    return ops.mean(values, axis=(1, 2))
+    """Mean of values of shape (n_images, height, width) over the pixels that count."""
+    if pixel_weight is None:
+        return ops.mean(values, axis=(1, 2))
+    n_counted = ops.sum(ops.cast(pixel_weight != 0, "float32"), axis=(1, 2))
+    return ops.sum(values * pixel_weight, axis=(1, 2)) / ops.maximum(n_counted, 1.0)

@@ -44,8 +44,7 @@ class UNetSegmenter(NetworkEstimator):
 
     pad_to_aspect_ratio : bool, default=False
         Keep the aspect ratio of each image and pad it by its edges, where predictions
-        count in no loss and no metric; else images are squeezed. Losses that are means
-        over pixels still divide by all of them, the padded ones too.
+        count in no loss and no metric; else images are squeezed.
 
     loss : str, loss of :mod:`skinest.losses` or keras.losses.Loss, default="dice"
         "dice", "jaccard", "binary_crossentropy", "weighted_crossentropy", "focal",
