@@ -35,6 +35,7 @@ format: .venv/.test  ## put the code into the project's style
 bench: .venv/.test  ## time skinest beside what a user would write today
 	$(BIN)/python benchmarks/bench_bovw.py
 	$(BIN)/python benchmarks/bench_vgg.py
+	$(BIN)/python benchmarks/bench_unet.py
 
 clean:  ## remove the environment and all that was built
 	rm -rf .venv build dist figures .pytest_cache .ruff_cache

@@ -30,7 +30,7 @@ _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable lengt
 _FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
 
 
-def check_images(X, y=None) -> "ImageCollection":
+def check_images(X, y=None, *, name="X") -> "ImageCollection":
     """Check that `X` holds images, and make them readable one at a time.
 
     Arrays are checked to their last value, paths to be existing files. No file
@@ -46,6 +46,9 @@ def check_images(X, y=None) -> "ImageCollection":
 
     y : array-like of length n_images, default=None
         If given, its length must be that of `X`.
+
+    name : str, default="X"
+        What errors call the images.
 
     Returns
     -------
@@ -69,19 +72,19 @@ def check_images(X, y=None) -> "ImageCollection":
     >>> len(images), images[0].shape, images[0].dtype
     (2, (8, 6, 3), dtype('uint8'))
     """
-    items, is_path = _as_items(X)
+    items, is_path = _as_items(X, name)
     if len(items) == 0:
-        raise ValueError("X is empty: pass at least one image.")
+        raise ValueError(f"{name} is empty: pass at least one image.")
     if y is not None and _num_samples(y) != len(items):
         raise ValueError(
-            f"X holds {len(items)} images, but y {_num_samples(y)} entries. Pass one "
-            "for each image."
+            f"{name} holds {len(items)} images, but y {_num_samples(y)} entries. Pass "
+            "one for each image."
         )
     if is_path:
-        return ImageCollection(items, check_files(items))
+        return ImageCollection(items, check_files(items, name), name=name)
     for position, image in enumerate(items):
-        _check_pixels(image, position)
-    return ImageCollection(items)
+        _check_pixels(image, f"{name}[{position}]")
+    return ImageCollection(items, name=name)
 
 
 class ImageCollection(Sequence):
@@ -103,6 +106,9 @@ class ImageCollection(Sequence):
     start : int, default=0
         Position in `X` of the first item, for error messages.
 
+    name : str, default="X"
+        What errors call the images.
+
     Examples
     --------
     >>> import numpy as np
@@ -112,10 +118,11 @@ class ImageCollection(Sequence):
     [2, 2, 1]
     """
 
-    def __init__(self, items, file_stats=None, start=0):
+    def __init__(self, items, file_stats=None, start=0, name="X"):
         self._items = items
         self._file_stats = file_stats
         self._start = start
+        self._name = name
 
     def __len__(self) -> int:
         return len(self._items)
@@ -126,12 +133,13 @@ class ImageCollection(Sequence):
             if step != 1:
                 raise ValueError("Images are sliced in steps of one.")
             file_stats = None if self._file_stats is None else self._file_stats[index]
-            return ImageCollection(self._items[index], file_stats, self._start + start)
+            start += self._start
+            return ImageCollection(self._items[index], file_stats, start, self._name)
         index = range(len(self))[index]
         item = self._items[index]
         if self._file_stats is None:
             return _to_rgb(item)
-        return _read_file(item, f"X[{self._start + index}]: {item!r}")
+        return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
 
     def batches(self, size) -> Iterator["ImageCollection"]:
         """Cut the collection into collections of `size` images, the last shorter.
@@ -272,68 +280,72 @@ def resize(image, size) -> np.ndarray:
     return cv2.resize(image, (size[1], size[0]), interpolation=how)
 
 
-def _as_items(X):
+def _as_items(X, name):
     """Sequence of single images and whether they are paths."""
     if isinstance(X, (str, bytes, os.PathLike)):
         raise ValueError(
-            f"X is a single path, {os.fspath(X)!r}. Pass a list of paths: [path]."
+            f"{name} is a single path, {os.fspath(X)!r}. Pass a list of paths: [path]."
         )
     if not isinstance(X, (list, tuple, np.ndarray)):
-        X = _array_of(X)
+        X = _array_of(X, name)
     if isinstance(X, np.ma.MaskedArray):
-        raise ValueError("X is a masked array. Pass X.filled(value), without a mask.")
+        raise ValueError(
+            f"{name} is a masked array. Pass {name}.filled(value), without a mask."
+        )
     if isinstance(X, np.ndarray) and X.dtype.kind == "S":
-        raise ValueError("X holds bytes. Pass paths as str: X.astype(str).")
+        raise ValueError(f"{name} holds bytes. Pass paths as str: {name}.astype(str).")
     if isinstance(X, np.ndarray) and X.dtype.kind not in _PATH_KINDS:
-        return _check_stack(X), False
+        return _check_stack(X, name), False
     if isinstance(X, np.ndarray):
         if X.ndim == 2 and X.shape[1] == 1:
             X = X[:, 0]
         if X.ndim != 1:
             raise ValueError(
-                f"X is an array of dtype {X.dtype} and shape {X.shape}. Pass paths or "
-                "images of different sizes as a list, and images of one size as a "
-                "numeric array, e.g. np.stack(list_of_images)."
+                f"{name} is an array of dtype {X.dtype} and shape {X.shape}. Pass "
+                "paths or images of different sizes as a list, and images of one size "
+                "as a numeric array, e.g. np.stack(list_of_images)."
             )
-    return _check_elements(X)
+    return _check_elements(X, name)
 
 
-def _array_of(X):
+def _array_of(X, name):
     """ndarray of a Series, DataFrame column or other array-like."""
     if not hasattr(X, "__array__"):
         raise ValueError(
-            f"X is of type {type(X).__name__}. Pass an array, a list of arrays, or a "
-            "list of paths; a generator can be passed as list(generator)."
+            f"{name} is of type {type(X).__name__}. Pass an array, a list of arrays, "
+            "or a list of paths; a generator can be passed as list(generator)."
         )
     array = np.asarray(X)
     if array.dtype.kind in _PATH_KINDS and array.ndim == 2 and array.shape[1] != 1:
         raise ValueError(
-            f"X is a table of {array.shape[1]} columns. Pass the one column that holds "
-            "the paths, e.g. X['path'] or X[['path']]."
+            f"{name} is a table of {array.shape[1]} columns. Pass the one column that "
+            f"holds the paths, e.g. {name}['path'] or {name}[['path']]."
         )
     return array
 
 
-def _check_stack(X):
+def _check_stack(X, name):
     if X.ndim == 3 and X.shape[-1] in (1, 3, 4):
         raise ValueError(
-            f"X has shape {X.shape}: one colour image or a stack of very narrow grey "
-            "ones? Pass one image as X[np.newaxis] or [image], grey ones as "
-            "X[..., np.newaxis]."
+            f"{name} has shape {X.shape}: one colour image or a stack of very narrow "
+            f"grey ones? Pass one image as {name}[np.newaxis] or [image], grey ones as "
+            f"{name}[..., np.newaxis]."
         )
     if X.ndim == 2:
         raise ValueError(
-            f"X has shape {X.shape}: one grey image or a table of features? Pass "
-            "images as (n_images, height, width[, 3]), one image as X[np.newaxis]."
+            f"{name} has shape {X.shape}: one grey image or a table of features? Pass "
+            "images as (n_images, height, width[, 3]), one image as "
+            f"{name}[np.newaxis]."
         )
     if X.ndim not in (3, 4):
         raise ValueError(
-            f"X has shape {X.shape}. Pass images as (n_images, height, width[, 3])."
+            f"{name} has shape {X.shape}. Pass images as (n_images, height, "
+            "width[, 3])."
         )
     return X
 
 
-def _check_elements(X):
+def _check_elements(X, name):
     """List of single images, and whether they are paths."""
     if len(X) and all(isinstance(item, (str, os.PathLike)) for item in X):
         return [os.fspath(item) for item in X], True
@@ -342,7 +354,7 @@ def _check_elements(X):
     for position, item in enumerate(X):
         if not isinstance(item, expected):
             raise ValueError(
-                f"X[{position}] is of type {type(item).__name__}"
+                f"{name}[{position}] is of type {type(item).__name__}"
                 f"{f' ({item!r})' if item is None or np.isscalar(item) else ''}. Pass "
                 "either arrays "
                 "of shape (height, width[, 3]) or paths, and only one of them."
@@ -388,8 +400,7 @@ def _raise_files(problems, paths, name, error, what):
         )
 
 
-def _check_pixels(image, position):
-    where = f"X[{position}]"
+def _check_pixels(image, where):
     if image.ndim not in (2, 3) or (
         image.ndim == 3 and image.shape[2] not in (1, 3, 4)
     ):

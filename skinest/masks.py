@@ -37,7 +37,7 @@ def check_masks(y, *, name="y") -> "MaskCollection":
     ----------
     y : array, list of arrays or paths
         Masks in any form that skinest takes, see :mod:`skinest.masks`, of integers
-        or booleans.
+        or booleans. What this function has returned comes back as it is.
 
     name : str, default="y"
         What errors call them.
@@ -64,6 +64,8 @@ def check_masks(y, *, name="y") -> "MaskCollection":
     >>> len(masks), masks[0].shape
     (2, (8, 6))
     """
+    if isinstance(y, MaskCollection):
+        return y
     items = _as_items(y, name)
     if len(items) == 0:
         raise ValueError(f"{name} is empty: pass at least one mask.")

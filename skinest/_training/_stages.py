@@ -186,7 +186,28 @@ def dense_arrays(n_inputs, units, seed) -> list[np.ndarray]:
     return arrays
 
 
-def check_optimizer(optimizer):
+def check_training(settings, metrics, rates):
+    """Raise ValueError for what trains a network and cannot.
+
+    Parameters
+    ----------
+    settings : estimator
+        Holds `optimizer`, `monitor`, `early_stopping` and `keras_callbacks`.
+
+    metrics : sequence of str
+        What is measured.
+
+    rates : sequence of str
+        Names of the learning rates.
+    """
+    _check_monitor(settings, metrics)
+    _check_optimizer(settings.optimizer)
+    for name in rates:
+        _check_learning_rate(name, getattr(settings, name))
+    _check_callbacks(settings.keras_callbacks)
+
+
+def _check_optimizer(optimizer):
     """Raise ValueError unless Keras knows the optimizer."""
     if not isinstance(optimizer, str | keras.optimizers.Optimizer):
         raise ValueError(
@@ -203,7 +224,17 @@ def check_optimizer(optimizer):
         ) from error
 
 
-def check_monitor(settings, metrics):
+def _check_learning_rate(name, value):
+    """Raise ValueError unless it is a number or a schedule."""
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    if not isinstance(value, Real | schedule):
+        raise ValueError(
+            f"{name}={value!r} is neither a number nor one of "
+            "keras.optimizers.schedules."
+        )
+
+
+def _check_monitor(settings, metrics):
     """Raise ValueError unless early stopping looks at a metric that is measured."""
     monitor = settings.monitor
     if settings.early_stopping and monitor.removeprefix("val_") not in metrics:
@@ -223,7 +254,7 @@ def check_stopping(settings, validation):
         )
 
 
-def check_callbacks(callbacks):
+def _check_callbacks(callbacks):
     """Raise ValueError unless all are Keras callbacks."""
     for callback in callbacks or ():
         if not isinstance(callback, keras.callbacks.Callback):

@@ -6,6 +6,7 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils.validation import _num_samples
 
 from .._training import _stages
 from .._training._precision import resolve_compute_dtype
@@ -46,9 +47,8 @@ def check_settings(clf):
             f"hidden_units={clf.hidden_units!r} must be a tuple of integers from 1, "
             "such as (512,) or ()."
         )
-    _stages.check_monitor(clf, METRICS)
-    _stages.check_optimizer(clf.optimizer)
-    _stages.check_callbacks(clf.keras_callbacks)
+    rates = "learning_rate", "fine_tune_learning_rate"
+    _stages.check_training(clf, METRICS, rates)
     open_memory(clf.memory)
 
 
@@ -84,10 +84,12 @@ def parts_of(clf, X, y, sample_weight, groups, X_val, y_val, seed):
 def _given_validation(X_val, y_val, classes, by_class):
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val go together: pass both or none.")
-    try:
-        images = check_images(X_val, y_val)
-    except (ValueError, OSError) as error:
-        raise type(error)(f"In X_val and y_val: {error}") from error
+    images = check_images(X_val, name="X_val")
+    if len(images) != _num_samples(y_val):
+        raise ValueError(
+            f"X_val holds {len(images)} images, but y_val {_num_samples(y_val)} "
+            "entries. Pass one for each image."
+        )
     codes = encode_known(y_val, classes)
     weights = by_class[codes].astype(np.float32)
     everything = np.arange(len(codes))

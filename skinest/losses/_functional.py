@@ -143,8 +143,8 @@ def crossentropy(y_true, y_pred, *, pixel_weight=None):
 
     .. math:: - \frac{1}{n} \sum w \sum_c t_c \log p_c
 
-    over the n pixels of an image that have a weight; c is foreground and background, of probability
-    1 - p, where there is one channel.
+    over the n pixels of an image that have a weight; c is foreground and background,
+    of probability 1 - p, where there is one channel.
 
     Parameters
     ----------
@@ -182,8 +182,8 @@ def focal(y_true, y_pred, *, pixel_weight=None, gamma=2.0, alpha=None):
 
     .. math:: - \frac{1}{n} \sum w \sum_c \alpha_c t_c (1 - p_c)^\gamma \log p_c
 
-    over the n pixels of an image that have a weight; c is foreground and background, of probability
-    1 - p, where there is one channel.
+    over the n pixels of an image that have a weight; c is foreground and background,
+    of probability 1 - p, where there is one channel.
 
     Parameters
     ----------

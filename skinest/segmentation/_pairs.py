@@ -76,24 +76,24 @@ class PairSource:
 
     names : tuple of str, default=("X", "y")
         What errors call images and masks.
+
+    Attributes
+    ----------
+    masks : MaskCollection
+        The masks.
     """
 
     def __init__(self, X, y, min_side, names=("X", "y")):
         if y is None:
             raise ValueError(f"{names[1]} is None. Pass the mask of each image.")
-        self._masks = check_masks(y, name=names[1])
-        try:
-            self._images = check_images(X)
-        except (ValueError, OSError) as error:
-            if names[0] == "X":
-                raise
-            raise type(error)(f"In {names[0]}: {error}") from error
+        self.masks = check_masks(y, name=names[1])
+        self._images = check_images(X, name=names[0])
         self._min_side = min_side
         self._names = names
-        if len(self._masks) != len(self._images):
+        if len(self.masks) != len(self._images):
             raise ValueError(
                 f"{names[0]} holds {len(self._images)} images, but {names[1]} "
-                f"{len(self._masks)} masks. Pass one for each image."
+                f"{len(self.masks)} masks. Pass one for each image."
             )
 
     def __len__(self):
@@ -113,7 +113,7 @@ class PairSource:
             Height and width of the image as it is given.
         """
         image = self._images[position]
-        mask, labels = self._masks.read(position)
+        mask, labels = self.masks.read(position)
         if mask.shape != image.shape[:2]:
             raise ValueError(
                 f"{self.where(position)} has shape {mask.shape}, but its image "
@@ -126,7 +126,7 @@ class PairSource:
 
     def where(self, position) -> str:
         """What errors call a mask."""
-        return self._masks.where(position)
+        return self.masks.where(position)
 
 
 def check_side(image, min_side, where):

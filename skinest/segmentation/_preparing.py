@@ -25,9 +25,7 @@ _COMPUTE_DTYPE = "bfloat16"  # what "auto" prefers
 def check_settings(segmenter):
     """Raise ValueError for what the constraints of parameters cannot say."""
     check_unet_size(segmenter.image_size, segmenter.depth)
-    _stages.check_monitor(segmenter, METRICS)
-    _stages.check_optimizer(segmenter.optimizer)
-    _stages.check_callbacks(segmenter.keras_callbacks)
+    _stages.check_training(segmenter, METRICS, ["learning_rate"])
     _check_loss(segmenter)
 
 

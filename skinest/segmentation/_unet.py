@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted
 from .._augmenting import check_pair_augmentation
 from .._training._estimator import NetworkEstimator
 from ..images import check_images
-from ..masks import check_masks
 from ..metrics import dice_score
 
 _MAX_SEED = np.iinfo(np.int32).max
@@ -463,13 +462,17 @@ of shape (height, width)
         Raises
         ------
         ValueError
-            If a mask holds a label that no training mask did.
+            If images and masks differ in number or size, or a mask holds a label that
+            no training mask did.
         """
+        from ._pairs import PairSource
+
         check_is_fitted(self)
-        self._check_known(check_masks(y))
+        masks = PairSource(X, y, 2**self.depth).masks
+        self._check_known(masks)
         has_foreground = len(self.classes_) > 1
         return dice_score(
-            y,
+            masks,
             self.predict(X),
             labels=self.classes_[1:] if has_foreground else None,
             sample_weight=sample_weight,

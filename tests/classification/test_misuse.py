@@ -1,5 +1,6 @@
 """Wrong arguments: errors that name them, before any image is read."""
 
+import keras
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -52,7 +53,12 @@ def test_files_are_read_where_all_is_right(unread):
         ({"l2": -1}, "'l2' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
         ({"learning_rate": 0}, "'learning_rate' parameter"),
+        ({"learning_rate": keras.layers.Dense(3)}, "learning_rate=<Dense.*schedules"),
         ({"fine_tune_learning_rate": -1.0}, "'fine_tune_learning_rate' parameter"),
+        (
+            {"fine_tune_learning_rate": keras.layers.Dense(3)},
+            "fine_tune_learning_rate=<Dense.*schedules",
+        ),
         ({"optimizer": "adamm"}, "optimizer.*adamm"),
         ({"optimizer": None}, "'optimizer' parameter"),
         ({"class_weight": "balance"}, "'class_weight' parameter"),
@@ -107,11 +113,11 @@ def test_wrong_settings(settings, match, unread):
         ({"y_val": [0, 1]}, "X_val and y_val go together"),
         (
             {"X_val": np.zeros((2, 32, 32)), "y_val": [0, 1, 1]},
-            "In X_val and y_val: X holds 2 images, but y 3",
+            "X_val holds 2 images, but y_val 3",
         ),
         (
             {"X_val": np.full((2, 32, 32), 7.0), "y_val": [0, 1]},
-            r"In X_val and y_val: X\[0\]",
+            r"X_val\[0\] .*255",
         ),
         (
             {"X_val": np.zeros((2, 32, 32)), "y_val": [0, 2]},
@@ -161,8 +167,17 @@ def test_no_file_of_weights(unread, tmp_path):
 
 def test_no_file_of_validation_images(unread):
     arguments = {"X_val": ["/no/image.jpg"] * 2, "y_val": [0, 1]}
-    match = r"In X_val and y_val: 2 of 2 paths .*/no/image.jpg"
+    match = r"2 of 2 paths .*X_val\[0\]: '/no/image.jpg'"
     check_error(unread, {}, arguments, match, FileNotFoundError)
+
+
+def test_validation_image_that_cannot_be_decoded(tmp_path):
+    path = tmp_path / "text.jpg"
+    path.write_text("no image")
+    X = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    clf = VGGTransferClassifier(weights=None, image_size=(32, 32), epochs=1)
+    with pytest.raises(ValueError, match=r"X_val\[0\]: .*text\.jpg"):
+        clf.fit(X, [0, 1] * 4, X_val=[str(path)], y_val=[1])
 
 
 def test_augmentation_that_is_a_class(unread):

@@ -262,7 +262,8 @@ def our_threads():
 def test_an_image_that_cannot_be_read_is_named(where, images, paths):
     Path(paths[11]).write_bytes(Path(paths[11]).read_bytes()[:80])
     clf = small(**NETWORK, batch_size=1)
-    with pytest.raises(ValueError, match=r"^X\[11\]: .*11\.png' is truncated"):
+    name = "X" if where == "training" else "X_val"
+    with pytest.raises(ValueError, match=rf"^{name}\[11\]: .*11\.png' is truncated"):
         if where == "training":
             clf.fit(paths, Y)
         else:
