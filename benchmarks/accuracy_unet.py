@@ -57,6 +57,9 @@ def read_options():
     parser.add_argument(
         "--filters", type=int, default=16, help="of lesions, default 16"
     )
+    parser.add_argument(
+        "--study-filters", type=int, default=64, help="of the study's, default 64"
+    )
     parser.add_argument("--side", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--save", help="file for the segmenter of lesions")
     options = parser.parse_args()
@@ -139,7 +142,7 @@ def structures(task, options):
     for name, (segmenter, y) in {
         "ours": (recommended(), y_train),
         "ours, masks in another order": (recommended(), y_shuffled),
-        "study's": (study(), y_train),
+        "study's": (study(options.study_filters), y_train),
     }.items():
         if options.epochs:
             segmenter.set_params(epochs=options.epochs)
@@ -151,9 +154,10 @@ def structures(task, options):
         print(f"Dice of each image, mean: {dice_score(y_test, predicted):.3f}")
 
 
-def study():
+def study(base_filters):
     """The study's settings, but for its faults."""
     return UNetSegmenter(
+        base_filters=base_filters,
         loss="dice",
         epochs=20,
         learning_rate=3e-5,
