@@ -140,7 +140,8 @@ def parameters(stages):
 
 NOTES = """\
 The output starts at the classes' shares: with two classes its bias is the log odds
-    of the second, otherwise the log shares.
+    of the second, otherwise the log shares; with `class_weight` or `sample_weight`,
+    shares of the weights, so that with "balanced" all classes start equal.
 
     `val_loss` is weighted as `loss` is, by class and sample weights.
 

@@ -96,7 +96,7 @@ def _given_validation(X_val, y_val, classes, by_class):
     return Part(images, everything, as_outputs(codes, len(classes)), weights)
 
 
-def start_of(clf, classes, codes, seeds) -> State:
+def start_of(clf, classes, codes, weights, seeds) -> State:
     """The network before training: given or drawn weights, and the classes' shares."""
     preferred = BACKBONES[clf.backbone].compute_dtype
     trunk_spec = TrunkSpec(
@@ -113,7 +113,7 @@ def start_of(clf, classes, codes, seeds) -> State:
     trunk = load_backbone_weights(clf.backbone, clf.weights, seeds["weights"])
     width = feature_width(trunk_spec)
     head = _stages.dense_arrays(width, (*units, n_outputs), seeds["head"])
-    head[-1] = output_bias(codes, len(classes))
+    head[-1] = output_bias(codes, len(classes), weights)
     return State(trunk_spec, head_spec, trunk, Weights.of(head))
 
 

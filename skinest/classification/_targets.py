@@ -57,12 +57,16 @@ def as_outputs(codes, n_classes) -> np.ndarray:
     return np.eye(n_classes, dtype=np.float32)[codes]
 
 
-def output_bias(codes, n_classes) -> np.ndarray:
-    """Bias with which the network starts at the classes' shares.
+def output_bias(codes, n_classes, weights) -> np.ndarray:
+    """Bias with which the network starts at the classes' shares of the weights.
 
     The log odds of the second class where there are two, else the log shares.
+    Training towards other shares would first have to move the bias, by as much as
+    many steps of a low learning rate.
     """
-    shares = np.bincount(codes, minlength=n_classes) / len(codes)
+    totals = np.bincount(codes, weights, minlength=n_classes)
+    totals = np.maximum(totals, 1e-6 * max(totals.sum(), 1))  # a class may weigh 0
+    shares = totals / totals.sum()
     if n_classes == 2:
         return np.log(shares[1:] / shares[:1]).astype(np.float32)
     return np.log(shares).astype(np.float32)

@@ -225,7 +225,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         classes, codes, train, validation = parts_of(
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
-        state = start_of(self, classes, codes, seeds)
+        state = start_of(self, classes, codes, train.sample_weight, seeds)
         plans = plans_of(self)
         fitting = Fit(
             settings=self,

@@ -136,11 +136,11 @@ def start_of(segmenter, part, seed):
     classes = part.pairs.classes
     counts = part.pairs.counts(part.positions, part.sample_weight)
     class_weights = class_weights_of(segmenter, classes, counts)
-    state = _state_of(segmenter, part, counts, seed)
+    state = _state_of(segmenter, part, counts * class_weights, seed)
     return state, loss_of(segmenter, state.spec.n_outputs), class_weights
 
 
-def _state_of(segmenter, part, counts, seed) -> State:
+def _state_of(segmenter, part, class_totals, seed) -> State:
     pairs = part.pairs
     n_classes = len(pairs.classes)
     spec = UNetSpec(
@@ -154,18 +154,18 @@ def _state_of(segmenter, part, counts, seed) -> State:
     )
     if segmenter.warm_start and hasattr(segmenter, "_state"):
         return _continued(segmenter, spec, pairs.classes)
-    weights = Weights.of(draw_arrays(spec, _output_bias(counts), seed))
+    weights = Weights.of(draw_arrays(spec, _output_bias(class_totals), seed))
     median = np.median(pairs.shapes[part.positions], axis=0)
     tile_shape = tuple(np.rint(median).astype(int).tolist())
     return State(spec, weights, frame_of(segmenter), tile_shape)
 
 
-def _output_bias(counts):
-    """Bias with which the network starts at the shares of the classes' pixels."""
-    shares = (counts + 1) / (counts + 1).sum()
-    if len(counts) == 1:
+def _output_bias(totals):
+    """Bias with which the network starts at the classes' shares of the pixel weights."""
+    shares = (totals + 1) / (totals + 1).sum()
+    if len(totals) == 1:
         return np.zeros(1)
-    if len(counts) == 2:
+    if len(totals) == 2:
         return np.log(shares[1:] / shares[:1])
     return np.log(shares)
 

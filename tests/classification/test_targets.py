@@ -21,13 +21,13 @@ CLASSES = np.array(["benign", "malignant"])
 
 def test_output_starts_at_the_log_odds_of_two_classes():
     codes = np.repeat([0, 1], [727, 173])
-    assert_allclose(output_bias(codes, 2), [-1.4356], atol=5e-5)
+    assert_allclose(output_bias(codes, 2, np.ones(900)), [-1.4356], atol=5e-5)
 
 
 def test_output_starts_at_the_log_shares_of_more_classes():
     # The seven diagnoses of HAM10000: 6705, 1113, 1099, 514, 327, 142, 115 images.
     counts = [6705, 1113, 1099, 514, 327, 142, 115]
-    bias = output_bias(np.repeat(np.arange(7), counts), 7)
+    bias = output_bias(np.repeat(np.arange(7), counts), 7, np.ones(sum(counts)))
     assert_allclose(
         bias,
         [-0.4012, -2.1970, -2.2097, -2.9696, -3.4219, -4.2560, -4.4669],
@@ -46,6 +46,22 @@ def test_output_starts_at_the_log_shares_of_more_classes():
 def test_fit_starts_at_the_bias_of_its_training_images(y, bias):
     clf = small(epochs=1, learning_rate=1e-12).fit(make_images(12), y)
     assert_allclose(clf.model_.get_layer("logits").bias.numpy(), bias, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings, sample_weight, bias",
+    [
+        ({"class_weight": "balanced"}, None, [0.0]),
+        ({"class_weight": {0: 1, 1: 6}}, None, [np.log(6 * 3 / 9)]),
+        ({}, [1] * 9 + [2] * 3, [np.log(2 * 3 / 9)]),
+        ({"class_weight": "balanced"}, [1] * 9 + [2] * 3, [np.log(2)]),
+        ({"class_weight": {0: 0, 1: 1}}, None, [np.log(1e6)]),
+    ],
+)
+def test_fit_starts_at_the_shares_of_the_weights(settings, sample_weight, bias):
+    clf = small(epochs=1, learning_rate=1e-12, **settings)
+    clf.fit(make_images(12), [0] * 9 + [1] * 3, sample_weight=sample_weight)
+    assert_allclose(clf.model_.get_layer("logits").bias.numpy(), bias, atol=1e-5)
 
 
 def test_bias_is_of_the_images_that_are_trained_on(splits):

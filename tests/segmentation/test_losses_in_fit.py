@@ -288,3 +288,16 @@ def test_network_starts_at_the_shares_of_pixels(pairs, three):
         if len(shares) == 2:
             expected = np.log(shares[1:] / shares[:1])
         assert_allclose(started(small(), X, y).arrays[-1], expected, atol=0.01)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1, 1: 6}])
+def test_training_starts_at_the_shares_of_the_pixel_weights(class_weight, pairs):
+    X, y = pairs
+    arrays = started(small(class_weight=class_weight), X, y).arrays
+    counts = np.bincount(y.ravel()) + 0.0
+    if class_weight == "balanced":
+        counts[:] = 1
+    elif class_weight:
+        counts *= [1, 6]
+    expected = np.log(counts[1] / counts[0])
+    assert_allclose(arrays[-1], [expected], atol=1e-2)
