@@ -1,8 +1,9 @@
 """Images and masks are augmented together: alignment, labels, draws, what is refused.
 
-Shapes are drawn alike into image and mask. A nearest pixel is at most half a pixel
-off in x and y, so after a warp the outline in the image, where it is half as bright,
-and that in the mask are less than half a pixel apart on average.
+Shapes are drawn alike into image and mask, and looked for in both afterwards: where the
+image is more than half as bright, and where the mask has a label. Layers of Keras take
+the nearest pixel of a mask, which is at most half a pixel off in x and y, so that after
+a warp both outlines are less than half a pixel apart on average.
 """
 
 # Authors: The skinest developers
@@ -104,12 +105,19 @@ def draws(augmentation, image, mask, n_draws, seed=0):
 # Our own
 
 
-@pytest.mark.parametrize("name", ["disc", "ellipse", "polygon"])
+@pytest.mark.parametrize("name", ["disc", "square"])
 @pytest.mark.parametrize("settings", STRONG)
 def test_shapes_stay_aligned(settings, name):
-    image, mask = drawn(shape(name))
-    for pair in draws(Augmentation(**STRONG[settings]), image, mask, 50):
-        assert_aligned(*pair)
+    inside = np.zeros((128, 128), dtype=bool)
+    place = disk((60, 67), 20.5) if name == "disc" else (slice(40, 80), slice(50, 90))
+    inside[place] = True
+    for image, mask in draws(Augmentation(**STRONG[settings]), *drawn(inside), 1000):
+        grey = image.mean(axis=2)
+        above = grey - (grey.min() + grey.max()) / 2
+        clear = np.abs(above) > 1  # one grey value is what rounding may add
+        assert clear.mean() > 0.99
+        truth, bright = mask[clear] == 1, above[clear] > 0
+        assert (truth & bright).sum() >= 0.98 * (truth | bright).sum()
 
 
 @pytest.mark.parametrize("settings", ["rotation", "shift", "zoom", "all"])
@@ -126,7 +134,7 @@ def test_masks_are_not_off_to_one_side(settings):
 def test_small_shapes_stay_aligned(settings):
     augmentation, rng = Augmentation(**STRONG[settings]), np.random.default_rng(0)
     n_whole = 0
-    for _ in range(150):
+    for _ in range(1000):
         inside = np.zeros((64, 80), dtype=bool)
         centre = rng.uniform([16, 16], [48, 64])
         inside[disk(centre, rng.uniform(2.5, 4.5))] = True
@@ -138,7 +146,7 @@ def test_small_shapes_stay_aligned(settings):
         places = np.moveaxis(np.mgrid[:64, :80], 0, -1)
         bright = np.average(places.reshape(-1, 2), axis=0, weights=weight.ravel())
         assert np.linalg.norm(bright - places[mask == 1].mean(axis=0)) < 1
-    assert n_whole > 75
+    assert n_whole > 500
 
 
 @pytest.mark.parametrize("settings", STRONG)
@@ -168,7 +176,7 @@ def test_light_never_touches_masks():
         assert not np.shares_memory(mask_variant, mask)
 
 
-def test_mask_is_rotated_as_skimage_rotates_to_the_nearest():
+def test_mask_has_the_label_with_most_of_each_pixel_by_skimage():
     class Largest(np.random.Generator):
         def random(self, size):
             return np.ones(size)
@@ -176,8 +184,12 @@ def test_mask_is_rotated_as_skimage_rotates_to_the_nearest():
     image, mask = labelled()
     turn = Augmentation(**{**OFF, "rotation": 20})
     variant = turn(image, Largest(np.random.PCG64(0)), mask=mask)[1]
-    expected = rotate(mask, 20, order=0, mode="edge", preserve_range=True)
-    assert (variant != expected).mean() < 1e-3
+    shares = [rotate(1.0 * (mask == label), 20, mode="edge") for label in LABELS]
+    largest, second = np.sort(shares, axis=0)[:-3:-1]
+    clear = largest - second > 0.1  # OpenCV's steps are 1/32 of a pixel
+    assert clear.mean() > 0.9
+    expected = LABELS[np.argmax(shares, axis=0)]
+    np.testing.assert_array_equal(variant[clear], expected[clear])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (6, 1), (17, 30)])

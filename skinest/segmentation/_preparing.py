@@ -161,7 +161,7 @@ def _state_of(segmenter, part, class_totals, seed) -> State:
 
 
 def _output_bias(totals):
-    """Bias with which the network starts at the classes' shares of the pixel weights."""
+    """Bias with which the network starts at the classes' shares of the weights."""
     shares = (totals + 1) / (totals + 1).sum()
     if len(totals) == 1:
         return np.zeros(1)

@@ -1,11 +1,11 @@
-"""VGG16 from drawn weights on the seven diagnoses of HAM10000.
+"""The seven diagnoses of HAM10000, from drawn weights or from given ones.
 
-Nothing is pretrained. Lesions are split by `lesion_id`: four fifths to train on, one
-fifth to test on, once, at the end. The backbone can be saved, to see what it is worth
-elsewhere: see accuracy_transfer.py.
+Lesions are split by `lesion_id`: four fifths to train on, one fifth to test on, once,
+at the end. By default a whole VGG16 is trained from drawn weights. The backbone can be
+saved, as a start for other images: see ../examples/plot_task1_transfer.py.
 
-Usage: python benchmarks/scratch_ham10000.py [--side 64] [--epochs 18]
-[--save backbone.weights.h5] [--data-home DIR]
+Usage: python benchmarks/accuracy_ham10000.py [--save vgg16.weights.h5]
+       python benchmarks/accuracy_ham10000.py --backbone mobilenetv2 --weights imagenet
 """
 
 # Authors: The skinest developers
@@ -27,12 +27,22 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import StratifiedGroupKFold
 
-from skinest import VGGTransferClassifier
+from skinest import TransferClassifier
 from skinest.augmentation import Augmentation
 from skinest.datasets import fetch_isic2018_task3
 
 BATCH_SIZE = 32
 PEAK_RATE = 3e-4
+SETTINGS = {
+    "vgg16": {"hidden_units": (256,), "trainable": "all"},
+    "mobilenetv2": {
+        "hidden_units": (),
+        "pooling": "avg",
+        "dropout": 0.3,
+        "trainable": "block_4",
+    },
+}
+DEFAULTS = {"vgg16": (64, 18), "mobilenetv2": (160, 5)}  # side and epochs
 
 
 def main():
@@ -44,7 +54,8 @@ def main():
     print(
         f"{joblib.cpu_count()} cores, Keras {keras.__version__} on "
         f"{keras.backend.backend()}; {len(train)} training and {len(test)} test "
-        f"images, no lesion in both; {options.side} pixels, {options.epochs} epochs",
+        f"images, no lesion in both; {options.backbone} from weights="
+        f"{options.weights}, {options.side} pixels, {options.epochs} epochs",
         flush=True,
     )
     clf = classifier(options, len(train))
@@ -60,15 +71,20 @@ def read_options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--side", type=int, default=64, help="pixels")
-    parser.add_argument("--epochs", type=int, default=18)
+    parser.add_argument("--backbone", choices=SETTINGS, default="vgg16")
+    parser.add_argument("--weights", help="a file or imagenet; default: drawn ones")
+    parser.add_argument("--side", type=int, help="pixels, default 64 or 160")
+    parser.add_argument("--epochs", type=int, help="default 18 or 5")
     parser.add_argument("--save", help="where to put the backbone: NAME.weights.h5")
     parser.add_argument("--data-home", help="folder of the ISIC 2018 archives")
-    return parser.parse_args()
+    options = parser.parse_args()
+    side, epochs = DEFAULTS[options.backbone]
+    options.side, options.epochs = options.side or side, options.epochs or epochs
+    return options
 
 
 def classifier(options, n_images):
-    """All layers, at a rate that rises in the first epoch and then falls to 0."""
+    """A network whose learning rate rises in the first epoch and then falls to 0."""
     n_steps = -(-n_images // BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(
         PEAK_RATE / 10,
@@ -76,11 +92,11 @@ def classifier(options, n_images):
         warmup_target=PEAK_RATE,
         warmup_steps=n_steps,
     )
-    return VGGTransferClassifier(
-        weights=None,
+    return TransferClassifier(
+        options.backbone,
+        weights=options.weights,
         image_size=(options.side, options.side),
-        hidden_units=(256,),
-        trainable="all",
+        **SETTINGS[options.backbone],
         epochs=options.epochs,
         learning_rate=rate,
         batch_size=BATCH_SIZE,
