@@ -34,12 +34,26 @@ from skinest.datasets import fetch_isic2018_task3
 BATCH_SIZE = 32
 PEAK_RATE = 3e-4
 SETTINGS = {
-    "vgg16": {"hidden_units": (256,), "trainable": "all"},
+    "vgg16": {
+        "hidden_units": (256,),
+        "trainable": "all",
+        "augmentation": Augmentation(
+            rotation=45, shift=0.05, zoom=0.15, vertical_flip=True, brightness=0.05
+        ),
+    },
     "mobilenetv2": {
         "hidden_units": (),
         "pooling": "avg",
         "dropout": 0.3,
         "trainable": "block_4",
+        "augmentation": Augmentation(
+            rotation=180,
+            shift=0.05,
+            zoom=0.15,
+            vertical_flip=True,
+            brightness=0.1,
+            contrast=0.1,
+        ),
     },
 }
 DEFAULTS = {"vgg16": (64, 18), "mobilenetv2": (160, 5)}  # side and epochs
@@ -100,9 +114,6 @@ def classifier(options, n_images):
         epochs=options.epochs,
         learning_rate=rate,
         batch_size=BATCH_SIZE,
-        augmentation=Augmentation(
-            rotation=45, shift=0.05, zoom=0.15, vertical_flip=True, brightness=0.05
-        ),
         random_state=0,
         verbose=2,
     )

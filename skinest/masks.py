@@ -16,6 +16,7 @@ They are never changed: a file of 0 and 255 has the labels 0 and 255.
 
 import os
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -187,17 +188,18 @@ def _as_items(y, name):
                 "arrays, or a list of paths."
             )
         y = np.asarray(y)
+    if np.ma.isMaskedArray(y):
+        raise ValueError(
+            f"{name} is a masked array. Pass {name}.filled(label), without a mask."
+        )
+    if len(y) and isinstance(y[0], Real):
+        raise _no_masks(f"{name}[0] is {y[0]}")
     if not isinstance(y, np.ndarray):
         return y
     if y.dtype.kind in "OUT" and y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]  # a column of paths
-    if y.ndim == 1 and y.dtype.kind not in "OUT":
-        raise ValueError(
-            f"{name} has shape {y.shape}: one {y.dtype} for each image. Masks are "
-            "needed, one label for each pixel: an array (n_masks, height, width), a "
-            "list of arrays (height, width) or paths of mask images. To tell classes "
-            "of whole images apart, use a classifier such as VGGTransferClassifier."
-        )
+    if y.ndim == 2 and y.shape[1] == 1:
+        raise _no_masks(f"{name} has shape {y.shape}")
     if y.ndim != (1 if y.dtype.kind in "OUT" else 3):
         hint = ""
         if y.ndim == 4:
@@ -209,6 +211,16 @@ def _as_items(y, name):
             f"(n_masks, height, width), or those of different sizes as a list.{hint}"
         )
     return y
+
+
+def _no_masks(what) -> ValueError:
+    return ValueError(
+        f"{what}: one label for each image. Masks are needed, one label for each "
+        "pixel: an array (n_masks, height, width), a list of arrays (height, width) or "
+        "paths of mask images. To tell classes of whole images apart, use a classifier "
+        "such as VGGTransferClassifier; to crop before it in a Pipeline, put "
+        "FrozenEstimator(fitted_segmenter) there."
+    )
 
 
 def _as_paths(items, name) -> list[str]:
@@ -228,6 +240,10 @@ def _check_array(mask, where):
         raise ValueError(
             f"{where} is of type {type(mask).__name__}{shown}. A mask is an array of "
             "shape (height, width) or a path."
+        )
+    if np.ma.isMaskedArray(mask):
+        raise ValueError(
+            f"{where} is a masked array. Pass mask.filled(label), without a mask."
         )
     if mask.ndim != 2:
         hint = ""

@@ -86,14 +86,21 @@ def test_labels_of_every_type(dtype):
         ("a.png", "single path, 'a.png'"),
         ([], "y is empty"),
         (iter([]), "list_iterator"),
-        (np.array([0, 1, 1]), "one int64 for each image.*a classifier"),
+        (np.array([0, 1, 1]), r"y\[0\] is 0: one label for each image.*a classifier"),
         (np.zeros((4, 5)), r"shape \(4, 5\).*y\[np.newaxis\]"),
         (np.zeros((2, 4, 5, 1), int), r"shape \(2, 4, 5, 1\).*y\[\.\.\., 0\]"),
         (np.zeros((2, 4, 5)), r"y\[0\] is of dtype float64.*threshold"),
         ([np.zeros((4, 5, 3), np.uint8)], r"y\[0\] has shape \(4, 5, 3\)"),
         ([np.zeros((0, 5), np.uint8)], r"y\[0\].*holds no pixel"),
         ([np.zeros((4, 5), np.uint8), None], r"y\[1\] is of type NoneType \(None\)"),
-        ([0, 1], r"y\[0\] is of type int \(0\)"),
+        ([0, 1], r"y\[0\] is 0: one label for each image.*FrozenEstimator"),
+        (np.array([0, 1, 1], dtype=object), r"y\[0\] is 0: one label for each image"),
+        (np.array([[0], [1]]), r"y has shape \(2, 1\): one label for each image"),
+        (
+            np.ma.masked_array(np.eye(4, 5, dtype=np.uint8)[np.newaxis]),
+            r"y is a masked array.*y\.filled\(label\)",
+        ),
+        ([np.ma.masked_array(np.eye(4, dtype=np.uint8))], r"y\[0\] is a masked array"),
     ],
 )
 def test_wrong_arrays(y, says):

@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import numpy as np
 from keras import Loss, Metric, ops
 
 from ._batches import OUTSIDE
@@ -49,8 +50,35 @@ class PixelLoss(Loss):
         return self._loss.per_image(truth * inside, y_pred * inside)
 
 
+def ignores_padding(loss, n_outputs) -> bool:
+    """Whether padded pixels change nothing in a loss, by an example."""
+    generator = np.random.default_rng(0)
+    outputs = generator.uniform(0.1, 0.9, (2, 6, 8, n_outputs))
+    if n_outputs > 1:
+        outputs /= outputs.sum(axis=-1, keepdims=True)
+    codes = generator.integers(0, max(2, n_outputs), outputs.shape[:-1])
+
+    def values(codes, outputs):
+        targets = np.stack([codes, codes != OUTSIDE], axis=-1).astype(np.float32)
+        pixel_loss = PixelLoss(loss, n_outputs)
+        return ops.convert_to_numpy(
+            pixel_loss.call(
+                ops.convert_to_tensor(targets),
+                ops.convert_to_tensor(outputs.astype(np.float32)),
+            )
+        )
+
+    padded = codes.copy()
+    padded[:, :, 5:] = OUTSIDE
+    expected = values(codes[:, :, :5], outputs[:, :, :5])
+    return np.allclose(values(padded, outputs), expected, rtol=1e-3)
+
+
 class PixelMetric(Metric):
     """A ratio of pixels of all images: the mean over the labels of the foreground.
+
+    Where a label is neither there nor found, it is 1; where there is none below the
+    line alone, as for the precision of what finds nothing, it is 0.
 
     Parameters
     ----------
@@ -103,7 +131,7 @@ class PixelMetric(Metric):
             "iou": true + predicted - both,
             "dice": (true + predicted) / 2,
         }[self.name]
-        return ops.mean(_ratio(both, whole))
+        return ops.mean(ops.where(true + predicted == 0, 1.0, _ratio(both, whole, 0.0)))
 
 
 def _truths(codes, n_outputs):
@@ -112,7 +140,6 @@ def _truths(codes, n_outputs):
     return [ops.cast(codes == label, "float32") for label in labels]
 
 
-def _ratio(part, whole):
-    """Part of the whole; 1 where there is nothing, and nothing was found."""
+def _ratio(part, whole, of_nothing=1.0):
     nothing = whole == 0
-    return ops.where(nothing, 1.0, part / ops.where(nothing, 1.0, whole))
+    return ops.where(nothing, of_nothing, part / ops.where(nothing, 1.0, whole))

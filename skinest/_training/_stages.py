@@ -110,13 +110,15 @@ def _run(stage, arrays, batches, validation):
     optimizer = _optimizer_config(stage.optimizer, stage.learning_rate)
     rate = stage.learning_rate
     rate = float(rate) if isinstance(rate, Real) else None
-    key = ("training", stage.key, json.dumps(optimizer, sort_keys=True))
+    classes = _own_classes(stage.optimizer, stage.learning_rate)
+    configured = json.dumps(optimizer, sort_keys=True), *classes.values()
+    key = ("training", stage.key, *configured)
 
     def build():
         model = stage.build()
         with preserved_random_state():
             model.compile(
-                optimizer=keras.optimizers.deserialize(optimizer),
+                optimizer=keras.optimizers.deserialize(optimizer, classes),
                 jit_compile=stage.jit_compile,
                 **stage.objective(),
             )
@@ -203,7 +205,7 @@ def check_training(settings, metrics, rates):
     _check_monitor(settings, metrics)
     _check_optimizer(settings.optimizer)
     for name in rates:
-        _check_learning_rate(name, getattr(settings, name))
+        _check_learning_rate(name, getattr(settings, name), settings.optimizer)
     _check_callbacks(settings.keras_callbacks)
 
 
@@ -217,21 +219,32 @@ def _check_optimizer(optimizer):
     try:
         with preserved_random_state():
             keras.optimizers.get(optimizer)
-    except ValueError as error:
+    except Exception as error:
         raise ValueError(
             f"optimizer={optimizer!r} is no optimizer that Keras knows, such as "
             "'adam', 'sgd' or 'rmsprop'."
         ) from error
 
 
-def _check_learning_rate(name, value):
-    """Raise ValueError unless it is a number or a schedule."""
+def _check_learning_rate(name, value, optimizer):
+    """Raise ValueError unless it is a number or a schedule, and can be built anew."""
     schedule = keras.optimizers.schedules.LearningRateSchedule
     if not isinstance(value, Real | schedule):
         raise ValueError(
             f"{name}={value!r} is neither a number nor one of "
             "keras.optimizers.schedules."
         )
+    try:
+        with preserved_random_state():
+            config = _optimizer_config(optimizer, value)
+            json.dumps(config)
+            keras.optimizers.deserialize(config, _own_classes(optimizer, value))
+    except Exception as error:
+        raise ValueError(
+            f"optimizer={optimizer!r} with {name}={value!r} cannot be built anew from "
+            "its configuration: a class of your own needs a get_config that names all "
+            "its arguments."
+        ) from error
 
 
 def _check_monitor(settings, metrics):
@@ -262,6 +275,14 @@ def _check_callbacks(callbacks):
                 f"keras_callbacks holds {callback!r}, which is no instance of "
                 "keras.callbacks.Callback. scikit-learn's go to set_callbacks()."
             )
+
+
+def _own_classes(*objects) -> dict:
+    """Classes of an optimizer and a schedule by their names, so that none need be
+    registered with Keras."""
+    kinds = {type(each) for each in objects}
+    own = [kind for kind in kinds if not kind.__module__.startswith(("keras", "built"))]
+    return {kind.__name__: kind for kind in own}
 
 
 def _optimizer_config(optimizer, learning_rate):

@@ -21,7 +21,8 @@ weights : "imagenet", str, path or None, default="imagenet"
         How the backbone's last feature maps become a vector.
 
     dropout : float, default=0.5
-        Rate of dropout after each hidden layer, in [0, 1).
+        Rate of dropout after each hidden layer, or before the output where there is
+        none, in [0, 1).
 
     l2 : float, default=0.0
         L2 penalty on the kernel of each layer that trains.
@@ -75,7 +76,8 @@ weights : "imagenet", str, path or None, default="imagenet"
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs.
-        The weights of the best epoch are kept either way.
+        The weights of the stage's best epoch are kept either way; an earlier stage's
+        do not count, even where they were better.
 
     n_iter_no_change : int, default=10
         How many epochs to wait for an improvement.
@@ -100,7 +102,8 @@ weights : "imagenet", str, path or None, default="imagenet"
 
     warm_start : bool, default=False
         Go on from the weights that the last `fit` ended with. Epochs, `history_` and
-        `n_iter_` are counted on; the optimizer starts anew.
+        `n_iter_` are counted on; the optimizer starts anew. With `validation_fraction`
+        give `random_state` an integer, so that the same images stay held out.
 
     random_state : int, RandomState instance or None, default=None
         Draws weights, validation images, views, order and dropout. The same integer
@@ -143,7 +146,8 @@ The output starts at the classes' shares: with two classes its bias is the log o
     of the second, otherwise the log shares; with `class_weight` or `sample_weight`,
     shares of the weights, so that with "balanced" all classes start equal.
 
-    `val_loss` is weighted as `loss` is, by class and sample weights.
+    `val_loss` is weighted as `loss` is, by class and sample weights; images in `X_val`
+    by class weights alone.
 
     `fit` gets `groups` inside a Pipeline and GridSearchCV in one of two ways:
     ``search.fit(X, y, clf__groups=groups)`` with the step's name, or metadata routing,

@@ -16,7 +16,7 @@ from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE, stage_names
 from ..networks._transfer import HeadSpec, TrunkSpec, feature_width
 from ..networks._weights import Weights, load_backbone_weights
-from ..utils._checks import check_groups, check_image_size
+from ..utils._checks import check_groups, check_image_size, check_some_weight
 from ._fitting import METRICS, Part, Plan, State
 from ._targets import (
     as_outputs,
@@ -42,7 +42,10 @@ def check_settings(clf):
                 f"{name}={value!r} is no part of {clf.backbone}: choose one of "
                 f"{', '.join(names)}."
             )
-    if not all(isinstance(units, Integral) and units > 0 for units in clf.hidden_units):
+    if not all(
+        isinstance(units, Integral) and not isinstance(units, bool) and units > 0
+        for units in clf.hidden_units
+    ):
         raise ValueError(
             f"hidden_units={clf.hidden_units!r} must be a tuple of integers from 1, "
             "such as (512,) or ()."
@@ -77,6 +80,7 @@ def parts_of(clf, X, y, sample_weight, groups, X_val, y_val, seed):
         train, held_out = hold_out(codes, fraction, groups, seed, classes)
         validation = Part(images, held_out, outputs[held_out], weights[held_out])
     _stages.check_stopping(clf, validation)
+    check_some_weight(weights[train])
     part = Part(images, train, outputs[train], weights[train])
     return classes, codes[train], part, validation
 

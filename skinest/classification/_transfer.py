@@ -317,9 +317,9 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
     def _open_context(self, plans, validation):
         """Epochs of all stages, and a pass over the images for each set of features."""
         n_passes = 1 if validation is None else 2
-        n_heads = sum(plan.lowest == "head" for plan in plans)
+        has_head = any(plan.lowest == "head" for plan in plans)
         n_epochs = sum(plan.epochs for plan in plans)
-        return self._init_callback_context(max_subtasks=n_epochs + n_heads * n_passes)
+        return self._init_callback_context(max_subtasks=n_epochs + has_head * n_passes)
 
 
 class VGGTransferClassifier(TransferClassifier):

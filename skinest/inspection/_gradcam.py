@@ -166,9 +166,9 @@ class GradCAMDisplay:
         shown = np.argmax(probabilities, axis=1)
         if wanted is not None:
             shown[:] = wanted
-        images, maps = compute_maps(
-            estimator.model_, found, images, shown, estimator.image_size
-        )
+        model = estimator.model_
+        size = model.input_shape[1:3]
+        images, maps = compute_maps(model, found, images, shown, size)
         titles = [
             f"{estimator.classes_[k]} ({row[k]:.2f})"
             for k, row in zip(shown, probabilities, strict=True)
@@ -291,7 +291,7 @@ class GradCAMDisplay:
 
 def _check_estimator(estimator):
     check_is_fitted(estimator)
-    names = ("classes_", "predict_proba", "image_size", "model_")
+    names = ("classes_", "predict_proba", "model_")
     if not all(hasattr(estimator, name) for name in names):
         raise TypeError(
             f"{type(estimator).__name__} is not a classifier with a network. Pass a "

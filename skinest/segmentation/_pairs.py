@@ -114,15 +114,19 @@ class PairSource:
         """
         image = self._images[position]
         mask, labels = self.masks.read(position)
-        if mask.shape != image.shape[:2]:
-            raise ValueError(
-                f"{self.where(position)} has shape {mask.shape}, but its image "
-                f"{self._names[0]}[{position}] {image.shape[:2]}. A mask has the size "
-                "of its image: check that they belong together, in the same order."
-            )
+        self.check_shape(position, mask.shape, image.shape[:2])
         check_side(image, self._min_side, f"{self._names[0]}[{position}]")
         pair = frame.fit_image(image), frame.fit_mask(mask, labels)
         return *pair, labels, mask.shape
+
+    def check_shape(self, position, shape, of_image):
+        """Raise ValueError unless a mask has the size of its image."""
+        if shape != of_image:
+            raise ValueError(
+                f"{self.where(position)} has shape {shape}, but its image "
+                f"{self._names[0]}[{position}] {of_image}. A mask has the size of its "
+                "image: check that they belong together, in the same order."
+            )
 
     def where(self, position) -> str:
         """What errors call a mask."""
@@ -260,14 +264,27 @@ def in_codes_of(pairs, classes):
     return replace(pairs, classes=classes)
 
 
-def warn_of_one_label(classes):
-    """Warn where there is nothing to tell apart."""
+def warn_of_one_label(classes, counts):
+    """Warn where there is nothing to tell apart.
+
+    `counts` are pixels of each class in the masks that are trained on, in the size of
+    the network.
+    """
     if len(classes) == 1:
         label = classes[0].item()
         shown = "empty: they hold" if not label else "full: they hold"
         warnings.warn(
             f"All masks are {shown} no label but {label}. There is nothing to learn, "
             "and it is what will be predicted everywhere.",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif np.count_nonzero(counts) == 1:
+        label = classes[np.argmax(counts)].item()
+        warnings.warn(
+            f"All masks that are trained on hold no label but {label}: the others are "
+            "held out to validate on, or smaller than a pixel of image_size. Pass "
+            "X_val and y_val, or raise image_size.",
             UserWarning,
             stacklevel=2,
         )

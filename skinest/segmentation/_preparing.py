@@ -8,13 +8,13 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils.validation import _check_sample_weight
 
 from .._training import _stages
-from .._training._pixels import METRICS
+from .._training._pixels import METRICS, ignores_padding
 from .._training._precision import resolve_compute_dtype
 from ..losses._resolve import resolve_loss
 from ..masks import MAX_LABELS
 from ..networks._unet import UNetSpec, check_unet_size, draw_arrays
 from ..networks._weights import Weights
-from ..utils._checks import check_groups, weights_of_dict
+from ..utils._checks import check_groups, check_some_weight, weights_of_dict
 from ._fitting import Part, State
 from ._frames import Frame
 from ._pairs import in_codes_of, warn_of_one_label
@@ -35,10 +35,17 @@ def _check_loss(segmenter):
     # Of some losses with one output Keras warns.
     for n_outputs in (3, 1, *range(4, MAX_LABELS + 1)):
         try:
-            loss_of(segmenter, n_outputs)
-            return
+            loss = loss_of(segmenter, n_outputs)
         except ValueError as error:
             errors[n_outputs] = error
+            continue
+        if segmenter.pad_to_aspect_ratio and not ignores_padding(loss, n_outputs):
+            raise ValueError(
+                f"loss={segmenter.loss!r} is a mean over pixels of its own, in which "
+                "padded ones would count. Pass a loss with a value for each pixel or "
+                "one of skinest.losses, or set pad_to_aspect_ratio=False."
+            )
+        return
     raise errors[1]
 
 
@@ -74,6 +81,7 @@ def split(segmenter, source, given, sample_weight, groups, seed):
             n_pairs, segmenter.validation_fraction, groups, seed
         )
     _stages.check_stopping(segmenter, held_out if given is None else given)
+    check_some_weight(weights[train])
     return train, held_out, weights
 
 
@@ -97,8 +105,8 @@ def _hold_out(n_pairs, fraction, groups, seed):
 def parts_of(halves, pairs, given=None):
     """What is trained on, and what is validated on or None."""
     train, held_out, weights = halves
-    warn_of_one_label(pairs.classes)
     part = Part(pairs, train, weights[train])
+    warn_of_one_label(pairs.classes, pairs.counts(train, np.ones(len(train))))
     if given is not None:
         given = in_codes_of(given, pairs.classes)
         everything = np.arange(len(given.images))
@@ -111,14 +119,15 @@ def parts_of(halves, pairs, given=None):
 def class_weights_of(segmenter, classes, counts) -> np.ndarray:
     """Weight of each class' pixels.
 
-    "balanced" is n_pixels / (n_classes * n_pixels_of_class).
+    "balanced" is n_pixels / (n_classes * n_pixels_of_class), 1 where there is none.
     """
     given = segmenter.class_weight
     if given is None and segmenter.loss != "weighted_crossentropy":
         return np.ones(len(classes))
     if isinstance(given, dict):
         return weights_of_dict(given, classes)
-    return counts.sum() / (len(classes) * np.maximum(counts, 1))
+    weights = counts.sum() / (len(classes) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 1.0)  # none is trained on of some
 
 
 def start_of(segmenter, part, seed):

@@ -416,10 +416,12 @@ of shape (height, width)
         check_is_fitted(self)
         images = check_images(X)
         cropped = np.empty(len(images), dtype=object)
-        for position, outputs in enumerate(self._outputs(images)):
-            image = images[position]
-            is_foreground = self._mask(outputs) != self.classes_[0]
-            cropped[position] = _crop(image, is_foreground, self.crop_margin)
+        with closing(self._outputs(images)) as all_outputs:
+            for position, outputs in enumerate(all_outputs):
+                is_foreground = self._mask(outputs) != self.classes_[0]
+                cropped[position] = _crop(
+                    images[position], is_foreground, self.crop_margin
+                )
         return cropped
 
     def set_output(self, *, transform=None):
@@ -468,12 +470,15 @@ of shape (height, width)
         from ._pairs import PairSource
 
         check_is_fitted(self)
-        masks = PairSource(X, y, 2**self.depth).masks
-        self._check_known(masks)
+        source = PairSource(X, y, 2**self.depth)
+        self._check_known(source.masks)
+        predicted = self.predict(X)
+        for position, mask in enumerate(source.masks):
+            source.check_shape(position, mask.shape, predicted[position].shape)
         has_foreground = len(self.classes_) > 1
         return dice_score(
-            masks,
-            self.predict(X),
+            source.masks,
+            predicted,
             labels=self.classes_[1:] if has_foreground else None,
             sample_weight=sample_weight,
         )
@@ -504,6 +509,11 @@ of shape (height, width)
         if len(self.classes_) == 2:
             return self.classes_[(outputs[..., 0] > self.threshold).astype(np.intp)]
         return self.classes_[outputs.argmax(axis=-1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
 
     def _outputs(self, images):
         from ._fitting import outputs_of

@@ -33,6 +33,11 @@ def check_groups(groups, n_images):
             f"groups has {len(groups)} entries, but there are {n_images} images. Pass "
             "one for each image."
         )
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        first = np.flatnonzero(np.isnan(groups))[0]
+        raise ValueError(
+            f"groups contains NaN, at position {first}. Give each image a group."
+        )
     return groups
 
 
@@ -49,6 +54,15 @@ def as_column(values, name):
                 "type, and leave out images without a value."
             )
     return column
+
+
+def check_some_weight(weights):
+    """Raise ValueError where nothing that is trained on has a weight."""
+    if not np.any(weights):
+        raise ValueError(
+            "All images that are trained on have the weight 0, by sample_weight and "
+            "class_weight. Raise one of them, or hold out other images."
+        )
 
 
 def weights_of_dict(class_weight, classes) -> np.ndarray:
@@ -68,8 +82,11 @@ def weights_of_dict(class_weight, classes) -> np.ndarray:
             f"{missing or unknown} {'is missing' if missing else 'is not in y'}."
         )
     weights = [class_weight[label] for label in labels]
-    if not all(isinstance(w, Real) and 0 <= w < np.inf for w in weights):
+    if not all(isinstance(w, Real) and 0 <= w < np.inf for w in weights) or not any(
+        weights
+    ):
         raise ValueError(
-            f"class_weight={class_weight} must hold finite numbers, none below 0."
+            f"class_weight={class_weight} must hold finite numbers, none below 0 and "
+            "one above."
         )
     return np.array(weights, dtype=float)

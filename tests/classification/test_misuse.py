@@ -21,6 +21,19 @@ def unread(tmp_path):
     return paths
 
 
+class Incomplete(keras.optimizers.schedules.LearningRateSchedule):
+    """Its configuration leaves an argument out."""
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, step):
+        return self.rate
+
+    def get_config(self):
+        return {}
+
+
 def check_error(paths, settings, arguments, match, error=ValueError):
     clf = small(**settings)
     with pytest.raises(error, match=match) as raised:
@@ -48,12 +61,18 @@ def test_files_are_read_where_all_is_right(unread):
         ({"hidden_units": 8}, "'hidden_units' parameter"),
         ({"hidden_units": (8, 0)}, r"hidden_units=\(8, 0\)"),
         ({"hidden_units": (8.5,)}, r"hidden_units=\(8.5,\)"),
+        ({"hidden_units": (True,)}, r"hidden_units=\(True,\)"),
         ({"pooling": "mean"}, "'pooling' parameter"),
         ({"dropout": 1}, "'dropout' parameter"),
         ({"l2": -1}, "'l2' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
         ({"learning_rate": 0}, "'learning_rate' parameter"),
         ({"learning_rate": keras.layers.Dense(3)}, "learning_rate=<Dense.*schedules"),
+        (
+            {"fine_tune_learning_rate": Incomplete(0.1)},
+            "built anew .*a get_config",
+        ),
+        ({"optimizer": "lossscaleoptimizer"}, "'lossscaleoptimizer' is no optimizer"),
         ({"fine_tune_learning_rate": -1.0}, "'fine_tune_learning_rate' parameter"),
         (
             {"fine_tune_learning_rate": keras.layers.Dense(3)},
@@ -136,6 +155,12 @@ def test_wrong_settings(settings, match, unread):
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 def test_wrong_arguments_of_fit(arguments, match, unread):
     check_error(unread, {}, arguments, match)
+
+
+def test_images_that_all_weigh_nothing(unread):
+    settings = {"class_weight": {0: 0, 1: 1}}
+    arguments = {"sample_weight": [1] * 4 + [0] * 4}
+    check_error(unread, settings, arguments, "trained on have the weight 0")
 
 
 @pytest.mark.parametrize(

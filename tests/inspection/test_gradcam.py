@@ -1,6 +1,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import itertools
 import random
 import subprocess
@@ -144,6 +145,14 @@ def test_default_target_is_the_predicted_class(three, images):
     for k, label in enumerate(predicted):
         one = GradCAMDisplay.from_estimator(three, images[[k]], target=label)
         np.testing.assert_allclose(display.maps[k], one.maps[0], atol=1e-6)
+
+
+def test_what_is_set_after_fit_does_not_matter(three, images):
+    changed = copy.copy(three)
+    changed.image_size = (64, 64)
+    display = GradCAMDisplay.from_estimator(changed, images[:2])
+    expected = GradCAMDisplay.from_estimator(three, images[:2])
+    np.testing.assert_array_equal(display.maps, expected.maps)
 
 
 def test_titles_are_class_and_its_probability(binary, images):

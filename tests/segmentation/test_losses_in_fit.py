@@ -189,6 +189,7 @@ WRONG_DICTS = [
     ),
     ({0: 1, 1: 1, 255: 1}, r"class_weight.*\[255\] is not in y"),
     ({0: -1, 1: 1}, "class_weight=.*none below 0"),
+    ({0: 0, 1: 0}, "class_weight=.*one above"),
     ({0: np.inf, 1: 1}, "class_weight=.*finite"),
     ({0: "1", 1: 1}, "class_weight=.*numbers"),
 ]
@@ -301,3 +302,23 @@ def test_training_starts_at_the_shares_of_the_pixel_weights(class_weight, pairs)
         counts *= [1, 6]
     expected = np.log(counts[1] / counts[0])
     assert_allclose(arrays[-1], [expected], atol=1e-2)
+
+
+def test_labels_too_small_for_the_network_are_warned_of_and_weigh_nothing():
+    X, y = make_pairs(sides=(64, 64))
+    y[:] = 0
+    y[:, 0, 0] = 1  # nearest to no pixel of 16 x 16
+    segmenter = small(class_weight="balanced")
+    with pytest.warns(UserWarning, match="trained on hold no label but 0"):
+        start = started(segmenter, X, y, X_val=X, y_val=np.ones_like(y))
+    _, codes, weights, _ = start.train
+    assert (codes == 0).all() and weights.max() <= 1
+    _, codes, weights, _ = start.validation
+    assert (codes == 1).all() and weights.max() <= 1
+
+
+def test_images_that_all_weigh_nothing_are_refused(pairs):
+    segmenter = small(validation_fraction=0.5, random_state=0)
+    with pytest.raises(ValueError, match="trained on have the weight 0"):
+        for only in np.eye(len(OWN)):  # one of them is held out
+            segmenter.fit(*pairs, sample_weight=only)

@@ -137,7 +137,10 @@ NO_MASKS = {
     "None": (lambda masks: None, "y is None"),
     "short": (lambda masks: masks[:-1], "X holds 10 images, but y 9 masks"),
     "long": (lambda masks: [*masks, masks[0]], "X holds 10 images, but y 11 masks"),
-    "integers": (lambda masks: np.arange(10) % 2, "one int64 for each .* a classifier"),
+    "integers": (
+        lambda masks: np.arange(10) % 2,
+        "one label for each image.* a classifier",
+    ),
     "strings": (lambda masks: ["a", "b"] * 5, "10 of 10 paths"),
     "floats": (lambda masks: masks / 255, r"y\[0\] is of dtype float64"),
     "channels": (lambda masks: masks[..., None], r"\(10, 20, 24, 1\).*y\[\.\.\., 0\]"),
@@ -226,6 +229,7 @@ def test_wrong_weights_and_groups(arguments, says, unread):
         (0.95, None, "validation_fraction=0.95 of 8 images leaves none"),
         (0.5, [1] * 8, "validation_fraction=0.5 of 1 groups leaves none"),
         (0.9, [1, 2] * 4, "validation_fraction=0.9 of 2 groups leaves none"),
+        (0.5, [1, np.nan] * 4, "groups contains NaN, at position 1"),
     ],
 )
 def test_what_cannot_be_held_out(fraction, groups, says, unread):
@@ -238,6 +242,10 @@ def test_what_cannot_be_held_out(fraction, groups, says, unread):
 
 def no_pair(image, random_state):
     return image
+
+
+def mean_of_its_own(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=(1, 2, 3))
 
 
 WRONG_SETTINGS = [
@@ -258,6 +266,7 @@ WRONG_SETTINGS = [
     ({"learning_rate": 0}, "'learning_rate' parameter"),
     ({"learning_rate": keras.layers.Dense(3)}, "learning_rate=<Dense.*schedules"),
     ({"optimizer": "adamm"}, "optimizer='adamm' is no optimizer"),
+    ({"pad_to_aspect_ratio": True, "loss": mean_of_its_own}, "padded ones would count"),
     ({"optimizer": None}, "'optimizer' parameter"),
     ({"batch_size": 0}, "'batch_size' parameter"),
     ({"augmentation": 3}, "'augmentation' parameter"),
@@ -321,7 +330,7 @@ def test_score_of_pairs_that_are_none(learned, images, masks):
     with pytest.raises(ValueError, match="X holds 10 images, but y 9 masks"):
         learned.score(images, masks[:9])
     turned = [*masks[:9], masks[9].T]
-    with pytest.raises(ValueError, match=r"^y\[9\] .*A predicted mask must have"):
+    with pytest.raises(ValueError, match=r"^y\[9\] .* its image X\[9\] \(20, 24\)"):
         learned.score(images, turned)
 
 
