@@ -65,6 +65,8 @@ def main():
     X, y = data.paths, np.array(data.target_names)[data.target]
     splitter = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     train, test = next(splitter.split(X, y, data.lesion_ids))
+    if options.all:
+        train, test = np.arange(len(y)), []
     print(
         f"{joblib.cpu_count()} cores, Keras {keras.__version__} on "
         f"{keras.backend.backend()}; {len(train)} training and {len(test)} test "
@@ -78,7 +80,8 @@ def main():
     print(f"trained in {(perf_counter() - start) / 60:.1f} minutes", flush=True)
     if options.save:
         clf.save_backbone(options.save)
-    report(y[test], clf.predict_proba(X[test]), clf.classes_)
+    if not options.all:
+        report(y[test], clf.predict_proba(X[test]), clf.classes_)
 
 
 def read_options():
@@ -89,6 +92,9 @@ def read_options():
     parser.add_argument("--weights", help="a file or imagenet; default: drawn ones")
     parser.add_argument("--side", type=int, help="pixels, default 64 or 160")
     parser.add_argument("--epochs", type=int, help="default 18 or 5")
+    parser.add_argument(
+        "--all", action="store_true", help="train on all images, and test on none"
+    )
     parser.add_argument("--save", help="where to put the backbone: NAME.weights.h5")
     parser.add_argument("--data-home", help="folder of the ISIC 2018 archives")
     options = parser.parse_args()
