@@ -100,7 +100,7 @@ def test_files_are_read_where_all_is_right(unread):
         ({"compute_dtype": "float16"}, "'compute_dtype' parameter"),
         ({"random_state": "0"}, "'random_state' parameter"),
     ],
-    ids=str,
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
 def test_wrong_settings(settings, match, unread):
     check_error(unread, settings, {}, match)
