@@ -263,9 +263,12 @@ def test_a_relative_memory_does_not_move_with_the_working_folder(
 
 
 INTERRUPTED = """
-    import sys, time
+    import signal, sys, time
     import cv2, numpy as np
     from skinest import BoVWSIFTTransformer
+
+    # What is started in the background may be told to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def slow(image):
         print("describing", flush=True)
