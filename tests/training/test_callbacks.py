@@ -185,7 +185,7 @@ class FileRecorder(Recorder):
         self.write("end", context)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_callbacks_of_a_search(n_jobs, images, tmp_path, capsys, monkeypatch):
     """Two learning rates for two folds, and the best on all images: five fits."""
     monkeypatch.setenv("COLUMNS", "120")  # of the terminal
