@@ -4,7 +4,7 @@ The features are of ImageNet's weights, of weights that were then trained on the
 diagnoses of HAM10000 (which shares no image with ISIC 2016), or of both, under a
 logistic regression. Parts are cv and test, see _malignant.py.
 
-Usage: python benchmarks/accuracy_ham10000.py --backbone mobilenetv2
+Usage: python benchmarks/accuracy_ham10000.py --all --backbone mobilenetv2
        --weights imagenet --save ham10000.weights.h5
        python benchmarks/accuracy_transfer.py cv test --ham10000 ham10000.weights.h5
 """
@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skinest import BottleneckFeatureExtractor
 
-SIDES = {"imagenet": 288, "ham10000": 160}  # pixels; best by cv, of 128 to 352
+SIDES = {"imagenet": 288, "ham10000": 160}  # pixels
 RECIPES = {"imagenet": ["imagenet"], "ham10000": ["ham10000"], "both": list(SIDES)}
 
 

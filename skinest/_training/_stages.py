@@ -111,8 +111,8 @@ def _run(stage, arrays, batches, validation):
     rate = stage.learning_rate
     rate = float(rate) if isinstance(rate, Real) else None
     classes = _own_classes(stage.optimizer, stage.learning_rate)
-    configured = json.dumps(optimizer, sort_keys=True), *classes.values()
-    key = ("training", stage.key, *configured)
+    config = json.dumps(optimizer, sort_keys=True)
+    key = ("training", stage.key, config, *classes.values())
 
     def build():
         model = stage.build()
@@ -280,8 +280,9 @@ def _check_callbacks(callbacks):
 def _own_classes(*objects) -> dict:
     """Classes of an optimizer and a schedule by their names, so that none need be
     registered with Keras."""
-    kinds = {type(each) for each in objects}
-    own = [kind for kind in kinds if not kind.__module__.startswith(("keras", "built"))]
+    known = "keras", "builtins"
+    kinds = [type(each) for each in objects]
+    own = [kind for kind in kinds if kind.__module__.split(".")[0] not in known]
     return {kind.__name__: kind for kind in own}
 
 

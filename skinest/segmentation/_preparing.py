@@ -106,7 +106,6 @@ def parts_of(halves, pairs, given=None):
     """What is trained on, and what is validated on or None."""
     train, held_out, weights = halves
     part = Part(pairs, train, weights[train])
-    warn_of_one_label(pairs.classes, pairs.counts(train, np.ones(len(train))))
     if given is not None:
         given = in_codes_of(given, pairs.classes)
         everything = np.arange(len(given.images))
@@ -144,6 +143,7 @@ def start_of(segmenter, part, seed):
     """
     classes = part.pairs.classes
     counts = part.pairs.counts(part.positions, part.sample_weight)
+    warn_of_one_label(classes, counts)
     class_weights = class_weights_of(segmenter, classes, counts)
     state = _state_of(segmenter, part, counts * class_weights, seed)
     return state, loss_of(segmenter, state.spec.n_outputs), class_weights

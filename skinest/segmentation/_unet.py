@@ -471,10 +471,10 @@ of shape (height, width)
 
         check_is_fitted(self)
         source = PairSource(X, y, 2**self.depth)
-        self._check_known(source.masks)
+        shapes = self._check_known(source.masks)
         predicted = self.predict(X)
-        for position, mask in enumerate(source.masks):
-            source.check_shape(position, mask.shape, predicted[position].shape)
+        for position, (shape, found) in enumerate(zip(shapes, predicted, strict=True)):
+            source.check_shape(position, shape, found.shape)
         has_foreground = len(self.classes_) > 1
         return dice_score(
             source.masks,
@@ -532,14 +532,18 @@ of shape (height, width)
         return np.stack(list(made)) if is_stack else made
 
     def _check_known(self, masks):
+        """Raise ValueError for labels of no training mask; else shapes of the masks."""
+        shapes = []
         for position in range(len(masks)):
-            _, labels = masks.read(position)
+            mask, labels = masks.read(position)
+            shapes.append(mask.shape)
             unknown = np.setdiff1d(labels, self.classes_).tolist()
             if unknown:
                 raise ValueError(
                     f"{masks.where(position)} holds {unknown}, which the training "
                     f"masks, with {self.classes_.tolist()}, do not."
                 )
+        return shapes
 
 
 def _crop(image, is_foreground, margin):
