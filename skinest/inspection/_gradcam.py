@@ -12,11 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
 from ._gradcam_maps import class_index, compute_maps, find_layer, scale_map
-from ._grid import make_axes
+from ._grid import check_max_cols, image_cell_size, make_axes
 
 _CELL_WIDTH = 2.8  # inches
-_MARGIN = 0.1
-_LINE_HEIGHT = 0.19
 _TITLE_WIDTH = 26  # characters in a line above an image of that width
 
 
@@ -158,6 +156,7 @@ class GradCAMDisplay:
             or does not begin a chain.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_max_cols(max_cols)
         _check_estimator(estimator)
         wanted = None if target is None else class_index(estimator.classes_, target)
         found = find_layer(estimator.model_, layer)
@@ -230,6 +229,7 @@ class GradCAMDisplay:
             two-dimensional or holds values that are negative or not finite.
         """
         check_matplotlib_support(f"{cls.__name__}.from_maps")
+        check_max_cols(max_cols)
         images = list(check_images(images))
         for name, values in (("maps", maps), ("titles", titles)):
             if values is not None and len(values) != len(images):
@@ -274,8 +274,10 @@ class GradCAMDisplay:
             This object.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
+        check_max_cols(max_cols)
         titles = [textwrap.fill(str(t), _TITLE_WIDTH) for t in self.titles or []]
-        cell_size = _cell_size(self.images, titles)
+        n_lines = max((title.count("\n") + 1 for title in titles), default=0)
+        cell_size = image_cell_size(self.images, _CELL_WIDTH, n_lines)
         self.figure_, self.axes_ = make_axes(len(self.images), ax, max_cols, cell_size)
         self.overlays_ = []
         for axis, image, heat in zip(self.axes_, self.images, self.maps, strict=True):
@@ -298,14 +300,6 @@ def _check_estimator(estimator):
             "TransferClassifier: of a pipeline its last step, pipeline[-1], with "
             "images as they reach it; of a search its best_estimator_."
         )
-
-
-def _cell_size(images, titles):
-    """Width and height in inches of an image of usual proportions and its title."""
-    proportions = [image.shape[0] / image.shape[1] for image in images]
-    n_lines = max((title.count("\n") + 1 for title in titles), default=0)
-    height = _CELL_WIDTH * np.median(proportions) + _MARGIN + _LINE_HEIGHT * n_lines
-    return _CELL_WIDTH, height
 
 
 def _check_map(heat, position):

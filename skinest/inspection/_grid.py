@@ -3,9 +3,17 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from numbers import Integral
+
 import numpy as np
+from sklearn.utils.validation import check_scalar
 
 _MARGIN, _LINE_HEIGHT = 0.1, 0.19  # inches, around images and of titles
+
+
+def check_max_cols(max_cols):
+    """Raise an error unless `max_cols` is an integer of 1 or more."""
+    check_scalar(max_cols, "max_cols", Integral, min_val=1)
 
 
 def make_axes(n_axes, ax, n_cols, cell_size):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..masks import check_masks
 from ..metrics import _check_labels, _row_names, dice_score
 from . import _segmentation_panels as panels
-from ._grid import image_cell_size, make_axes
+from ._grid import check_max_cols, image_cell_size, make_axes
 
 _PANEL_WIDTH = 2.8  # inches
 
@@ -166,6 +166,7 @@ class SegmentationDisplay:
             reasons of :meth:`from_predictions`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_max_cols(max_cols)
         check_is_fitted(estimator)
         masks = {} if y is None else {"y": check_masks(y)}
         _, read, held = panels.read_first(X, n_images, **masks)
@@ -254,6 +255,7 @@ class SegmentationDisplay:
             integers, or if `target_names` are not as many as they.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
+        check_max_cols(max_cols)
         masks = {"y_pred": check_masks(y_pred, name="y_pred")}
         if y_true is not None:
             masks["y_true"] = check_masks(y_true, name="y_true")
@@ -325,6 +327,7 @@ class SegmentationDisplay:
             This object.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
+        check_max_cols(max_cols)
         has_truth = self.y_true is not None
         n_panels = 2 if has_truth and differences else 1
         n_images, n_cols = len(self.images), max(1, max_cols // n_panels) * n_panels

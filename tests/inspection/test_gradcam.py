@@ -395,3 +395,13 @@ def test_import_loads_no_heavy_library():
     )
     heavy = {"tensorflow", "keras", "matplotlib", "cv2", "jax", "torch"}
     assert not heavy & set(run.stdout.split())
+
+
+@pytest.mark.parametrize(("max_cols", "error"), [(0, ValueError), (1.5, TypeError)])
+def test_max_cols_is_checked_before_anything_is_computed(max_cols, error):
+    with pytest.raises(error, match="max_cols"):
+        GradCAMDisplay.from_estimator(None, None, max_cols=max_cols)
+    with pytest.raises(error, match="max_cols"):
+        GradCAMDisplay.from_maps(None, None, max_cols=max_cols)
+    with pytest.raises(error, match="max_cols"):
+        GradCAMDisplay([], []).plot(max_cols=max_cols)

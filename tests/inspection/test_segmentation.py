@@ -512,3 +512,13 @@ def test_without_matplotlib(images, masks, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"SegmentationDisplay.* requires matplotlib"):
         SegmentationDisplay.from_predictions(images, masks, masks)
+
+
+@pytest.mark.parametrize(("max_cols", "error"), [(0, ValueError), (1.5, TypeError)])
+def test_max_cols_is_checked_before_anything_is_computed(max_cols, error):
+    with pytest.raises(error, match="max_cols"):
+        SegmentationDisplay.from_estimator(None, None, None, max_cols=max_cols)
+    with pytest.raises(error, match="max_cols"):
+        SegmentationDisplay.from_predictions(None, None, None, max_cols=max_cols)
+    with pytest.raises(error, match="max_cols"):
+        SegmentationDisplay([], None, [], labels=[]).plot(max_cols=max_cols)
