@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+import textwrap
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ def _probe(function, loss, n_channels):
         except Exception as error:
             raise ValueError(
                 f"loss={loss!r} cannot be computed for masks and probabilities of "
-                f"shape {shape}: {error}"
+                f"shape {shape}: {textwrap.shorten(str(error), 300)}"
             ) from error
     if not np.isfinite(results).all() or np.allclose(*results, rtol=1e-4, atol=0):
         raise ValueError(
