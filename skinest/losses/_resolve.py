@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
-import textwrap
 import json
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
