@@ -116,7 +116,13 @@ def make_search(transformer, grid, **params):
 WORDS = {"bovw__n_words": [3, 5], "svc__kernel": ["linear", "rbf"]}
 
 
-@pytest.mark.parametrize("with_memory", [False, True], ids=["plain", "memory"])
+@pytest.mark.parametrize(
+    "with_memory",
+    [
+        pytest.param(False, id="plain", marks=pytest.mark.slow),
+        pytest.param(True, id="memory"),
+    ],
+)
 def test_search_over_kernels_is_the_same_in_processes(with_memory, paths, tmp_path):
     found = []
     for n_jobs in (1, 2):

@@ -160,6 +160,7 @@ class LoggingAugmentation:
         return image
 
 
+@pytest.mark.slow
 def test_each_worker_passes_a_view_once_at_most(images, memory, tmp_path, forward):
     log = tmp_path / "log"
     clf = augmented(augmentation=LoggingAugmentation(log), memory=memory, epochs=1)

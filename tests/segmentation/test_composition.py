@@ -36,6 +36,7 @@ FOLDS = 2
 # Searches and cross validation ------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_search_in_processes_is_search_in_one(paths, mask_paths):
     # Two losses for which one model is made.
     losses = ["binary_crossentropy", "weighted_crossentropy"]
