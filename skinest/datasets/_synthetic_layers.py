@@ -264,6 +264,17 @@ def draw_marks(canvas, marks):
     return canvas.strokes(marks.points, marks.sizes)
 
 
+def draw_pale_centre(canvas, scene, rng, depth):
+    """A pale area in [0, 1] that keeps its distance from the border."""
+    uneven = depth + 0.12 * canvas.noise(rng, 14)
+    return scene.pale_centre * sigmoid(9.0 * (uneven - scene.pale_depth))
+
+
+def draw_flakes(canvas, rng):
+    """What dry scale leaves of an area, in [0, 1]."""
+    return sigmoid(5.0 * (canvas.noise(rng, 26) + 0.4 * canvas.noise(rng, 60)))
+
+
 def draw_ridges(canvas, rng):
     """Fissures in [0, 1] that wind between ridges, as those of a brain do."""
     return np.exp(-((canvas.noise(rng, 20) / 0.22) ** 2))

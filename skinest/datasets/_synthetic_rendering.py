@@ -19,6 +19,7 @@ COLOURS = {
         "nest": (0.36, 0.35, 0.45),
         "leaf": (0.42, 0.32, 0.28),
         "cyst": (0.95, 0.91, 0.80),
+        "follicle": (0.90, 0.76, 0.64),
         "plug": (0.20, 0.13, 0.10),
         "freckle": (0.62, 0.43, 0.32),
         "red lacuna": (0.68, 0.08, 0.20),
@@ -27,7 +28,7 @@ COLOURS = {
     }.items()
 }
 # Share of what lies below that an area hides, in the order of painting.
-_AREA_OPACITIES = {"veil": 0.7, "scar": 0.6, "ulcer": 0.85, "scale": 0.7}
+_AREA_OPACITIES = {"veil": 0.7, "scar": 0.6, "ulcer": 0.85, "scale": 0.6}
 
 
 def render(scene, canvas):
@@ -53,6 +54,10 @@ def render(scene, canvas):
     depth = layers.lesion_depth(canvas, scene, rng)
     lesion = layers.lesion_mask(depth, scene)
     patches = layers.draw_patches(canvas, scene, rng)
+    if scene.pale_centre:
+        patches["scar"] = layers.draw_pale_centre(canvas, scene, rng, depth)
+    if "scale" in patches:
+        patches["scale"] *= layers.draw_flakes(canvas, rng)
     melanin = _lesion_melanin(canvas, scene, rng, depth, patches) * lesion
     melanin += 0.9 * layers.draw_streaks(canvas, scene)
     if scene.ridges:
@@ -86,7 +91,6 @@ def _lesion_melanin(canvas, scene, rng, depth, patches):
     structures = scene.network * layers.draw_network(canvas, scene, rng)
     structures += 0.9 * layers.draw_globules(canvas, scene)
     cover = np.maximum(patches.get("veil", 0.0), patches.get("scar", 0.0))
-    cover = np.maximum(0.8 * cover, scene.pale_centre * layers.sigmoid(9 * depth - 3))
-    melanin += structures * (1.0 - cover)
+    melanin += structures * (1.0 - 0.8 * cover)
     melanin += 1.5 * patches.get("black", 0.0) + 0.7 * patches.get("brown", 0.0)
     return melanin

@@ -114,6 +114,7 @@ class Scene:
     marks: tuple = ()
     ridges: float = 0.0
     pale_centre: float = 0.0
+    pale_depth: float = 0.0
     view: View | None = None
 
     def without(self, structure):
