@@ -113,24 +113,29 @@ def make_dermoscopy(
     as_frame=False,
     return_X_y=False,
 ):
-    """Draw synthetic dermoscopic images, with labels and masks.
+    """Draw synthetic dermoscopic images, with labels, masks and lesion groups.
 
-    Each image shows skin with hairs and one pigmented lesion. Benign lesions
-    tend to be symmetric, with a regular border, few colours and a regular
-    network or globules; malignant ones tend to be asymmetric, with an irregular
-    border and network, streaks, and black, blue-grey, white and red areas. Both
-    come from one severity scale whose distributions overlap, so that no
-    classifier is perfect. Nothing is downloaded.
+    Each image shows skin with hairs and one lesion. For all tasks but
+    ``"diagnosis"`` it is pigmented, and benign or malignant. Benign lesions tend to
+    be symmetric, with a regular border, few colours and a regular network or
+    globules; malignant ones tend to be asymmetric, with an irregular border and
+    network, streaks, and black, blue-grey, white and red areas. Both come from one
+    severity scale whose distributions overlap, so that no classifier is perfect.
+
+    For ``task="diagnosis"`` it has one of the seven diagnoses of HAM10000, whose
+    criteria it shows more or less clearly. Nothing is downloaded.
 
     Parameters
     ----------
     n_images : int, default=200
         Number of images.
 
-    task : {"malignancy", "lesion", "globules", "streaks"}, default="malignancy"
-        What is to be learned: whether a lesion is malignant (classification), or
-        which pixels show the lesion, globules or streaks (segmentation). The
-        images do not depend on it.
+    task : {"malignancy", "diagnosis", "lesion", "globules", "streaks"}, \
+            default="malignancy"
+        What is to be learned: whether a lesion is malignant, or which of seven
+        diagnoses it has (classification), or which pixels show the lesion, globules
+        or streaks (segmentation). The images of all tasks but ``"diagnosis"`` are
+        the same.
 
     image_size : tuple of (int, int), default=(128, 128)
         Height and width in pixels, each at least 32. The same scenes are drawn
@@ -138,15 +143,34 @@ def make_dermoscopy(
 
     malignant_fraction : float in [0, 1], default=0.2
         Share of malignant images: exactly
-        ``round(malignant_fraction * n_images)``, in shuffled order.
+        ``round(malignant_fraction * n_images)``, in shuffled order. Not for
+        ``task="diagnosis"``.
+
+    class_shares : "balanced" or array-like of shape (7,), default=None
+        Numbers that the seven diagnoses are in proportion to, in the order of
+        `target_names`; None for those of HAM10000, of which two thirds are nevi,
+        ``"balanced"`` for equal ones. Shares of `n_images` are rounded by the
+        largest remainder. If `n_images` is at least the number of diagnoses with a
+        share, one that would have no image takes one from the most frequent. Only
+        for ``task="diagnosis"``.
+
+    images_per_lesion : float or "auto", default="auto"
+        Mean number of images of a lesion, at least 1; with 1 each image shows
+        another. ``"auto"`` is 10015 / 7470 = 1.34, as in HAM10000, for
+        ``task="diagnosis"`` and 1 for the other tasks.
 
     random_state : int, RandomState instance or None, default=None
         Seed of all that is drawn. With None every call draws other images; the
         global state of NumPy is neither read nor changed.
 
+    as_frame : bool, default=False
+        Give the images with age, sex and site of the patients as a pandas
+        ``DataFrame``, and the target as a ``Series``.
+
     return_X_y : bool, default=False
-        Return ``(images, target)`` instead of a `Bunch`, or ``(images, masks)`` if
-        `task` asks for masks.
+        Return ``(X, y)`` instead of a `Bunch`: the images, or the table if
+        `as_frame` is True, and the target, or the masks if `task` asks for masks.
+        The lesions are not among them.
 
     Returns
     -------
@@ -157,40 +181,82 @@ def make_dermoscopy(
             The images, RGB, 0 to 255.
         masks : ndarray of shape (n_images, height, width), dtype uint8
             The masks, 255 on what is marked and 0 elsewhere; not there if `task`
-            is ``"malignancy"``.
-        target : ndarray of shape (n_images,), dtype int
-            0 for benign, 1 for malignant, whatever the task.
+            is ``"malignancy"`` or ``"diagnosis"``.
+        target : ndarray or Series of shape (n_images,), dtype int
+            The class of each image, as an index into `target_names`.
         target_names : list of str
-            ``["benign", "malignant"]``.
+            ``["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]``, as in
+            :func:`fetch_isic2018_task3`, if `task` is ``"diagnosis"``; else
+            ``["benign", "malignant"]``, whatever the task.
+        groups : ndarray of shape (n_images,), dtype object
+            The lesion (str) that each image shows. Pass it as `groups` to what
+            splits the images.
+        data : DataFrame of shape (n_images, 4)
+            If `as_frame` is True: the columns ``"image"`` (one array per cell, which
+            every estimator of skinest takes), ``"age"`` (float, years, in steps of
+            five), ``"sex"`` (``"female"`` or ``"male"``) and ``"site"`` (one of the
+            14 words of HAM10000). Some ages, sexes and sites are missing: NaN.
+        frame : DataFrame of shape (n_images, 5)
+            If `as_frame` is True: `data` with a column ``"target"``.
         DESCR : str
             A description of the images.
 
-    (images, target) or (images, masks) : tuple of ndarrays
+    (X, y) : tuple
         Only these two, if `return_X_y` is True.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range.
+        If an argument is out of its range, or is not for this task.
+    ImportError
+        If `as_frame` is True and pandas is not installed.
 
     See Also
     --------
-    fetch_isic2016_part3 : Real dermoscopic images with the same two classes.
+    fetch_isic2016_part3 : Real dermoscopic images, benign and malignant.
+    fetch_isic2018_task3 : Real dermoscopic images of the seven diagnoses.
     fetch_ham10000_masks : Real dermoscopic images with masks of the lesions.
 
     Notes
     -----
-    With an integer `random_state`, image ``i`` depends on the seed, on ``i`` and
-    on its label only, and so does its mask: a larger `n_images` begins with the same
-    images, save the few whose label changes because the number of malignant ones is
-    exact. A larger `malignant_fraction` turns benign images malignant, never the
-    reverse.
+    With an integer `random_state`, each image depends on the seed, on its index and
+    on its class only, and so do its mask, age, sex and site: a larger `n_images`
+    begins with the same images, save the few whose class changes because the
+    numbers of the classes are exact. A larger `malignant_fraction` turns benign
+    images malignant, never the reverse. Where images share lesions, which lesion an
+    image shows depends on the classes of the images before it too, so a few more
+    may change.
 
     The signs of malignancy drawn are those of the ABCD rule [1]_: asymmetry,
     border, colours and dermoscopic structures.
 
+    The diagnoses are drawn by the criteria of [2]_, [3]_ and [4]_. MEL and NV are the
+    malignant and benign lesions of the other tasks; the others have neither streaks
+    nor globules, and a network only in DF:
+
+    - BCC: branching (arborising) vessels, blue-grey ovoid nests, leaf-like areas and
+      ulcers, on a pink lesion without a sharp border;
+    - AKIEC: scale, pale follicles in red (strawberry pattern), dotted vessels, in
+      part brown pigment, among freckles on mottled skin;
+    - BKL: milia-like cysts, comedo-like openings, fissures and ridges, and a sharp,
+      moth-eaten border;
+    - DF: a white centre like a scar in a delicate network;
+    - VASC: red, purple or black lacunae, in part under a veil.
+
+    A further image of a lesion shows it turned, shifted, nearer or from farther off,
+    in another light and under other hairs; its mask follows. As in HAM10000, most
+    lesions have one image, some two, and few more: the numbers are geometrically
+    distributed. A split by image thus leaks, and one by `groups` does not.
+
+    Age, sex and site depend on the diagnosis: patients with BCC, AKIEC and BKL are
+    older, those with NV younger; faces have BCC, AKIEC and BKL, legs DF. The
+    figures are round ones which together give the mean age, the share of men and
+    the frequent sites of HAM10000 [5]_. Benign lesions have those of NV, malignant
+    ones those of MEL. Age and sex are missing for 2 % of the lesions, the site for
+    5 %, more than in HAM10000, so that small sets have some.
+
     The mask of a lesion is where it covers at least half of the skin. Globules and
-    streaks are marked as observers do it who mark whole areas [2]_: where, averaged
+    streaks are marked as observers do it who mark whole areas [6]_: where, averaged
     over a small neighbourhood, they darken the image by at least a fortieth of its
     range, so that the marks are rounded blobs, somewhat wider than what they stand
     for, and neighbours run together. What is faint, or small and alone, or hidden by
@@ -205,13 +271,30 @@ def make_dermoscopy(
        dermatoscopy. Journal of the American Academy of Dermatology, 30(4),
        551-559.
 
-    .. [2] Gutman, D., Codella, N. C. F., Celebi, E., et al. (2016). Skin Lesion
+    .. [2] Argenziano, G., Soyer, H. P., Chimenti, S., et al. (2003). Dermoscopy of
+       pigmented skin lesions: Results of a consensus meeting via the Internet.
+       Journal of the American Academy of Dermatology, 48(5), 679-693.
+
+    .. [3] Zalaudek, I., Giacomel, J., Argenziano, G., et al. (2006). Dermoscopy of
+       facial nonpigmented actinic keratosis. British Journal of Dermatology, 155(5),
+       951-956.
+
+    .. [4] Zaballos, P., Puig, S., Llambrich, A., and Malvehy, J. (2008). Dermoscopy
+       of dermatofibromas: A prospective morphological study of 412 cases. Archives
+       of Dermatology, 144(1), 75-83.
+
+    .. [5] Tschandl, P., Rosendahl, C., and Kittler, H. (2018). The HAM10000
+       dataset, a large collection of multi-source dermatoscopic images of common
+       pigmented skin lesions. Scientific Data 5, 180161.
+
+    .. [6] Gutman, D., Codella, N. C. F., Celebi, E., et al. (2016). Skin Lesion
        Analysis toward Melanoma Detection: A Challenge at the International
        Symposium on Biomedical Imaging (ISBI) 2016, hosted by the International
        Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skinest.datasets import make_dermoscopy
     >>> data = make_dermoscopy(n_images=10, malignant_fraction=0.3, random_state=0)
     >>> data.images.shape
@@ -225,6 +308,20 @@ def make_dermoscopy(
     >>> images, masks = make_dermoscopy(n_images=10, task="globules", return_X_y=True)
     >>> masks.shape
     (10, 128, 128)
+
+    Images of seven diagnoses, some of which show one lesion:
+
+    >>> data = make_dermoscopy(n_images=100, task="diagnosis", random_state=0)
+    >>> np.bincount(data.target)
+    array([11, 67,  5,  3, 11,  1,  2])
+    >>> len(set(data.groups))
+    75
+
+    Images beside age, sex and site:
+
+    >>> X, y = make_dermoscopy(n_images=10, as_frame=True, return_X_y=True)
+    >>> list(X.columns)
+    ['image', 'age', 'sex', 'site']
     """
     canvas = Canvas(*_check_image_size(image_size))
     labels, counts = _check_classes(task, n_images, class_shares, malignant_fraction)

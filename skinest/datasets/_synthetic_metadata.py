@@ -27,10 +27,10 @@ _SITES = (
 )
 
 # Mean and standard deviation of age in years, percentage of men, and weights of the
-# sites: round numbers in the manner of HAM10000.
+# sites: round numbers that together give those of HAM10000.
 _PATIENTS = {
-    "MEL": (61, 15, 60, (30, 13, 8, 20, 6, 10, 6, 3, 3, 2, 1, 1, 0, 1)),
-    "NV": (46, 15, 50, (22, 24, 19, 10, 13, 1, 4, 4, 2, 0, 1, 1, 1, 1)),
+    "MEL": (61, 15, 62, (30, 13, 8, 20, 6, 10, 6, 3, 3, 2, 1, 1, 0, 1)),
+    "NV": (46, 15, 51, (22, 24, 19, 10, 13, 1, 4, 4, 2, 0, 1, 1, 1, 1)),
     "BCC": (67, 13, 62, (30, 11, 2, 10, 4, 24, 9, 1, 5, 2, 0, 2, 0, 0)),
     "AKIEC": (66, 12, 66, (11, 20, 2, 17, 2, 30, 3, 1, 4, 6, 4, 2, 0, 0)),
     "BKL": (64, 14, 57, (19, 13, 9, 11, 7, 26, 7, 1, 4, 3, 1, 1, 0, 0)),
