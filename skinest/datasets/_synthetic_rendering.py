@@ -70,8 +70,9 @@ def render(scene, canvas):
         if name in patches:
             image += strength * lesion * patches[name] * (COLOURS[name] - image)
     for marks in scene.marks:
-        field = marks.opacity * layers.draw_marks(canvas, marks)
-        image += field * (COLOURS[marks.colour] - image)
+        if len(marks.sizes):
+            field = marks.opacity * layers.draw_marks(canvas, marks)
+            image += field * (COLOURS[marks.colour] - image)
     if len(scene.hair_points):
         hairs = scene.hair_melanin * layers.draw_hairs(canvas, scene)
         image *= np.exp(-hairs * layers.MELANIN_ABSORPTION)

@@ -53,16 +53,16 @@ class View:
 class Marks:
     """Discs or lines of one colour on the skin.
 
-    `points` are the centres of discs, or one array of points for each line;
-    `sizes` their radii or widths. `opacity` is the share of what lies below that
-    they hide.
+    `shape` is "discs" or "lines"; `points` are the centres of discs, or one array of
+    points for each line, and `sizes` their radii or widths. `opacity` is the share
+    of what lies below that they hide.
     """
 
     shape: str
     colour: str
     opacity: float
-    points: tuple
-    sizes: tuple
+    points: np.ndarray | tuple
+    sizes: np.ndarray | tuple
 
 
 @dataclass(frozen=True)
