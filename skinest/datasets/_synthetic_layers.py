@@ -100,7 +100,7 @@ class Canvas:
             field,
             np.column_stack([back, offset]),
             field.shape,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT_101,
         )
 
