@@ -18,7 +18,7 @@ from skinest.datasets._synthetic_layers import Canvas
 from skinest.datasets._synthetic_rendering import COLOURS, render
 
 NAMES = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
-# Tschandl et al. 2018, table 3.
+# Tschandl et al. 2018.
 HAM10000_COUNTS = [1113, 6705, 514, 327, 1099, 115, 142]
 N_SCENES = 100
 
