@@ -6,31 +6,29 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
+from sklearn.utils._optional_dependencies import check_pandas_support
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from ._ham10000 import TASK3_NAMES
+from ._synthetic_description import describe
+from ._synthetic_drawing import (
+    draw_classes,
+    draw_images,
+    draw_patients,
+    draw_scenes,
+    draw_seed,
+)
+from ._synthetic_labels import class_counts
 from ._synthetic_layers import Canvas
-from ._synthetic_masks import draw_mask
-from ._synthetic_rendering import render
-from ._synthetic_scene import draw_scene
 
 _MIN_SIDE = 32
-_DESCR = """\
-Synthetic dermoscopic images
-----------------------------
-
-{n_images} drawn images of {height} x {width} pixels, RGB, uint8: {n_benign} benign
-and {n_malignant} malignant. Benign lesions tend to be symmetric, with a regular
-border, few colours and a regular network or globules; malignant ones tend to be
-asymmetric, with an irregular border and network, streaks, and black, blue-grey,
-white and red areas. The two classes overlap. No image shows a real patient, and
-nothing learned from them holds for one.
-"""
-_MASKS_DESCR = """
-Each image has a mask of {marked}: 255 where marked, 0 elsewhere. In {n_marked} of the
-masks something is marked; over all masks it is {share:.1%} of the pixels.
-"""
-_MARKED = {"lesion": "its lesion", "globules": "globules", "streaks": "streaks"}
+_MALIGNANT_FRACTION = 0.2
+# Images of each of the seven diagnoses in HAM10000, and images per lesion.
+_HAM10000_COUNTS = (1113, 6705, 514, 327, 1099, 115, 142)
+_HAM10000_IMAGES_PER_LESION = 10015 / 7470
+# The diagnoses that stand for benign and malignant.
+_AS_DIAGNOSES = np.array([TASK3_NAMES.index("NV"), TASK3_NAMES.index("MEL")])
 
 
 def _check_image_size(image_size):
@@ -46,31 +44,59 @@ def _check_image_size(image_size):
     return sides
 
 
-def _image_generators(random_state, n_images):
-    """One independent generator per image, which depends on its index alone."""
-    if random_state is None:
-        # check_random_state(None) would draw from NumPy's global generator.
-        seed = np.random.SeedSequence().entropy
-    else:
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-    return [np.random.default_rng([seed, i]) for i in range(n_images)]
+def _check_classes(task, n_images, class_shares, malignant_fraction):
+    """Return labels of a task and the number of images of each."""
+    if task == "diagnosis":
+        if malignant_fraction != _MALIGNANT_FRACTION:
+            raise ValueError(
+                "malignant_fraction is for benign and malignant images; with "
+                "task='diagnosis' pass class_shares instead."
+            )
+        counts = class_counts(n_images, _check_class_shares(class_shares))
+        return range(len(counts)), counts
+    if class_shares is not None:
+        raise ValueError(
+            f"class_shares is for task='diagnosis'; with task={task!r} pass "
+            "malignant_fraction instead."
+        )
+    n_malignant = round(malignant_fraction * n_images)
+    return (1, 0), (n_malignant, n_images - n_malignant)
 
 
-def _draw_target(rngs, malignant_fraction):
-    """Label as malignant the images whose first draw is smallest."""
-    n_malignant = round(malignant_fraction * len(rngs))
-    target = np.zeros(len(rngs), dtype=int)
-    target[np.argsort([rng.random() for rng in rngs])[:n_malignant]] = 1
-    return target
+def _check_class_shares(class_shares):
+    if class_shares is None:
+        return np.array(_HAM10000_COUNTS)
+    if isinstance(class_shares, str):
+        return np.ones(len(TASK3_NAMES))
+    shares = np.asarray(class_shares)
+    if (
+        shares.shape != (len(TASK3_NAMES),)
+        or shares.dtype.kind not in "iuf"
+        or not np.all(np.isfinite(shares) & (shares >= 0))
+        or not shares.any()
+    ):
+        raise ValueError(
+            "class_shares must be 'balanced' or one number of at least 0 for each of "
+            f"{', '.join(TASK3_NAMES)}, not all of them 0; got {class_shares!r}."
+        )
+    return shares
 
 
 @validate_params(
     {
         "n_images": [Interval(Integral, 1, None, closed="left")],
-        "task": [StrOptions({"malignancy", "lesion", "globules", "streaks"})],
+        "task": [
+            StrOptions({"malignancy", "diagnosis", "lesion", "globules", "streaks"})
+        ],
         "image_size": [tuple, list],
         "malignant_fraction": [Interval(Real, 0, 1, closed="both")],
+        "class_shares": [StrOptions({"balanced"}), "array-like", None],
+        "images_per_lesion": [
+            StrOptions({"auto"}),
+            Interval(Real, 1, None, closed="left"),
+        ],
         "random_state": ["random_state"],
+        "as_frame": ["boolean"],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -80,28 +106,36 @@ def make_dermoscopy(
     *,
     task="malignancy",
     image_size=(128, 128),
-    malignant_fraction=0.2,
+    malignant_fraction=_MALIGNANT_FRACTION,
+    class_shares=None,
+    images_per_lesion="auto",
     random_state=None,
+    as_frame=False,
     return_X_y=False,
 ):
-    """Draw synthetic dermoscopic images, with labels and masks.
+    """Draw synthetic dermoscopic images, with labels, masks and lesion groups.
 
-    Each image shows skin with hairs and one pigmented lesion. Benign lesions
-    tend to be symmetric, with a regular border, few colours and a regular
-    network or globules; malignant ones tend to be asymmetric, with an irregular
-    border and network, streaks, and black, blue-grey, white and red areas. Both
-    come from one severity scale whose distributions overlap, so that no
-    classifier is perfect. Nothing is downloaded.
+    Each image shows skin with hairs and one lesion. For all tasks but
+    ``"diagnosis"`` it is pigmented, and benign or malignant. Benign lesions tend to
+    be symmetric, with a regular border, few colours and a regular network or
+    globules; malignant ones tend to be asymmetric, with an irregular border and
+    network, streaks, and black, blue-grey, white and red areas. Both come from one
+    severity scale whose distributions overlap, so that no classifier is perfect.
+
+    For ``task="diagnosis"`` it has one of the seven diagnoses of HAM10000, whose
+    criteria it shows more or less clearly. Nothing is downloaded.
 
     Parameters
     ----------
     n_images : int, default=200
         Number of images.
 
-    task : {"malignancy", "lesion", "globules", "streaks"}, default="malignancy"
-        What is to be learned: whether a lesion is malignant (classification), or
-        which pixels show the lesion, globules or streaks (segmentation). The
-        images do not depend on it.
+    task : {"malignancy", "diagnosis", "lesion", "globules", "streaks"}, \
+            default="malignancy"
+        What is to be learned: whether a lesion is malignant, or which of seven
+        diagnoses it has (classification), or which pixels show the lesion, globules
+        or streaks (segmentation). The images of all tasks but ``"diagnosis"`` are
+        the same.
 
     image_size : tuple of (int, int), default=(128, 128)
         Height and width in pixels, each at least 32. The same scenes are drawn
@@ -109,15 +143,34 @@ def make_dermoscopy(
 
     malignant_fraction : float in [0, 1], default=0.2
         Share of malignant images: exactly
-        ``round(malignant_fraction * n_images)``, in shuffled order.
+        ``round(malignant_fraction * n_images)``, in shuffled order. Not for
+        ``task="diagnosis"``.
+
+    class_shares : "balanced" or array-like of shape (7,), default=None
+        Numbers that the seven diagnoses are in proportion to, in the order of
+        `target_names`; None for those of HAM10000, of which two thirds are nevi,
+        ``"balanced"`` for equal ones. Shares of `n_images` are rounded by the
+        largest remainder. If `n_images` is at least the number of diagnoses with a
+        share, one that would have no image takes one from the most frequent. Only
+        for ``task="diagnosis"``.
+
+    images_per_lesion : float or "auto", default="auto"
+        Mean number of images of a lesion, at least 1; with 1 each image shows
+        another. ``"auto"`` is 10015 / 7470 = 1.34, as in HAM10000, for
+        ``task="diagnosis"`` and 1 for the other tasks.
 
     random_state : int, RandomState instance or None, default=None
         Seed of all that is drawn. With None every call draws other images; the
         global state of NumPy is neither read nor changed.
 
+    as_frame : bool, default=False
+        Give the images with age, sex and site of the patients as a pandas
+        ``DataFrame``, and the target as a ``Series``.
+
     return_X_y : bool, default=False
-        Return ``(images, target)`` instead of a `Bunch`, or ``(images, masks)`` if
-        `task` asks for masks.
+        Return ``(X, y)`` instead of a `Bunch`: the images, or the table if
+        `as_frame` is True, and the target, or the masks if `task` asks for masks.
+        The lesions are not among them.
 
     Returns
     -------
@@ -128,40 +181,82 @@ def make_dermoscopy(
             The images, RGB, 0 to 255.
         masks : ndarray of shape (n_images, height, width), dtype uint8
             The masks, 255 on what is marked and 0 elsewhere; not there if `task`
-            is ``"malignancy"``.
-        target : ndarray of shape (n_images,), dtype int
-            0 for benign, 1 for malignant, whatever the task.
+            is ``"malignancy"`` or ``"diagnosis"``.
+        target : ndarray or Series of shape (n_images,), dtype int
+            The class of each image, as an index into `target_names`.
         target_names : list of str
-            ``["benign", "malignant"]``.
+            ``["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]``, as in
+            :func:`fetch_isic2018_task3`, if `task` is ``"diagnosis"``; else
+            ``["benign", "malignant"]``, whatever the task.
+        groups : ndarray of shape (n_images,), dtype object
+            The lesion (str) that each image shows. Pass it as `groups` to what
+            splits the images.
+        data : DataFrame of shape (n_images, 4)
+            If `as_frame` is True: the columns ``"image"`` (one array per cell, which
+            every estimator of skinest takes), ``"age"`` (float, years, in steps of
+            five), ``"sex"`` (``"female"`` or ``"male"``) and ``"site"`` (one of the
+            14 words of HAM10000). Some ages, sexes and sites are missing: NaN.
+        frame : DataFrame of shape (n_images, 5)
+            If `as_frame` is True: `data` with a column ``"target"``.
         DESCR : str
             A description of the images.
 
-    (images, target) or (images, masks) : tuple of ndarrays
+    (X, y) : tuple
         Only these two, if `return_X_y` is True.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range.
+        If an argument is out of its range, or is not for this task.
+    ImportError
+        If `as_frame` is True and pandas is not installed.
 
     See Also
     --------
-    fetch_isic2016_part3 : Real dermoscopic images with the same two classes.
+    fetch_isic2016_part3 : Real dermoscopic images, benign and malignant.
+    fetch_isic2018_task3 : Real dermoscopic images of the seven diagnoses.
     fetch_ham10000_masks : Real dermoscopic images with masks of the lesions.
 
     Notes
     -----
-    With an integer `random_state`, image ``i`` depends on the seed, on ``i`` and
-    on its label only, and so does its mask: a larger `n_images` begins with the same
-    images, save the few whose label changes because the number of malignant ones is
-    exact. A larger `malignant_fraction` turns benign images malignant, never the
-    reverse.
+    With an integer `random_state`, each image depends on the seed, on its index and
+    on its class only, and so do its mask, age, sex and site: a larger `n_images`
+    begins with the same images, save the few whose class changes because the
+    numbers of the classes are exact. A larger `malignant_fraction` turns benign
+    images malignant, never the reverse. Where images share lesions, which lesion an
+    image shows depends on the classes of the images before it too, so a few more
+    may change.
 
     The signs of malignancy drawn are those of the ABCD rule [1]_: asymmetry,
     border, colours and dermoscopic structures.
 
+    The diagnoses are drawn by the criteria of [2]_, [3]_ and [4]_. MEL and NV are the
+    malignant and benign lesions of the other tasks; the others have neither streaks
+    nor globules, and a network only in DF:
+
+    - BCC: branching (arborising) vessels, blue-grey ovoid nests, leaf-like areas and
+      ulcers, on a pink lesion without a sharp border;
+    - AKIEC: scale, pale follicles in red (strawberry pattern), dotted vessels, in
+      part brown pigment, among freckles on mottled skin;
+    - BKL: milia-like cysts, comedo-like openings, fissures and ridges, and a sharp,
+      moth-eaten border;
+    - DF: a white centre like a scar in a delicate network;
+    - VASC: red, purple or black lacunae, in part under a veil.
+
+    A further image of a lesion shows it turned, shifted, nearer or from farther off,
+    in another light and under other hairs; its mask follows. As in HAM10000, most
+    lesions have one image, some two, and few more: the numbers are geometrically
+    distributed. A split by image thus leaks, and one by `groups` does not.
+
+    Age, sex and site depend on the diagnosis: patients with BCC, AKIEC and BKL are
+    older, those with NV younger; faces have BCC, AKIEC and BKL, legs DF. The
+    figures are round ones which together give the mean age, the share of men and
+    the frequent sites of HAM10000 [5]_. Benign lesions have those of NV, malignant
+    ones those of MEL. Age and sex are missing for 2 % of the lesions, the site for
+    5 %, more than in HAM10000, so that small sets have some.
+
     The mask of a lesion is where it covers at least half of the skin. Globules and
-    streaks are marked as observers do it who mark whole areas [2]_: where, averaged
+    streaks are marked as observers do it who mark whole areas [6]_: where, averaged
     over a small neighbourhood, they darken the image by at least a fortieth of its
     range, so that the marks are rounded blobs, somewhat wider than what they stand
     for, and neighbours run together. What is faint, or small and alone, or hidden by
@@ -176,13 +271,30 @@ def make_dermoscopy(
        dermatoscopy. Journal of the American Academy of Dermatology, 30(4),
        551-559.
 
-    .. [2] Gutman, D., Codella, N. C. F., Celebi, E., et al. (2016). Skin Lesion
+    .. [2] Argenziano, G., Soyer, H. P., Chimenti, S., et al. (2003). Dermoscopy of
+       pigmented skin lesions: Results of a consensus meeting via the Internet.
+       Journal of the American Academy of Dermatology, 48(5), 679-693.
+
+    .. [3] Zalaudek, I., Giacomel, J., Argenziano, G., et al. (2006). Dermoscopy of
+       facial nonpigmented actinic keratosis. British Journal of Dermatology, 155(5),
+       951-956.
+
+    .. [4] Zaballos, P., Puig, S., Llambrich, A., and Malvehy, J. (2008). Dermoscopy
+       of dermatofibromas: A prospective morphological study of 412 cases. Archives
+       of Dermatology, 144(1), 75-83.
+
+    .. [5] Tschandl, P., Rosendahl, C., and Kittler, H. (2018). The HAM10000
+       dataset, a large collection of multi-source dermatoscopic images of common
+       pigmented skin lesions. Scientific Data 5, 180161.
+
+    .. [6] Gutman, D., Codella, N. C. F., Celebi, E., et al. (2016). Skin Lesion
        Analysis toward Melanoma Detection: A Challenge at the International
        Symposium on Biomedical Imaging (ISBI) 2016, hosted by the International
        Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skinest.datasets import make_dermoscopy
     >>> data = make_dermoscopy(n_images=10, malignant_fraction=0.3, random_state=0)
     >>> data.images.shape
@@ -196,43 +308,57 @@ def make_dermoscopy(
     >>> images, masks = make_dermoscopy(n_images=10, task="globules", return_X_y=True)
     >>> masks.shape
     (10, 128, 128)
+
+    Images of seven diagnoses, some of which show one lesion:
+
+    >>> data = make_dermoscopy(n_images=100, task="diagnosis", random_state=0)
+    >>> np.bincount(data.target)
+    array([11, 67,  5,  3, 11,  1,  2])
+    >>> len(set(data.groups))
+    75
+
+    Images beside age, sex and site:
+
+    >>> X, y = make_dermoscopy(n_images=10, as_frame=True, return_X_y=True)
+    >>> list(X.columns)
+    ['image', 'age', 'sex', 'site']
     """
-    height, width = _check_image_size(image_size)
-    rngs = _image_generators(random_state, n_images)
-    target = _draw_target(rngs, malignant_fraction)
-    canvas = Canvas(height, width)
-    images = np.empty((n_images, height, width, 3), dtype=np.uint8)
-    masks = np.empty((n_images, height, width), dtype=np.uint8)
-    for i, (rng, malignant) in enumerate(zip(rngs, target, strict=True)):
-        scene = draw_scene(rng, malignant)
-        images[i], lesion = render(scene, canvas)
-        if task != "malignancy":
-            masks[i] = draw_mask(task, scene, lesion)
-    if return_X_y:
-        return images, target if task == "malignancy" else masks
-    description = _describe(target, height, width)
-    data = Bunch(images=images)
-    if task != "malignancy":
+    canvas = Canvas(*_check_image_size(image_size))
+    labels, counts = _check_classes(task, n_images, class_shares, malignant_fraction)
+    if as_frame:
+        check_pandas_support("make_dermoscopy(as_frame=True)")
+    if images_per_lesion == "auto":
+        images_per_lesion = _HAM10000_IMAGES_PER_LESION if task == "diagnosis" else 1
+    seed = draw_seed(random_state)
+    target, first = draw_classes(seed, labels, counts, images_per_lesion)
+    scenes = draw_scenes(seed, task, target, first)
+    images, masks = draw_images(task, scenes, canvas)
+    data = Bunch(images=images, target=target)
+    if masks is not None:
         data.masks = masks
-        description += _describe_masks(task, masks)
-    data.update(target=target, target_names=["benign", "malignant"], DESCR=description)
-    return data
-
-
-def _describe(target, height, width):
-    n_malignant = int(target.sum())
-    return _DESCR.format(
-        n_images=len(target),
-        height=height,
-        width=width,
-        n_benign=len(target) - n_malignant,
-        n_malignant=n_malignant,
+    if task == "diagnosis":
+        data.target_names = list(TASK3_NAMES)
+    else:
+        data.target_names = ["benign", "malignant"]
+    data.groups = np.array([f"L{i:07d}" for i in first], dtype=object)
+    if as_frame:
+        diagnoses = target if task == "diagnosis" else _AS_DIAGNOSES[target]
+        _add_frame(data, draw_patients(seed, diagnoses, first))
+    data.DESCR = describe(task, data)
+    if not return_X_y:
+        return data
+    return (
+        data.data if as_frame else images,
+        data.target if masks is None else masks,
     )
 
 
-def _describe_masks(task, masks):
-    return _MASKS_DESCR.format(
-        marked=_MARKED[task],
-        n_marked=np.count_nonzero(masks.any(axis=(1, 2))),
-        share=np.count_nonzero(masks) / masks.size,
-    )
+def _add_frame(data, patients):
+    """Add images and patients as a table, and make the target its column."""
+    import pandas as pd
+
+    # One object per cell: an array of all images would be taken for a table.
+    cells = pd.Series(list(data.images), dtype=object)
+    data.data = pd.concat([cells.rename("image"), pd.DataFrame(patients)], axis=1)
+    data.target = pd.Series(data.target, name="target")
+    data.frame = pd.concat([data.data, data.target], axis=1)
