@@ -65,7 +65,7 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
         reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         raise OSError(
             f"{path.name} is not in {path.parent}, and its download failed: {reason}. "
-            f"{_describe_kept(part, path.name)} Or d{by_hand}."
+            f"{_describe_kept(part, path.name)}Try again, or d{by_hand}."
         ) from error
 
 
@@ -97,14 +97,13 @@ def _download(path, url, known_hash, part):
     _check_cache(part.folder)
     waiting = f"Waiting for another process, which downloads {path.name} ..."
     with hold_lock(part.folder / "lock", waiting):
-        if path.is_file():
-            return
         bar = ProgressBar(path.name)
         try:
-            _put(_retrieve(path, url, known_hash, part, bar), path)
+            if not path.is_file():
+                _put(_retrieve(path, url, known_hash, part, bar), path)
         finally:
             bar.close()
-            if not _count_kept(part, path.name):
+            if path.is_file() or not _count_kept(part, path.name):
                 shutil.rmtree(part.folder, ignore_errors=True)
 
 
@@ -175,8 +174,8 @@ def _count_kept(part, name):
 def _describe_kept(part, name):
     n_kept = _count_kept(part, name)
     if not n_kept:
-        return "Try again."
+        return ""
     return (
-        f"{format_size(n_kept)} of it are kept in {part.folder}: try again to go on "
-        "from there."
+        f"{format_size(n_kept)} of it are kept in {part.folder}, from where the next "
+        "try goes on. "
     )
