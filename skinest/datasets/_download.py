@@ -95,7 +95,7 @@ def require_file_by_hand(path, page):
 
 
 def _download(path, url, known_hash, part):
-    _check_cache(part.folder)
+    _check_cache(part.folder.parent)  # the folder itself comes and goes
     waiting = f"Waiting for another process, which downloads {path.name} ..."
     with hold_lock(part.folder / "lock", waiting):
         bar = ProgressBar(path.name)

@@ -50,7 +50,7 @@ def _try_to_lock(file):
             is_locked = _lock(opened)
             # Its last holder may have deleted it, and another one may be there now.
             is_current = os.path.samestat(file.stat(), os.fstat(opened.fileno()))
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # deleted in between
             return None
         if is_locked and is_current:
             stack.pop_all()
