@@ -1,9 +1,12 @@
 """What the scripts on benign and malignant lesions share."""
 
-from pathlib import Path
-
 import numpy as np
+from _script import has_archives, save
+from _study import TASK1_BASELINE
+from rich.table import Table
 from sklearn.metrics import (
+    PrecisionRecallDisplay,
+    RocCurveDisplay,
     accuracy_score,
     average_precision_score,
     f1_score,
@@ -16,17 +19,19 @@ from sklearn.model_selection import train_test_split
 from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 
 CLASSES = ["benign", "malignant"]
+ARCHIVES = "ISBI2016_ISIC_Part3_*"
+SYNTHETIC = "synthetic images"
 
 
 def load_images(data_home, n_synthetic=600):
     """Training and test images: real ones where the folder holds them."""
-    if data_home and list(Path(data_home).glob("ISBI2016_ISIC_Part3_*")):
+    if has_archives(data_home, ARCHIVES):
         X_train, y_train = fetch_isic2016_part3(data_home, return_X_y=True)
         X_test, y_test = fetch_isic2016_part3(data_home, subset="test", return_X_y=True)
         return "ISIC 2016 part 3", X_train, X_test, y_train, y_test
     X, y = make_dermoscopy(n_synthetic, random_state=0, return_X_y=True)
     parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
-    return "synthetic images", *parts
+    return SYNTHETIC, *parts
 
 
 def evaluate(y, predicted, decision):
@@ -52,7 +57,60 @@ def intervals(y, predicted, decision, n_draws=2000):
     }
 
 
-def save(figure, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    return path
+def all_benign(y):
+    """The same figures where all are taken for benign."""
+    return {
+        "accuracy": np.mean(y == 0),
+        "sensitivity": 0.0,
+        "specificity": 1.0,
+        "AUC": 0.5,
+        "average precision": np.mean(y),
+    }
+
+
+def print_test(console, y, columns, study, setting=None):
+    """Figures on the test images beside the all-benign baseline and the study's row.
+
+    `columns` holds figures by name, or pairs of figures and intervals.
+    """
+    ours = f"skinest: {len(y)} test images, {int(y.sum())} malignant"
+    table = Table(
+        title=(f"{ours}; {setting}" if setting else f"{ours} [95 % interval]")
+        + f"\nstudy: {study['n_test']} test images, 75 malignant; {study['setting']}"
+    )
+    columns = {
+        "all benign": all_benign(y),
+        **columns,
+        "study: all benign": TASK1_BASELINE,
+        "study": study,
+    }
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for metric in evaluate(np.array([0, 1]), np.array([0, 1]), np.array([0, 1])):
+        table.add_row(metric, *(cell(column, metric) for column in columns.values()))
+    console.print(table)
+
+
+def cell(column, metric):
+    """A figure, with its interval where there is one."""
+    figures, bounds = column if isinstance(column, tuple) else (column, None)
+    if metric not in figures:
+        return "-"
+    if bounds is None:
+        return f"{figures[metric]:.3f}"
+    return "{:.3f} [{:.2f}, {:.2f}]".format(figures[metric], *bounds[metric])
+
+
+def plot_curves(y, decisions):
+    """ROC and precision-recall curves on the test images."""
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+    for index, (name, decision) in enumerate(decisions.items()):
+        options = {"name": name, "plot_chance_level": index == len(decisions) - 1}
+        RocCurveDisplay.from_predictions(y, decision, ax=left, **options)
+        PrecisionRecallDisplay.from_predictions(y, decision, ax=right, **options)
+    left.set_title("ROC curve, test images")
+    right.set_title("Precision-recall curve, test images")
+    return figure
