@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import ConfusionMatrixDisplay, classification_report
 
@@ -71,6 +73,11 @@ def parse_arguments(doc, archives, quick, *, side=224, network=True, more=None):
     return arguments
 
 
+def make_console():
+    """A console that is wide enough for the tables where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 100)
+
+
 def weights_of(arguments, is_real):
     """The argument `weights` of a classifier."""
     name = arguments.weights or ("imagenet" if is_real or arguments.full else "none")
@@ -107,7 +114,11 @@ def print_differences(console, arguments, *lines, side=224):
         lines.append(f"epochs: {arguments.epochs:g} times as many as the study's")
     if arguments.rates != 1:
         lines.append(f"learning rates: {arguments.rates:g} times the study's")
-    console.print("What differs from the study:")
+    print_lines(console, "What differs from the study:", lines)
+
+
+def print_lines(console, title, lines):
+    console.print(title)
     for line in lines:
         console.print(f"- {line}", highlight=False)
 

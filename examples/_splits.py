@@ -83,8 +83,8 @@ def measure_leak(classifier, features, y, groups, n_repeats=10):
         rng = np.random.default_rng(repeat)
 
         def predict(train, test):
-            return clone(classifier).fit(features[train], y[train]).predict(
-                features[test]
+            return (
+                clone(classifier).fit(features[train], y[train]).predict(features[test])
             )
 
         row = {}
@@ -98,9 +98,7 @@ def measure_leak(classifier, features, y, groups, n_repeats=10):
         for name, twin in twins:
             predicted = predict(twin, test)
             row[name] = measure(y[test], predicted, labels)
-            row[f"seen {name}"] = measure(
-                y[test][is_seen], predicted[is_seen], labels
-            )
+            row[f"seen {name}"] = measure(y[test][is_seen], predicted[is_seen], labels)
         train, validation, test = split_by_lesion(y, groups, repeat)
         train = np.concatenate([train, validation])
         row["by lesion"] = measure(y[test], predict(train, test), labels)

@@ -1,7 +1,7 @@
 """What the scripts on benign and malignant lesions share."""
 
 import numpy as np
-from _script import has_archives, save
+from _script import has_archives
 from _study import TASK1_BASELINE
 from rich.table import Table
 from sklearn.metrics import (

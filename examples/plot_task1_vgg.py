@@ -31,6 +31,7 @@ import numpy as np
 from _script import (
     describe_weights,
     labels_of,
+    make_console,
     parse_arguments,
     plot_matrices,
     print_differences,
@@ -52,7 +53,6 @@ from _task1 import (
     plot_curves,
     print_test,
 )
-from rich.console import Console
 from rich.table import Table
 from sklearn.base import clone
 from sklearn.metrics import confusion_matrix
@@ -61,7 +61,7 @@ from skinest import VGGTransferClassifier
 from skinest.augmentation import Augmentation
 from skinest.inspection import TrainingHistoryDisplay
 
-QUICK = {"images": 600, "side": 64, "epochs": 1.0, "rates": 10.0}
+QUICK = {"images": 500, "side": 48, "epochs": 1.0, "rates": 10.0}
 N_IMAGES = 1279  # of the study, to train and to test
 
 # %%
@@ -176,7 +176,7 @@ def report(console, arguments, fitted, X_test, y_test):
 def main():
     arguments = read_arguments()
     matplotlib.use("agg")
-    console = Console()
+    console = make_console()
     n_images = arguments.images
     source, X_train, X_test, y_train, y_test = load_images(
         arguments.data_home, n_images or N_IMAGES
@@ -194,8 +194,8 @@ def main():
         clf.fit(X_train, y_train)
         epoch, figures = best_epoch(clf)
         console.print(
-            f"Trained in {perf_counter() - start:.0f} s: {clf.n_iter_} epochs, the best "
-            f"on held-out images was number {epoch}, with AUC {figures['auc']:.3f}"
+            f"Trained in {perf_counter() - start:.0f} s: {clf.n_iter_} epochs, the "
+            f"best on held-out images was number {epoch}, with AUC {figures['auc']:.3f}"
         )
         if arguments.tried:
             print_tried(console, clf, X_train, y_train, arguments.rates)
