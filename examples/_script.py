@@ -10,18 +10,32 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import ConfusionMatrixDisplay, classification_report
 
-FULL = {"images": None, "side": 224, "epochs": 1.0, "rates": 1.0}
-HELP = {
-    "images": "take so many images (default: {images}; with --full all)",
-    "side": "pixels that images are resized to (default: {side}; study: {full})",
-    "epochs": "share of the study's epochs (default: {epochs}; with --full 1)",
-    "rates": "factor on the study's learning rates (default: {rates}; with --full 1)",
+# Arguments that shorten a run: help, and how a difference from the study is told.
+SHORTENING = {
+    "images": ("images to take", None),
+    "side": (
+        "pixels that images are resized to",
+        "{0} x {0} pixels; {1} x {1} in the study",
+    ),
+    "batch": ("images in a step of training", "batches of {0}; {1} in the study"),
+    "filters": (
+        "filters of the first level",
+        "{0} filters at the first level; {1} in the study",
+    ),
+    "epochs": (
+        "share of the study's epochs",
+        "epochs: {0:g} times as many as in the study",
+    ),
+    "rates": (
+        "factor on the study's learning rates",
+        "learning rates: {0:g} times the study's",
+    ),
 }
 AVERAGES = {"macro avg": "macro average", "weighted avg": "weighted average"}
 
 
-def parse_arguments(doc, archives, quick, *, side=224, network=True, more=None):
-    """Arguments of a script, by default those of a quick run or the study's.
+def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
+    """Arguments of a script: by default a quick run's, by --full the study's.
 
     Parameters
     ----------
@@ -31,11 +45,8 @@ def parse_arguments(doc, archives, quick, *, side=224, network=True, more=None):
     archives : str
         What archives it reads.
 
-    quick : dict
-        "images", "side", "epochs" and "rates" of a run without --full.
-
-    side : int, default=224
-        Pixels in the study.
+    quick, study : dict
+        Values of the arguments in SHORTENING; all images are None.
 
     network : bool, default=True
         Whether the script starts from the weights of a network.
@@ -54,9 +65,12 @@ def parse_arguments(doc, archives, quick, *, side=224, network=True, more=None):
     parser.add_argument("--figures", type=Path, default=Path("figures"))
     parser.add_argument("--full", action="store_true", help="the study's full setting")
     for name, value in quick.items():
-        kind = int if FULL[name] is None else type(FULL[name])
-        text = HELP[name].format(**{name: value}, full=side)
-        parser.add_argument(f"--{name}", type=kind, help=text)
+        with_full = "all" if study[name] is None else study[name]
+        parser.add_argument(
+            f"--{name}",
+            type=type(value),
+            help=f"{SHORTENING[name][0]} (default: {value}; with --full: {with_full})",
+        )
     if network:
         parser.add_argument(
             "--weights",
@@ -66,8 +80,7 @@ def parse_arguments(doc, archives, quick, *, side=224, network=True, more=None):
     if more is not None:
         more(parser)
     arguments = parser.parse_args()
-    defaults = FULL | {"side": side} if arguments.full else quick
-    for name, value in defaults.items():
+    for name, value in (study if arguments.full else quick).items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     return arguments
@@ -104,16 +117,13 @@ def shortened(epochs, share):
     return max(1, round(epochs * share))
 
 
-def print_differences(console, arguments, *lines, side=224):
+def print_differences(console, arguments, study, lines):
     """What differs from the study: lines of the script, and what arguments change."""
     lines = list(lines)
-    if arguments.side != side:
-        ours, study = (f"{pixels} x {pixels}" for pixels in (arguments.side, side))
-        lines.append(f"{ours} pixels; {study} in the study")
-    if arguments.epochs != 1:
-        lines.append(f"epochs: {arguments.epochs:g} times as many as the study's")
-    if arguments.rates != 1:
-        lines.append(f"learning rates: {arguments.rates:g} times the study's")
+    for name, value in study.items():
+        text = SHORTENING[name][1]
+        if text is not None and getattr(arguments, name) != value:
+            lines.append(text.format(getattr(arguments, name), value))
     print_lines(console, "What differs from the study:", lines)
 
 
@@ -177,7 +187,8 @@ def accuracy_of(report):
 
 
 def print_matrix(console, title, names, matrix):
-    table = Table(title=f"{title} (rows: truth, columns: prediction)")
+    console.print(f"{title} (rows: truth, columns: prediction)")
+    table = Table()
     table.add_column("")
     for name in names:
         table.add_column(name, justify="right")

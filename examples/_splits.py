@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import t
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, recall_score
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 TEST, VALIDATION = 0.20, 0.15
 
@@ -27,11 +27,28 @@ def split_by_image(y, random_state=0):
 
 
 def split_by_lesion(y, groups, random_state=0):
-    """The same by whole lesions: 64 / 16 / 20, as near as these allow."""
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=random_state)
-    rest, test = next(folds.split(y, y, groups))
-    train, validation = next(folds.split(rest, y[rest], groups[rest]))
+    """The same by whole lesions, as near to the classes' shares as chance comes."""
+    rest, test = _hold_out_lesions(y, groups, TEST, random_state)
+    train, validation = _hold_out_lesions(
+        y[rest], groups[rest], VALIDATION / (1 - TEST), random_state
+    )
     return rest[train], rest[validation], test
+
+
+def _hold_out_lesions(y, groups, share, random_state, n_tries=50):
+    """Of many random splits the one nearest to the share in each class.
+
+    StratifiedGroupKFold warns where a class has fewer images than there are folds.
+    """
+    counts = np.bincount(y)
+
+    def distance(split):
+        held_out = np.bincount(y[split[1]], minlength=len(counts))
+        return np.abs(held_out - share * counts)[counts > 0] @ (1 / counts[counts > 0])
+
+    splitter = GroupShuffleSplit(n_tries, test_size=share, random_state=random_state)
+    codes = np.unique(groups, return_inverse=True)[1]
+    return min(splitter.split(y, groups=codes), key=distance)
 
 
 def seen(groups, train, test):

@@ -210,7 +210,7 @@ def differences(source, y_train, y_test):
     return (
         f"{source}: {len(y_train)} images to train on and {len(y_test)} to test on; "
         f"{TASK1_BOVW['n_train']} and {TASK1_BOVW['n_test']} in the study",
-        "words and kernel are chosen by 5-fold cross-validation, not on the test images",
+        "words and kernel are chosen by 5-fold cross-validation, not by test images",
         "descriptors are matched exactly, not by FLANN; classes are balanced; for the "
         "linear and the RBF kernel features are standardised",
     )

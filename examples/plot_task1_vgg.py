@@ -61,7 +61,8 @@ from skinest import VGGTransferClassifier
 from skinest.augmentation import Augmentation
 from skinest.inspection import TrainingHistoryDisplay
 
-QUICK = {"images": 500, "side": 48, "epochs": 1.0, "rates": 10.0}
+QUICK = {"images": 500, "side": 48, "batch": 32, "epochs": 1.0, "rates": 10.0}
+STUDY = {"images": None, "side": 224, "batch": 32, "epochs": 1.0, "rates": 1.0}
 N_IMAGES = 1279  # of the study, to train and to test
 
 # %%
@@ -76,7 +77,7 @@ def read_arguments():
             help="also train by each other value of a setting that the study tried",
         )
 
-    return parse_arguments(__doc__, "ISIC 2016 part 3", QUICK, more=more)
+    return parse_arguments(__doc__, "ISIC 2016 part 3", QUICK, STUDY, more=more)
 
 
 def classifier(arguments, weights, memory):
@@ -88,7 +89,7 @@ def classifier(arguments, weights, memory):
         dropout=0.5,
         epochs=shortened(100, arguments.epochs),
         learning_rate=1e-5 * arguments.rates,
-        batch_size=32,
+        batch_size=arguments.batch,
         class_weight="balanced",
         augmentation=Augmentation(rotation=10, shift=0.1, horizontal_flip=True),
         validation_fraction=0.15,
@@ -186,7 +187,7 @@ def main():
         taken = take(n_images, y_train)
         X_train, y_train = X_train[taken], y_train[taken]
     print_differences(
-        console, arguments, *differences(source, weights, y_train, y_test)
+        console, arguments, STUDY, differences(source, weights, y_train, y_test)
     )
     with TemporaryDirectory() as memory:
         clf = classifier(arguments, weights, memory)
