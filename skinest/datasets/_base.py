@@ -33,6 +33,12 @@ def get_data_home(data_home=None):
     NotADirectoryError
         If `data_home`, or what it would lie in, is a file.
 
+    Notes
+    -----
+    What has come of an unfinished download is kept elsewhere: in the folder
+    ``partial`` of the one named by the environment variable ``SKINEST_CACHE``, else of
+    the user's cache.
+
     Examples
     --------
     >>> import os, tempfile

@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import errno
 import os
 import shutil
@@ -47,16 +48,16 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
     """
     if path.is_file():
         return
-    by_hand = f"ownload {url} by hand and put it into that folder"
+    by_hand = f"download {url} by hand and put it into that folder"
     if not download_if_missing:
         raise OSError(
-            f"{path.name} is not in {path.parent}. D{by_hand}, or use "
-            "download_if_missing=True."
+            f"{path.name} is not in {path.parent}. Use download_if_missing=True, or "
+            f"{by_hand}."
         )
     if not is_writable(nearest_existing(path.parent)):
         raise OSError(
             f"{path.name} is not in {path.parent}, and cannot be downloaded into it "
-            f"since the folder is read-only. D{by_hand}, or choose another data_home."
+            f"since the folder is read-only. Choose another data_home, or {by_hand}."
         )
     part = Part(url)
     try:
@@ -65,7 +66,7 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
         reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         raise OSError(
             f"{path.name} is not in {path.parent}, and its download failed: {reason}. "
-            f"{_describe_kept(part, path.name)} Or d{by_hand}."
+            f"{_describe_kept(part, path.name)}Try again, or {by_hand}."
         ) from error
 
 
@@ -94,18 +95,26 @@ def require_file_by_hand(path, page):
 
 
 def _download(path, url, known_hash, part):
-    _check_cache(part.folder)
+    _check_cache(part.folder.parent)  # the folder itself comes and goes
     waiting = f"Waiting for another process, which downloads {path.name} ..."
     with hold_lock(part.folder / "lock", waiting):
-        if path.is_file():
-            return
         bar = ProgressBar(path.name)
         try:
-            _put(_retrieve(path, url, known_hash, part, bar), path)
+            if not path.is_file():
+                _put(_retrieve(path, url, known_hash, part, bar), path)
         finally:
             bar.close()
-            if not _count_kept(part, path.name):
-                shutil.rmtree(part.folder, ignore_errors=True)
+            if path.is_file() or not _count_kept(part, path.name):
+                _discard(part.folder)
+
+
+def _discard(folder):
+    """Delete a folder at once, since another process may be about to fill it anew."""
+    doomed = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+    # Windows moves no folder with an open file, the lock; what stays does no harm.
+    with contextlib.suppress(OSError):
+        os.replace(folder, doomed / folder.name)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _check_cache(folder):
@@ -175,8 +184,8 @@ def _count_kept(part, name):
 def _describe_kept(part, name):
     n_kept = _count_kept(part, name)
     if not n_kept:
-        return "Try again."
+        return ""
     return (
-        f"{format_size(n_kept)} of it are kept in {part.folder}: try again to go on "
-        "from there."
+        f"{format_size(n_kept)} of it are kept in {part.folder}, from where the next "
+        "try goes on. "
     )

@@ -18,6 +18,7 @@ _EXTENSIONS = [
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff"),
     ".webp",
 ]
+_SUBSETS = ("train", "valid", "test")
 _SUBSET_OF = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "validation", "val"), "valid"),
@@ -39,7 +40,7 @@ Files left out: {n_ignored} ({ignored}).
 @validate_params(
     {
         "container_path": [str, os.PathLike],
-        "subset": [StrOptions({"train", "valid", "test"}), None],
+        "subset": [StrOptions(set(_SUBSETS)), None],
         "allowed_extensions": ["array-like", None],
         "return_X_y": ["boolean"],
     },
@@ -226,7 +227,7 @@ class _Finder:
 def _check_extensions(extensions):
     if extensions is None:
         return set(_EXTENSIONS)
-    if isinstance(extensions, str) or not all(
+    if not all(
         isinstance(extension, str) and extension.startswith(".")
         for extension in extensions
     ):
@@ -250,7 +251,7 @@ def _find_classes(finder, container, subset):
             )
         return container, [folder.name for folder in folders]
     if subset not in folder_of:
-        has = " or ".join(f"subset={name!r}" for name in folder_of)
+        has = " or ".join(f"subset={name!r}" for name in _SUBSETS if name in folder_of)
         raise ValueError(f"{container} holds subsets: use {has}, not {subset!r}.")
     _, images = finder.list_folder(folder_of[subset])
     _check_none_beside(folder_of[subset], images)
@@ -328,7 +329,8 @@ def _check_classes(folder, target_names, paths_of):
 
 
 def _join_some(names):
-    return ", ".join(names[:_N_NAMED]) + ", ..." * (len(names) > _N_NAMED)
+    n_more = len(names) - _N_NAMED
+    return ", ".join(names[:_N_NAMED]) + (f" and {n_more} more" if n_more > 0 else "")
 
 
 def _join_counts(pairs):

@@ -43,20 +43,27 @@ def hold_lock(file, waiting):
 
 def _try_to_lock(file):
     """The locked file, opened; None if another one holds it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    opened = file.open("ab")
+    with contextlib.ExitStack() as stack:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            opened = stack.enter_context(file.open("ab"))
+            is_locked = _lock(opened)
+            # Its last holder may have deleted it, and another one may be there now.
+            is_current = os.path.samestat(file.stat(), os.fstat(opened.fileno()))
+        except (FileNotFoundError, FileExistsError):  # deleted in between
+            return None
+        if is_locked and is_current:
+            stack.pop_all()
+            return opened
+    return None
+
+
+def _lock(opened):
     try:
         if sys.platform == "win32":
             msvcrt.locking(opened.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Else its last holder has deleted it, and another one may be there now.
-        if os.path.samestat(file.stat(), os.fstat(opened.fileno())):
-            return opened
-    except (BlockingIOError, PermissionError, FileNotFoundError):
-        pass
-    except BaseException:
-        opened.close()
-        raise
-    opened.close()
-    return None
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

@@ -53,7 +53,7 @@ class Part:
         """What tells the version of the file from others; empty if unknown."""
         try:
             return self._version.read_text(encoding="latin-1")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ""
 
     @property
@@ -61,7 +61,7 @@ class Part:
         """Number of bytes from which a download can go on."""
         try:
             return self.content.stat().st_size if self.version else 0
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def restart(self, version):

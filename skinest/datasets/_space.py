@@ -52,7 +52,7 @@ def _disk_full(folder, n_bytes, what):
     return OSError(
         errno.ENOSPC,
         f"{what} needs {format_size(n_bytes)} in {folder}, where "
-        f"{format_size(_count_free(folder))} are free. Make room there and try again",
+        f"{format_size(_count_free(folder))} are free; make room there",
     )
 
 

@@ -37,6 +37,7 @@ class OfficialSite(http.server.ThreadingHTTPServer):
         - ``cut_after``: close the connection after so many bytes of the body
         - ``length``: say that the body has this length; None says nothing
         - ``version``: send this ETag; None sends none
+        - ``date``: send this as the date of the file
         - ``ignores_range``, ``ignores_if_range``: do not look at these headers
         - ``silence``: send nothing until this event is set
     """
@@ -92,6 +93,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(length))
         if version is not None:
             self.send_header("ETag", version)
+        if "date" in fault:
+            self.send_header("Last-Modified", fault["date"])
         self.end_headers()
         self.wfile.write(body[: fault.get("cut_after")])
 
@@ -99,5 +102,5 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if not found or fault.get("ignores_range"):
             return 0
-        same = self.headers.get("If-Range") == version or fault.get("ignores_if_range")
-        return int(found[1]) if same else 0
+        same = self.headers.get("If-Range") in (version, fault.get("date"))
+        return int(found[1]) if same or fault.get("ignores_if_range") else 0

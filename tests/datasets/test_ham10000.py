@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -89,7 +90,13 @@ def test_changing_the_target_names_leaves_later_ones_alone(home):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"data_home": 3}, {"download_if_missing": "no"}, {"return_X_y": "yes"}]
+    "wrong",
+    [
+        {"data_home": 3},
+        {"subset": "validation"},
+        {"download_if_missing": "no"},
+        {"return_X_y": "yes"},
+    ],
 )
 def test_wrong_arguments(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -109,6 +116,59 @@ def test_read_only_data_home_is_left_alone(read_only_home, tmp_path):
     assert sorted(read_only_home.iterdir()) == before
     assert all(path.startswith(str(tmp_path / "cache")) for path in data.paths)
     assert data.target.tolist() == TARGET
+
+
+# Subsets -----------------------------------------------------------------------
+
+MORE = {
+    "valid": ("ISIC2018_Task3_Validation", {"ISIC_0034321": "NV"}),
+    "test": ("ISIC2018_Task3_Test", {"ISIC_0034525": "DF", "ISIC_0034524": "NV"}),
+}
+
+
+@pytest.fixture
+def whole_home(home):
+    for stem, diagnoses in MORE.values():
+        write_labels(home, label_lines(diagnoses), stem=stem)
+        write_images(home, diagnoses, stem=stem)
+    return home
+
+
+@pytest.mark.parametrize("subset", MORE)
+def test_subset(whole_home, subset):
+    stem, diagnoses = MORE[subset]
+    data = fetch(whole_home, subset=subset)
+    assert [Path(path).stem for path in data.paths] == list(diagnoses)
+    assert {Path(path).parent.name for path in data.paths} == {f"{stem}_Input"}
+    assert data.target.tolist() == [NAMES.index(name) for name in diagnoses.values()]
+    assert f"subset {subset!r}: {len(diagnoses)} images were found" in data.DESCR
+
+
+def test_all_is_train_then_valid_then_test(whole_home):
+    paths, target = fetch(whole_home, subset="all", return_X_y=True)
+    more = [name for _, diagnoses in MORE.values() for name in diagnoses]
+    assert [Path(path).stem for path in paths] == [*DIAGNOSES, *more]
+    assert target.tolist() == [*TARGET, 1, 5, 1]
+
+
+@pytest.mark.parametrize("subset", [*MORE, "all"])
+def test_groups_are_known_of_the_training_images_only(whole_home, subset):
+    (whole_home / f"{STEM}_LesionGroupings.csv").unlink()
+    data = fetch(whole_home, subset=subset)
+    assert "groups" not in data
+    with pytest.raises(AttributeError, match=r"training images only: use subset='tr"):
+        _ = data.groups
+    with pytest.raises(AttributeError, match="lesion_ids"):
+        _ = data.lesion_ids
+    restored = pickle.loads(pickle.dumps(data))
+    np.testing.assert_array_equal(restored.paths, data.paths)
+    assert not hasattr(restored, "groups")
+
+
+def test_download_of_a_subset(server, whole_home, tmp_path):
+    fetch_isic2018_task3(data_home=tmp_path / "new", subset="valid")
+    stem = "ISIC2018_Task3_Validation"
+    assert server.requested == [f"{stem}_GroundTruth.zip", f"{stem}_Input.zip"]
 
 
 # Labels, lesions and images ----------------------------------------------------

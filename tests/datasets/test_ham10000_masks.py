@@ -101,7 +101,13 @@ def test_description(home):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"data_home": 3}, {"download_if_missing": "no"}, {"return_X_y": "yes"}]
+    "wrong",
+    [
+        {"data_home": 3},
+        {"subset": "test"},
+        {"download_if_missing": "no"},
+        {"return_X_y": "yes"},
+    ],
 )
 def test_wrong_arguments(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -197,6 +203,13 @@ def test_missing_masks_before_anything_is_downloaded(
     assert "Get it from https://doi.org/10.7910/DVN/DBW86T" in str(error.value)
     assert not server.requested
     assert not folder.exists()
+
+
+def test_masks_extracted_by_hand(home):
+    with zipfile.ZipFile(home / MASK_FILE) as archive:
+        archive.extractall(home)
+    (home / MASK_FILE).unlink()
+    assert len(fetch(home).mask_paths) == 8
 
 
 def test_the_rest_is_downloaded(server, home, tmp_path):

@@ -373,6 +373,16 @@ def test_get_data_home_knows_the_home_of_the_user(tmp_path, monkeypatch):
     assert get_data_home("~/skin") == str(tmp_path / "skin")
 
 
+@pytest.mark.parametrize("inner", ["", "skin"])
+def test_file_instead_of_a_folder(tmp_path, inner):
+    (tmp_path / "file").touch()
+    for call in (get_data_home, fetch_isic2016_part3):
+        with pytest.raises(
+            NotADirectoryError, match=rf"folder, and {tmp_path}/file is"
+        ):
+            call(tmp_path / "file" / inner)
+
+
 # The real images ---------------------------------------------------------------
 
 
