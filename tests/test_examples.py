@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import cv2
 import pytest
+
+from skinest.datasets import make_dermoscopy
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ("words", "kernels", "confusion", "curves")
@@ -109,6 +113,37 @@ def test_task3_unet_on_synthetic_images(tmp_path):
         names = ("losses", "history_dice", "history_ours", "masks")
         check_figures(printed, tmp_path, f"task3_unet_{feature}", names)
     assert rows(printed, "study: jaccard")[0][1:4] == ["0.881", "0.016", "0.101"]
+
+
+@pytest.mark.slow
+def test_task3_unet_on_archives_of_isic_2016(tmp_path):
+    """Images of other sizes than the network's, as the challenge gives them out."""
+    X, y = make_dermoscopy(
+        30, task="streaks", image_size=(60, 80), random_state=0, return_X_y=True
+    )
+    for subset, numbers in {"Training": range(20), "Test": range(20, 30)}.items():
+        stem = tmp_path / f"ISBI2016_ISIC_Part2B_{subset}"
+        names = [f"ISIC_{i:07d}" for i in numbers]
+        write_archive(f"{stem}_Data", [f"{name}.jpg" for name in names], X[numbers])
+        masks = [f"{name}_streaks.png" for name in names]
+        write_archive(f"{stem}_GroundTruth", masks, y[numbers])
+    printed = run(
+        "examples/plot_task3_unet.py",
+        *("--data-home", tmp_path, "--features", "streaks", "--losses", "dice"),
+        *("--side", 32, "--filters", 2, "--epochs", 0.1),
+        cwd=tmp_path,
+    )
+    assert "ISIC 2016 part 2B: 20 images to train on" in printed
+    assert "and 10 to test on" in printed
+    check_figures(printed, tmp_path, "task3_unet_streaks", ("losses", "masks"))
+
+
+def write_archive(folder, names, images):
+    """A zip of a folder of images, beside where the folder would be."""
+    with zipfile.ZipFile(f"{folder}.zip", "w") as archive:
+        for name, image in zip(names, images, strict=True):
+            _, encoded = cv2.imencode(Path(name).suffix, image)
+            archive.writestr(f"{Path(folder).name}/{name}", encoded.tobytes())
 
 
 @pytest.mark.slow
