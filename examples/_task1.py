@@ -7,11 +7,7 @@ from rich.table import Table
 from sklearn.metrics import (
     PrecisionRecallDisplay,
     RocCurveDisplay,
-    accuracy_score,
     average_precision_score,
-    f1_score,
-    precision_score,
-    recall_score,
     roc_auc_score,
 )
 from sklearn.model_selection import train_test_split
@@ -34,13 +30,24 @@ def load_images(data_home, n_synthetic=600):
     return SYNTHETIC, *parts
 
 
+def share(hits, cases):
+    """Share of the cases, along the last axis; 0 where there is none."""
+    return hits.sum(axis=-1) / np.maximum(cases.sum(axis=-1), 1)
+
+
+# Of labels 0 and 1 along the last axis, so that all draws are counted at once.
+RATES = {
+    "accuracy": lambda y, p: np.mean(y == p, axis=-1),
+    "precision": lambda y, p: share(y * p, p),
+    "sensitivity": lambda y, p: share(y * p, y),
+    "specificity": lambda y, p: share((1 - y) * (1 - p), 1 - y),
+    "f1": lambda y, p: share(2 * y * p, y + p),
+}
+
+
 def evaluate(y, predicted, decision):
     return {
-        "accuracy": accuracy_score(y, predicted),
-        "precision": precision_score(y, predicted, zero_division=0),
-        "sensitivity": recall_score(y, predicted),
-        "specificity": recall_score(y, predicted, pos_label=0),
-        "f1": f1_score(y, predicted),
+        **{name: rate(y, predicted) for name, rate in RATES.items()},
         "AUC": roc_auc_score(y, decision),
         "average precision": average_precision_score(y, decision),
     }
@@ -49,11 +56,15 @@ def evaluate(y, predicted, decision):
 def intervals(y, predicted, decision, n_draws=2000):
     """95 % intervals of the same figures, over test images drawn with replacement."""
     draws = np.random.default_rng(0).integers(len(y), size=(n_draws, len(y)))
-    both = [drawn for drawn in draws if len(np.unique(y[drawn])) == 2]
-    figures = [evaluate(y[d], predicted[d], decision[d]) for d in both]
+    draws = draws[y[draws].min(axis=1) < y[draws].max(axis=1)]  # of both classes
+    figures = {name: rate(y[draws], predicted[draws]) for name, rate in RATES.items()}
+    for name, score in {
+        "AUC": roc_auc_score,
+        "average precision": average_precision_score,
+    }.items():
+        figures[name] = [score(y[drawn], decision[drawn]) for drawn in draws]
     return {
-        name: np.percentile([figure[name] for figure in figures], (2.5, 97.5))
-        for name in figures[0]
+        name: np.percentile(values, (2.5, 97.5)) for name, values in figures.items()
     }
 
 

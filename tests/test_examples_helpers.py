@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.dummy import DummyClassifier
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+)
 from sklearn.neighbors import KNeighborsClassifier
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -121,6 +125,30 @@ def test_labels_of_a_matrix_have_that_matrix():
 
     matrix = [[3, 1, 0], [0, 0, 2], [5, 0, 4]]
     assert confusion_matrix(*labels_of(matrix)).tolist() == matrix
+
+
+def test_figures_of_task_1_are_scikit_learn_s_and_lie_in_their_intervals():
+    from _task1 import evaluate, intervals
+
+    rng = np.random.default_rng(0)
+    y = (rng.random(200) < 0.3).astype(int)
+    decision = y + rng.normal(size=200)
+    predicted = (decision > 0.5).astype(int)
+    figures = evaluate(y, predicted, decision)
+    precision, recall, f1, _ = precision_recall_fscore_support(y, predicted)
+    assert figures["accuracy"] == accuracy_score(y, predicted)
+    assert figures["precision"] == pytest.approx(precision[1])
+    assert (figures["specificity"], figures["sensitivity"]) == pytest.approx(recall)
+    assert figures["f1"] == pytest.approx(f1[1])
+    bounds = intervals(y, predicted, decision, n_draws=200)
+    assert bounds.keys() == figures.keys()
+    for name, (low, high) in bounds.items():
+        assert low < figures[name] < high
+    # 1.96 standard errors of a binomial share, about.
+    low, high = bounds["accuracy"]
+    share = figures["accuracy"]
+    width = 2 * 1.96 * np.sqrt(share * (1 - share) / 200)
+    assert high - low == pytest.approx(width, rel=0.25)
 
 
 @pytest.mark.parametrize("name", ["TASK1_BOVW", "TASK1_VGG"])
