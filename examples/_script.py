@@ -63,7 +63,11 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
         help=f"folder with the archives of {archives} (default: $SKINEST_DATA)",
     )
     parser.add_argument("--figures", type=Path, default=Path("figures"))
-    parser.add_argument("--full", action="store_true", help="the study's full setting")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="the study's full setting, on real images, downloaded where missing",
+    )
     for name, value in quick.items():
         with_full = "all" if study[name] is None else study[name]
         parser.add_argument(
@@ -74,8 +78,9 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
     if network:
         parser.add_argument(
             "--weights",
-            help="of VGG16: a file, imagenet (a download; the default for real images "
-            "and with --full) or none (drawn; the default for synthetic images)",
+            type=existing_weights,
+            help="of VGG16: a file, imagenet (a download; the default for real images) "
+            "or none (drawn; the default for synthetic images)",
         )
     if more is not None:
         more(parser)
@@ -91,15 +96,24 @@ def make_console():
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
-def weights_of(arguments, is_real):
+def existing_weights(text):
+    """A file that is there, "imagenet" or "none"."""
+    if text not in ("imagenet", "none") and not Path(text).is_file():
+        raise argparse.ArgumentTypeError(
+            f"{text} is no file, nor imagenet or none: check the path"
+        )
+    return text
+
+
+def weights_of(name, is_real):
     """The argument `weights` of a classifier."""
-    name = arguments.weights or ("imagenet" if is_real or arguments.full else "none")
+    name = name or ("imagenet" if is_real else "none")
     return None if name == "none" else name
 
 
-def has_archives(data_home, pattern):
-    """Whether a folder holds archives of such a name."""
-    return bool(data_home) and any(Path(data_home).glob(pattern))
+def on_archives(data_home, pattern, download):
+    """Whether to take real images: where a folder holds archives, or by download."""
+    return download or (bool(data_home) and any(Path(data_home).glob(pattern)))
 
 
 def take(n_images, y):

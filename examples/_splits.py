@@ -1,12 +1,20 @@
 """Splits by image and by lesion, and by how much the former flatters."""
 
 import numpy as np
+from _script import take
 from scipy.stats import t
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 TEST, VALIDATION = 0.20, 0.15
+
+
+def take_lesions(n_images, y, groups):
+    """Positions of about so many images, all of each lesion that is taken."""
+    names, firsts = np.unique(groups, return_index=True)
+    n_lesions = n_images and round(n_images * len(names) / len(y))
+    return np.flatnonzero(np.isin(groups, names[take(n_lesions, y[firsts])]))
 
 
 def split_by_image(y, random_state=0):

@@ -1,7 +1,7 @@
 """What the scripts on benign and malignant lesions share."""
 
 import numpy as np
-from _script import has_archives
+from _script import on_archives
 from _study import TASK1_BASELINE
 from rich.table import Table
 from sklearn.metrics import (
@@ -19,9 +19,9 @@ ARCHIVES = "ISBI2016_ISIC_Part3_*"
 SYNTHETIC = "synthetic images"
 
 
-def load_images(data_home, n_synthetic=600):
-    """Training and test images: real ones where the folder holds them."""
-    if has_archives(data_home, ARCHIVES):
+def load_images(data_home, n_synthetic=600, download=False):
+    """Training and test images: real ones from the folder, else synthetic ones."""
+    if on_archives(data_home, ARCHIVES, download):
         X_train, y_train = fetch_isic2016_part3(data_home, return_X_y=True)
         X_test, y_test = fetch_isic2016_part3(data_home, subset="test", return_X_y=True)
         return "ISIC 2016 part 3", X_train, X_test, y_train, y_test

@@ -79,6 +79,9 @@ def parse_arguments():
         help="folder with the ISIC 2016 part 3 archives (default: $SKINEST_DATA)",
     )
     parser.add_argument("--figures", type=Path, default=Path("figures"))
+    parser.add_argument(
+        "--full", action="store_true", help="real images, downloaded where missing"
+    )
     parser.add_argument("--save", type=Path, help="keep the fitted pipeline in a file")
     parser.add_argument(
         "--load",
@@ -266,7 +269,9 @@ def main():
     arguments = parse_arguments()
     matplotlib.use("agg")
     console = make_console()
-    source, X_train, X_test, y_train, y_test = load_images(arguments.data_home)
+    source, X_train, X_test, y_train, y_test = load_images(
+        arguments.data_home, download=arguments.full
+    )
     print_lines(
         console, "What differs from the study:", differences(source, y_train, y_test)
     )

@@ -180,9 +180,9 @@ def main():
     console = make_console()
     n_images = arguments.images
     source, X_train, X_test, y_train, y_test = load_images(
-        arguments.data_home, n_images or N_IMAGES
+        arguments.data_home, n_images or N_IMAGES, arguments.full
     )
-    weights = weights_of(arguments, source != SYNTHETIC)
+    weights = weights_of(arguments.weights, source != SYNTHETIC)
     if source != SYNTHETIC:
         taken = take(n_images, y_train)
         X_train, y_train = X_train[taken], y_train[taken]

@@ -30,9 +30,10 @@ import matplotlib
 import numpy as np
 from _script import (
     describe_weights,
-    has_archives,
+    existing_weights,
     labels_of,
     make_console,
+    on_archives,
     parse_arguments,
     plot_matrices,
     print_differences,
@@ -41,7 +42,6 @@ from _script import (
     report_of,
     save,
     shortened,
-    take,
     weights_of,
 )
 from _splits import (
@@ -50,6 +50,7 @@ from _splits import (
     seen,
     split_by_image,
     split_by_lesion,
+    take_lesions,
 )
 from _study import (
     TASK2_BASELINE,
@@ -85,7 +86,12 @@ def read_arguments():
             "--only", choices=("schedules", "leak"), help="leave the other part out"
         )
         parser.add_argument(
-            "--repeats", type=int, default=10, help="splits to measure the leak on"
+            "--repeats",
+            type=int,
+            choices=range(2, 101),
+            metavar="2..100",
+            default=10,
+            help="splits to measure the leak on (default: 10)",
         )
         parser.add_argument(
             "--leak-backbone",
@@ -93,7 +99,11 @@ def read_arguments():
             default="vgg16",
             help="whose features the leak is measured on",
         )
-        parser.add_argument("--leak-weights", help="its weights (default: --weights)")
+        parser.add_argument(
+            "--leak-weights",
+            type=existing_weights,
+            help="its weights (default: as --weights)",
+        )
         parser.add_argument(
             "--leak-side", type=int, help="its pixels (default: --side)"
         )
@@ -103,7 +113,9 @@ def read_arguments():
 
 def load(arguments):
     """Images, positions of their labels in TASK2_NAMES, and lesions."""
-    is_real = has_archives(arguments.data_home, "ISIC2018_Task3_Training_*")
+    is_real = on_archives(
+        arguments.data_home, "ISIC2018_Task3_Training_*", arguments.full
+    )
     if is_real:
         data = fetch_isic2018_task3(arguments.data_home)
         X = data.paths
@@ -115,13 +127,6 @@ def load(arguments):
     y = np.array(position)[data.target]
     taken = take_lesions(arguments.images, y, data.groups)
     return is_real, X[taken], y[taken], data.groups[taken]
-
-
-def take_lesions(n_images, y, groups):
-    """Positions of about so many images, all of each lesion that is taken."""
-    names, firsts = np.unique(groups, return_index=True)
-    n_lesions = n_images and round(n_images * len(names) / len(y))
-    return np.flatnonzero(np.isin(groups, names[take(n_lesions, y[firsts])]))
 
 
 def print_images(console, y, groups, splits):
@@ -246,7 +251,7 @@ def leak(arguments, weights, memory, X, y, groups):
     side = arguments.leak_side or arguments.side
     extractor = BottleneckFeatureExtractor(
         arguments.leak_backbone,
-        weights=arguments.leak_weights or weights,
+        weights=weights,
         pooling="avg",
         image_size=(side, side),
         memory=memory,
@@ -383,7 +388,7 @@ def main():
     matplotlib.use("agg")
     console = make_console()
     is_real, X, y, groups = load(arguments)
-    weights = weights_of(arguments, is_real)
+    weights = weights_of(arguments.weights, is_real)
     splits = dict(
         zip(SPLITS, (split_by_image(y), split_by_lesion(y, groups)), strict=True)
     )
@@ -398,6 +403,8 @@ def main():
             figures["history"] = plot_histories(fits)
             figures["confusion"] = plot_matrices(matrices, TASK2_NAMES)
         if arguments.only != "schedules":
+            if arguments.leak_weights or arguments.leak_backbone != "vgg16":
+                weights = weights_of(arguments.leak_weights, is_real)
             gains = leak(arguments, weights, memory, X, y, groups)
             print_leak(console, gains, arguments)
             figures["leak"] = plot_leak(gains)

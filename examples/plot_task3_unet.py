@@ -2,8 +2,8 @@
 Globules and streaks by a U-Net
 ===============================
 
-The study's third task: masks of globules, then of streaks, by four losses, and by
-settings that find them.
+The study's third task: masks of globules, then of streaks, by its four losses, and by
+settings of our own.
 
 Both are small, sparse and missing in most images: calling nothing a globule anywhere
 is right for 98 % of the pixels. Precision, recall, IoU and Dice of the foreground,
@@ -15,9 +15,9 @@ settings run without these faults, and beside them cross entropy with the foregr
 weighed 5 times and a higher learning rate.
 
 Without arguments it takes drawn images, a small network and few steps, after which the
-order of the losses means little. On the masks of ISIC 2016
-part 2B where ``--data-home`` or the environment variable ``SKINEST_DATA`` names a
-folder with its archives; ``--full`` is the study's setting, days on a processor.
+order of the losses means little. On the masks of ISIC 2016 part 2B where
+``--data-home`` or the environment variable ``SKINEST_DATA`` names a folder with its
+archives; ``--full`` is the study's setting, days on a processor.
 """
 
 # Authors: The skinest developers
@@ -30,8 +30,8 @@ import cv2
 import matplotlib
 import numpy as np
 from _script import (
-    has_archives,
     make_console,
+    on_archives,
     parse_arguments,
     print_differences,
     save,
@@ -108,7 +108,7 @@ def read_arguments():
 def load(feature, arguments):
     """Images and masks to train on and to test on, in the size of the network."""
     size = arguments.side, arguments.side
-    if has_archives(arguments.data_home, "ISBI2016_ISIC_Part2B_*"):
+    if on_archives(arguments.data_home, "ISBI2016_ISIC_Part2B_*", arguments.full):
         parts = {}
         for subset in ("train", "test"):
             paths, mask_paths = fetch_isic2016_part2b(

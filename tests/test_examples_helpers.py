@@ -1,6 +1,7 @@
 """What the scripts of the study's tasks share."""
 
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,31 @@ def test_so_many_images_have_the_shares_of_all(lesions):
     assert len(set(take(90, y))) == 90
     assert (take(None, y) == np.arange(900)).all()
     assert (take(5000, y) == np.arange(900)).all()
+
+
+def test_lesions_are_taken_whole_and_with_the_shares_of_all(lesions):
+    from _splits import take_lesions
+
+    y, groups = lesions
+    taken = take_lesions(300, y, groups)
+    left = np.setdiff1d(np.arange(900), taken)
+    assert not np.isin(groups[taken], groups[left]).any()
+    assert len(taken) == pytest.approx(300, abs=15)
+    assert_allclose(shares(y, taken), shares(y), atol=0.05)
+    assert (take_lesions(None, y, groups) == np.arange(900)).all()
+
+
+def test_weights_that_are_not_there_are_refused_before_any_work(tmp_path):
+    from _script import existing_weights, weights_of
+
+    with pytest.raises(ArgumentTypeError, match="nowhere is no file"):
+        existing_weights("nowhere")
+    file = tmp_path / "some.weights.h5"
+    file.touch()
+    assert existing_weights(str(file)) == str(file)
+    assert weights_of(str(file), is_real=False) == str(file)
+    assert weights_of(None, is_real=False) is weights_of("none", is_real=True) is None
+    assert weights_of(None, is_real=True) == "imagenet"
 
 
 def test_labels_of_a_matrix_have_that_matrix():
