@@ -72,7 +72,7 @@ from skinest.augmentation import Augmentation
 from skinest.datasets import fetch_isic2018_task3, make_dermoscopy
 from skinest.inspection import TrainingHistoryDisplay
 
-QUICK = {"images": 500, "side": 32, "batch": 16, "epochs": 0.12, "rates": 3.0}
+QUICK = {"images": 500, "side": 32, "batch": 16, "epochs": 0.1, "rates": 3.0}
 STUDY = {"images": None, "side": 224, "batch": 128, "epochs": 1.0, "rates": 1.0}
 SPLITS = ("by image", "by lesion")
 
