@@ -23,7 +23,7 @@ from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
-from _task1 import save
+from _script import save
 from rich.console import Console
 from rich.table import Table
 from sklearn.frozen import FrozenEstimator

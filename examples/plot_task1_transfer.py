@@ -7,9 +7,12 @@ cross-validation on the training images alone, on features that are computed onc
 then the top of the network is fine-tuned too. Both are looked at once on the test
 images, with ``--compare`` beside the same network from random weights.
 
-``--weights`` names a file with the backbone's weights; without it those of ImageNet
-are downloaded. Images are those of ISIC 2016 where ``--data-home`` or the environment
-variable ``SKINEST_DATA`` names a folder with its archives, else synthetic ones.
+Images are those of ISIC 2016 where ``--data-home`` or the environment variable
+``SKINEST_DATA`` names a folder with its archives, else synthetic ones. ``--weights``
+names a file with the backbone's weights, or is ``imagenet``. Without it those of
+ImageNet are downloaded for real images; on synthetic ones the network starts from
+drawn weights, so that nothing is downloaded, and its figures show no more than how
+it is done.
 """
 
 # Authors: The skinest developers
@@ -23,12 +26,19 @@ from time import perf_counter
 
 import matplotlib
 import numpy as np
-from _study import TASK1_BASELINE, TASK1_VGG
-from _task1 import CLASSES, evaluate, intervals, load_images, save
-from rich.console import Console
+from _script import make_console, save
+from _study import TASK1_VGG
+from _task1 import (
+    CLASSES,
+    SYNTHETIC,
+    evaluate,
+    intervals,
+    load_images,
+    plot_curves,
+    print_test,
+)
 from rich.table import Table
 from sklearn.base import clone
-from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from skinest import TransferClassifier
@@ -51,7 +61,7 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--backbone", choices=SIDES, default="mobilenetv2")
-    parser.add_argument("--weights", default="imagenet", help="file of the backbone's")
+    parser.add_argument("--weights", help='file of the backbone\'s, or "imagenet"')
     parser.add_argument("--side", type=int, help="pixels that images are resized to")
     parser.add_argument("--epochs", type=int, default=60, help="of the head")
     parser.add_argument("--fine-tune-epochs", type=int, default=5, help="of the top")
@@ -131,43 +141,14 @@ def print_search(console, search):
     console.print(table)
 
 
-def print_test(console, y, columns):
-    """Figures of each network on the test images, beside the study's."""
-    table = Table(
-        title=f"skinest: {len(y)} test images, {int(y.sum())} malignant [95 % interval]"
-        f"\nstudy: {TASK1_VGG['n_test']} test images, 75 malignant; "
-        f"{TASK1_VGG['setting']}"
-    )
-    table.add_column("")
-    for name in (*columns, "study", "study: all benign"):
-        table.add_column(name, justify="right")
-    some = next(iter(columns.values()))
-    for metric in some["figures"]:
-        cells = []
-        for column in columns.values():
-            low, high = column["intervals"][metric]
-            cells.append(f"{column['figures'][metric]:.3f} [{low:.2f}, {high:.2f}]")
-        for row in (TASK1_VGG, TASK1_BASELINE):
-            cells.append(f"{row[metric]:.3f}" if metric in row else "-")
-        table.add_row(metric, *cells)
-    console.print(table)
-
-
 def plot(fitted, columns, X_test, y_test, arguments):
     """History, curves and heat maps."""
-    import matplotlib.pyplot as plt
-
     name = f"task1_transfer_{arguments.backbone}"
     display = TrainingHistoryDisplay.from_estimator(fitted)
     yield save(display.figure_, arguments.figures / f"{name}_history.png")
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
-    for label, column in columns.items():
-        decision = column["decision"]
-        RocCurveDisplay.from_predictions(y_test, decision, ax=left, name=label)
-        PrecisionRecallDisplay.from_predictions(y_test, decision, ax=right, name=label)
-    left.set_title("ROC curve, test images")
-    right.set_title("Precision-recall curve, test images")
+    decisions = {label: column["decision"] for label, column in columns.items()}
+    figure = plot_curves(y_test, decisions)
     yield save(figure, arguments.figures / f"{name}_curves.png")
 
     malignant = np.flatnonzero(y_test == 1)[:N_EXAMPLES]
@@ -180,11 +161,14 @@ def plot(fitted, columns, X_test, y_test, arguments):
 def main():
     arguments = parse_arguments()
     matplotlib.use("agg")
-    console = Console()
+    console = make_console()
     source, X_train, X_test, y_train, y_test = load_images(arguments.data_home, 200)
+    if arguments.weights is None and source != SYNTHETIC:
+        arguments.weights = "imagenet"
     console.print(
         f"{source}: {len(y_train)} training images, {len(y_test)} test images\n"
-        f"{arguments.backbone}, weights: {arguments.weights}; classes: {CLASSES}"
+        f"{arguments.backbone}, weights: {arguments.weights or 'drawn'}; "
+        f"classes: {CLASSES}"
     )
     columns = {}
     with TemporaryDirectory() as folder:
@@ -207,7 +191,11 @@ def main():
             console.print(f"{name}: {perf_counter() - start:.0f} s")
             if name == "fine-tuned":
                 fitted = network
-    print_test(console, y_test, columns)
+    rows = {
+        name: (column["figures"], column["intervals"])
+        for name, column in columns.items()
+    }
+    print_test(console, y_test, rows, TASK1_VGG)
     for path in plot(fitted, columns, X_test, y_test, arguments):
         console.print(f"Figure: {path}")
 

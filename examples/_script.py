@@ -1,0 +1,240 @@
+"""What the scripts of the study's tasks share: arguments, tables, matrices, figures."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import ConfusionMatrixDisplay, classification_report
+
+# Arguments that shorten a run: help, and how a difference from the study is told.
+SHORTENING = {
+    "images": ("images to take", None),
+    "side": (
+        "pixels that images are resized to",
+        "{0} x {0} pixels; {1} x {1} in the study",
+    ),
+    "batch": ("images in a step of training", "batches of {0}; {1} in the study"),
+    "filters": (
+        "filters of the first level",
+        "{0} filters at the first level; {1} in the study",
+    ),
+    "epochs": (
+        "share of the study's epochs",
+        "epochs: {0:g} times as many as in the study",
+    ),
+    "rates": (
+        "factor on the study's learning rates",
+        "learning rates: {0:g} times the study's",
+    ),
+}
+AVERAGES = {"macro avg": "macro average", "weighted avg": "weighted average"}
+
+
+def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
+    """Arguments of a script: by default a quick run's, by --full the study's.
+
+    Parameters
+    ----------
+    doc : str
+        The script's docstring.
+
+    archives : str
+        What archives it reads.
+
+    quick, study : dict
+        Values of the arguments in SHORTENING; all images are None.
+
+    network : bool, default=True
+        Whether the script starts from the weights of a network.
+
+    more : callable, default=None
+        Adds arguments of the script's own to the parser.
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data-home",
+        default=os.environ.get("SKINEST_DATA"),
+        help=f"folder with the archives of {archives} (default: $SKINEST_DATA)",
+    )
+    parser.add_argument("--figures", type=Path, default=Path("figures"))
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="the study's full setting, on real images, downloaded where missing",
+    )
+    for name, value in quick.items():
+        with_full = "all" if study[name] is None else study[name]
+        parser.add_argument(
+            f"--{name}",
+            type=type(value),
+            help=f"{SHORTENING[name][0]} (default: {value}; with --full: {with_full})",
+        )
+    if network:
+        parser.add_argument(
+            "--weights",
+            type=existing_weights,
+            help="of VGG16: a file, imagenet (a download; the default for real images) "
+            "or none (drawn; the default for synthetic images)",
+        )
+    if more is not None:
+        more(parser)
+    arguments = parser.parse_args()
+    for name, value in (study if arguments.full else quick).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    return arguments
+
+
+def make_console():
+    """A console that is wide enough for the tables where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 100)
+
+
+def existing_weights(text):
+    """A file that is there, "imagenet" or "none"."""
+    if text not in ("imagenet", "none") and not Path(text).is_file():
+        raise argparse.ArgumentTypeError(
+            f"{text} is no file, nor imagenet or none: check the path"
+        )
+    return text
+
+
+def weights_of(name, is_real):
+    """The argument `weights` of a classifier."""
+    name = name or ("imagenet" if is_real else "none")
+    return None if name == "none" else name
+
+
+def on_archives(data_home, pattern, download):
+    """Whether to take real images: where a folder holds archives, or by download."""
+    return download or (bool(data_home) and any(Path(data_home).glob(pattern)))
+
+
+def take(n_images, y):
+    """Positions of so many images with the classes' shares, of all by None."""
+    positions = np.random.default_rng(0).permutation(len(y))
+    if n_images is None or n_images >= len(y):
+        return np.arange(len(y))
+    # Sorted by class, evenly spaced ones have each class by its share.
+    positions = positions[np.argsort(y[positions], kind="stable")]
+    spaced = (np.arange(n_images) + 0.5) * len(y) / n_images
+    return np.sort(positions[spaced.astype(int)])
+
+
+def shortened(epochs, share):
+    return max(1, round(epochs * share))
+
+
+def print_differences(console, arguments, study, lines):
+    """What differs from the study: lines of the script, and what arguments change."""
+    lines = list(lines)
+    for name, value in study.items():
+        text = SHORTENING[name][1]
+        if text is not None and getattr(arguments, name) != value:
+            lines.append(text.format(getattr(arguments, name), value))
+    print_lines(console, "What differs from the study:", lines)
+
+
+def print_lines(console, title, lines):
+    console.print(title)
+    for line in lines:
+        console.print(f"- {line}", highlight=False)
+
+
+def describe_weights(weights):
+    """Where weights of VGG16 are from, beside the study's."""
+    whose = {None: "drawn at random, not pretrained", "imagenet": "ImageNet's"}
+    ours = whose.get(weights, f"from {Path(weights or '').name}")
+    return f"weights of VGG16: {ours}; ImageNet's in the study"
+
+
+def labels_of(matrix):
+    """Truth and prediction of images that have this confusion matrix."""
+    matrix = np.asarray(matrix)
+    truth, predicted = np.indices(matrix.shape).reshape(2, -1)
+    return np.repeat(truth, matrix.ravel()), np.repeat(predicted, matrix.ravel())
+
+
+def report_of(y, predicted, names):
+    """`classification_report` of labels that are positions in `names`."""
+    return classification_report(
+        y,
+        predicted,
+        labels=np.arange(len(names)),
+        target_names=names,
+        output_dict=True,
+        zero_division=0,
+    )
+
+
+def print_reports(console, names, ours, study):
+    """Precision, recall, F1 and support of each class, ours beside the study's."""
+    table = Table(title="Precision, recall, F1 and number of test images by class")
+    table.add_column("")
+    for whose in ("ours", "study"):
+        for figure in ("prec.", "recall", "F1", "images"):
+            table.add_column(f"{whose}\n{figure}", justify="right")
+    for name in (*names, *AVERAGES):
+        cells = []
+        for report in (ours, study):
+            row = report[name]
+            cells += [f"{row[key]:.2f}" for key in ("precision", "recall", "f1-score")]
+            cells.append(f"{row['support']:.0f}")
+        table.add_row(AVERAGES.get(name, name), *cells)
+    console.print(table)
+    console.print(
+        "Accuracy: ours {:.3f}, study {:.3f}".format(
+            *(accuracy_of(report) for report in (ours, study))
+        )
+    )
+
+
+def accuracy_of(report):
+    """Accuracy; it is the weighted average of recall."""
+    return report["weighted avg"]["recall"]
+
+
+def print_matrix(console, title, names, matrix):
+    console.print(f"{title} (rows: truth, columns: prediction)")
+    table = Table()
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    for name, row in zip(names, matrix, strict=True):
+        table.add_row(name, *map(str, row))
+    console.print(table)
+
+
+def plot_matrices(matrices, names):
+    """Matrices side by side, coloured by the share of each row."""
+    import matplotlib.pyplot as plt
+
+    width = 2.2 + 0.45 * len(names)
+    figure, axes = plt.subplots(
+        1,
+        len(matrices),
+        figsize=(width * len(matrices), width),
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
+        matrix = np.asarray(matrix)
+        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        display = ConfusionMatrixDisplay(shares, display_labels=names)
+        display.plot(ax=axis, cmap="Blues", colorbar=False, im_kw={"clim": (0, 1)})
+        for text, count in zip(display.text_.ravel(), matrix.ravel(), strict=True):
+            text.set_text(str(count))
+        axis.set_title(title)
+    return figure
+
+
+def save(figure, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    return path
