@@ -224,7 +224,7 @@ rng = np.random.default_rng(0)
 draws = rng.integers(len(y_train), size=(2000, len(y_train)))
 drawn = np.array([highest_threshold(y_train[d], left_out[d]) for d in draws])
 thresholds["cautious"] = np.quantile(drawn, 0.05)
-print_thresholds({name: thresholds[name] for name in ("folds, averaged", "cautious")})
+print_thresholds({name: thresholds[name] for name in ("folds, pooled", "cautious")})
 
 # %%
 # Left, sensitivity and specificity against the threshold in each fold, on the images
@@ -243,7 +243,7 @@ left.plot([], color="C3", label="sensitivity, each fold")
 left.plot([], color="C0", label="specificity, each fold")
 left.axhline(WANTED, color="0.7", linestyle=":")
 right.hist(drawn, bins=30, color="0.8")
-for name, color in (("folds, averaged", "C2"), ("cautious", "C1")):
+for name, color in (("folds, pooled", "C2"), ("cautious", "C1")):
     for axes in (left, right):
         axes.axvline(thresholds[name], color=color, label=name)
 left.set(
