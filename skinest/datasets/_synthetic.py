@@ -6,31 +6,29 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
+from sklearn.utils._optional_dependencies import check_pandas_support
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from ._ham10000 import TASK3_NAMES
+from ._synthetic_description import describe
+from ._synthetic_drawing import (
+    draw_classes,
+    draw_images,
+    draw_patients,
+    draw_scenes,
+    draw_seed,
+)
+from ._synthetic_labels import class_counts
 from ._synthetic_layers import Canvas
-from ._synthetic_masks import draw_mask
-from ._synthetic_rendering import render
-from ._synthetic_scene import draw_scene
 
 _MIN_SIDE = 32
-_DESCR = """\
-Synthetic dermoscopic images
-----------------------------
-
-{n_images} drawn images of {height} x {width} pixels, RGB, uint8: {n_benign} benign
-and {n_malignant} malignant. Benign lesions tend to be symmetric, with a regular
-border, few colours and a regular network or globules; malignant ones tend to be
-asymmetric, with an irregular border and network, streaks, and black, blue-grey,
-white and red areas. The two classes overlap. No image shows a real patient, and
-nothing learned from them holds for one.
-"""
-_MASKS_DESCR = """
-Each image has a mask of {marked}: 255 where marked, 0 elsewhere. In {n_marked} of the
-masks something is marked; over all masks it is {share:.1%} of the pixels.
-"""
-_MARKED = {"lesion": "its lesion", "globules": "globules", "streaks": "streaks"}
+_MALIGNANT_FRACTION = 0.2
+# Images of each of the seven diagnoses in HAM10000, and images per lesion.
+_HAM10000_COUNTS = (1113, 6705, 514, 327, 1099, 115, 142)
+_HAM10000_IMAGES_PER_LESION = 10015 / 7470
+# The diagnoses that stand for benign and malignant.
+_AS_DIAGNOSES = np.array([TASK3_NAMES.index("NV"), TASK3_NAMES.index("MEL")])
 
 
 def _check_image_size(image_size):
@@ -46,31 +44,59 @@ def _check_image_size(image_size):
     return sides
 
 
-def _image_generators(random_state, n_images):
-    """One independent generator per image, which depends on its index alone."""
-    if random_state is None:
-        # check_random_state(None) would draw from NumPy's global generator.
-        seed = np.random.SeedSequence().entropy
-    else:
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-    return [np.random.default_rng([seed, i]) for i in range(n_images)]
+def _check_classes(task, n_images, class_shares, malignant_fraction):
+    """Return labels of a task and the number of images of each."""
+    if task == "diagnosis":
+        if malignant_fraction != _MALIGNANT_FRACTION:
+            raise ValueError(
+                "malignant_fraction is for benign and malignant images; with "
+                "task='diagnosis' pass class_shares instead."
+            )
+        counts = class_counts(n_images, _check_class_shares(class_shares))
+        return range(len(counts)), counts
+    if class_shares is not None:
+        raise ValueError(
+            f"class_shares is for task='diagnosis'; with task={task!r} pass "
+            "malignant_fraction instead."
+        )
+    n_malignant = round(malignant_fraction * n_images)
+    return (1, 0), (n_malignant, n_images - n_malignant)
 
 
-def _draw_target(rngs, malignant_fraction):
-    """Label as malignant the images whose first draw is smallest."""
-    n_malignant = round(malignant_fraction * len(rngs))
-    target = np.zeros(len(rngs), dtype=int)
-    target[np.argsort([rng.random() for rng in rngs])[:n_malignant]] = 1
-    return target
+def _check_class_shares(class_shares):
+    if class_shares is None:
+        return np.array(_HAM10000_COUNTS)
+    if isinstance(class_shares, str):
+        return np.ones(len(TASK3_NAMES))
+    shares = np.asarray(class_shares)
+    if (
+        shares.shape != (len(TASK3_NAMES),)
+        or shares.dtype.kind not in "iuf"
+        or not np.all(np.isfinite(shares) & (shares >= 0))
+        or not shares.any()
+    ):
+        raise ValueError(
+            "class_shares must be 'balanced' or one number of at least 0 for each of "
+            f"{', '.join(TASK3_NAMES)}, not all of them 0; got {class_shares!r}."
+        )
+    return shares
 
 
 @validate_params(
     {
         "n_images": [Interval(Integral, 1, None, closed="left")],
-        "task": [StrOptions({"malignancy", "lesion", "globules", "streaks"})],
+        "task": [
+            StrOptions({"malignancy", "diagnosis", "lesion", "globules", "streaks"})
+        ],
         "image_size": [tuple, list],
         "malignant_fraction": [Interval(Real, 0, 1, closed="both")],
+        "class_shares": [StrOptions({"balanced"}), "array-like", None],
+        "images_per_lesion": [
+            StrOptions({"auto"}),
+            Interval(Real, 1, None, closed="left"),
+        ],
         "random_state": ["random_state"],
+        "as_frame": ["boolean"],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -80,8 +106,11 @@ def make_dermoscopy(
     *,
     task="malignancy",
     image_size=(128, 128),
-    malignant_fraction=0.2,
+    malignant_fraction=_MALIGNANT_FRACTION,
+    class_shares=None,
+    images_per_lesion="auto",
     random_state=None,
+    as_frame=False,
     return_X_y=False,
 ):
     """Draw synthetic dermoscopic images, with labels and masks.
@@ -197,42 +226,42 @@ def make_dermoscopy(
     >>> masks.shape
     (10, 128, 128)
     """
-    height, width = _check_image_size(image_size)
-    rngs = _image_generators(random_state, n_images)
-    target = _draw_target(rngs, malignant_fraction)
-    canvas = Canvas(height, width)
-    images = np.empty((n_images, height, width, 3), dtype=np.uint8)
-    masks = np.empty((n_images, height, width), dtype=np.uint8)
-    for i, (rng, malignant) in enumerate(zip(rngs, target, strict=True)):
-        scene = draw_scene(rng, malignant)
-        images[i], lesion = render(scene, canvas)
-        if task != "malignancy":
-            masks[i] = draw_mask(task, scene, lesion)
-    if return_X_y:
-        return images, target if task == "malignancy" else masks
-    description = _describe(target, height, width)
-    data = Bunch(images=images)
-    if task != "malignancy":
+    canvas = Canvas(*_check_image_size(image_size))
+    labels, counts = _check_classes(task, n_images, class_shares, malignant_fraction)
+    if as_frame:
+        check_pandas_support("make_dermoscopy(as_frame=True)")
+    if images_per_lesion == "auto":
+        images_per_lesion = _HAM10000_IMAGES_PER_LESION if task == "diagnosis" else 1
+    seed = draw_seed(random_state)
+    target, first = draw_classes(seed, labels, counts, images_per_lesion)
+    scenes = draw_scenes(seed, task, target, first)
+    images, masks = draw_images(task, scenes, canvas)
+    data = Bunch(images=images, target=target)
+    if masks is not None:
         data.masks = masks
-        description += _describe_masks(task, masks)
-    data.update(target=target, target_names=["benign", "malignant"], DESCR=description)
-    return data
-
-
-def _describe(target, height, width):
-    n_malignant = int(target.sum())
-    return _DESCR.format(
-        n_images=len(target),
-        height=height,
-        width=width,
-        n_benign=len(target) - n_malignant,
-        n_malignant=n_malignant,
+    if task == "diagnosis":
+        data.target_names = list(TASK3_NAMES)
+    else:
+        data.target_names = ["benign", "malignant"]
+    data.groups = np.array([f"L{i:07d}" for i in first], dtype=object)
+    if as_frame:
+        diagnoses = target if task == "diagnosis" else _AS_DIAGNOSES[target]
+        _add_frame(data, draw_patients(seed, diagnoses, first))
+    data.DESCR = describe(task, data)
+    if not return_X_y:
+        return data
+    return (
+        data.data if as_frame else images,
+        data.target if masks is None else masks,
     )
 
 
-def _describe_masks(task, masks):
-    return _MASKS_DESCR.format(
-        marked=_MARKED[task],
-        n_marked=np.count_nonzero(masks.any(axis=(1, 2))),
-        share=np.count_nonzero(masks) / masks.size,
-    )
+def _add_frame(data, patients):
+    """Add images and patients as a table, and make the target its column."""
+    import pandas as pd
+
+    # One object per cell: an array of all images would be taken for a table.
+    cells = pd.Series(list(data.images), dtype=object)
+    data.data = pd.concat([cells.rename("image"), pd.DataFrame(patients)], axis=1)
+    data.target = pd.Series(data.target, name="target")
+    data.frame = pd.concat([data.data, data.target], axis=1)

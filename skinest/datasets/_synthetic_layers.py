@@ -9,6 +9,7 @@ in the first axis, (3, height, width), which NumPy broadcasts faster.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import math
 
 import numpy as np
@@ -37,21 +38,42 @@ class Canvas:
 
     unit : float
         Pixels per unit of length.
+
+    frame : Canvas
+        The same canvas without a view, for what belongs to the frame and not to
+        the skin.
     """
 
     def __init__(self, height, width):
         self.height, self.width = height, width
         self.unit = min(height, width) / 2
+        self.frame = self
+        self._view = None
         rows = (np.arange(height) + 0.5 - height / 2) / self.unit
         columns = (np.arange(width) + 0.5 - width / 2) / self.unit
         self.y, self.x = np.meshgrid(
             rows.astype(np.float32), columns.astype(np.float32), indexing="ij"
         )
 
+    def seen_by(self, view):
+        """Return a canvas of this size on which a scene lies as `view` sees it."""
+        canvas = copy.copy(self)
+        canvas.unit = self.unit * view.scale
+        canvas._view = view
+        x, y = self.x - view.shift[0], self.y - view.shift[1]
+        back = (view.turn.T / view.scale).astype(np.float32)
+        canvas.x = back[0, 0] * x + back[0, 1] * y
+        canvas.y = back[1, 0] * x + back[1, 1] * y
+        return canvas
+
     def to_pixels(self, points):
         """Turn (x, y) points into the fixed-point pixels OpenCV draws with."""
         centre = np.array([self.width - 1, self.height - 1]) / 2
-        pixels = np.asarray(points) * self.unit + centre
+        points = np.asarray(points)
+        if self._view is not None:
+            points = points @ self._view.turn.T
+            centre = centre + np.array(self._view.shift) * self.frame.unit
+        pixels = points * self.unit + centre
         return np.rint(pixels * 2**_SHIFT).astype(np.int32)
 
     def noise(self, rng, cells):
@@ -61,8 +83,26 @@ class Canvas:
         knots = rng.standard_normal((cells, cells), dtype=np.float32)
         side = max(self.height, self.width)
         field = cv2.resize(knots, (side, side), interpolation=cv2.INTER_CUBIC)
+        if self._view is not None:
+            field = self._warp_to_view(field)
         top, left = (side - self.height) // 2, (side - self.width) // 2
         return field[top : top + self.height, left : left + self.width]
+
+    def _warp_to_view(self, field):
+        """Move a square field to where the view sees it, mirrored at its edges."""
+        import cv2
+
+        back = self._view.turn.T / self._view.scale
+        centre = np.full(2, (field.shape[0] - 1) / 2)
+        shift = np.array(self._view.shift) * self.frame.unit
+        offset = centre - back @ (centre + shift)
+        return cv2.warpAffine(
+            field,
+            np.column_stack([back, offset]),
+            field.shape,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
 
     def warp(self, rng, amount, cells=14):
         """Coordinates x and y of a frame bent by noise of about `amount`."""
@@ -126,7 +166,7 @@ class Canvas:
 
 def draw_skin(canvas, scene, rng):
     """Skin as (3, height, width) reflectance: tone, light and texture."""
-    light = 1.0 + scene.light[0] * canvas.x + scene.light[1] * canvas.y
+    light = 1.0 + scene.light[0] * canvas.frame.x + scene.light[1] * canvas.frame.y
     light -= 0.03 * scene.mottling * canvas.noise(rng, 5)
     light += 0.02 * scene.texture * canvas.noise(rng, 36)
     pores = canvas.noise(rng, 56)
@@ -217,6 +257,18 @@ def draw_patches(canvas, scene, rng):
     return fields
 
 
+def draw_marks(canvas, marks):
+    """Field in [0, 1] of discs or lines that have one colour."""
+    if marks.shape == "discs":
+        return canvas.discs(marks.points, marks.sizes)
+    return canvas.strokes(marks.points, marks.sizes)
+
+
+def draw_ridges(canvas, rng):
+    """Fissures in [0, 1] that wind between ridges, as those of a brain do."""
+    return np.exp(-((canvas.noise(rng, 20) / 0.22) ** 2))
+
+
 def draw_hairs(canvas, scene):
     """Hairs in [0, 1]: thin curves across the frame."""
     steps = np.linspace(0, 1, 16)[:, None]
@@ -224,12 +276,12 @@ def draw_hairs(canvas, scene):
         (1 - steps) ** 2 * a + 2 * steps * (1 - steps) * b + steps**2 * c
         for a, b, c in scene.hair_points
     ]
-    return canvas.strokes(curves, scene.hair_widths)
+    return canvas.frame.strokes(curves, scene.hair_widths)
 
 
 def draw_vignette(canvas, scene):
     """Light that the dermoscope lets through, in [0, 1]."""
-    distance = np.hypot(canvas.x, canvas.y)
+    distance = np.hypot(canvas.frame.x, canvas.frame.y)
     return 1.0 - scene.vignette * sigmoid((distance - scene.aperture) / 0.05)
 
 

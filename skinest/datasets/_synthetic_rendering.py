@@ -7,8 +7,27 @@ import numpy as np
 
 from . import _synthetic_layers as layers
 
-_VEIL = np.array([0.40, 0.43, 0.52], dtype=np.float32)[:, None, None]
-_SCAR = np.array([0.86, 0.79, 0.76], dtype=np.float32)[:, None, None]
+# Colours of what lies on the skin or hides what is below, RGB in [0, 1].
+COLOURS = {
+    name: np.array(rgb, dtype=np.float32)[:, None, None]
+    for name, rgb in {
+        "veil": (0.40, 0.43, 0.52),
+        "scar": (0.86, 0.79, 0.76),
+        "scale": (0.93, 0.87, 0.74),
+        "ulcer": (0.50, 0.13, 0.10),
+        "vessel": (0.72, 0.20, 0.24),
+        "nest": (0.36, 0.35, 0.45),
+        "leaf": (0.42, 0.32, 0.28),
+        "cyst": (0.95, 0.91, 0.80),
+        "plug": (0.20, 0.13, 0.10),
+        "freckle": (0.62, 0.43, 0.32),
+        "red lacuna": (0.68, 0.08, 0.20),
+        "purple lacuna": (0.40, 0.10, 0.28),
+        "black lacuna": (0.10, 0.06, 0.10),
+    }.items()
+}
+# Share of what lies below that an area hides, in the order of painting.
+_AREA_OPACITIES = {"veil": 0.7, "scar": 0.6, "ulcer": 0.85, "scale": 0.7}
 
 
 def render(scene, canvas):
@@ -26,25 +45,33 @@ def render(scene, canvas):
         The share of each pixel that belongs to the lesion, one half on its
         border.
     """
-    rng = np.random.default_rng(scene.texture_seed)
+    rng = grain_rng = np.random.default_rng(scene.texture_seed)
+    if scene.view is not None:
+        canvas = canvas.seen_by(scene.view)
+        grain_rng = np.random.default_rng(scene.view.grain_seed)
     skin = layers.draw_skin(canvas, scene, rng)
     depth = layers.lesion_depth(canvas, scene, rng)
     lesion = layers.lesion_mask(depth, scene)
     patches = layers.draw_patches(canvas, scene, rng)
     melanin = _lesion_melanin(canvas, scene, rng, depth, patches) * lesion
     melanin += 0.9 * layers.draw_streaks(canvas, scene)
+    if scene.ridges:
+        melanin += scene.ridges * lesion * layers.draw_ridges(canvas, rng)
     blood = lesion * (scene.blood + 1.1 * patches.get("blood", 0.0))
     image = skin * np.exp(
         -melanin * layers.MELANIN_ABSORPTION - blood * layers.BLOOD_ABSORPTION
     )
-    for name, colour, strength in (("veil", _VEIL, 0.7), ("scar", _SCAR, 0.6)):
+    for name, strength in _AREA_OPACITIES.items():
         if name in patches:
-            image += strength * lesion * patches[name] * (colour - image)
+            image += strength * lesion * patches[name] * (COLOURS[name] - image)
+    for marks in scene.marks:
+        field = marks.opacity * layers.draw_marks(canvas, marks)
+        image += field * (COLOURS[marks.colour] - image)
     if len(scene.hair_points):
         hairs = scene.hair_melanin * layers.draw_hairs(canvas, scene)
         image *= np.exp(-hairs * layers.MELANIN_ABSORPTION)
     image *= layers.draw_vignette(canvas, scene)
-    image += 0.006 * rng.standard_normal(lesion.shape, dtype=np.float32)
+    image += 0.006 * grain_rng.standard_normal(lesion.shape, dtype=np.float32)
     np.clip(image, 0, 1, out=image)
     return np.moveaxis(255 * image + 0.5, 0, -1).astype(np.uint8), lesion
 
@@ -59,6 +86,7 @@ def _lesion_melanin(canvas, scene, rng, depth, patches):
     structures = scene.network * layers.draw_network(canvas, scene, rng)
     structures += 0.9 * layers.draw_globules(canvas, scene)
     cover = np.maximum(patches.get("veil", 0.0), patches.get("scar", 0.0))
-    melanin += structures * (1.0 - 0.8 * cover)
+    cover = np.maximum(0.8 * cover, scene.pale_centre * layers.sigmoid(9 * depth - 3))
+    melanin += structures * (1.0 - cover)
     melanin += 1.5 * patches.get("black", 0.0) + 0.7 * patches.get("brown", 0.0)
     return melanin

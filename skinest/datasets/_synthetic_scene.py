@@ -30,11 +30,48 @@ _ITEMS = {
 
 
 @dataclass(frozen=True)
+class View:
+    """How one more image of a lesion frames it.
+
+    The skin is turned by `angle` around the origin, enlarged by `scale`, then moved
+    by `shift`. `grain_seed` seeds the noise of the sensor.
+    """
+
+    angle: float
+    scale: float
+    shift: tuple
+    grain_seed: int
+
+    @property
+    def turn(self):
+        """The rotation, as a matrix that is multiplied by columns."""
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        return np.array([[cos, -sin], [sin, cos]])
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Discs or lines of one colour on the skin.
+
+    `points` are the centres of discs, or one array of points for each line;
+    `sizes` their radii or widths. `opacity` is the share of what lies below that
+    they hide.
+    """
+
+    shape: str
+    colour: str
+    opacity: float
+    points: tuple
+    sizes: tuple
+
+
+@dataclass(frozen=True)
 class Scene:
     """Everything that is drawn in one image.
 
     `texture_seed` seeds the noise fields; the other values are places, shapes
-    and strengths, where 0 means absent.
+    and strengths, where 0 means absent. `view` is None where the lesion lies as it
+    was drawn.
     """
 
     texture_seed: int
@@ -73,6 +110,11 @@ class Scene:
     streak_lengths: np.ndarray
     streak_bends: np.ndarray
     patches: tuple
+    # what only some diagnoses show
+    marks: tuple = ()
+    ridges: float = 0.0
+    pale_centre: float = 0.0
+    view: View | None = None
 
     def without(self, structure):
         """Return the scene without its globules or streaks; itself if it has none."""
@@ -134,7 +176,7 @@ def _structure_parameters(rng, severity, shape):
     names = ("black", "brown", "veil", "scar", "blood")
     odds = (0.3, 0.25, 0.2, 0.13, 0.12)
     kinds = rng.choice(names, rng.poisson(4.5 * severity**1.5), p=odds)
-    places = _inside_disc(rng, len(kinds), 0.8 * shape["radius"])
+    places = inside_disc(rng, len(kinds), 0.8 * shape["radius"])
     return {
         "melanin": rng.uniform(0.5, 1.3) + 0.4 * severity,
         "blood": rng.uniform(0.0, 0.35),
@@ -146,7 +188,7 @@ def _structure_parameters(rng, severity, shape):
         "network_warp": 0.12 + 0.55 * severity * rng.uniform(0.4, 1.2),
         "network_patchiness": min(1.0, severity * rng.uniform(0.4, 1.4)),
         "globule_centres": shape["centre"]
-        + _inside_disc(rng, n_globules, 0.95 * shape["radius"]),
+        + inside_disc(rng, n_globules, 0.95 * shape["radius"]),
         "globule_radii": rng.uniform(0.02, 0.035)
         * np.exp(rng.normal(0, 0.1 + 0.5 * severity, n_globules)),
         "streak_angles": rng.normal(sector, 0.9, n_streaks),
@@ -163,12 +205,27 @@ def _structure_parameters(rng, severity, shape):
     }
 
 
+def seen_again(scene, rng):
+    """The same lesion in another image: framed, lit and covered by hairs anew."""
+    frame = _frame_parameters(rng)
+    white_balance = np.exp(rng.normal(0, 0.06) + rng.normal(0, 0.03, 3))
+    tone = scene.skin_tone * white_balance.astype(np.float32)[:, None, None]
+    kept = {"skin_tone": tone, "mottling": scene.mottling, "texture": scene.texture}
+    view = View(
+        angle=rng.uniform(0, 2 * np.pi),
+        scale=float(np.exp(rng.uniform(-0.25, 0.25))),
+        shift=_pair(rng, 0.12),
+        grain_seed=int(rng.integers(2**32)),
+    )
+    return replace(scene, **(frame | kept), view=view)
+
+
 def _pair(rng, scale):
     """Draw two normal Python floats, which leave float32 fields in float32."""
     return tuple(rng.normal(0, scale, 2).tolist())
 
 
-def _inside_disc(rng, n_points, radius):
+def inside_disc(rng, n_points, radius):
     """Draw points uniformly inside a disc around the origin."""
     distances = radius * np.sqrt(rng.random(n_points))
     angles = rng.uniform(0, 2 * np.pi, n_points)
@@ -176,9 +233,13 @@ def _inside_disc(rng, n_points, radius):
 
 
 def draw_scene(rng, malignant):
-    """Draw all parameters of one image."""
+    """Draw all parameters of one image of a nevus or a melanoma."""
     # The overlap of the two distributions is what makes some cases ambiguous.
-    severity = rng.beta(5.0, 2.2) if malignant else rng.beta(2.0, 5.5)
+    return scene_of(rng, rng.beta(5.0, 2.2) if malignant else rng.beta(2.0, 5.5))
+
+
+def scene_of(rng, severity):
+    """Draw all parameters of one image of a melanocytic lesion of some severity."""
     shape = _shape_parameters(rng, severity)
     return Scene(
         texture_seed=int(rng.integers(2**32)),

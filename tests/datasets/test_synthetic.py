@@ -132,7 +132,7 @@ def test_global_numpy_state_is_neither_read_nor_changed(random_state):
     [
         {"n_images": 0},
         {"n_images": 2.5},
-        {"task": "diagnosis"},
+        {"task": "prognosis"},
         {"malignant_fraction": 1.5},
         {"malignant_fraction": -0.1},
         {"image_size": 128},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skinest.datasets import make_dermoscopy
-from skinest.datasets._synthetic import _draw_target, _image_generators
+from skinest.datasets._synthetic_drawing import draw_classes, draw_scenes, draw_seed
 from skinest.datasets._synthetic_layers import Canvas
 from skinest.datasets._synthetic_masks import draw_mask
 from skinest.datasets._synthetic_rendering import render
@@ -27,9 +27,9 @@ def data():
     made = {
         task: make_dermoscopy(N_IMAGES, task=task, random_state=0) for task in TASKS
     }
-    rngs = _image_generators(0, N_IMAGES)
-    target = _draw_target(rngs, 0.2)
-    scenes = [draw_scene(rng, label) for rng, label in zip(rngs, target, strict=True)]
+    seed = draw_seed(0)
+    target, first = draw_classes(seed, (1, 0), (40, 160), images_per_lesion=1)
+    scenes = draw_scenes(seed, "lesion", target, first)
     masks = {task: bunch.masks == 255 for task, bunch in made.items()}
     return {"images": made["lesion"].images, "scenes": scenes, **masks}
 
