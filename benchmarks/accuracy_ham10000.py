@@ -64,7 +64,7 @@ def main():
     data = fetch_isic2018_task3(options.data_home)
     X, y = data.paths, np.array(data.target_names)[data.target]
     splitter = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    train, test = next(splitter.split(X, y, data.lesion_ids))
+    train, test = next(splitter.split(X, y, data.groups))
     if options.all:
         train, test = np.arange(len(y)), []
     print(

@@ -71,7 +71,7 @@ def read_options():
 def lesions(options):
     data = fetch_ham10000_masks(options.data_home)
     splitter = GroupShuffleSplit(1, test_size=0.1, random_state=0)
-    train, test = next(splitter.split(data.paths, groups=data.lesion_ids))
+    train, test = next(splitter.split(data.paths, groups=data.groups))
     train = np.random.default_rng(0).permutation(train)[: options.images]
     epochs = options.epochs or 13
     steps = epochs * -(-len(train) // 16)
@@ -96,7 +96,7 @@ def lesions(options):
     )
     print(
         f"{len(train)} images to train on, {len(test)} of "
-        f"{len(set(data.lesion_ids[test]))} other lesions to test on; "
+        f"{len(set(data.groups[test]))} other lesions to test on; "
         f"{options.filters} filters, {options.side} pixels",
         flush=True,
     )
@@ -106,7 +106,7 @@ def lesions(options):
     if options.save:
         joblib.dump(segmenter, options.save)
     predicted = segmenter.predict(data.paths[test])
-    truth, groups = data.mask_paths[test], data.lesion_ids[test]
+    truth, groups = data.mask_paths[test], data.groups[test]
     for name, score in {"Dice": dice_score, "IoU": iou_score}.items():
         values = score(truth, predicted, average=None)
         low, high = interval(values, groups)

@@ -70,7 +70,7 @@ def load(data_home):
     if data_home and all(list(Path(data_home).glob(name)) for name in ARCHIVES):
         data = fetch_ham10000_masks(data_home)
         # One image of each lesion: then no lesion is on both sides.
-        _, firsts = np.unique(data.lesion_ids, return_index=True)
+        _, firsts = np.unique(data.groups, return_index=True)
         images, masks = data.paths[firsts], data.mask_paths[firsts]
         X, y = fetch_isic2016_part3(data_home, return_X_y=True)
         source = "HAM10000 to segment, ISIC 2016 part 3 to classify"

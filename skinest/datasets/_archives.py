@@ -6,6 +6,7 @@
 import hashlib
 import os
 import shutil
+import stat
 import struct
 import tempfile
 import zipfile
@@ -13,6 +14,7 @@ import zlib
 from pathlib import Path, PureWindowsPath
 
 from ._base import is_writable, resolve_cache_home
+from ._space import check_free_space, explained_if_full
 
 # Holds the identity of the archive that a folder was extracted from.
 _STAMP_NAME = ".skinest-archive"
@@ -36,7 +38,8 @@ def extract_archive(archive):
     ``.zip``; a folder of that name inside the archive is not repeated. If the
     place is read-only, or holds the files of an older archive of this name, they
     go into the user's cache instead, under a name made from the archive's path,
-    size and modification time. A folder that was filled by hand is used as it is.
+    size and modification time. A folder that was filled by hand is used as it is,
+    whether or not the archive is still there.
 
     Either all files are extracted or none: they appear under the final name at
     once, so processes that extract the same archive together do not meet.
@@ -54,18 +57,36 @@ def extract_archive(archive):
     Raises
     ------
     ValueError
-        If the archive is damaged, or a member would leave the folder.
+        If the archive is damaged, holds a file twice, or a member would leave the
+        folder.
+    OSError
+        If the disk has no room for the files.
     """
-    stamp = _stamp(archive)
     beside = archive.with_suffix("")
+    if not archive.is_file():
+        return _find_content(beside, archive)
+    stamp = _stamp(archive)
     if _is_filled(beside):
         if _read_stamp(beside) in (stamp, None):
-            return beside
+            return _find_content(beside, archive)
     elif is_writable(archive.parent):
         return _extract(archive, beside, stamp)
     key = hashlib.sha256(f"{archive.parent}/{stamp}".encode()).hexdigest()[:16]
     cached = resolve_cache_home() / "extracted" / f"{archive.stem}-{key}"
     return cached if _is_filled(cached) else _extract(archive, cached, stamp)
+
+
+def is_there(file):
+    """Whether a file is there, or the folder that an archive is extracted into."""
+    return file.is_file() or (
+        file.suffix == ".zip" and _is_filled(file.with_suffix(""))
+    )
+
+
+def _find_content(folder, archive):
+    """The folder itself, or the one in it that some programs make by hand."""
+    inner = folder / archive.stem
+    return inner if inner.is_dir() else folder
 
 
 def _stamp(archive):
@@ -93,8 +114,7 @@ def _extract(archive, folder, stamp):
         everything = scratch / "content"
         everything.mkdir()
         _unzip(archive, everything)
-        inner = everything / archive.stem
-        content = inner if inner.is_dir() else everything
+        content = _find_content(everything, archive)
         (content / _STAMP_NAME).write_text(stamp, encoding="utf-8")
         try:
             os.replace(content, folder)
@@ -110,21 +130,42 @@ def _extract(archive, folder, stamp):
 def _unzip(archive, folder):
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = opened.namelist()
-            escaping = [name for name in names if _escapes(name)]
-            if not escaping:
-                # Reading a member to its end checks its CRC.
-                opened.extractall(folder)
+            members = opened.infolist()
+            fault = _find_fault(members)
+            if fault is None:
+                _extract_all(opened, members, folder)
     except _DAMAGE as error:
         raise ValueError(
             f"The archive {archive} is damaged ({error}). Delete it and download "
             "it again."
         ) from error
-    if escaping:
-        raise ValueError(
-            f"The archive {archive} is not safe to extract: its member "
-            f"{escaping[0]!r} would be written outside the target folder."
-        )
+    if fault is not None:
+        raise ValueError(f"The archive {archive} is not safe to extract: {fault}.")
+
+
+def _extract_all(opened, members, folder):
+    n_bytes = sum(member.file_size for member in members)
+    what = f"Extracting {opened.filename}"
+    place = folder.parent.parent  # not the scratch folder, which will be gone
+    check_free_space(place, n_bytes, what)
+    with explained_if_full(place, lambda: n_bytes, what):
+        # Reading a member to its end checks its CRC.
+        opened.extractall(folder)
+
+
+def _find_fault(members):
+    """Why the members must not be extracted; None if they may."""
+    names = set()
+    for member in members:
+        name = member.filename
+        if _escapes(name):
+            return f"its member {name!r} would be written outside the target folder"
+        if stat.S_ISLNK(member.external_attr >> 16):
+            return f"its member {name!r} is a symbolic link"
+        if name in names and not member.is_dir():
+            return f"it holds {name!r} twice"
+        names.add(name)
+    return None
 
 
 def _escapes(name):

@@ -28,6 +28,17 @@ def get_data_home(data_home=None):
     data_home : str
         The absolute path of the folder.
 
+    Raises
+    ------
+    NotADirectoryError
+        If `data_home`, or what it would lie in, is a file.
+
+    Notes
+    -----
+    What has come of an unfinished download is kept elsewhere: in the folder
+    ``partial`` of the one named by the environment variable ``SKINEST_CACHE``, else of
+    the user's cache.
+
     Examples
     --------
     >>> import os, tempfile
@@ -44,12 +55,24 @@ def get_data_home(data_home=None):
 
 def resolve_data_home(data_home):
     """Absolute path of the data folder, which may not exist yet."""
-    return _absolute(data_home or os.environ.get("SKINEST_DATA") or _user_cache())
+    folder = _absolute(data_home or os.environ.get("SKINEST_DATA") or _user_cache())
+    if not nearest_existing(folder).is_dir():
+        raise NotADirectoryError(
+            f"data_home must be a folder, and {nearest_existing(folder)} is a file. "
+            "Name the folder that holds, or shall hold, the files of data sets."
+        )
+    return folder
 
 
 def resolve_cache_home():
-    """Absolute path of the folder for what is extracted from read-only ones."""
+    """Absolute path of the folder for unfinished downloads and for what is
+    extracted from read-only folders."""
     return _absolute(os.environ.get("SKINEST_CACHE") or _user_cache())
+
+
+def nearest_existing(path):
+    """The path itself if it exists, else the nearest of its parents that does."""
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def is_writable(folder):

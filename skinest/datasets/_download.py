@@ -3,15 +3,29 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from ._base import is_writable
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
 
-_CHUNK_SIZE = 2**16
+from ._archives import is_there
+from ._base import is_writable, nearest_existing
+from ._locks import hold_lock
+from ._progress import ProgressBar
+from ._resuming import REST, Part, ResumingDownloader
+from ._space import check_free_space, explained_if_full, format_size
 
 
 def require_file(path, url, *, known_hash=None, download_if_missing=True):
     """Make sure that a file is there, by download if need be.
 
-    A file that is there already is left as it is, whatever its hash.
+    A file that is there already is left as it is, whatever its hash. A download is
+    put into its folder when it is complete and checked, never before. What has come
+    of one that failed is kept in the user's cache, and the next one goes on from
+    there. Processes that need the same file wait for the one that downloads it.
 
     Parameters
     ----------
@@ -30,28 +44,29 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
     Raises
     ------
     OSError
-        If the file is missing and cannot, or shall not, be downloaded. Nothing
-        is left of a failed download.
+        If the file is missing and cannot, or shall not, be downloaded.
     """
     if path.is_file():
         return
-    by_hand = f"Download {url} by hand and put it into that folder"
+    by_hand = f"download {url} by hand and put it into that folder"
     if not download_if_missing:
         raise OSError(
-            f"{path.name} is not in {path.parent}. {by_hand}, or use "
-            "download_if_missing=True."
+            f"{path.name} is not in {path.parent}. Use download_if_missing=True, or "
+            f"{by_hand}."
         )
-    if path.parent.exists() and not is_writable(path.parent):
+    if not is_writable(nearest_existing(path.parent)):
         raise OSError(
             f"{path.name} is not in {path.parent}, and cannot be downloaded into it "
-            f"since the folder is read-only. {by_hand}, or choose another data_home."
+            f"since the folder is read-only. Choose another data_home, or {by_hand}."
         )
+    part = Part(url)
     try:
-        _download(path, url, known_hash)
+        _download(path, url, known_hash, part)
     except (OSError, ValueError) as error:
+        reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         raise OSError(
-            f"{path.name} is not in {path.parent}, and its download failed "
-            f"({error}). Try again. Or: {by_hand[0].lower()}{by_hand[1:]}."
+            f"{path.name} is not in {path.parent}, and its download failed: {reason}. "
+            f"{_describe_kept(part, path.name)}Try again, or {by_hand}."
         ) from error
 
 
@@ -71,7 +86,7 @@ def require_file_by_hand(path, page):
     OSError
         If the file is missing.
     """
-    if not path.is_file():
+    if not is_there(path):
         raise OSError(
             f"{path.name} is not in {path.parent}, and is not downloaded for you: it "
             f"has no lasting address of its own. Get it from {page} and put it into "
@@ -79,73 +94,98 @@ def require_file_by_hand(path, page):
         )
 
 
-def _download(path, url, known_hash):
+def _download(path, url, known_hash, part):
+    _check_cache(part.folder.parent)  # the folder itself comes and goes
+    waiting = f"Waiting for another process, which downloads {path.name} ..."
+    with hold_lock(part.folder / "lock", waiting):
+        bar = ProgressBar(path.name)
+        try:
+            if not path.is_file():
+                _put(_retrieve(path, url, known_hash, part, bar), path)
+        finally:
+            bar.close()
+            if path.is_file() or not _count_kept(part, path.name):
+                _discard(part.folder)
+
+
+def _discard(folder):
+    """Delete a folder at once, since another process may be about to fill it anew."""
+    doomed = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+    # Windows moves no folder with an open file, the lock; what stays does no harm.
+    with contextlib.suppress(OSError):
+        os.replace(folder, doomed / folder.name)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _check_cache(folder):
+    place = nearest_existing(folder)
+    if not (place.is_dir() and is_writable(place)):
+        raise OSError(
+            f"{place}, where unfinished downloads are kept, is not a folder that can "
+            "be written; name another one by the environment variable SKINEST_CACHE"
+        )
+
+
+def _retrieve(path, url, known_hash, part, bar):
+    """Path of the whole file beside the part, its hash checked by pooch."""
     import pooch
 
-    bar = ProgressBar(path.name)
+    def check_space(n_bytes, n_total):
+        check_free_space(part.folder, n_bytes, REST)
+        if not _share_a_disk(part.folder, path):
+            check_free_space(path.parent, n_total, "it")
+
+    files = pooch.create(
+        part.folder,
+        base_url="",
+        registry={path.name: known_hash},
+        urls={path.name: url},
+    )
+    downloader = ResumingDownloader(part, bar, check_space)
+    fetched = Path(files.fetch(path.name, downloader=downloader))
+    if path.suffix == ".zip" and not zipfile.is_zipfile(fetched):
+        with fetched.open("rb") as file:
+            begin = file.read(40)
+        fetched.unlink()
+        raise ValueError(
+            f"what came is no zip archive, it begins with {begin!r}; it is deleted"
+        )
+    return fetched
+
+
+def _put(fetched, path):
+    """Move a file to its place, where it appears as a whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        pooch.retrieve(
-            url,
-            known_hash,
-            fname=path.name,
-            path=path.parent,
-            downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK_SIZE),
-        )
-    finally:
-        bar.close()
+        os.replace(fetched, path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+        n_bytes = fetched.stat().st_size
+        try:
+            with explained_if_full(path.parent, lambda: n_bytes, "it"):
+                os.replace(shutil.copyfile(fetched, scratch / path.name), path)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        fetched.unlink()
 
 
-class ProgressBar:
-    """A bar on standard error, with the methods that pooch calls.
+def _share_a_disk(*paths):
+    return len({nearest_existing(path).stat().st_dev for path in paths}) == 1
 
-    Parameters
-    ----------
-    name : str
-        What stands before the bar.
 
-    Attributes
-    ----------
-    total : int
-        Number of bytes to come; 0 if unknown. Set by pooch.
-    """
+def _count_kept(part, name):
+    """Number of bytes that the next download need not fetch."""
+    whole = part.folder / name
+    return whole.stat().st_size if whole.is_file() else part.size
 
-    def __init__(self, name):
-        self.name = name
-        self.total = 0
-        self._progress = None
 
-    def update(self, n_bytes):
-        """Advance by `n_bytes`; the bar appears at the first call."""
-        if self._progress is None:
-            self._start()
-        self._progress.advance(self._task, n_bytes)
-
-    def reset(self):
-        """Go back to the start."""
-        if self._progress is not None:
-            self._progress.update(self._task, completed=0)
-
-    def close(self):
-        """Leave the bar as it is. May be called more than once."""
-        if self._progress is not None:
-            self._progress.stop()
-
-    def _start(self):
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._task = self._progress.add_task(self.name, total=self.total or None)
-        self._progress.start()
+def _describe_kept(part, name):
+    n_kept = _count_kept(part, name)
+    if not n_kept:
+        return ""
+    return (
+        f"{format_size(n_kept)} of it are kept in {part.folder}, from where the next "
+        "try goes on. "
+    )

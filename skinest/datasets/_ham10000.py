@@ -8,16 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
 from ._archives import extract_archive
 from ._base import resolve_data_home
-from ._download import require_file
+from ._sources import require_official
 from ._tables import check_all_known, check_same_names, list_images, read_table
 
-_BASE_URL_2018 = "https://isic-challenge-data.s3.amazonaws.com/2018/"
-
-_TASK3_STEM = "ISIC2018_Task3_Training"
+_STEMS = {
+    "train": "ISIC2018_Task3_Training",
+    "valid": "ISIC2018_Task3_Validation",
+    "test": "ISIC2018_Task3_Test",
+}
 TASK3_NAMES = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
 _LABEL_HEADER = ["image", *TASK3_NAMES]
 _LESION_HEADER = ["image", "lesion_id", "diagnosis_confirm_type"]
@@ -37,11 +39,12 @@ Dermoscopic images of pigmented skin lesions, each with one of seven diagnoses:
 - DF: dermatofibroma
 - VASC: vascular lesion
 
-The challenge has 10,015 training images of 7,470 lesions, JPEG of 600 x 450 pixels.
-Several images may show one lesion: use `lesion_ids` as groups whenever the images
-are split.
+The challenge has 10,015 training images of 7,470 lesions (HAM10000), 193 validation
+images and 1,512 test images, JPEG of 600 x 450 pixels. Several images may show one
+lesion: pass `groups`, the lesions, to whatever splits the images. They are known of
+the training images only.
 
-Here, {n_images} images of {n_lesions} lesions were found:
+Here, subset {subset!r}: {n_images} images{of_lesions} were found:
 {counts}.
 
 Licence: CC BY-NC 4.0 (attribution, no commercial use). HAM10000 Dataset: (c) by
@@ -62,26 +65,31 @@ the International Skin Imaging Collaboration (ISIC). arXiv:1902.03368.
 @validate_params(
     {
         "data_home": [str, os.PathLike, None],
+        "subset": [StrOptions({*_STEMS, "all"})],
         "download_if_missing": ["boolean"],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
-def fetch_isic2018_task3(data_home=None, *, download_if_missing=True, return_X_y=False):
+def fetch_isic2018_task3(
+    data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
+):
     """Load the ISIC 2018 task 3 images, of seven diagnoses (classification).
 
-    These are the training images of the challenge, known as HAM10000. Several of
-    them may show one lesion, so a split has to be grouped by `lesion_ids`: a lesion
-    on both sides of it makes a classifier look better than it is.
+    The training images of the challenge are known as HAM10000. Several of them may
+    show one lesion, so a split has to be grouped by `groups`: a lesion on both sides
+    of it makes a classifier look better than it is.
 
-    Missing files are downloaded; archives that are in `data_home` already are
-    used as they are, and extracted once. They may hold a part of the images and
-    the labels of just these; lesions of further images do not matter.
+    Missing files are downloaded; an interrupted download goes on at the next call.
+    Archives that are in `data_home` already are used as they are, and extracted once;
+    so are folders into which you have extracted them by hand. They may hold a part of
+    the images and the labels of just these; lesions of further images do not matter.
 
     =================   ====================================
     Classes                                                7
-    Images                                            10,015
-    Lesions                                            7,470
+    Training images     10,015 of 7,470 lesions
+    Validation images   193, lesions unknown
+    Test images         1,512, lesions unknown
     Form                JPEG, RGB, 600 x 450 pixels
     =================   ====================================
 
@@ -91,6 +99,9 @@ def fetch_isic2018_task3(data_home=None, *, download_if_missing=True, return_X_y
         The folder of the official files, see :func:`get_data_home`. Archives are
         extracted into it, or, if it is read-only, into the folder named by the
         environment variable ``SKINEST_CACHE``, else into the user's cache.
+
+    subset : {"train", "valid", "test", "all"}, default="train"
+        The training, validation or test images, or all of them in this order.
 
     download_if_missing : bool, default=True
         If False, raise an error instead of downloading what is missing (some
@@ -113,9 +124,10 @@ def fetch_isic2018_task3(data_home=None, *, download_if_missing=True, return_X_y
         target_names : list of str
             ``["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]``, the columns of
             the official ground truth; `DESCR` says what they stand for.
-        lesion_ids : ndarray of shape (n_images,), dtype object
-            The lesion (str) that each image shows. Pass it as `groups` to what
-            splits the images.
+        groups : ndarray of shape (n_images,), dtype object
+            The lesion (str) that each image shows, for what splits the images.
+            With ``subset="train"`` only: elsewhere lesions are not known, and
+            asking for them is an AttributeError.
         DESCR : str
             Description, licence and citations, with the numbers of images and
             lesions found.
@@ -126,8 +138,8 @@ def fetch_isic2018_task3(data_home=None, *, download_if_missing=True, return_X_y
     Raises
     ------
     OSError
-        If a file is missing and `download_if_missing` is False, or its download
-        fails; nothing is left of a failed download.
+        If a file is missing and `download_if_missing` is False, its download fails,
+        or the disk is full. Nothing half-made is left in `data_home`.
     ValueError
         If an archive is damaged or unsafe to extract, a table has another header
         than the official one, a label is not one-hot, an image has no label or
@@ -163,58 +175,81 @@ def fetch_isic2018_task3(data_home=None, *, download_if_missing=True, return_X_y
     >>> data.paths.shape  # doctest: +SKIP
     (10015,)
     >>> folds = StratifiedGroupKFold(n_splits=5).split(
-    ...     data.paths, data.target, groups=data.lesion_ids
+    ...     data.paths, data.target, groups=data.groups
     ... )  # doctest: +SKIP
     """
-    data = read_task3(resolve_data_home(data_home), download_if_missing)
+    subsets = list(_STEMS) if subset == "all" else [subset]
+    data = read_task3(resolve_data_home(data_home), subsets, download_if_missing)
     if return_X_y:
         return data.paths, data.target
-    return Bunch(
+    has_groups = data.groups is not None
+    return (Bunch if has_groups else _BunchWithoutGroups)(
         paths=data.paths,
         target=data.target,
         target_names=list(TASK3_NAMES),
-        lesion_ids=data.lesion_ids,
-        DESCR=_TASK3_DESCR.format(**describe_found(data)),
+        **({"groups": data.groups} if has_groups else {}),
+        DESCR=_TASK3_DESCR.format(subset=subset, **describe_found(data)),
     )
+
+
+class _BunchWithoutGroups(Bunch):
+    def __getattr__(self, name):
+        if name == "groups":
+            raise AttributeError(
+                "The lesions, groups, are known of the training images only: use "
+                "subset='train'. Images of unknown lesions cannot be split by lesion."
+            )
+        return super().__getattr__(name)
 
 
 class Task3(NamedTuple):
     """What the files of the challenge say, in the order of the ground truth.
 
-    `paths`, `target` and `lesion_ids` are those of :func:`fetch_isic2018_task3`.
-    `names` are the ids of the images, and `place` says in errors where the images
-    are.
+    `paths`, `target` and `groups` are those of :func:`fetch_isic2018_task3`; `groups`
+    is None where lesions are not known. `names` are the ids of the images, and
+    `place` says in errors where the images are.
     """
 
     names: list
     paths: np.ndarray
     target: np.ndarray
-    lesion_ids: np.ndarray
+    groups: np.ndarray | None
     place: str
 
 
-def read_task3(folder, download_if_missing):
-    """Get images, diagnoses and lesions of a folder, as :class:`Task3`."""
-    labels_archive = folder / f"{_TASK3_STEM}_GroundTruth.zip"
-    lesions = folder / f"{_TASK3_STEM}_LesionGroupings.csv"
-    archive = folder / f"{_TASK3_STEM}_Input.zip"
-    for file in (labels_archive, lesions, archive):
-        require_file(
-            file, _BASE_URL_2018 + file.name, download_if_missing=download_if_missing
-        )
-    labels = _find_labels(labels_archive)
-    label_of = read_table(labels, _parse_one_hot, header=_LABEL_HEADER)
-    lesion_of = read_table(lesions, _parse_lesion, header=_LESION_HEADER)
-    images = extract_archive(archive)
-    path_of = list_images(images)
-    place = f"{archive} (in {images})"
-    check_same_names(label_of, path_of, labels, place)
-    check_all_known(label_of, lesion_of, f"images in {place}", f"lesion in {lesions}")
+def read_task3(folder, subsets, download_if_missing):
+    """Get images and diagnoses of subsets, as :class:`Task3`.
+
+    Lesions are among them if ``"train"`` is the only subset.
+    """
+    lesions = folder / f"{_STEMS['train']}_LesionGroupings.csv"
+    has_groups = subsets == ["train"]
+    labels_of, images_of = (
+        {subset: folder / f"{_STEMS[subset]}_{what}.zip" for subset in subsets}
+        for what in ("GroundTruth", "Input")
+    )
+    require_official(
+        [*labels_of.values(), *[lesions] * has_groups, *images_of.values()],
+        2018,
+        download_if_missing=download_if_missing,
+    )
+    label_of, path_of, places = {}, {}, []
+    for subset in subsets:
+        labels = _find_labels(labels_of[subset])
+        label_of_this = read_table(labels, _parse_one_hot, header=_LABEL_HEADER)
+        images = extract_archive(images_of[subset])
+        path_of_this = list_images(images)
+        places.append(f"{images_of[subset]} (in {images})")
+        check_same_names(label_of_this, path_of_this, labels, places[-1])
+        label_of |= label_of_this
+        path_of |= path_of_this
+    place = " and ".join(places)
+    groups = _read_groups(lesions, label_of, place) if has_groups else None
     return Task3(
         names=list(label_of),
         paths=np.array([path_of[name] for name in label_of], dtype=object),
         target=np.array(list(label_of.values()), dtype=int),
-        lesion_ids=np.array([lesion_of[name] for name in label_of], dtype=object),
+        groups=groups,
         place=place,
     )
 
@@ -222,13 +257,21 @@ def read_task3(folder, download_if_missing):
 def describe_found(data):
     """Numbers of images, of lesions and of each diagnosis, for a description."""
     counts = np.bincount(data.target, minlength=len(TASK3_NAMES))
+    n_lesions = None if data.groups is None else len(set(data.groups))
     return {
         "n_images": len(data.target),
-        "n_lesions": len(set(data.lesion_ids)),
+        "of_lesions": "" if n_lesions is None else f" of {n_lesions} lesions",
         "counts": ", ".join(
             f"{count} {name}" for count, name in zip(counts, TASK3_NAMES, strict=True)
         ),
     }
+
+
+def _read_groups(lesions, names, place):
+    """The lesions of the images of those names."""
+    lesion_of = read_table(lesions, _parse_lesion, header=_LESION_HEADER)
+    check_all_known(names, lesion_of, f"images in {place}", f"lesion in {lesions}")
+    return np.array([lesion_of[name] for name in names], dtype=object)
 
 
 def _find_labels(archive):
@@ -236,7 +279,8 @@ def _find_labels(archive):
     labels = extract_archive(archive) / f"{archive.stem}.csv"
     if not labels.is_file():
         raise ValueError(
-            f"The archive {archive} (in {labels.parent}) holds no {labels.name}."
+            f"The archive {archive} (in {labels.parent}) holds no {labels.name}. "
+            "Delete both and download the archive again."
         )
     return labels
 

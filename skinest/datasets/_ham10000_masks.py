@@ -7,13 +7,13 @@ import os
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
 from ._archives import extract_archive
 from ._base import resolve_data_home
 from ._download import require_file_by_hand
 from ._ham10000 import TASK3_NAMES, describe_found, read_task3
-from ._tables import check_all_known, list_images
+from ._tables import check_masks, list_images
 
 _ARCHIVE_NAME = "HAM10000_segmentations_lesion_tschandl.zip"
 _PAGE = "https://doi.org/10.7910/DVN/DBW86T (Harvard Dataverse)"
@@ -27,10 +27,10 @@ Dermoscopic images of pigmented skin lesions, each with a mask of its lesion: 25
 the lesion, 0 on the skin around it. The collection has 10,015 images of 7,470
 lesions, JPEG of 600 x 450 pixels, and as many masks, PNG of the same size.
 
-Several images may show one lesion: use `lesion_ids` as groups whenever the images
-are split. `target` has the diagnosis of each image, as in `fetch_isic2018_task3`.
+Several images may show one lesion: pass `groups`, the lesions, to whatever splits
+the images. `target` has the diagnosis of each image, as in `fetch_isic2018_task3`.
 
-Here, {n_images} images of {n_lesions} lesions were found, each with its mask:
+Here, {n_images} images{of_lesions} were found, each with its mask:
 {counts}.
 
 Licence: CC BY-NC 4.0 (attribution, no commercial use). HAM10000 Dataset: (c) by
@@ -52,18 +52,21 @@ doi:10.1038/s41591-020-0942-0.
 @validate_params(
     {
         "data_home": [str, os.PathLike, None],
+        "subset": [StrOptions({"train"})],
         "download_if_missing": ["boolean"],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
-def fetch_ham10000_masks(data_home=None, *, download_if_missing=True, return_X_y=False):
+def fetch_ham10000_masks(
+    data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
+):
     """Load the HAM10000 images with masks of their lesions (segmentation).
 
     The images, diagnoses and lesions are those of :func:`fetch_isic2018_task3`.
     Each image has exactly its mask, found by the name of the image. Several images
-    may show one lesion, so a split has to be grouped by `lesion_ids`: a lesion on
-    both sides of it makes a segmenter look better than it is.
+    may show one lesion, so a split has to be grouped by `groups`: a lesion on both
+    sides of it makes a segmenter look better than it is.
 
     The archive of the masks has no lasting address: download
     ``HAM10000_segmentations_lesion_tschandl.zip`` by hand from Harvard Dataverse
@@ -85,6 +88,9 @@ def fetch_ham10000_masks(data_home=None, *, download_if_missing=True, return_X_y
         The folder of the official files, see :func:`get_data_home`. Archives are
         extracted into it, or, if it is read-only, into the folder named by the
         environment variable ``SKINEST_CACHE``, else into the user's cache.
+
+    subset : {"train"}, default="train"
+        The training images of the ISIC 2018 challenge: there are no masks of others.
 
     download_if_missing : bool, default=True
         If False, raise an error instead of downloading what is missing (some
@@ -110,9 +116,8 @@ def fetch_ham10000_masks(data_home=None, *, download_if_missing=True, return_X_y
         target_names : list of str
             ``["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]``, as in
             :func:`fetch_isic2018_task3`.
-        lesion_ids : ndarray of shape (n_images,), dtype object
-            The lesion (str) that each image shows. Pass it as `groups` to what
-            splits the images.
+        groups : ndarray of shape (n_images,), dtype object
+            The lesion (str) that each image shows, for what splits the images.
         DESCR : str
             Description, licence and citations, with the numbers of images and
             lesions found.
@@ -124,7 +129,8 @@ def fetch_ham10000_masks(data_home=None, *, download_if_missing=True, return_X_y
     ------
     OSError
         If the masks are missing, or another file is and `download_if_missing` is
-        False, or its download fails; nothing is left of a failed download.
+        False or its download fails, or if the disk is full. Nothing half-made is left
+        in `data_home`.
     ValueError
         If an image has no mask or a mask no image, or for any of the reasons of
         :func:`fetch_isic2018_task3`.
@@ -158,14 +164,14 @@ def fetch_ham10000_masks(data_home=None, *, download_if_missing=True, return_X_y
     >>> data.mask_paths.shape  # doctest: +SKIP
     (10015,)
     >>> folds = GroupKFold(n_splits=5).split(
-    ...     data.paths, data.mask_paths, groups=data.lesion_ids
+    ...     data.paths, data.mask_paths, groups=data.groups
     ... )  # doctest: +SKIP
     """
     folder = resolve_data_home(data_home)
     archive = folder / _ARCHIVE_NAME
     # Asked for before gigabytes of images are downloaded.
     require_file_by_hand(archive, _PAGE)
-    data = read_task3(folder, download_if_missing)
+    data = read_task3(folder, [subset], download_if_missing)
     mask_paths = _find_masks(archive, data)
     if return_X_y:
         return data.paths, mask_paths
@@ -174,7 +180,7 @@ def fetch_ham10000_masks(data_home=None, *, download_if_missing=True, return_X_y
         mask_paths=mask_paths,
         target=data.target,
         target_names=list(TASK3_NAMES),
-        lesion_ids=data.lesion_ids,
+        groups=data.groups,
         DESCR=_DESCR.format(**describe_found(data)),
     )
 
@@ -183,9 +189,5 @@ def _find_masks(archive, data):
     """Paths of the masks of all images, in the order of the images."""
     masks = extract_archive(archive)
     mask_of = list_images(masks, ending=_ENDING)
-    place = f"{archive} (in {masks})"
-    check_all_known(data.names, mask_of, f"images in {data.place}", f"mask in {place}")
-    check_all_known(
-        sorted(mask_of), set(data.names), f"masks in {place}", f"image in {data.place}"
-    )
+    check_masks(data.names, mask_of, data.place, f"{archive} (in {masks})")
     return np.array([mask_of[name] for name in data.names], dtype=object)

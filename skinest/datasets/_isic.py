@@ -11,23 +11,13 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from ._archives import extract_archive
 from ._base import resolve_data_home
-from ._download import require_file
+from ._sources import require_official
 from ._tables import check_same_names, list_images, read_table
-
-_BASE_URL_2016 = "https://isic-challenge-data.s3.amazonaws.com/2016/"
 
 _PART3_STEMS = {
     "train": ("ISBI2016_ISIC_Part3_Training",),
     "test": ("ISBI2016_ISIC_Part3_Test",),
     "all": ("ISBI2016_ISIC_Part3_Training", "ISBI2016_ISIC_Part3_Test"),
-}
-_SHA256 = {
-    "ISBI2016_ISIC_Part3_Training_Data.zip": (
-        "d78bd1de08511b514e58784c91fd2d8dab24e407cafd023a7debbceb9155ffb2"
-    ),
-    "ISBI2016_ISIC_Part3_Training_GroundTruth.csv": (
-        "0ffadd63b7cec650cddfbe5df54d1d3167453fe6004c2bbf05824184b0c4d405"
-    ),
 }
 
 # The training file has words, the test file numbers.
@@ -67,8 +57,9 @@ def fetch_isic2016_part3(
 ):
     """Load the ISIC 2016 part 3 images, benign or malignant (classification).
 
-    Missing files are downloaded; archives that are in `data_home` already are
-    used as they are, and extracted once.
+    Missing files are downloaded; an interrupted download goes on at the next call.
+    Archives that are in `data_home` already are used as they are, and extracted once;
+    so are folders into which you have extracted them by hand.
 
     =================   ====================================
     Classes                                                2
@@ -115,8 +106,8 @@ def fetch_isic2016_part3(
     Raises
     ------
     OSError
-        If a file is missing and `download_if_missing` is False, or its download
-        fails; nothing is left of a failed download.
+        If a file is missing and `download_if_missing` is False, its download fails,
+        or the disk is full. Nothing half-made is left in `data_home`.
     ValueError
         If an archive is damaged or unsafe to extract, a label is unknown, an
         image has no label, or a label has no image.
@@ -145,17 +136,17 @@ def fetch_isic2016_part3(
     (379,)
     """
     folder = resolve_data_home(data_home)
+    stems = _PART3_STEMS[subset]
+    files = [
+        folder / f"{stem}_{ending}"
+        for stem in stems
+        for ending in ("GroundTruth.csv", "Data.zip")
+    ]
+    require_official(files, 2016, download_if_missing=download_if_missing)
     paths, target = [], []
-    for stem in _PART3_STEMS[subset]:
+    for stem in stems:
         archive = folder / f"{stem}_Data.zip"
         labels = folder / f"{stem}_GroundTruth.csv"
-        for file in (labels, archive):
-            require_file(
-                file,
-                _BASE_URL_2016 + file.name,
-                known_hash=_SHA256.get(file.name),
-                download_if_missing=download_if_missing,
-            )
         label_of = read_table(labels, _parse_part3_label)
         images = extract_archive(archive)
         path_of = list_images(images)

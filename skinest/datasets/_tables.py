@@ -6,6 +6,7 @@
 import csv
 
 _N_NAMED = 5
+_N_SHOWN = 120  # letters of a line
 
 
 def read_table(file, parse, *, header=None):
@@ -35,42 +36,67 @@ def read_table(file, parse, *, header=None):
     Raises
     ------
     ValueError
-        If the header is another one, or a line has the wrong number of fields,
-        has one that `parse` refuses, or names an image a second time.
+        If the header is another one, a line has the wrong number of fields, has
+        one that `parse` refuses, or names an image a second time, or if no line
+        names an image.
     """
     value_of = {}
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        reader = csv.reader(lines)
-        rows = ([field.strip() for field in row] for row in reader if row)
-        if header is not None and (row := next(rows, [])) != header:
+    rows = _read_rows(file)
+    if header is not None:
+        place, row = next(rows, (f"Line 1 of {file}, '',", []))
+        if row != header:
+            raise ValueError(f"{place} is not the header {','.join(header)!r}.")
+    for place, row in rows:
+        if header is not None and len(row) != len(header):
             raise ValueError(
-                f"Line {reader.line_num or 1} of {file}, {','.join(row)!r}, is not the "
-                f"header {','.join(header)!r}."
+                f"{place} has {len(row)} fields instead of {len(header)}: "
+                f"{', '.join(header)}."
             )
-        for row in rows:
-            place = f"Line {reader.line_num} of {file}, {','.join(row)!r},"
-            if header is not None and len(row) != len(header):
-                raise ValueError(
-                    f"{place} has {len(row)} fields instead of {len(header)}: "
-                    f"{', '.join(header)}."
-                )
-            name, *fields = row
-            if name in value_of:
-                raise ValueError(f"{place} names an image a second time.")
-            try:
-                value_of[name] = parse(fields)
-            except ValueError as error:
-                raise ValueError(f"{place} {error}") from None
+        name, *fields = row
+        if name in value_of:
+            raise ValueError(f"{place} names an image a second time.")
+        try:
+            value_of[name] = parse(fields)
+        except ValueError as error:
+            raise ValueError(f"{place} {error}") from None
+    if not value_of:
+        raise ValueError(f"{file} names no image. Delete it and download it again.")
     return value_of
 
 
+def _read_rows(file):
+    """Yield the fields of each line, after the words that tell it in errors."""
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        reader = csv.reader(lines)
+        try:
+            for row in filter(None, reader):
+                fields = [field.strip() for field in row]
+                text = ",".join(fields)
+                if len(text) > _N_SHOWN:
+                    text = f"{text[:_N_SHOWN]}..."
+                yield f"Line {reader.line_num} of {file}, {text!r},", fields
+        except csv.Error as error:
+            raise ValueError(
+                f"Line {reader.line_num} of {file} is not CSV: {error}."
+            ) from error
+
+
 def list_images(folder, *, ending=".jpg"):
-    """Paths of the images of a folder, by their names without the `ending`."""
-    return {
-        path.name[: -len(ending)]: str(path)
-        for path in folder.iterdir()
-        if path.name.lower().endswith(ending) and not path.name.startswith(".")
-    }
+    """Paths of the images of a folder, by their names without the `ending`.
+
+    Raises
+    ------
+    ValueError
+        If two files have the same name but for capitals in the ending.
+    """
+    path_of = {}
+    for path in folder.iterdir():
+        if path.name.lower().endswith(ending) and not path.name.startswith("."):
+            name = path.name[: -len(ending)]
+            if name in path_of:
+                raise ValueError(f"{folder} has two files of the image {name}.")
+            path_of[name] = str(path)
+    return path_of
 
 
 def check_same_names(label_of, path_of, labels, images):
@@ -78,6 +104,26 @@ def check_same_names(label_of, path_of, labels, images):
     check_all_known(label_of, path_of, f"labels in {labels}", f"image in {images}")
     check_all_known(
         sorted(path_of), label_of, f"images in {images}", f"label in {labels}"
+    )
+
+
+def check_masks(names, mask_of, images, masks, *, of=""):
+    """Raise ValueError unless every image has its mask and the reverse.
+
+    Parameters
+    ----------
+    names, mask_of : collections of str
+        Names of the images and of the masks.
+
+    images, masks : str
+        Where they are.
+
+    of : str, default=""
+        What the masks show, as in ``" of globules"``.
+    """
+    check_all_known(names, mask_of, f"images in {images}", f"mask{of} in {masks}")
+    check_all_known(
+        sorted(mask_of), set(names), f"masks{of} in {masks}", f"image in {images}"
     )
 
 

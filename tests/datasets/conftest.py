@@ -3,30 +3,28 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import functools
-import http.server
-import threading
-
 import pytest
 
-from skinest.datasets import _ham10000, _isic
+from skinest.datasets import _resuming, _sources
 
-BASE_URLS = ((_isic, "_BASE_URL_2016"), (_ham10000, "_BASE_URL_2018"))
+from .official_site import OfficialSite, running
 
 
-def set_base_urls(monkeypatch, url):
-    for module, name in BASE_URLS:
-        monkeypatch.setattr(module, name, url)
+@pytest.fixture
+def official_urls():
+    return dict(_sources.BASE_URL_OF)
 
 
 @pytest.fixture(autouse=True)
-def isolated(monkeypatch, tmp_path):
-    """No network, no user folders."""
+def isolated(monkeypatch, tmp_path, official_urls):
+    """No network, no user folders, no long pauses."""
     monkeypatch.delenv("SKINEST_DATA", raising=False)
     monkeypatch.setenv("SKINEST_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(_resuming, "_FIRST_PAUSE", 0)
     # Nobody listens on the discard port.
-    set_base_urls(monkeypatch, "http://127.0.0.1:9/")
+    closed = dict.fromkeys(official_urls, "http://127.0.0.1:9/")
+    monkeypatch.setattr(_sources, "BASE_URL_OF", closed)
 
 
 @pytest.fixture
@@ -37,30 +35,11 @@ def read_only_home(home):
     home.chmod(0o755)
 
 
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-    def do_GET(self):
-        self.server.requested.append(self.path[1:])
-        if not self.server.truncating:
-            return super().do_GET()
-        self.send_response(200)
-        self.send_header("Content-Length", "100000")
-        self.end_headers()
-        self.wfile.write(b"PK" * 100)
-
-
 @pytest.fixture
 def server(home, monkeypatch):
     """The official site, with the tiny archives of `home`."""
-    handler = functools.partial(_Handler, directory=home)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.requested, server.truncating = [], False
-        set_base_urls(monkeypatch, f"http://127.0.0.1:{server.server_port}/")
-        monkeypatch.setattr(_isic, "_SHA256", {})
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    with running(OfficialSite(home)) as site:
+        urls = dict.fromkeys(_sources.BASE_URL_OF, site.url)
+        monkeypatch.setattr(_sources, "BASE_URL_OF", urls)
+        monkeypatch.setattr(_sources, "SHA256_OF", {})
+        yield site

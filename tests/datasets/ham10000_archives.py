@@ -34,9 +34,9 @@ def label_lines(diagnoses):
     ]
 
 
-def write_labels(folder, lines, header=LABEL_HEADER):
-    with zipfile.ZipFile(folder / f"{STEM}_GroundTruth.zip", "w") as archive:
-        member = f"{STEM}_GroundTruth/{STEM}_GroundTruth.csv"
+def write_labels(folder, lines, header=LABEL_HEADER, stem=STEM):
+    with zipfile.ZipFile(folder / f"{stem}_GroundTruth.zip", "w") as archive:
+        member = f"{stem}_GroundTruth/{stem}_GroundTruth.csv"
         archive.writestr(member, "\n".join([header, *lines, ""]))
 
 
@@ -45,11 +45,11 @@ def write_lesions(folder, lines, header=LESION_HEADER):
     file.write_text("\n".join([header, *lines, ""]))
 
 
-def write_images(folder, names):
-    with zipfile.ZipFile(folder / f"{STEM}_Input.zip", "w") as archive:
+def write_images(folder, names, stem=STEM):
+    with zipfile.ZipFile(folder / f"{stem}_Input.zip", "w") as archive:
         for name in sorted(names):
-            archive.writestr(f"{STEM}_Input/{name}.jpg", f"JPEG of {name}")
-        archive.writestr(f"{STEM}_Input/LICENSE.txt", "CC BY-NC 4.0")
+            archive.writestr(f"{stem}_Input/{name}.jpg", f"JPEG of {name}")
+        archive.writestr(f"{stem}_Input/LICENSE.txt", "CC BY-NC 4.0")
 
 
 def write_masks(folder, names):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from skinest.datasets import _archives, _ham10000, fetch_isic2018_task3
+from skinest.datasets import _archives, _sources, fetch_isic2018_task3
 
 from .ham10000_archives import (
     DIAGNOSES,
@@ -28,7 +29,6 @@ from .ham10000_archives import (
 )
 
 REAL_DATA = os.environ.get("SKINEST_DATA")
-OFFICIAL_URL = _ham10000._BASE_URL_2018
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_everything_in_the_order_of_the_ground_truth(home):
     assert data.target.tolist() == TARGET
     assert data.target.dtype == int
     assert data.target_names == NAMES
-    assert data.lesion_ids.tolist() == [LESIONS[name] for name in names]
-    for array in (data.paths, data.lesion_ids):
+    assert data.groups.tolist() == [LESIONS[name] for name in names]
+    for array in (data.paths, data.groups):
         assert array.shape == (8,)
         assert array.dtype == object
         assert all(type(value) is str for value in array)
@@ -72,12 +72,14 @@ def test_everything_in_the_order_of_the_ground_truth(home):
 def test_description(home):
     for fact in (
         "8 images of 7 lesions were found",
+        "subset 'train'",
+        "10,015 training images of 7,470 lesions",
         "1 MEL, 2 NV, 1 BCC, 1 AKIEC, 1 BKL, 1 DF, 1 VASC",
         "CC BY-NC 4.0",
         "doi:10.1038/sdata.2018.161",
         "doi:10.7910/DVN/DBW86T",
         "arXiv:1902.03368",
-        "`lesion_ids` as groups",
+        "pass `groups`, the lesions",
     ):
         assert fact in fetch(home).DESCR
 
@@ -88,7 +90,13 @@ def test_changing_the_target_names_leaves_later_ones_alone(home):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"data_home": 3}, {"download_if_missing": "no"}, {"return_X_y": "yes"}]
+    "wrong",
+    [
+        {"data_home": 3},
+        {"subset": "validation"},
+        {"download_if_missing": "no"},
+        {"return_X_y": "yes"},
+    ],
 )
 def test_wrong_arguments(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -110,6 +118,59 @@ def test_read_only_data_home_is_left_alone(read_only_home, tmp_path):
     assert data.target.tolist() == TARGET
 
 
+# Subsets -----------------------------------------------------------------------
+
+MORE = {
+    "valid": ("ISIC2018_Task3_Validation", {"ISIC_0034321": "NV"}),
+    "test": ("ISIC2018_Task3_Test", {"ISIC_0034525": "DF", "ISIC_0034524": "NV"}),
+}
+
+
+@pytest.fixture
+def whole_home(home):
+    for stem, diagnoses in MORE.values():
+        write_labels(home, label_lines(diagnoses), stem=stem)
+        write_images(home, diagnoses, stem=stem)
+    return home
+
+
+@pytest.mark.parametrize("subset", MORE)
+def test_subset(whole_home, subset):
+    stem, diagnoses = MORE[subset]
+    data = fetch(whole_home, subset=subset)
+    assert [Path(path).stem for path in data.paths] == list(diagnoses)
+    assert {Path(path).parent.name for path in data.paths} == {f"{stem}_Input"}
+    assert data.target.tolist() == [NAMES.index(name) for name in diagnoses.values()]
+    assert f"subset {subset!r}: {len(diagnoses)} images were found" in data.DESCR
+
+
+def test_all_is_train_then_valid_then_test(whole_home):
+    paths, target = fetch(whole_home, subset="all", return_X_y=True)
+    more = [name for _, diagnoses in MORE.values() for name in diagnoses]
+    assert [Path(path).stem for path in paths] == [*DIAGNOSES, *more]
+    assert target.tolist() == [*TARGET, 1, 5, 1]
+
+
+@pytest.mark.parametrize("subset", [*MORE, "all"])
+def test_groups_are_known_of_the_training_images_only(whole_home, subset):
+    (whole_home / f"{STEM}_LesionGroupings.csv").unlink()
+    data = fetch(whole_home, subset=subset)
+    assert "groups" not in data
+    with pytest.raises(AttributeError, match=r"training images only: use subset='tr"):
+        _ = data.groups
+    with pytest.raises(AttributeError, match="lesion_ids"):
+        _ = data.lesion_ids
+    restored = pickle.loads(pickle.dumps(data))
+    np.testing.assert_array_equal(restored.paths, data.paths)
+    assert not hasattr(restored, "groups")
+
+
+def test_download_of_a_subset(server, whole_home, tmp_path):
+    fetch_isic2018_task3(data_home=tmp_path / "new", subset="valid")
+    stem = "ISIC2018_Task3_Validation"
+    assert server.requested == [f"{stem}_GroundTruth.zip", f"{stem}_Input.zip"]
+
+
 # Labels, lesions and images ----------------------------------------------------
 
 
@@ -119,7 +180,7 @@ def test_part_of_the_images_with_the_table_of_all_lesions(home):
     write_images(home, some)
     data = fetch(home)
     assert [Path(path).stem for path in data.paths] == list(some)
-    assert data.lesion_ids.tolist() == ["HAM_1", "HAM_5", "HAM_3"]
+    assert data.groups.tolist() == ["HAM_1", "HAM_5", "HAM_3"]
     assert "3 images of 3 lesions" in data.DESCR
     assert "1 MEL, 1 NV, 0 BCC" in data.DESCR
 
@@ -207,8 +268,8 @@ def test_archive_without_labels(home):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_missing_file_without_download(home, file, monkeypatch):
-    monkeypatch.setattr(_ham10000, "_BASE_URL_2018", OFFICIAL_URL)
+def test_missing_file_without_download(home, file, monkeypatch, official_urls):
+    monkeypatch.setattr(_sources, "BASE_URL_OF", official_urls)
     (home / file).unlink()
     with pytest.raises(OSError) as error:
         fetch(home)
@@ -241,7 +302,7 @@ def test_failed_download_leaves_nothing(server, home, tmp_path):
     folder = tmp_path / "new"
     with pytest.raises(OSError, match="by hand") as error:
         fetch_isic2018_task3(data_home=folder)
-    assert f"{_ham10000._BASE_URL_2018}{STEM}_Input.zip" in str(error.value)
+    assert f"{server.url}{STEM}_Input.zip" in str(error.value)
     assert {path.name for path in folder.iterdir()} == set(FILES[:2])
 
 
@@ -253,12 +314,12 @@ def test_real_data():
     if not all((Path(REAL_DATA) / file).is_file() for file in FILES):
         pytest.skip("the archives are not in SKINEST_DATA")
     data = fetch(REAL_DATA)
-    assert len(data.paths) == len(data.lesion_ids) == 7938
+    assert len(data.paths) == len(data.groups) == 7938
     assert np.bincount(data.target).tolist() == [848, 5354, 418, 259, 854, 84, 121]
     assert all(Path(path).read_bytes()[:3] == b"\xff\xd8\xff" for path in data.paths)
-    diagnoses = set(zip(data.lesion_ids, data.target, strict=True))
-    assert len(diagnoses) == len(set(data.lesion_ids)) < 7938
+    diagnoses = set(zip(data.groups, data.target, strict=True))
+    assert len(diagnoses) == len(set(data.groups)) < 7938
     cv = StratifiedGroupKFold(n_splits=5)
-    for train, test in cv.split(data.paths, data.target, groups=data.lesion_ids):
-        assert not set(data.lesion_ids[train]) & set(data.lesion_ids[test])
+    for train, test in cv.split(data.paths, data.target, groups=data.groups):
+        assert not set(data.groups[train]) & set(data.groups[test])
         assert set(data.target[test]) == set(range(7))

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold
 
 from skinest.datasets import (
     _archives,
-    _ham10000,
+    _sources,
     fetch_ham10000_masks,
     fetch_isic2018_task3,
 )
@@ -34,7 +34,6 @@ from .ham10000_archives import (
 )
 
 REAL_DATA = os.environ.get("SKINEST_DATA")
-OFFICIAL_URL = _ham10000._BASE_URL_2018
 MASK_FILE = f"{MASK_STEM}.zip"
 
 
@@ -59,7 +58,7 @@ def error_of(home):
 def test_each_image_has_its_mask(home):
     data = fetch(home)
     assert [Path(path).stem for path in data.paths] == list(DIAGNOSES)
-    for array in (data.paths, data.mask_paths, data.lesion_ids):
+    for array in (data.paths, data.mask_paths, data.groups):
         assert array.shape == (8,)
         assert array.dtype == object
         assert all(type(value) is str for value in array)
@@ -75,10 +74,10 @@ def test_everything_else_is_that_of_the_images(home):
     images = fetch_isic2018_task3(data_home=home, download_if_missing=False)
     np.testing.assert_array_equal(data.paths, images.paths)
     np.testing.assert_array_equal(data.target, images.target)
-    np.testing.assert_array_equal(data.lesion_ids, images.lesion_ids)
+    np.testing.assert_array_equal(data.groups, images.groups)
     assert data.target.tolist() == TARGET
     assert data.target_names == images.target_names == NAMES
-    assert data.lesion_ids.tolist() == [LESIONS[name] for name in DIAGNOSES]
+    assert data.groups.tolist() == [LESIONS[name] for name in DIAGNOSES]
 
 
 def test_return_X_y_gives_images_and_masks(home):
@@ -95,14 +94,20 @@ def test_description(home):
         "CC BY-NC 4.0",
         "doi:10.7910/DVN/DBW86T",
         "Nature Medicine 26, 1229-1234",
-        "`lesion_ids` as groups",
+        "pass `groups`, the lesions",
         "255 on\nthe lesion",
     ):
         assert fact in fetch(home).DESCR
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"data_home": 3}, {"download_if_missing": "no"}, {"return_X_y": "yes"}]
+    "wrong",
+    [
+        {"data_home": 3},
+        {"subset": "test"},
+        {"download_if_missing": "no"},
+        {"return_X_y": "yes"},
+    ],
 )
 def test_wrong_arguments(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -177,8 +182,8 @@ def test_damaged_archive(home):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_missing_file_without_download(home, file, monkeypatch):
-    monkeypatch.setattr(_ham10000, "_BASE_URL_2018", OFFICIAL_URL)
+def test_missing_file_without_download(home, file, monkeypatch, official_urls):
+    monkeypatch.setattr(_sources, "BASE_URL_OF", official_urls)
     (home / file).unlink()
     with pytest.raises(OSError) as error:
         fetch(home)
@@ -198,6 +203,13 @@ def test_missing_masks_before_anything_is_downloaded(
     assert "Get it from https://doi.org/10.7910/DVN/DBW86T" in str(error.value)
     assert not server.requested
     assert not folder.exists()
+
+
+def test_masks_extracted_by_hand(home):
+    with zipfile.ZipFile(home / MASK_FILE) as archive:
+        archive.extractall(home)
+    (home / MASK_FILE).unlink()
+    assert len(fetch(home).mask_paths) == 8
 
 
 def test_the_rest_is_downloaded(server, home, tmp_path):
@@ -227,6 +239,6 @@ def test_real_data():
         assert set(np.unique(mask)) <= {0, 255}
         assert mask.any()
     for train, test in GroupKFold(n_splits=5).split(
-        data.paths, data.mask_paths, groups=data.lesion_ids
+        data.paths, data.mask_paths, groups=data.groups
     ):
-        assert not set(data.lesion_ids[train]) & set(data.lesion_ids[test])
+        assert not set(data.groups[train]) & set(data.groups[test])

@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skinest.datasets import _archives, _isic, fetch_isic2016_part3, get_data_home
+from skinest.datasets import _archives, _sources, fetch_isic2016_part3, get_data_home
 from skinest.datasets._base import is_writable
-from skinest.datasets._download import ProgressBar
 
 REAL_DATA = os.environ.get("SKINEST_DATA")
-OFFICIAL_URL = _isic._BASE_URL_2016
 TRAIN = "ISBI2016_ISIC_Part3_Training"
 TEST = "ISBI2016_ISIC_Part3_Test"
 TRAIN_LABELS = {
@@ -301,8 +299,8 @@ def test_line_ends_and_byte_order_mark_do_not_matter(home):
 
 
 @pytest.mark.parametrize("suffix", ["Data.zip", "GroundTruth.csv"])
-def test_missing_file_without_download(home, suffix, monkeypatch):
-    monkeypatch.setattr(_isic, "_BASE_URL_2016", OFFICIAL_URL)
+def test_missing_file_without_download(home, suffix, monkeypatch, official_urls):
+    monkeypatch.setattr(_sources, "BASE_URL_OF", official_urls)
     (home / f"{TRAIN}_{suffix}").unlink()
     with pytest.raises(OSError) as error:
         fetch(home)
@@ -335,36 +333,8 @@ def test_only_what_is_missing_is_downloaded(server, home, tmp_path, missing):
     assert server.requested == [f"{TEST}_{missing}"]
 
 
-def assert_download_fails(folder, file):
-    with pytest.raises(OSError, match="by hand") as error:
-        fetch_isic2016_part3(data_home=folder)
-    assert f"{_isic._BASE_URL_2016}{file}" in str(error.value)
-    assert str(folder) in str(error.value)
-    assert not [path for path in folder.rglob("*") if path.suffix != ".csv"]
-
-
-def test_download_without_network(tmp_path):
-    assert_download_fails(tmp_path / "new", f"{TRAIN}_GroundTruth.csv")
-
-
-def test_download_of_what_the_server_lacks(server, home, tmp_path):
-    (home / f"{TRAIN}_Data.zip").unlink()
-    assert_download_fails(tmp_path / "new", f"{TRAIN}_Data.zip")
-
-
-def test_download_cut_short(server, tmp_path):
-    server.truncating = True
-    assert_download_fails(tmp_path / "new", f"{TRAIN}_GroundTruth.csv")
-    assert not list((tmp_path / "new").iterdir())
-
-
-def test_download_with_wrong_hash(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(_isic, "_SHA256", {f"{TRAIN}_Data.zip": "0" * 64})
-    assert_download_fails(tmp_path / "new", f"{TRAIN}_Data.zip")
-
-
 def test_hash_of_a_file_that_is_there_is_not_asked(home, monkeypatch):
-    monkeypatch.setattr(_isic, "_SHA256", {f"{TRAIN}_Data.zip": "0" * 64})
+    monkeypatch.setattr(_sources, "SHA256_OF", {f"{TRAIN}_Data.zip": "0" * 64})
     assert len(fetch_isic2016_part3(data_home=home).paths) == 3
 
 
@@ -374,26 +344,6 @@ def test_no_download_into_a_read_only_folder(server, tmp_path):
     with pytest.raises(OSError, match="read-only"):
         fetch_isic2016_part3(data_home=folder)
     assert not server.requested
-
-
-def test_progress_bar(capsys):
-    bar = ProgressBar("archive.zip")
-    bar.total = 2000
-    for _ in range(3):
-        bar.update(1000)
-    bar.reset()
-    bar.update(2000)
-    bar.close()
-    bar.close()
-    error = capsys.readouterr().err
-    assert "archive.zip" in error
-    assert "2.0/2.0 kB" in error
-
-
-def test_progress_bar_that_never_started_can_be_closed():
-    bar = ProgressBar("archive.zip")
-    bar.reset()
-    bar.close()
 
 
 # get_data_home -----------------------------------------------------------------
@@ -421,6 +371,16 @@ def test_get_data_home_knows_the_home_of_the_user(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert get_data_home("~/skin") == str(tmp_path / "skin")
+
+
+@pytest.mark.parametrize("inner", ["", "skin"])
+def test_file_instead_of_a_folder(tmp_path, inner):
+    (tmp_path / "file").touch()
+    for call in (get_data_home, fetch_isic2016_part3):
+        with pytest.raises(
+            NotADirectoryError, match=rf"folder, and {tmp_path}/file is"
+        ):
+            call(tmp_path / "file" / inner)
 
 
 # The real images ---------------------------------------------------------------

@@ -1,0 +1,337 @@
+"""Images of one's own, in a folder for each class."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+# What `skinest.images.read_image` reads.
+_EXTENSIONS = [
+    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff"),
+    ".webp",
+]
+_SUBSETS = ("train", "valid", "test")
+_SUBSET_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "validation", "val"), "valid"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_N_NAMED = 3
+_STACKLEVEL = 4  # the caller of load_image_folder, which is decorated
+
+_DESCR = """\
+Images of {folder}
+{line}
+
+{n_images} images of {n_classes} classes: {counts}.
+
+Files left out: {n_ignored} ({ignored}).
+"""
+
+
+@validate_params(
+    {
+        "container_path": [str, os.PathLike],
+        "subset": [StrOptions(set(_SUBSETS)), None],
+        "allowed_extensions": ["array-like", None],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_image_folder(
+    container_path, *, subset=None, allowed_extensions=None, return_X_y=False
+):
+    """Find the images of a folder that holds a folder for each class.
+
+    Nothing is decoded: paths are what every estimator of skinest takes as `X`. The
+    folder has one of two forms::
+
+        container_path/benign/a.jpg            container_path/train/benign/a.jpg
+        container_path/malignant/b.jpg         container_path/test/malignant/b.jpg
+
+    Folders inside a class belong to it, links to folders are followed. Files that are
+    not images, and all that is hidden (``.DS_Store``, ``__MACOSX``), are left out and
+    counted.
+
+    Parameters
+    ----------
+    container_path : str or path-like
+        The folder. ``~`` is the user's home.
+
+    subset : {"train", "valid", "test"}, default=None
+        Which subset to load of a folder of the second form, and required there. The
+        folders may also be named ``training``, ``validation``, ``val`` and
+        ``testing``, in any case.
+
+    allowed_extensions : list of str, default=None
+        Extensions of the files to load, such as ``[".jpg"]``, in any case. None means
+        those of all formats that :func:`skinest.images.read_image` reads. Useful where
+        masks lie beside the images.
+
+    return_X_y : bool, default=False
+        Return ``(paths, target)`` instead of a `Bunch`.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the attributes:
+
+        paths : ndarray of shape (n_images,), dtype object
+            Absolute paths (str) of the images, by class and then by name.
+        target : ndarray of shape (n_images,), dtype int
+            The class of each image, as an index into `target_names`.
+        target_names : list of str
+            The names of the class folders, sorted. All subsets have the same, so that
+            a number means the same class in each.
+        n_ignored : int
+            The number of files left out; a hidden folder counts as one.
+        DESCR : str
+            The folder, the number of images of each class, and what was left out.
+
+    (paths, target) : tuple of ndarrays
+        Only these two, if `return_X_y` is True.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, or an image is a link to nothing.
+    ValueError
+        If there are no class folders, one has no image, images lie beside the class
+        folders, folders for subsets and for classes are mixed, or `subset` is missing
+        or wrong.
+
+    Warns
+    -----
+    UserWarning
+        If there is one class only, or a class of another subset is missing in this
+        one.
+
+    See Also
+    --------
+    sklearn.datasets.load_files : The same for texts.
+    fetch_isic2016_part3 : Images of the ISIC challenge, benign or malignant.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import cv2
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skinest import BoVWSIFTTransformer
+    >>> from skinest.datasets import load_image_folder, make_dermoscopy
+    >>> images, labels = make_dermoscopy(8, random_state=0, return_X_y=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for i, (image, label) in enumerate(zip(images, labels)):
+    ...         place = Path(folder, ["benign", "malignant"][label])
+    ...         place.mkdir(exist_ok=True)
+    ...         _ = cv2.imwrite(str(place / f"{i}.png"), image)
+    ...     data = load_image_folder(folder)
+    ...     X_train, X_test, y_train, y_test = train_test_split(
+    ...         data.paths, data.target, stratify=data.target, random_state=0
+    ...     )
+    ...     pipeline = make_pipeline(BoVWSIFTTransformer(4), LogisticRegression())
+    ...     n_predicted = len(pipeline.fit(X_train, y_train).predict(X_test))
+    >>> data.target_names, len(X_train), n_predicted
+    (['benign', 'malignant'], 6, 2)
+    """
+    container = Path(os.path.abspath(os.path.expanduser(container_path)))
+    if not container.is_dir():
+        error = NotADirectoryError if container.exists() else FileNotFoundError
+        raise error(f"There is no folder {container}.")
+    finder = _Finder(_check_extensions(allowed_extensions))
+    folder, target_names = _find_classes(finder, container, subset)
+    paths_of = {
+        name: finder.find_images(folder / name, (container, folder))
+        for name in target_names
+        if (folder / name).is_dir()
+    }
+    _check_classes(folder, target_names, paths_of)
+    paths = np.array([path for found in paths_of.values() for path in found], object)
+    counts = [len(paths_of.get(name, ())) for name in target_names]
+    target = np.repeat(np.arange(len(target_names)), counts)
+    if return_X_y:
+        return paths, target
+    ignored = finder.ignored
+    return Bunch(
+        paths=paths,
+        target=target,
+        target_names=target_names,
+        n_ignored=ignored.total(),
+        DESCR=_DESCR.format(
+            folder=folder,
+            line="-" * len(f"Images of {folder}"),
+            n_images=len(paths),
+            n_classes=len(target_names),
+            counts=_join_counts(zip(target_names, counts, strict=True)),
+            n_ignored=ignored.total(),
+            ignored=_join_counts(ignored.most_common()) or "none",
+        ),
+    )
+
+
+class _Finder:
+    """Lists folders, and counts by extension the files that are not images.
+
+    Parameters
+    ----------
+    extensions : set of str
+        Those of images.
+    """
+
+    def __init__(self, extensions):
+        self.extensions = extensions
+        self.ignored = Counter()
+
+    def list_folder(self, folder):
+        """Sorted paths of the folders and of the images that lie in a folder."""
+        folders, images = [], []
+        for path in sorted(folder.iterdir()):
+            extension = path.suffix.lower()
+            if path.name.startswith(".") or path.name == "__MACOSX":
+                self.ignored["hidden"] += 1
+            elif os.path.isdir(path):
+                folders.append(path)
+            elif extension not in self.extensions:
+                self.ignored[extension or "without extension"] += 1
+            elif not path.exists():
+                raise FileNotFoundError(f"{path} is a link to nothing. Delete it.")
+            else:
+                images.append(path)
+        return folders, images
+
+    def find_images(self, folder, above):
+        """Paths of the images of a folder and of the folders in it, as str.
+
+        `above` are the folders that it lies in; a link back to one is left out.
+        """
+        if any(os.path.samefile(folder, other) for other in above):
+            self.ignored["link to a folder above it"] += 1
+            return []
+        folders, images = self.list_folder(folder)
+        found = [str(path) for path in images]
+        for inner in folders:
+            found += self.find_images(inner, (*above, folder))
+        return found
+
+
+def _check_extensions(extensions):
+    if extensions is None:
+        return set(_EXTENSIONS)
+    if not all(
+        isinstance(extension, str) and extension.startswith(".")
+        for extension in extensions
+    ):
+        raise ValueError(
+            "allowed_extensions must be a list of extensions with their dots, such as "
+            f"['.jpg', '.png'], got {extensions!r}."
+        )
+    return {extension.lower() for extension in extensions}
+
+
+def _find_classes(finder, container, subset):
+    """The folder that holds the class folders, and the names of all classes."""
+    folders, images = finder.list_folder(container)
+    _check_none_beside(container, images)
+    folder_of = _group_by_subset(container, folders)
+    if not folder_of:
+        if subset is not None:
+            raise ValueError(
+                f"{container} has no folders for subsets, such as train and test: "
+                f"leave out subset={subset!r}."
+            )
+        return container, [folder.name for folder in folders]
+    if subset not in folder_of:
+        has = " or ".join(f"subset={name!r}" for name in _SUBSETS if name in folder_of)
+        raise ValueError(f"{container} holds subsets: use {has}, not {subset!r}.")
+    _, images = finder.list_folder(folder_of[subset])
+    _check_none_beside(folder_of[subset], images)
+    # Classes of all subsets, so that a number means the same class in each.
+    others = _Finder(finder.extensions)
+    names = {
+        folder.name
+        for parent in folder_of.values()
+        for folder in others.list_folder(parent)[0]
+    }
+    return folder_of[subset], sorted(names)
+
+
+def _group_by_subset(container, folders):
+    """Folders by their subsets; empty if they are classes."""
+    folder_of = {}
+    others = [folder.name for folder in folders if _get_subset(folder) is None]
+    for folder in folders:
+        subset = _get_subset(folder)
+        if subset is None:
+            continue
+        if others:
+            raise ValueError(
+                f"{container} holds {folder.name!r}, a folder for a subset, beside "
+                f"others: {_join_some(others)}. Move them, or rename it if it is a "
+                "class."
+            )
+        if subset in folder_of:
+            raise ValueError(
+                f"{folder_of[subset]} and {folder} are folders for the same subset, "
+                f"{subset!r}. Rename or move one of them."
+            )
+        folder_of[subset] = folder
+    return folder_of
+
+
+def _get_subset(folder):
+    return _SUBSET_OF.get(folder.name.lower())
+
+
+def _check_none_beside(folder, images):
+    if images:
+        raise ValueError(
+            f"{len(images)} images lie in {folder} itself, in no folder of a class: "
+            f"{_join_some([path.name for path in images])}. Move each into the folder "
+            "of its class."
+        )
+
+
+def _check_classes(folder, target_names, paths_of):
+    if not target_names:
+        raise ValueError(
+            f"{folder} holds no folder of a class. Name the folder that holds one for "
+            "each class, with its images."
+        )
+    empty = [name for name, paths in paths_of.items() if not paths]
+    if empty:
+        raise ValueError(
+            f"{folder} has classes without an image: {_join_some(empty)}. Remove these "
+            "folders, or see allowed_extensions if their images have other ones."
+        )
+    missing = [name for name in target_names if name not in paths_of]
+    if missing:
+        warnings.warn(
+            f"{folder} has no folder of these classes, which other subsets have: "
+            f"{_join_some(missing)}.",
+            stacklevel=_STACKLEVEL,
+        )
+    if len(target_names) == 1:
+        warnings.warn(
+            f"{folder} holds one class only, {target_names[0]!r}. If it is none, name "
+            "the folder that holds the folders of the classes.",
+            stacklevel=_STACKLEVEL,
+        )
+
+
+def _join_some(names):
+    n_more = len(names) - _N_NAMED
+    return ", ".join(names[:_N_NAMED]) + (f" and {n_more} more" if n_more > 0 else "")
+
+
+def _join_counts(pairs):
+    return ", ".join(f"{count} {name}" for name, count in pairs)

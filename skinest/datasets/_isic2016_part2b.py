@@ -1,0 +1,188 @@
+"""Images of the ISIC 2016 challenge with masks of globules and streaks."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from ._archives import extract_archive
+from ._base import resolve_data_home
+from ._sources import require_official
+from ._tables import check_masks, list_images
+
+_STEMS = {
+    "train": ("ISBI2016_ISIC_Part2B_Training",),
+    "test": ("ISBI2016_ISIC_Part2B_Test",),
+    "all": ("ISBI2016_ISIC_Part2B_Training", "ISBI2016_ISIC_Part2B_Test"),
+}
+
+_DESCR = """\
+ISIC 2016 challenge, part 2B: masks of dermoscopic features
+-----------------------------------------------------------
+
+Dermoscopic images of skin lesions, each with a mask of its globules and a mask of
+its streaks: 255 on the feature, 0 elsewhere, in the size of the image. The
+challenge has 807 training images and 335 test images, JPEG of many sizes; masks are
+PNG.
+
+Here, subset {subset!r}: {n_images} images were found, each with its mask of {feature}.
+
+Licence: CC0 1.0.
+
+Gutman, D., Codella, N. C. F., Celebi, E., Helba, B., Marchetti, M., Mishra, N.,
+and Halpern, A. (2016). Skin Lesion Analysis toward Melanoma Detection: A Challenge
+at the International Symposium on Biomedical Imaging (ISBI) 2016, hosted by the
+International Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
+"""
+
+
+@validate_params(
+    {
+        "feature": [StrOptions({"globules", "streaks"})],
+        "data_home": [str, os.PathLike, None],
+        "subset": [StrOptions(set(_STEMS))],
+        "download_if_missing": ["boolean"],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def fetch_isic2016_part2b(
+    feature="globules",
+    data_home=None,
+    *,
+    subset="train",
+    download_if_missing=True,
+    return_X_y=False,
+):
+    """Load the ISIC 2016 part 2B images with masks of a feature (segmentation).
+
+    Each image has exactly its mask of the feature, found by the name of the image.
+    Masks of the other feature may be missing.
+
+    Missing files are downloaded; an interrupted download goes on at the next call.
+    Archives that are in `data_home` already are used as they are, and extracted once;
+    so are folders into which you have extracted them by hand.
+
+    =================   ====================================
+    Training images     807, each with two masks
+    Test images         335, each with two masks
+    Form of images      JPEG, RGB, of different sizes
+    Form of masks       PNG, 0 and 255 (the feature)
+    =================   ====================================
+
+    Parameters
+    ----------
+    feature : {"globules", "streaks"}, default="globules"
+        What the masks show.
+
+    data_home : str or path-like, default=None
+        The folder of the official files, see :func:`get_data_home`. Archives are
+        extracted into it, or, if it is read-only, into the folder named by the
+        environment variable ``SKINEST_CACHE``, else into the user's cache.
+
+    subset : {"train", "test", "all"}, default="train"
+        The training images, the test images, or the training images followed by
+        the test images.
+
+    download_if_missing : bool, default=True
+        If False, raise an error instead of downloading what is missing.
+
+    return_X_y : bool, default=False
+        Return ``(paths, mask_paths)`` instead of a `Bunch`.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the attributes:
+
+        paths : ndarray of shape (n_images,), dtype object
+            Absolute paths (str) of the JPEG files, by name within a subset.
+        mask_paths : ndarray of shape (n_images,), dtype object
+            Absolute paths (str) of the PNG files, each the mask of the image at
+            its place in `paths`.
+        feature : str
+            What the masks show.
+        target_names : list of str
+            What 0 and 255 in the masks stand for: ``["background", feature]``.
+        DESCR : str
+            Description, licence and citation, with the number of images found.
+
+    (paths, mask_paths) : tuple of ndarrays
+        Only these two, if `return_X_y` is True.
+
+    Raises
+    ------
+    OSError
+        If a file is missing and `download_if_missing` is False, its download fails,
+        or the disk is full. Nothing half-made is left in `data_home`.
+    ValueError
+        If an archive is damaged or unsafe to extract, or an image has no mask of the
+        feature, or a mask of it no image.
+
+    See Also
+    --------
+    fetch_ham10000_masks : Images with masks of the whole lesions.
+    make_dermoscopy : Synthetic images with masks of globules or streaks; no download.
+
+    Notes
+    -----
+    Images and masks are in the public domain (CC0 1.0). Please cite [1]_.
+
+    References
+    ----------
+    .. [1] Gutman, D., Codella, N. C. F., Celebi, E., et al. (2016). Skin Lesion
+       Analysis toward Melanoma Detection: A Challenge at the International
+       Symposium on Biomedical Imaging (ISBI) 2016, hosted by the International
+       Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
+
+    Examples
+    --------
+    >>> from skinest.datasets import fetch_isic2016_part2b
+    >>> data = fetch_isic2016_part2b("streaks")  # doctest: +SKIP
+    >>> data.mask_paths.shape  # doctest: +SKIP
+    (807,)
+    """
+    folder = resolve_data_home(data_home)
+    stems = _STEMS[subset]
+    files = [
+        folder / f"{stem}_{ending}"
+        for stem in stems
+        for ending in ("GroundTruth.zip", "Data.zip")
+    ]
+    require_official(files, 2016, download_if_missing=download_if_missing)
+    paths, mask_paths = [], []
+    for stem in stems:
+        path_of, mask_of = _find_pairs(folder, stem, feature)
+        paths += [path_of[name] for name in sorted(path_of)]
+        mask_paths += [mask_of[name] for name in sorted(path_of)]
+    paths = np.array(paths, dtype=object)
+    mask_paths = np.array(mask_paths, dtype=object)
+    if return_X_y:
+        return paths, mask_paths
+    return Bunch(
+        paths=paths,
+        mask_paths=mask_paths,
+        feature=feature,
+        target_names=["background", feature],
+        DESCR=_DESCR.format(subset=subset, n_images=len(paths), feature=feature),
+    )
+
+
+def _find_pairs(folder, stem, feature):
+    """Paths of the images and of the masks of a subset, by the same names."""
+    archive, masks_archive = (
+        folder / f"{stem}_{what}.zip" for what in ("Data", "GroundTruth")
+    )
+    images, masks = extract_archive(archive), extract_archive(masks_archive)
+    path_of = list_images(images)
+    mask_of = list_images(masks, ending=f"_{feature}.png")
+    place = f"{archive} (in {images})"
+    if not path_of:
+        raise ValueError(f"There are no images in {place}.")
+    mask_place = f"{masks_archive} (in {masks})"
+    check_masks(sorted(path_of), mask_of, place, mask_place, of=f" of {feature}")
+    return path_of, mask_of

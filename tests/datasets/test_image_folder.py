@@ -1,0 +1,314 @@
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.datasets import load_files
+
+from skinest.datasets import load_image_folder
+from skinest.datasets._image_folder import _EXTENSIONS
+from skinest.images import read_image
+
+
+def fill(folder, *files):
+    """Write an image, or what is called so, into each of the files."""
+    for file in files:
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"image")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    fill(
+        tmp_path / "skin",
+        *("nevus/b.jpg", "nevus/a.PNG", "melanoma/c.jpg"),
+        *("nevus/2019/d.tif", "nevus/2019/may/e.webp"),
+    )
+    return tmp_path / "skin"
+
+
+@pytest.fixture
+def split(tmp_path):
+    fill(
+        tmp_path / "skin",
+        *("train/nevus/a.jpg", "train/nevus/b.jpg", "train/melanoma/c.jpg"),
+        *("Validation/nevus/d.jpg", "Validation/melanoma/e.jpg"),
+        *("test/nevus/f.jpg", "test/melanoma/g.jpg"),
+    )
+    return tmp_path / "skin"
+
+
+def relative(paths, folder):
+    return [Path(path).relative_to(folder).as_posix() for path in paths]
+
+
+def error_of(*args, error=ValueError, **options):
+    with pytest.raises(error) as raised:
+        load_image_folder(*args, **options)
+    return str(raised.value)
+
+
+# What is found -----------------------------------------------------------------
+
+
+def test_classes_are_folders(folder):
+    data = load_image_folder(folder)
+    assert relative(data.paths, folder) == [
+        "melanoma/c.jpg",
+        "nevus/a.PNG",
+        "nevus/b.jpg",
+        "nevus/2019/d.tif",
+        "nevus/2019/may/e.webp",
+    ]
+    assert data.target.tolist() == [0, 1, 1, 1, 1]
+    assert data.target_names == ["melanoma", "nevus"]
+    assert data.n_ignored == 0
+    assert data.paths.dtype == object
+    assert data.target.dtype == int
+    assert all(type(path) is str and os.path.isabs(path) for path in data.paths)
+    paths, target = load_image_folder(str(folder), return_X_y=True)
+    np.testing.assert_array_equal(paths, data.paths)
+    np.testing.assert_array_equal(target, data.target)
+
+
+def test_same_as_load_files_of_scikit_learn(tmp_path):
+    fill(tmp_path, "b/1.png", "b/2.png", "a/3.png", "c c/4.png")
+    data = load_image_folder(tmp_path)
+    theirs = load_files(tmp_path, load_content=False, shuffle=False)
+    assert data.paths.tolist() == theirs.filenames.tolist()
+    assert data.target.tolist() == theirs.target.tolist()
+    assert data.target_names == theirs.target_names
+
+
+def test_what_is_no_image_is_left_out_and_counted(folder):
+    fill(
+        folder,
+        *("README.txt", "nevus/Thumbs.db", "nevus/notes.txt", "melanoma/LICENSE"),
+        *("nevus/.DS_Store", "nevus/._a.jpg", ".git/x.jpg", "__MACOSX/nevus/a.jpg"),
+        "nevus/.ipynb_checkpoints/a-checkpoint.jpg",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = load_image_folder(folder)
+    assert len(data.paths) == 5
+    assert data.n_ignored == 9
+    assert (
+        "Files left out: 9 (5 hidden, 2 .txt, 1 without extension, 1 .db)" in data.DESCR
+    )
+
+
+def test_description(folder):
+    description = load_image_folder(folder).DESCR
+    assert description.startswith(f"Images of {folder}\n---")
+    assert "5 images of 2 classes: 1 melanoma, 4 nevus." in description
+    assert "Files left out: 0 (none)." in description
+
+
+def test_relative_folder_and_home_of_the_user(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    expected = load_image_folder(folder).paths.tolist()
+    assert load_image_folder("skin").paths.tolist() == expected
+    assert load_image_folder("~/skin").paths.tolist() == expected
+
+
+@pytest.mark.parametrize("extension", sorted(set(_EXTENSIONS) - {".jp2"}))
+def test_every_extension_is_one_that_the_reader_reads(tmp_path, extension):
+    image = np.full((8, 8, 3), 255, np.uint8)
+    writer = ".jpg" if extension == ".jfif" else extension
+    grey = extension in (".pbm", ".pgm")
+    cv2.imencode(writer, image[..., 0] if grey else image)[1].tofile(
+        tmp_path / f"a{extension}"
+    )
+    assert (read_image(tmp_path / f"a{extension}") > 250).all()
+
+
+def test_jpeg_2000_is_one_too(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.jp2"), np.full((64, 64, 3), 255, np.uint8))
+    assert (read_image(tmp_path / "a.jp2") == 255).all()
+
+
+def test_allowed_extensions(tmp_path):
+    fill(tmp_path, "a/1.jpg", "a/1_mask.png", "b/2.JPG", "b/2_mask.png")
+    data = load_image_folder(tmp_path, allowed_extensions=[".Jpg"])
+    assert relative(data.paths, tmp_path) == ["a/1.jpg", "b/2.JPG"]
+    assert data.n_ignored == 2
+    assert "2 .png" in data.DESCR
+
+
+# Subsets -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "subset, expected",
+    [
+        ("train", ["train/melanoma/c.jpg", "train/nevus/a.jpg", "train/nevus/b.jpg"]),
+        ("valid", ["Validation/melanoma/e.jpg", "Validation/nevus/d.jpg"]),
+        ("test", ["test/melanoma/g.jpg", "test/nevus/f.jpg"]),
+    ],
+)
+def test_subset(split, subset, expected):
+    data = load_image_folder(split, subset=subset)
+    assert relative(data.paths, split) == expected
+    assert data.target_names == ["melanoma", "nevus"]
+    assert f"Images of {split}" in data.DESCR
+
+
+@pytest.mark.parametrize(
+    "name, subset",
+    [
+        *(("training", "train"), ("Train", "train"), ("val", "valid")),
+        *(("validation", "valid"), ("valid", "valid"), ("TEST", "test")),
+    ],
+)
+def test_names_of_subsets(tmp_path, name, subset):
+    fill(tmp_path, f"{name}/a/1.jpg", f"{name}/b/2.jpg")
+    assert len(load_image_folder(tmp_path, subset=subset).paths) == 2
+
+
+def test_a_number_means_the_same_class_in_all_subsets(split):
+    fill(split, "test/keratosis/h.jpg")
+    with pytest.warns(UserWarning, match=r"train has no .*other subsets have: kera"):
+        train = load_image_folder(split, subset="train")
+    test = load_image_folder(split, subset="test")
+    names = ["keratosis", "melanoma", "nevus"]
+    assert train.target_names == test.target_names == names
+    assert train.target.tolist() == [1, 2, 2]
+    assert test.target.tolist() == [0, 1, 2]
+
+
+def test_subset_must_be_chosen(split):
+    error = error_of(split)
+    assert "use subset='train' or subset='valid' or subset='test', not None" in error
+
+
+def test_subset_that_is_not_there(tmp_path):
+    fill(tmp_path, "train/a/1.jpg", "train/b/2.jpg")
+    error = error_of(tmp_path, subset="test")
+    assert error == f"{tmp_path} holds subsets: use subset='train', not 'test'."
+
+
+def test_subset_of_a_folder_without(folder):
+    error = error_of(folder, subset="train")
+    assert "has no folders for subsets, such as train and test" in error
+    assert "leave out subset='train'" in error
+
+
+def test_two_folders_for_one_subset(split):
+    fill(split, "val/nevus/x.jpg")
+    error = error_of(split, subset="train")
+    assert f"{split / 'Validation'} and {split / 'val'} are folders for the" in error
+
+
+def test_subsets_beside_classes(split):
+    fill(split, "nevus/x.jpg")
+    error = error_of(split, subset="train")
+    assert "holds 'Validation', a folder for a subset, beside others: nevus." in error
+
+
+# What is wrong -----------------------------------------------------------------
+
+
+def test_missing_folder(tmp_path):
+    error = error_of(tmp_path / "no", error=FileNotFoundError)
+    assert error == f"There is no folder {tmp_path / 'no'}."
+
+
+def test_file_instead_of_a_folder(tmp_path):
+    fill(tmp_path, "a.jpg")
+    error_of(tmp_path / "a.jpg", error=NotADirectoryError)
+
+
+def test_no_class_folder(tmp_path):
+    assert "holds no folder of a class" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["", "train"])
+def test_images_beside_class_folders(split, place):
+    fill(split / place, "x.jpg", "y.jpg", "z.jpg", "w.jpg")
+    error = error_of(split, subset="train")
+    assert error.startswith(f"4 images lie in {split / place} itself")
+    assert ": w.jpg, x.jpg, y.jpg and 1 more. Move each" in error
+
+
+def test_class_without_an_image(folder):
+    fill(folder, "keratosis/notes.txt")
+    error = error_of(folder)
+    assert error.startswith(f"{folder} has classes without an image: keratosis. Rem")
+
+
+def test_one_class_is_most_often_the_wrong_folder(folder):
+    with pytest.warns(UserWarning, match="one class only, 'skin'") as caught:
+        data = load_image_folder(folder.parent)
+    assert data.target.tolist() == [0] * 5
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("extensions", [["jpg"], [3]])
+def test_wrong_extensions(folder, extensions):
+    assert "with their dots" in error_of(folder, allowed_extensions=extensions)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"container_path": 3},
+        {"subset": "all"},
+        {"allowed_extensions": ".jpg"},
+        {"return_X_y": "yes"},
+    ],
+)
+def test_wrong_arguments(folder, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        load_image_folder(**{"container_path": folder, **wrong})
+
+
+# Links -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def link(folder):
+    """Makes a link in the folder, where the system can."""
+
+    def make_link(name, target):
+        try:
+            (folder / name).symlink_to(target)
+        except OSError:
+            pytest.skip("no symbolic links here")
+
+    return make_link
+
+
+def test_links_are_followed(folder, link, tmp_path):
+    fill(tmp_path / "else", "x.jpg", "y.jpg")
+    link("keratosis", tmp_path / "else")
+    link("nevus/z.jpg", tmp_path / "else" / "x.jpg")
+    data = load_image_folder(folder)
+    assert np.bincount(data.target).tolist() == [2, 1, 5]
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "2019"])
+def test_link_back_to_a_folder_above(folder, link, target):
+    link("nevus/2019/back", folder / "nevus" / target)
+    data = load_image_folder(folder)
+    assert len(data.paths) == 5
+    assert data.n_ignored == 1
+    assert "1 link to a folder above it" in data.DESCR
+
+
+def test_link_to_nothing(folder, link):
+    link("nevus/gone.jpg", folder / "nowhere.jpg")
+    error = error_of(folder, error=FileNotFoundError)
+    assert error == f"{folder / 'nevus' / 'gone.jpg'} is a link to nothing. Delete it."
+
+
+def test_link_to_itself(folder, link):
+    link("nevus/self.jpg", folder / "nevus" / "self.jpg")
+    assert "is a link to nothing" in error_of(folder, error=FileNotFoundError)
