@@ -8,6 +8,8 @@ import _task1
 import numpy as np
 from scipy.stats import binomtest, t
 
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
+
 
 def parse_arguments(description, *, weights=False):
     """Where real images and a network's weights are, and where figures go."""
@@ -37,6 +39,16 @@ def parse_arguments(description, *, weights=False):
 def save(figure, arguments, name):
     """Save a figure in the folder of figures."""
     _task1.save(figure, arguments.figures / name)
+
+
+def load_training_images(data_home, n_synthetic):
+    """The training images of ISIC 2016, else synthetic ones, more of them malignant."""
+    if data_home and list(Path(data_home).glob("ISBI2016_ISIC_Part3_*")):
+        return "ISIC 2016 part 3", *fetch_isic2016_part3(data_home, return_X_y=True)
+    X, y = make_dermoscopy(
+        n_synthetic, malignant_fraction=0.4, random_state=0, return_X_y=True
+    )
+    return "synthetic images", X, y
 
 
 def backbone_of(weights):

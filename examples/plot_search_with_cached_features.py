@@ -35,8 +35,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _composing import backbone_of, parse_arguments, save
-from _task1 import load_images
+from _composing import backbone_of, load_training_images, parse_arguments, save
 from rich.console import Console
 from rich.table import Table
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -49,7 +48,7 @@ from skinest.kernels import histogram_intersection_kernel
 
 arguments = parse_arguments(__doc__, weights=True)
 console = Console()
-source, X, _, y, _ = load_images(arguments.data_home, 460)
+source, X, y = load_training_images(arguments.data_home, 300)
 console.print(f"{source}: {len(y)} images, {int(y.sum())} of them malignant")
 
 memory = TemporaryDirectory()
@@ -190,21 +189,19 @@ plot_maps(
 # every fold and for every head. Augmented views are kept too: view 1 of an image is
 # the same in all fits. The second search computes none.
 
-RATES, PENALTIES = [1e-3, 1e-2, 1e-1], [0.0, 1e-3, 1e-2]
+RATES, LAYERS = [1e-3, 1e-2, 1e-1], [(), (16,), (64,)]
 network = TransferClassifier(
     **backbone_of(arguments.weights),
-    hidden_units=(),
     dropout=0.0,
-    epochs=12,
-    batch_size=64,
+    epochs=20,
     class_weight="balanced",
     augmentation=Augmentation(rotation=180, vertical_flip=True),
     n_views=1,
     memory=memory.name,
     random_state=0,
 )
-free, first = search(network, {"l2": PENALTIES[:1], "learning_rate": RATES})
-held, second = search(network, {"l2": PENALTIES[1:], "learning_rate": RATES})
+bare, first = search(network, {"hidden_units": LAYERS[:1], "learning_rate": RATES})
+hidden, second = search(network, {"hidden_units": LAYERS[1:], "learning_rate": RATES})
 print_counts(
     f"Network, {len(y)} images, each as it is and augmented",
     {"first": first, "other heads": second},
@@ -214,8 +211,8 @@ print_counts(
 # %%
 # One map of both searches.
 
-row = Axis("l2", PENALTIES, "L2 penalty")
+row = Axis("hidden_units", LAYERS, "hidden units")
 column = Axis("learning_rate", RATES, "learning rate")
-maps = {"head, both searches": scores_by([free, held], row, column)}
+maps = {"head, both searches": scores_by([bare, hidden], row, column)}
 plot_maps(maps, row, column, "search_heads.png")
 memory.cleanup()

@@ -30,8 +30,14 @@ from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _composing import backbone_of, over_folds, parse_arguments, save
-from _task1 import CLASSES, load_images
+from _composing import (
+    backbone_of,
+    load_training_images,
+    over_folds,
+    parse_arguments,
+    save,
+)
+from _task1 import CLASSES
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import rankdata
@@ -46,7 +52,7 @@ from skinest import BottleneckFeatureExtractor, BoVWSIFTTransformer
 
 arguments = parse_arguments(__doc__, weights=True)
 console = Console()
-source, X, _, y, _ = load_images(arguments.data_home, 430)
+source, X, y = load_training_images(arguments.data_home, 300)
 console.print(f"{source}: {len(y)} images, {int(y.sum())} of them malignant")
 
 memory = TemporaryDirectory()
