@@ -11,16 +11,17 @@ from scipy.stats import binomtest, t
 from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 
 
-def parse_arguments(description, *, weights=False):
+def parse_arguments(description, *, data_home=True, weights=False):
     """Where real images and a network's weights are, and where figures go."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data-home",
-        default=os.environ.get("SKINEST_DATA"),
-        help="folder with the archives of the real images (default: $SKINEST_DATA)",
-    )
+    if data_home:
+        parser.add_argument(
+            "--data-home",
+            default=os.environ.get("SKINEST_DATA"),
+            help="folder with the archives of the real images (default: $SKINEST_DATA)",
+        )
     if weights:
         parser.add_argument(
             "--weights",

@@ -116,7 +116,7 @@ save(figure, arguments, "grouped_lesions.png")
 # regression may learn, from a small ``C``, which holds it back, to a large one.
 
 C = [0.001, 0.01, 0.1, 1.0]
-SEEDS = range(5)
+SEEDS = range(4)
 memory = TemporaryDirectory()
 bovw = BoVWSIFTTransformer(
     50, max_descriptors=2_000, memory=memory.name, random_state=0
@@ -158,7 +158,7 @@ console.print(table)
 # %%
 # Who makes the gap
 # -----------------
-# Each image is left out once by either kind of folds. Some have another picture of their
+# Each image is left out once by either kind of folds. Some have another picture of the
 # lesion among the training images of the folds of images. If anything but recognised
 # lesions made the gap, the others would show it too. Grey: each way to cut the folds.
 
