@@ -182,6 +182,14 @@ for seed in SEEDS:
     for row, members in enumerate((seen, ~seen)):
         shares[seed, row] = by_images[members].mean(), by_lesions[members].mean()
 
+titles = ("other pictures of the lesion learned from", "lesion never learned from")
+table = Table(title="Share of images that are right, C = 0.1")
+for heading in ("with folds of images", "by images", "by lesions"):
+    table.add_column(heading, justify="right")
+for title, values in zip(titles, shares.mean(axis=0), strict=True):
+    table.add_row(title, *(f"{value:.3f}" for value in values))
+console.print(table)
+
 figure, (left, middle, right) = plt.subplots(
     1, 3, figsize=(10, 4.2), width_ratios=(2, 1, 1), layout="constrained", sharey=True
 )
@@ -196,15 +204,12 @@ left.set(
 )
 left.legend(title="folds of")
 for axes, values, title in zip(
-    (middle, right),
-    shares.transpose(1, 0, 2),
-    ("other pictures\nof the lesion learned from", "lesion never\nlearned from"),
-    strict=True,
+    (middle, right), shares.transpose(1, 0, 2), titles, strict=True
 ):
     axes.plot([0, 1], values.T, color="0.6", marker="o", linewidth=1)
     axes.plot([0, 1], values.mean(axis=0), color="black", marker="o")
     axes.set_xticks([0, 1], ["of images", "of lesions"])
-    axes.set_title(title)
+    axes.set_title(title.replace(" learned", "\nlearned"), fontsize="medium")
     axes.set(xlim=(-0.4, 1.4), xlabel="folds")
 save(figure, arguments, "grouped_scores.png")
 

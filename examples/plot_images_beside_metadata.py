@@ -54,7 +54,8 @@ console.print("missing:", X[metadata].isna().sum().to_dict(), highlight=False)
 # --------------------------
 # Visual words of images; ages, with the median where one is missing and a column that
 # says so; sex and site one-hot, where "unknown" is a value like others, and values with
-# few rows share a column. All of it is learned anew in each fold, from its training rows alone.
+# few rows share a column. All of it is learned anew in each fold, from its training
+# rows alone.
 
 memory = TemporaryDirectory()
 bovw = BoVWSIFTTransformer(
