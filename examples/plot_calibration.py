@@ -63,9 +63,10 @@ svc = Pipeline([("bovw", bovw), ("svc", SVC(kernel=histogram_intersection_kernel
 network = TransferClassifier(
     **backbone_of(arguments.weights),
     hidden_units=(),
-    dropout=0.2,
-    epochs=30,
-    learning_rate=1e-3 if arguments.weights else 1e-2,
+    dropout=0.0,
+    batch_size=128,
+    epochs=60,
+    learning_rate=1e-3 if arguments.weights else 3e-3,
     l2=1e-2 if arguments.weights else 0.0,
     class_weight="balanced",
     memory=memory.name,
@@ -77,7 +78,7 @@ network = TransferClassifier(
 # -----------
 # :class:`~sklearn.calibration.CalibratedClassifierCV` learns a curve from outputs to
 # probabilities on images that the classifier has not seen: with ``ensemble=False`` on
-# those that five folds leave out, and then fits one classifier on all training
+# those that three folds leave out, and then fits one classifier on all training
 # images. ``"sigmoid"`` is a logistic curve of two parameters, ``"isotonic"`` any curve
 # that rises, which needs more images. ``memory`` spares the second method the
 # descriptors, vocabularies and features of the first.
@@ -87,7 +88,7 @@ network = TransferClassifier(
 # divided by the ratio of the weights, which is what the weights have multiplied the
 # odds by.
 
-folds = StratifiedKFold(5, shuffle=True, random_state=0)
+folds = StratifiedKFold(3, shuffle=True, random_state=0)
 
 
 def calibrated(classifier, method):

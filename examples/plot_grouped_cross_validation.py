@@ -7,8 +7,8 @@ learned from and another is left out, a classifier may recognise the lesion in p
 the diagnosis, and its scores flatter. Here the same classifier is scored by folds of
 images and by folds of lesions, for several ways of cutting each.
 
-Look at the gap between the two, which is smallest where the classifier is held back
-most, and at who makes it: images whose lesion is also among the training images, and
+Look at the gap between the two, which tends to grow with how freely the classifier may
+learn, and at who makes it: images whose lesion is also among the training images, and
 no others.
 
 On the ISIC 2018 task 3 archives (HAM10000) where ``--data-home`` or the environment

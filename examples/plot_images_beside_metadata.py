@@ -152,7 +152,6 @@ right.boxplot(
     importance[order].T,
     orientation="horizontal",
     tick_labels=X.columns[order],
-    whis=(0, 100),
 )
 right.axvline(0, color="0.6", linestyle=":")
 right.set(title="Shuffled column", xlabel="loss of area under the ROC curve, test rows")
