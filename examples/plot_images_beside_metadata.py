@@ -135,6 +135,8 @@ for name, losses in zip(X.columns, importance, strict=True):
     )
 
 # %%
+# Left, what each part of the table is worth; right, what each column is worth to the
+# classifier that has all.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for place, values in enumerate(scores.values()):

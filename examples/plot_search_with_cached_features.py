@@ -209,7 +209,8 @@ print_counts(
 )
 
 # %%
-# One map of both searches.
+# One map of both searches. An area of exactly .5 is a head whose hidden units have all
+# died: the learning rate is too high for it.
 
 row = Axis("hidden_units", LAYERS, "hidden units")
 column = Axis("learning_rate", RATES, "learning rate")
