@@ -15,6 +15,11 @@ synthetic images. No image that the U-Net is trained on is classified.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+# %%
+# Images to segment, and others to classify
+# -----------------------------------------
+# One image of each lesion, so that none is both learned from and tested on.
+
 import argparse
 import os
 from pathlib import Path
@@ -69,7 +74,6 @@ def load(data_home):
     """Images and masks to learn from and to test on, and images to classify."""
     if data_home and all(list(Path(data_home).glob(name)) for name in ARCHIVES):
         data = fetch_ham10000_masks(data_home)
-        # One image of each lesion: then no lesion is on both sides.
         _, firsts = np.unique(data.groups, return_index=True)
         images, masks = data.paths[firsts], data.mask_paths[firsts]
         X, y = fetch_isic2016_part3(data_home, return_X_y=True)
@@ -92,6 +96,14 @@ def load(data_home):
         X=X,
         y=y,
     )
+
+
+# %%
+# Crop, then classify
+# -------------------
+# A fitted :class:`~skinest.UNetSegmenter` is also a transformer, from images to what it
+# has found in them. :class:`~sklearn.frozen.FrozenEstimator` keeps the folds from
+# training it again. ``memory`` keeps descriptors, so that each image is described once.
 
 
 def classifier(crop, memory):
@@ -151,6 +163,11 @@ def print_features(console, segmenter, X, y):
     console.print(features.iloc[:, :6].round(3).to_string(), highlight=False)
 
 
+# %%
+# What the classifier gets to see
+# -------------------------------
+
+
 def plot_crops(images, cropped, folder):
     """Images above what is left of them."""
     import matplotlib.pyplot as plt
@@ -199,6 +216,10 @@ def main():
     for path in paths:
         console.print(f"Figure: {path}")
 
+
+# %%
+# How good masks are, and whether cropping helps
+# ----------------------------------------------
 
 if __name__ == "__main__":
     main()

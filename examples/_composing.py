@@ -1,0 +1,78 @@
+"""What the examples of composing share."""
+
+import argparse
+import os
+from pathlib import Path
+
+import _task1
+import numpy as np
+from scipy.stats import binomtest, t
+
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
+
+
+def parse_arguments(description, *, data_home=True, weights=False):
+    """Where real images and a network's weights are, and where figures go."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if data_home:
+        parser.add_argument(
+            "--data-home",
+            default=os.environ.get("SKINEST_DATA"),
+            help="folder with the archives of the real images (default: $SKINEST_DATA)",
+        )
+    if weights:
+        parser.add_argument(
+            "--weights",
+            help='file of MobileNetV2\'s weights, or "imagenet" to download them '
+            "(default: a VGG16 with random weights, on small images)",
+        )
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        default=Path("figures"),
+        help="folder that figures are saved in (default: figures)",
+    )
+    return parser.parse_args()
+
+
+def save(figure, arguments, name):
+    """Save a figure in the folder of figures."""
+    _task1.save(figure, arguments.figures / name)
+
+
+def load_training_images(data_home, n_synthetic):
+    """The training images of ISIC 2016, else synthetic ones, more of them malignant."""
+    if data_home and list(Path(data_home).glob("ISBI2016_ISIC_Part3_*")):
+        return "ISIC 2016 part 3", *fetch_isic2016_part3(data_home, return_X_y=True)
+    X, y = make_dermoscopy(
+        n_synthetic, malignant_fraction=0.4, random_state=0, return_X_y=True
+    )
+    return "synthetic images", X, y
+
+
+def backbone_of(weights):
+    """Arguments of a network: MobileNetV2 where weights are given, else a small one."""
+    if weights:
+        sides = {"backbone": "mobilenetv2", "image_size": (224, 224)}
+    else:
+        sides = {"backbone": "vgg16", "image_size": (32, 32)}
+    return {**sides, "weights": weights, "pooling": "avg"}
+
+
+def share(n_found, n):
+    """A share of `n`, and its exact 95 % interval (Clopper and Pearson 1934)."""
+    interval = binomtest(int(n_found), int(n)).proportion_ci(0.95, method="exact")
+    return n_found / n, interval.low, interval.high
+
+
+def over_folds(values, n_splits):
+    """Mean over folds, and half the width of its 95 % interval.
+
+    Training images of the folds overlap, so the variance is that of C. Nadeau and
+    Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
+    """
+    factor = 1 / len(values) + 1 / (n_splits - 1)
+    deviation = np.sqrt(np.var(values, ddof=1) * factor)
+    return np.mean(values), t.ppf(0.975, len(values) - 1) * deviation

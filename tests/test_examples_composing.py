@@ -1,0 +1,149 @@
+"""Examples of composing run alone, and show what their texts say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+pytestmark = pytest.mark.slow
+
+
+def run(name, folder):
+    """What an example prints on synthetic images, once its figures are there."""
+    kept = {key: value for key, value in os.environ.items() if key != "SKINEST_DATA"}
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / f"plot_{name}.py", "--figures", folder],
+        cwd=folder,
+        env=kept | {"COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    return done.stdout
+
+
+def rows_of(printed):
+    """Cells of all tables, row by row."""
+    lines = (line for line in printed.splitlines() if line.startswith("│"))
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+
+
+def number(cell):
+    """The first number of a cell such as "0.750 [0.60, 0.86]"."""
+    return float(re.match(r"[+-]?[\d.]+", cell)[0])
+
+
+def numbers_by_name(printed, n_names=1):
+    """{name: numbers} of the rows; later rows of a name count."""
+    return {
+        row[0] if n_names == 1 else tuple(row[:n_names]): [
+            number(cell) for cell in row[n_names:] if cell
+        ]
+        for row in rows_of(printed)
+    }
+
+
+def assert_drawn(folder, *names):
+    for name in names:
+        assert (folder / f"{name}.png").stat().st_size > 10_000
+
+
+def test_threshold(tmp_path):
+    rows = numbers_by_name(run("threshold", tmp_path))
+    half, seen, pooled, averaged, cautious = (
+        rows[name]
+        for name in (
+            "one half",
+            "training images",
+            "folds, pooled",
+            "folds, averaged",
+            "cautious",
+        )
+    )
+    threshold, sensitivity, specificity = range(3)
+    assert half[sensitivity] < 0.5 < averaged[sensitivity]
+    assert averaged[specificity] < half[specificity]
+    assert seen[threshold] > pooled[threshold] > cautious[threshold]
+    assert seen[sensitivity] < pooled[sensitivity] <= cautious[sensitivity]
+    assert cautious[specificity] < pooled[specificity]
+    assert_drawn(
+        tmp_path, "threshold_roc", "threshold_matrices", "threshold_uncertainty"
+    )
+
+
+def test_calibration(tmp_path):
+    rows = numbers_by_name(run("calibration", tmp_path), n_names=2)
+    mean, brier, loss, auc = range(4)
+    share = rows["none", "share in training"][mean]
+    for classifier, raw in (
+        ("visual words, SVC", "logistic of decision"),
+        ("network, balanced", "as it is"),
+    ):
+        before, after = rows[classifier, raw], rows[classifier, "sigmoid"]
+        assert after[brier] < before[brier]
+        assert after[loss] < before[loss]
+        assert after[auc] == before[auc]
+    network = "network, balanced"
+    assert rows[network, "as it is"][mean] > 1.5 * share
+    assert abs(rows[network, "odds / weights"][mean] - share) < 0.1
+    assert_drawn(tmp_path, "calibration_reliability")
+
+
+def test_vote_and_stack(tmp_path):
+    rows = numbers_by_name(run("vote_and_stack", tmp_path))
+    assert list(rows) == ["visual words", "network", "soft vote", "stack"]
+    assert all(values[0] > 0.6 for values in rows.values())
+    assert len(rows["stack"]) == 4  # score and difference in two metrics
+    assert_drawn(tmp_path, "vote_and_stack_scores", "vote_and_stack_ranks")
+
+
+def test_search_with_cached_features(tmp_path):
+    printed = run("search_with_cached_features", tmp_path)
+    n_images = int(re.search(r"(\d+) images, \d+ of them", printed)[1])
+    words, network = printed.split("Network,")
+    (first, kernel, size), (head, other) = (
+        [[number(cell) for cell in row[1:-1]] for row in rows_of(part)]
+        for part in (words, network)
+    )
+    assert first == [28, n_images, 10]  # 3 sizes in 3 folds, and the best for all
+    assert kernel[:2] == [28, 0]
+    assert kernel[2] <= 1
+    assert size == [10, 0, 4]
+    assert head == [10, 2 * n_images]
+    assert other == [19, 0]
+    assert_drawn(tmp_path, "search_words", "search_heads")
+
+
+def test_grouped_cross_validation(tmp_path):
+    printed = run("grouped_cross_validation", tmp_path)
+    rows = numbers_by_name(printed)
+    gaps = [rows[c][2] for c in ("0.001", "0.01", "0.1", "1")]
+    assert min(gaps) == gaps[0]
+    assert gaps[2] > 0.03
+    leaked, honest = rows["other pictures of the lesion learned from"]
+    by_images, by_lesions = rows["lesion never learned from"]
+    assert leaked - honest > 0.05
+    assert abs(by_images - by_lesions) < 0.05
+    by_name, routed = (
+        re.search(rf"{way}: (.*)", printed)[1] for way in ("by name", "routed")
+    )
+    assert by_name == routed
+    assert_drawn(tmp_path, "grouped_lesions", "grouped_scores")
+
+
+def test_images_beside_metadata(tmp_path):
+    printed = run("images_beside_metadata", tmp_path)
+    rows = numbers_by_name(printed)
+    assert rows["metadata"][0] > 0.6
+    assert rows["both"][0] > rows["images"][0] > rows["metadata"][0]
+    losses = {
+        name: float(re.search(rf"^{name} +(\S+) \(sd", printed, re.MULTILINE)[1])
+        for name in ("image", "age", "sex", "site")
+    }
+    assert sorted(losses, key=losses.get)[-2:] == ["age", "image"]
+    assert_drawn(tmp_path, "metadata_scores", "metadata_coefficients")
