@@ -237,7 +237,9 @@ def plot_plane(axes, scores, curve):
         linewidths=0.8,
     )
     axes.clabel(lines, fmt="%.1f", fontsize=7, colors="0.6")
-    axes.plot(1 - curve[0], curve[1], color="0.4", lw=1, label="any threshold")
+    axes.plot(
+        1 - curve[0], curve[1], color="0.4", lw=1, label="no treatment, any threshold"
+    )
     for number, (name, repeats) in enumerate(scores.items()):
         y, x = (interval(repeats[:, column]) for column in (0, 1))
         axes.errorbar(
