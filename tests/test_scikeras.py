@@ -24,7 +24,7 @@ pytest.importorskip("scikeras")
 from scikeras.wrappers import KerasClassifier, KerasRegressor
 
 SIZE = (32, 32)
-MENDED = "SciKeras is mended: take this out of docs/user_guide/scikeras.rst, and "
+MENDED = "SciKeras is mended: take this out of docs/guide/scikeras.rst, and "
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -143,6 +143,9 @@ def test_the_same_seed_gives_the_same_network(images, masks):
     first, again, other = (clf.model_.get_weights() for clf in starts)
     assert all(map(np.array_equal, first, again))
     assert not np.array_equal(first[0], other[0])
+    own = {"random_state": None, "model__random_state": 0}
+    starts = [vgg(**own).initialize(images, Y).model_ for _ in range(2)]
+    assert all(map(np.array_equal, *(model.get_weights() for model in starts)))
 
 
 def test_pickle_and_clone(fitted, images):
