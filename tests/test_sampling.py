@@ -286,7 +286,9 @@ def test_a_pipeline_trains_on_the_selection_and_predicts_all(images, files):
 
 
 def test_grid_search_of_sampler_and_strategy(files):
-    pipeline = Pipeline([("sample", UNDER), ("colour", MeanColor()), ("svc", SVC())])
+    pipeline = Pipeline(
+        [("sample", UNDER), ("colour", MeanColor(random_state=0)), ("svc", SVC())]
+    )
     grid = [
         {"sample": ["passthrough", OVER]},
         {
@@ -313,7 +315,7 @@ def test_weights_are_refused_with_the_reason(images):
     weights = np.arange(N_IMAGES)
     with pytest.raises(ValueError, match=r"weights\[resampler.sample_indices_\]"):
         OVER.fit_resample(images, Y, sample_weight=weights)
-    pipeline = make_pipeline(OVER, MeanColor(), SVC())
+    pipeline = make_pipeline(OVER, MeanColor(random_state=0), SVC())
     with pytest.raises(ValueError, match="sample_weight"):
         pipeline.fit(images, Y, svc__sample_weight=weights)
 
@@ -323,10 +325,14 @@ def test_routed_weights_are_refused_with_the_reason(images):
     with sklearn.config_context(enable_metadata_routing=True):
         svc = SVC().set_fit_request(sample_weight=True)
         with pytest.raises(UnsetMetadataPassedError, match="ImageResampler"):
-            make_pipeline(OVER, MeanColor(), svc).fit(images, Y, sample_weight=weights)
+            make_pipeline(OVER, MeanColor(random_state=0), svc).fit(
+                images, Y, sample_weight=weights
+            )
         asks = clone(OVER).set_fit_resample_request(sample_weight=True)
         with pytest.raises(ValueError, match="cannot follow its images"):
-            make_pipeline(asks, MeanColor(), svc).fit(images, Y, sample_weight=weights)
+            make_pipeline(asks, MeanColor(random_state=0), svc).fit(
+                images, Y, sample_weight=weights
+            )
 
 
 def test_weights_follow_by_the_indices(images):
@@ -334,7 +340,7 @@ def test_weights_follow_by_the_indices(images):
     every = ImageResampler(RandomOverSampler(random_state=0))
     X, y = every.fit_resample(images, Y)
     times = np.bincount(every.sample_indices_, minlength=N_IMAGES)
-    vectors = MeanColor().fit(images)
+    vectors = MeanColor(random_state=0).fit(images)
     weighted = SVC(gamma=1).fit(vectors.transform(images), Y, sample_weight=times)
     repeated = SVC(gamma=1).fit(vectors.transform(X), y)
     np.testing.assert_allclose(
