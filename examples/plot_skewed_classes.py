@@ -260,7 +260,9 @@ def plot_plane(axes, scores, curve):
             color=f"C{number}",
             label=name,
         )
-    axes.set(xlabel="specificity", ylabel="sensitivity", xlim=(0, 1.01), ylim=(0, 1.01))
+    axes.set(
+        xlabel="specificity", ylabel="sensitivity", xlim=(0, 1.02), ylim=(-0.02, 1.02)
+    )
 
 
 def plot_precision(axes, scores):
@@ -280,7 +282,7 @@ def plot_precision(axes, scores):
 def main():
     arguments = parse_arguments()
     matplotlib.use("agg")
-    console = Console(width=100)
+    console = Console(width=106)
     source, X, _, y, _ = load_images(arguments.data_home, n_synthetic=300)
     is_real = source != "synthetic images"
     weights, side = (arguments.weights, 224) if is_real else (None, 96)
