@@ -10,6 +10,7 @@ from . import (
     masks,
     metrics,
     networks,
+    sampling,
     segmentation,
     utils,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "masks",
     "metrics",
     "networks",
+    "sampling",
     "segmentation",
     "utils",
 ]

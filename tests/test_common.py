@@ -5,6 +5,8 @@
 
 import warnings
 
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
 from sklearn.cluster import KMeans
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -18,6 +20,7 @@ from skinest import (
     VGGTransferClassifier,
 )
 from skinest.augmentation import Augmentation
+from skinest.sampling import ImageResampler
 from skinest.utils.estimator_checks import parametrize_with_image_checks
 
 # By class name, {name of check: why it fails}.
@@ -40,6 +43,8 @@ def estimators():
         clusterer=KMeans(n_init=1),
         max_descriptors=50,
     )
+    yield ImageResampler(RandomOverSampler(random_state=0))
+    yield ImageResampler(RandomUnderSampler(random_state=0))
 
 
 def networks():

@@ -159,6 +159,19 @@ def test_segment_crop_classify_on_synthetic_images(tmp_path):
 
 
 @pytest.mark.slow
+def test_skewed_classes_on_synthetic_images(tmp_path):
+    printed = run("examples/plot_skewed_classes.py", cwd=tmp_path)
+    for part in ("synthetic images", "visual words", "MobileNetV2", "SMOTE", "Best"):
+        assert part in printed
+    changes = [line for line in printed.splitlines() if "  threshold: " in line]
+    assert len(changes) == 2
+    assert float(changes[0].split("geometric mean ")[1].split()[0]) > 0.3
+    assert all("average precision +0.000 [+0.000, +0.000]" in line for line in changes)
+    path = tmp_path / "figures" / "skewed_classes.png"
+    assert path.stat().st_size > 10_000
+
+
+@pytest.mark.slow
 @pytest.mark.skipif("SKINEST_DATA" not in os.environ, reason="needs the real images")
 def test_the_best_recipe_beats_a_hand_made_fisher_vector(tmp_path):
     """AUC .779 and average precision .475 are what others got by cross-validation."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from numbers import Real
 
 import keras
-import numpy as np
 
 from ._batches import as_dataset
 from ._pool import borrowed, weights_of
@@ -174,18 +173,6 @@ def copied_callbacks(callbacks):
         callback._model = None  # of an earlier training, which need not be copied
         copies.append(copy.deepcopy(callback))
     return copies
-
-
-def dense_arrays(n_inputs, units, seed) -> list[np.ndarray]:
-    """Glorot-uniform kernels and zero biases of dense layers, in their order."""
-    generator = np.random.default_rng(seed)
-    arrays = []
-    for n_units in units:
-        limit = np.sqrt(6 / (n_inputs + n_units))
-        kernel = generator.random((n_inputs, n_units), dtype=np.float32)
-        arrays += [np.float32(limit) * (2 * kernel - 1), np.zeros(n_units, np.float32)]
-        n_inputs = n_units
-    return arrays
 
 
 def check_training(settings, metrics, rates):

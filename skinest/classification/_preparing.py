@@ -14,7 +14,7 @@ from ..feature_extraction._features import Views
 from ..feature_extraction._store import open_memory
 from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE, stage_names
-from ..networks._transfer import HeadSpec, TrunkSpec, feature_width
+from ..networks._transfer import HeadSpec, TrunkSpec, draw_head, feature_width
 from ..networks._weights import Weights, load_backbone_weights
 from ..utils._checks import check_groups, check_image_size, check_some_weight
 from ._fitting import METRICS, Part, Plan, State
@@ -116,7 +116,7 @@ def start_of(clf, classes, codes, weights, seeds) -> State:
         return _continued(clf, trunk_spec, head_spec, classes)
     trunk = load_backbone_weights(clf.backbone, clf.weights, seeds["weights"])
     width = feature_width(trunk_spec)
-    head = _stages.dense_arrays(width, (*units, n_outputs), seeds["head"])
+    head = draw_head(width, (*units, n_outputs), seeds["head"])
     head[-1] = output_bias(codes, len(classes), weights)
     return State(trunk_spec, head_spec, trunk, Weights.of(head))
 

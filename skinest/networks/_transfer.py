@@ -3,10 +3,13 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral, Real
 
+import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from ..utils._checks import check_image_size
@@ -17,6 +20,10 @@ from ._backbones import (
     first_layer_of,
     stage_names,
 )
+from ._scikeras import compile_network, image_size_of, n_outputs_of
+from ._weights import load_backbone_weights
+
+_MAX_SEED = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -86,30 +93,44 @@ def build_network(trunk_spec, head_spec, *, trainable="head", l2=0.0):
 @validate_params(
     {
         "backbone": [StrOptions(set(BACKBONES))],
-        "image_size": [tuple, list],
+        "weights": [str, os.PathLike, None],
+        "image_size": [tuple, list, None],
         "hidden_units": [tuple, list],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
-        "n_outputs": [Interval(Integral, 1, None, closed="left")],
+        "n_outputs": [Interval(Integral, 1, None, closed="left"), None],
         "trainable": [str],
         "compute_dtype": [StrOptions({"float32", "bfloat16"})],
+        "random_state": ["random_state"],
+        "meta": [dict, None],
+        "compile_kwargs": [dict, None],
     },
     prefer_skip_nested_validation=True,
 )
 def build_transfer_network(
     backbone="vgg16",
     *,
-    image_size=(224, 224),
+    weights="imagenet",
+    image_size=None,
     hidden_units=(512,),
     pooling="flatten",
     dropout=0.5,
     l2=0.0,
-    n_outputs=1,
+    n_outputs=None,
     trainable="head",
     compute_dtype="float32",
+    random_state=None,
+    meta=None,
+    compile_kwargs=None,
 ):
-    """Build a transfer network, with weights of zero, as one flat Keras model.
+    """Build a transfer network as one flat Keras model.
+
+    For code that trains Keras models itself, and for SciKeras, as the `model=` of
+    `scikeras.wrappers.KerasClassifier`. :class:`~skinest.TransferClassifier` trains
+    the same network, takes images of any size and form, and computes the features of
+    a frozen backbone once instead of in each epoch: use that where nothing needs
+    SciKeras.
 
     The layers are, in this order: the input ``images`` (RGB, values 0 to 255), the
     backbone's own preprocessing, its layers under the names that Keras gives them,
@@ -121,8 +142,13 @@ def build_transfer_network(
     backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
         The network of `keras.applications` that the head stands on.
 
-    image_size : tuple of int, default=(224, 224)
-        (height, width) of the images in pixels, 32 or more.
+    weights : "imagenet", path or None, default="imagenet"
+        Weights of the backbone: ImageNet's, downloaded at the first use; those of a
+        file; or drawn ones.
+
+    image_size : tuple of int, default=None
+        (height, width) of the images in pixels, 32 or more. None is the size of
+        SciKeras' images, else (224, 224).
 
     hidden_units : tuple of int, default=(512,)
         Units of each dense ReLU layer of the head.
@@ -137,14 +163,27 @@ def build_transfer_network(
     l2 : float, default=0.0
         L2 penalty on the kernels of the layers that train.
 
-    n_outputs : int, default=1
-        1 for one sigmoid, more for a softmax.
+    n_outputs : int, default=None
+        1 for one sigmoid, more for a softmax. None is what SciKeras' classes need,
+        else 1.
 
     trainable : str, default="head"
         The lowest part that trains: "head", a stage of the backbone, or "all".
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
         What the backbone computes in.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the weights of the head, and of the backbone if `weights` is None. None
+        draws by NumPy's global generator, which SciKeras seeds.
+
+    meta : dict, default=None
+        What SciKeras knows of `X` and `y`. It passes it itself.
+
+    compile_kwargs : dict, default=None
+        Arguments of Keras' ``compile``, by which the model is compiled; without a loss
+        by the cross entropy of its outputs. SciKeras passes them itself. None leaves
+        the model uncompiled.
 
     Returns
     -------
@@ -155,19 +194,50 @@ def build_transfer_network(
     Raises
     ------
     ValueError
-        If an argument is wrong.
+        If an argument is wrong, or SciKeras' images or labels are not those of such a
+        network.
+    FileNotFoundError, OSError
+        If weights are missing, or cannot be downloaded.
+
+    See Also
+    --------
+    skinest.TransferClassifier : The network as a scikit-learn classifier.
 
     Examples
     --------
     >>> from skinest.networks import build_transfer_network
-    >>> model = build_transfer_network("vgg16")
+    >>> model = build_transfer_network("vgg16", weights=None)
     >>> model.count_params()
     27560769
     """
-    check_image_size(image_size, MIN_SIDE)
-    trunk = TrunkSpec(backbone, tuple(image_size), pooling, compute_dtype)
+    size = image_size_of(image_size, meta, default=(224, 224))
+    check_image_size(size, MIN_SIDE)
+    n_outputs = n_outputs_of(n_outputs, meta)
+    trunk = TrunkSpec(backbone, size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
-    return build_network(trunk, head, trainable=trainable, l2=l2)
+    network = build_network(trunk, head, trainable=trainable, l2=l2)
+    rng = check_random_state(random_state)
+    seeds = rng.randint(_MAX_SEED, size=2)
+    units = (*head.hidden_units, n_outputs)
+    network.set_weights(
+        [
+            *load_backbone_weights(backbone, weights, int(seeds[0])).arrays,
+            *draw_head(feature_width(trunk), units, seeds[1]),
+        ]
+    )
+    return compile_network(network, compile_kwargs)
+
+
+def draw_head(n_features, units, seed) -> list[np.ndarray]:
+    """Glorot-uniform kernels and zero biases of dense layers, in their order."""
+    generator = np.random.default_rng(seed)
+    arrays = []
+    for n_units in units:
+        limit = np.sqrt(6 / (n_features + n_units))
+        kernel = generator.random((n_features, n_units), dtype=np.float32)
+        arrays += [np.float32(limit) * (2 * kernel - 1), np.zeros(n_units, np.float32)]
+        n_features = n_units
+    return arrays
 
 
 def set_trainable(network, backbone, stage):

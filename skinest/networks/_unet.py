@@ -8,10 +8,13 @@ from functools import lru_cache
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from ..utils._checks import check_image_size
+from ._scikeras import check_rows_of_masks, compile_network, image_size_of
 
+_MAX_SEED = np.iinfo(np.int32).max
 # Keras' .99 would still hold a part of its start after a hundred steps.
 _MOMENTUM = 0.9
 
@@ -46,11 +49,14 @@ def check_unet_size(image_size, depth):
     {
         "depth": [Interval(Integral, 1, None, closed="left")],
         "base_filters": [Interval(Integral, 1, None, closed="left")],
-        "image_size": [tuple, list],
+        "image_size": [tuple, list, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
         "n_outputs": [Interval(Integral, 1, None, closed="left")],
         "compute_dtype": [StrOptions({"float32", "bfloat16"})],
+        "random_state": ["random_state"],
+        "meta": [dict, None],
+        "compile_kwargs": [dict, None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -58,13 +64,23 @@ def build_unet(
     *,
     depth=4,
     base_filters=64,
-    image_size=(128, 128),
+    image_size=None,
     dropout=0.0,
     batch_norm=True,
     n_outputs=1,
     compute_dtype="float32",
+    random_state=None,
+    meta=None,
+    compile_kwargs=None,
 ):
     """Build a U-Net as one flat Keras model.
+
+    For code that trains Keras models itself, and for SciKeras, as the `model=` of
+    `scikeras.wrappers.KerasClassifier`, to which each pixel is a label of its own:
+    ``y`` are masks of 0 and 1 as rows, ``masks.reshape(len(masks), -1)``.
+    :class:`~skinest.UNetSegmenter` trains the same network, and takes images of any
+    size and form and masks as they are, with losses that masks need: use that where
+    nothing needs SciKeras.
 
     Each level of the contracting path has two 3 x 3 convolutions with ReLU and halves
     the image by 2 x 2 maxima; the bottom has twice the filters of the last level. Each
@@ -80,8 +96,9 @@ def build_unet(
     base_filters : int, default=64
         Filters of the first level; each further level has twice as many.
 
-    image_size : tuple of int, default=(128, 128)
-        (height, width) of the images in pixels, multiples of ``2 ** depth``.
+    image_size : tuple of int, default=None
+        (height, width) of the images in pixels, multiples of ``2 ** depth``. None is
+        the size of SciKeras' images, else (128, 128).
 
     dropout : float, default=0.0
         Rate of dropout at the bottom, in [0, 1).
@@ -95,16 +112,34 @@ def build_unet(
     compute_dtype : {"float32", "bfloat16"}, default="float32"
         What the layers compute in; weights and outputs are float32 either way.
 
+    random_state : int, RandomState instance or None, default=None
+        Draws the weights. None draws by NumPy's global generator, which SciKeras
+        seeds.
+
+    meta : dict, default=None
+        What SciKeras knows of `X` and `y`. It passes it itself.
+
+    compile_kwargs : dict, default=None
+        Arguments of Keras' ``compile``, by which the model is compiled; without a loss
+        by the cross entropy of its outputs. SciKeras passes them itself. None leaves
+        the model uncompiled.
+
     Returns
     -------
     model : keras.Model
         RGB images of shape (n_images, height, width, 3) with values 0 to 255 to
-        probabilities of shape (n_images, height, width, n_outputs), dtype float32.
+        probabilities of shape (n_images, height, width, n_outputs), dtype float32;
+        with `meta` of shape (n_images, height * width).
 
     Raises
     ------
     ValueError
-        If an argument is wrong.
+        If an argument is wrong, or SciKeras' images or masks are not those of such a
+        network.
+
+    See Also
+    --------
+    skinest.UNetSegmenter : The network as a scikit-learn estimator.
 
     References
     ----------
@@ -117,23 +152,26 @@ def build_unet(
     >>> build_unet().count_params()
     34521025
     """
-    check_unet_size(image_size, depth)
-    return build(
-        UNetSpec(
-            depth,
-            base_filters,
-            tuple(image_size),
-            dropout,
-            batch_norm,
-            n_outputs,
-            compute_dtype,
-        ),
-        kernel_initializer="he_normal",
+    import keras
+
+    size = image_size_of(image_size, meta, default=(128, 128))
+    check_unet_size(size, depth)
+    if meta is not None:
+        check_rows_of_masks(size, n_outputs, meta)
+    spec = UNetSpec(
+        depth, base_filters, size, dropout, batch_norm, n_outputs, compute_dtype
     )
+    network = build(spec)
+    seed = check_random_state(random_state).randint(_MAX_SEED)
+    network.set_weights(draw_arrays(spec, np.zeros(n_outputs), seed))
+    if meta is not None:
+        rows = keras.layers.Flatten(dtype="float32", name="rows")(network.output)
+        network = keras.Model(network.input, rows, name=network.name)
+    return compile_network(network, compile_kwargs)
 
 
-def build(spec, kernel_initializer="zeros"):
-    """Keras model of a spec; by default its kernels are 0 and draw no random number."""
+def build(spec):
+    """Keras model of a spec, whose kernels are 0 and draw no random number."""
     import keras
 
     layers = keras.layers
@@ -145,7 +183,7 @@ def build(spec, kernel_initializer="zeros"):
                 filters,
                 3,
                 padding="same",
-                kernel_initializer=kernel_initializer,
+                kernel_initializer="zeros",
                 dtype=policy,
                 name=f"{name}_conv_{number}",
             )(x)
@@ -177,7 +215,7 @@ def build(spec, kernel_initializer="zeros"):
             3,
             strides=2,
             padding="same",
-            kernel_initializer=kernel_initializer,
+            kernel_initializer="zeros",
             dtype=policy,
             name=f"up_{level}_transposed",
         )(x)
@@ -188,7 +226,7 @@ def build(spec, kernel_initializer="zeros"):
     x = layers.Conv2D(
         spec.n_outputs,
         1,
-        kernel_initializer=kernel_initializer,
+        kernel_initializer="zeros",
         dtype="float32",
         name="logits",
     )(x)

@@ -209,6 +209,12 @@ def forms(images, paths) -> dict:
     return same
 
 
+def labelled(images, y) -> list:
+    """The content of each image beside its label."""
+    contents = [image.tobytes() for image in check_images(images)]
+    return list(zip(contents, y, strict=True))
+
+
 def wrong_images(images, paths) -> dict:
     """What no estimator takes: X, its error and what the message must name."""
     folder = paths[0].parent

@@ -37,6 +37,7 @@ from ._check_data import (
     by_joblib,
     by_pickle,
     forms,
+    labelled,
     methods,
     params_hash,
     params_of,
@@ -415,6 +416,25 @@ def check_classifier(estimator, data):
         np.testing.assert_array_equal(best, predicted)
 
 
+def check_sampler(estimator, data):
+    """Selected images come in the form of `X`, each with its own label."""
+    if not hasattr(estimator, "fit_resample"):
+        return
+    both = methods(estimator, METHODS)
+    assert not both, f"Pipelines refuse samplers that have {both}."
+    known = labelled(data.images, data.y)
+    with png_files(data.images) as paths:
+        for name, X in forms(data.images, paths).items():
+            sampler = seeded(estimator)
+            images, y = sampler.fit_resample(X, data.y)
+            assert type(images) is type(X), f"{name} comes back as {type(images)}."
+            pairs = labelled(images, y)
+            assert set(pairs) <= set(known), f"{name}: labels of other images."
+            if hasattr(sampler, "sample_indices_"):
+                selected = [known[index] for index in sampler.sample_indices_]
+                assert pairs == selected, f"{name}: sample_indices_ of other images."
+
+
 def check_tags(estimator, data):
     """The tags say that images are taken, and tables are not."""
     tags = get_tags(estimator)
@@ -485,6 +505,7 @@ _CHECKS = (
     check_set_output,
     check_feature_names_out,
     check_classifier,
+    check_sampler,
     check_tags,
     check_mixins,
     check_callbacks,

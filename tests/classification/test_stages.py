@@ -123,6 +123,7 @@ def test_l2_is_a_penalty_on_kernels_of_the_head(images, y):
 
 def test_l2_is_a_penalty_on_no_layer_that_stays():
     network = build_transfer_network(
+        weights=None,
         image_size=(32, 32),
         hidden_units=(8,),
         pooling="avg",

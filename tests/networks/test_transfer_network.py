@@ -5,24 +5,31 @@ import re
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skinest.networks import _backbones, build_transfer_network
+from skinest import TransferClassifier, networks
+from skinest.networks import _backbones
 from skinest.networks._backbones import stage_names
 from skinest.networks._transfer import (
     HeadSpec,
     TrunkSpec,
     build_head,
+    build_network,
     build_trunk,
     feature_width,
     set_trainable,
 )
 
 from .conftest import BACKBONES, SIZE, random_weights
+
+build_transfer_network = partial(
+    networks.build_transfer_network, weights=None, random_state=0
+)
 
 LOAD = """
 import sys
@@ -195,9 +202,46 @@ def test_network_is_trunk_then_head(vgg16, images):
     assert_allclose(outputs(head, features), outputs(vgg16, images), rtol=1e-6)
 
 
-def test_all_weights_start_at_zero():
-    model = build_transfer_network(image_size=(32, 32), hidden_units=(4,))
+def test_models_to_be_filled_are_zero():
+    trunk = TrunkSpec("vgg16", (32, 32), "avg", "float32")
+    model = build_network(trunk, HeadSpec((4,), 0.5, 0.0, 1))
     assert not any(weight.any() for weight in model.get_weights())
+
+
+def test_builder_starts_where_the_classifier_does():
+    """Before the shares of the classes, which the classifier puts into the bias."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    settings = {"weights": None, "image_size": (32, 32), "pooling": "avg"}
+    settings |= {"hidden_units": (4,), "random_state": 0}
+    y = np.arange(len(images)) % 2
+    clf = TransferClassifier("mobilenetv2", **settings, epochs=1, learning_rate=1e-12)
+    expected = clf.fit(images, y).model_.get_weights()
+    model = networks.build_transfer_network("mobilenetv2", **settings)
+    for array, start in zip(model.get_weights()[:-1], expected[:-1], strict=True):
+        assert_allclose(array, start, atol=1e-6)
+
+
+def test_weights_of_a_file(application, weights_file):
+    model = networks.build_transfer_network(
+        image_size=SIZE, weights=weights_file("vgg16"), hidden_units=(2,)
+    )
+    expected = application("vgg16").get_weights()
+    for array, stored in zip(model.get_weights(), expected, strict=False):
+        assert_array_equal(array, stored)
+
+
+def test_seed_draws_the_weights():
+    def drawn(seed):
+        options = {"image_size": (32, 32), "hidden_units": (4,), "random_state": seed}
+        model = build_transfer_network("mobilenetv2", **options)
+        return np.concatenate([w.ravel() for w in model.get_weights()])
+
+    assert_array_equal(drawn(1), drawn(1))
+    assert not np.array_equal(drawn(1), drawn(2))
+    np.random.seed(3)  # noqa: NPY002
+    first = drawn(None)
+    np.random.seed(3)  # noqa: NPY002
+    assert_array_equal(drawn(None), first)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -254,7 +254,13 @@ def test_models_to_be_filled_are_zero_and_draw_no_random_number():
     kernels = [w for w in model.weights if w.name == "kernel"]
     assert len(kernels) == 13
     assert not any(keras.ops.convert_to_numpy(kernel).any() for kernel in kernels)
-    assert any(w.any() for w in build_unet(depth=1, image_size=SIZE).get_weights()[:1])
+
+
+def test_builder_draws_the_weights_that_the_segmenter_starts_from():
+    seed = np.random.RandomState(7).randint(np.iinfo(np.int32).max)
+    expected = draw_arrays(spec_of(), np.zeros(1), seed)
+    for array, drawn in zip(unet(random_state=7).get_weights(), expected, strict=True):
+        assert_array_equal(array, drawn)
 
 
 # Weights to start from ------------------------------------------------------------

@@ -18,7 +18,6 @@ from keras.src.legacy.saving import legacy_h5_format
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_sample_image
 
-from skinest._training._stages import dense_arrays
 from skinest.images import resize
 from skinest.networks import _backbones, _weights, build_transfer_network
 from skinest.networks._backbones import build_backbone
@@ -485,11 +484,13 @@ def test_drawn_weights_give_logits_of_order_one(backbone):
     photographs = [load_sample_image(f"{name}.jpg") for name in ("china", "flower")]
     images = np.stack([resize(image, (64, 64)) for image in photographs])
     model = build_transfer_network(
-        backbone, image_size=(64, 64), hidden_units=(32,), pooling="avg"
+        backbone,
+        weights=None,
+        image_size=(64, 64),
+        hidden_units=(32,),
+        pooling="avg",
+        random_state=0,
     )
-    trunk = load_backbone_weights(backbone, None, 0).arrays
-    n_features = trunk[-1].shape[0]
-    model.set_weights([*trunk, *dense_arrays(n_features, (32, 1), 0)])
     logits = keras.Model(model.input, model.get_layer("logits").output)
     found = keras.ops.convert_to_numpy(logits(images))
     assert 0.1 < np.sqrt(np.mean(found**2)) < 10

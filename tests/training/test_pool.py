@@ -18,15 +18,15 @@ from skinest._training import _pool
 from skinest._training._batches import FeatureBatches
 from skinest._training._pool import borrowed, weights_of
 from skinest._training._seeds import preserved_random_state
-from skinest._training._stages import Stage, dense_arrays, run_stage
+from skinest._training._stages import Stage, run_stage
 from skinest.classification._fitting import objective
-from skinest.networks._transfer import HeadSpec, build_head
+from skinest.networks._transfer import HeadSpec, build_head, draw_head
 
 from ..classification.conftest import bits, make_images, small
 
 Y = np.arange(12) % 2
 SPEC = HeadSpec((4,), 0.5, 0.0, 1)
-START = dense_arrays(6, (4, 1), 0)
+START = draw_head(6, (4, 1), 0)
 FEATURES = np.random.default_rng(0).normal(size=(20, 2, 6)).astype(np.float32)
 TARGETS = (FEATURES[:, 0, :1] > 0).astype(np.float32)
 

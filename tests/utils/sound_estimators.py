@@ -16,7 +16,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -198,5 +198,7 @@ class HalfOfImages(ImageTags, BaseEstimator):
         """Draw the images."""
         images = check_images(X, y)
         rng = check_random_state(self.random_state)
-        drawn = rng.permutation(len(images))[: len(images) // 2]
-        return [images[i] for i in drawn], np.asarray(y)[drawn]
+        self.sample_indices_ = rng.permutation(len(images))[: len(images) // 2]
+        selected = _safe_indexing(X, self.sample_indices_)
+        selected = tuple(selected) if isinstance(X, tuple) else selected
+        return selected, np.asarray(y)[self.sample_indices_]

@@ -368,6 +368,34 @@ class PredictsNumbers(NearestColor):
         return self.predict_proba(X).argmax(axis=1)
 
 
+@breaks("check_sampler", "tuple of arrays comes back as <class 'list'>")
+class MakesLists(HalfOfImages):
+    def fit_resample(self, X, y):
+        images, y = super().fit_resample(X, y)
+        return (list(images) if isinstance(X, tuple) else images), y
+
+
+@breaks("check_sampler", "labels of other images")
+class LeavesLabels(HalfOfImages):
+    def fit_resample(self, X, y):
+        images, _ = super().fit_resample(X, y)
+        return images, y[: len(images)]
+
+
+@breaks("check_sampler", "sample_indices_ of other images")
+class NamesOtherRows(HalfOfImages):
+    def fit_resample(self, X, y):
+        resampled = super().fit_resample(X, y)
+        self.sample_indices_ = self.sample_indices_[::-1]
+        return resampled
+
+
+@breaks("check_sampler", "samplers that have .'transform'")
+class IsTransformerToo(HalfOfImages):
+    def transform(self, X):
+        return X
+
+
 @breaks("check_tags", "two_d_array must be False")
 class TakesTables(MeanColor):
     def __sklearn_tags__(self):

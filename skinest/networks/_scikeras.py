@@ -1,0 +1,88 @@
+"""What SciKeras tells a builder of networks, and what it expects back.
+
+SciKeras calls the function that is its `model=` with two more arguments, if that has
+them: `meta`, what is known of `X` and `y`, and `compile_kwargs`, what its own
+parameters say of training.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+
+
+def image_size_of(image_size, meta, default) -> tuple:
+    """Size of the network's images: the given one, that of `meta` or the default.
+
+    Raises
+    ------
+    ValueError
+        If the network cannot take the images, or they are of another size.
+    """
+    if meta is None:
+        return default if image_size is None else tuple(image_size)
+    shape, dtype = meta["X_shape_"], meta["X_dtype_"]
+    if len(shape) != 4 or shape[3] != 3 or dtype != np.uint8:
+        raise ValueError(
+            f"X has shape {shape} and dtype {dtype}. SciKeras hands images to the "
+            "network as they are, so pass RGB images of shape (n_images, height, "
+            "width, 3) and dtype uint8. The estimators of skinest take other forms."
+        )
+    size = tuple(shape[1:3])
+    if image_size is not None and tuple(image_size) != size:
+        raise ValueError(
+            f"image_size={image_size!r}, but X holds images of {size}. Leave "
+            "image_size out, or resize the images."
+        )
+    return size
+
+
+def n_outputs_of(n_outputs, meta) -> int:
+    """How many outputs labels need: the given number, that of `meta` or 1.
+
+    Raises
+    ------
+    ValueError
+        If `y` has not one label for each image, or another number of classes.
+    """
+    if meta is None:
+        return 1 if n_outputs is None else n_outputs
+    kind, n_classes = meta["target_type_"], meta.get("n_classes_")
+    if kind not in ("binary", "multiclass") or n_classes is None:
+        raise ValueError(
+            f"y is {kind}. A transfer network needs one label for each image, and "
+            "KerasClassifier."
+        )
+    fitting = {1 if n_classes <= 2 else n_classes, n_classes}
+    if n_outputs is not None and n_outputs not in fitting:
+        raise ValueError(
+            f"n_outputs={n_outputs}, but y holds {n_classes} classes. Leave n_outputs "
+            "out."
+        )
+    return min(fitting) if n_outputs is None else n_outputs
+
+
+def check_rows_of_masks(image_size, n_outputs, meta):
+    """Raise ValueError unless `y` holds masks of 0 and 1, each as one row."""
+    kind, n_columns = meta["target_type_"], meta.get("n_classes_")
+    height, width = image_size
+    if kind != "multilabel-indicator" or n_columns != height * width or n_outputs != 1:
+        raise ValueError(
+            f"y is {kind}. SciKeras takes masks of 0 and 1 alone, as rows of {height} "
+            f"* {width} pixels, and KerasClassifier: pass masks.reshape(len(masks), "
+            "-1), and leave n_outputs out. UNetSegmenter takes masks as they are, of "
+            "any labels."
+        )
+
+
+def compile_network(network, compile_kwargs):
+    """Compile a network, with the cross entropy of its outputs if no loss is given."""
+    if compile_kwargs is None:
+        return network
+    loss = compile_kwargs.get("loss")
+    if loss is None:
+        is_sigmoid = network.get_layer("logits").output.shape[-1] == 1
+        kind = "binary" if is_sigmoid else "sparse_categorical"
+        loss = f"{kind}_crossentropy"
+    network.compile(**{**compile_kwargs, "loss": loss})
+    return network

@@ -1,0 +1,291 @@
+"""Resampling of images by the samplers of imbalanced-learn.
+
+imbalanced-learn's samplers take tables. One that only selects rows needs to see
+nothing but labels, so it can select images, in whatever form they are.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+
+import numpy as np
+from imblearn.base import SamplerMixin
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils._param_validation import HasMethods
+
+from .images import check_images
+from .masks import check_masks
+from .utils._checks import as_column
+
+__all__ = ["ImageResampler", "has_foreground"]
+
+
+def has_foreground(X, y):
+    """Tell which masks hold anything but 0, to balance images by that.
+
+    Parameters
+    ----------
+    X : array, list of arrays or paths
+        The images, which are not looked at.
+
+    y : array of shape (n_images, height, width), list of arrays or paths
+        Their masks, see :mod:`skinest.masks`.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_images,), dtype bool
+        True where a mask has a foreground.
+
+    Raises
+    ------
+    ValueError
+        If `y` are no masks, or a file cannot be read.
+    FileNotFoundError
+        If files are missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinest.sampling import has_foreground
+    >>> masks = np.zeros((3, 8, 8), dtype=np.uint8)
+    >>> masks[1, 2, 2] = 255
+    >>> has_foreground(None, masks)
+    array([False,  True, False])
+    """
+    return np.array([mask.any() for mask in check_masks(y)])
+
+
+class ImageResampler(SamplerMixin, BaseEstimator):
+    """Resample images by an imbalanced-learn sampler that selects rows.
+
+    For an imbalanced-learn Pipeline, before what takes images; it acts in ``fit``
+    alone. `RandomOverSampler` and `RandomUnderSampler` can be given, and any other
+    sampler whose tags say that it exposes `sample_indices_` and needs no numbers in
+    `X`. `X` and `y` come back in the form that they have, and no file is decoded.
+
+    Samplers that invent rows (`SMOTE`, `ADASYN`) or choose rows by distances
+    (`NearMiss`, `TomekLinks`) work on feature vectors. Put them after the features,
+    without this class: ``make_pipeline(BoVWSIFTTransformer(), SMOTE(), SVC())`` of
+    :mod:`imblearn.pipeline`.
+
+    Parameters
+    ----------
+    sampler : imbalanced-learn sampler
+        Selects the images. It is cloned; what it draws follows from its own
+        `random_state`.
+
+    labels : callable, default=None
+        Called with the `X` and `y` that are resampled, and returns one label for each
+        image, to balance by. None balances by `y`. With masks as `y` it is needed:
+        :func:`has_foreground`, or a function of your own, such as one that looks up
+        the diagnosis of each path in `X`. It is an argument of the constructor because
+        imbalanced-learn's Pipeline passes no argument of ``fit`` on to samplers
+        unless metadata routing is enabled, and because it then needs no slicing by
+        folds.
+
+    Attributes
+    ----------
+    sampler_ : imbalanced-learn sampler
+        The fitted clone of `sampler`.
+
+    sample_indices_ : ndarray of shape (n_images_new,)
+        Position in `X` of each image that was selected, after ``fit_resample``.
+
+    sampling_strategy_ : dict
+        How many images `sampler_` draws, by label; see imbalanced-learn.
+
+    See Also
+    --------
+    skinest.TransferClassifier : Has `class_weight`, which needs no resampling.
+
+    Notes
+    -----
+    A selection from an array is a copy of its images; lists of arrays, and paths, are
+    repeated without any. Rows of a `Series` or `DataFrame` keep their index, so that
+    labels of the index repeat where images do.
+
+    Weights cannot follow their rows: imbalanced-learn's Pipeline takes `X` and `y`
+    from a sampler and nothing else, and would hand the weights of all images to the
+    classifier, which refuses them for their number. Resample first, and fit with
+    ``sample_weight=weights[resampler.sample_indices_]``.
+
+    Examples
+    --------
+    >>> from imblearn.pipeline import make_pipeline
+    >>> from imblearn.under_sampling import RandomUnderSampler
+    >>> from sklearn.svm import SVC
+    >>> from skinest import BoVWSIFTTransformer
+    >>> from skinest.datasets import make_dermoscopy
+    >>> from skinest.sampling import ImageResampler
+    >>> X, y = make_dermoscopy(40, random_state=0, return_X_y=True)
+    >>> resampler = ImageResampler(RandomUnderSampler(random_state=0))
+    >>> pipeline = make_pipeline(
+    ...     resampler, BoVWSIFTTransformer(20, random_state=0), SVC()
+    ... )
+    >>> pipeline.fit(X, y).predict(X).shape
+    (40,)
+    >>> int(sum(y)), resampler.sample_indices_.size
+    (8, 16)
+    """
+
+    _parameter_constraints = {
+        "sampler": [HasMethods(["fit", "fit_resample", "get_params"])],
+        "labels": [callable, None],
+    }
+
+    def __init__(self, sampler, *, labels=None):
+        self.sampler = sampler
+        self.labels = labels
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Check the images and count their labels; use ``fit_resample`` instead.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths
+            Images in any form that skinest takes, see :mod:`skinest.images`.
+
+        y : array-like of length n_images
+            Labels or masks.
+
+        Returns
+        -------
+        self : object
+            The fitted sampler.
+        """
+        rows, labels = self._check(X, y)
+        self.sampler_ = clone(self.sampler).fit(rows, labels)
+        self.sampling_strategy_ = self.sampler_.sampling_strategy_
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit_resample(self, X, y, sample_weight=None):
+        """Select images.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths
+            Images in any form that skinest takes, see :mod:`skinest.images`.
+
+        y : array-like of length n_images
+            Labels; or masks, see :mod:`skinest.masks`, if there are `labels`.
+
+        sample_weight : None
+            Raises an error that says what to do.
+
+        Returns
+        -------
+        X_resampled : same type as X
+            The images that were selected.
+
+        y_resampled : same type as y
+            Their labels or masks.
+
+        Raises
+        ------
+        ValueError
+            If `X`, `y` or `labels` is wrong or of another length, if the sampler
+            cannot select images, or if `sample_weight` is given.
+        FileNotFoundError
+            If paths in `X` are missing.
+        """
+        if sample_weight is not None:
+            raise ValueError(
+                "sample_weight cannot follow its images, because imbalanced-learn's "
+                "Pipeline takes X and y alone from a sampler. Resample first, and fit "
+                "with sample_weight=weights[resampler.sample_indices_]; or leave the "
+                "sampler out and multiply the weights."
+            )
+        return self._fit_resample(X, y)
+
+    def _fit_resample(self, X, y):
+        rows, labels = self._check(X, y)
+        self.sampler_ = clone(self.sampler)
+        drawn, _ = self.sampler_.fit_resample(rows, labels)
+        indices = self.sampler_.sample_indices_
+        if not np.array_equal(np.ravel(drawn), indices):
+            raise ValueError(
+                f"sampler={self.sampler!r} changes the rows that it selects, which "
+                f"images cannot follow. {_after_features(self.sampler)}"
+            )
+        self.sample_indices_ = indices
+        self.sampling_strategy_ = self.sampler_.sampling_strategy_
+        return _select(X, indices), _select(y, indices)
+
+    def _check(self, X, y):
+        """Number of each row, as a table, and the labels to balance by."""
+        _check_sampler(self.sampler)
+        if y is None:
+            raise ValueError("y is None. Pass y, the label or mask of each image.")
+        n_images = len(check_images(X, y))
+        if self.labels is None:
+            labels = _check_labels(y)
+        else:
+            labels = as_column(self.labels(X, y), "labels(X, y)")
+            if len(labels) != n_images:
+                raise ValueError(
+                    f"labels(X, y) has {len(labels)} entries, but there are {n_images} "
+                    "images. Return one for each image."
+                )
+        return np.arange(n_images)[:, np.newaxis], labels
+
+    def __sklearn_tags__(self):
+        tags = get_tags(self.sampler)
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = False
+        return tags
+
+
+def _check_sampler(sampler):
+    """Raise ValueError unless a sampler selects rows without looking at them."""
+    tags = get_tags(sampler)
+    sampler_tags = getattr(tags, "sampler_tags", None)
+    if sampler_tags is None or not sampler_tags.sample_indices:
+        does = "exposes no sample_indices_: it makes rows that no image belongs to"
+    elif not tags.input_tags.string:
+        does = "selects rows by their numbers, which images do not have"
+    else:
+        return
+    raise ValueError(
+        f"sampler={sampler!r} {does}. {_after_features(sampler)} Images can be "
+        "selected by RandomOverSampler and RandomUnderSampler."
+    )
+
+
+def _after_features(sampler) -> str:
+    name = type(sampler).__name__
+    return (
+        "Put it after the features, without ImageResampler: imblearn.pipeline."
+        f"make_pipeline(BoVWSIFTTransformer(), {name}(...), SVC())."
+    )
+
+
+def _check_labels(y):
+    """Labels of the images, which masks are not."""
+    items = y if isinstance(y, list | tuple) else np.asarray(y)
+    if np.ndim(items) == 2 and np.shape(items)[1] == 1:
+        items = np.ravel(items)
+    first = items[0]
+    are_masks = isinstance(first, os.PathLike) or np.ndim(first) == 2
+    if are_masks or (isinstance(first, str) and len(set(items)) == len(items) > 1):
+        what = "masks" if are_masks else "another string for each image, as masks do"
+        raise ValueError(
+            f"y holds {what}: there is no label to balance by. Pass "
+            "labels=has_foreground, or another callable that takes X and y and returns "
+            "the label of each image."
+        )
+    return y if np.ndim(items) == 2 else as_column(items, "y")
+
+
+def _select(items, indices):
+    """The items at these positions, in the form that they come in."""
+    if isinstance(items, np.ndarray):
+        return items[indices]
+    if isinstance(items, list | tuple):
+        return type(items)(items[index] for index in indices)
+    return _safe_indexing(items, indices)
