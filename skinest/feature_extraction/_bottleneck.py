@@ -16,9 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
 from ..utils._checks import check_image_size
+from ..utils._doc_link import DocLinkMixin
 
 
-class BottleneckFeatureExtractor(TransformerMixin, BaseEstimator):
+class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Images to the features of a pretrained network.
 
     The last feature maps of a network of `keras.applications` without its
