@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
+from docutils.utils import get_source_line
 from inventories import reachable
 
 import skinest
@@ -67,7 +68,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": "/plot_",
-    "ignore_pattern": "/_",
+    "ignore_pattern": "^_",
     "within_subsection_order": "FileNameSortKey",
     "reset_argv": "gallery.arguments",
     "doc_module": ("skinest",),
@@ -87,20 +88,28 @@ html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
-    "logo": {"text": "skinest", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg"},
+    "logo": {
+        "text": "skinest",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+    },
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "header_links_before_dropdown": 7,
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"start": [], "study": [], "benchmarks": [], "whats_new": [], "contributing": []}
+# Pages without pages below them need no navigation at their side.
+html_sidebars = {
+    page: [] for page in ("start", "study", "benchmarks", "whats_new", "contributing")
+}
 
 
-def is_link_into_scikit_learn(app, domain, node):
-    """Docstrings that scikit-learn writes link to its user guide."""
-    return node["reftarget"] in {"metadata_routing"} or None
+def inherited_as_text(app, env, node, contnode):
+    """What scikit-learn's own docstrings link to is text without its inventory."""
+    source, _ = get_source_line(node)
+    return contnode if "docstring of sklearn." in (source or "") else None
 
 
 def setup(app):
-    app.connect("warn-missing-reference", is_link_into_scikit_learn)
+    app.connect("missing-reference", inherited_as_text, priority=900)

@@ -29,14 +29,16 @@ def public_names():
     listed, seen = {}, []
     for module_name in modules:
         module = importlib.import_module(module_name)
-        values = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+        values = {
+            name: getattr(module, name) for name in getattr(module, "__all__", ())
+        }
         names = [
             name
             for name, value in values.items()
             if not inspect.ismodule(value) and not any(value is each for each in seen)
         ]
         seen += [values[name] for name in names]
-        if names or (module_name != "skinest" and "__all__" in vars(module)):
+        if names:
             listed[module_name] = sorted(names)
     return listed
 
@@ -50,9 +52,8 @@ def index_page():
             lines += [".. module:: skinest", "", TOP, ""]
         else:
             lines += [f".. automodule:: {module}", "   :no-members:", ""]
-        if names:
-            lines += [".. autosummary::", "   :toctree: generated/", "   :nosignatures:"]
-            lines += ["", *(f"   ~{module}.{name}" for name in names), ""]
+        lines += [".. autosummary::", "   :toctree: generated/", "   :nosignatures:"]
+        lines += ["", *(f"   {name}" for name in names), ""]
     return "\n".join(lines)
 
 

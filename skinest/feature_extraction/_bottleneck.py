@@ -182,7 +182,7 @@ class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        features : ndarray of shape (n_images, n_features_out_), dtype float32
+        features : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image.
         """
         check_is_fitted(self)
@@ -208,7 +208,7 @@ class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        names : ndarray of shape (n_features_out_,), dtype object
+        names : ndarray of shape (n_features_out,), dtype object
             One name for each column of :meth:`transform`.
         """
         check_is_fitted(self)

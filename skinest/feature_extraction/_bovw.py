@@ -253,7 +253,7 @@ default="histogram"
 
         Returns
         -------
-        vectors : ndarray of shape (n_images, n_features_out_), dtype float32
+        vectors : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image.
         """
         return self._weighted(self._fit(X, y, with_vectors=True))
@@ -318,7 +318,7 @@ default="histogram"
 
         Returns
         -------
-        vectors : ndarray of shape (n_images, n_features_out_), dtype float32
+        vectors : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image; zeros where it has no keypoint.
         """
         check_is_fitted(self)
@@ -337,7 +337,7 @@ default="histogram"
 
         Returns
         -------
-        names : ndarray of shape (n_features_out_,), dtype object
+        names : ndarray of shape (n_features_out,), dtype object
             One name for each column of :meth:`transform`.
         """
         check_is_fitted(self)
