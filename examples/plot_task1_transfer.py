@@ -7,9 +7,12 @@ cross-validation on the training images alone, on features that are computed onc
 then the top of the network is fine-tuned too. Both are looked at once on the test
 images, with ``--compare`` beside the same network from random weights.
 
-``--weights`` names a file with the backbone's weights; without it those of ImageNet
-are downloaded. Images are those of ISIC 2016 where ``--data-home`` or the environment
-variable ``SKINEST_DATA`` names a folder with its archives, else synthetic ones.
+Images are those of ISIC 2016 where ``--data-home`` or the environment variable
+``SKINEST_DATA`` names a folder with its archives, else synthetic ones. ``--weights``
+names a file with the backbone's weights, or is ``imagenet``. Without it those of
+ImageNet are downloaded for real images; on synthetic ones the network starts from
+drawn weights, so that nothing is downloaded, and its figures show no more than how
+it is done.
 """
 
 # Authors: The skinest developers
@@ -51,7 +54,7 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--backbone", choices=SIDES, default="mobilenetv2")
-    parser.add_argument("--weights", default="imagenet", help="file of the backbone's")
+    parser.add_argument("--weights", help='file of the backbone\'s, or "imagenet"')
     parser.add_argument("--side", type=int, help="pixels that images are resized to")
     parser.add_argument("--epochs", type=int, default=60, help="of the head")
     parser.add_argument("--fine-tune-epochs", type=int, default=5, help="of the top")
@@ -182,9 +185,11 @@ def main():
     matplotlib.use("agg")
     console = Console()
     source, X_train, X_test, y_train, y_test = load_images(arguments.data_home, 200)
+    if arguments.weights is None and source != "synthetic images":
+        arguments.weights = "imagenet"
     console.print(
         f"{source}: {len(y_train)} training images, {len(y_test)} test images\n"
-        f"{arguments.backbone}, weights: {arguments.weights}; classes: {CLASSES}"
+        f"{arguments.backbone}, weights: {arguments.weights or 'drawn'}; classes: {CLASSES}"
     )
     columns = {}
     with TemporaryDirectory() as folder:
