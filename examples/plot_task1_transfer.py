@@ -189,7 +189,8 @@ def main():
         arguments.weights = "imagenet"
     console.print(
         f"{source}: {len(y_train)} training images, {len(y_test)} test images\n"
-        f"{arguments.backbone}, weights: {arguments.weights or 'drawn'}; classes: {CLASSES}"
+        f"{arguments.backbone}, weights: {arguments.weights or 'drawn'}; "
+        f"classes: {CLASSES}"
     )
     columns = {}
     with TemporaryDirectory() as folder:
