@@ -45,7 +45,7 @@ docs-fast: .venv/.docs  ## the same without running the examples
 
 clean:  ## remove the environment and all that was built
 	rm -rf .venv build dist figures .pytest_cache .ruff_cache
-	rm -rf docs/_build docs/api docs/auto_examples docs/sg_execution_times.rst
+	rm -rf docs/_build docs/api docs/auto_examples
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian's Python may lack ensurepip, so the pip that is there installs into .venv.

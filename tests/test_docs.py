@@ -255,6 +255,21 @@ def test_names_of_the_library_in_pages_exist():
             object_of(target)
 
 
+# What the page quotes of the study itself.
+STUDY = """
+    .802 .370 .776 .417 .333 .540 .762 .823 .557 .520 .5 .669 .81 .73 .74
+    .0152 .0819 .0018 .1127
+""".split()
+
+
+def test_figures_of_skinest_on_the_study_page_stand_in_the_benchmarks():
+    number = r"(?<![\d\w])\.\d+"
+    shown = set(re.findall(number, (DOCS / "study.rst").read_text()))
+    measured = re.findall(number, (ROOT / "benchmarks" / "README.md").read_text())
+    assert len(shown) > 40
+    assert shown <= {*measured, *STUDY}
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_is_made_for_the_gallery(example):
     """As CONTRIBUTING.md asks."""
