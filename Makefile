@@ -9,7 +9,7 @@ unexport SKINEST_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench clean
+.PHONY: help demo test test-slow lint format bench docs docs-fast clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +37,15 @@ bench: .venv/.test  ## time skinest beside what a user would write today
 	$(BIN)/python benchmarks/bench_vgg.py
 	$(BIN)/python benchmarks/bench_unet.py
 
+docs: .venv/.docs  ## build the site and its gallery into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going docs docs/_build/html
+
+docs-fast: .venv/.docs  ## the same without running the examples
+	$(BIN)/python -m sphinx -W --keep-going -D plot_gallery=0 docs docs/_build/html
+
 clean:  ## remove the environment and all that was built
 	rm -rf .venv build dist figures .pytest_cache .ruff_cache
+	rm -rf docs/_build docs/api docs/auto_examples
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian's Python may lack ensurepip, so the pip that is there installs into .venv.
@@ -52,4 +59,8 @@ clean:  ## remove the environment and all that was built
 
 .venv/.test: pyproject.toml | .venv/bin/python
 	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[test]'
+	touch $@ .venv/.demo
+
+.venv/.docs: pyproject.toml | .venv/bin/python
+	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[docs]'
 	touch $@ .venv/.demo

@@ -9,10 +9,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 
+from .utils._doc_link import DocLinkMixin
+
 __all__ = ["Augmentation"]
 
 
-class Augmentation(BaseEstimator):
+class Augmentation(DocLinkMixin, BaseEstimator):
     """Random flip, zoom, rotation, shift and change of light of an image.
 
     An object of parameters that can be searched, as in

@@ -259,7 +259,7 @@ def resize(image, size) -> np.ndarray:
 
     Returns
     -------
-    image : ndarray of shape (*size, 3), dtype uint8
+    image : ndarray of shape (new_height, new_width, 3), dtype uint8
         The image, by the mean of the pixels that fall together where it shrinks,
         by linear interpolation where a side grows.
 

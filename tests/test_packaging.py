@@ -60,15 +60,17 @@ def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
 
 
 def test_the_readme_examples_run(tmp_path):
-    """One after the other, the network on small images and from drawn weights."""
+    """One after the other, networks small, and from drawn weights."""
     blocks = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
     )
     lines = [line for line in blocks[0].splitlines() if line]
     assert len(lines) <= 15
     small = '"mobilenetv2", weights=None, image_size=(32, 32), epochs=1'
+    smaller = "depth=2, base_filters=4, epochs=1"
     code = "".join(blocks).replace('"mobilenetv2"', small)
-    assert small in code
+    code = code.replace("base_filters=8, epochs=10", smaller)
+    assert small in code and smaller in code
     run = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -76,7 +78,15 @@ def test_the_readme_examples_run(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert run.stdout.count("precision") == 3
+    assert run.stdout.count("precision") == 1
+
+
+def test_the_picture_of_the_readme_is_small_and_names_what_drew_it():
+    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert shown == ["docs/_static/readme.png"]
+    picture = ROOT / shown[0]
+    assert 10_000 < picture.stat().st_size < 150_000
+    assert picture.name in (ROOT / "docs" / "readme_picture.py").read_text()
 
 
 def test_the_readme_names_every_make_target_it_shows():

@@ -8,8 +8,10 @@ from math import nan
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 
+from ..utils._doc_link import DocLinkMixin
 
-class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
+
+class NetworkEstimator(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     """Records of training, warm starts, pickling and tags."""
 
     def _n_done(self):

@@ -61,8 +61,8 @@ weights : "imagenet", str, path or None, default="imagenet"
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training images at random, see
         :class:`skinest.augmentation.Augmentation`. A callable is called with an
-        image, a ``uint8`` array of shape (*image_size, 3), and a
-        :class:`numpy.random.Generator`, and returns such an image.
+        image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
+        a :class:`numpy.random.Generator`, and returns such an image.
 
     n_views : int, default=3
         With `augmentation`, how many augmented copies of each image a head is
@@ -84,7 +84,7 @@ weights : "imagenet", str, path or None, default="imagenet"
 
     monitor : str, default="val_loss"
         What early stopping looks at: "loss", "accuracy", "precision", "recall" or
-        "auc", with "val_" before it for the held-out images.
+        "auc", with ``"val_"`` before it for the held-out images.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         What the backbone computes in. "auto" is bfloat16 for VGG16 and VGG19 on a
@@ -118,14 +118,15 @@ weights : "imagenet", str, path or None, default="imagenet"
         The labels, sorted.
 
     model_ : keras.Model
-        The fitted network as one flat Keras model, from RGB images of shape
-        (n_images, *image_size, 3) and values 0 to 255 to probabilities: of
-        ``classes_[1]`` where there are two classes, else of each. It is a copy, for
-        Grad-CAM, export and the like: training it changes no prediction here.
+        The fitted network as one flat Keras model, from RGB images of
+        `image_size`, an array of shape (n_images, height, width, 3) and values 0 to
+        255, to probabilities: of ``classes_[1]`` where there are two classes, else of
+        each. It is a copy, for Grad-CAM, export and the like: training it changes no
+        prediction here.
 
     history_ : dict of str to list of float
         Loss, accuracy, precision, recall and AUC after each epoch of all stages, and
-        "val_" of each where there are validation images. With more than two classes
+        ``"val_"`` of each where there are validation images. With more than two classes
         precision and recall count each class' probability above 0.5 (micro average).
         With `warm_start`, NaN where one of the fits has not measured it.
 

@@ -16,9 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
 from ..utils._checks import check_image_size
+from ..utils._doc_link import DocLinkMixin
 
 
-class BottleneckFeatureExtractor(TransformerMixin, BaseEstimator):
+class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Images to the features of a pretrained network.
 
     The last feature maps of a network of `keras.applications` without its
@@ -181,7 +182,7 @@ class BottleneckFeatureExtractor(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        features : ndarray of shape (n_images, n_features_out_), dtype float32
+        features : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image.
         """
         check_is_fitted(self)
@@ -207,7 +208,7 @@ class BottleneckFeatureExtractor(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        names : ndarray of shape (n_features_out_,), dtype object
+        names : ndarray of shape (n_features_out,), dtype object
             One name for each column of :meth:`transform`.
         """
         check_is_fitted(self)

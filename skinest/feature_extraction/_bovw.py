@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
 from ..utils._callbacks import as_tasks
+from ..utils._doc_link import DocLinkMixin
 from ._descriptors import SIFTDescriptor, finish
 from ._encoding import Encoder, check_pyramid, encode_stored, stored_values
 from ._store import DescriptorStore
@@ -39,7 +40,9 @@ _COMPACT_ENCODINGS = ("vlad", "fisher")  # few words, many numbers for each
 _N_COMPONENTS = 64
 
 
-class BoVWSIFTTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class BoVWSIFTTransformer(
+    DocLinkMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
+):
     """Images to vectors by SIFT and a bag of visual words.
 
     `fit` describes the images, clusters a sample of their descriptors into
@@ -250,7 +253,7 @@ default="histogram"
 
         Returns
         -------
-        vectors : ndarray of shape (n_images, n_features_out_), dtype float32
+        vectors : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image.
         """
         return self._weighted(self._fit(X, y, with_vectors=True))
@@ -315,7 +318,7 @@ default="histogram"
 
         Returns
         -------
-        vectors : ndarray of shape (n_images, n_features_out_), dtype float32
+        vectors : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image; zeros where it has no keypoint.
         """
         check_is_fitted(self)
@@ -334,7 +337,7 @@ default="histogram"
 
         Returns
         -------
-        names : ndarray of shape (n_features_out_,), dtype object
+        names : ndarray of shape (n_features_out,), dtype object
             One name for each column of :meth:`transform`.
         """
         check_is_fitted(self)

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..images import limit_side
+from ..utils._doc_link import DocLinkMixin
 from ._dense_sift import dense_sift
 
 
@@ -90,7 +91,7 @@ def finish(descriptor, values) -> np.ndarray:
     return descriptor.finish(values) if hasattr(descriptor, "finish") else values
 
 
-class _Descriptor(BaseEstimator):
+class _Descriptor(DocLinkMixin, BaseEstimator):
     """A descriptor with places, whose parameters can be searched."""
 
     # Parameters that only `finish` reads: stored descriptors do not depend on them.

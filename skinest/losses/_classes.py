@@ -11,6 +11,7 @@ from keras import ops
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 
+from ..utils._doc_link import DocLinkMixin
 from ._functional import (
     check_tensors,
     crossentropy,
@@ -39,7 +40,7 @@ def _check_class_weights(name, values):
         )
 
 
-class MaskLoss(BaseEstimator, keras.losses.Loss):
+class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
     """A function with its parameters, as a loss of Keras.
 
     It is an estimator to have parameters that can be set, as in

@@ -76,10 +76,11 @@ class UNetSegmenter(NetworkEstimator):
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training pairs at random, see
-        :class:`skinest.augmentation.Augmentation`. A callable is called with an
-        image, a ``uint8`` array of shape (*image_size, 3), its mask, a ``uint8`` array
-        of shape image_size that holds positions in `classes_` and 255 where the image
-        is padded, and a :class:`numpy.random.Generator`, and returns such a pair.
+        :class:`skinest.augmentation.Augmentation`. A callable is called with a
+        ``uint8`` image of shape (height, width, 3), its ``uint8`` mask of shape
+        (height, width), both of `image_size`, and a :class:`numpy.random.Generator`,
+        and returns such a pair. The mask holds positions in `classes_`, and 255 where
+        the image is padded.
 
     threshold : float, default=0.5
         Probability above which a pixel is foreground, in (0, 1), of two labels.
@@ -107,7 +108,7 @@ class UNetSegmenter(NetworkEstimator):
 
     monitor : str, default="val_loss"
         What early stopping looks at: "loss", "accuracy", "precision", "recall", "iou"
-        or "dice", with "val_" before it for the held-out images.
+        or "dice", with ``"val_"`` before it for the held-out images.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         What the network computes in. "auto" is bfloat16 on a processor that has it.
@@ -133,9 +134,10 @@ class UNetSegmenter(NetworkEstimator):
         The labels of the training masks, sorted. The first is the background.
 
     model_ : keras.Model
-        The fitted network, from RGB images of shape (n_images, *image_size, 3) and
-        values 0 to 255 to probabilities of each pixel: of ``classes_[1]`` where there
-        are two labels, else of each. It is a copy: training it changes no prediction.
+        The fitted network, from RGB images of `image_size`, an array of shape
+        (n_images, height, width, 3) and values 0 to 255, to probabilities of each
+        pixel: of ``classes_[1]`` where there are two labels, else of each. It is a
+        copy: training it changes no prediction.
 
     tile_shape_ : tuple of int
         Median (height, width) of the training images, the size of a tile.
@@ -143,7 +145,7 @@ class UNetSegmenter(NetworkEstimator):
     history_ : dict of str to list of float
         Loss, accuracy, precision, recall, IoU ("iou") and Dice ("dice") after each
         epoch, over all pixels at the size of the network, the last four as means over
-        the labels but the first; "val_" of each where there are validation images.
+        the labels but the first; ``"val_"`` of each where there are validation images.
 
     n_iter_ : int
         The number of epochs.

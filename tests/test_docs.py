@@ -1,0 +1,360 @@
+"""The site: its code runs, its messages exist, its links lead somewhere."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import ast
+import doctest
+import functools
+import http.server
+import importlib
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.utils import estimator_html_repr
+from threadpoolctl import threadpool_limits
+
+import skinest
+from skinest.utils._doc_link import SITE
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    page
+    for page in DOCS.rglob("*.rst")
+    if not {"_build", "_templates", "api", "auto_examples"} & set(page.parts)
+)
+EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+MIN_LITERAL = 15  # letters of a message that are the same in every case
+
+
+def extension(name):
+    """A module of docs/_ext."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def blocks_of(page):
+    """(line number, code) of what a page runs, and reasons of what it skips."""
+    lines = page.read_text().splitlines()
+    blocks, skipped = [], []
+    for number, line in enumerate(lines):
+        if line.strip() not in (".. code-block:: python", ".. plot::"):
+            continue
+        indent = len(line) - len(line.lstrip())
+        body = []
+        for below in lines[number + 1 :]:
+            if below.strip() and len(below) - len(below.lstrip()) <= indent:
+                break
+            body.append(below)
+        start = next(i for i, text in enumerate(body) if not text.strip())  # options
+        before = [text for text in lines[:number] if text.strip()]
+        if before and before[-1].startswith(".. skip-test:"):
+            skipped.append(before[-1].removeprefix(".. skip-test:").strip())
+            continue
+        code = textwrap.dedent("\n".join(body[start:]))
+        blocks.append((number + start + 1, code))
+    return blocks, skipped
+
+
+def run_blocks(page):
+    """Run the blocks of a page in one namespace; examples of doctest are compared."""
+    namespace = {"__name__": "__main__"}
+    for first_line, code in blocks_of(page)[0]:
+        if code.lstrip().startswith(">>>"):
+            test = doctest.DocTestParser().get_doctest(
+                code, namespace, page.name, str(page), first_line
+            )
+            flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+            runner = doctest.DebugRunner(optionflags=flags)
+            runner.run(test, clear_globs=False)
+            namespace.update(test.globs)
+        else:
+            exec(compile("\n" * first_line + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if blocks_of(page)[0]],
+    ids=lambda page: str(page.relative_to(DOCS)),
+)
+def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plt, "show", lambda: None)
+    plt.switch_backend("agg")
+    try:
+        with threadpool_limits(1):  # tests run beside each other
+            run_blocks(page)
+    finally:
+        plt.close("all")
+
+
+def test_few_blocks_are_skipped_and_say_why():
+    skipped = [reason for page in PAGES for reason in blocks_of(page)[1]]
+    assert all(skipped)
+    ran = sum(len(blocks_of(page)[0]) for page in PAGES)
+    assert len(skipped) < ran / 10
+
+
+def test_all_guide_pages_run_code():
+    """A page without a block is one that no test looks at."""
+    without = {
+        page.stem
+        for page in (DOCS / "guide").glob("*.rst")
+        if page.stem != "index" and not blocks_of(page)[0]
+    }
+    assert without == {"troubleshooting"}
+
+
+@functools.cache
+def patterns_of_messages():
+    """A regular expression for each string of the library, as it may be printed."""
+    patterns = []
+    for file in Path(skinest.__file__).parent.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        inside = {
+            id(part)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.JoinedStr)
+            for part in node.values
+        }
+        for node in ast.walk(tree):
+            if id(node) in inside:
+                continue
+            if isinstance(node, ast.JoinedStr):
+                parts = [
+                    re.escape(part.value) if isinstance(part, ast.Constant) else ".*"
+                    for part in node.values
+                ]
+                text = "".join(
+                    p.value for p in node.values if isinstance(p, ast.Constant)
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                parts, text = [re.escape(node.value)], node.value
+            else:
+                continue
+            if len(re.findall("[a-z]", text)) >= MIN_LITERAL:
+                patterns.append(re.compile("".join(parts), re.DOTALL))
+    return patterns
+
+
+def quoted_messages():
+    page = (DOCS / "guide" / "troubleshooting.rst").read_text()
+    return re.findall(r"^\.\. message:: (.+)$", page, re.MULTILINE)
+
+
+@pytest.mark.parametrize("message", quoted_messages())
+def test_a_quoted_message_is_one_of_the_library(message):
+    assert any(pattern.fullmatch(message) for pattern in patterns_of_messages())
+
+
+def test_an_invented_message_is_found_out():
+    invented = quoted_messages()[0].replace("Divide by", "Multiply by")
+    assert not any(pattern.fullmatch(invented) for pattern in patterns_of_messages())
+
+
+def listed_names():
+    """Full names on the API page, as Sphinx reads them."""
+    names, module = [], None
+    for line in extension("api_pages").index_page().splitlines():
+        if match := re.match(r"\.\. (?:auto)?module:: (\S+)", line):
+            module = match[1]
+        elif match := re.match(r"   ([A-Za-z_]\w*)$", line):
+            names.append(f"{module}.{match[1]}")
+    return names
+
+
+def object_of(name):
+    return functools.reduce(getattr, name.split(".")[1:], skinest)
+
+
+def test_the_api_page_lists_every_public_name_once():
+    """Found by another way: files whose name has no underscore, and their __all__."""
+    package = Path(skinest.__file__).parent
+    public = set()
+    for file in package.rglob("*.py"):
+        parts = file.relative_to(package).with_suffix("").parts
+        if parts[-1] == "__init__":
+            parts = parts[:-1]
+        if any(part.startswith("_") for part in parts):
+            continue
+        module = importlib.import_module(".".join(("skinest", *parts)))
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name)
+            if not isinstance(value, type(skinest)):
+                public.add(id(value))
+    listed = [id(object_of(name)) for name in listed_names()]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == public
+
+
+def public_estimators():
+    for name in listed_names():
+        value = object_of(name)
+        if isinstance(value, type) and issubclass(value, BaseEstimator):
+            yield pytest.param(name, value, id=name)
+
+
+@pytest.mark.parametrize(("name", "kind"), list(public_estimators()))
+def test_html_of_an_estimator_links_to_its_page(name, kind):
+    estimator = kind((1.0, 2.0)) if name.endswith("WeightedCrossentropy") else kind()
+    page = f"{SITE}/api/generated/{name}.html"
+    assert estimator._get_doc_link() == page
+    assert f'href="{page}"' in estimator_html_repr(estimator)
+
+
+def test_a_class_of_the_user_has_no_page():
+    class Own(skinest.SIFTDescriptor):
+        pass
+
+    assert Own()._get_doc_link() == ""
+
+
+def labels_and_targets():
+    """Labels that pages define, and those that they link to."""
+    defined, wanted = set(), {}
+    for page in PAGES:
+        text = page.read_text()
+        defined |= set(re.findall(r"^\.\. _([\w-]+):$", text, re.MULTILINE))
+        for target in re.findall(r":ref:`(?:[^`<]*<)?([^`<>]+)>?`", text):
+            wanted.setdefault(target, page)
+    return defined, wanted
+
+
+def test_links_between_pages_lead_somewhere():
+    defined, wanted = labels_and_targets()
+    defined |= {f"sphx_glr_auto_examples_{example.name}" for example in EXAMPLES}
+    assert set(wanted) <= defined
+    for page in PAGES:
+        for target in re.findall(r":doc:`(?:[^`<]*<)?([^`<>]+)>?`", page.read_text()):
+            folder = DOCS if target.startswith("/") else page.parent
+            written = folder / target.lstrip("/")
+            generated = {DOCS / "auto_examples/index", DOCS / "api/index"}
+            suffixes = (".rst", ".md")
+            assert written in generated or any(
+                written.with_suffix(suffix).is_file() for suffix in suffixes
+            ), f"{page}: {target}"
+
+
+def test_names_of_the_library_in_pages_exist():
+    for page in PAGES:
+        for target in re.findall(
+            r":(?:class|func|meth|mod):`~?(skinest[\w.]*)`", page.read_text()
+        ):
+            object_of(target)
+
+
+# What the page quotes of the study itself.
+STUDY = """
+    .802 .370 .776 .417 .333 .540 .762 .823 .557 .520 .5 .669 .81 .73 .74
+    .0152 .0819 .0018 .1127
+""".split()
+
+
+def test_figures_of_skinest_on_the_study_page_stand_in_the_benchmarks():
+    number = r"(?<![\d\w])\.\d+"
+    shown = set(re.findall(number, (DOCS / "study.rst").read_text()))
+    measured = re.findall(number, (ROOT / "benchmarks" / "README.md").read_text())
+    assert len(shown) > 40
+    assert shown <= {*measured, *STUDY}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_made_for_the_gallery(example):
+    """As CONTRIBUTING.md asks."""
+    text = example.read_text()
+    title, line, blank, *rest = ast.get_docstring(ast.parse(text)).splitlines()
+    assert line == "=" * len(title)
+    assert not blank and rest
+    assert "__file__" not in text and "__doc__." not in text
+    assert not re.search(r"plt\.(close|show)\(", text)
+    assert not re.search(r"(?<!plt\.)\b[Ff]igure\(", text.replace("plt.figure(", ""))
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    contents = {"/good/objects.inv": b"# Sphinx inventory version 2\n"}
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.contents.get(self.path, b"<html>not found</html>"))
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+        thread.join()
+
+
+def test_inventories_are_fetched_and_kept_for_a_build_without_network(server, tmp_path):
+    reachable = extension("inventories").reachable
+    projects = {"good": f"{server}/good", "page": f"{server}/page"}
+    mapping = reachable(projects, tmp_path)
+    assert mapping == {"good": (f"{server}/good", str(tmp_path / "good.inv"))}
+    assert (tmp_path / "good.inv").read_bytes() == Answers.contents["/good/objects.inv"]
+    nowhere = {"good": "http://127.0.0.1:9/good", "other": "http://127.0.0.1:9/other"}
+    assert list(reachable(nowhere, tmp_path)) == ["good"]
+
+
+class Anchors(HTMLParser):
+    """Ids and links of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.ids, self.links = set(), set()
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids |= {attributes.get("id"), attributes.get("name")} - {None}
+        for name in ("href", "src"):
+            if attributes.get(name):
+                self.links.add(attributes[name])
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_warnings_and_its_links_lead_somewhere(tmp_path):
+    for needed in ("sphinx_gallery", "numpydoc", "pydata_sphinx_theme", "myst_parser"):
+        pytest.importorskip(needed)
+    built = tmp_path / "html"
+    command = ["-m", "sphinx", "-W", "--keep-going", "-D", "plot_gallery=0", DOCS]
+    run = subprocess.run(
+        [sys.executable, *command, built],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    pages = {page.resolve(): Anchors(page) for page in built.rglob("*.html")}
+    assert len(pages) > 40
+    for page, anchors in pages.items():
+        for link in anchors.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = page
+            if parts.path:
+                target = (page.parent / unquote(parts.path)).resolve()
+            assert target.exists(), f"{page}: {link}"
+            if parts.fragment and target in pages:
+                assert unquote(parts.fragment) in pages[target].ids, f"{page}: {link}"
+    for name, _ in (parameter.values for parameter in public_estimators()):
+        assert (built / "api" / "generated" / f"{name}.html").is_file()
