@@ -3,7 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import copy
 import inspect
 import random
 import sys
@@ -295,11 +294,14 @@ def _python_random(seed):
 
 
 def _copy_layer(layer, contract):
-    scope = sys.modules["keras"].saving.custom_object_scope(_classes(layer))
+    keras = sys.modules["keras"]
+    scope = keras.saving.custom_object_scope(_classes(layer))
     try:
-        # Unlike from_config, this keeps weights and takes Lambda layers.
+        # Unlike from_config, this keeps weights and takes Lambda layers. A model's own
+        # methods of copying are others once SciKeras was imported.
         with _keras_lock, _python_random(0), scope:
-            return copy.deepcopy(layer)
+            rebuild, arguments = keras.layers.Layer.__reduce__(layer)
+            return rebuild(*arguments)
     except Exception as error:
         raise ValueError(
             f"augmentation={layer!r} cannot be copied: give it a complete get_config, "

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import HasMethods
 from .images import check_images
 from .masks import check_masks
 from .utils._checks import as_column
+from .utils._doc_link import DocLinkMixin
 
 __all__ = ["ImageResampler", "has_foreground"]
 
@@ -57,7 +58,7 @@ def has_foreground(X, y):
     return np.array([mask.any() for mask in check_masks(y)])
 
 
-class ImageResampler(SamplerMixin, BaseEstimator):
+class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
     """Resample images by an imbalanced-learn sampler that selects rows.
 
     For an imbalanced-learn Pipeline, before what takes images; it acts in ``fit``

@@ -16,6 +16,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score
 
 from skinest import TransferClassifier
+from skinest._augmenting import apply_augmentation, check_augmentation
 from skinest.metrics import dice_score
 from skinest.networks import build_transfer_network, build_unet
 
@@ -261,3 +262,11 @@ def test_a_seeded_fit_leaves_determinism_on():
         [sys.executable, "-c", LEFT_ON], capture_output=True, text=True, check=True
     )
     assert "left on: True" in run.stdout, f"{MENDED}the fixture of this module out."
+
+
+def test_augmentation_by_layers_is_copied_where_scikeras_was_imported():
+    """It replaces how Keras' models are copied, by a way that refuses functions."""
+    layer = keras.Sequential([keras.layers.Lambda(lambda images: 255 - images)])
+    image = np.full((4, 4, 3), 55, dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    assert (apply_augmentation(check_augmentation(layer), image, rng) == 200).all()

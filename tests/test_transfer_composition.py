@@ -52,6 +52,7 @@ def y():
     return np.array(["benign", "malignant"] * 8)
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes_equals_one(images, y):
     grid = {"learning_rate": [1e-3, 1e-1]}
     searches = [
