@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-import _task1
+import _script
 import numpy as np
 from scipy.stats import binomtest, t
 
@@ -39,7 +39,7 @@ def parse_arguments(description, *, data_home=True, weights=False):
 
 def save(figure, arguments, name):
     """Save a figure in the folder of figures."""
-    _task1.save(figure, arguments.figures / name)
+    _script.save(figure, arguments.figures / name)
 
 
 def load_training_images(data_home, n_synthetic):

@@ -33,7 +33,8 @@ from time import perf_counter
 
 import matplotlib
 import numpy as np
-from _task1 import CLASSES, load_images, save
+from _script import save
+from _task1 import CLASSES, load_images
 from imblearn.metrics import classification_report_imbalanced, geometric_mean_score
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import make_pipeline

@@ -1,5 +1,7 @@
 """What the scripts of the study's tasks share."""
 
+import ast
+import importlib
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -22,8 +24,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def on_path(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     yield
-    for name in ("_study", "_script", "_splits", "_task1", "_task3"):
-        sys.modules.pop(name, None)
+    for file in EXAMPLES.glob("_*.py"):
+        sys.modules.pop(file.stem, None)
 
 
 @pytest.fixture
@@ -246,3 +248,13 @@ def test_dice_along_equal_channels_measures_the_background():
     row = with_overlaps({"precision": 10 / 40, "recall": 10 / 20})
     assert row["Dice"] == pytest.approx(20 / 60)
     assert row["IoU"] == pytest.approx(10 / 50)
+
+
+@pytest.mark.parametrize(
+    "script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name
+)
+def test_what_a_script_takes_from_others_is_there(script):
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("_"):
+            helper = importlib.import_module(node.module)
+            assert all(hasattr(helper, name.name) for name in node.names)
