@@ -5,6 +5,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -18,6 +19,8 @@ from skinest.utils._doc_link import SITE
 # Examples run on synthetic images, whatever the machine holds.
 os.environ.pop("SKINEST_DATA", None)
 os.environ.update(COLUMNS="100", TF_CPP_MIN_LOG_LEVEL="3")
+# joblib replaces workers that have grown, and names a folder of this machine.
+warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
 
 project = "skinest"
 author = copyright = "The skinest developers"

@@ -348,7 +348,9 @@ def test_the_site_builds_without_warnings_and_its_links_lead_somewhere(tmp_path)
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    pages = {page.resolve(): Anchors(page) for page in built.rglob("*.html")}
+    found = [page.resolve() for page in built.rglob("*.html")]
+    # The theme leaves a template of its own in _static.
+    pages = {page: Anchors(page) for page in found if "_static" not in page.parts}
     assert len(pages) > 40
     for page, anchors in pages.items():
         for link in anchors.links:
