@@ -26,6 +26,7 @@ __all__ = ["MaskCollection", "check_masks", "read_mask"]
 
 MAX_LABELS = 32  # more of them are anti-aliasing or the noise of JPEG
 _MAX_RANGE = 2**16
+_JPEG = b"\xff\xd8"  # how such a file begins
 
 
 def check_masks(y, *, name="y") -> "MaskCollection":
@@ -83,8 +84,8 @@ class MaskCollection(Sequence):
     """Checked masks, read when they are asked for.
 
     Made by :func:`check_masks`. Indexing by an integer reads one mask and raises
-    ValueError, naming the file or position, if it is no mask or has more than 32
-    labels.
+    ValueError, naming the file or position, if it is no mask, has more than 32 labels,
+    or several near 0 and near 255, as JPEG leaves them.
 
     Parameters
     ----------
@@ -159,7 +160,8 @@ def read_mask(path) -> np.ndarray:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is no image, is a colour image or holds more than 32 labels.
+        If the file is no image, is a colour image, or holds more than 32 labels or
+        several near 0 and near 255, as those of JPEG.
 
     Examples
     --------
@@ -276,7 +278,19 @@ def _labels_of(mask, where) -> np.ndarray:
             f"{labels[-1]}, but a mask no more than {MAX_LABELS} labels. They may come "
             "from JPEG or smooth edges: threshold it, and save it as PNG."
         )
+    if _is_blurred(labels):
+        raise ValueError(
+            f"{where} holds {len(labels)} different values near 0 and near 255, as "
+            "JPEG or smooth edges leave them: threshold it, as in mask > 127, and save "
+            "it as PNG."
+        )
     return labels
+
+
+def _is_blurred(labels) -> bool:
+    """Whether there are several labels near 0, several near 255, and no others."""
+    low, high = labels <= 64, (labels >= 191) & (labels <= 255)
+    return labels[0] >= 0 and min(low.sum(), high.sum()) > 1 and (low | high).all()
 
 
 def _read_file(path, where) -> np.ndarray:
@@ -301,4 +315,9 @@ def _read_file(path, where) -> np.ndarray:
             "it as PNG."
         )
     _check_array(mask, where)
+    if content[:2].tobytes() == _JPEG and len(labels := _labels_of(mask, where)) > 2:
+        raise ValueError(
+            f"{where} is a JPEG of {len(labels)} labels, and JPEG changes labels. Save "
+            "the mask as PNG where it is made, or threshold it."
+        )
     return mask

@@ -141,6 +141,37 @@ def test_wrong_files_are_named_when_read(tmp_path):
             read_mask(files[name])
 
 
+@pytest.mark.parametrize("quality", [50, 75, 95, 100])
+@pytest.mark.parametrize("foreground", [1, 2, 255])
+def test_jpeg_gives_no_labels_that_were_not_drawn(tmp_path, quality, foreground):
+    mask = np.zeros((60, 80), dtype=np.uint8)
+    cv2.circle(mask, (40, 30), 17, foreground, thickness=-1)
+    path = str(tmp_path / "mask.jpg")
+    cv2.imwrite(path, mask, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    values = np.unique(cv2.imread(path, cv2.IMREAD_UNCHANGED))
+    if len(values) <= 2:
+        assert read_mask(path).shape == mask.shape
+    else:
+        with pytest.raises(ValueError, match=r"mask\.jpg.*JPEG.*PNG"):
+            read_mask(path)
+    if foreground == 255:
+        assert len(values) > 2  # or the test shows nothing
+
+
+def test_smooth_edges_are_refused_in_arrays_too():
+    blurred = np.array([[0, 1, 3, 0], [255, 254, 250, 0]], dtype=np.uint8)
+    with pytest.raises(
+        ValueError, match=r"y\[1\] holds 6 different values near 0 and near 255.*> 127"
+    ):
+        check_masks([blurred > 9, blurred])[1]
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 255], [-1, 0, 254, 255], [0, 100, 255]])
+def test_labels_that_are_meant_are_kept(labels):
+    mask = np.array([labels], dtype=np.int16)
+    assert check_masks([mask]).read(0)[1].tolist() == labels
+
+
 def test_thirty_two_labels_are_taken_and_no_more():
     mask = np.arange(33, dtype=np.uint8)[np.newaxis]
     assert len(check_masks([mask[:, :32]]).read(0)[1]) == 32

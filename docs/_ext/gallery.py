@@ -1,16 +1,23 @@
 """How examples are run for the gallery."""
 
+import os
 from pathlib import Path
 
 
 class Arguments:
-    """Arguments of each example: figures that it saves go to the folder of builds."""
+    """Arguments of each example: figures that it saves go to the folder of builds.
+
+    Examples run in their own folder, and print where figures are, so the path is
+    relative.
+    """
 
     def __repr__(self):
         return "Arguments"
 
     def __call__(self, gallery_conf, script_vars):
-        return ["--figures", str(Path(gallery_conf["src_dir"]) / "_build" / "figures")]
+        figures = Path(gallery_conf["src_dir"]) / "_build" / "figures"
+        examples = Path(script_vars["src_file"]).parent
+        return ["--figures", os.path.relpath(figures, examples)]
 
 
 arguments = Arguments()
