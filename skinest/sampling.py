@@ -234,7 +234,9 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         return np.arange(n_images)[:, np.newaxis], labels
 
     def __sklearn_tags__(self):
-        tags = get_tags(self.sampler)
+        tags = super().__sklearn_tags__()
+        if hasattr(self.sampler, "__sklearn_tags__"):
+            tags = get_tags(self.sampler)
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.input_tags.sparse = False
@@ -271,8 +273,13 @@ def _check_labels(y):
     items = y if isinstance(y, list | tuple) else np.asarray(y)
     if np.ndim(items) == 2 and np.shape(items)[1] == 1:
         items = np.ravel(items)
+    if np.ndim(items) == 0:
+        raise ValueError(
+            f"y is of type {type(y).__name__}. Pass one label for each image, as a "
+            "list or an array."
+        )
     first = items[0]
-    are_masks = isinstance(first, os.PathLike) or np.ndim(first) == 2
+    are_masks = np.ndim(first) >= 2 or _are_files(items)
     if are_masks or (isinstance(first, str) and len(set(items)) == len(items) > 1):
         what = "masks" if are_masks else "another string for each image, as masks do"
         raise ValueError(
@@ -281,6 +288,12 @@ def _check_labels(y):
             "the label of each image."
         )
     return y if np.ndim(items) == 2 else as_column(items, "y")
+
+
+def _are_files(items) -> bool:
+    if isinstance(items[0], os.PathLike):
+        return True
+    return isinstance(items[0], str) and all(map(os.path.isfile, set(items)))
 
 
 def _select(items, indices):

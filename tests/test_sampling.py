@@ -194,6 +194,13 @@ def test_masks_without_labels_are_refused(images, masks, files):
             OVER.fit_resample(images, y)
 
 
+def test_masks_that_share_a_file_or_have_channels_are_refused_too(images, masks, files):
+    shared = [str(files[1][0])] + [str(files[1][1])] * (N_IMAGES - 1)
+    for y in (shared, masks[..., np.newaxis], [np.dstack([mask] * 3) for mask in masks]):
+        with pytest.raises(ValueError, match="labels=has_foreground"):
+            OVER.fit_resample(images, y)
+
+
 def diagnosis(X, y):
     """By the number in the name of each file."""
     return ["MEL" if int(path.stem) % 9 == 0 else "NV" for path in X]
@@ -213,6 +220,12 @@ def test_wrong_labels_are_refused(images, masks):
     resampler = ImageResampler(RandomOverSampler(), labels=few)
     with pytest.raises(ValueError, match="17 entries, but there are 18 images"):
         resampler.fit_resample(images, masks)
+    for values in (None, masks[:, 0], (value for value in Y)):
+        resampler = ImageResampler(RandomOverSampler(), labels=lambda X, y, v=values: v)
+        with pytest.raises(ValueError, match=r"labels\(X, y\) should be a 1d array"):
+            resampler.fit_resample(images, masks)
+    with pytest.raises(ValueError, match="y is of type dict"):
+        OVER.fit_resample(images, dict(enumerate(Y)))
     with pytest.raises(ValueError, match="Unknown label type"):
         OVER.fit_resample(images, np.linspace(0, 1, N_IMAGES))
 
@@ -272,6 +285,7 @@ def test_what_is_no_sampler_is_refused(images):
     for wrong in (SVC(), None, "over"):
         with pytest.raises(InvalidParameterError, match="'sampler'"):
             ImageResampler(wrong).fit_resample(images, Y)
+    assert "ImageResampler" in ImageResampler(None)._repr_html_()
 
 
 def test_a_pipeline_trains_on_the_selection_and_predicts_all(images, files):

@@ -188,6 +188,14 @@ def test_settings_that_do_not_fit_the_data_are_refused(images, masks):
         (unet(), rows[:, :-1], "as rows of 32 \\* 32 pixels"),
         (unet(), 2 * rows + rows[::-1], "UNetSegmenter takes masks as they are"),
         (unet(model__n_outputs=2), rows, "leave n_outputs out"),
+        (unet(), 255 * rows, r"masks of 0 to 255.*\(masks > 0\).astype\(int\)"),
+        (transfer(loss="categorical_crossentropy"), Y, "one column for each class"),
+        (
+            transfer(loss=keras.losses.CategoricalCrossentropy),
+            Y,
+            "one column for each class",
+        ),
+        (transfer(model__hidden_units=(0,)), Y, r"hidden_units=\(0,\) must be"),
         (
             KerasRegressor(build_transfer_network, model__weights=None, verbose=0),
             np.linspace(0, 1, 12),
@@ -214,6 +222,13 @@ def test_unet_learns_masks_as_rows(images, masks):
     assert found == pytest.approx(np.mean(per_image))
     copy = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(copy.predict(left), predicted)
+
+
+def test_a_sparse_loss_gets_as_many_outputs_as_classes(images):
+    for loss in ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"):
+        clf = vgg(loss=loss).fit(images, Y)
+        assert clf.model_.output_shape == (None, 2)
+        assert set(clf.predict(images)) <= set(Y)
 
 
 # What SciKeras 0.13 loses; each test fails on the day when it no longer does. --------

@@ -3,8 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
@@ -14,7 +12,13 @@ from ..feature_extraction._features import Views
 from ..feature_extraction._store import open_memory
 from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE, stage_names
-from ..networks._transfer import HeadSpec, TrunkSpec, draw_head, feature_width
+from ..networks._transfer import (
+    HeadSpec,
+    TrunkSpec,
+    check_hidden_units,
+    draw_head,
+    feature_width,
+)
 from ..networks._weights import Weights, load_backbone_weights
 from ..utils._checks import check_groups, check_image_size, check_some_weight
 from ._fitting import METRICS, Part, Plan, State
@@ -42,14 +46,7 @@ def check_settings(clf):
                 f"{name}={value!r} is no part of {clf.backbone}: choose one of "
                 f"{', '.join(names)}."
             )
-    if not all(
-        isinstance(units, Integral) and not isinstance(units, bool) and units > 0
-        for units in clf.hidden_units
-    ):
-        raise ValueError(
-            f"hidden_units={clf.hidden_units!r} must be a tuple of integers from 1, "
-            "such as (512,) or ()."
-        )
+    check_hidden_units(clf.hidden_units)
     rates = "learning_rate", "fine_tune_learning_rate"
     _stages.check_training(clf, METRICS, rates)
     open_memory(clf.memory)

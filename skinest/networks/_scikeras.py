@@ -8,7 +8,12 @@ parameters say of training.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import functools
+import re
+
 import numpy as np
+
+_AS_ROWS = "(masks > 0).astype(int).reshape(len(masks), -1)"
 
 
 def image_size_of(image_size, meta, default) -> tuple:
@@ -37,13 +42,14 @@ def image_size_of(image_size, meta, default) -> tuple:
     return size
 
 
-def n_outputs_of(n_outputs, meta) -> int:
-    """How many outputs labels need: the given number, that of `meta` or 1.
+def n_outputs_of(n_outputs, meta, compile_kwargs=None) -> int:
+    """How many outputs labels and loss need: the given number, that of `meta` or 1.
 
     Raises
     ------
     ValueError
-        If `y` has not one label for each image, or another number of classes.
+        If `y` has not one label for each image, or another number of classes, or the
+        loss wants one column for each class.
     """
     if meta is None:
         return 1 if n_outputs is None else n_outputs
@@ -53,13 +59,27 @@ def n_outputs_of(n_outputs, meta) -> int:
             f"y is {kind}. A transfer network needs one label for each image, and "
             "KerasClassifier."
         )
-    fitting = {1 if n_classes <= 2 else n_classes, n_classes}
+    loss = _name_of((compile_kwargs or {}).get("loss"))
+    if kind == "binary" and loss == "categorical_crossentropy":
+        raise ValueError(
+            "loss='categorical_crossentropy' takes one column for each class, which "
+            "SciKeras makes of three classes or more. Leave loss out, or take "
+            "'sparse_categorical_crossentropy'."
+        )
+    one_is_enough = kind == "binary" and loss != "sparse_categorical_crossentropy"
+    fitting = {1 if one_is_enough else n_classes, n_classes}
     if n_outputs is not None and n_outputs not in fitting:
         raise ValueError(
             f"n_outputs={n_outputs}, but y holds {n_classes} classes. Leave n_outputs "
             "out."
         )
     return min(fitting) if n_outputs is None else n_outputs
+
+
+def _name_of(loss):
+    """The name of a loss of Keras, by which a user gave it or an instance of it."""
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()
 
 
 def check_rows_of_masks(image_size, n_outputs, meta):
@@ -69,10 +89,31 @@ def check_rows_of_masks(image_size, n_outputs, meta):
     if kind != "multilabel-indicator" or n_columns != height * width or n_outputs != 1:
         raise ValueError(
             f"y is {kind}. SciKeras takes masks of 0 and 1 alone, as rows of {height} "
-            f"* {width} pixels, and KerasClassifier: pass masks.reshape(len(masks), "
-            "-1), and leave n_outputs out. UNetSegmenter takes masks as they are, of "
-            "any labels."
+            f"* {width} pixels, and KerasClassifier: pass {_AS_ROWS}, and leave "
+            "n_outputs out. UNetSegmenter takes masks as they are, of any labels."
         )
+
+
+def check_values_in_fit(network):
+    """Make `network.fit` raise ValueError unless `y` holds nothing but 0 and 1.
+
+    To SciKeras 0 and 255 are two values like any, and it shows a builder none of them;
+    cross entropy would fall without end.
+    """
+    fit = network.fit
+
+    @functools.wraps(fit)
+    def checked_fit(x=None, y=None, **options):
+        values = np.unique(y)
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(
+                f"y holds masks of {values[0]} to {values[-1]}, but SciKeras takes "
+                f"masks of 0 and 1 alone. Pass {_AS_ROWS}; UNetSegmenter takes masks "
+                "as they are, of any labels."
+            )
+        return fit(x=x, y=y, **options)
+
+    network.fit = checked_fit
 
 
 def compile_network(network, compile_kwargs):

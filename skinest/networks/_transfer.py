@@ -212,7 +212,8 @@ def build_transfer_network(
     """
     size = image_size_of(image_size, meta, default=(224, 224))
     check_image_size(size, MIN_SIDE)
-    n_outputs = n_outputs_of(n_outputs, meta)
+    check_hidden_units(hidden_units)
+    n_outputs = n_outputs_of(n_outputs, meta, compile_kwargs)
     trunk = TrunkSpec(backbone, size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
     network = build_network(trunk, head, trainable=trainable, l2=l2)
@@ -226,6 +227,18 @@ def build_transfer_network(
         ]
     )
     return compile_network(network, compile_kwargs)
+
+
+def check_hidden_units(hidden_units):
+    """Raise ValueError unless they are numbers of units."""
+    if not all(
+        isinstance(units, Integral) and not isinstance(units, bool) and units > 0
+        for units in hidden_units
+    ):
+        raise ValueError(
+            f"hidden_units={hidden_units!r} must be a tuple of integers from 1, "
+            "such as (512,) or ()."
+        )
 
 
 def draw_head(n_features, units, seed) -> list[np.ndarray]:

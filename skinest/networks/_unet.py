@@ -12,7 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from ..utils._checks import check_image_size
-from ._scikeras import check_rows_of_masks, compile_network, image_size_of
+from ._scikeras import (
+    check_rows_of_masks,
+    check_values_in_fit,
+    compile_network,
+    image_size_of,
+)
 
 _MAX_SEED = np.iinfo(np.int32).max
 # Keras' .99 would still hold a part of its start after a hundred steps.
@@ -77,7 +82,8 @@ def build_unet(
 
     For code that trains Keras models itself, and for SciKeras, as the `model=` of
     `scikeras.wrappers.KerasClassifier`, to which each pixel is a label of its own:
-    ``y`` are masks of 0 and 1 as rows, ``masks.reshape(len(masks), -1)``.
+    ``y`` are masks of 0 and 1 as rows,
+    ``(masks > 0).astype(int).reshape(len(masks), -1)``. Losses are those of Keras.
     :class:`~skinest.UNetSegmenter` trains the same network, and takes images of any
     size and form and masks as they are, with losses that masks need: use that where
     nothing needs SciKeras.
@@ -167,6 +173,7 @@ def build_unet(
     if meta is not None:
         rows = keras.layers.Flatten(dtype="float32", name="rows")(network.output)
         network = keras.Model(network.input, rows, name=network.name)
+        check_values_in_fit(network)
     return compile_network(network, compile_kwargs)
 
 

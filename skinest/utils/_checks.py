@@ -43,7 +43,10 @@ def check_groups(groups, n_images):
 
 def as_column(values, name):
     """One value for each image, as a 1-d array; none is missing or of another type."""
-    column = column_or_1d(values, input_name=name, warn=True)
+    try:
+        column = column_or_1d(values, input_name=name, warn=True)
+    except ValueError as error:  # scikit-learn calls all of them y
+        raise ValueError(str(error).replace("y should", f"{name} should")) from None
     if column.dtype.kind in "OU":
         # NumPy makes strings of None and NaN in a list of them.
         given = values if isinstance(values, list | tuple) else column
