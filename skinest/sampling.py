@@ -271,13 +271,14 @@ def _after_features(sampler) -> str:
 def _check_labels(y):
     """Labels of the images, which masks are not."""
     items = y if isinstance(y, list | tuple) else np.asarray(y)
-    if np.ndim(items) == 2 and np.shape(items)[1] == 1:
-        items = np.ravel(items)
-    if np.ndim(items) == 0:
-        raise ValueError(
-            f"y is of type {type(y).__name__}. Pass one label for each image, as a "
-            "list or an array."
-        )
+    if isinstance(items, np.ndarray):
+        if items.ndim == 0:
+            raise ValueError(
+                f"y is of type {type(y).__name__}. Pass one label for each image, as a "
+                "list or an array."
+            )
+        if items.ndim == 2 and items.shape[1] == 1:
+            items = items.ravel()
     first = items[0]
     are_masks = np.ndim(first) >= 2 or _are_files(items)
     if are_masks or (isinstance(first, str) and len(set(items)) == len(items) > 1):
@@ -287,7 +288,8 @@ def _check_labels(y):
             "labels=has_foreground, or another callable that takes X and y and returns "
             "the label of each image."
         )
-    return y if np.ndim(items) == 2 else as_column(items, "y")
+    is_table = np.ndim(first) == 1 and len(first) > 1  # one-hot
+    return y if is_table else as_column(items, "y")
 
 
 def _are_files(items) -> bool:

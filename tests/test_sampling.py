@@ -196,7 +196,9 @@ def test_masks_without_labels_are_refused(images, masks, files):
 
 def test_masks_that_share_a_file_or_have_channels_are_refused_too(images, masks, files):
     shared = [str(files[1][0])] + [str(files[1][1])] * (N_IMAGES - 1)
-    for y in (shared, masks[..., np.newaxis], [np.dstack([mask] * 3) for mask in masks]):
+    colours = [np.dstack([mask] * 3) for mask in masks]
+    ragged = [mask[: 40 + number] for number, mask in enumerate(masks)]
+    for y in (shared, masks[..., np.newaxis], colours, ragged, tuple(ragged)):
         with pytest.raises(ValueError, match="labels=has_foreground"):
             OVER.fit_resample(images, y)
 

@@ -5,15 +5,16 @@
 
 import hashlib
 import os
+import posixpath
 import shutil
 import stat
 import struct
 import tempfile
 import zipfile
 import zlib
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ._base import is_writable, resolve_cache_home
+from ._base import check_cache, is_writable, resolve_cache_home
 from ._space import check_free_space, explained_if_full
 
 # Holds the identity of the archive that a folder was extracted from.
@@ -21,7 +22,7 @@ _STAMP_NAME = ".skinest-archive"
 
 # What zipfile may raise on a damaged archive; RuntimeError is for members that
 # seem encrypted or packed by an unknown method.
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -65,6 +66,11 @@ def extract_archive(archive):
     beside = archive.with_suffix("")
     if not archive.is_file():
         return _find_content(beside, archive)
+    if beside.exists() and not beside.is_dir():
+        raise NotADirectoryError(
+            f"{beside} is a file, and the folder that {archive} is extracted into. "
+            "Move or rename the file."
+        )
     stamp = _stamp(archive)
     if _is_filled(beside):
         if _read_stamp(beside) in (stamp, None):
@@ -73,7 +79,10 @@ def extract_archive(archive):
         return _extract(archive, beside, stamp)
     key = hashlib.sha256(f"{archive.parent}/{stamp}".encode()).hexdigest()[:16]
     cached = resolve_cache_home() / "extracted" / f"{archive.stem}-{key}"
-    return cached if _is_filled(cached) else _extract(archive, cached, stamp)
+    if _is_filled(cached):
+        return cached
+    check_cache(cached.parent, f"{archive.name} is extracted")
+    return _extract(archive, cached, stamp)
 
 
 def is_there(file):
@@ -134,7 +143,7 @@ def _unzip(archive, folder):
             fault = _find_fault(members)
             if fault is None:
                 _extract_all(opened, members, folder)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(
             f"The archive {archive} is damaged ({error}). Delete it and download "
             "it again."
@@ -162,9 +171,15 @@ def _find_fault(members):
             return f"its member {name!r} would be written outside the target folder"
         if stat.S_ISLNK(member.external_attr >> 16):
             return f"its member {name!r} is a symbolic link"
-        if name in names and not member.is_dir():
-            return f"it holds {name!r} twice"
-        names.add(name)
+        if not member.is_dir():
+            name = posixpath.normpath(name)
+            if name in names:
+                return f"it holds {name!r} twice"
+            names.add(name)
+    for member in members:
+        for parent in PurePosixPath(posixpath.normpath(member.filename)).parents:
+            if str(parent) in names:
+                return f"its member {str(parent)!r} is both a file and a folder"
     return None
 
 

@@ -70,6 +70,16 @@ def resolve_cache_home():
     return _absolute(os.environ.get("SKINEST_CACHE") or _user_cache())
 
 
+def check_cache(folder, what):
+    """Raise OSError unless a folder of the cache, where `what`, can be written."""
+    place = nearest_existing(folder)
+    if not (place.is_dir() and is_writable(place)):
+        raise OSError(
+            f"{place}, where {what}, is not a folder that can be written; name another "
+            "one by the environment variable SKINEST_CACHE"
+        )
+
+
 def nearest_existing(path):
     """The path itself if it exists, else the nearest of its parents that does."""
     return next(place for place in (path, *path.parents) if place.exists())

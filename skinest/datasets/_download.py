@@ -11,8 +11,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ._archives import is_there
-from ._base import is_writable, nearest_existing
+from ._archives import DAMAGE, is_there
+from ._base import check_cache, is_writable, nearest_existing
 from ._locks import hold_lock
 from ._progress import ProgressBar
 from ._resuming import REST, Part, ResumingDownloader
@@ -63,7 +63,7 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
     try:
         _download(path, url, known_hash, part)
     except (OSError, ValueError) as error:
-        reason = str(getattr(error, "strerror", None) or error).rstrip(".")
+        reason = str(getattr(error, "strerror", None) or error).rstrip(".?")
         raise OSError(
             f"{path.name} is not in {path.parent}, and its download failed: {reason}. "
             f"{_describe_kept(part, path.name)}Try again, or {by_hand}."
@@ -95,7 +95,8 @@ def require_file_by_hand(path, page):
 
 
 def _download(path, url, known_hash, part):
-    _check_cache(part.folder.parent)  # the folder itself comes and goes
+    # The folder itself comes and goes.
+    check_cache(part.folder.parent, "unfinished downloads are kept")
     waiting = f"Waiting for another process, which downloads {path.name} ..."
     with hold_lock(part.folder / "lock", waiting):
         bar = ProgressBar(path.name)
@@ -117,15 +118,6 @@ def _discard(folder):
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _check_cache(folder):
-    place = nearest_existing(folder)
-    if not (place.is_dir() and is_writable(place)):
-        raise OSError(
-            f"{place}, where unfinished downloads are kept, is not a folder that can "
-            "be written; name another one by the environment variable SKINEST_CACHE"
-        )
-
-
 def _retrieve(path, url, known_hash, part, bar):
     """Path of the whole file beside the part, its hash checked by pooch."""
     import pooch
@@ -143,14 +135,29 @@ def _retrieve(path, url, known_hash, part, bar):
     )
     downloader = ResumingDownloader(part, bar, check_space)
     fetched = Path(files.fetch(path.name, downloader=downloader))
-    if path.suffix == ".zip" and not zipfile.is_zipfile(fetched):
-        with fetched.open("rb") as file:
-            begin = file.read(40)
+    fault = _find_fault(fetched, path.suffix)
+    if fault is not None:
         fetched.unlink()
-        raise ValueError(
-            f"what came is no zip archive, it begins with {begin!r}; it is deleted"
-        )
+        raise ValueError(f"what came {fault}; it is deleted")
     return fetched
+
+
+def _find_fault(file, suffix):
+    """Why a file cannot be what was asked for; None if it may be."""
+    with file.open("rb") as opened:
+        begin = opened.read(40)
+    if suffix != ".zip":
+        # A page that a network shows before it is used.
+        is_page = begin.lstrip().startswith(b"<")
+        return f"is no table, it begins with {begin!r}" if is_page else None
+    if not zipfile.is_zipfile(file):
+        return f"is no zip archive, it begins with {begin!r}"
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except DAMAGE as error:
+        return f"is a damaged archive ({error})"
+    return None if damaged is None else f"is a damaged archive ({damaged!r} in it)"
 
 
 def _put(fetched, path):

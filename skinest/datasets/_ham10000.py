@@ -194,7 +194,7 @@ def fetch_isic2018_task3(
 
 class _BunchWithoutGroups(Bunch):
     def __getattr__(self, name):
-        if name == "groups":
+        if name == "groups" and name not in self:
             raise AttributeError(
                 "The lesions, groups, are known of the training images only: use "
                 "subset='train'. Images of unknown lesions cannot be split by lesion."
@@ -233,23 +233,36 @@ def read_task3(folder, subsets, download_if_missing):
         2018,
         download_if_missing=download_if_missing,
     )
-    label_of, path_of, places = {}, {}, []
+    lesion_of = None
+    if has_groups:  # read before the images are extracted
+        lesion_of = read_table(lesions, _parse_lesion, header=_LESION_HEADER)
+    names, paths, target, places = [], [], [], []
     for subset in subsets:
         labels = _find_labels(labels_of[subset])
-        label_of_this = read_table(labels, _parse_one_hot, header=_LABEL_HEADER)
+        label_of = read_table(labels, _parse_one_hot, header=_LABEL_HEADER)
         images = extract_archive(images_of[subset])
-        path_of_this = list_images(images)
+        path_of = list_images(images)
         places.append(f"{images_of[subset]} (in {images})")
-        check_same_names(label_of_this, path_of_this, labels, places[-1])
-        label_of |= label_of_this
-        path_of |= path_of_this
+        check_same_names(label_of, path_of, labels, places[-1])
+        names += label_of
+        paths += [path_of[name] for name in label_of]
+        target += label_of.values()
     place = " and ".join(places)
-    groups = _read_groups(lesions, label_of, place) if has_groups else None
+    if has_groups:
+        check_all_known(
+            names,
+            lesion_of,
+            f"images in {place}",
+            f"lesion in {lesions}",
+            "Add their lines, or delete the table and download it again.",
+        )
     return Task3(
-        names=list(label_of),
-        paths=np.array([path_of[name] for name in label_of], dtype=object),
-        target=np.array(list(label_of.values()), dtype=int),
-        groups=groups,
+        names=names,
+        paths=np.array(paths, dtype=object),
+        target=np.array(target, dtype=int),
+        groups=np.array([lesion_of[name] for name in names], dtype=object)
+        if has_groups
+        else None,
         place=place,
     )
 
@@ -265,13 +278,6 @@ def describe_found(data):
             f"{count} {name}" for count, name in zip(counts, TASK3_NAMES, strict=True)
         ),
     }
-
-
-def _read_groups(lesions, names, place):
-    """The lesions of the images of those names."""
-    lesion_of = read_table(lesions, _parse_lesion, header=_LESION_HEADER)
-    check_all_known(names, lesion_of, f"images in {place}", f"lesion in {lesions}")
-    return np.array([lesion_of[name] for name in names], dtype=object)
 
 
 def _find_labels(archive):

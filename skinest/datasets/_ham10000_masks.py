@@ -169,10 +169,11 @@ def fetch_ham10000_masks(
     """
     folder = resolve_data_home(data_home)
     archive = folder / _ARCHIVE_NAME
-    # Asked for before gigabytes of images are downloaded.
+    # Asked for, and checked, before gigabytes of images are downloaded.
     require_file_by_hand(archive, _PAGE)
+    masks = extract_archive(archive)
     data = read_task3(folder, [subset], download_if_missing)
-    mask_paths = _find_masks(archive, data)
+    mask_paths = _find_masks(masks, archive, data)
     if return_X_y:
         return data.paths, mask_paths
     return Bunch(
@@ -185,9 +186,8 @@ def fetch_ham10000_masks(
     )
 
 
-def _find_masks(archive, data):
+def _find_masks(masks, archive, data):
     """Paths of the masks of all images, in the order of the images."""
-    masks = extract_archive(archive)
     mask_of = list_images(masks, ending=_ENDING)
     check_masks(data.names, mask_of, data.place, f"{archive} (in {masks})")
     return np.array([mask_of[name] for name in data.names], dtype=object)

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import stat
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -102,7 +103,8 @@ def load_image_folder(
     Raises
     ------
     OSError
-        If there is no such folder, or an image is a link to nothing.
+        If there is no such folder, one may not be entered, or a link leads to
+        nothing.
     ValueError
         If there are no class folders, one has no image, images lie beside the class
         folders, folders for subsets and for classes are mixed, or `subset` is missing
@@ -195,18 +197,16 @@ class _Finder:
     def list_folder(self, folder):
         """Sorted paths of the folders and of the images that lie in a folder."""
         folders, images = [], []
+        endings = tuple(self.extensions)
         for path in sorted(folder.iterdir()):
-            extension = path.suffix.lower()
             if path.name.startswith(".") or path.name == "__MACOSX":
                 self.ignored["hidden"] += 1
-            elif os.path.isdir(path):
+            elif _is_folder(path):
                 folders.append(path)
-            elif extension not in self.extensions:
-                self.ignored[extension or "without extension"] += 1
-            elif not path.exists():
-                raise FileNotFoundError(f"{path} is a link to nothing. Delete it.")
-            else:
+            elif path.name.lower().endswith(endings):
                 images.append(path)
+            else:
+                self.ignored[path.suffix.lower() or "without extension"] += 1
         return folders, images
 
     def find_images(self, folder, above):
@@ -222,6 +222,18 @@ class _Finder:
         for inner in folders:
             found += self.find_images(inner, (*above, folder))
         return found
+
+
+def _is_folder(path):
+    """Whether there is a folder; a link to nothing may have been a class."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except PermissionError:
+        raise
+    except OSError:  # also of a link to itself
+        raise FileNotFoundError(
+            f"{path} is a link to nothing. Delete it, or bring back what it leads to."
+        ) from None
 
 
 def _check_extensions(extensions):
@@ -302,7 +314,7 @@ def _check_none_beside(folder, images):
 
 
 def _check_classes(folder, target_names, paths_of):
-    if not target_names:
+    if not paths_of:
         raise ValueError(
             f"{folder} holds no folder of a class. Name the folder that holds one for "
             "each class, with its images."

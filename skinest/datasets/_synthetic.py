@@ -18,6 +18,7 @@ from ._synthetic_drawing import (
     draw_patients,
     draw_scenes,
     draw_seed,
+    empty_images,
 )
 from ._synthetic_labels import class_counts
 from ._synthetic_layers import Canvas
@@ -79,7 +80,9 @@ def _check_class_shares(class_shares):
             "class_shares must be 'balanced' or one number of at least 0 for each of "
             f"{', '.join(TASK3_NAMES)}, not all of them 0; got {class_shares!r}."
         )
-    return shares
+    shares = shares.astype(float)
+    # The sum of such numbers may be infinite.
+    return shares / shares.max() if shares.max() > 1e300 else shares
 
 
 @validate_params(
@@ -329,10 +332,11 @@ def make_dermoscopy(
         check_pandas_support("make_dermoscopy(as_frame=True)")
     if images_per_lesion == "auto":
         images_per_lesion = _HAM10000_IMAGES_PER_LESION if task == "diagnosis" else 1
+    images, masks = empty_images(task, n_images, canvas)  # first: it may be too much
     seed = draw_seed(random_state)
     target, first = draw_classes(seed, labels, counts, images_per_lesion)
     scenes = draw_scenes(seed, task, target, first)
-    images, masks = draw_images(task, scenes, canvas)
+    draw_images(task, scenes, canvas, images, masks)
     data = Bunch(images=images, target=target)
     if masks is not None:
         data.masks = masks

@@ -78,17 +78,22 @@ def draw_scenes(seed, task, target, first):
     return scenes
 
 
-def draw_images(task, scenes, canvas):
-    """Draw images, and masks if the task has them, else None."""
-    shape = (len(scenes), canvas.height, canvas.width)
-    images = np.empty((*shape, 3), dtype=np.uint8)
+def empty_images(task, n_images, canvas):
+    """Arrays for images, and for masks if the task has them, else None."""
+    shape = (n_images, canvas.height, canvas.width)
     has_masks = task not in ("malignancy", "diagnosis")
-    masks = np.empty(shape, dtype=np.uint8) if has_masks else None
+    return (
+        np.empty((*shape, 3), dtype=np.uint8),
+        np.empty(shape, dtype=np.uint8) if has_masks else None,
+    )
+
+
+def draw_images(task, scenes, canvas, images, masks):
+    """Draw into arrays of images and of masks, if there are any."""
     for i, scene in enumerate(scenes):
         images[i], lesion = render(scene, canvas)
-        if has_masks:
+        if masks is not None:
             masks[i] = draw_mask(task, scene, lesion)
-    return images, masks
 
 
 def draw_patients(seed, diagnoses, first):

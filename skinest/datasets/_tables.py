@@ -7,6 +7,8 @@ import csv
 
 _N_NAMED = 5
 _N_SHOWN = 120  # letters of a line
+_ANEW = "Where files were deleted, delete their folder, and it is extracted anew."
+_AGAIN = "Mend it, or delete the file and download it again."
 
 
 def read_table(file, parse, *, header=None):
@@ -45,20 +47,24 @@ def read_table(file, parse, *, header=None):
     if header is not None:
         place, row = next(rows, (f"Line 1 of {file}, '',", []))
         if row != header:
-            raise ValueError(f"{place} is not the header {','.join(header)!r}.")
+            raise ValueError(
+                f"{place} is not the header {','.join(header)!r}. {_AGAIN}"
+            )
     for place, row in rows:
         if header is not None and len(row) != len(header):
             raise ValueError(
                 f"{place} has {len(row)} fields instead of {len(header)}: "
-                f"{', '.join(header)}."
+                f"{', '.join(header)}. {_AGAIN}"
             )
         name, *fields = row
+        if not name:
+            raise ValueError(f"{place} names no image. {_AGAIN}")
         if name in value_of:
-            raise ValueError(f"{place} names an image a second time.")
+            raise ValueError(f"{place} names an image a second time. {_AGAIN}")
         try:
             value_of[name] = parse(fields)
         except ValueError as error:
-            raise ValueError(f"{place} {error}") from None
+            raise ValueError(f"{place} {error} {_AGAIN}") from None
     if not value_of:
         raise ValueError(f"{file} names no image. Delete it and download it again.")
     return value_of
@@ -91,7 +97,8 @@ def list_images(folder, *, ending=".jpg"):
     """
     path_of = {}
     for path in folder.iterdir():
-        if path.name.lower().endswith(ending) and not path.name.startswith("."):
+        is_named = path.name.lower().endswith(ending) and path.name[0] != "."
+        if is_named and path.is_file():
             name = path.name[: -len(ending)]
             if name in path_of:
                 raise ValueError(f"{folder} has two files of the image {name}.")
@@ -101,9 +108,15 @@ def list_images(folder, *, ending=".jpg"):
 
 def check_same_names(label_of, path_of, labels, images):
     """Raise ValueError unless every label has its image and the reverse."""
-    check_all_known(label_of, path_of, f"labels in {labels}", f"image in {images}")
     check_all_known(
-        sorted(path_of), label_of, f"images in {images}", f"label in {labels}"
+        label_of, path_of, f"labels in {labels}", f"image in {images}", _ANEW
+    )
+    check_all_known(
+        sorted(path_of),
+        label_of,
+        f"images in {images}",
+        f"label in {labels}",
+        "Add their lines, or delete the table and download it again.",
     )
 
 
@@ -121,13 +134,19 @@ def check_masks(names, mask_of, images, masks, *, of=""):
     of : str, default=""
         What the masks show, as in ``" of globules"``.
     """
-    check_all_known(names, mask_of, f"images in {images}", f"mask{of} in {masks}")
     check_all_known(
-        sorted(mask_of), set(names), f"masks{of} in {masks}", f"image in {images}"
+        names, mask_of, f"images in {images}", f"mask{of} in {masks}", _ANEW
+    )
+    check_all_known(
+        sorted(mask_of),
+        set(names),
+        f"masks{of} in {masks}",
+        f"image in {images}",
+        "Delete these masks, or add the images.",
     )
 
 
-def check_all_known(names, known, having, had):
+def check_all_known(names, known, having, had, cure):
     """Raise ValueError if some of `names` are not among the `known` ones.
 
     Parameters
@@ -137,10 +156,13 @@ def check_all_known(names, known, having, had):
 
     having, had : str
         What the error says: so many of the `having` have no `had`.
+
+    cure : str
+        What to do.
     """
     unknown = [name for name in names if name not in known]
     if unknown:
         some = ", ".join(unknown[:_N_NAMED]) + ", ..." * (len(unknown) > _N_NAMED)
         raise ValueError(
-            f"{len(unknown)} of the {len(names)} {having} have no {had}: {some}."
+            f"{len(unknown)} of the {len(names)} {having} have no {had}: {some}. {cure}"
         )

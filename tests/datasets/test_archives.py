@@ -50,10 +50,30 @@ def test_symbolic_link(archive):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_file_that_is_there_twice(archive):
+@pytest.mark.parametrize("name", ["images/a.jpg", "images/./a.jpg", "images//a.jpg"])
+def test_file_that_is_there_twice(archive, name):
     with zipfile.ZipFile(archive, "a") as opened:
-        opened.writestr("images/a.jpg", "another")
+        opened.writestr(name, "another")
     assert_refused(archive, "it holds 'images/a.jpg' twice")
+
+
+def test_file_that_is_a_folder_too(archive):
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr("images/a.jpg/b.jpg", "another")
+    assert_refused(archive, "'images/a.jpg' is both a file and a folder")
+
+
+def test_file_in_the_place_of_the_folder(archive):
+    archive.with_suffix("").write_text("something else")
+    assert_refused(archive, "images is a file.*Move or rename", NotADirectoryError)
+
+
+def test_cache_that_cannot_be_used(archive, monkeypatch):
+    archive.parent.chmod(0o555)
+    (archive.parent.parent / "cache").touch()  # where the cache would be
+    with pytest.raises(OSError, match=r"images\.zip is extracted.*SKINEST_CACHE"):
+        extract_archive(archive)
+    archive.parent.chmod(0o755)
 
 
 def test_encrypted_member(archive):

@@ -165,6 +165,30 @@ def test_groups_are_known_of_the_training_images_only(whole_home, subset):
     assert not hasattr(restored, "groups")
 
 
+def test_groups_can_be_set_where_they_are_not_known(whole_home):
+    data = fetch(whole_home, subset="valid")
+    data.groups = ["HAM_1"]
+    assert data.groups == ["HAM_1"]
+
+
+def test_an_image_of_two_subsets_is_there_twice(whole_home):
+    name = next(iter(DIAGNOSES))
+    stem = MORE["valid"][0]
+    write_labels(whole_home, label_lines({name: "DF"}), stem=stem)
+    write_images(whole_home, [name], stem=stem)
+    paths, target = fetch(whole_home, subset="all", return_X_y=True)
+    assert len(paths) == len(DIAGNOSES) + 1 + 2
+    where = [Path(path).stem == name for path in paths]
+    assert target[where].tolist() == [TARGET[0], NAMES.index("DF")]
+    assert f"{stem}_Input" in paths[where][1]
+
+
+def test_lesions_are_read_before_the_images_are_extracted(home):
+    (home / f"{STEM}_LesionGroupings.csv").write_text("image,lesion\n")
+    assert "is not the header" in error_of(home)
+    assert not (home / f"{STEM}_Input").exists()
+
+
 def test_download_of_a_subset(server, whole_home, tmp_path):
     fetch_isic2018_task3(data_home=tmp_path / "new", subset="valid")
     stem = "ISIC2018_Task3_Validation"
@@ -187,13 +211,13 @@ def test_part_of_the_images_with_the_table_of_all_lesions(home):
 
 def test_label_without_image(home):
     write_images(home, list(DIAGNOSES)[2:])
-    with pytest.raises(ValueError, match=r"2 of the 8 labels.*5, ISIC_0000001\.$"):
+    with pytest.raises(ValueError, match=r"2 of the 8 labels.*1\. Where files were"):
         fetch(home)
 
 
 def test_image_without_label(home):
     write_labels(home, label_lines(DIAGNOSES)[1:])
-    with pytest.raises(ValueError, match=r"1 of the 8 images.*no label.*0005\.$"):
+    with pytest.raises(ValueError, match=r"1 of the 8 images.*no label.*0005\. Add"):
         fetch(home)
 
 
@@ -202,7 +226,7 @@ def test_image_without_lesion(home):
     error = error_of(home)
     assert error.startswith("2 of the 8 images in ")
     assert f"no lesion in {home / f'{STEM}_LesionGroupings.csv'}: " in error
-    assert error.endswith(": ISIC_0000005, ISIC_0000002.")
+    assert ": ISIC_0000005, ISIC_0000002. Add their lines" in error
 
 
 def test_integers_are_labels_too(home):
@@ -256,7 +280,7 @@ def test_unknown_header(home, write, header, official):
     write(home, [], header=header)
     error = error_of(home)
     assert error.startswith(f"Line 1 of {home}")
-    assert error.endswith(f".csv, {header!r}, is not the header {official!r}.")
+    assert f".csv, {header!r}, is not the header {official!r}. Mend it" in error
 
 
 def test_archive_without_labels(home):

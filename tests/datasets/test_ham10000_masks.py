@@ -156,7 +156,7 @@ def test_image_without_mask(home):
     error = error_of(home)
     assert error.startswith(f"2 of the 8 images in {home / f'{STEM}_Input.zip'} ")
     assert f"have no mask in {home / MASK_FILE} " in error
-    assert error.endswith(": ISIC_0000005, ISIC_0000001.")
+    assert ": ISIC_0000005, ISIC_0000001. Where files were deleted" in error
 
 
 def test_mask_without_image(home):
@@ -164,7 +164,7 @@ def test_mask_without_image(home):
     error = error_of(home)
     assert error.startswith(f"2 of the 10 masks in {home / MASK_FILE} ")
     assert f"have no image in {home / f'{STEM}_Input.zip'} " in error
-    assert error.endswith(": ISIC_66, ISIC_77.")
+    assert ": ISIC_66, ISIC_77. Delete these masks" in error
 
 
 def test_as_many_masks_as_images_but_of_others(home):
@@ -176,6 +176,15 @@ def test_damaged_archive(home):
     archive = home / MASK_FILE
     archive.write_bytes(archive.read_bytes()[:100])
     assert f"The archive {archive} is damaged" in error_of(home)
+
+
+def test_damaged_masks_before_anything_is_downloaded(server, home, tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / MASK_FILE).write_text("<html>Please log in</html>")
+    with pytest.raises(ValueError, match=f"{MASK_FILE} is damaged"):
+        fetch_ham10000_masks(folder)
+    assert not server.requested
 
 
 # Missing files and downloads ---------------------------------------------------

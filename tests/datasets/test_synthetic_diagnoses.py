@@ -89,6 +89,10 @@ def test_number_of_images_of_each_class(n_images, shares, counts):
         (None, [6, 33, 3, 2, 5, 1, 1]),
         ("balanced", [8, 8, 7, 7, 7, 7, 7]),
         ([1, 0, 0, 0, 0, 0, 1.5], [20, 0, 0, 0, 0, 0, 31]),
+        # Whose sums are too large for their types.
+        ([2**63] * 7, [8, 8, 7, 7, 7, 7, 7]),
+        ([1e308] * 7, [8, 8, 7, 7, 7, 7, 7]),
+        (np.full(7, 60_000, dtype=np.float16), [8, 8, 7, 7, 7, 7, 7]),
     ],
 )
 def test_class_shares(shares, counts):
