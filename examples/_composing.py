@@ -44,8 +44,11 @@ def save(figure, arguments, name):
 
 def load_training_images(data_home, n_synthetic):
     """The training images of ISIC 2016, else synthetic ones, more of them malignant."""
-    if data_home and list(Path(data_home).glob("ISBI2016_ISIC_Part3_*")):
-        return "ISIC 2016 part 3", *fetch_isic2016_part3(data_home, return_X_y=True)
+    if _script.on_archives(data_home, "ISBI2016_ISIC_Part3_Training_*", False):
+        X, y = fetch_isic2016_part3(
+            data_home, download_if_missing=False, return_X_y=True
+        )
+        return "ISIC 2016 part 3", X, y
     X, y = make_dermoscopy(
         n_synthetic, malignant_fraction=0.4, random_state=0, return_X_y=True
     )

@@ -113,7 +113,13 @@ def weights_of(name, is_real):
 
 def on_archives(data_home, pattern, download):
     """Whether to take real images: where a folder holds archives, or by download."""
-    return download or (bool(data_home) and any(Path(data_home).glob(pattern)))
+    if download or not data_home:
+        return download
+    if not Path(data_home).is_dir():
+        raise SystemExit(
+            f"There is no folder {data_home} with archives of real images."
+        )
+    return any(Path(data_home).glob(pattern))
 
 
 def take(n_images, y):

@@ -22,8 +22,12 @@ SYNTHETIC = "synthetic images"
 def load_images(data_home, n_synthetic=600, download=False):
     """Training and test images: real ones from the folder, else synthetic ones."""
     if on_archives(data_home, ARCHIVES, download):
-        X_train, y_train = fetch_isic2016_part3(data_home, return_X_y=True)
-        X_test, y_test = fetch_isic2016_part3(data_home, subset="test", return_X_y=True)
+        (X_train, y_train), (X_test, y_test) = (
+            fetch_isic2016_part3(
+                data_home, subset=subset, download_if_missing=download, return_X_y=True
+            )
+            for subset in ("train", "test")
+        )
         return "ISIC 2016 part 3", X_train, X_test, y_train, y_test
     X, y = make_dermoscopy(n_synthetic, random_state=0, return_X_y=True)
     parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)

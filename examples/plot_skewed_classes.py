@@ -8,7 +8,8 @@ cross-validation, for visual words with a support vector machine and for feature
 MobileNetV2 with a logistic regression: nothing, class weights, images drawn again
 (over-sampling) or left out (under-sampling) by
 :class:`~skinest.sampling.ImageResampler`, new vectors between others (SMOTE), or a
-threshold that is chosen on the training images.
+threshold that is chosen on the training images (by folds of their vectors, whose words
+were learned from all of them: labels play no part in that, so little can leak).
 
 On ISIC 2016 all of them move along nearly one curve of sensitivity and specificity, as
 the threshold alone does: they find more malignant lesions and call more benign ones

@@ -116,7 +116,9 @@ def load(arguments):
         arguments.data_home, "ISIC2018_Task3_Training_*", arguments.full
     )
     if is_real:
-        data = fetch_isic2018_task3(arguments.data_home)
+        data = fetch_isic2018_task3(
+            arguments.data_home, download_if_missing=arguments.full
+        )
         X = data.paths
     else:
         n_images = arguments.images or TASK2_N_IMAGES

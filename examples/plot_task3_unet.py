@@ -112,7 +112,11 @@ def load(feature, arguments):
         parts = {}
         for subset in ("train", "test"):
             paths, mask_paths = fetch_isic2016_part2b(
-                feature, arguments.data_home, subset=subset, return_X_y=True
+                feature,
+                arguments.data_home,
+                subset=subset,
+                download_if_missing=arguments.full,
+                return_X_y=True,
             )
             chosen = slice(arguments.images)
             parts[subset] = (

@@ -33,7 +33,16 @@ def test_task1_bovw_on_synthetic_images_then_from_the_kept_pipeline(tmp_path):
     printed = run(script, "--save", "fitted.joblib", cwd=tmp_path)
     for part in ("synthetic images", "All benign", "Chosen by", "By kernel", "study"):
         assert part in printed
-    assert rows(printed, "malignant")[0][5:] == ["0.42", "0.33", "0.37", "75"]
+    for n_words in ("30", "100", "200", "300", "400", "500"):
+        by_kernel, by_metric = rows(printed, n_words)
+        assert (len(by_kernel), len(by_metric)) == (1 + 4, 1 + 6)
+    for kernel in ("linear", "rbf", "intersection", "chi2"):
+        assert len(rows(printed, kernel)[0]) == 1 + 6
+    assert rows(printed, "accuracy")[0][3:] == ["0.802", "0.776"]
+    report, ours, study = rows(printed, "malignant")
+    assert report[5:] == ["0.42", "0.33", "0.37", "75"]
+    assert sum(map(int, ours[1:])) == 36
+    assert study[1:] == ["50", "25"]
     check_figures(printed, tmp_path, "task1_bovw", FIGURES)
     again = run(script, "--load", "fitted.joblib", cwd=tmp_path)
     assert "Loaded fitted.joblib" in again
@@ -89,6 +98,14 @@ def test_task2_vgg_on_synthetic_images(tmp_path):
     ]
     assert schedules[-1][1:] == ["0.78", "0.81"]
     assert rows(printed, "head, then all")[-1][2:] == ["0.71", "0.75"]
+    assert "Always NV: accuracy 0.670; study 0.669" in printed
+    # Counts, the reports of both splits, and three matrices.
+    counts, by_image, ours, by_lesion, ours_by_lesion, study = rows(printed, "MEL")
+    assert counts[1:3] == ["55", "40"]
+    for report, matrix in ((by_image, ours), (by_lesion, ours_by_lesion)):
+        assert report[5:] == ["0.48", "0.71", "0.57", "223"]
+        assert sum(map(int, matrix[1:])) == int(report[4])
+    assert study[1:] == ["2", "2", "20", "0", "159", "38", "2"]
     gains = [float(row[-1].split()[0]) for row in rows(printed, "accuracy")]
     assert len(gains) == 3
     assert gains[-1] > 0  # where there are other pictures of the lesion, they flatter
@@ -114,6 +131,7 @@ def test_task3_unet_on_synthetic_images(tmp_path):
         names = ("losses", "history_dice", "history_ours", "masks")
         check_figures(printed, tmp_path, f"task3_unet_{feature}", names)
     assert rows(printed, "study: jaccard")[0][1:4] == ["0.881", "0.016", "0.101"]
+    assert [row[1] for row in rows(printed, "study: nothing found")] == ["0.980"] * 2
 
 
 @pytest.mark.slow

@@ -158,4 +158,4 @@ The output starts at the classes' shares: with two classes its bias is the log o
     reaches only the search's own splitter.
 
     A pickle holds weights, no optimizer: 110 MB for VGG16 with one hidden layer of 512
-    units on flattened maps of 224 x 224 pixels, 68 MB with ``pooling="avg"``."""
+    units on flattened maps of 224 x 224 pixels, 60 MB with ``pooling="avg"``."""
