@@ -28,7 +28,7 @@ from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
-from _script import save
+from _script import on_archives, save
 from rich.console import Console
 from rich.table import Table
 from sklearn.frozen import FrozenEstimator
@@ -72,11 +72,13 @@ def parse_arguments():
 
 def load(data_home):
     """Images and masks to learn from and to test on, and images to classify."""
-    if data_home and all(list(Path(data_home).glob(name)) for name in ARCHIVES):
-        data = fetch_ham10000_masks(data_home)
+    if all(on_archives(data_home, name, False) for name in ARCHIVES):
+        data = fetch_ham10000_masks(data_home, download_if_missing=False)
         _, firsts = np.unique(data.groups, return_index=True)
         images, masks = data.paths[firsts], data.mask_paths[firsts]
-        X, y = fetch_isic2016_part3(data_home, return_X_y=True)
+        X, y = fetch_isic2016_part3(
+            data_home, download_if_missing=False, return_X_y=True
+        )
         source = "HAM10000 to segment, ISIC 2016 part 3 to classify"
     else:
         data = make_dermoscopy(

@@ -258,6 +258,20 @@ def test_samplers_of_rows_are_taken_and_others_sent_behind_the_features(
         ImageResampler(sampler).fit(images, Y)
 
 
+class EveryOther(RandomUnderSampler):
+    """A sampler of one's own, which selects rows by their place."""
+
+    def _fit_resample(self, X, y):
+        self.sample_indices_ = np.arange(0, len(y), 2)
+        return X[::2], y[::2]
+
+
+def test_a_sampler_of_one_s_own_that_selects_rows_is_taken(images):
+    X, y = ImageResampler(EveryOther()).fit_resample(images, Y)
+    np.testing.assert_array_equal(X, images[::2])
+    np.testing.assert_array_equal(y, Y[::2])
+
+
 def test_there_are_samplers_of_each_kind():
     names = {type(sampler).__name__ for sampler in SAMPLERS}
     assert {"SMOTE", "ADASYN", "NearMiss", "SMOTEENN", "RandomOverSampler"} <= names

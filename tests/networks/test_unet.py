@@ -12,6 +12,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skinest import UNetSegmenter
 from skinest.networks import build_unet
 from skinest.networks._unet import UNetSpec, build, check_unet_size, draw_arrays
 
@@ -261,6 +262,17 @@ def test_builder_draws_the_weights_that_the_segmenter_starts_from():
     expected = draw_arrays(spec_of(), np.zeros(1), seed)
     for array, drawn in zip(unet(random_state=7).get_weights(), expected, strict=True):
         assert_array_equal(array, drawn)
+
+
+def test_builder_and_segmenter_build_one_network():
+    settings = {"depth": 2, "base_filters": 4, "dropout": 0.3, "batch_norm": False}
+    X = np.zeros((4, 32, 32, 3), dtype=np.uint8)
+    masks = np.eye(32, dtype=np.uint8)[np.newaxis].repeat(4, axis=0)
+    fitted = UNetSegmenter(
+        **settings, image_size=(32, 32), epochs=1, compute_dtype="float32"
+    ).fit(X, masks)
+    built = build_unet(**settings, image_size=(32, 32))
+    assert fitted.model_.to_json() == built.to_json()
 
 
 # Weights to start from ------------------------------------------------------------
