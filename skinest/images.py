@@ -348,7 +348,7 @@ def _check_stack(X, name):
 def _check_elements(X, name):
     """List of single images, and whether they are paths."""
     if len(X) and all(isinstance(item, (str, os.PathLike)) for item in X):
-        return [os.fspath(item) for item in X], True
+        return [str(os.fspath(item)) for item in X], True  # no np.str_ in errors
     are_paths = len(X) and isinstance(X[0], (str, os.PathLike))
     expected = (str, os.PathLike) if are_paths else np.ndarray
     for position, item in enumerate(X):
@@ -429,7 +429,13 @@ def _check_unit_range(image, where):
             f"{where} holds NaN or infinity. Replace them, e.g. by np.nan_to_num, or "
             "leave the image out."
         )
-    if low < -_FLOAT_TOLERANCE or high > 1 + _FLOAT_TOLERANCE:
+    if low < -_FLOAT_TOLERANCE:
+        raise ValueError(
+            f"{where} is {image.dtype} with values from {low:g} to {high:g}; floating "
+            "point images are in [0, 1]. Pass them as they were before they were "
+            "standardised: what a network needs of that, the estimator does."
+        )
+    if high > 1 + _FLOAT_TOLERANCE:
         raise ValueError(
             f"{where} is {image.dtype} with values from {low:g} to {high:g}; floating "
             "point images are in [0, 1]. Divide by their largest possible value, or "

@@ -232,7 +232,7 @@ def _as_paths(items, name) -> list[str]:
                 f"{name}[{position}] is of type {type(item).__name__}, but {name}[0] a "
                 "path. Pass either arrays or paths, and only one of them."
             )
-    return [os.fspath(item) for item in items]
+    return [str(os.fspath(item)) for item in items]  # no np.str_ in errors
 
 
 def _check_array(mask, where):

@@ -239,6 +239,8 @@ def test_missing_files_and_folders_are_one_error_before_any_work(paths, tmp_path
     assert "missing3.png" not in message and "8 more" in message
     with pytest.raises(FileNotFoundError, match=r"X\[1\].*folder\.png.*is a folder"):
         check_images([paths[0], str(tmp_path / "folder.png")])
+    with pytest.raises(FileNotFoundError, match=r"X\[0\]: 'no\.png' does not exist"):
+        check_images(np.array(["no.png"]))  # whose elements are np.str_
     with pytest.raises(FileNotFoundError, match="does not exist"):
         check_images(["a\0b.png"])
     with pytest.raises(FileNotFoundError, match="is not a regular file"):
@@ -319,7 +321,7 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         (np.array([], dtype=object), "X is empty"),
         (pd.Series([], dtype=object), "X is empty"),
         ([IMAGE * 1.0 + 255], r"X\[0\].*values from 255 to 255.*astype\(np.uint8\)"),
-        ([IMAGE, IMAGE - 0.01], r"X\[1\].*values from -0.01"),
+        ([IMAGE, IMAGE - 0.01], r"X\[1\].*values from -0.01.*standardised"),
         ([IMAGE, IMAGE + np.nan], r"X\[1\] holds NaN or infinity"),
         ([IMAGE, IMAGE + np.inf], r"X\[1\] holds NaN or infinity"),
         ([IMAGE.astype(np.int64) + 7], r"int64.*from 7 to 7.*astype\(np.uint8\)"),
