@@ -294,6 +294,8 @@ def _as_items(X, name):
         )
     if isinstance(X, np.ndarray) and X.dtype.kind == "S":
         raise ValueError(f"{name} holds bytes. Pass paths as str: {name}.astype(str).")
+    if isinstance(X, np.ndarray) and X.shape == (0,):
+        return [], False  # an array of no paths has the dtype of numbers
     if isinstance(X, np.ndarray) and X.dtype.kind not in _PATH_KINDS:
         return _check_stack(X, name), False
     if isinstance(X, np.ndarray):

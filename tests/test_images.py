@@ -320,6 +320,7 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         ([], "X is empty"),
         (np.array([], dtype=object), "X is empty"),
         (pd.Series([], dtype=object), "X is empty"),
+        (np.array([]), "X is empty"),
         ([IMAGE * 1.0 + 255], r"X\[0\].*values from 255 to 255.*astype\(np.uint8\)"),
         ([IMAGE, IMAGE - 0.01], r"X\[1\].*values from -0.01.*standardised"),
         ([IMAGE, IMAGE + np.nan], r"X\[1\] holds NaN or infinity"),
