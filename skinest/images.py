@@ -294,9 +294,9 @@ def _as_items(X, name):
         )
     if isinstance(X, np.ndarray) and X.dtype.kind == "S":
         raise ValueError(f"{name} holds bytes. Pass paths as str: {name}.astype(str).")
-    if isinstance(X, np.ndarray) and X.shape == (0,):
-        return [], False  # an array of no paths has the dtype of numbers
     if isinstance(X, np.ndarray) and X.dtype.kind not in _PATH_KINDS:
+        if X.shape == (0,):  # an array of no paths has the dtype of numbers
+            return [], False
         return _check_stack(X, name), False
     if isinstance(X, np.ndarray):
         if X.ndim == 2 and X.shape[1] == 1:

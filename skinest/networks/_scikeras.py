@@ -104,10 +104,9 @@ def check_values_in_fit(network):
 
     @functools.wraps(fit)
     def checked_fit(x=None, y=None, **options):
-        values = np.unique(y)
-        if not np.isin(values, (0, 1)).all():
+        if not np.all((y == 0) | (y == 1)):
             raise ValueError(
-                f"y holds masks of {values[0]} to {values[-1]}, but SciKeras takes "
+                f"y holds masks of {np.min(y)} to {np.max(y)}, but SciKeras takes "
                 f"masks of 0 and 1 alone. Pass {_AS_ROWS}; UNetSegmenter takes masks "
                 "as they are, of any labels."
             )
