@@ -2,15 +2,25 @@
 
 Public names are loaded when they are first used: importing skinest loads
 neither TensorFlow, Keras, OpenCV nor matplotlib.
+
+TensorFlow is asked for oneDNN's operations by the environment variable
+``TF_ENABLE_ONEDNN_OPTS``, unless that is set or TensorFlow is loaded already.
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
+import platform
+import sys
 from importlib.metadata import version
 
 import lazy_loader
 
 __version__ = version("skinest")
+
+# TensorFlow leaves oneDNN off on x86-64 without AVX512, where it is faster too.
+if "tensorflow" not in sys.modules and platform.machine() in ("x86_64", "AMD64"):
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,7 +14,7 @@ from .._training import _stages
 from .._training._batches import FeatureBatches, ImageBatches
 from .._training._large_arrays import gathered
 from .._training._pool import borrowed, weights_of
-from .._training._predicting import predict_padded
+from .._training._predicting import predict_rows
 from .._training._training import Training
 from ..feature_extraction._features import FeatureStore, Views
 from ..networks._transfer import (
@@ -229,9 +229,7 @@ def probabilities(state, images, settings) -> np.ndarray:
         head.load(state.head.arrays, state.head.digest)
         with closing(store.batches(images)) as batches:
             for features in batches:
-                outputs += predict_padded(
-                    head.model, features[:, 0], settings.batch_size
-                )
+                outputs += predict_rows(head.model, features[:, 0], settings.batch_size)
     return np.stack(outputs)
 
 

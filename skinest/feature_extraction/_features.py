@@ -14,7 +14,7 @@ import numpy as np
 from .. import __version__
 from .._augmenting import apply_augmentation
 from .._training._pool import borrowed
-from .._training._predicting import ahead, predict_padded
+from .._training._predicting import ahead, predict_rows
 from ..images import resize
 from ..networks._transfer import TrunkSpec, build_trunk
 from ..networks._weights import Weights
@@ -129,7 +129,7 @@ class FeatureStore:
             trunk.load(self._weights.arrays, self._weights.digest)
             for start in range(0, len(pixels), self._batch_size):
                 batch = np.stack(pixels[start : start + self._batch_size])
-                features += predict_padded(trunk.model, batch, self._batch_size)
+                features += predict_rows(trunk.model, batch, self._batch_size)
         return features
 
 

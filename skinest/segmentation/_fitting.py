@@ -14,7 +14,7 @@ from .._training import _stages
 from .._training._batches import OUTSIDE, PairBatches
 from .._training._pixels import objective
 from .._training._pool import borrowed, weights_of
-from .._training._predicting import ahead, predict_padded
+from .._training._predicting import ahead, predict_rows
 from .._training._training import Training
 from ..networks._unet import UNetSpec, build
 from ..networks._weights import Weights
@@ -205,5 +205,5 @@ def _compute(model, pixels, batch_size) -> list[np.ndarray]:
     outputs = []
     for start in range(0, len(pixels), batch_size):
         batch = np.stack(pixels[start : start + batch_size])
-        outputs += predict_padded(model, batch, batch_size)
+        outputs += predict_rows(model, batch, batch_size)
     return outputs

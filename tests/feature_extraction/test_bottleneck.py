@@ -159,7 +159,7 @@ def test_memory_is_read_by_another_extractor(images, tmp_path, monkeypatch):
     def forbid(*arguments):
         raise AssertionError("An image went through the network again.")
 
-    monkeypatch.setattr(_features, "predict_padded", forbid)
+    monkeypatch.setattr(_features, "predict_rows", forbid)
     again = extractor(memory=str(tmp_path / "kept"), batch_size=3)
     np.testing.assert_array_equal(again.fit_transform(images), kept)
 

@@ -1,0 +1,120 @@
+"""What is computed of an image does not depend on the images beside it.
+
+`make test` runs this file a second time as on a processor without AVX512, where
+TensorFlow uses operations of its own.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skinest import BottleneckFeatureExtractor, TransferClassifier, UNetSegmenter
+
+N_IMAGES = 11
+Y = np.arange(N_IMAGES) % 2
+SMALL = {"weights": None, "image_size": (32, 32), "pooling": "avg", "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 256, (N_IMAGES, 32, 32, 3), dtype=np.uint8)
+
+
+def in_other_company(method, images):
+    """Outputs of all images: in another order, one at a time, and without the first."""
+    order = np.random.default_rng(1).permutation(len(images))
+    yield method(images[order])[np.argsort(order)]
+    yield np.concatenate([method(images[i : i + 1]) for i in range(len(images))])
+    yield np.concatenate([method(images[:1]), method(images[1:])])
+
+
+@pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("backbone", ["mobilenetv2", "vgg16"])
+def test_features_are_the_same_in_any_company(backbone, compute_dtype, images):
+    features = BottleneckFeatureExtractor(
+        backbone, batch_size=8, compute_dtype=compute_dtype, **SMALL
+    ).fit(images)
+    expected = features.transform(images)
+    for others in in_other_company(features.transform, images):
+        np.testing.assert_array_equal(others, expected)
+    for batch_size in (1, 5, 32):
+        others = features.set_params(batch_size=batch_size).transform(images)
+        np.testing.assert_array_equal(others, expected)
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_probabilities_are_nearly_the_same_in_any_company(labels, images):
+    clf = TransferClassifier("mobilenetv2", epochs=2, batch_size=8, **SMALL)
+    clf.fit(images, np.arange(N_IMAGES) % labels)
+    expected = clf.predict_proba(images)
+    for others in in_other_company(clf.predict_proba, images):
+        np.testing.assert_allclose(others, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
+def test_masks_are_the_same_in_any_company(compute_dtype, images):
+    masks = (images.mean(axis=3) > 127).astype(np.uint8)
+    segmenter = UNetSegmenter(
+        depth=2,
+        base_filters=4,
+        image_size=(32, 32),
+        epochs=1,
+        batch_size=8,
+        compute_dtype=compute_dtype,
+        random_state=0,
+    ).fit(images, masks)
+    expected = segmenter.predict_proba(images)
+    for others in in_other_company(segmenter.predict_proba, images):
+        np.testing.assert_array_equal(others, expected)
+
+
+def test_a_fit_that_goes_on_from_kept_features_gives_the_same_bits(images, tmp_path):
+    def fitted(memory):
+        clf = TransferClassifier("mobilenetv2", epochs=2, memory=memory, **SMALL)
+        return clf.fit(images, Y).model_.get_weights()
+
+    whole = fitted(None)
+    for n_kept in (1, 4, 10):  # as an interrupted fit leaves them
+        memory = tmp_path / str(n_kept)
+        BottleneckFeatureExtractor("mobilenetv2", memory=memory, **SMALL).fit_transform(
+            images[:n_kept]
+        )
+        for weights, others in zip(whole, fitted(memory), strict=True):
+            np.testing.assert_array_equal(others, weights)
+
+
+ONEDNN = "import os; print(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))"
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "expected"),
+    [
+        (None, f"import skinest; {ONEDNN}", "1"),
+        ("0", f"import skinest; {ONEDNN}", "0"),
+        (None, f"import tensorflow, skinest; {ONEDNN}", "None"),
+    ],
+    ids=["asked for", "set by the user", "TensorFlow came first"],
+)
+@pytest.mark.skipif(
+    os.uname().machine != "x86_64" if hasattr(os, "uname") else False,
+    reason="only on x86-64",
+)
+def test_onednn_is_asked_for_unless_the_user_has_decided(setting, code, expected):
+    environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    if setting is not None:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = setting
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.split() == [expected]
