@@ -17,15 +17,15 @@ shape (height, width, 3).
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
+from ._decoding import check_files, decode_file
+
 __all__ = ["ImageCollection", "check_images", "limit_side", "read_image", "resize"]
 
-_N_NAMED = 3  # how many offending files an error names
 _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
 _FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
 
@@ -38,11 +38,11 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
 
     Parameters
     ----------
-    X : array, list of arrays or paths
-        Images in any form that skinest takes, see :mod:`skinest.images`.
-        Values are ``uint8`` (0 to 255), ``uint16`` (0 to 65535) or floating
-        point in [0, 1]. One channel is grey, three are RGB, the fourth is
-        alpha and is dropped.
+    X : array, list of arrays, paths or ImageCollection
+        Images in any form that skinest takes, see :mod:`skinest.images`. What this
+        function has returned comes back as it is. Values are ``uint8`` (0 to 255),
+        ``uint16`` (0 to 65535) or floating point in [0, 1]. One channel is grey, three
+        are RGB, the fourth is alpha and is dropped.
 
     y : array-like of length n_images, default=None
         If given, its length must be that of `X`.
@@ -72,7 +72,8 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
     >>> len(images), images[0].shape, images[0].dtype
     (2, (8, 6, 3), dtype('uint8'))
     """
-    items, is_path = _as_items(X, name)
+    is_checked = isinstance(X, ImageCollection)
+    items, is_path = (X, False) if is_checked else _as_items(X, name)
     if len(items) == 0:
         raise ValueError(f"{name} is empty: pass at least one image.")
     if y is not None and _num_samples(y) != len(items):
@@ -80,6 +81,8 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
             f"{name} holds {len(items)} images, but y {_num_samples(y)} entries. Pass "
             "one for each image."
         )
+    if is_checked:
+        return X
     if is_path:
         return ImageCollection(items, check_files(items, name), name=name)
     for position, image in enumerate(items):
@@ -364,84 +367,46 @@ def _check_elements(X, name):
     return list(X), False
 
 
-def check_files(paths, name="X"):
-    """(size, modification time) of each file, or one error for all that fail."""
-    file_stats, missing, empty = [], [], []
-    for position, path in enumerate(paths):
-        try:
-            info = os.stat(path)
-        except PermissionError:
-            missing.append(
-                f"{name}[{position}]: {path!r} may not be reached by this user"
-            )
-            continue
-        except (OSError, ValueError):  # ValueError: a null character in the name
-            missing.append(f"{name}[{position}]: {path!r} does not exist")
-            continue
-        if not stat.S_ISREG(info.st_mode):
-            what = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
-            missing.append(f"{name}[{position}]: {path!r} is {what}")
-        elif not os.access(path, os.R_OK):
-            missing.append(f"{name}[{position}]: {path!r} may not be read by this user")
-        elif info.st_size == 0:
-            empty.append(f"{name}[{position}]: {path!r} is empty")
-        file_stats.append((info.st_size, info.st_mtime_ns))
-    _raise_files(missing, paths, name, FileNotFoundError, "are not files to read")
-    _raise_files(empty, paths, name, ValueError, "are files of 0 bytes")
-    return file_stats
-
-
-def _raise_files(problems, paths, name, error, what):
-    if problems:
-        named = "; ".join(problems[:_N_NAMED])
-        more = len(problems) - _N_NAMED
-        raise error(
-            f"{len(problems)} of {len(paths)} paths {what}: {named}"
-            f"{f'; and {more} more' if more > 0 else ''}. Remove them from {name} or "
-            f"mend them; relative paths start from {os.getcwd()!r}."
-        )
-
-
-def _check_pixels(image, where):
+def _check_pixels(image, location):
     if image.ndim not in (2, 3) or (
         image.ndim == 3 and image.shape[2] not in (1, 3, 4)
     ):
         raise ValueError(
-            f"{where} has shape {image.shape}. An image is (height, width) for grey, "
-            "(height, width, 3) for RGB or (height, width, 4) for RGB and alpha."
+            f"{location} has shape {image.shape}. An image is (height, width) for "
+            "grey, (height, width, 3) for RGB or (height, width, 4) for RGB and alpha."
         )
     if image.size == 0:
-        raise ValueError(f"{where} has shape {image.shape}: it holds no pixel.")
-    _check_values(image, where)
+        raise ValueError(f"{location} has shape {image.shape}: it holds no pixel.")
+    _check_values(image, location)
 
 
-def _check_values(image, where):
+def _check_values(image, location):
     if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
         return
     if image.dtype.kind == "f":
-        _check_unit_range(image, where)
+        _check_unit_range(image, location)
         return
-    raise ValueError(f"{where} is of dtype {image.dtype}. {_conversion_hint(image)}")
+    raise ValueError(f"{location} is of dtype {image.dtype}. {_conversion_hint(image)}")
 
 
-def _check_unit_range(image, where):
+def _check_unit_range(image, location):
     low, high = image.min(), image.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(
-            f"{where} holds NaN or infinity. Replace them, e.g. by np.nan_to_num, or "
-            "leave the image out."
+            f"{location} holds NaN or infinity. Replace them, e.g. by np.nan_to_num, "
+            "or leave the image out."
         )
     if low < -_FLOAT_TOLERANCE:
         raise ValueError(
-            f"{where} is {image.dtype} with values from {low:g} to {high:g}; floating "
-            "point images are in [0, 1]. Pass them as they were before they were "
-            "standardised: what a network needs of that, the estimator does."
+            f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
+            "floating point images are in [0, 1]. Pass them as they were before they "
+            "were standardised: what a network needs of that, the estimator does."
         )
     if high > 1 + _FLOAT_TOLERANCE:
         raise ValueError(
-            f"{where} is {image.dtype} with values from {low:g} to {high:g}; floating "
-            "point images are in [0, 1]. Divide by their largest possible value, or "
-            "for 0 to 255 use X.astype(np.uint8)."
+            f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
+            "floating point images are in [0, 1]. Divide by their largest possible "
+            "value, or for 0 to 255 use X.astype(np.uint8)."
         )
 
 
@@ -474,28 +439,11 @@ def _to_uint8(image) -> np.ndarray:
     return np.asarray(image, dtype=np.uint8)
 
 
-def _read_file(path, name) -> np.ndarray:
+def _read_file(path, location) -> np.ndarray:
     import cv2
 
-    # imdecode, unlike imread, opens non-ASCII names on every system and refuses
-    # truncated files; EXIF orientation is ignored for images and masks alike.
+    # EXIF orientation is ignored for images and masks alike.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    content = np.fromfile(path, dtype=np.uint8)
-    if not content.size:
-        raise ValueError(f"{name} is a file of 0 bytes. Leave it out or replace it.")
-    try:
-        image = cv2.imdecode(content, flags)
-    except cv2.error as error:
-        if "IO_MAX_IMAGE" not in str(error):
-            raise ValueError(f"{name} cannot be decoded by OpenCV: {error}") from None
-        raise ValueError(
-            f"{name} is larger than OpenCV's limit of pixels. Shrink it, or raise "
-            "the limit by the environment variable OPENCV_IO_MAX_IMAGE_PIXELS."
-        ) from None
-    if image is None:
-        raise ValueError(
-            f"{name} is truncated or not an image that OpenCV can decode. Leave it "
-            "out or replace it."
-        )
-    _check_values(image, name)
+    image, _ = decode_file(path, flags, location)
+    _check_values(image, location)
     return cv2.cvtColor(_to_uint8(image), cv2.COLOR_BGR2RGB)

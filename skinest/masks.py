@@ -20,13 +20,12 @@ from numbers import Real
 
 import numpy as np
 
-from .images import check_files
+from ._decoding import check_files, decode_file
 
 __all__ = ["MaskCollection", "check_masks", "read_mask"]
 
 MAX_LABELS = 32  # more of them are anti-aliasing or the noise of JPEG
 _MAX_RANGE = 2**16
-_JPEG = b"\xff\xd8"  # how such a file begins
 
 
 def check_masks(y, *, name="y") -> "MaskCollection":
@@ -131,9 +130,9 @@ class MaskCollection(Sequence):
             The labels that it holds, sorted.
         """
         index = range(len(self))[index]
-        item, where = self._items[index], self.where(index)
-        mask = _read_file(item, where) if isinstance(item, str) else item
-        return mask, _labels_of(mask, where)
+        item, location = self._items[index], self.where(index)
+        mask = _read_file(item, location) if isinstance(item, str) else item
+        return mask, _find_labels(mask, location)
 
     def where(self, index) -> str:
         """What errors call a mask: its position, and its path if it has one."""
@@ -171,7 +170,7 @@ def read_mask(path) -> np.ndarray:
     """
     path = os.fspath(path)
     mask = _read_file(path, repr(path))
-    _labels_of(mask, repr(path))
+    _find_labels(mask, repr(path))
     return mask
 
 
@@ -235,36 +234,36 @@ def _as_paths(items, name) -> list[str]:
     return [str(os.fspath(item)) for item in items]  # no np.str_ in errors
 
 
-def _check_array(mask, where):
+def _check_array(mask, location):
     """Raise ValueError unless an array can be a mask, whatever its labels are."""
     if not isinstance(mask, np.ndarray):
         shown = f" ({mask!r})" if mask is None or np.isscalar(mask) else ""
         raise ValueError(
-            f"{where} is of type {type(mask).__name__}{shown}. A mask is an array of "
-            "shape (height, width) or a path."
+            f"{location} is of type {type(mask).__name__}{shown}. A mask is an array "
+            "of shape (height, width) or a path."
         )
     if np.ma.isMaskedArray(mask):
         raise ValueError(
-            f"{where} is a masked array. Pass mask.filled(label), without a mask."
+            f"{location} is a masked array. Pass mask.filled(label), without a mask."
         )
     if mask.ndim != 2:
         hint = ""
         if mask.ndim == 3:
             hint = " One channel is mask[..., 0]; colours must be mapped to labels."
         raise ValueError(
-            f"{where} has shape {mask.shape}. A mask is (height, width).{hint}"
+            f"{location} has shape {mask.shape}. A mask is (height, width).{hint}"
         )
     if mask.size == 0:
-        raise ValueError(f"{where} has shape {mask.shape}: it holds no pixel.")
+        raise ValueError(f"{location} has shape {mask.shape}: it holds no pixel.")
     if mask.dtype.kind not in "biu":
         raise ValueError(
-            f"{where} is of dtype {mask.dtype}. A mask holds integer labels or "
+            f"{location} is of dtype {mask.dtype}. A mask holds integer labels or "
             "booleans: threshold probabilities, as in mask > 0.5, or use "
             "mask.astype(np.uint8)."
         )
 
 
-def _labels_of(mask, where) -> np.ndarray:
+def _find_labels(mask, location) -> np.ndarray:
     """Labels of a mask, sorted; ValueError if they are too many."""
     low, high = int(mask.min()), int(mask.max())
     if high - low < _MAX_RANGE:  # counting is ten times as fast as sorting
@@ -274,13 +273,13 @@ def _labels_of(mask, where) -> np.ndarray:
         labels = np.unique(mask)
     if len(labels) > MAX_LABELS:
         raise ValueError(
-            f"{where} holds {len(labels)} different values from {labels[0]} to "
+            f"{location} holds {len(labels)} different values from {labels[0]} to "
             f"{labels[-1]}, but a mask no more than {MAX_LABELS} labels. They may come "
             "from JPEG or smooth edges: threshold it, and save it as PNG."
         )
     if _is_blurred(labels):
         raise ValueError(
-            f"{where} holds {len(labels)} different values near 0 and near 255, as "
+            f"{location} holds {len(labels)} different values near 0 and near 255, as "
             "JPEG or smooth edges leave them: threshold it, as in mask > 127, and save "
             "it as PNG."
         )
@@ -293,31 +292,20 @@ def _is_blurred(labels) -> bool:
     return labels[0] >= 0 and min(low.sum(), high.sum()) > 1 and (low | high).all()
 
 
-def _read_file(path, where) -> np.ndarray:
+def _read_file(path, location) -> np.ndarray:
     import cv2
 
-    content = np.fromfile(path, dtype=np.uint8)
-    if not content.size:
-        raise ValueError(f"{where} is a file of 0 bytes. Leave it out or replace it.")
-    try:
-        mask = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ValueError(f"{where} cannot be decoded by OpenCV: {error}") from None
-    if mask is None:
-        raise ValueError(
-            f"{where} is truncated or not an image that OpenCV can decode. Leave it "
-            "out or replace it."
-        )
+    mask, is_jpeg = decode_file(path, cv2.IMREAD_UNCHANGED, location)
     if mask.ndim != 2:
         raise ValueError(
-            f"{where} is a colour image of {mask.shape[2]} channels. A mask has one "
+            f"{location} is a colour image of {mask.shape[2]} channels. A mask has one "
             "label for each pixel: convert it to grey, e.g. keep one channel, and save "
             "it as PNG."
         )
-    _check_array(mask, where)
-    if content[:2].tobytes() == _JPEG and len(labels := _labels_of(mask, where)) > 2:
+    _check_array(mask, location)
+    if is_jpeg and len(labels := _find_labels(mask, location)) > 2:
         raise ValueError(
-            f"{where} is a JPEG of {len(labels)} labels, and JPEG changes labels. Save "
-            "the mask as PNG where it is made, or threshold it."
+            f"{location} is a JPEG of {len(labels)} labels, and JPEG changes labels. "
+            "Save the mask as PNG where it is made, or threshold it."
         )
     return mask

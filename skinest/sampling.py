@@ -19,6 +19,7 @@ from .images import check_images
 from .masks import check_masks
 from .utils._checks import as_column
 from .utils._doc_link import DocLinkMixin
+from .utils._tags import mark_image_input
 
 __all__ = ["ImageResampler", "has_foreground"]
 
@@ -237,8 +238,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         if hasattr(self.sampler, "__sklearn_tags__"):
             tags = get_tags(self.sampler)
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
+        mark_image_input(tags)
         tags.input_tags.sparse = False
         tags.input_tags.allow_nan = False
         return tags

@@ -5,7 +5,10 @@
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 # Worker processes import the classes that tests define, as tests.test_...
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -19,3 +22,30 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         "TF_NUM_INTEROP_THREADS",
     ):
         os.environ.setdefault(name, "1")
+
+
+class DecodedFiles:
+    """How often OpenCV has decoded each file, in the threads of this process."""
+
+    def __init__(self):
+        self.contents = []
+
+    def counts(self, paths):
+        """Count the decodings of each file; files of the same content share theirs."""
+        times = Counter(self.contents)
+        return [times[Path(path).read_bytes()] for path in paths]
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Count how often files are decoded from here on: `decoded.counts(paths)`."""
+    import cv2
+
+    files, decode = DecodedFiles(), cv2.imdecode
+
+    def count_and_decode(content, *args, **kwargs):
+        files.contents.append(content.tobytes())
+        return decode(content, *args, **kwargs)
+
+    monkeypatch.setattr(cv2, "imdecode", count_and_decode)
+    return files

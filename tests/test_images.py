@@ -166,18 +166,22 @@ def test_exif_orientation_is_ignored(rgb, tmp_path):
     assert read_image(path).shape == rgb[0].shape
 
 
-def test_files_are_decoded_only_when_asked_for(paths, monkeypatch):
-    decoded = []
-    decode = cv2.imdecode
-    monkeypatch.setattr(
-        cv2, "imdecode", lambda *args: decoded.append(1) or decode(*args)
-    )
+def test_files_are_decoded_only_when_asked_for(paths, decoded):
     images = check_images(paths * 1000)
     batches = list(images.batches(7))
-    assert not decoded
+    assert decoded.counts(paths) == [0, 0, 0]
     assert sum(len(batch) for batch in batches) == 3000
     assert batches[1][0].shape == (30, 40, 3)
-    assert len(decoded) == 1
+    assert decoded.counts(paths) == [0, 1, 0]
+
+
+def test_checked_images_are_given_back_as_they_are(paths):
+    images = check_images(paths, name="X_val")
+    assert check_images(images, [0, 1, 1]) is images
+    with pytest.raises(ValueError, match="X holds 3 images, but y 2 entries"):
+        check_images(images, [0, 1])
+    with pytest.raises(ValueError, match="X is empty"):
+        check_images(images[:0])
 
 
 def test_a_batch_knows_the_positions_in_X(paths):
