@@ -1,327 +1,264 @@
-"""Batches for Keras: shuffled and augmented by seed, epoch and position alone."""
+"""Images with targets and weights, in batches for Keras.
+
+Batches are shuffled and augmented by seed, epoch and position alone.
+"""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import errno
+import math
+import shutil
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from tempfile import TemporaryFile, gettempdir
 
-import keras
 import numpy as np
 
-from .._augmenting import apply_augmentation, apply_to_pair
-from ..images import resize
-
 _N_THREADS = 2  # that read images
-_N_AHEAD = 3  # batches that are read while others are trained on
-OUTSIDE = 255  # code of pixels that no image has, as where it is padded
+_N_AHEAD = 3  # what is read while something else is used
+_MAX_IN_MEMORY = 2**30  # bytes; larger arrays go into a temporary file
 
 
-class Batches(keras.utils.PyDataset):
-    """What both kinds of batches share: order, targets and weights.
+@dataclass(frozen=True)
+class Split:
+    """Images with targets and weights, and which of them take part.
 
     Parameters
     ----------
-    y : ndarray of shape (n_images, n_outputs)
-        Targets.
+    images : sequence of length n_images
+        The images.
 
-    sample_weight : ndarray of shape (n_images,)
+    targets : ndarray of shape (n_images, ...)
+        What the network shall make of each.
+
+    sample_weight : ndarray of shape (n_images,), dtype float32
         Weights in the loss.
+
+    positions : ndarray of shape (n_chosen,)
+        Those that take part.
+    """
+
+    images: Sequence
+    targets: np.ndarray
+    sample_weight: np.ndarray
+    positions: np.ndarray
+
+
+@dataclass(kw_only=True)
+class Batches:
+    """Batches of images or of what stands for them: order, targets and weights.
+
+    Parameters
+    ----------
+    split : Split
+        The images.
 
     batch_size : int
         Images in a batch.
 
     seed : int or None
-        Draws the order of each epoch; None keeps the order.
+        Seeds the order of each epoch; None keeps the order.
 
-    first_epoch : int, default=0
+    epoch : int
         The number of the first epoch.
 
-    Attributes
-    ----------
     error : Exception or None
         Why a batch could not be made. TensorFlow passes on no more than its text.
     """
 
-    def __init__(self, y, sample_weight, batch_size, seed, first_epoch=0):
-        super().__init__()
-        self._y = y
-        self._sample_weight = sample_weight
-        self._batch_size = batch_size
-        self._seed = seed
-        self._epoch = first_epoch
-        self.error = None
-        self._start_epoch()
+    split: Split
+    batch_size: int
+    seed: int | None
+    epoch: int
+    error: Exception | None = None
+
+    def __post_init__(self):
+        self.begin_epoch(self.epoch)
 
     def __len__(self):
-        return -(-len(self._y) // self._batch_size)
+        return -(-len(self._order) // self.batch_size)
 
     def __getitem__(self, index):
+        start = index * self.batch_size
+        chosen = self._order[start : start + self.batch_size]
         try:
-            return self._batch(index)
+            inputs, targets = self._make_batch(index, chosen)
         except Exception as error:
             self.error = error
             raise
+        return inputs, targets, self.split.sample_weight[self.split.positions[chosen]]
 
     def begin_epoch(self, epoch):
-        """Set the number of the epoch, before Keras reads it."""
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._start_epoch()
+        """Order the images anew, before Keras reads an epoch."""
+        self.epoch = epoch
+        n_images = len(self.split.positions)
+        self._order = np.arange(n_images)
+        if self.seed is not None:
+            generator = np.random.default_rng([self.seed, epoch])
+            self._order = generator.permutation(n_images)
 
     def release(self):
         """Let go of all data. TensorFlow keeps each object that it has read from."""
-        self._y = self._sample_weight = self._order = ()
-        self.error = None  # whose traceback holds more
+        vars(self).clear()
 
     @property
     def signature(self):
-        """Shape and dtype of inputs, targets and weights, without the first axis."""
-        return (
-            self._input_signature,
-            (self._y.shape[1:], self._y.dtype),
-            ((), self._sample_weight.dtype),
-        )
+        """Shapes and dtypes of inputs, targets and weights, without the first axis."""
+        raise NotImplementedError
 
-    def _batch(self, index):
-        chosen = self._chosen(index)
-        return self._inputs(index), self._y[chosen], self._sample_weight[chosen]
-
-    def _chosen(self, index):
-        """Positions of the images of a batch."""
-        start = index * self._batch_size
-        return self._order[start : start + self._batch_size]
-
-    def _start_epoch(self):
-        n_images = len(self._y)
-        if self._seed is None:
-            self._order = np.arange(n_images)
-        else:
-            generator = np.random.default_rng([self._seed, self._epoch])
-            self._order = generator.permutation(n_images)
+    def _make_batch(self, index, chosen):
+        """Return inputs and targets of the chosen places in the split."""
+        raise NotImplementedError
 
 
-class FeatureBatches(Batches):
-    """Batches of features, of one view of each image in each epoch.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n_images, n_views, n_features)
-        Features of the views of each image.
-    """
-
-    def __init__(self, features, *arguments, **options):
-        self._features = features
-        super().__init__(*arguments, **options)
-
-    @property
-    def _input_signature(self):
-        return self._features.shape[2:], self._features.dtype
-
-    def release(self):
-        super().release()
-        self._features = None
-
-    def _inputs(self, index):
-        chosen = self._chosen(index)
-        return self._features[chosen, self._view[chosen]]
-
-    def _start_epoch(self):
-        super()._start_epoch()
-        n_images, n_views = self._features.shape[:2]
-        if self._seed is None:
-            self._view = np.zeros(n_images, dtype=int)
-        else:
-            generator = np.random.default_rng([self._seed, self._epoch, 1])
-            self._view = generator.integers(n_views, size=n_images)
-
-
-class ReadAheadBatches(Batches):
+@dataclass(kw_only=True)
+class PrefetchedBatches(Batches):
     """Batches that threads make, a few ahead of their use.
 
     Keras' own threads, which `workers` stands for, wait for ever where training ends
     within an epoch.
+    """
+
+    _prefetched = None
+
+    def begin_epoch(self, epoch):
+        super().begin_epoch(epoch)
+        if self._prefetched is not None:
+            self._prefetched.close()
+        ends = range(self.batch_size, len(self._order), self.batch_size)
+        self._prefetched = Prefetch(self._read, np.split(self._order, ends))
+
+    def release(self):
+        self._prefetched.close()
+        super().release()
+
+    def _make_batch(self, index, chosen):
+        return self._prefetched[index]
+
+    def _read(self, chosen):
+        """Return inputs and targets of the chosen places in the split."""
+        raise NotImplementedError
+
+    def _make_generator(self, position):
+        """Return what the random changes of an image in this epoch come from."""
+        return np.random.default_rng([self.seed, self.epoch, position, 2])
+
+
+@dataclass
+class Prefetch:
+    """Results of a function, computed by threads a little ahead of their use.
 
     Parameters
     ----------
-    n_threads : int, default=2
-        How many threads.
+    function : callable
+        Called with each argument.
+
+    arguments : sequence
+        What it is called with.
     """
 
-    def __init__(self, *arguments, n_threads=_N_THREADS, **options):
-        self._readers = ThreadPoolExecutor(n_threads, "skinest-images")
-        self._pending = {}
-        super().__init__(*arguments, **options)
+    function: Callable
+    arguments: Sequence
+    _pending: dict = field(default_factory=dict)
+    _executor: ThreadPoolExecutor = field(
+        default_factory=partial(ThreadPoolExecutor, _N_THREADS, "skinest-prefetch")
+    )
 
-    def release(self):
-        self._readers.shutdown(cancel_futures=True)
-        super().release()
-        self._pending.clear()
+    def __iter__(self):
+        """Yield all results in their order, and close at the end."""
+        with closing(self):
+            for index in range(len(self.arguments)):
+                yield self[index]
 
-    def _read_ahead(self, index):
-        """What `_read` makes of a batch."""
-        for ahead in range(index, min(index + _N_AHEAD + 1, len(self))):
+    def __getitem__(self, index):
+        """Return the result of an argument; it is not kept."""
+        for ahead in range(index, min(index + _N_AHEAD + 1, len(self.arguments))):
             if ahead not in self._pending:
-                self._pending[ahead] = self._readers.submit(
-                    self._read, self._chosen(ahead), self._epoch
+                self._pending[ahead] = self._executor.submit(
+                    self.function, self.arguments[ahead]
                 )
         return self._pending.pop(index).result()
 
-    def _start_epoch(self):
-        for reading in self._pending.values():
-            reading.cancel()
+    def close(self):
+        """Wait for what is at work, and leave the rest."""
+        self._executor.shutdown(cancel_futures=True)
         self._pending.clear()
-        super()._start_epoch()
-
-    def _generator(self, epoch, position):
-        """What draws the variant of an image in an epoch."""
-        return np.random.default_rng([self._seed, epoch, position, 2])
-
-
-class ImageBatches(ReadAheadBatches):
-    """Batches of images, each resized, and augmented anew in each epoch.
-
-    Parameters
-    ----------
-    images : ImageCollection
-        The images.
-
-    positions : sequence of int
-        Which of them.
-
-    image_size : tuple of int
-        (height, width) of the batches.
-
-    augmentation : Augmentation, callable, Keras layer or None
-        What changes them; it needs a `seed`.
-    """
-
-    def __init__(
-        self, images, positions, image_size, augmentation, *arguments, **options
-    ):
-        self._images = images
-        self._positions = positions
-        self._image_size = image_size
-        self._augmentation = augmentation
-        super().__init__(*arguments, **options)
-
-    @property
-    def _input_signature(self):
-        return (*self._image_size, 3), np.uint8
-
-    def release(self):
-        super().release()
-        self._images = None
-
-    def _inputs(self, index):
-        return self._read_ahead(index)
-
-    def _read(self, chosen, epoch):
-        return np.stack([self._pixels(self._positions[i], epoch) for i in chosen])
-
-    def _pixels(self, position, epoch):
-        image = resize(self._images[position], self._image_size)
-        if self._augmentation is None:
-            return image
-        generator = self._generator(epoch, position)
-        return apply_augmentation(self._augmentation, image, generator)
-
-
-class PairBatches(ReadAheadBatches):
-    """Batches of images and their masks, each pair augmented as one.
-
-    The target of a pixel is the code of its label and its weight in the loss.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, height, width, 3), dtype uint8
-        The images.
-
-    masks : ndarray of shape (n_images, height, width), dtype uint8
-        Codes of labels; `OUTSIDE` where a pixel is of no image.
-
-    code_weights : ndarray of shape (256,), dtype float32
-        The weight of each code in the loss.
-
-    positions : ndarray of shape (n_pairs,)
-        Which of the pairs.
-
-    augmentation : Augmentation, callable, Keras layer or None
-        What changes them; it needs a `seed`.
-
-    sample_weight : ndarray of shape (n_pairs,)
-        Weights of images in the loss.
-    """
-
-    def __init__(
-        self,
-        images,
-        masks,
-        code_weights,
-        positions,
-        augmentation,
-        sample_weight,
-        *arguments,
-        **options,
-    ):
-        self._images = images
-        self._masks = masks
-        self._code_weights = code_weights
-        self._augmentation = augmentation
-        super().__init__(positions, sample_weight, *arguments, **options)
-
-    @property
-    def signature(self):
-        return (
-            (self._images.shape[1:], np.uint8),
-            ((*self._masks.shape[1:], 2), np.float32),
-            ((), self._sample_weight.dtype),
-        )
-
-    def release(self):
-        super().release()
-        self._images = self._masks = None
-
-    def _batch(self, index):
-        images, targets = self._read_ahead(index)
-        return images, targets, self._sample_weight[self._chosen(index)]
-
-    def _read(self, chosen, epoch):
-        pairs = [self._pair(position, epoch) for position in self._y[chosen]]
-        images, codes = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
-        return images, np.stack([codes, self._code_weights[codes]], axis=-1)
-
-    def _pair(self, position, epoch):
-        image, mask = self._images[position], self._masks[position]
-        if self._augmentation is None:
-            return image, mask
-        generator = self._generator(epoch, position)
-        return apply_to_pair(self._augmentation, image, mask, generator)
 
 
 def as_dataset(batches):
-    """What Keras is given to read batches from.
+    """Return what Keras is given to read batches from.
 
-    Under TensorFlow what it would make of them itself tunes its speed, for which
-    epochs are a third longer where they are short, and wait for a second at their end
-    where the processor is busy.
+    Under TensorFlow what Keras would make of its own `PyDataset` tunes its speed, for
+    which epochs are a third longer where they are short, and wait for a second at their
+    end where the processor is busy.
     """
-    if batches is None or keras.backend.backend() != "tensorflow":
-        return batches
+    if batches is None:
+        return None
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+
+        class Dataset(keras.utils.PyDataset):
+            def __len__(self):
+                return len(batches)
+
+            def __getitem__(self, index):
+                return batches[index]
+
+        return Dataset()
     import tensorflow as tf
 
-    n_batches = len(batches)
-
-    def epoch():
-        for index in range(n_batches):
+    def yield_epoch():
+        for index in range(len(batches)):
             yield batches[index]
 
+    signature = []
+    for shape, dtype in batches.signature:
+        signature.append(tf.TensorSpec((None, *shape), dtype))
     dataset = tf.data.Dataset.from_generator(
-        epoch,
-        output_signature=tuple(
-            tf.TensorSpec((None, *shape), dtype) for shape, dtype in batches.signature
-        ),
+        yield_epoch, output_signature=tuple(signature)
     )
     options = tf.data.Options()
     options.autotune.enabled = False
-    known = tf.data.experimental.assert_cardinality(n_batches)
+    known = tf.data.experimental.assert_cardinality(len(batches))
     return dataset.apply(known).with_options(options)
+
+
+def allocate(shape, dtype) -> np.ndarray:
+    """Return an array that need not fit in memory: a large one is in a temporary file.
+
+    The file has no name, or loses it with the last use of the array, so that nothing
+    is left behind even if the process is killed.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+
+    dtype : dtype
+        Its type.
+
+    Raises
+    ------
+    OSError
+        If the folder of temporary files has too little space left.
+    """
+    n_bytes = np.dtype(dtype).itemsize * math.prod(shape)
+    if n_bytes <= _MAX_IN_MEMORY:
+        return np.empty(shape, dtype)
+    folder = gettempdir()
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:  # the map of a file that does not fit would end the process
+        raise OSError(
+            errno.ENOSPC,
+            f"{n_bytes / 1e9:.1f} GB are needed in the folder of temporary files, "
+            f"{folder!r}, which has {free / 1e9:.1f} GB left. Name another by the "
+            "environment variable TMPDIR, or choose a smaller image_size; for features "
+            "pooling='avg' or fewer n_augmented_copies",
+        )
+    with TemporaryFile(prefix="skinest-") as file:  # its map outlives it
+        return np.memmap(file, dtype, "w+", shape=shape)

@@ -1,3 +1,4 @@
-from ._transfer import TransferClassifier, VGGTransferClassifier
+from ._transfer_classifier import TransferClassifier
+from ._vgg_classifier import VGGTransferClassifier
 
 __all__ = ["TransferClassifier", "VGGTransferClassifier"]

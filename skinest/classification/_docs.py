@@ -64,11 +64,11 @@ weights : "imagenet", str, path or None, default="imagenet"
         image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
         a :class:`numpy.random.Generator`, and returns such an image.
 
-    n_views : int, default=3
-        With `augmentation`, how many augmented copies of each image a head is
-        trained on beside the image itself, where the head trains alone: each epoch
-        takes one of them at random. Where the backbone trains, every epoch draws
-        new ones.
+    n_augmented_copies : int, default=3
+        With `augmentation`, the number of augmented copies of each image that a head
+        is trained on beside the image itself, where the head trains alone: each epoch
+        takes the image or one of its copies at random. Where the backbone trains,
+        every epoch makes new ones.
 
     validation_fraction : float, default=None
         The share of the training images that is held out and measured after each
@@ -111,6 +111,12 @@ weights : "imagenet", str, path or None, default="imagenet"
 
     verbose : int, default=0
         1 and 2 show epochs in Keras' two ways.
+
+    n_views : int
+        The old name of `n_augmented_copies`.
+
+        .. deprecated:: 0.1
+           It will be removed in 0.2.
 
     Attributes
     ----------

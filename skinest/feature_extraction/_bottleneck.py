@@ -14,7 +14,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .._cache import Cache
+from .._compat import resolve_compute_dtype
 from ..images import check_images
+from ..networks._backbones import BACKBONES, MIN_SIDE
+from ..networks._features import ResizedImages, iterate_features
+from ..networks._transfer_network import BackboneSpec, count_features
+from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
 from ..utils._doc_link import DocLinkMixin
 
@@ -151,25 +157,20 @@ class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
         OSError
             If ImageNet's weights cannot be downloaded, or a file is missing.
         """
-        from .._training._precision import resolve_compute_dtype
-        from ..networks._backbones import BACKBONES, MIN_SIDE
-        from ..networks._transfer import TrunkSpec, feature_width
-        from ..networks._weights import load_backbone_weights
-        from ._store import open_memory
-
         check_image_size(self.image_size, MIN_SIDE)
-        open_memory(self.memory)
+        if self.memory is not None:
+            Cache(self.memory)
         check_images(X, y)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         preferred = BACKBONES[self.backbone].compute_dtype
-        self._spec = TrunkSpec(
+        self._spec = BackboneSpec(
             self.backbone,
-            tuple(int(side) for side in self.image_size),
+            tuple(map(int, self.image_size)),
             self.pooling,
             resolve_compute_dtype(self.compute_dtype, preferred),
         )
         self._weights = load_backbone_weights(self.backbone, self.weights, seed)
-        self.n_features_out_ = feature_width(self._spec)
+        self.n_features_out_ = count_features(self._spec)
         return self
 
     def transform(self, X):
@@ -186,17 +187,15 @@ class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
             One row for each image.
         """
         check_is_fitted(self)
-        from ._features import FeatureStore
-
-        images = check_images(X)
-        store = FeatureStore(self._spec, self._weights, self.memory, self.batch_size)
-        features = np.empty((len(images), self.n_features_out_), dtype=np.float32)
-        start = 0
-        with closing(store.batches(images)) as batches:
-            for batch in batches:
-                features[start : start + len(batch)] = batch[:, 0]
-                start += len(batch)
-        return features
+        batches = iterate_features(
+            ResizedImages(check_images(X), self._spec.image_size),
+            self._spec,
+            self._weights,
+            batch_size=self.batch_size,
+            memory=self.memory,
+        )
+        with closing(batches):
+            return np.concatenate([batch[:, 0] for batch in batches])
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features, such as "vgg16_7".

@@ -1,4 +1,4 @@
-from ._transfer import build_transfer_network
-from ._unet import build_unet
+from ._transfer_network import build_transfer_network
+from ._unet_network import build_unet
 
 __all__ = ["build_transfer_network", "build_unet"]

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .._training._seeds import preserved_random_state
+from .._compat import preserved_random_state
 
 MIN_SIDE = 32  # five halvings leave one pixel
 # What preprocessed pixels deviate by, roughly: 58 of 255 in ImageNet.
@@ -58,12 +58,12 @@ BACKBONES = {
 }
 
 
-def stage_names(backbone) -> list[str]:
+def list_stages(backbone) -> list[str]:
     """What `trainable` and `fine_tune` may be, from the top down."""
     return ["head", *BACKBONES[backbone].stages, "all"]
 
 
-def first_layer_of(backbone, stage):
+def get_first_layer(backbone, stage):
     """Name of the lowest backbone layer of a stage; None for "head" and "all"."""
     return BACKBONES[backbone].stages.get(stage)
 
@@ -78,7 +78,7 @@ def build_application(backbone, **options):
 
 
 @lru_cache(maxsize=32)
-def _config_of(backbone, image_size) -> str:
+def _make_config(backbone, image_size) -> str:
     """Configuration, as JSON, of preprocessing and network; all weights start at 0."""
     import keras
 
@@ -132,7 +132,7 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
     """
     import keras
 
-    config = json.loads(_config_of(backbone, tuple(image_size)))
+    config = json.loads(_make_config(backbone, tuple(image_size)))
     policy = "mixed_bfloat16" if compute_dtype == "bfloat16" else "float32"
     for layer in config["layers"]:
         settings = layer["config"]

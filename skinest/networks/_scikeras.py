@@ -16,7 +16,7 @@ import numpy as np
 _AS_ROWS = "(masks > 0).astype(int).reshape(len(masks), -1)"
 
 
-def image_size_of(image_size, meta, default) -> tuple:
+def resolve_image_size(image_size, meta, default) -> tuple:
     """Size of the network's images: the given one, that of `meta` or the default.
 
     Raises
@@ -42,7 +42,7 @@ def image_size_of(image_size, meta, default) -> tuple:
     return size
 
 
-def n_outputs_of(n_outputs, meta, compile_kwargs=None) -> int:
+def resolve_n_outputs(n_outputs, meta, compile_kwargs=None) -> int:
     """How many outputs labels and loss need: the given number, that of `meta` or 1.
 
     Raises
@@ -59,7 +59,7 @@ def n_outputs_of(n_outputs, meta, compile_kwargs=None) -> int:
             f"y is {kind}. A transfer network needs one label for each image, and "
             "KerasClassifier."
         )
-    loss = _name_of((compile_kwargs or {}).get("loss"))
+    loss = _get_name((compile_kwargs or {}).get("loss"))
     if kind == "binary" and loss == "categorical_crossentropy":
         raise ValueError(
             "loss='categorical_crossentropy' takes one column for each class, which "
@@ -76,7 +76,7 @@ def n_outputs_of(n_outputs, meta, compile_kwargs=None) -> int:
     return min(fitting) if n_outputs is None else n_outputs
 
 
-def _name_of(loss):
+def _get_name(loss):
     """The name of a loss of Keras, by which a user gave it or an instance of it."""
     name = getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Weights:
     digest: str
 
     @classmethod
-    def of(cls, arrays) -> "Weights":
+    def freeze(cls, arrays) -> "Weights":
         """Freeze arrays, and compute their digest."""
         digest = hashlib.blake2b(digest_size=16)
         frozen = []
@@ -72,7 +73,7 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
         If a file does not hold weights of this network.
     """
     if weights is None:
-        return _draw(backbone, seed)
+        return _make_random(backbone, seed)
     if weights == "imagenet":
         return _imagenet(backbone)
     path = os.path.abspath(os.path.expanduser(os.fspath(weights)))
@@ -113,7 +114,7 @@ def _imagenet(backbone):
             "'name.weights.h5'), copy the file here, and give its path as weights=; "
             "weights=None starts from random ones."
         ) from error
-    return Weights.of(model.get_weights())
+    return Weights.freeze(model.get_weights())
 
 
 @lru_cache(maxsize=2)
@@ -121,7 +122,7 @@ def _from_file(backbone, path, version):
     """Read a file, of which `version` tells what replaces it apart."""
     import h5py
 
-    needed = _layers_of(backbone)
+    needed = _list_layers(backbone)
     if not h5py.is_hdf5(path):
         raise ValueError(
             f"weights={path!r} is not an HDF5 file, which Keras' save_weights writes. "
@@ -132,7 +133,7 @@ def _from_file(backbone, path, version):
             stored, keys = _find_layers(file, needed)
             problems = _differences(needed, stored, keys)
             found = [] if problems else [stored[key] for key in keys]
-            weights = Weights.of(
+            weights = Weights.freeze(
                 [np.asarray(array) for layer in found for array in layer]
             )
     except (OSError, KeyError, RuntimeError) as error:
@@ -224,13 +225,13 @@ def _keras3_names(needed):
     """Names such as "conv2d_3": Keras 3 numbers the layers of each class."""
     count, names = Counter(), []
     for _, shapes in needed:
-        kind = _kind_of(shapes)
+        kind = _tell_kind(shapes)
         names.append(f"{kind}_{count[kind]}" if count[kind] else kind)
         count[kind] += 1
     return names
 
 
-def _kind_of(shapes):
+def _tell_kind(shapes):
     """Class of a layer in Keras' spelling, told by the shapes of its weights."""
     if len(shapes[0]) == 1:
         return "batch_normalization"
@@ -238,18 +239,18 @@ def _kind_of(shapes):
 
 
 @lru_cache
-def _layers_of(backbone):
+def _list_layers(backbone):
     """(name, shapes of its weights) of each layer that has weights, in order."""
-    model = build_backbone(backbone, (MIN_SIDE, MIN_SIDE))
-    return [
-        (layer.name, [tuple(weight.shape) for weight in layer.weights])
-        for layer in model.layers
-        if layer.weights
-    ]
+    layers = []
+    for layer in build_backbone(backbone, (MIN_SIDE, MIN_SIDE)).layers:
+        shapes = map(tuple, map(attrgetter("shape"), layer.weights))
+        if layer.weights:
+            layers.append((layer.name, list(shapes)))
+    return layers
 
 
 @lru_cache(maxsize=2)
-def _draw(backbone, seed):
+def _make_random(backbone, seed):
     """Kernels by He et al. 2015 (arXiv:1502.01852), which keep the signal's scale.
 
     The first one brings pixels to a deviation of 1: VGG has no normalisation that
@@ -258,7 +259,7 @@ def _draw(backbone, seed):
     generator = np.random.default_rng(seed)
     arrays = []
     scale = 1 / PIXEL_SCALE[BACKBONES[backbone].preprocessing]
-    for _, shapes in _layers_of(backbone):
+    for _, shapes in _list_layers(backbone):
         for index, shape in enumerate(shapes):
             if len(shape) == 1:
                 # Scale and variance of batch normalisation start at 1.
@@ -270,4 +271,4 @@ def _draw(backbone, seed):
             kernel = generator.standard_normal(shape, dtype=np.float32)
             arrays.append(kernel * np.float32(scale * np.sqrt(2 / fan_in)))
             scale = 1
-    return Weights.of(arrays)
+    return Weights.freeze(arrays)

@@ -1,3 +1,3 @@
-from ._unet import UNetSegmenter
+from ._unet_segmenter import UNetSegmenter
 
 __all__ = ["UNetSegmenter"]

@@ -1,26 +1,126 @@
-"""Pairs of images and masks, read once for a fit."""
+"""Images and their masks: read once, as pairs, in the size of a network."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._training._batches import OUTSIDE
-from .._training._large_arrays import allocated
-from .._training._predicting import ahead
-from ..images import check_images
+from .._training._batches import Prefetch, allocate
+from ..images import check_images, resize
 from ..masks import MAX_LABELS, check_masks
 
+OUTSIDE = 255  # class index of pixels that no image has, as where it is padded
 _N_READ = 16  # pairs that are read together
+_MAX_CHANNELS = 4  # of what OpenCV shrinks
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Bring images to the size of a network, and its outputs back.
+
+    Parameters
+    ----------
+    size : tuple of int
+        (height, width) of the network.
+
+    pad : bool
+        Whether images keep their aspect ratio and are padded; else they are squeezed.
+    """
+
+    size: tuple
+    pad: bool
+
+    def resize_image(self, image) -> np.ndarray:
+        """Return an image in the size of the network; padded by its edges."""
+        size, margins = self._find_place(image.shape)
+        inner = resize(image, size)
+        if size == self.size:
+            return inner
+        import cv2
+
+        return cv2.copyMakeBorder(inner, *margins, cv2.BORDER_REPLICATE)
+
+    def resize_mask(self, mask, labels) -> np.ndarray:
+        """Return a mask in the size of the network, as positions in `labels`.
+
+        Where it shrinks, each pixel takes the label that covers most of it; where it
+        is padded, it is `OUTSIDE`.
+
+        Parameters
+        ----------
+        mask : ndarray of shape (height, width)
+            The mask.
+
+        labels : ndarray of shape (n_labels,)
+            The labels in it, sorted.
+
+        Returns
+        -------
+        positions : ndarray of shape size, dtype uint8
+        """
+        size, margins = self._find_place(mask.shape)
+        if mask.shape == size:
+            inner = np.searchsorted(labels, mask)
+        else:
+            shares = []
+            for label in labels[1:]:
+                shares.append(resize((mask == label).astype(np.float32), size))
+            rest = np.ones(size, np.float32) - sum(shares)
+            inner = np.argmax([rest, *shares], axis=0)
+        top, bottom, left, right = margins
+        return np.pad(
+            inner.astype(np.uint8),
+            [(top, bottom), (left, right)],
+            constant_values=OUTSIDE,
+        )
+
+    def restore(self, outputs, shape) -> np.ndarray:
+        """Return outputs in the size of the image, by linear interpolation.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (*size, n_outputs), dtype float32
+            What the network gave.
+
+        shape : tuple of int
+            (height, width) of the image.
+
+        Returns
+        -------
+        outputs : ndarray of shape (*shape, n_outputs), dtype float32
+        """
+        (height, width), (top, _, left, _) = self._find_place(shape)
+        inner = outputs[top : top + height, left : left + width]
+        size, n_outputs = tuple(shape[:2]), outputs.shape[-1]
+        groups = np.split(inner, range(_MAX_CHANNELS, n_outputs, _MAX_CHANNELS), -1)
+        restored = [resize(np.ascontiguousarray(group), size) for group in groups]
+        return np.concatenate([part.reshape(*size, -1) for part in restored], axis=-1)
+
+    def _find_place(self, shape):
+        """Return the size of an image within the network's, and what is padded.
+
+        Returns
+        -------
+        size : (height, width)
+        margins : (top, bottom, left, right)
+        """
+        if not self.pad:
+            return self.size, (0, 0, 0, 0)
+        scale = min(self.size[0] / shape[0], self.size[1] / shape[1])
+        sides = np.rint(np.multiply(scale, shape[:2])).astype(int)
+        height, width = np.clip(sides, 1, self.size).tolist()
+        down, right = self.size[0] - height, self.size[1] - width
+        margins = down // 2, down - down // 2, right // 2, right - right // 2
+        return (height, width), margins
 
 
 @dataclass
 class Pairs:
-    """Images and masks in the size of the network.
+    """Images and masks in the size of a network.
 
     Parameters
     ----------
@@ -28,7 +128,8 @@ class Pairs:
         The images.
 
     masks : ndarray of shape (n_pairs, height, width), dtype uint8
-        Positions of the labels in `classes`; `OUTSIDE` where an image is padded.
+        Class indices: positions of the labels in `classes`, and `OUTSIDE` where an
+        image is padded.
 
     classes : ndarray of shape (n_classes,)
         The labels, sorted.
@@ -36,32 +137,40 @@ class Pairs:
     shapes : ndarray of shape (n_pairs, 2)
         Height and width of the images as they are given.
 
-    where : dict of int to str
+    locations : dict of label to str
         What errors call the first mask that holds a label.
+
+    letterbox : Letterbox
+        What has brought them to their size.
     """
 
     images: np.ndarray
     masks: np.ndarray
     classes: np.ndarray
     shapes: np.ndarray
-    where: dict
+    locations: dict
+    letterbox: Letterbox
 
-    def counts(self, positions, weights) -> np.ndarray:
-        """Pixels of each class in the masks of these pairs.
+    def encode_by(self, classes) -> "Pairs":
+        """Return the pairs with the class indices of other classes, which may be more.
 
-        Each pair counts by its weight, in which their mean is 1.
+        Raises
+        ------
+        ValueError
+            If a label is none of these classes.
         """
-        weights = np.asarray(weights, dtype=float)
-        weights = weights / (weights.mean() or 1)
-        total = np.zeros(256)
-        for position, weight in zip(positions, weights, strict=True):
-            counts = np.bincount(self.masks[position].ravel(), minlength=256)
-            total += weight * counts
-        return total[: len(self.classes)]
+        unknown = np.setdiff1d(self.classes, classes).tolist()
+        if unknown:
+            raise ValueError(
+                f"{self.locations[unknown[0]]} holds {unknown[0]}, which the training "
+                f"masks, with {classes.tolist()}, do not."
+            )
+        _replace_indices(self.masks, np.searchsorted(classes, self.classes))
+        return replace(self, classes=classes)
 
 
-class PairSource:
-    """Images and masks that belong together by their positions.
+class PairCollection:
+    """Checked images and masks that belong together by their positions.
 
     Parameters
     ----------
@@ -71,96 +180,94 @@ class PairSource:
     y : array, list of arrays or paths of length n_images
         Their masks.
 
+    letterbox : Letterbox
+        What brings them to the size of a network.
+
     min_side : int
         Fewest pixels a side.
 
     names : tuple of str, default=("X", "y")
         What errors call images and masks.
-
-    Attributes
-    ----------
-    masks : MaskCollection
-        The masks.
     """
 
-    def __init__(self, X, y, min_side, names=("X", "y")):
+    def __init__(self, X, y, letterbox, min_side, names=("X", "y")):
         if y is None:
             raise ValueError(f"{names[1]} is None. Pass the mask of each image.")
         self.masks = check_masks(y, name=names[1])
-        self._images = check_images(X, name=names[0])
+        self.images = check_images(X, name=names[0])
+        self.letterbox = letterbox
         self._min_side = min_side
         self._names = names
-        if len(self.masks) != len(self._images):
+        if len(self.masks) != len(self.images):
             raise ValueError(
-                f"{names[0]} holds {len(self._images)} images, but {names[1]} "
+                f"{names[0]} holds {len(self.images)} images, but {names[1]} "
                 f"{len(self.masks)} masks. Pass one for each image."
             )
 
-    def __len__(self):
-        return len(self._images)
-
-    def read(self, position, frame):
+    def read(self, position):
         """Read a pair, and check that it is one.
 
         Returns
         -------
-        image : ndarray of shape (*frame.size, 3), dtype uint8
-        mask : ndarray of shape frame.size, dtype uint8
+        image : ndarray of shape (*size, 3), dtype uint8
+        mask : ndarray of shape size, dtype uint8
             Positions in `labels`.
         labels : ndarray of shape (n_labels,)
             Those in the mask, sorted.
         shape : tuple of int
             Height and width of the image as it is given.
         """
-        image = self._images[position]
+        image = self.images[position]
         mask, labels = self.masks.read(position)
         self.check_shape(position, mask.shape, image.shape[:2])
         check_side(image, self._min_side, f"{self._names[0]}[{position}]")
-        pair = frame.fit_image(image), frame.fit_mask(mask, labels)
-        return *pair, labels, mask.shape
+        resized = self.letterbox.resize_mask(mask, labels)
+        return self.letterbox.resize_image(image), resized, labels, mask.shape
 
-    def check_shape(self, position, shape, of_image):
+    def read_masks(self, classes) -> list[np.ndarray]:
+        """Read the masks alone; raise ValueError for labels that are no classes."""
+        read = []
+        for position in range(len(self.masks)):
+            mask, labels = self.masks.read(position)
+            read.append(mask)
+            unknown = np.setdiff1d(labels, classes).tolist()
+            if unknown:
+                raise ValueError(
+                    f"{self.masks.where(position)} holds {unknown}, which the training "
+                    f"masks, with {classes.tolist()}, do not."
+                )
+        return read
+
+    def check_shape(self, position, of_mask, of_image):
         """Raise ValueError unless a mask has the size of its image."""
-        if shape != of_image:
+        if of_mask != of_image:
             raise ValueError(
-                f"{self.where(position)} has shape {shape}, but its image "
+                f"{self.masks.where(position)} has shape {of_mask}, but its image "
                 f"{self._names[0]}[{position}] {of_image}. A mask has the size of its "
                 "image: check that they belong together, in the same order."
             )
 
-    def where(self, position) -> str:
-        """What errors call a mask."""
-        return self.masks.where(position)
 
-
-def check_side(image, min_side, where):
+def check_side(image, min_side, location):
     """Raise ValueError if an image is too small for a network."""
     if min(image.shape[:2]) < min_side:
         raise ValueError(
-            f"{where} has shape {image.shape[:2]}, but the network halves images down "
-            f"to 1 / {min_side}: both sides need {min_side} pixels or more. Leave it "
-            "out, or lower depth."
+            f"{location} has shape {image.shape[:2]}, but the network halves images "
+            f"down to 1 / {min_side}: both sides need {min_side} pixels or more. Leave "
+            "it out, or lower depth."
         )
 
 
-@contextmanager
-def read_pairs(source, frame, tasks):
+def read_pairs(pairs, fitting) -> Pairs:
     """Read all pairs, each once.
 
     Parameters
     ----------
-    source : PairSource
+    pairs : PairCollection
         What is read.
 
-    frame : Frame
-        What brings pairs to the size of the network.
-
-    tasks : callable
-        Wraps a generator of batches that are read, and their number, for callbacks.
-
-    Yields
-    ------
-    pairs : Pairs
+    fitting : Fitting
+        The fit that they are read for; reading is a task of its callbacks.
 
     Raises
     ------
@@ -169,99 +276,72 @@ def read_pairs(source, frame, tasks):
     OSError
         If a file is no longer there.
     """
-    n_pairs = len(source)
-    starts = range(0, n_pairs, _N_READ)
+    n_pairs, size = len(pairs.images), pairs.letterbox.size
+    images = allocate((n_pairs, *size, 3), np.uint8)
+    masks = allocate((n_pairs, *size), np.uint8)
+    shapes, dtypes, locations = [], set(), {}
 
-    def read(start):
-        stop = min(start + _N_READ, n_pairs)
-        return [source.read(position, frame) for position in range(start, stop)]
+    def read(positions):
+        return list(map(pairs.read, positions))
 
-    with ExitStack() as stack:
-        images = stack.enter_context(allocated((n_pairs, *frame.size, 3), np.uint8))
-        masks = stack.enter_context(allocated((n_pairs, *frame.size), np.uint8))
-        coder, shapes = _Coder(source), []
-        with closing(tasks(ahead(read, starts), len(starts))) as batches:
-            for batch in batches:
-                for image, mask, labels, shape in batch:
-                    position = len(shapes)
-                    images[position] = image
-                    masks[position] = coder.codes(position, labels)[mask]
-                    shapes.append(shape)
-        coder.sort(masks)
-        yield Pairs(images, masks, coder.classes, np.array(shapes), coder.where)
+    chunks = np.split(np.arange(n_pairs), range(_N_READ, n_pairs, _N_READ))
+    batches = iter(Prefetch(read, chunks))
+    with closing(fitting.iterate(batches, len(chunks), "read-pairs")) as tasks:
+        for batch in tasks:
+            for image, mask, labels, shape in batch:
+                position = len(shapes)
+                images[position] = image
+                indices = _index_labels(labels, locations, pairs.masks.where(position))
+                masks[position] = indices[mask]
+                dtypes.add(labels.dtype)
+                shapes.append(shape)
+    labels = np.array(list(locations))  # in the order in which they were met
+    if (np.diff(labels) < 0).any():
+        _replace_indices(masks, np.argsort(np.argsort(labels)))
+    dtype = np.result_type(*dtypes)
+    if dtype.kind == "f":  # of uint64 and signed integers
+        dtype = np.int64
+    classes = np.sort(labels).astype(dtype)
+    return Pairs(images, masks, classes, np.array(shapes), locations, pairs.letterbox)
 
 
-class _Coder:
-    """Numbers labels as they come, and sorts them at the end."""
+def _index_labels(labels, locations, location) -> np.ndarray:
+    """Return a table from positions in `labels` to places among all labels met.
 
-    def __init__(self, source):
-        self._source = source
-        self._code_of = {}
-        self._dtypes = set()
-        self.where = {}
-
-    def codes(self, position, labels) -> np.ndarray:
-        """Table from positions in `labels` to codes; `OUTSIDE` stays."""
-        table = np.full(256, OUTSIDE, dtype=np.uint8)
-        for index, label in enumerate(labels.tolist()):
-            if label not in self._code_of:
-                self._add(label, position)
-            table[index] = self._code_of[label]
-        self._dtypes.add(labels.dtype)
-        return table
-
-    def sort(self, masks):
-        """Make codes positions in the sorted labels."""
-        labels = list(self._code_of)
-        table = np.full(256, OUTSIDE, dtype=np.uint8)
-        table[: len(labels)] = np.argsort(np.argsort(labels))
-        if (np.diff(table[: len(labels)].astype(int)) > 0).all():
-            return
-        for mask in masks:
-            mask[...] = table[mask]
-
-    @property
-    def classes(self) -> np.ndarray:
-        """The labels, sorted, in the type of the masks."""
-        dtype = np.result_type(*self._dtypes)
-        if dtype.kind == "f":  # of uint64 and signed integers
-            dtype = np.int64
-        return np.array(sorted(self._code_of), dtype=dtype)
-
-    def _add(self, label, position):
-        where = self._source.where(position)
-        if len(self._code_of) == MAX_LABELS:
+    New ones are added to `locations`, each with what errors call the mask.
+    """
+    for label in labels.tolist():
+        if label not in locations and len(locations) == MAX_LABELS:
             raise ValueError(
-                f"{where} holds the label {label}, by which the masks have more than "
-                f"{MAX_LABELS} labels in all: {sorted(self._code_of)}."
+                f"{location} holds the label {label}, by which the masks have more "
+                f"than {MAX_LABELS} labels in all: {sorted(locations)}."
             )
-        self._code_of[label] = len(self._code_of)
-        self.where[label] = where
-
-
-def sources_of(X, y, X_val, y_val, min_side):
-    """What is trained on, and what is given to validate on or None."""
-    source = PairSource(X, y, min_side)
-    if X_val is None and y_val is None:
-        return source, None
-    if X_val is None or y_val is None:
-        raise ValueError("X_val and y_val go together: pass both or none.")
-    return source, PairSource(X_val, y_val, min_side, names=("X_val", "y_val"))
-
-
-def in_codes_of(pairs, classes):
-    """Pairs with the codes of other classes, of which theirs are some."""
-    unknown = np.setdiff1d(pairs.classes, classes).tolist()
-    if unknown:
-        raise ValueError(
-            f"{pairs.where[unknown[0]]} holds {unknown[0]}, which the training masks, "
-            f"with {classes.tolist()}, do not."
-        )
+        locations.setdefault(label, location)
     table = np.full(256, OUTSIDE, dtype=np.uint8)
-    table[: len(pairs.classes)] = np.searchsorted(classes, pairs.classes)
-    for mask in pairs.masks:
+    table[: len(labels)] = list(map(list(locations).index, labels.tolist()))
+    return table
+
+
+def _replace_indices(masks, new):
+    """Put new class indices in place of 0, 1 and so on, in each mask."""
+    table = np.full(256, OUTSIDE, dtype=np.uint8)
+    table[: len(new)] = new
+    for mask in masks:
         mask[...] = table[mask]
-    return replace(pairs, classes=classes)
+
+
+def count_pixels(split, n_classes) -> np.ndarray:
+    """Count the pixels of each class in the masks that take part.
+
+    Each mask counts by its weight, in which their mean is 1.
+    """
+    weights = split.sample_weight[split.positions].astype(float)
+    weights = weights / (weights.mean() or 1)
+    total = np.zeros(256)
+    for position, weight in zip(split.positions, weights, strict=True):
+        counts = np.bincount(split.targets[position].ravel(), minlength=256)
+        total += weight * counts
+    return total[:n_classes]
 
 
 def warn_of_one_label(classes, counts):

@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,18 +17,18 @@ from ._backbones import (
     BACKBONES,
     MIN_SIDE,
     build_backbone,
-    first_layer_of,
-    stage_names,
+    get_first_layer,
+    list_stages,
 )
-from ._scikeras import compile_network, image_size_of, n_outputs_of
-from ._weights import load_backbone_weights
+from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
+from ._weights import Weights, load_backbone_weights
 
 _MAX_SEED = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
-class TrunkSpec:
-    """What turns images to features: a backbone and the pooling of its maps."""
+class BackboneSpec:
+    """A backbone with the pooling of its feature maps: it turns images to features."""
 
     backbone: str
     image_size: tuple
@@ -38,7 +38,7 @@ class TrunkSpec:
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """What turns features to probabilities."""
+    """A head: it turns features to probabilities."""
 
     hidden_units: tuple
     dropout: float
@@ -46,8 +46,70 @@ class HeadSpec:
     n_outputs: int
 
 
-def build_trunk(spec, l2=0.0):
-    """Keras model from images to one float32 vector of features for each."""
+@dataclass(frozen=True)
+class TransferNetwork:
+    """A transfer network: its architecture and weights.
+
+    Parameters
+    ----------
+    backbone_spec, head_spec : BackboneSpec, HeadSpec
+        The architecture.
+
+    backbone : Weights
+        Weights of the backbone.
+
+    head : tuple of ndarray
+        Weights of the head.
+
+    is_backbone_given : bool, default=True
+        Whether the backbone has the weights that it came with. False once it has been
+        trained.
+    """
+
+    backbone_spec: BackboneSpec
+    head_spec: HeadSpec
+    backbone: Weights
+    head: tuple
+    is_backbone_given: bool = True
+
+    def describe_training(self, lowest, l2) -> dict:
+        """Return what :func:`train_network` trains from the part `lowest` up."""
+        specs = self.backbone_spec, self.head_spec
+        if lowest == "head":
+            n_features = count_features(self.backbone_spec)
+            return {
+                "key": ("head", self.head_spec, n_features),
+                "build": partial(build_head, self.head_spec, n_features),
+                "weights": self.head,
+                "has_convolutions": False,
+            }
+        return {
+            "key": ("network", *specs, lowest, l2),
+            "build": partial(build_network, *specs, trainable=lowest, l2=l2),
+            "weights": (*self.backbone.arrays, *self.head),
+            "has_convolutions": True,
+        }
+
+    def replace_weights(self, lowest, arrays) -> "TransferNetwork":
+        """Return the network with the weights that it got by such a training."""
+        if lowest == "head":
+            return replace(self, head=arrays)
+        n_arrays = len(self.backbone.arrays)
+        backbone = Weights.freeze(arrays[:n_arrays])
+        return replace(
+            self, backbone=backbone, head=arrays[n_arrays:], is_backbone_given=False
+        )
+
+    def build(self, lowest):
+        """Build one Keras model, in which the part from `lowest` up trains."""
+        specs = self.backbone_spec, self.head_spec
+        network = build_network(*specs, trainable=lowest, l2=self.head_spec.l2)
+        network.set_weights([*self.backbone.arrays, *self.head])
+        return network
+
+
+def build_pooled_backbone(spec, l2=0.0):
+    """Build a Keras model from images to one float32 vector of features for each."""
     import keras
 
     base = build_backbone(
@@ -59,34 +121,34 @@ def build_trunk(spec, l2=0.0):
         "max": keras.layers.GlobalMaxPooling2D,
     }[spec.pooling]
     features = pooling(name="features", dtype="float32")(base.output)
-    return keras.Model(base.input, features, name="trunk")
+    return keras.Model(base.input, features, name="pooled_backbone")
 
 
 @lru_cache
-def feature_width(spec) -> int:
-    """How many features a trunk makes of an image."""
-    return build_trunk(spec).output_shape[-1]
+def count_features(spec) -> int:
+    """Count the features that a backbone makes of an image."""
+    return build_pooled_backbone(spec).output_shape[-1]
 
 
 def build_head(spec, n_features):
-    """Keras model from features to probabilities."""
+    """Build a Keras model from features to probabilities."""
     import keras
 
     features = keras.Input((n_features,), name="input_features")
     return keras.Model(features, _add_head(features, spec), name="head")
 
 
-def build_network(trunk_spec, head_spec, *, trainable="head", l2=0.0):
-    """Keras model from images to probabilities, in which the upper part trains.
+def build_network(backbone_spec, head_spec, *, trainable="head", l2=0.0):
+    """Build a Keras model from images to probabilities, in which the upper part trains.
 
-    Weights come in the order of the trunk's, then the head's.
+    Weights come in the order of the backbone's, then the head's.
     """
     import keras
 
-    trunk = build_trunk(trunk_spec, l2)
-    probabilities = _add_head(trunk.output, head_spec)
-    network = keras.Model(trunk.input, probabilities, name="transfer_network")
-    set_trainable(network, trunk_spec.backbone, trainable)
+    backbone = build_pooled_backbone(backbone_spec, l2)
+    probabilities = _add_head(backbone.output, head_spec)
+    network = keras.Model(backbone.input, probabilities, name="transfer_network")
+    set_trainable(network, backbone_spec.backbone, trainable)
     return network
 
 
@@ -210,20 +272,20 @@ def build_transfer_network(
     >>> model.count_params()
     27560769
     """
-    size = image_size_of(image_size, meta, default=(224, 224))
+    size = resolve_image_size(image_size, meta, default=(224, 224))
     check_image_size(size, MIN_SIDE)
     check_hidden_units(hidden_units)
-    n_outputs = n_outputs_of(n_outputs, meta, compile_kwargs)
-    trunk = TrunkSpec(backbone, size, pooling, compute_dtype)
+    n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
+    spec = BackboneSpec(backbone, size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
-    network = build_network(trunk, head, trainable=trainable, l2=l2)
+    network = build_network(spec, head, trainable=trainable, l2=l2)
     rng = check_random_state(random_state)
     seeds = rng.randint(_MAX_SEED, size=2)
     units = (*head.hidden_units, n_outputs)
     network.set_weights(
         [
             *load_backbone_weights(backbone, weights, int(seeds[0])).arrays,
-            *draw_head(feature_width(trunk), units, seeds[1]),
+            *make_random_head(count_features(spec), units, seeds[1]),
         ]
     )
     return compile_network(network, compile_kwargs)
@@ -231,18 +293,17 @@ def build_transfer_network(
 
 def check_hidden_units(hidden_units):
     """Raise ValueError unless they are numbers of units."""
-    if not all(
-        isinstance(units, Integral) and not isinstance(units, bool) and units > 0
-        for units in hidden_units
-    ):
-        raise ValueError(
-            f"hidden_units={hidden_units!r} must be a tuple of integers from 1, "
-            "such as (512,) or ()."
-        )
+    for units in hidden_units:
+        is_number = isinstance(units, Integral) and not isinstance(units, bool)
+        if not is_number or units < 1:
+            raise ValueError(
+                f"hidden_units={hidden_units!r} must be a tuple of integers from 1, "
+                "such as (512,) or ()."
+            )
 
 
-def draw_head(n_features, units, seed) -> list[np.ndarray]:
-    """Glorot-uniform kernels and zero biases of dense layers, in their order."""
+def make_random_head(n_features, units, seed) -> list[np.ndarray]:
+    """Make Glorot-uniform kernels and zero biases of dense layers, in their order."""
     generator = np.random.default_rng(seed)
     arrays = []
     for n_units in units:
@@ -257,13 +318,13 @@ def set_trainable(network, backbone, stage):
     """Let the layers from a stage's first on train, batch normalisation never."""
     import keras
 
-    names = stage_names(backbone)
+    names = list_stages(backbone)
     if stage not in names:
         raise ValueError(
             f"trainable={stage!r} is no part of {backbone}: choose one of "
             f"{', '.join(names)}."
         )
-    first = "features" if stage == "head" else first_layer_of(backbone, stage)
+    first = "features" if stage == "head" else get_first_layer(backbone, stage)
     trains = first is None
     for layer in network.layers:
         trains = trains or layer.name == first
@@ -286,16 +347,13 @@ def _add_head(x, spec):
             name=name,
         )
 
-    def drop(x, number):
-        if not spec.dropout:
-            return x
-        name = f"dropout_{number}"
-        return keras.layers.Dropout(spec.dropout, seed=0, dtype="float32", name=name)(x)
-
-    for number, units in enumerate(spec.hidden_units, start=1):
-        x = drop(dense(units, f"hidden_{number}", "relu")(x), number)
-    if not spec.hidden_units:
-        x = drop(x, 1)
+    for number, units in enumerate(spec.hidden_units or (None,), start=1):
+        if units is not None:
+            x = dense(units, f"hidden_{number}", "relu")(x)
+        if spec.dropout:
+            x = keras.layers.Dropout(
+                spec.dropout, seed=0, dtype="float32", name=f"dropout_{number}"
+            )(x)
     x = dense(spec.n_outputs, "logits")(x)
     activation = "sigmoid" if spec.n_outputs == 1 else "softmax"
     layer = keras.layers.Activation(activation, dtype="float32", name="probabilities")

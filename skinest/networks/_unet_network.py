@@ -6,17 +6,17 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral, Real
+from operator import attrgetter
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from ..utils._checks import check_image_size
 from ._scikeras import (
     check_rows_of_masks,
     check_values_in_fit,
     compile_network,
-    image_size_of,
+    resolve_image_size,
 )
 
 _MAX_SEED = np.iinfo(np.int32).max
@@ -40,13 +40,17 @@ class UNetSpec:
 def check_unet_size(image_size, depth):
     """Raise ValueError unless both sides can be halved `depth` times."""
     step = 2**depth
-    check_image_size(image_size, step)
-    if any(side % step for side in image_size):
-        nearest = tuple(max(1, round(side / step)) * step for side in image_size)
+    sides = np.array(image_size)
+    if sides.shape != (2,) or sides.dtype.kind not in "iu":
+        raise ValueError(
+            f"image_size={image_size!r} must be (height, width), two integers."
+        )
+    nearest = np.maximum(1, np.rint(sides / step)).astype(int) * step
+    if (sides < step).any() or (sides % step).any():
         raise ValueError(
             f"image_size={image_size!r}: a U-Net of depth={depth} halves images "
             f"{depth} times, so both sides must be multiples of {step}, such as "
-            f"{nearest}."
+            f"{tuple(nearest.tolist())}."
         )
 
 
@@ -160,7 +164,7 @@ def build_unet(
     """
     import keras
 
-    size = image_size_of(image_size, meta, default=(128, 128))
+    size = resolve_image_size(image_size, meta, default=(128, 128))
     check_unet_size(size, depth)
     if meta is not None:
         check_rows_of_masks(size, n_outputs, meta)
@@ -169,7 +173,7 @@ def build_unet(
     )
     network = build(spec)
     seed = check_random_state(random_state).randint(_MAX_SEED)
-    network.set_weights(draw_arrays(spec, np.zeros(n_outputs), seed))
+    network.set_weights(make_random_weights(spec, np.zeros(n_outputs), seed))
     if meta is not None:
         rows = keras.layers.Flatten(dtype="float32", name="rows")(network.output)
         network = keras.Model(network.input, rows, name=network.name)
@@ -242,7 +246,7 @@ def build(spec):
     return keras.Model(images, x, name="unet")
 
 
-def draw_arrays(spec, output_bias, seed) -> list[np.ndarray]:
+def make_random_weights(spec, output_bias, seed) -> list[np.ndarray]:
     """Weights to start from, in the order of the model's.
 
     Kernels are drawn by He et al. 2015 (arXiv:1502.01852), that of the output by Glorot
@@ -250,10 +254,10 @@ def draw_arrays(spec, output_bias, seed) -> list[np.ndarray]:
     """
     generator = np.random.default_rng(seed)
     arrays = []
-    for path, shape in _weights_of(spec):
+    for path, shape in _list_weights(spec):
         layer, name = path.split("/")[-2:]
         if name == "kernel":
-            arrays.append(_draw_kernel(shape, layer, generator))
+            arrays.append(_make_random_kernel(shape, layer, generator))
         elif layer == "logits":
             arrays.append(np.asarray(output_bias, dtype=np.float32))
         else:
@@ -264,12 +268,14 @@ def draw_arrays(spec, output_bias, seed) -> list[np.ndarray]:
 
 
 @lru_cache(maxsize=32)
-def _weights_of(spec) -> list[tuple[str, tuple]]:
+def _list_weights(spec) -> list[tuple[str, tuple]]:
     """Path and shape of each weight."""
-    return [(weight.path, tuple(weight.shape)) for weight in build(spec).weights]
+    weights = build(spec).weights
+    shapes = map(tuple, map(attrgetter("shape"), weights))
+    return list(zip(map(attrgetter("path"), weights), shapes, strict=True))
 
 
-def _draw_kernel(shape, layer, generator) -> np.ndarray:
+def _make_random_kernel(shape, layer, generator) -> np.ndarray:
     height, width, n_in, n_out = shape
     if layer.endswith("transposed"):  # has inputs last, and stride 2 both ways
         n_in, n_out = n_out, n_in

@@ -3,26 +3,44 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import _check_sample_weight
 
-from .._augmenting import check_pair_augmentation
-from .._training._estimator import NetworkEstimator
-from ..images import check_images
-from ..metrics import dice_score
+from .._apply_augmentation import check_pair_augmentation
+from .._compat import resolve_compute_dtype
+from .._training._batches import Split
+from .._training._models import train_network
+from .._training._network_estimator import (
+    NetworkEstimator,
+    make_output_bias,
+    split_data,
+)
+from ..networks._unet_network import (
+    UNetSpec,
+    build,
+    check_unet_size,
+    make_random_weights,
+)
+from ._mask_prediction import MaskPredictionMixin
+from ._pairs import (
+    Letterbox,
+    PairCollection,
+    count_pixels,
+    read_pairs,
+    warn_of_one_label,
+)
 
-_MAX_SEED = np.iinfo(np.int32).max
+_COMPUTE_DTYPE = "bfloat16"  # what "auto" prefers
 
 
-class UNetSegmenter(NetworkEstimator):
+class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     """Find masks of structures in images by a U-Net.
 
     Images and masks are read once, as pairs, and brought to the size of the network;
@@ -188,35 +206,19 @@ class UNetSegmenter(NetworkEstimator):
     array([  0, 255], dtype=uint8)
     """
 
+    _metrics = ("loss", "accuracy", "precision", "recall", "iou", "dice")
+    _seeded = ("weights", "hold_out", "shuffle", "dropout")
+
     _parameter_constraints: dict = {
+        **NetworkEstimator._parameter_constraints,
         "depth": [Interval(Integral, 1, None, closed="left")],
         "base_filters": [Interval(Integral, 1, None, closed="left")],
-        "image_size": [tuple, list],
         "pad_to_aspect_ratio": ["boolean"],
         "loss": [str, callable],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [
-            Interval(Real, 0, None, closed="neither"),
-            HasMethods(["get_config", "__call__"]),
-        ],
-        "optimizer": [str, HasMethods(["get_config", "apply"])],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "augmentation": [callable, None],
         "threshold": [Interval(Real, 0, 1, closed="neither")],
         "tile_overlap": [Interval(Real, 0, 1, closed="left"), None],
         "crop_margin": [Interval(Real, 0, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "early_stopping": ["boolean"],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "monitor": [str],
-        "compute_dtype": [StrOptions({"auto", "float32", "bfloat16"})],
-        "keras_callbacks": [list, tuple, None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -321,251 +323,153 @@ class UNetSegmenter(NetworkEstimator):
         UserWarning
             If all masks hold one label only.
         """
-        from ._fitting import SEEDS, Fit, as_reading
-        from ._pairs import read_pairs, sources_of
-        from ._preparing import check_settings, frame_of, parts_of, split, start_of
+        from ..losses._resolve import resolve_loss
+        from ._pixels import PairBatches, make_objective
 
-        check_settings(self)
-        augmentation = check_pair_augmentation(self.augmentation)
-        rng = check_random_state(self.random_state)
-        seeds = {name: rng.randint(_MAX_SEED) for name in SEEDS}
-        source, given = sources_of(X, y, X_val, y_val, 2**self.depth)
-        halves = split(self, source, given, sample_weight, groups, seeds["hold_out"])
-        context = self._init_callback_context(
-            max_subtasks=self.epochs + (1 if given is None else 2)
+        self._check_settings(X_val, y_val)
+        augmentation = self.augmentation
+        if augmentation is not None:
+            augmentation = check_pair_augmentation(augmentation)
+        seeds = self._make_seeds()
+        train, validation = self._split(
+            X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
-        hook_arguments = {"estimator": self, "X": X, "y": y}
-        context.call_on_fit_task_begin(**hook_arguments)
-        tasks = partial(as_reading, context, self)
-        with ExitStack() as stack:
-            train, validation = parts_of(
-                halves,
-                *(
-                    stack.enter_context(read_pairs(each, frame_of(self), tasks))
-                    for each in (source, given)
-                    if each is not None
-                ),
-            )
-            state, loss, class_weights = start_of(self, train, seeds["weights"])
-            attributes_of = partial(_attributes, classes=train.pairs.classes)
-            fitting = Fit(
-                settings=self,
-                seeds=seeds,
-                context=context,
-                hook_arguments=hook_arguments,
-                attributes_of=attributes_of,
-                first_epoch=self._n_done(),
-                loss=loss,
-                class_weights=class_weights,
-                augmentation=augmentation,
-            )
-            attributes = attributes_of(fitting.run(state, train, validation))
-        vars(self).update(attributes)
-        self._keep_records(fitting)
-        context.call_on_fit_task_end(
-            **hook_arguments, reconstruction_attributes=attributes
+        n_reads = 1 if X_val is None else 2
+        fitting = self._begin_fit(X, y, seeds, n_tasks=self.epochs + n_reads)
+        train, validation, pairs = self._read(train, validation, fitting)
+        attributes, class_weights = self._start(train, pairs, seeds["weights"])
+        spec = attributes["_spec"]
+        has_class_weight = self.class_weight is not None
+        loss = resolve_loss(self.loss, has_class_weight, spec.n_outputs)
+        settings = {
+            "class_weights": class_weights,
+            "batch_size": self.batch_size,
+            "epoch": fitting.epoch,
+        }
+        batches = PairBatches(
+            split=train, augmentation=augmentation, seed=seeds["shuffle"], **settings
         )
+        if validation is not None:
+            validation = PairBatches(split=validation, seed=None, **settings)
+
+        def collect_attributes(arrays):
+            return {**attributes, "_weights": arrays}
+
+        has_own_rate = not isinstance(self.optimizer, str)
+        arrays = train_network(
+            fitting,
+            key=("unet", spec, loss.key, self.threshold),
+            build=partial(build, spec),
+            objective=partial(make_objective, loss, spec.n_outputs, self.threshold),
+            weights=attributes["_weights"],
+            batches=batches,
+            validation=validation,
+            epochs=self.epochs,
+            learning_rate=None if has_own_rate else self.learning_rate,
+            has_convolutions=True,
+            attributes_of=collect_attributes,
+        )
+        self._end_fit(fitting, collect_attributes(arrays))
         return self
 
-    def predict_proba(self, X):
-        """Probabilities of the labels of each pixel.
+    def _check_settings(self, X_val, y_val):
+        """Raise ValueError for what the constraints of parameters cannot say."""
+        from ._pixels import check_pixel_loss
 
-        Parameters
-        ----------
-        X : array, list of arrays or paths of length n_images
-            Images, see :mod:`skinest.images`.
+        check_unet_size(self.image_size, self.depth)
+        self._check_training(X_val, y_val)
+        check_pixel_loss(self)
 
-        Returns
-        -------
-        probabilities : ndarray of shape (n_images, height, width, n_classes) or \
-object array of ndarray of shape (height, width, n_classes), dtype float32
-            In the order of `classes_`: an array where `X` is one of numbers, else an
-            object array, one entry for each image.
-        """
-        return self._collected(X, self._probabilities)
+    def _split(self, X, y, sample_weight, groups, X_val, y_val, seed):
+        """Return what is trained on and what is validated on, before it is read."""
+        size = tuple(map(int, self.image_size))
+        letterbox = Letterbox(size, self.pad_to_aspect_ratio)
+        pairs = PairCollection(X, y, letterbox, 2**self.depth)
+        n_pairs = len(pairs.images)
+        weights = _check_sample_weight(
+            sample_weight, np.zeros((n_pairs, 1), np.float32), ensure_non_negative=True
+        ).astype(np.float32)
+        data = Split(pairs, None, weights, np.arange(n_pairs))
+        fraction = self.validation_fraction if X_val is None else None
+        train, validation = split_data(data, fraction, groups, seed)
+        if X_val is not None:
+            names = "X_val", "y_val"
+            pairs = PairCollection(X_val, y_val, letterbox, 2**self.depth, names)
+            positions = np.arange(len(pairs.images))
+            weights = np.ones(len(positions), np.float32)
+            validation = Split(pairs, None, weights, positions)
+        return train, validation
 
-    def predict(self, X):
-        """The mask of each image.
+    def _read(self, train, validation, fitting):
+        """Read all pairs, in the class indices of the training masks."""
+        pairs = read_pairs(train.images, fitting)
+        if validation is not None:
+            held_out = pairs
+            if validation.images is not train.images:
+                held_out = read_pairs(validation.images, fitting)
+                held_out = held_out.encode_by(pairs.classes)
+            validation = replace(
+                validation, images=held_out.images, targets=held_out.masks
+            )
+        train = replace(train, images=pairs.images, targets=pairs.masks)
+        return train, validation, pairs
 
-        Parameters
-        ----------
-        X : array, list of arrays or paths of length n_images
-            Images, see :mod:`skinest.images`.
-
-        Returns
-        -------
-        masks : ndarray of shape (n_images, height, width) or object array of ndarray \
-of shape (height, width)
-            Labels of the pixels, as they were in the training masks: an array where
-            `X` is one of numbers, else an object array, one entry for each image.
-        """
-        return self._collected(X, self._mask)
-
-    def transform(self, X):
-        """Crop each image to its foreground.
-
-        Parameters
-        ----------
-        X : array, list of arrays or paths of length n_images
-            Images, see :mod:`skinest.images`.
-
-        Returns
-        -------
-        images : object array of ndarray of shape (height, width, 3), dtype uint8
-            What is predicted as foreground with a margin around it, or the whole
-            image where there is none, in RGB.
-        """
-        check_is_fitted(self)
-        images = check_images(X)
-        cropped = np.empty(len(images), dtype=object)
-        with closing(self._outputs(images)) as all_outputs:
-            for position, outputs in enumerate(all_outputs):
-                is_foreground = self._mask(outputs) != self.classes_[0]
-                cropped[position] = _crop(
-                    images[position], is_foreground, self.crop_margin
-                )
-        return cropped
-
-    def set_output(self, *, transform=None):
-        """Do nothing: images are never put into tables.
-
-        So a Pipeline that holds a segmenter can set the output of its other steps.
-
-        Parameters
-        ----------
-        transform : str, default=None
-            Not used.
+    def _start(self, train, pairs, seed):
+        """Return what training starts with.
 
         Returns
         -------
-        self : UNetSegmenter
-            This estimator.
+        attributes : dict
+            Those of a new network, or of the last fit.
+        class_weights : ndarray of shape (256,), dtype float32
+            Weights of pixels by class index, 0 beside the images.
         """
-        return self
+        from ._pixels import weigh_pixels
 
-    def score(self, X, y, sample_weight=None):
-        """Mean Dice coefficient of the foreground of each image.
-
-        Parameters
-        ----------
-        X : array, list of arrays or paths of length n_images
-            Images, see :mod:`skinest.images`.
-
-        y : array, list of arrays or paths of length n_images
-            Their masks, of no labels but those of `classes_`.
-
-        sample_weight : array-like of shape (n_images,), default=None
-            Weights of images.
-
-        Returns
-        -------
-        score : float
-            In [0, 1]; see :func:`skinest.metrics.dice_score`. An empty mask that is
-            predicted empty counts 1.
-
-        Raises
-        ------
-        ValueError
-            If images and masks differ in number or size, or a mask holds a label that
-            no training mask did.
-        """
-        from ._pairs import PairSource
-
-        check_is_fitted(self)
-        source = PairSource(X, y, 2**self.depth)
-        shapes = self._check_known(source.masks)
-        predicted = self.predict(X)
-        for position, (shape, found) in enumerate(zip(shapes, predicted, strict=True)):
-            source.check_shape(position, shape, found.shape)
-        has_foreground = len(self.classes_) > 1
-        return dice_score(
-            source.masks,
-            predicted,
-            labels=self.classes_[1:] if has_foreground else None,
-            sample_weight=sample_weight,
+        classes, n_classes = pairs.classes, len(pairs.classes)
+        counts = count_pixels(train, n_classes)
+        warn_of_one_label(classes, counts)
+        class_weights = weigh_pixels(self, classes, counts)
+        letterbox = pairs.letterbox
+        spec = UNetSpec(
+            int(self.depth),
+            int(self.base_filters),
+            letterbox.size,
+            float(self.dropout),
+            bool(self.batch_norm),
+            1 if n_classes <= 2 else n_classes,
+            resolve_compute_dtype(self.compute_dtype, _COMPUTE_DTYPE),
         )
+        if self.warm_start and hasattr(self, "_weights"):
+            self._check_continues(classes, spec, letterbox)
+            weights, tile_shape = self._weights, self.tile_shape_
+        else:
+            bias = make_output_bias(counts * class_weights)
+            weights = tuple(make_random_weights(spec, bias, seed))
+            median = np.median(pairs.shapes[train.positions], axis=0)
+            tile_shape = tuple(np.rint(median).astype(int).tolist())
+        attributes = {
+            "classes_": classes,
+            "tile_shape_": tile_shape,
+            "_spec": spec,
+            "_weights": weights,
+            "_letterbox": letterbox,
+            "_model": None,
+        }
+        table = np.pad(class_weights, (0, 256 - n_classes)).astype(np.float32)
+        return attributes, table
 
-    @property
-    def model_(self):
-        """The fitted network as a Keras model."""
-        check_is_fitted(self)
-        from ..networks._unet import build
-
-        if self._model is None:
-            self._model = build(self._state.spec)
-            self._model.set_weights(self._state.weights.arrays)
-        return self._model
-
-    def _probabilities(self, outputs):
-        """Probabilities of all labels from outputs of the network."""
-        if len(self.classes_) == 1:
-            return np.ones_like(outputs)
-        if len(self.classes_) == 2:
-            return np.concatenate([1 - outputs, outputs], axis=-1)
-        return outputs
-
-    def _mask(self, outputs):
-        """Labels from outputs of the network."""
-        if len(self.classes_) == 1:
-            return np.full(outputs.shape[:2], self.classes_[0])
-        if len(self.classes_) == 2:
-            return self.classes_[(outputs[..., 0] > self.threshold).astype(np.intp)]
-        return self.classes_[outputs.argmax(axis=-1)]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        return tags
-
-    def _outputs(self, images):
-        from ._fitting import outputs_of
-
-        return outputs_of(self._state, images, self.batch_size, self.tile_overlap)
-
-    def _collected(self, X, make):
-        """What is made of the outputs for each image, in the form that X has."""
-        check_is_fitted(self)
-        images = check_images(X)
-        made = np.empty(len(images), dtype=object)
-        with closing(self._outputs(images)) as all_outputs:
-            for position, outputs in enumerate(all_outputs):
-                made[position] = make(outputs)
-        is_stack = isinstance(X, np.ndarray) and X.dtype.kind in "uif"
-        return np.stack(list(made)) if is_stack else made
-
-    def _check_known(self, masks):
-        """Raise ValueError for labels of no training mask; else shapes of the masks."""
-        shapes = []
-        for position in range(len(masks)):
-            mask, labels = masks.read(position)
-            shapes.append(mask.shape)
-            unknown = np.setdiff1d(labels, self.classes_).tolist()
-            if unknown:
-                raise ValueError(
-                    f"{masks.where(position)} holds {unknown}, which the training "
-                    f"masks, with {self.classes_.tolist()}, do not."
-                )
-        return shapes
-
-
-def _crop(image, is_foreground, margin):
-    """The image around its foreground; all of it where there is none."""
-    if not is_foreground.any():
-        return image
-    place = []
-    for axis, length in enumerate(is_foreground.shape):
-        found = np.flatnonzero(is_foreground.any(axis=1 - axis))
-        extra = round(margin * (found[-1] + 1 - found[0]))
-        start, stop = found[0] - extra, found[-1] + 1 + extra
-        place.append(slice(max(0, start), min(length, stop)))
-    return image[tuple(place)].copy()
-
-
-def _attributes(state, classes):
-    """What makes a segmenter ready to predict."""
-    return {
-        "classes_": classes,
-        "tile_shape_": state.tile_shape,
-        "_state": state,
-        "_model": None,
-    }
+    def _check_continues(self, classes, spec, letterbox):
+        """Raise ValueError unless `warm_start` can go on from the last fit."""
+        if not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start: the masks hold {classes.tolist()}, but those of the last "
+                f"fit {self.classes_.tolist()}. Set warm_start=False to start anew."
+            )
+        if (spec, letterbox) != (self._spec, self._letterbox):
+            raise ValueError(
+                "warm_start: the network's settings differ from those of the last fit. "
+                "Put depth, base_filters, image_size, pad_to_aspect_ratio, dropout, "
+                "batch_norm and compute_dtype back, or set warm_start=False to start "
+                "anew."
+            )

@@ -1,0 +1,357 @@
+"""Keras models that are used again: borrowed, trained, applied.
+
+TensorFlow keeps tens of MB for each model that has run, whatever is collected. So
+one model for each architecture serves all fits of a process: it is borrowed, its
+weights are replaced, and it is given back.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import json
+import threading
+import weakref
+from contextlib import contextmanager
+from numbers import Real
+from operator import attrgetter
+
+import numpy as np
+
+from .._compat import preserved_random_state, rounds_by_place
+from ._batches import as_dataset
+
+_MAX_IDLE = 32  # models
+_MAX_BYTES = 2**30  # of what idle models hold; the last one may hold more
+_lock = threading.Lock()
+_idle: list = []  # (key, model), the one given back last at the end
+
+
+class ReusableModel:
+    """A Keras model that forgets what it was used for.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model; compiled if it is for training.
+
+    Attributes
+    ----------
+    n_bytes : int
+        What its weights and those of its optimizer hold, about.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self._loaded = []  # weak references to the arrays that are its weights
+        dtypes = set(map(attrgetter("compute_dtype"), model.layers))
+        self._rounds_by_place = rounds_by_place("bfloat16" in dtypes)
+        self._optimizer_start = []
+        variables = list(model.weights)
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not None:
+            optimizer.build(model.trainable_variables)
+            for variable in optimizer.variables:
+                value = _copy_value(variable)
+                # One number in place of an array that repeats it.
+                repeats = value.size and (value == value.flat[0]).all()
+                self._optimizer_start.append(value.flat[0] if repeats else value)
+            variables += optimizer.variables
+        sizes = map(np.prod, map(attrgetter("shape"), variables))
+        self.n_bytes = 4 * int(sum(sizes))
+
+    def load(self, arrays):
+        """Set the weights, unless these very arrays are there already."""
+        pairs = zip(self._loaded, arrays, strict=False)
+        if not self._loaded or any(array() is not new for array, new in pairs):
+            for weight, array in zip(self.model.weights, arrays, strict=True):
+                weight.assign(array)
+            self._loaded = list(map(weakref.ref, arrays))
+
+    def reset(self, learning_rate, seed):
+        """Put the optimizer back to its start, and seed the layers."""
+        self._loaded = []  # training changes the weights
+        optimizer = self.model.optimizer
+        start = zip(optimizer.variables, self._optimizer_start, strict=True)
+        for variable, value in start:
+            variable.assign(np.broadcast_to(value, variable.shape))
+        if isinstance(learning_rate, Real):
+            optimizer.learning_rate = float(learning_rate)
+        generator = np.random.default_rng(seed)
+        for variable in self.model.non_trainable_variables:
+            if variable.name == "seed_generator_state":
+                state = generator.integers(2**31, dtype=np.uint32)
+                variable.assign(np.array([state, 0], dtype=np.uint32))
+
+    def predict(self, batch, batch_size) -> np.ndarray:
+        """Apply the model to the rows of a batch, each as if it came alone.
+
+        The outputs of a row do not depend on the other rows, nor on their number:
+
+        - oneDNN computes a batch of one row in another way than larger ones, so a
+          batch is filled up with zeros to a power of two, from 2;
+        - TensorFlow's own operations round a row by its place, so there each is a
+          batch.
+
+        Few sizes of batches are ever seen, each of which TensorFlow compiles.
+        """
+        n_rows = len(batch)
+        if self._rounds_by_place:
+            rows = np.split(batch, n_rows)
+            return np.concatenate(list(map(self.model.predict_on_batch, rows)))
+        size = max(2, min(batch_size, 1 << (n_rows - 1).bit_length()))
+        padding = [(0, size - n_rows)] + [(0, 0)] * (batch.ndim - 1)
+        return np.asarray(self.model.predict_on_batch(np.pad(batch, padding)))[:n_rows]
+
+
+@contextmanager
+def borrow_model(key, build):
+    """Borrow the model of a key; nobody else has it until it is given back.
+
+    Parameters
+    ----------
+    key : hashable
+        Names the architecture, and for training what it is compiled with.
+
+    build : callable
+        Builds the Keras model where none is idle.
+
+    Yields
+    ------
+    reusable : ReusableModel
+    """
+    reusable = None
+    with _lock:
+        for place in reversed(range(len(_idle))):
+            if _idle[place][0] == key:
+                reusable = _idle.pop(place)[1]
+                break
+    if reusable is None:
+        reusable = ReusableModel(build())
+    yield reusable
+    with _lock:  # not reached after an error, whatever state the model is in
+        _idle.append((key, reusable))
+        n_bytes = 0
+        for _, idle in _idle:
+            n_bytes += idle.n_bytes
+        while len(_idle) > 1 and (len(_idle) > _MAX_IDLE or n_bytes > _MAX_BYTES):
+            n_bytes -= _idle.pop(0)[1].n_bytes
+
+
+def copy_weights(model) -> tuple[np.ndarray, ...]:
+    """Return arrays of a model's weights, which may not be changed."""
+    arrays = tuple(map(_copy_value, model.weights))
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
+def train_network(
+    fitting,
+    *,
+    key,
+    build,
+    objective,
+    weights,
+    batches,
+    validation,
+    epochs,
+    learning_rate,
+    has_convolutions,
+    attributes_of,
+) -> tuple[np.ndarray, ...]:
+    """Train a network from given weights, and write down how it went.
+
+    Parameters
+    ----------
+    fitting : Fitting
+        The fit that this is a stage of; its records are continued.
+
+    key : hashable
+        Names the architecture, what of it trains, and for what objective.
+
+    build : callable
+        Builds the Keras model, uncompiled.
+
+    objective : callable
+        Makes `loss` and `metrics` of Keras' `compile`, as a dict.
+
+    weights : sequence of ndarray
+        Weights to start from.
+
+    batches, validation : Batches
+        What is trained on, and what is measured on after each epoch or None; released.
+
+    epochs : int
+        How many epochs.
+
+    learning_rate : float, schedule or None
+        None keeps that of an optimizer that was given as an object.
+
+    has_convolutions : bool
+        Whether most of the work is convolutions, which XLA computes slower on
+        processors than TensorFlow's own operations.
+
+    attributes_of : callable
+        Makes the attributes of an estimator that is fitted so far from weights.
+
+    Returns
+    -------
+    weights : tuple of ndarray
+        Weights at the end.
+
+    Raises
+    ------
+    Exception
+        What kept a batch from being made, as it was raised.
+    """
+    import keras
+
+    estimator = fitting.estimator
+    optimizer, own_classes = _describe_optimizer(estimator.optimizer, learning_rate)
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+
+    def build_compiled():
+        model = build()
+        with preserved_random_state():
+            model.compile(
+                optimizer=keras.optimizers.deserialize(optimizer, own_classes),
+                jit_compile=False if has_convolutions and on_tensorflow else "auto",
+                **objective(),
+            )
+        return model
+
+    data_sets = list(filter(None, (batches, validation)))
+    config = json.dumps(optimizer, sort_keys=True)
+    model_key = ("training", key, config, *own_classes.values())
+    try:
+        with borrow_model(model_key, build_compiled) as reusable:
+            reusable.load(weights)
+            reusable.reset(learning_rate, [fitting.seeds["dropout"], fitting.epoch])
+            with preserved_random_state():
+                history = reusable.model.fit(
+                    as_dataset(batches),
+                    epochs=fitting.epoch + epochs,
+                    initial_epoch=fitting.epoch,
+                    validation_data=as_dataset(validation),
+                    callbacks=[
+                        _follow_epochs(fitting, batches, attributes_of),
+                        *fitting.make_keras_callbacks(),
+                    ],
+                    verbose=int(estimator.verbose),
+                    shuffle=False,
+                ).history
+            weights = copy_weights(reusable.model)
+    except Exception:
+        for data in data_sets:
+            if data.error is not None:
+                raise data.error from None
+        raise
+    finally:
+        for data in data_sets:
+            data.release()
+    fitting.record(history)
+    return weights
+
+
+def _follow_epochs(fitting, batches, attributes_of):
+    """Make a Keras callback by which each epoch is a task of scikit-learn's."""
+    import keras
+
+    task = None
+
+    def begin(epoch, logs):
+        nonlocal task
+        batches.begin_epoch(epoch)
+        task = fitting.context.subcontext(task_name="epoch")
+        task.call_on_fit_task_begin(**fitting.hook_arguments)
+
+    def end(epoch, logs):
+        model = callback.model
+        if task.call_on_fit_task_end(
+            **fitting.hook_arguments,
+            reconstruction_attributes=lambda: attributes_of(copy_weights(model)),
+        ):
+            fitting.stopped = model.stop_training = True
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)
+    return callback
+
+
+def check_optimizer(estimator, names):
+    """Raise ValueError unless Keras can build the optimizer anew at each rate.
+
+    Parameters
+    ----------
+    estimator : NetworkEstimator
+        Holds `optimizer`.
+
+    names : sequence of str
+        Names of its learning rates.
+    """
+    import keras
+
+    optimizer = estimator.optimizer
+
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    if not isinstance(optimizer, str | keras.optimizers.Optimizer):
+        raise ValueError(
+            f"optimizer={optimizer!r} is neither the name nor an instance of a Keras "
+            "optimizer."
+        )
+    with preserved_random_state():
+        try:
+            keras.optimizers.get(optimizer)
+        except Exception as error:
+            raise ValueError(
+                f"optimizer={optimizer!r} is no optimizer that Keras knows, such as "
+                "'adam', 'sgd' or 'rmsprop'."
+            ) from error
+        for name in names:
+            rate = getattr(estimator, name)
+            if not isinstance(rate, Real | schedule):
+                raise ValueError(
+                    f"{name}={rate!r} is neither a number nor one of "
+                    "keras.optimizers.schedules."
+                )
+            try:
+                config, own_classes = _describe_optimizer(optimizer, rate)
+                json.dumps(config)
+                keras.optimizers.deserialize(config, own_classes)
+            except Exception as error:
+                raise ValueError(
+                    f"optimizer={optimizer!r} with {name}={rate!r} cannot be built "
+                    "anew from its configuration: a class of your own needs a "
+                    "get_config that names all its arguments."
+                ) from error
+
+
+def _describe_optimizer(optimizer, learning_rate):
+    """Return what builds an optimizer anew: its configuration and classes of a user.
+
+    A plain learning rate is set later, so that it makes no new model. Classes are
+    found by their names, so that none need be registered with Keras.
+    """
+    import keras
+
+    if isinstance(optimizer, str):
+        optimizer = keras.optimizers.get(optimizer)
+    config = keras.optimizers.serialize(optimizer)
+    config["config"].pop("name", None)
+    if isinstance(learning_rate, Real):
+        config["config"]["learning_rate"] = 0.001
+    elif learning_rate is not None:
+        config["config"]["learning_rate"] = keras.optimizers.schedules.serialize(
+            learning_rate
+        )
+    own_classes = {}
+    for kind in (type(optimizer), type(learning_rate)):
+        if kind.__module__.split(".")[0] not in ("keras", "builtins"):
+            own_classes[kind.__name__] = kind
+    return config, own_classes
+
+
+def _copy_value(variable):
+    """Copy a variable's value, whose memory Keras may go on using."""
+    import keras
+
+    return np.array(keras.ops.convert_to_numpy(variable.value))

@@ -1,0 +1,373 @@
+"""What estimators that train a network share."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import copy
+import warnings
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from math import nan
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from ..utils._callbacks import as_tasks
+from ..utils._checks import check_groups
+from ..utils._doc_link import DocLinkMixin
+
+_MAX_SEED = np.iinfo(np.int32).max
+_N_TRIES = 50  # random splits by groups, of which the most even is taken
+
+LEARNING_RATE = [
+    Interval(Real, 0, None, closed="neither"),
+    HasMethods(["get_config", "__call__"]),
+]
+
+
+class NetworkEstimator(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
+    """Parameters of training and their checks, records, warm starts and pickling.
+
+    A subclass names what it measures, what it seeds, and its learning rates.
+    """
+
+    _metrics: tuple[str, ...] = ()
+    _seeded: tuple[str, ...] = ()
+    _learning_rates: tuple[str, ...] = ("learning_rate",)
+
+    _parameter_constraints: dict = {
+        "image_size": [tuple, list],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": LEARNING_RATE,
+        "optimizer": [str, HasMethods(["get_config", "apply"])],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "augmentation": [callable, None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "monitor": [str],
+        "compute_dtype": [StrOptions({"auto", "float32", "bfloat16"})],
+        "keras_callbacks": [list, tuple, None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def _check_training(self, X_val, y_val):
+        """Raise ValueError for what trains a network and cannot."""
+        import keras
+
+        from ._models import check_optimizer
+
+        names, monitor = self._metrics, self.monitor
+        if self.early_stopping and monitor.removeprefix("val_") not in names:
+            raise ValueError(
+                f"monitor={monitor!r}: choose one of {', '.join(names)}, with 'val_' "
+                "before it for images that are held out."
+            )
+        check_optimizer(self, self._learning_rates)
+        for callback in self.keras_callbacks or ():
+            if not isinstance(callback, keras.callbacks.Callback):
+                raise ValueError(
+                    f"keras_callbacks holds {callback!r}, which is no instance of "
+                    "keras.callbacks.Callback. scikit-learn's go to set_callbacks()."
+                )
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together: pass both or none.")
+        is_validated = X_val is not None or self.validation_fraction is not None
+        if self.early_stopping and monitor.startswith("val_") and not is_validated:
+            raise ValueError(
+                f"early_stopping with monitor={monitor!r} needs images to validate on: "
+                "set validation_fraction, or pass X_val and y_val."
+            )
+
+    def _make_seeds(self) -> dict:
+        """Return a seed for each thing that is random, from `random_state`."""
+        rng = check_random_state(self.random_state)
+        drawn = rng.randint(_MAX_SEED, size=len(self._seeded)).tolist()
+        return dict(zip(self._seeded, drawn, strict=True))
+
+    def _begin_fit(self, X, y, seeds, n_tasks) -> "Fitting":
+        """Open the context of scikit-learn's callbacks, and records."""
+        is_continued = self.warm_start and hasattr(self, "n_iter_")
+        context = self._init_callback_context(max_subtasks=n_tasks)
+        fitting = Fitting(
+            estimator=self,
+            hook_arguments={"estimator": self, "X": X, "y": y},
+            context=context,
+            seeds=seeds,
+            epoch=self.n_iter_ if is_continued else 0,
+        )
+        context.call_on_fit_task_begin(**fitting.hook_arguments)
+        return fitting
+
+    def _end_fit(self, fitting, attributes):
+        """Keep what a fit has learned and recorded, after what is counted on from."""
+        history, per_stage, new = {}, [], fitting.history
+        n_new = sum(fitting.n_iter_per_stage)
+        n_done = fitting.epoch - n_new
+        if n_done:
+            history, per_stage = self.history_, self.n_iter_per_stage_
+        vars(self).update(attributes)
+        self.history_ = {}
+        # What one of the fits has not measured, as without validation, is NaN there.
+        for name in {**history, **new}:
+            before = history.get(name, [nan] * n_done)
+            self.history_[name] = [*before, *new.get(name, [nan] * n_new)]
+        self.n_iter_per_stage_ = per_stage + fitting.n_iter_per_stage
+        self.n_iter_ = fitting.epoch
+        fitting.context.call_on_fit_task_end(
+            **fitting.hook_arguments, reconstruction_attributes=attributes
+        )
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_model": None}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+@dataclass(kw_only=True)
+class Fitting:
+    """A fit that is going on: its callbacks, seeds and records.
+
+    Parameters
+    ----------
+    estimator : NetworkEstimator
+        What is fitted.
+
+    hook_arguments : dict
+        What scikit-learn's callbacks get: `estimator`, `X` and `y`.
+
+    context : CallbackContext
+        Their context.
+
+    seeds : dict of str to int
+        The seed of each thing that is random.
+
+    epoch : int
+        The number of the next epoch; not 0 at first where an earlier fit is continued.
+
+    stopped : bool
+        Whether a callback has asked to stop.
+
+    history : dict of list of float
+        Each metric after each epoch.
+
+    n_iter_per_stage : list of int
+        The number of epochs of each stage.
+    """
+
+    estimator: NetworkEstimator
+    hook_arguments: dict
+    context: object
+    seeds: dict
+    epoch: int
+    stopped: bool = False
+    history: dict = field(default_factory=dict)
+    n_iter_per_stage: list = field(default_factory=list)
+
+    def iterate(self, results, n_results, name):
+        """Yield results, a task of scikit-learn's callbacks for all and for each."""
+        estimator = self.estimator
+        task = self.context.subcontext(task_name=name, max_subtasks=n_results)
+        task.call_on_fit_task_begin(estimator=estimator)
+        results = as_tasks(
+            results,
+            n_results,
+            estimator=estimator,
+            context=task,
+            name=f"{name}-of-batch",
+            can_stop=False,
+        )
+        with closing(results):
+            yield from results
+        task.call_on_fit_task_end(estimator=estimator)
+
+    def make_keras_callbacks(self) -> list:
+        """Copy the user's Keras callbacks, and add early stopping where it is set."""
+        import keras
+
+        settings, callbacks = self.estimator, []
+        for callback in settings.keras_callbacks or ():
+            callback = copy.copy(callback)
+            callback._model = None  # of an earlier training, which need not be copied
+            callbacks.append(copy.deepcopy(callback))
+        if settings.early_stopping:
+            is_loss = settings.monitor.removeprefix("val_") == "loss"
+            stopping = keras.callbacks.EarlyStopping(
+                monitor=settings.monitor,
+                mode="min" if is_loss else "max",
+                patience=settings.n_iter_no_change,
+                restore_best_weights=True,
+            )
+            callbacks.append(stopping)
+        return callbacks
+
+    def record(self, history):
+        """Keep the history of a stage; warn where it has diverged."""
+        for name, values in history.items():
+            self.history.setdefault(name, []).extend(map(float, values))
+        self.n_iter_per_stage.append(len(history["loss"]))
+        self.epoch += len(history["loss"])
+        if not np.isfinite(history["loss"][-1]):
+            warnings.warn(
+                "The loss is NaN or infinite: lower learning_rate.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+
+def split_data(data, fraction, groups, seed, class_indices=None, classes=None):
+    """Choose images to train on and to validate on.
+
+    Parameters
+    ----------
+    data : Split
+        All images.
+
+    fraction : float or None
+        The share that is held out; None holds none out.
+
+    groups : array-like of shape (n_images,) or None
+        Images of one group stay on one side. Of 50 random splits the one nearest to
+        `fraction`, in each class, is taken.
+
+    seed : int
+        Seeds the split.
+
+    class_indices : ndarray of shape (n_images,), default=None
+        The class of each image: the split is stratified, and each class stays on the
+        side that is trained on.
+
+    classes : ndarray of shape (n_classes,), default=None
+        The labels of the classes, for errors.
+
+    Returns
+    -------
+    train : Split
+    held_out : Split or None
+        None without `fraction`.
+
+    Raises
+    ------
+    ValueError
+        If there are too few images, of a class or in all, or too few groups, or if all
+        that are trained on have the weight 0.
+    """
+    n_images, train, held_out = len(data.positions), data.positions, None
+    if groups is not None:
+        groups = check_groups(groups, n_images)
+    if fraction is not None:
+        train, held_out = _hold_out(
+            n_images, fraction, groups, seed, class_indices, classes
+        )
+        held_out = replace(data, positions=held_out)
+    if not np.any(data.sample_weight[train]):
+        raise ValueError(
+            "All images that are trained on have the weight 0, by sample_weight and "
+            "class_weight. Raise one of them, or hold out other images."
+        )
+    return replace(data, positions=train), held_out
+
+
+def _hold_out(n_images, fraction, groups, seed, class_indices, classes):
+    """Return sorted positions to train on and to hold out."""
+    if class_indices is not None:
+        _check_classes_can_be_split(class_indices, fraction, groups, classes)
+    n_units = n_images if groups is None else len(np.unique(groups))
+    n_held_out = int(np.ceil(fraction * n_units))
+    if n_held_out == n_units:
+        raise ValueError(
+            f"validation_fraction={fraction} of the {n_units} "
+            f"{'images' if groups is None else 'groups'} leaves none to train on. "
+            "Lower it, add images, or pass X_val and y_val."
+        )
+    if groups is not None:
+        return _hold_out_groups(n_images, fraction, groups, seed, class_indices)
+    train, held_out = train_test_split(
+        np.arange(n_images),
+        test_size=n_held_out,
+        stratify=class_indices,
+        random_state=seed,
+    )
+    if class_indices is not None:
+        absent = np.setdiff1d(class_indices, class_indices[train])
+        if len(absent):
+            raise ValueError(
+                f"validation_fraction={fraction} leaves no image of "
+                f"{classes[absent].tolist()} to train on. Lower it, add images, or "
+                "pass X_val and y_val."
+            )
+    return np.sort(train), np.sort(held_out)
+
+
+def _check_classes_can_be_split(class_indices, fraction, groups, classes):
+    counts, n_images = np.bincount(class_indices), len(class_indices)
+    if counts.min() < 2:
+        raise ValueError(
+            f"y holds {classes[counts < 2].tolist()} once only, but "
+            f"validation_fraction={fraction} needs two images of each class, one to "
+            "train and one to validate on. Leave the class out, add images, or pass "
+            "X_val and y_val."
+        )
+    n_held_out = int(np.ceil(fraction * n_images))
+    if groups is None and min(n_held_out, n_images - n_held_out) < len(classes):
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_images} images holds {n_held_out} "
+            f"out and leaves {n_images - n_held_out}: fewer than the {len(classes)} "
+            "classes on one side. Change it, add images, or pass X_val and y_val."
+        )
+
+
+def _hold_out_groups(n_images, fraction, groups, seed, class_indices):
+    """Return, of many random splits by groups, the one nearest to the fraction."""
+    if class_indices is None:
+        class_indices = np.zeros(n_images, dtype=int)
+    counts = np.bincount(class_indices)
+    best, best_distance = None, np.inf
+    splitter = GroupShuffleSplit(_N_TRIES, test_size=fraction, random_state=seed)
+    for train, held_out in splitter.split(class_indices, groups=groups):
+        held_counts = np.bincount(class_indices[held_out], minlength=len(counts))
+        if (held_counts == counts).any():  # nothing of a class is left to train on
+            continue
+        distance = np.abs(held_counts / counts - fraction).sum()
+        if distance < best_distance:
+            best, best_distance = (train, held_out), distance
+    if best is None:
+        raise ValueError(
+            f"validation_fraction={fraction}: in none of {_N_TRIES} random splits by "
+            "groups is every class left to train on. Pass X_val and y_val."
+        )
+    return best
+
+
+def make_output_bias(totals) -> np.ndarray:
+    """Return the bias with which a network starts at the classes' shares.
+
+    The log odds of the second class where there are two, else the log shares.
+    Training towards other shares would first have to move the bias, by as much as
+    many steps of a low learning rate.
+
+    Parameters
+    ----------
+    totals : ndarray of shape (n_classes,)
+        What the images or pixels of each class weigh in all.
+    """
+    totals = np.maximum(totals, 1e-6 * max(totals.sum(), 1))  # a class may weigh 0
+    shares = totals / totals.sum()
+    if len(totals) == 2:
+        return np.log(shares[1:] / shares[:1]).astype(np.float32)
+    return np.log(shares).astype(np.float32)

@@ -1,0 +1,168 @@
+"""What a classifier is trained on: labels, weights, and batches of images."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from .._apply_augmentation import apply_augmentation
+from .._training._batches import Batches, PrefetchedBatches
+from ..utils._checks import as_column, weights_of_dict
+
+
+def encode_labels(y):
+    """Return the sorted classes, and the class index of each label.
+
+    Raises
+    ------
+    ValueError
+        If `y` is None, not made of classes, or of one class only.
+    """
+    if y is None:
+        raise ValueError("y is None. Pass y, the label of each image.")
+    y = as_column(y, "y")
+    check_classification_targets(y)
+    encoder = LabelEncoder()
+    class_indices = encoder.fit_transform(y)
+    classes = encoder.classes_
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds one class only, {classes.tolist()[0]!r}, in {len(y)} images. A "
+            "classifier needs images of two classes or more."
+        )
+    return classes, class_indices
+
+
+def encode_known_labels(y, classes, n_images):
+    """Return the index of each validation label among the training classes.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each image, or one that no training image has.
+    """
+    y = as_column(y, "y_val")
+    if len(y) != n_images:
+        raise ValueError(
+            f"X_val holds {n_images} images, but y_val {len(y)} entries. Pass one for "
+            "each image."
+        )
+    unknown = [label for label in np.unique(y).tolist() if label not in classes]
+    if unknown:
+        raise ValueError(
+            f"y_val holds {unknown}, which the training labels {classes.tolist()} do "
+            "not."
+        )
+    return np.searchsorted(classes, y)
+
+
+def make_targets(class_indices, n_classes) -> np.ndarray:
+    """Return what the network is to give: 0 or 1 of a sigmoid, one-hot of a softmax."""
+    if n_classes == 2:
+        return class_indices[:, np.newaxis].astype(np.float32)
+    return np.eye(n_classes, dtype=np.float32)[class_indices]
+
+
+def weigh_classes(class_weight, classes, class_indices) -> np.ndarray:
+    """Return the weight of each class.
+
+    Raises
+    ------
+    ValueError
+        If a class is missing from a dict, or the dict names another.
+    """
+    if isinstance(class_weight, dict):
+        return weights_of_dict(class_weight, classes)
+    numbers = np.arange(len(classes))
+    return compute_class_weight(class_weight, classes=numbers, y=class_indices)
+
+
+def make_objective(n_outputs) -> dict:
+    """Return what Keras compiles a classifier with."""
+    from keras import metrics
+
+    if n_outputs == 1:
+        loss, accuracy = "binary_crossentropy", metrics.BinaryAccuracy
+    else:
+        loss, accuracy = "categorical_crossentropy", metrics.CategoricalAccuracy
+    return {
+        "loss": loss,
+        "metrics": [
+            accuracy(name="accuracy"),
+            metrics.Precision(name="precision"),
+            metrics.Recall(name="recall"),
+            metrics.AUC(name="auc"),
+        ],
+    }
+
+
+@dataclass(kw_only=True)
+class FeatureBatches(Batches):
+    """Batches of features: of each image itself or a copy, at random in each epoch.
+
+    Without a seed the images themselves are taken.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_chosen, n_variants, n_features)
+        Features of the chosen images and their augmented copies.
+    """
+
+    features: np.ndarray
+
+    @property
+    def signature(self):
+        return (
+            (self.features.shape[2:], np.float32),
+            (self.split.targets.shape[1:], np.float32),
+            ((), np.float32),
+        )
+
+    def begin_epoch(self, epoch):
+        super().begin_epoch(epoch)
+        n_images, n_variants = self.features.shape[:2]
+        self._variant = np.zeros(n_images, dtype=int)
+        if self.seed is not None:
+            generator = np.random.default_rng([self.seed, epoch, 1])
+            self._variant = generator.integers(n_variants, size=n_images)
+
+    def _make_batch(self, index, chosen):
+        targets = self.split.targets[self.split.positions[chosen]]
+        return self.features[chosen, self._variant[chosen]], targets
+
+
+@dataclass(kw_only=True)
+class ImageBatches(PrefetchedBatches):
+    """Batches of images of one size, augmented anew in each epoch.
+
+    Parameters
+    ----------
+    augmentation : Augmentation, callable, Keras layer or None
+        What changes them; it needs a seed.
+    """
+
+    augmentation: object
+
+    @property
+    def signature(self):
+        return (
+            ((*self.split.images.size, 3), np.uint8),
+            (self.split.targets.shape[1:], np.float32),
+            ((), np.float32),
+        )
+
+    def _read(self, chosen):
+        positions = self.split.positions[chosen]
+        pixels = []
+        for position in positions:
+            image = self.split.images[position]
+            if self.augmentation is not None:
+                generator = self._make_generator(position)
+                image = apply_augmentation(self.augmentation, image, generator)
+            pixels.append(image)
+        return np.stack(pixels), self.split.targets[positions]

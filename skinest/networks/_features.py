@@ -1,0 +1,218 @@
+"""Bottleneck features of images, computed in batches and cached."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+
+import joblib
+import numpy as np
+
+from .. import __version__
+from .._apply_augmentation import apply_augmentation
+from .._cache import Cache, make_key
+from .._fingerprints import fingerprint, fingerprint_class
+from .._training._batches import Prefetch
+from .._training._models import borrow_model
+from ..images import ImageCollection, resize
+from ._transfer_network import build_pooled_backbone, count_features
+
+
+@dataclass
+class ResizedImages:
+    """Images in the size of a network.
+
+    Parameters
+    ----------
+    images : ImageCollection
+        The images.
+
+    size : tuple of int
+        (height, width) of the network's images.
+
+    pixels : ndarray of shape (n_images, *size, 3), dtype uint8, default=None
+        Where images are kept that have been read, so that none is read twice. None
+        keeps none.
+    """
+
+    images: ImageCollection
+    size: tuple
+    pixels: np.ndarray | None = None
+    _kept: set = field(default_factory=set)
+
+    def __getitem__(self, position) -> np.ndarray:
+        if position in self._kept:
+            return self.pixels[position]
+        image = resize(self.images[position], self.size)
+        if self.pixels is not None:
+            self.pixels[position] = image
+            self._kept.add(position)
+        return image
+
+    def key(self, position) -> tuple:
+        """Return what identifies the content of an image, for caches."""
+        return self.images.key(position)
+
+
+@dataclass(frozen=True)
+class AugmentedCopies:
+    """Augmented copies of images, of which features are computed beside their own.
+
+    Copy j of an image depends on the seed, the image's pixels and j, so that folds
+    which share the image share its copies.
+
+    Parameters
+    ----------
+    n_copies : int, default=0
+        The number of copies of each image.
+
+    augmentation : Augmentation, callable or Keras layer, default=None
+        What makes them.
+
+    seed : int, default=0
+        What they are random by.
+    """
+
+    n_copies: int = 0
+    augmentation: object = None
+    seed: int = 0
+
+    def make(self, pixels, number) -> np.ndarray:
+        """Return a copy of a resized image, by its number from 1."""
+        content = int(joblib.hash(pixels), 16)
+        generator = np.random.default_rng([self.seed, content, number])
+        return apply_augmentation(self.augmentation, pixels, generator)
+
+
+def iterate_features(
+    images, spec, weights, *, batch_size, memory=None, positions=None, copies=None
+) -> Iterator[np.ndarray]:
+    """Compute features or read them from a cache, a batch of images at a time.
+
+    Parameters
+    ----------
+    images : ResizedImages
+        The images, in the size of the network.
+
+    spec : BackboneSpec
+        The network.
+
+    weights : Weights
+        Its weights.
+
+    batch_size : int
+        Images that go through the network together.
+
+    memory : str, path or Memory, default=None
+        Where features are cached; None caches none.
+
+    positions : ndarray of int, default=None
+        Which of the images; None means all.
+
+    copies : AugmentedCopies, default=None
+        What is computed of each beside the image itself; None is nothing.
+
+    Yields
+    ------
+    features : ndarray of shape (n_images_of_batch, 1 + n_copies, n_features)
+    """
+    copies = copies or AugmentedCopies()
+    positions = np.arange(len(images.images)) if positions is None else positions
+    n_variants = 1 + copies.n_copies
+    cache = None if memory is None else Cache(memory)
+    settings = None if memory is None else _describe(spec, weights, copies)
+
+    def read(chunk):
+        """Return keys, features that are cached, and pixels of those that are not."""
+        keys, found, pixels = [], [None] * (len(chunk) * n_variants), []
+        if cache is not None:
+            for position in chunk:
+                keys += map(partial(make_key, images.key(position)), settings)
+            found = cache.get(keys)
+        image = None
+        for index, values in enumerate(found):
+            row, number = divmod(index, n_variants)
+            if number == 0:
+                image = None
+            if values is None:
+                image = images[chunk[row]] if image is None else image
+                pixels.append(copies.make(image, number) if number else image)
+        return keys, found, pixels
+
+    n_features = count_features(spec)
+    ends = range(batch_size, len(positions), batch_size)
+    with closing(iter(Prefetch(read, np.split(positions, ends)))) as chunks:
+        for keys, found, pixels in chunks:
+            computed = iter(_compute(spec, weights, pixels, batch_size))
+            new_keys, new_values = [], []
+            for index, values in enumerate(found):
+                if values is None:
+                    found[index] = next(computed)
+                    new_values.append(found[index])
+                    new_keys += keys[index : index + 1]
+            if cache is not None:
+                cache.put(new_keys, new_values)
+            yield np.stack(found).reshape(-1, n_variants, n_features)
+
+
+def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
+    """Compute features of any number of resized images."""
+    features = []
+    if not pixels:
+        return features
+    key = "pooled backbone", spec
+    with borrow_model(key, partial(build_pooled_backbone, spec)) as backbone:
+        backbone.load(weights.arrays)
+        for start in range(0, len(pixels), batch_size):
+            batch = np.stack(pixels[start : start + batch_size])
+            features.extend(backbone.predict(batch, batch_size))
+    return features
+
+
+def _describe(spec, weights, copies) -> list[str]:
+    """Make a digest of all that features of an image and its copies depend on."""
+    import keras
+
+    network = keras.__version__, keras.backend.backend(), spec, weights.digest
+    digests = [joblib.hash((__version__, *network))]
+    if copies.n_copies:
+        try:
+            known = joblib.hash(
+                (copies.seed, _fingerprint_augmentation(copies.augmentation))
+            )
+        except Exception as error:  # pickle raises errors of many classes
+            raise ValueError(
+                f"augmentation={copies.augmentation!r} cannot be pickled, as memory "
+                "needs it."
+            ) from error
+        numbers = range(1, 1 + copies.n_copies)
+        digests += [joblib.hash((*digests, known, number)) for number in numbers]
+    return digests
+
+
+def _fingerprint_augmentation(augmentation):
+    """Return what an augmentation is known by: parameters, code and state."""
+    if hasattr(augmentation, "get_config"):
+        return _fingerprint_layer(augmentation)
+    parameters = (
+        augmentation.get_params() if hasattr(augmentation, "get_params") else {}
+    )
+    return fingerprint(augmentation), parameters
+
+
+def _fingerprint_layer(layer):
+    """Return what a Keras layer is known by, but for its name, which Keras numbers."""
+    config = dict(layer.get_config())
+    config.pop("name", None)
+    if "input_layers" not in config:  # layers in a row, which come below
+        config.pop("layers", None)
+    return (
+        fingerprint_class(type(layer)),
+        json.dumps(config, sort_keys=True, default=joblib.hash),
+        layer.get_weights(),
+        [_fingerprint_layer(inner) for inner in getattr(layer, "layers", ())],
+    )

@@ -1,0 +1,199 @@
+"""What a fitted segmenter predicts."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from contextlib import closing
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..images import check_images
+from ..metrics import dice_score
+from ..networks._unet_network import build
+from ._pairs import PairCollection
+from ._tiles import iterate_outputs
+
+
+class MaskPredictionMixin:
+    """Predict masks and probabilities, crop images to the foreground, and score."""
+
+    def predict_proba(self, X):
+        """Probabilities of the labels of each pixel.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_images, height, width, n_classes) or \
+object array of ndarray of shape (height, width, n_classes), dtype float32
+            In the order of `classes_`: an array where `X` is one of numbers, else an
+            object array, one entry for each image.
+        """
+        return self._collect(X, self._probabilities)
+
+    def predict(self, X):
+        """The mask of each image.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        masks : ndarray of shape (n_images, height, width) or object array of ndarray \
+of shape (height, width)
+            Labels of the pixels, as they were in the training masks: an array where
+            `X` is one of numbers, else an object array, one entry for each image.
+        """
+        return self._collect(X, self._mask)
+
+    def transform(self, X):
+        """Crop each image to its foreground.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        images : object array of ndarray of shape (height, width, 3), dtype uint8
+            What is predicted as foreground with a margin around it, or the whole
+            image where there is none, in RGB.
+        """
+        check_is_fitted(self)
+        images = check_images(X)
+        cropped = np.empty(len(images), dtype=object)
+        with closing(self._iterate_outputs(images)) as predicted:
+            for position, (image, outputs) in enumerate(predicted):
+                is_foreground = self._mask(outputs) != self.classes_[0]
+                cropped[position] = _crop(image, is_foreground, self.crop_margin)
+        return cropped
+
+    def set_output(self, *, transform=None):
+        """Do nothing: images are never put into tables.
+
+        So a Pipeline that holds a segmenter can set the output of its other steps.
+
+        Parameters
+        ----------
+        transform : str, default=None
+            Not used.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+        """
+        return self
+
+    def score(self, X, y, sample_weight=None):
+        """Mean Dice coefficient of the foreground of each image.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        y : array, list of arrays or paths of length n_images
+            Their masks, of no labels but those of `classes_`.
+
+        sample_weight : array-like of shape (n_images,), default=None
+            Weights of images.
+
+        Returns
+        -------
+        score : float
+            In [0, 1]; see :func:`skinest.metrics.dice_score`. An empty mask that is
+            predicted empty counts 1.
+
+        Raises
+        ------
+        ValueError
+            If images and masks differ in number or size, or a mask holds a label that
+            no training mask did.
+        """
+        check_is_fitted(self)
+        pairs = PairCollection(X, y, self._letterbox, 2**self.depth)
+        masks = pairs.read_masks(self.classes_)
+        predicted = self.predict(pairs.images)
+        for position, (mask, found) in enumerate(zip(masks, predicted, strict=True)):
+            pairs.check_shape(position, mask.shape, found.shape)
+        has_foreground = len(self.classes_) > 1
+        return dice_score(
+            masks,
+            predicted,
+            labels=self.classes_[1:] if has_foreground else None,
+            sample_weight=sample_weight,
+        )
+
+    @property
+    def model_(self):
+        """The fitted network as a Keras model."""
+        check_is_fitted(self)
+        if self._model is None:
+            self._model = build(self._spec)
+            self._model.set_weights(self._weights)
+        return self._model
+
+    def _probabilities(self, outputs):
+        """Return probabilities of all labels from outputs of the network."""
+        if len(self.classes_) == 1:
+            return np.ones_like(outputs)
+        if len(self.classes_) == 2:
+            return np.concatenate([1 - outputs, outputs], axis=-1)
+        return outputs
+
+    def _mask(self, outputs):
+        """Return labels from outputs of the network."""
+        if len(self.classes_) == 1:
+            return np.full(outputs.shape[:2], self.classes_[0])
+        if len(self.classes_) == 2:
+            return self.classes_[(outputs[..., 0] > self.threshold).astype(np.intp)]
+        return self.classes_[outputs.argmax(axis=-1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def _iterate_outputs(self, images):
+        """Yield each image and the outputs of the network in its size."""
+        return iterate_outputs(
+            images,
+            self._spec,
+            self._weights,
+            self._letterbox,
+            batch_size=self.batch_size,
+            tile_shape=self.tile_shape_,
+            tile_overlap=self.tile_overlap,
+        )
+
+    def _collect(self, X, make):
+        """Return what is made of the outputs for each image, in the form that X has."""
+        check_is_fitted(self)
+        images = check_images(X)
+        made = np.empty(len(images), dtype=object)
+        with closing(self._iterate_outputs(images)) as predicted:
+            for position, (_, outputs) in enumerate(predicted):
+                made[position] = make(outputs)
+        is_stack = isinstance(X, np.ndarray) and X.dtype.kind in "uif"
+        return np.stack(list(made)) if is_stack else made
+
+
+def _crop(image, is_foreground, margin):
+    """The image around its foreground; all of it where there is none."""
+    if not is_foreground.any():
+        return image
+    place = []
+    for axis, length in enumerate(is_foreground.shape):
+        found = np.flatnonzero(is_foreground.any(axis=1 - axis))
+        extra = round(margin * (found[-1] + 1 - found[0]))
+        start, stop = found[0] - extra, found[-1] + 1 + extra
+        place.append(slice(max(0, start), min(length, stop)))
+    return image[tuple(place)].copy()

@@ -1,0 +1,217 @@
+"""What training sees of pixels: batches of pairs, losses and metrics.
+
+The target of a pixel is its class index and its weight in the loss.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+
+import numpy as np
+from keras import Loss, Metric, ops
+
+from .._apply_augmentation import apply_to_pair
+from .._training._batches import PrefetchedBatches
+from ..losses._resolve import resolve_loss
+from ..masks import MAX_LABELS
+from ..utils._checks import weights_of_dict
+from ._pairs import OUTSIDE
+
+
+@dataclass(kw_only=True)
+class PairBatches(PrefetchedBatches):
+    """Batches of images and their masks, each pair augmented as one.
+
+    Parameters
+    ----------
+    class_weights : ndarray of shape (256,), dtype float32
+        Weights of each class' pixels in the loss, by class index; 0 for `OUTSIDE`.
+
+    augmentation : Augmentation, callable, Keras layer or None
+        What changes training pairs; it needs a seed.
+    """
+
+    class_weights: np.ndarray
+    augmentation: object = None
+
+    @property
+    def signature(self):
+        shape = self.split.images.shape[1:]
+        targets = (*shape[:2], 2)
+        return (shape, np.uint8), (targets, np.float32), ((), np.float32)
+
+    def _read(self, chosen):
+        images, masks = [], []
+        for position in self.split.positions[chosen]:
+            image, mask = self.split.images[position], self.split.targets[position]
+            if self.augmentation is not None:
+                generator = self._make_generator(position)
+                image, mask = apply_to_pair(self.augmentation, image, mask, generator)
+            images.append(image)
+            masks.append(mask)
+        masks = np.stack(masks)
+        return np.stack(images), np.stack([masks, self.class_weights[masks]], axis=-1)
+
+
+def make_objective(loss, n_outputs, threshold) -> dict:
+    """Return what Keras compiles a segmenter with.
+
+    Parameters
+    ----------
+    loss : object
+        From :func:`skinest.losses._resolve.resolve_loss`.
+
+    n_outputs : int
+        Outputs of a pixel: 1 of a sigmoid, more of a softmax.
+
+    threshold : float
+        Above which a sigmoid means foreground.
+    """
+    metrics = []
+    for name in ("accuracy", "precision", "recall", "iou", "dice"):
+        metrics.append(PixelMetric(name, n_outputs, threshold))
+    return {"loss": PixelLoss(loss, n_outputs), "metrics": metrics}
+
+
+class PixelLoss(Loss):
+    """A loss of each image, of which Keras takes the mean.
+
+    Targets have the shape (n_images, height, width, 2): class indices, and weights.
+    """
+
+    def __init__(self, loss, n_outputs):
+        super().__init__(name="loss", dtype="float32")
+        self._loss = loss
+        self._labels = np.array([1] if n_outputs == 1 else range(n_outputs))
+
+    def call(self, y_true, y_pred):
+        indices, weights = y_true[..., :1], y_true[..., 1]
+        truth = ops.cast(indices == self._labels, "float32")
+        if self._loss.weighs_pixels:
+            return self._loss.per_image(truth, y_pred, pixel_weight=weights)
+        # Pixels of no image agree, and so cost as little as they can.
+        inside = ops.cast(indices != OUTSIDE, "float32")
+        return self._loss.per_image(truth * inside, y_pred * inside)
+
+
+def check_pixel_loss(segmenter):
+    """Raise unless the loss suits some number of labels, which is not known yet."""
+    has_class_weight, errors = segmenter.class_weight is not None, {}
+    # Of some losses with one output Keras warns.
+    for n_outputs in (3, 1, *range(4, MAX_LABELS + 1)):
+        try:
+            loss = resolve_loss(segmenter.loss, has_class_weight, n_outputs)
+        except ValueError as error:
+            errors[n_outputs] = error
+            continue
+        if segmenter.pad_to_aspect_ratio and not ignores_padding(loss, n_outputs):
+            raise ValueError(
+                f"loss={segmenter.loss!r} is a mean over pixels of its own, in which "
+                "padded ones would count. Pass a loss with a value for each pixel or "
+                "one of skinest.losses, or set pad_to_aspect_ratio=False."
+            )
+        return
+    raise errors[1]
+
+
+def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
+    """Return the weight of each class' pixels.
+
+    "balanced" is n_pixels / (n_classes * n_pixels_of_class), 1 where there is none.
+    """
+    class_weight = segmenter.class_weight
+    if class_weight is None and segmenter.loss != "weighted_crossentropy":
+        return np.ones(len(classes))
+    if isinstance(class_weight, dict):
+        return weights_of_dict(class_weight, classes)
+    weights = counts.sum() / (len(classes) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 1.0)  # none is trained on of some
+
+
+def ignores_padding(loss, n_outputs) -> bool:
+    """Tell whether padded pixels change nothing in a loss, by an example."""
+    generator = np.random.default_rng(0)
+    outputs = generator.uniform(0.1, 0.9, (2, 6, 8, n_outputs))
+    if n_outputs > 1:
+        outputs /= outputs.sum(axis=-1, keepdims=True)
+    codes = generator.integers(0, max(2, n_outputs), outputs.shape[:-1])
+
+    def values(codes, outputs):
+        targets = np.stack([codes, codes != OUTSIDE], axis=-1).astype(np.float32)
+        pixel_loss = PixelLoss(loss, n_outputs)
+        return ops.convert_to_numpy(
+            pixel_loss.call(
+                ops.convert_to_tensor(targets),
+                ops.convert_to_tensor(outputs.astype(np.float32)),
+            )
+        )
+
+    padded = codes.copy()
+    padded[:, :, 5:] = OUTSIDE
+    expected = values(codes[:, :, :5], outputs[:, :, :5])
+    return np.allclose(values(padded, outputs), expected, rtol=1e-3)
+
+
+class PixelMetric(Metric):
+    """A ratio of pixels of all images: the mean over the labels of the foreground.
+
+    A label that is absent from both masks and predictions counts 1; where only the
+    denominator is 0, as for the precision of what finds nothing, it counts 0.
+
+    Parameters
+    ----------
+    name : {"accuracy", "precision", "recall", "iou", "dice"}
+        Which ratio.
+
+    n_outputs, threshold
+        As for :func:`make_objective`.
+    """
+
+    def __init__(self, name, n_outputs, threshold):
+        super().__init__(name=name, dtype="float32")
+        self._threshold = threshold if n_outputs == 1 else None
+        self._labels = np.arange(1, max(2, n_outputs), dtype=np.float32)
+        shape = self._labels.shape
+        self._both = self.add_variable(shape, "zeros", name="both")
+        self._true = self.add_variable(shape, "zeros", name="true")
+        self._predicted = self.add_variable(shape, "zeros", name="predicted")
+        self._right = self.add_variable((), "zeros", name="right")
+        self._total = self.add_variable((), "zeros", name="total")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        indices = y_true[..., :1]
+        if self._threshold is None:
+            found = ops.argmax(y_pred, axis=-1, keepdims=True)
+        else:
+            found = y_pred > self._threshold
+        found = ops.cast(found, "float32")
+        inside = ops.cast(indices != OUTSIDE, "float32")
+        true = ops.cast(indices == self._labels, "float32")
+        predicted = inside * ops.cast(found == self._labels, "float32")
+        right = inside * ops.cast(found == indices, "float32")
+        pixels = (0, 1, 2)
+        self._right.assign_add(ops.sum(right))
+        self._total.assign_add(ops.sum(inside))
+        self._both.assign_add(ops.sum(true * predicted, axis=pixels))
+        self._true.assign_add(ops.sum(true, axis=pixels))
+        self._predicted.assign_add(ops.sum(predicted, axis=pixels))
+
+    def result(self):
+        if self.name == "accuracy":
+            return _divide(self._right.value, self._total.value, of_nothing=1.0)
+        both, true = self._both.value, self._true.value
+        predicted = self._predicted.value
+        whole = {
+            "precision": predicted,
+            "recall": true,
+            "iou": true + predicted - both,
+            "dice": (true + predicted) / 2,
+        }[self.name]
+        is_absent = true + predicted == 0
+        return ops.mean(ops.where(is_absent, 1.0, _divide(both, whole, of_nothing=0.0)))
+
+
+def _divide(part, whole, of_nothing):
+    nothing = whole == 0
+    return ops.where(nothing, of_nothing, part / ops.where(nothing, 1.0, whole))

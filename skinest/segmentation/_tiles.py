@@ -1,0 +1,173 @@
+"""Predictions in the size of each image, taken as a whole or in tiles."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .._training._batches import Prefetch
+from .._training._models import borrow_model
+from ..networks._unet_network import build
+from ._pairs import check_side
+
+
+def iterate_outputs(
+    images, spec, weights, letterbox, *, batch_size, tile_shape, tile_overlap
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield each image, and the outputs of a network in its size.
+
+    Parameters
+    ----------
+    images : ImageCollection
+        The images, of which each is read once.
+
+    spec : UNetSpec
+        The network.
+
+    weights : tuple of ndarray
+        Its weights.
+
+    letterbox : Letterbox
+        What brings images to its size.
+
+    batch_size : int
+        Images, or tiles of them, that go through the network together.
+
+    tile_shape : tuple of int
+        (height, width) of a tile.
+
+    tile_overlap : float or None
+        By how much tiles overlap; None takes each image as a whole.
+
+    Yields
+    ------
+    image : ndarray of shape (height, width, 3), dtype uint8
+    outputs : ndarray of shape (height, width, n_outputs), dtype float32
+    """
+
+    def read(positions):
+        views = []
+        for position in positions:
+            image = images[position]
+            check_side(image, 2**spec.depth, f"X[{position}]")
+            shape = image.shape[:2]
+            if tile_overlap is not None:
+                shape = tuple(map(min, shape, tile_shape))
+            corners = find_corners(image.shape[:2], shape, tile_overlap or 0.0)
+            views.append(_View(image, shape, corners, letterbox))
+            views[-1].cut()
+        return views
+
+    ends = range(batch_size, len(images), batch_size)
+    chunks = np.split(np.arange(len(images)), ends)
+    with (
+        closing(iter(Prefetch(read, chunks))) as batches,
+        borrow_model(("predicting", "unet", spec), partial(build, spec)) as network,
+    ):
+        network.load(weights)
+        for views in batches:
+            pixels = [tile for view in views for tile in view.tiles]
+            outputs = []
+            for start in range(0, len(pixels), batch_size):
+                batch = np.stack(pixels[start : start + batch_size])
+                outputs.extend(network.predict(batch, batch_size))
+            computed = iter(outputs)
+            for view in views:
+                yield view.image, view.join([next(computed) for _ in view.corners])
+
+
+@dataclass
+class _View:
+    """An image as the network sees it: as a whole, or in tiles."""
+
+    image: np.ndarray
+    tile_shape: tuple
+    corners: list
+    letterbox: object
+
+    def cut(self):
+        """Make the tiles in the size of the network."""
+        height, width = self.tile_shape
+        self.tiles = [
+            self.letterbox.resize_image(
+                self.image[top : top + height, left : left + width]
+            )
+            for top, left in self.corners
+        ]
+
+    def join(self, outputs) -> np.ndarray:
+        """Return outputs in the size of the image."""
+        tiles = [self.letterbox.restore(output, self.tile_shape) for output in outputs]
+        if len(tiles) == 1:
+            return tiles[0]
+        return blend(tiles, self.corners, self.image.shape[:2])
+
+
+def find_corners(shape, tile_shape, overlap) -> list[tuple[int, int]]:
+    """Find corners of tiles that cover an image and overlap by at least a share.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (height, width) of the image.
+
+    tile_shape : tuple of int
+        (height, width) of a tile, no larger than the image.
+
+    overlap : float
+        The share of a tile's side, in [0, 1), that neighbours have in common.
+
+    Returns
+    -------
+    corners : list of (top, left)
+    """
+
+    def starts(length, tile):
+        step = max(1.0, tile * (1 - overlap))
+        n_tiles = int(np.ceil((length - tile) / step)) + 1
+        return np.rint(np.linspace(0, length - tile, n_tiles)).astype(int).tolist()
+
+    rows, columns = (
+        starts(length, tile) for length, tile in zip(shape, tile_shape, strict=True)
+    )
+    return [(top, left) for top in rows for left in columns]
+
+
+def blend(tiles, corners, shape) -> np.ndarray:
+    """Return the mean of overlapping tiles, with less weight of their borders.
+
+    Parameters
+    ----------
+    tiles : list of ndarray of shape (tile_height, tile_width, n_outputs)
+        Outputs.
+
+    corners : list of (top, left)
+        Where they lie.
+
+    shape : tuple of int
+        (height, width) of the image.
+
+    Returns
+    -------
+    outputs : ndarray of shape (*shape, n_outputs), dtype float32
+    """
+    height, width, n_outputs = tiles[0].shape
+    window = np.outer(_make_slope(height), _make_slope(width))[..., np.newaxis]
+    total = np.zeros((*shape, n_outputs), dtype=np.float32)
+    weights = np.zeros((*shape, 1), dtype=np.float32)
+    for tile, (top, left) in zip(tiles, corners, strict=True):
+        place = slice(top, top + height), slice(left, left + width)
+        total[place] += window * tile
+        weights[place] += window
+    return total / weights
+
+
+def _make_slope(length):
+    """Return weights that rise from the ends to the middle, none of them 0."""
+    middle = (length - 1) / 2
+    return (1 - np.abs(np.arange(length) - middle) / (middle + 1)).astype(np.float32)
