@@ -25,7 +25,7 @@ from ..networks._transfer import (
     feature_width,
 )
 from ..networks._weights import Weights
-from ..utils._callbacks import as_tasks
+from ..utils._callbacks import iterate_with_callbacks
 
 METRICS = ("loss", "accuracy", "precision", "recall", "auc")
 
@@ -184,7 +184,7 @@ class Fit(Training):
         )
         estimator = self.hook_arguments["estimator"]
         pass_over.call_on_fit_task_begin(estimator=estimator)
-        batches = as_tasks(
+        batches = iterate_with_callbacks(
             store.batches(part.images, part.positions, views),
             n_batches,
             estimator=estimator,

@@ -6,10 +6,10 @@
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
+from .._cache import Cache
 from .._training import _stages
 from .._training._precision import resolve_compute_dtype
 from ..feature_extraction._features import Views
-from ..feature_extraction._store import open_memory
 from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE, stage_names
 from ..networks._transfer import (
@@ -49,7 +49,7 @@ def check_settings(clf):
     check_hidden_units(clf.hidden_units)
     rates = "learning_rate", "fine_tune_learning_rate"
     _stages.check_training(clf, METRICS, rates)
-    open_memory(clf.memory)
+    Cache(clf.memory)  # a folder that cannot be made is refused here
 
 
 def parts_of(clf, X, y, sample_weight, groups, X_val, y_val, seed):

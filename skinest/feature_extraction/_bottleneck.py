@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .._cache import Cache
 from ..images import check_images
 from ..utils._checks import check_image_size
 from ..utils._doc_link import DocLinkMixin
@@ -155,10 +156,9 @@ class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
         from ..networks._backbones import BACKBONES, MIN_SIDE
         from ..networks._transfer import TrunkSpec, feature_width
         from ..networks._weights import load_backbone_weights
-        from ._store import open_memory
 
         check_image_size(self.image_size, MIN_SIDE)
-        open_memory(self.memory)
+        Cache(self.memory)  # a folder that cannot be made is refused here
         check_images(X, y)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         preferred = BACKBONES[self.backbone].compute_dtype

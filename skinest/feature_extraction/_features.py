@@ -4,21 +4,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 import joblib
 import numpy as np
+from sklearn.utils.validation import check_memory
 
 from .. import __version__
 from .._augmenting import apply_augmentation
+from .._fingerprints import fingerprint, fingerprint_class
 from .._training._pool import borrowed
 from .._training._predicting import ahead, predict_rows
 from ..images import resize
 from ..networks._transfer import TrunkSpec, build_trunk
 from ..networks._weights import Weights
-from ._store import _class_fingerprint, fingerprint, open_memory
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,22 @@ def stored_features(key, settings, compute):
     return compute()
 
 
+def open_memory(memory):
+    if isinstance(memory, os.PathLike):
+        memory = os.fspath(memory)
+    if isinstance(memory, str):
+        try:
+            os.makedirs(memory, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"memory={memory!r} is not a folder that can be made: {error}"
+            ) from error
+        memory = os.path.abspath(memory)
+    if getattr(memory, "mmap_mode", None):  # what is learned must not hang on files
+        memory = joblib.Memory(memory.location, verbose=0)
+    return check_memory(memory)
+
+
 class _MissingError(Exception):
     pass
 
@@ -207,7 +225,7 @@ def _layer_fingerprint(layer):
     if "input_layers" not in config:  # layers in a row, which come below
         config.pop("layers", None)
     return (
-        _class_fingerprint(type(layer), ()),
+        fingerprint_class(type(layer), ()),
         json.dumps(config, sort_keys=True, default=joblib.hash),
         layer.get_weights(),
         [_layer_fingerprint(inner) for inner in getattr(layer, "layers", ())],

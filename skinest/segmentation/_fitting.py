@@ -18,7 +18,7 @@ from .._training._predicting import ahead, predict_rows
 from .._training._training import Training
 from ..networks._unet import UNetSpec, build
 from ..networks._weights import Weights
-from ..utils._callbacks import as_tasks
+from ..utils._callbacks import iterate_with_callbacks
 from ._frames import Frame, blend, tile_corners
 from ._pairs import Pairs, check_side
 
@@ -112,7 +112,7 @@ def as_reading(context, estimator, batches, n_batches):
     """Batches of pairs that are read, each a task of scikit-learn's callbacks."""
     reading = context.subcontext(task_name="read-pairs", max_subtasks=n_batches)
     reading.call_on_fit_task_begin(estimator=estimator)
-    batches = as_tasks(
+    batches = iterate_with_callbacks(
         batches,
         n_batches,
         estimator=estimator,
