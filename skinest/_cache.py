@@ -129,23 +129,21 @@ def _find_folder(memory):
         memory = os.fspath(memory)
         try:
             os.makedirs(memory, exist_ok=True)
+            memory = joblib.Memory(memory, verbose=0)
         except OSError as error:
             raise ValueError(
                 f"memory={memory!r} is not a folder that can be made: {error}"
             ) from error
-        location = os.path.join(memory, "joblib")
-    elif memory.location is None:
+    if memory.location is None:
         return None
-    else:
-        location = memory.store_backend.location
     # Inside joblib's own folder, so that Memory.clear() clears this too.
-    return os.path.abspath(os.path.join(location, "skinest"))
+    return os.path.abspath(os.path.join(memory.store_backend.location, "skinest"))
 
 
 def _read(path):
     """Return the value in a file; None if it is missing, damaged or unreadable."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             content = memoryview(file.read())
         checksum, pickled = content[:_N_CHECKSUM], content[_N_CHECKSUM:]
         if _compute_checksum(pickled) != checksum:
@@ -157,10 +155,14 @@ def _read(path):
 
 def _write(path, value):
     pickled = pickle.dumps(value, protocol=5)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = f"{path}.{uuid.uuid4().hex}"
     try:
-        with open(temporary, "wb") as file:
+        try:
+            file = open(temporary, "wb")
+        except FileNotFoundError:  # rare, so nobody looks before
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = open(temporary, "wb")
+        with file:
             file.write(_compute_checksum(pickled))
             file.write(pickled)
         os.replace(temporary, path)

@@ -135,8 +135,7 @@ class DescribedImages:
         """
         if self._results is None:
             return None, None
-        described = _hash_descriptor(self.descriptor), *self._image_keys
-        key = make_key(kind, joblib.hash(settings), *described)
+        key = make_key(kind, joblib.hash(settings), self._digest)
         return key, self._results.get([key])[0]
 
     def keep(self, key, value) -> None:
@@ -152,6 +151,11 @@ class DescribedImages:
         """
         if key is not None:
             self._results.put([key], [value])
+
+    @cached_property
+    def _digest(self):
+        """Return what all descriptors, as they are used, are known by."""
+        return make_key(_hash_descriptor(self.descriptor), *self._image_keys)
 
     @cached_property
     def _image_keys(self):
