@@ -61,7 +61,7 @@ from sklearn.pipeline import Pipeline
 import skinest
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
 from skinest.datasets import fetch_isic2016_part3
-from skinest.feature_extraction._store import DescriptorStore
+from skinest.feature_extraction._describing import DescribedImages
 from skinest.images import check_images
 
 PARTS = ("search", "quality", "extract", "memory")
@@ -274,8 +274,8 @@ def bench_extract(paths, y, options):
 
 def describe_ours(paths):
     """By what BoVWSIFTTransformer(n_jobs=2) calls; alone it would encode as well."""
-    store = DescriptorStore(SIFT, None, 2)
-    return sum(store.map(count_descriptors, check_images(paths)))
+    described = DescribedImages(check_images(paths), SIFT, None, 2)
+    return sum(described.map(count_descriptors))
 
 
 def count_descriptors(described):

@@ -3,7 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import itertools
 import os
 import time
 import warnings
@@ -21,19 +20,19 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
-from ..utils._callbacks import as_tasks
+from ..utils._callbacks import iterate_with_callbacks
 from ..utils._doc_link import DocLinkMixin
-from ._descriptors import SIFTDescriptor, finish
-from ._encoding import Encoder, check_pyramid, encode_stored, stored_values
-from ._store import DescriptorStore
+from ._describing import DescribedImages
+from ._descriptors import postprocess
+from ._encoding import Encoder, check_pyramid, encode_batch
 from ._vocabulary import (
     DescriptorSample,
     check_enough,
     check_partial,
+    extract_words,
     fit_pca,
     learn_vocabulary,
     make_clusterer,
-    words_of,
 )
 
 _COMPACT_ENCODINGS = ("vlad", "fisher")  # few words, many numbers for each
@@ -256,7 +255,7 @@ default="histogram"
         vectors : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image.
         """
-        return self._weighted(self._fit(X, y, with_vectors=True))
+        return self._weigh(self._fit(X, y, with_vectors=True))
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
@@ -285,24 +284,24 @@ default="histogram"
             If the clusterer cannot learn in batches, or the encoding is "tfidf".
         """
         images = check_images(X, y)
-        seed = self._seed()
+        seed = self._draw_seed()
         fitted = hasattr(self, "clusterer_")
-        clusterer = self.clusterer_ if fitted else self._new_clusterer(seed)
+        clusterer = self.clusterer_ if fitted else self._make_clusterer(seed)
         check_pyramid(self.pyramid, self.descriptor)
         check_partial(clusterer, self.encoding)
         if fitted:
             self._encoder.check_same(
-                self.encoding, tuple(self.pyramid), self._n_words()
+                self.encoding, tuple(self.pyramid), self._resolve_n_words()
             )
-        store = self._store()
-        sample = self._sample(store, images, seed)
+        described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
+        sample = self._sample(described, seed)
         self._warn_of_empty(sample.n_empty, sample.n_images)
-        values = finish(store.descriptor, sample.get())
+        values = postprocess(described.descriptor, sample.get())
         if fitted:
             pca = self.pca_
         else:
-            check_enough(len(values), sample.n_images, self._n_words())
-            pca = fit_pca(values, self._n_components(values.shape), seed)
+            check_enough(len(values), sample.n_images, self._resolve_n_words())
+            pca = fit_pca(values, self._resolve_n_components(values.shape), seed)
         if len(values):
             projected = values if pca is None else pca.transform(values)
             self._set_vocabulary(pca, clusterer.partial_fit(projected))
@@ -323,12 +322,13 @@ default="histogram"
         """
         check_is_fitted(self)
         images = check_images(X)
-        vectors, n_empty = self._encode(self._store(), images)
+        described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
+        vectors, n_empty = self._encode(described)
         self._warn_of_empty(n_empty, len(images))
-        return self._weighted(vectors)
+        return self._weigh(vectors)
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the features, such as "word7" or "cell0of2x2_word7_dim3".
+        """Name the features, such as "word7" or "cell0of2x2_word7_dim3".
 
         Parameters
         ----------
@@ -341,100 +341,100 @@ default="histogram"
             One name for each column of :meth:`transform`.
         """
         check_is_fitted(self)
-        return self._encoder.feature_names()
+        return self._encoder.list_feature_names()
 
     def _fit(self, X, y, with_vectors):
         """Fit, and encode the training images where that is asked for."""
         check_pyramid(self.pyramid, self.descriptor)
         images = check_images(X, y)
-        seed = self._seed()
-        clusterer = self._new_clusterer(seed)
-        store = self._store()
+        seed = self._draw_seed()
+        clusterer = self._make_clusterer(seed)
+        described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
         n_passes = 2 if with_vectors else 1
         context = self._init_callback_context(
-            max_subtasks=n_passes * store.n_batches(images)
+            max_subtasks=n_passes * described.n_batches
         )
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         vectors = None
-        with store.kept_for_two_passes() if with_vectors else nullcontext():
-            self._learn(store, images, clusterer, seed, context)
+        with described.keep_for_two_passes() if with_vectors else nullcontext():
+            self._learn(described, clusterer, seed, context)
             if with_vectors:
-                vectors, _ = self._encode(store, images, context)
-                if self.encoding == "tfidf":
-                    self._tfidf = TfidfTransformer().fit(vectors)
+                vectors, _ = self._encode(described, context)
+        if self.encoding == "tfidf":
+            self._tfidf = TfidfTransformer().fit(vectors)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return vectors
 
-    def _learn(self, store, images, clusterer, seed, context):
+    def _learn(self, described, clusterer, seed, context):
         """Learn the vocabulary, or read it where it was learned before."""
-
-        def learn(sample):
-            values = finish(store.descriptor, sample.get())
-            check_enough(len(values), sample.n_images, self._n_words())
-            n_components = self._n_components(values.shape)
-            learned = learn_vocabulary(values, clusterer, n_components, seed)
-            return *learned, sample.n_empty, sample.n_images
-
-        def compute():
-            sample = self._sample(store, images, seed, context)
-            if sample.n_images < len(images):
-                raise _Stopped(sample)
-            return learn(sample)
-
+        n_images = len(described.images)
         n_components = self.encoding == "fisher", self.n_components
-        settings = (clusterer, n_components, self.max_descriptors, seed)
-        with self._announced(f"Learning the vocabulary of {len(images)} images"):
-            try:
-                learned = store.vocabulary(images, settings, compute)
-            except _Stopped as stopped:  # raised so that it is not kept
-                learned = learn(stopped.sample)
+        settings = clusterer, n_components, self.max_descriptors, seed
+        with self._announce(f"Learning the vocabulary of {n_images} images"):
+            key, learned = described.recall("vocabulary", settings)
+            if learned is None:
+                sample = self._sample(described, seed, context)
+                values = postprocess(described.descriptor, sample.get())
+                check_enough(len(values), sample.n_images, self._resolve_n_words())
+                n_components = self._resolve_n_components(values.shape)
+                learned = (
+                    *learn_vocabulary(values, clusterer, n_components, seed),
+                    sample.n_empty,
+                    sample.n_images,
+                )
+                if sample.n_images == n_images:  # no callback stopped the pass
+                    described.keep(key, learned)
         pca, clusterer, n_empty, n_read = learned
         self._warn_of_empty(n_empty, n_read)
         self._set_vocabulary(pca, clusterer)
 
-    def _sample(self, store, images, seed, context=None):
-        """Sample of the descriptors of all images, or until a callback stops it."""
+    def _sample(self, described, seed, context=None):
+        """Sample the descriptors of all images, or until a callback stops it."""
         sample = DescriptorSample(self.max_descriptors, seed)
-        batches = as_tasks(
-            store.map(stored_values, images),
-            store.n_batches(images),
+        batches = iterate_with_callbacks(
+            described.map(),
+            described.n_batches,
             estimator=self,
             context=context,
             name="describe-images",
         )
         with closing(batches):  # also where an image is refused
-            for values in itertools.chain.from_iterable(batches):
-                sample.add(values)
+            for batch in batches:
+                for values, _ in batch:
+                    sample.add(values)
         return sample
 
-    def _encode(self, store, images, context=None):
-        """Vectors, before the weights of "tfidf", and how many have no descriptor."""
+    def _encode(self, described, context=None):
+        """Return vectors, and how many images have none, or read them from memory.
+
+        The weights of "tfidf" come later.
+        """
         encoder = self._encoder
+        settings = encoder.encoding, encoder.pyramid, encoder.compute_digest()
+        with self._announce(f"Encoding {len(described.images)} images"):
+            key, encoded = described.recall("vectors", settings)
+            if encoded is None:
+                batches = iterate_with_callbacks(
+                    described.map(partial(encode_batch, encoder, described.descriptor)),
+                    described.n_batches,
+                    estimator=self,
+                    context=context,
+                    name="encode-images",
+                    can_stop=False,
+                )
+                with closing(batches):
+                    vectors, n_empty = zip(*batches, strict=True)
+                encoded = np.vstack(vectors), sum(n_empty)
+                described.keep(key, encoded)
+        return encoded
 
-        def compute():
-            batches = as_tasks(
-                store.map(partial(encode_stored, encoder, store.descriptor), images),
-                store.n_batches(images),
-                estimator=self,
-                context=context,
-                name="encode-images",
-                can_stop=False,
-            )
-            with closing(batches):
-                vectors, n_empty = zip(*batches, strict=True)
-            return np.vstack(vectors), sum(n_empty)
-
-        settings = (encoder.encoding, encoder.pyramid, encoder.digest())
-        with self._announced(f"Encoding {len(images)} images"):
-            return store.encodings(images, settings, compute)
-
-    def _weighted(self, vectors) -> np.ndarray:
+    def _weigh(self, vectors) -> np.ndarray:
         if self._encoder.encoding != "tfidf":
             return vectors
         return self._tfidf.transform(vectors).toarray()
 
     def _set_vocabulary(self, pca, clusterer):
-        vocabulary = words_of(clusterer, self.encoding)
+        vocabulary = extract_words(clusterer, self.encoding)
         # Parameters that are set after this have no effect until the next fit.
         self._encoder = Encoder(self.encoding, vocabulary, pca, tuple(self.pyramid))
         self.vocabulary_ = vocabulary
@@ -442,24 +442,13 @@ default="histogram"
         self.clusterer_ = clusterer
         self.n_features_out_ = self._encoder.n_features
 
-    def _store(self):
-        descriptor = SIFTDescriptor() if self.descriptor is None else self.descriptor
-        if isinstance(descriptor, type):
-            raise ValueError(f"descriptor={descriptor!r} is a class. Pass an instance.")
-        return DescriptorStore(descriptor, self.memory, self.n_jobs)
-
-    def _seed(self):
+    def _draw_seed(self):
         if self.random_state is None:
             return None
         return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
-    def _n_words(self):
-        if self.n_words != "auto":
-            return int(self.n_words)
-        return 32 if self.encoding in _COMPACT_ENCODINGS else 300
-
-    def _new_clusterer(self, seed):
-        n_words = self._n_words()
+    def _make_clusterer(self, seed):
+        n_words = self._resolve_n_words()
         if n_words > self.max_descriptors:
             raise ValueError(
                 f"n_words={n_words} is more than max_descriptors="
@@ -467,7 +456,12 @@ default="histogram"
             )
         return make_clusterer(self.clusterer, self.encoding, n_words, seed)
 
-    def _n_components(self, shape):
+    def _resolve_n_words(self):
+        if self.n_words != "auto":
+            return int(self.n_words)
+        return 32 if self.encoding in _COMPACT_ENCODINGS else 300
+
+    def _resolve_n_components(self, shape):
         if self.n_components != "auto":
             return self.n_components
         return min(_N_COMPONENTS, *shape) if self.encoding == "fisher" else None
@@ -482,7 +476,7 @@ default="histogram"
             )
 
     @contextmanager
-    def _announced(self, what):
+    def _announce(self, what):
         start = time.perf_counter()
         yield
         if self.verbose:
@@ -496,11 +490,3 @@ default="histogram"
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-class _Stopped(Exception):
-    """A callback stopped the reading of images."""
-
-    def __init__(self, sample):
-        super().__init__()
-        self.sample = sample

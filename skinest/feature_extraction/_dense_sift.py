@@ -17,8 +17,8 @@ _CLIP = 0.2  # Lowe's limit on one entry, against strong single gradients
 _SCALE = 512  # as SIFT is stored in OpenCV
 
 
-def dense_sift(plane, places, side) -> np.ndarray:
-    """SIFT descriptors of upright squares of one size.
+def compute_dense_sift(plane, places, side) -> np.ndarray:
+    """Describe upright squares of one size by SIFT.
 
     Parameters
     ----------
@@ -56,31 +56,32 @@ def dense_sift(plane, places, side) -> np.ndarray:
     cell = side / _N_CELLS
     border = cv2.BORDER_REPLICATE
     smooth = cv2.GaussianBlur(plane, (0, 0), max(cell / 6, 0.5), borderType=border)
-    window = _triangle(cell)
+    window = _make_triangle(cell)
     offsets = (np.arange(_N_CELLS) - (_N_CELLS - 1) / 2) * cell
-    rows = _nearest(places[:, 1:] + offsets, plane.shape[0])[:, :, np.newaxis]
-    columns = _nearest(places[:, :1] + offsets, plane.shape[1])[:, np.newaxis, :]
+    rows = _round_to_pixels(places[:, 1:] + offsets, plane.shape[0])
+    columns = _round_to_pixels(places[:, :1] + offsets, plane.shape[1])
+    cells = rows[:, :, np.newaxis], columns[:, np.newaxis, :]
     found = np.empty((len(places), _N_CELLS, _N_CELLS, _N_ORIENTATIONS), np.float32)
-    for orientation, gradients in enumerate(_by_orientation(smooth)):
+    for orientation, gradients in enumerate(_split_by_orientation(smooth)):
         averaged = cv2.sepFilter2D(gradients, -1, window, window, borderType=border)
-        found[..., orientation] = averaged[rows, columns]
+        found[..., orientation] = averaged[cells]
     weights = np.exp(-(offsets**2) / (2 * (side / 2) ** 2)).astype(np.float32)
     found *= np.outer(weights, weights)[..., np.newaxis]
-    return _stored(found.reshape(len(places), -1))
+    return _normalize(found.reshape(len(places), -1))
 
 
-def _triangle(cell) -> np.ndarray:
-    """Weights of pixels by their distance from the centre of a cell; sum 1."""
+def _make_triangle(cell) -> np.ndarray:
+    """Return weights of pixels by their distance from a cell's centre; sum 1."""
     reach = int(np.ceil(cell))
     weights = np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1)) / cell)
     return (weights / weights.sum()).astype(np.float32)
 
 
-def _nearest(positions, size) -> np.ndarray:
+def _round_to_pixels(positions, size) -> np.ndarray:
     return np.clip(np.rint(positions).astype(int), 0, size - 1)
 
 
-def _by_orientation(plane):
+def _split_by_orientation(plane):
     """Yield the magnitudes of the gradients that belong to each orientation."""
     import cv2
 
@@ -101,7 +102,7 @@ def _by_orientation(plane):
         )
 
 
-def _stored(descriptors) -> np.ndarray:
+def _normalize(descriptors) -> np.ndarray:
     for limit in (_CLIP, 1):
         # The small number keeps a square of nearly one colour from being all noise.
         lengths = np.linalg.norm(descriptors, axis=1, keepdims=True) + 1e-3

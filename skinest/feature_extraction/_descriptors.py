@@ -21,11 +21,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..images import limit_side
 from ..utils._doc_link import DocLinkMixin
-from ._dense_sift import dense_sift
+from ._dense_sift import compute_dense_sift
 
 
 def describe(descriptor, image):
-    """Descriptors of one image by a descriptor object or a plain callable.
+    """Describe one image by a descriptor object or a plain callable.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def _check_points(descriptor, points, n_points) -> np.ndarray:
     return points
 
 
-def finish(descriptor, values) -> np.ndarray:
-    """Stored descriptors as they are used: ``float32``, of shape (n, d)."""
+def postprocess(descriptor, values) -> np.ndarray:
+    """Return stored descriptors as they are used: ``float32``, of shape (n, d)."""
     values = values.astype(np.float32)
     return descriptor.finish(values) if hasattr(descriptor, "finish") else values
 
@@ -273,14 +273,14 @@ class SIFTDescriptor(_Descriptor):
 
     def _describe_grid(self, image):
         _check_positive(self.grid_sizes, "grid_sizes")
-        places = _grid_places(image.shape, self.grid_step)
-        planes = _float_planes(image, self.color)
-        values = [
-            np.hstack([dense_sift(plane, places, side) for plane in planes])
-            for side in self.grid_sizes
-        ]
+        places = _list_grid_places(image.shape, self.grid_step)
+        planes = _split_float_planes(image, self.color)
+        values = []
+        for side in self.grid_sizes:
+            by_plane = [compute_dense_sift(plane, places, side) for plane in planes]
+            values.append(np.hstack(by_plane))
         points = np.tile(places, (len(values), 1))
-        return np.vstack(values), _as_fractions(points, image.shape)
+        return np.vstack(values), _convert_to_fractions(points, image.shape)
 
     def _describe_keypoints(self, image):
         import cv2
@@ -298,13 +298,13 @@ class SIFTDescriptor(_Descriptor):
         else:
             keypoints = sift.detect(grey, None)
         if not keypoints:
-            return _no_descriptors(128 if self.color == "grey" else 384)
+            return _make_no_descriptors(128 if self.color == "grey" else 384)
         if self.color != "grey":
-            planes = _uint8_planes(image, self.color)
+            planes = _split_uint8_planes(image, self.color)
             values = np.hstack([sift.compute(p, keypoints)[1] for p in planes])
         places = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float32)
         # SIFT's 128 numbers are integers from 0 to 255: a quarter of the space.
-        return values.astype(np.uint8), _as_fractions(places, grey.shape)
+        return values.astype(np.uint8), _convert_to_fractions(places, grey.shape)
 
     def finish(self, values) -> np.ndarray:
         """Take the square root of each SIFT if `root`, else change nothing.
@@ -321,8 +321,8 @@ class SIFTDescriptor(_Descriptor):
         if not self.root or not len(values):
             return values
         parts = values.reshape(len(values), -1, 128)
-        sums = parts.sum(axis=2, keepdims=True)
-        return np.sqrt(parts / np.maximum(sums, 1)).reshape(values.shape)
+        shares = parts / np.maximum(parts.sum(axis=2, keepdims=True), 1)
+        return np.sqrt(shares, out=shares).reshape(values.shape)
 
 
 class ColorPatchDescriptor(_Descriptor):
@@ -399,30 +399,30 @@ class ColorPatchDescriptor(_Descriptor):
         self._validate_params()
         _check_positive(self.sigmas, "sigmas")
         image = limit_side(image, self.max_side)
-        colors = _color_space(image.astype(np.float32) / 255, self.color)
-        places = _grid_places(image.shape, self.grid_step)
+        colors = _convert_colors(image.astype(np.float32) / 255, self.color)
+        places = _list_grid_places(image.shape, self.grid_step)
         columns, rows = places.T
         statistics = []
         for sigma in self.sigmas:
             mean = cv2.GaussianBlur(colors, (0, 0), sigma)[rows, columns]
             square = cv2.GaussianBlur(colors**2, (0, 0), sigma)[rows, columns]
             statistics += [mean, np.sqrt(np.maximum(square - mean**2, 0))]
-        return np.hstack(statistics), _as_fractions(places, image.shape)
+        return np.hstack(statistics), _convert_to_fractions(places, image.shape)
 
 
-def _no_descriptors(n_dimensions):
+def _make_no_descriptors(n_dimensions):
     return (
         np.empty((0, n_dimensions), dtype=np.uint8),
         np.empty((0, 2), dtype=np.float32),
     )
 
 
-def _as_fractions(places, shape) -> np.ndarray:
+def _convert_to_fractions(places, shape) -> np.ndarray:
     return (places / (shape[1], shape[0])).astype(np.float32)
 
 
-def _grid_places(shape, step) -> np.ndarray:
-    """(x, y) of the centres of a grid of cells of `step` pixels."""
+def _list_grid_places(shape, step) -> np.ndarray:
+    """Return (x, y) of the centres of a grid of cells of `step` pixels."""
     rows = np.arange(min(step, shape[0]) // 2, shape[0], step)
     columns = np.arange(min(step, shape[1]) // 2, shape[1], step)
     return np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
@@ -437,33 +437,33 @@ def _check_positive(values, name):
         )
 
 
-def _float_planes(image, color):
-    """The channels that a grid describes, in float32 of 0 to 255 or so."""
+def _split_float_planes(image, color):
+    """Split an image into what a grid describes: float32 of 0 to 255 or so."""
     import cv2
 
     if color == "grey":
         return [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)]
-    colors = _color_space(image.astype(np.float32) / 255, color)
+    colors = _convert_colors(image.astype(np.float32) / 255, color)
     if color == "lab":  # a* and b* have the scale of uint8 already
         return cv2.split(colors * np.array([2.55, 1, 1], dtype=np.float32))
     return cv2.split(colors * 255)
 
 
-def _uint8_planes(image, color):
-    """The channels that OpenCV's SIFT describes at keypoints."""
+def _split_uint8_planes(image, color):
+    """Split an image into what OpenCV's SIFT describes at keypoints."""
     import cv2
 
     if color == "lab":
         image = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
     elif color == "opponent":
-        opponent = _color_space(image.astype(np.float32) / 255, color)
+        opponent = _convert_colors(image.astype(np.float32) / 255, color)
         opponent[..., :2] = opponent[..., :2] / 2 + 0.5  # from [-1, 1] to [0, 1]
         image = np.rint(opponent * 255).astype(np.uint8)
     return cv2.split(image)
 
 
-def _color_space(image, color) -> np.ndarray:
-    """Colours of a float32 RGB image in [0, 1]."""
+def _convert_colors(image, color) -> np.ndarray:
+    """Convert a float32 RGB image in [0, 1]."""
     import cv2
 
     if color == "lab":

@@ -18,11 +18,11 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import normalize
 
-from ._descriptors import finish
+from ._descriptors import postprocess
 
 
-def histogram(words, n_words) -> np.ndarray:
-    """Share of descriptors that fall on each visual word.
+def compute_histogram(words, n_words) -> np.ndarray:
+    """Compute the share of descriptors that fall on each visual word.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def histogram(words, n_words) -> np.ndarray:
     return np.bincount(words, minlength=n_words) / max(len(words), 1)
 
 
-def soft_assignment(descriptors, centers, bandwidth) -> np.ndarray:
-    """Weights of each descriptor on the visual words, by distance.
+def assign_softly(descriptors, centers, bandwidth) -> np.ndarray:
+    """Compute weights of each descriptor on the visual words, by distance.
 
     The codeword uncertainty of van Gemert et al., equation 9, with a Gaussian
     kernel: ``exp(-|x - c_k|² / (2 b²))``, over its sum for all words.
@@ -78,8 +78,8 @@ def soft_assignment(descriptors, centers, bandwidth) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def vlad(descriptors, words, centers) -> np.ndarray:
-    """Sums of the differences between descriptors and their visual word.
+def compute_vlad(descriptors, words, centers) -> np.ndarray:
+    """Sum the differences between descriptors and their visual word.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def vlad(descriptors, words, centers) -> np.ndarray:
     return sums.ravel()
 
 
-def fisher_vector(descriptors, posteriors, mixture) -> np.ndarray:
-    """Gradients of the log likelihood of a mixture in its means and deviations.
+def compute_fisher_vector(descriptors, posteriors, mixture) -> np.ndarray:
+    """Compute gradients of a mixture's log likelihood in means and deviations.
 
     Equations 17 and 18 of Sánchez et al., divided by the number of descriptors;
     the gradients in the weights (equation 16) are left out.
@@ -148,8 +148,8 @@ def fisher_vector(descriptors, posteriors, mixture) -> np.ndarray:
     return gradients / max(len(descriptors), 1)
 
 
-def power_normalize(vectors) -> np.ndarray:
-    """Signed square root of each value, then unit Euclidean length of each row.
+def normalize_power(vectors) -> np.ndarray:
+    """Take signed square roots, then bring each row to unit Euclidean length.
 
     Parameters
     ----------
@@ -169,8 +169,8 @@ def power_normalize(vectors) -> np.ndarray:
     return normalize(np.sign(vectors) * np.sqrt(np.abs(vectors)))
 
 
-def cell_members(points, pyramid) -> list[np.ndarray]:
-    """Which descriptors lie in each cell of a spatial pyramid.
+def find_cell_members(points, pyramid) -> list[np.ndarray]:
+    """Find the descriptors that lie in each cell of a spatial pyramid.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ class Encoder:
         Parameters
         ----------
         described : list of (values, points)
-            Finished descriptors of each image and their places.
+            Descriptors of each image, as they are used, and their places.
 
         Returns
         -------
@@ -290,26 +290,26 @@ class Encoder:
 
     @property
     def n_words(self) -> int:
-        """The number of visual words."""
+        """Return the number of visual words."""
         return len(self._centers)
 
     @property
     def n_features(self) -> int:
-        """The length of a vector."""
-        per_word = self._centers.shape[1] if self.encoding in ("vlad", "fisher") else 1
-        per_cell = self.n_words * per_word * (2 if self.encoding == "fisher" else 1)
-        return per_cell * sum(n_cells**2 for n_cells in self.pyramid)
+        """Return the length of a vector."""
+        n_words, width = self._centers.shape
+        per_word = {"vlad": width, "fisher": 2 * width}.get(self.encoding, 1)
+        return n_words * per_word * int(np.square(self.pyramid).sum())
 
-    def digest(self) -> str:
-        """Hash of all that was learned, however it was learned."""
+    def compute_digest(self) -> str:
+        """Hash all that was learned, however it was learned."""
         learned = self.vocabulary
         if self.encoding == "fisher":
             learned = learned.weights_, learned.means_, learned.covariances_
         pca = None if self.pca is None else (self.pca.mean_, self.pca.components_)
         return joblib.hash((learned, pca))
 
-    def word_features(self) -> list[str]:
-        """Names of the features that one cell has."""
+    def list_word_features(self) -> list[str]:
+        """Name the features that one cell has."""
         words = [f"word{word}" for word in range(self.n_words)]
         dimensions = range(self._centers.shape[1])
         if self.encoding == "vlad":
@@ -321,9 +321,9 @@ class Encoder:
             ]
         return words
 
-    def feature_names(self) -> np.ndarray:
-        """Names of all features, with the cell where there is more than one."""
-        names = self.word_features()
+    def list_feature_names(self) -> np.ndarray:
+        """Name all features, with the cell where there is more than one."""
+        names = self.list_word_features()
         if sum(self.pyramid) > 1:
             cells = [
                 f"cell{cell}of{n_cells}x{n_cells}"
@@ -349,16 +349,16 @@ class Encoder:
         return values if self.pca is None else self.pca.transform(values)
 
     def _assign(self, projected):
-        """Nearest words, or weights on the words, of each image's descriptors."""
+        """Find nearest words, or weights on the words, of each image's descriptors."""
         if self.encoding == "fisher":
             return [
                 self.vocabulary.predict_proba(values.astype(np.float64))
                 for values in projected
             ]
         if self.encoding == "soft":
-            bandwidth = word_spacing(self.vocabulary)
+            bandwidth = measure_word_spacing(self.vocabulary)
             return [
-                soft_assignment(values, self.vocabulary, bandwidth)
+                assign_softly(values, self.vocabulary, bandwidth)
                 for values in projected
             ]
         # One search for all images spares the start of one for each.
@@ -368,12 +368,12 @@ class Encoder:
     def _members(self, points, n_descriptors):
         if self.pyramid == (1,):
             return [np.ones(n_descriptors, dtype=bool)]
-        return cell_members(points, self.pyramid)
+        return find_cell_members(points, self.pyramid)
 
     def _encode(self, values, assignment, members) -> np.ndarray:
         if self.encoding in ("vlad", "fisher"):
             cells = [self._aggregate(values[in_], assignment[in_]) for in_ in members]
-            return normalize(power_normalize(np.vstack(cells)).reshape(1, -1))[0]
+            return normalize(normalize_power(np.vstack(cells)).reshape(1, -1))[0]
         # Each level of the pyramid has the same share, and the whole sums to 1.
         cells = [
             self._count(assignment[in_]) * (in_.mean() / len(self.pyramid))
@@ -383,17 +383,17 @@ class Encoder:
 
     def _aggregate(self, values, assignment):
         if self.encoding == "vlad":
-            return vlad(values, assignment, self.vocabulary)
-        return fisher_vector(values, assignment, self.vocabulary)
+            return compute_vlad(values, assignment, self.vocabulary)
+        return compute_fisher_vector(values, assignment, self.vocabulary)
 
     def _count(self, assignment):
         if self.encoding != "soft":
-            return histogram(assignment, self.n_words)
+            return compute_histogram(assignment, self.n_words)
         return assignment.sum(axis=0) / max(len(assignment), 1)
 
 
-def word_spacing(centers) -> float:
-    """Mean distance from a visual word to the nearest other one."""
+def measure_word_spacing(centers) -> float:
+    """Return the mean distance from a visual word to the nearest other one."""
     if len(centers) == 1:
         return 1.0
     distances = euclidean_distances(centers)
@@ -402,13 +402,8 @@ def word_spacing(centers) -> float:
     return spacing or 1.0  # any width serves where all words are the same
 
 
-def stored_values(described) -> list[np.ndarray]:
-    """Stored descriptors of each image, without their places."""
-    return [values for values, _ in described]
-
-
-def encode_stored(encoder, descriptor, described):
-    """Vectors of a batch of images, and how many of them have no descriptor.
+def encode_batch(encoder, descriptor, described):
+    """Encode a batch of images.
 
     Parameters
     ----------
@@ -416,7 +411,7 @@ def encode_stored(encoder, descriptor, described):
         What encodes.
 
     descriptor : descriptor object or callable
-        What finishes stored descriptors.
+        What the descriptors are from.
 
     described : list of (values, points)
         Stored descriptors of each image and their places.
@@ -424,7 +419,10 @@ def encode_stored(encoder, descriptor, described):
     Returns
     -------
     vectors : ndarray of shape (n_images, n_features), dtype float32
+        Zero where an image has no descriptor.
+
     n_empty : int
+        The number of such images.
     """
-    vectors = encoder([(finish(descriptor, v), points) for v, points in described])
-    return vectors, sum(len(values) == 0 for values, _ in described)
+    used = [(postprocess(descriptor, values), points) for values, points in described]
+    return encoder(used), sum(len(values) == 0 for values, _ in described)

@@ -65,7 +65,7 @@ class DescriptorSample:
             self._prune()
 
     def get(self) -> np.ndarray:
-        """The sample, in the order of the stream.
+        """Return the sample, in the order of the stream.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class DescriptorSample:
 
 
 def make_clusterer(clusterer, encoding, n_words, seed):
-    """Unfitted clusterer that will find `n_words`.
+    """Make an unfitted clusterer that will find `n_words`.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def learn_vocabulary(values, clusterer, n_components, seed):
     Parameters
     ----------
     values : ndarray of shape (n_descriptors, d), dtype float32
-        A sample of the descriptors, finished.
+        A sample of the descriptors, as they are used.
 
     clusterer : estimator
         An unfitted clusterer from :func:`make_clusterer`.
@@ -236,8 +236,8 @@ def learn_vocabulary(values, clusterer, n_components, seed):
     return pca, clusterer
 
 
-def words_of(clusterer, encoding):
-    """Visual words of a fitted clusterer, or the mixture itself.
+def extract_words(clusterer, encoding):
+    """Return visual words of a fitted clusterer, or the mixture itself.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def words_of(clusterer, encoding):
 
 
 def fit_pca(values, n_components, seed):
-    """PCA fitted to descriptors, or None where `n_components` is None.
+    """Fit PCA to descriptors; None where `n_components` is None.
 
     Parameters
     ----------

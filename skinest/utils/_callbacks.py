@@ -6,7 +6,9 @@
 from contextlib import closing
 
 
-def as_tasks(results, n_results, *, estimator, context, name, can_stop=True):
+def iterate_with_callbacks(
+    results, n_results, *, estimator, context, name, can_stop=True
+):
     """Yield results, each computed and used as one task of the callbacks.
 
     Parameters

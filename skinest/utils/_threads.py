@@ -1,4 +1,4 @@
-"""Libraries' own threads beside ours."""
+"""Libraries' own threads beside ours, and threads that can be waited for."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -13,7 +13,7 @@ _held = {"depth": 0}
 
 
 @contextmanager
-def one_thread_each():
+def hold_library_threads():
     """Hold OpenCV and BLAS to one thread, and put their numbers back after.
 
     Their threads would compete with ours for the same cores. The numbers belong to
@@ -46,3 +46,57 @@ def _release():
 
     cv2.setNumThreads(_held.pop("opencv"))
     _held.pop("blas").restore_original_limits()
+
+
+class Workers:
+    """Threads that share one pass over images.
+
+    Entered where the pass is run. On leaving, also by an error or an interruption,
+    the threads are told to stop, and waited for. A worker process has a copy of its
+    own, which nobody stops.
+
+    Attributes
+    ----------
+    is_stopped : bool
+        Whether the threads shall stop.
+    """
+
+    def __init__(self):
+        self.is_stopped = False
+        self._n_working = 0
+        self._changed = threading.Condition()
+
+    def __reduce__(self):
+        return Workers, ()
+
+    def __enter__(self):
+        self._hold = hold_library_threads()
+        self._hold.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        try:
+            with self._changed:
+                self.is_stopped = True
+                self._changed.wait_for(lambda: self._n_working == 0)
+        finally:
+            self._hold.__exit__(*error)
+
+    @contextmanager
+    def work(self):
+        """Hold the libraries' threads while a worker is at work."""
+        with self._changed:
+            self.check()
+            self._n_working += 1
+        try:
+            with hold_library_threads():
+                yield
+        finally:
+            with self._changed:
+                self._n_working -= 1
+                self._changed.notify_all()
+
+    def check(self):
+        """Raise a RuntimeError if the pass has been stopped."""
+        if self.is_stopped:
+            raise RuntimeError("This pass over the images has been stopped.")

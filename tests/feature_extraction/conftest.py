@@ -26,9 +26,13 @@ class LoggingDescriptor(SIFTDescriptor):
         self.log = log
 
     def describe(self, image):
-        with open(self.log, "a") as file:
-            file.write("described\n")
+        append_line(self.log, "described")
         return super().describe(image)
+
+
+def append_line(log, line):
+    with open(log, "a") as file:
+        file.write(f"{line}\n")
 
 
 @pytest.fixture

@@ -1,6 +1,13 @@
 """What BoVWSIFTTransformer keeps, and when it must not serve it."""
 
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
 import time
+import warnings
+from pathlib import Path
 
 import cv2
 import joblib
@@ -11,7 +18,7 @@ from sklearn.cluster import KMeans
 
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
 
-from .conftest import LoggingDescriptor, n_lines
+from .conftest import LoggingDescriptor, append_line, n_lines
 
 
 def test_descriptors_are_computed_once_without_memory(textured, log):
@@ -58,8 +65,7 @@ class LoggingKMeans(KMeans):
         self.log = log
 
     def fit(self, X, y=None, sample_weight=None):
-        with open(self.log, "a") as file:
-            file.write("fitted\n")
+        append_line(self.log, "fitted")
         return super().fit(X)
 
 
@@ -132,3 +138,235 @@ def test_nothing_is_left_in_the_temporary_folder(textured, tmp_path, monkeypatch
     with pytest.raises(ValueError):
         BoVWSIFTTransformer(100_000).fit_transform(textured)
     assert list(tmp_path.iterdir()) == []
+
+
+def kept_files(folder):
+    return sorted(Path(folder).rglob("*.pkl*"))  # with what is half written
+
+
+def fit_transform(images, memory, descriptor=None, **settings):
+    bovw = BoVWSIFTTransformer(
+        4, descriptor=descriptor, memory=memory, random_state=0, **settings
+    )
+    return bovw.fit_transform(images)
+
+
+@pytest.fixture(scope="module")
+def plain(textured):
+    """Vectors that were computed without memory."""
+    return fit_transform(textured, None)
+
+
+# What may happen to the folder.
+
+
+def flip_middle(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"damaged",
+        lambda content: content[:-1],
+        lambda content: content[: len(content) // 2] + b"\0" * (len(content) // 2),
+        flip_middle,
+    ],
+    ids=["empty", "other", "cut", "zeros", "one byte"],
+)
+def test_damaged_files_are_computed_anew(damage, textured, plain, log, tmp_path):
+    descriptor, memory = LoggingDescriptor(log), tmp_path / "memory"
+    fit_transform(textured, memory, descriptor)
+    files = kept_files(memory)
+    assert len(files) == 12 + 2  # descriptors of each image, vocabulary, vectors
+    for file in files:
+        file.write_bytes(damage(file.read_bytes()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = fit_transform(textured, memory, descriptor)
+    np.testing.assert_array_equal(again, plain)
+    assert n_lines(log) == 24
+    np.testing.assert_array_equal(fit_transform(textured, memory, descriptor), plain)
+    assert n_lines(log) == 24
+    assert kept_files(memory) == files
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are POSIX")
+def test_a_file_that_may_not_be_read_counts_as_missing(textured, plain, tmp_path):
+    fit_transform(textured, tmp_path)
+    for file in kept_files(tmp_path):
+        file.unlink()
+        file.mkdir()  # as root reads whatever the permissions
+    with pytest.warns(UserWarning, match="memory: nothing more is kept") as caught:
+        np.testing.assert_array_equal(fit_transform(textured, tmp_path), plain)
+    assert len(caught) == 1
+
+
+class DestructiveDescriptor(LoggingDescriptor):
+    """SIFT that deletes a folder at the fifth image and may block its place."""
+
+    def __init__(self, log=None, *, folder=None, block=False):
+        super().__init__(log)
+        self.folder = folder
+        self.block = block
+
+    def describe(self, image):
+        if n_lines(self.log) == 4:
+            shutil.rmtree(self.folder)
+            if self.block:
+                self.folder.touch()
+        return super().describe(image)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_folder_that_is_deleted_in_fit_is_made_anew(
+    n_jobs, textured, plain, log, tmp_path
+):
+    memory = tmp_path / "memory"
+    descriptor = DestructiveDescriptor(log, folder=memory)
+    with warnings.catch_warnings():
+        if n_jobs is None:  # two threads may write while it is being deleted
+            warnings.simplefilter("error")
+        vectors = fit_transform(textured, memory, descriptor, n_jobs=n_jobs)
+    np.testing.assert_array_equal(vectors, plain)
+    shutil.rmtree(memory, ignore_errors=True)
+    np.testing.assert_array_equal(fit_transform(textured, memory), plain)
+    assert len(kept_files(memory)) == 14
+
+
+@pytest.mark.parametrize("encoding", ["histogram", "tfidf"])
+def test_a_folder_that_cannot_be_written_to_is_warned_of_once(
+    encoding, textured, log, tmp_path
+):
+    memory = tmp_path / "memory"
+    descriptor = DestructiveDescriptor(log, folder=memory, block=True)
+    with pytest.warns(UserWarning, match="memory: nothing more is kept in") as caught:
+        vectors = fit_transform(textured, memory, descriptor, encoding=encoding)
+    assert len(caught) == 1
+    plain = fit_transform(textured, None, encoding=encoding)
+    np.testing.assert_array_equal(vectors, plain)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are POSIX")
+def test_a_read_only_folder_is_read(textured, plain, log, tmp_path):
+    descriptor = LoggingDescriptor(log)
+    fit_transform(textured[:6], tmp_path / "memory", descriptor)
+    folders = [path for path in (tmp_path / "memory").rglob("*") if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        if os.access(folders[0], os.W_OK):
+            pytest.skip("This user may write everywhere.")
+        with pytest.warns(UserWarning, match="memory: nothing more is kept") as caught:
+            vectors = fit_transform(textured, tmp_path / "memory", descriptor)
+        assert len(caught) == 1
+        np.testing.assert_array_equal(vectors, plain)
+        assert n_lines(log) == 12
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+ON_A_FULL_DISK = """
+    import resource, sys, warnings
+    import numpy as np
+    from skinest import BoVWSIFTTransformer
+
+    # No file may be larger than this, which looks like a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
+    images = np.load(sys.argv[1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bovw = BoVWSIFTTransformer(4, memory=sys.argv[2], random_state=0)
+        vectors = bovw.fit_transform(images)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    np.save(sys.argv[3], vectors)
+    print(*(warning.message for warning in caught), sep="\\n")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits are POSIX")
+def test_a_full_disk_does_not_lose_the_fit(textured, plain, tmp_path):
+    np.save(tmp_path / "images.npy", textured)
+    names = [str(tmp_path / name) for name in ("images.npy", "memory", "vectors.npy")]
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(ON_A_FULL_DISK), *names],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = result.stdout.splitlines()
+    assert "memory: nothing more is kept" in line and "File too large" in line
+    np.testing.assert_array_equal(np.load(tmp_path / "vectors.npy"), plain)
+    assert kept_files(tmp_path / "memory") == []  # nothing half written
+
+
+class Unpicklable(KMeans):
+    """K-means that cannot be pickled once it is fitted."""
+
+    def __getstate__(self):
+        if hasattr(self, "cluster_centers_"):
+            raise TypeError("what was learned cannot be pickled")
+        return super().__getstate__()
+
+
+def test_what_cannot_be_pickled_does_not_lose_the_fit(textured, tmp_path):
+    settings = {"clusterer": Unpicklable(n_init=1)}
+    with pytest.warns(UserWarning, match="memory: .*cannot be pickled") as caught:
+        vectors = fit_transform(textured, tmp_path, **settings)
+    assert len(caught) == 1
+    np.testing.assert_array_equal(vectors, fit_transform(textured, None, **settings))
+
+
+def test_processes_share_a_folder(textured, plain, tmp_path):
+    work = [joblib.delayed(fit_transform)(textured, tmp_path)] * 4
+    for vectors in joblib.Parallel(n_jobs=2, backend="loky")(work):
+        np.testing.assert_array_equal(vectors, plain)
+    assert len(kept_files(tmp_path)) == 14
+
+
+@pytest.mark.parametrize("with_memory", [False, True], ids=["plain", "memory"])
+def test_worker_processes_keep_what_they_describe(
+    with_memory, textured, plain, log, tmp_path
+):
+    memory = tmp_path / "memory" if with_memory else None
+    for n_passes in (1, 1 if with_memory else 2):
+        with joblib.parallel_config("loky"):
+            vectors = fit_transform(textured, memory, LoggingDescriptor(log), n_jobs=2)
+        np.testing.assert_array_equal(vectors, plain)
+        assert n_lines(log) == 12 * n_passes
+
+
+# Objects of joblib.
+
+
+def test_a_memory_that_is_cleared_keeps_nothing(textured, plain, log, tmp_path):
+    memory = joblib.Memory(str(tmp_path / "memory"), verbose=0)
+    descriptor = LoggingDescriptor(log)
+    fit_transform(textured, memory, descriptor)
+    fit_transform(textured, tmp_path / "memory", descriptor)  # the same folder
+    assert n_lines(log) == 12
+    memory.clear(warn=False)
+    np.testing.assert_array_equal(fit_transform(textured, memory, descriptor), plain)
+    assert n_lines(log) == 24
+
+
+def test_a_memory_without_a_folder_keeps_nothing(textured, plain, tmp_path):
+    sift = cv2.SIFT_create(contrastThreshold=0.01)
+
+    def cannot_be_pickled(image):
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        values = sift.detectAndCompute(grey, None)[1]
+        return np.sqrt(values / values.sum(axis=1, keepdims=True))
+
+    memory = joblib.Memory(None, verbose=0)
+    vectors = fit_transform(textured, memory, cannot_be_pickled)
+    np.testing.assert_allclose(vectors, plain, atol=1e-6)
+
+
+def test_without_a_seed_the_first_vocabulary_serves_again(textured, tmp_path):
+    bovw = BoVWSIFTTransformer(4, memory=tmp_path, max_descriptors=50)
+    first = bovw.fit(textured).vocabulary_
+    np.testing.assert_array_equal(clone(bovw).fit(textured).vocabulary_, first)

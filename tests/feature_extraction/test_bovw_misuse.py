@@ -352,10 +352,11 @@ def test_opencv_is_held_in_the_workers_of_a_search(textured):
 
 
 def test_numpy_numbers_share_what_is_kept(textured, tmp_path):
-    for n_words in (3, np.int64(3)):
-        BoVWSIFTTransformer(n_words, memory=tmp_path, random_state=0).fit(textured)
-    kept = list(tmp_path.rglob("*stored_vocabulary/*/output.pkl"))
-    assert len(kept) == 1
+    BoVWSIFTTransformer(3, memory=tmp_path, random_state=0).fit(textured)
+    kept = sorted(tmp_path.rglob("*.pkl"))
+    assert len(kept) == 12 + 1  # descriptors of each image, and the vocabulary
+    BoVWSIFTTransformer(np.int64(3), memory=tmp_path, random_state=0).fit(textured)
+    assert sorted(tmp_path.rglob("*.pkl")) == kept
 
 
 def test_zero_vectors_are_not_taken_for_missing_descriptors(textured):

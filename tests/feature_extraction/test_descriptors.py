@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import normalize
 
 from skinest.feature_extraction import ColorPatchDescriptor, SIFTDescriptor
-from skinest.feature_extraction._dense_sift import dense_sift
+from skinest.feature_extraction._dense_sift import compute_dense_sift
 from skinest.feature_extraction._descriptors import describe
 
 
@@ -116,7 +116,7 @@ def direct_dense_sift(plane, x, y, side):
 def test_grid_follows_its_definition(side, textured):
     plane = grey(textured[0])[:60, :60].astype(np.float32)
     expected = direct_dense_sift(plane, 30, 28, side)
-    actual = dense_sift(plane, np.array([[30, 28]]), side)[0]
+    actual = compute_dense_sift(plane, np.array([[30, 28]]), side)[0]
     assert expected.max() > 60
     np.testing.assert_allclose(actual, np.minimum(expected, 255), atol=1.5)  # uint8
 

@@ -9,13 +9,13 @@ from sklearn.preprocessing import normalize
 
 from skinest.feature_extraction._encoding import (
     Encoder,
-    cell_members,
-    fisher_vector,
-    histogram,
-    power_normalize,
-    soft_assignment,
-    vlad,
-    word_spacing,
+    assign_softly,
+    compute_fisher_vector,
+    compute_histogram,
+    compute_vlad,
+    find_cell_members,
+    measure_word_spacing,
+    normalize_power,
 )
 
 N_WORDS, N_DIMENSIONS = 7, 5
@@ -40,9 +40,11 @@ def mixture():
 
 def test_histogram_counts_shares():
     np.testing.assert_allclose(
-        histogram(np.array([0, 2, 2, 3]), 5), [0.25, 0, 0.5, 0.25, 0]
+        compute_histogram(np.array([0, 2, 2, 3]), 5), [0.25, 0, 0.5, 0.25, 0]
     )
-    np.testing.assert_array_equal(histogram(np.array([], dtype=int), 3), np.zeros(3))
+    np.testing.assert_array_equal(
+        compute_histogram(np.array([], dtype=int), 3), np.zeros(3)
+    )
 
 
 def opencv_bag_of_words(images, vocabulary):
@@ -71,13 +73,13 @@ def test_soft_assignment_follows_its_equation(descriptors, centers):
     for i, x in enumerate(descriptors.astype(float)):
         kernel = [np.exp(-np.sum((x - c) ** 2) / (2 * bandwidth**2)) for c in centers]
         expected[i] = np.array(kernel) / np.sum(kernel)
-    weights = soft_assignment(descriptors, centers, bandwidth)
+    weights = assign_softly(descriptors, centers, bandwidth)
     np.testing.assert_allclose(weights, expected, atol=1e-5)
 
 
 def test_soft_assignment_far_from_all_words_is_finite(centers):
     far = np.full((1, N_DIMENSIONS), 1e4, dtype=np.float32)
-    np.testing.assert_allclose(soft_assignment(far, centers, 0.1).sum(), 1, rtol=1e-6)
+    np.testing.assert_allclose(assign_softly(far, centers, 0.1).sum(), 1, rtol=1e-6)
 
 
 def test_vlad_follows_its_equation(descriptors, centers):
@@ -86,7 +88,7 @@ def test_vlad_follows_its_equation(descriptors, centers):
     for word in range(N_WORDS):
         for x in descriptors[words == word]:
             expected[word] += x.astype(float) - centers[word]
-    actual = vlad(descriptors, words, centers)
+    actual = compute_vlad(descriptors, words, centers)
     np.testing.assert_allclose(actual, expected.ravel(), atol=1e-5)
 
 
@@ -97,7 +99,7 @@ def test_fisher_vector_equals_scikit_image(descriptors, mixture):
     by_mean = reference[N_WORDS : N_WORDS + size]
     by_deviation = -reference[N_WORDS + size :]
     posteriors = mixture.predict_proba(descriptors)
-    actual = fisher_vector(descriptors, posteriors, mixture)
+    actual = compute_fisher_vector(descriptors, posteriors, mixture)
     np.testing.assert_allclose(actual[:size], by_mean, atol=1e-6)
     np.testing.assert_allclose(actual[size:], by_deviation, atol=1e-6)
 
@@ -121,7 +123,7 @@ def test_fisher_vectors_of_images_equal_scikit_image(textured):
 def test_fisher_vector_is_the_gradient_of_the_log_likelihood(descriptors, mixture):
     """Equations 17 and 18 scale the gradient by the deviation and the weight."""
     posteriors = mixture.predict_proba(descriptors)
-    vector = fisher_vector(descriptors, posteriors, mixture)
+    vector = compute_fisher_vector(descriptors, posteriors, mixture)
     by_mean, by_deviation = vector.reshape(2, N_WORDS, N_DIMENSIONS)
     step, word, dimension = 1e-5, 3, 2
     deviation = np.sqrt(mixture.covariances_[word, dimension])
@@ -151,18 +153,18 @@ def test_fisher_vector_is_the_gradient_of_the_log_likelihood(descriptors, mixtur
 def test_power_normalize():
     vectors = np.array([[4.0, -9.0, 0.0], [0.0, 0.0, 0.0]])
     expected = np.array([[2, -3, 0], [0, 0, 0]]) / np.sqrt(13)
-    np.testing.assert_allclose(power_normalize(vectors), expected)
+    np.testing.assert_allclose(normalize_power(vectors), expected)
 
 
 def test_cells_of_a_pyramid_are_level_by_level_and_row_by_row():
     points = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [1.0, 1.0]])
-    members = cell_members(points, (1, 2))
+    members = find_cell_members(points, (1, 2))
     assert members[0].all()
     np.testing.assert_array_equal(members[1:], np.eye(4, dtype=bool))
 
 
 def test_word_spacing_is_the_mean_distance_to_the_nearest_other_word():
-    assert word_spacing(np.array([[0.0], [1.0], [5.0]])) == pytest.approx(
+    assert measure_word_spacing(np.array([[0.0], [1.0], [5.0]])) == pytest.approx(
         (1 + 1 + 4) / 3
     )
 
@@ -211,5 +213,5 @@ def test_no_descriptor_is_a_zero_row_and_so_is_an_empty_cell(
     assert not vectors[0].any()
     cells = vectors[1].reshape(4, -1)
     assert cells[0].any() and not cells[1:].any()
-    assert len(encoder.feature_names()) == encoder.n_features == vectors.shape[1]
-    assert len(set(encoder.feature_names())) == encoder.n_features
+    assert len(encoder.list_feature_names()) == encoder.n_features == vectors.shape[1]
+    assert len(set(encoder.list_feature_names())) == encoder.n_features

@@ -1,0 +1,176 @@
+"""What is computed from images, kept on disk."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import hashlib
+import os
+import pickle
+import uuid
+import warnings
+import zlib
+from contextlib import suppress
+
+import joblib
+
+_N_CHECKSUM = 4  # bytes at the start of a file
+
+
+class Cache:
+    """Values under keys, each in a file of its own.
+
+    Threads and processes may share a folder: a file appears whole or not at all, and
+    a damaged one counts as missing. The folder may be deleted at any time.
+
+    Parameters
+    ----------
+    memory : str, path, joblib.Memory or None
+        The folder. None, or a Memory without a location, keeps nothing.
+
+    Attributes
+    ----------
+    is_on : bool
+        Whether anything is kept.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be made.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skinest._cache import Cache, make_key
+    >>> with TemporaryDirectory() as folder:
+    ...     cache = Cache(folder)
+    ...     cache.put([make_key("one", 1)], [[1.0]])
+    ...     cache.get([make_key("one", 1), make_key("two", 2)])
+    [[1.0], None]
+    """
+
+    def __init__(self, memory):
+        self._folder = None if memory is None else _find_folder(memory)
+        self.is_on = self._folder is not None
+        self._can_write = True
+
+    def get(self, keys) -> list:
+        """Read values.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            Keys from :func:`make_key`.
+
+        Returns
+        -------
+        values : list
+            The value of each key; None where there is none that can be read.
+        """
+        if not self.is_on:
+            return [None] * len(keys)
+        return [_read(self._find_path(key)) for key in keys]
+
+    def put(self, keys, values) -> None:
+        """Write values; where that fails, warn and go on.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            Keys from :func:`make_key`.
+
+        values : sequence of object
+            A picklable value for each key, not None.
+
+        Warns
+        -----
+        UserWarning
+            If a value cannot be written; nothing is written after that.
+        """
+        if not self.is_on:
+            return
+        for key, value in zip(keys, values, strict=True):
+            if not self._can_write:
+                return
+            try:
+                _write(self._find_path(key), value)
+            except Exception as error:  # pickle raises errors of many classes
+                self._can_write = False
+                warnings.warn(
+                    f"memory: nothing more is kept in {self._folder!r}, because of "
+                    f"{type(error).__name__}: {error}. Results are right, but are "
+                    "computed again the next time.",
+                    stacklevel=2,
+                )
+
+    def _find_path(self, key):
+        # Folders of many thousand files are slow on some file systems.
+        return os.path.join(self._folder, key[:2], f"{key[2:]}.pkl")
+
+
+def make_key(*parts) -> str:
+    """Make the key of a value.
+
+    Parameters
+    ----------
+    *parts : str, int, float, bool, None or tuple of these
+        All that the value depends on. What is more than that comes as its digest.
+
+    Returns
+    -------
+    key : str
+        The same in every process.
+    """
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def _find_folder(memory):
+    """Return the folder of a Memory or path; None where there is none."""
+    if not isinstance(memory, joblib.Memory):
+        memory = os.fspath(memory)
+        try:
+            os.makedirs(memory, exist_ok=True)
+            memory = joblib.Memory(memory, verbose=0)
+        except OSError as error:
+            raise ValueError(
+                f"memory={memory!r} is not a folder that can be made: {error}"
+            ) from error
+    if memory.location is None:
+        return None
+    # Inside joblib's own folder, so that Memory.clear() clears this too.
+    return os.path.abspath(os.path.join(memory.store_backend.location, "skinest"))
+
+
+def _read(path):
+    """Return the value in a file; None if it is missing, damaged or unreadable."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            content = memoryview(file.read())
+        checksum, pickled = content[:_N_CHECKSUM], content[_N_CHECKSUM:]
+        if _compute_checksum(pickled) != checksum:
+            return None
+        return pickle.loads(pickled)
+    except Exception:  # a class that is gone may raise any error
+        return None
+
+
+def _write(path, value):
+    pickled = pickle.dumps(value, protocol=5)
+    temporary = f"{path}.{uuid.uuid4().hex}"
+    try:
+        try:
+            file = open(temporary, "wb")
+        except FileNotFoundError:  # rare, so nobody looks before
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = open(temporary, "wb")
+        with file:
+            file.write(_compute_checksum(pickled))
+            file.write(pickled)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(temporary)
+        raise
+
+
+def _compute_checksum(content) -> bytes:
+    return zlib.crc32(content).to_bytes(_N_CHECKSUM)
