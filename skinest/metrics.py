@@ -361,9 +361,12 @@ def _foreground(pixels, labels):
     in_true = {label for label, (_, true, _) in pixels.items() if true.any()}
     in_pred = {label for label, (_, _, pred) in pixels.items() if pred.any()}
     _check_same_coding(in_true, in_pred, labels)
-    if labels is not None:
-        return labels
-    held = sorted(pixels)
+    return choose_foreground(pixels) if labels is None else labels
+
+
+def choose_foreground(held):
+    """Return what is foreground by default: all labels but the smallest, sorted."""
+    held = sorted(held)
     return held if len(held) == 1 and held != [0] else held[1:]
 
 

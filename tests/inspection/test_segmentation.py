@@ -295,6 +295,20 @@ def test_forms_of_images_and_masks(images, masks, predicted, form, tmp_path):
         np.testing.assert_array_equal(estimated.scores, display.scores)
 
 
+def test_each_file_is_decoded_once(tmp_path, decoded):
+    rng = np.random.default_rng(0)
+    paths = [[str(tmp_path / f"{name}{k}.png") for k in range(3)] for name in "Xtp"]
+    for k in range(3):
+        cv2.imwrite(paths[0][k], rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8))
+        cv2.imwrite(paths[1][k], rng.integers(0, 2, SIZE, dtype=np.uint8) * 255)
+        cv2.imwrite(paths[2][k], rng.integers(0, 2, SIZE, dtype=np.uint8) * 255)
+    SegmentationDisplay.from_predictions(*paths)
+    assert [decoded.counts(names) for names in paths] == [[1, 1, 1]] * 3
+    decoded.contents.clear()
+    SegmentationDisplay.from_estimator(Darkness().fit(), *paths[:2], n_images=2)
+    assert [decoded.counts(names) for names in paths[:2]] == [[1, 1, 0]] * 2
+
+
 def test_images_of_different_sizes():
     sizes = [(20, 30), (40, 10), (25, 25), (8, 64)]
     images = [np.full((*size, 3), 99, dtype=np.uint8) for size in sizes]
