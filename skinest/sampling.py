@@ -218,7 +218,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         return _select(X, indices), _select(y, indices)
 
     def _check(self, X, y):
-        """Number of each row, as a table, and the labels to balance by."""
+        """Return the number of each row, as a table, and the labels to balance by."""
         _check_sampler(self.sampler)
         if y is None:
             raise ValueError("y is None. Pass y, the label or mask of each image.")
@@ -269,7 +269,7 @@ def _after_features(sampler) -> str:
 
 
 def _check_labels(y):
-    """Labels of the images, which masks are not."""
+    """Return the labels of the images, which masks are not."""
     items = y if isinstance(y, list | tuple) else np.asarray(y)
     if isinstance(items, np.ndarray):
         if items.ndim == 0:
@@ -299,7 +299,7 @@ def _are_files(items) -> bool:
 
 
 def _select(items, indices):
-    """The items at these positions, in the form that they come in."""
+    """Select items by their positions, in the form that they come in."""
     if isinstance(items, np.ndarray):
         return items[indices]
     if isinstance(items, list | tuple):

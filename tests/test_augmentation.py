@@ -17,7 +17,7 @@ from skimage.filters import gaussian
 from skimage.transform import AffineTransform, rotate, warp
 from sklearn.base import BaseEstimator, clone
 
-from skinest._augmenting import apply_augmentation, check_augmentation
+from skinest._apply_augmentation import apply_augmentation, check_augmentation
 from skinest.augmentation import Augmentation
 
 OFF = {"rotation": 0, "shift": 0, "horizontal_flip": False}
@@ -275,7 +275,7 @@ def test_other_than_a_generator_is_refused(random_state):
 def test_loads_neither_opencv_nor_keras():
     program = (
         "import sys\n"
-        "from skinest._augmenting import check_augmentation\n"
+        "from skinest._apply_augmentation import check_augmentation\n"
         "from skinest.augmentation import Augmentation\n"
         "check_augmentation(Augmentation())\n"
         "assert not {'cv2', 'keras', 'tensorflow'} & set(sys.modules)"

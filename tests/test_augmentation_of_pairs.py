@@ -18,7 +18,7 @@ import pytest
 from skimage.draw import disk, ellipse, polygon2mask
 from skimage.transform import rotate
 
-from skinest._augmenting import (
+from skinest._apply_augmentation import (
     apply_augmentation,
     apply_to_pair,
     check_augmentation,

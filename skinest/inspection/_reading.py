@@ -1,4 +1,4 @@
-"""What displays read of images and masks, each file once."""
+"""Images and masks as displays read them, each file once."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -9,7 +9,7 @@ from sklearn.utils._plotting import _validate_style_kwargs
 # Blue and yellow are told apart by all common kinds of colour vision, and skin and
 # lesions have neither; a dark rim keeps them in sight on what is bright.
 TRUE, PRED = "#00c8ff", "#ffe119"
-_OF_LABELS = (TRUE, PRED, "#ffffff", "#ff5ccd", "#69f0ae", "#3d5afe", "#ff6d00")
+_LABEL_COLORS = (TRUE, PRED, "#ffffff", "#ff5ccd", "#69f0ae", "#3d5afe", "#ff6d00")
 _RIM = (0, 0, 0, 0.6)
 # Pixels of the panel of differences.
 AGREEMENT, MISSED, FOUND, CONFUSED = 1, 2, 3, 4
@@ -83,9 +83,9 @@ def _line_style(k, which, n_labels, user_kw):
     """Return keywords of the line of the k-th label, of truth (0) or prediction (1)."""
     from matplotlib.patheffects import withStroke
 
-    is_alone = n_labels <= 1
+    is_alone, colors = n_labels <= 1, _LABEL_COLORS
     style = {
-        "color": (TRUE, PRED)[which] if is_alone else _OF_LABELS[k % len(_OF_LABELS)],
+        "color": (TRUE, PRED)[which] if is_alone else colors[k % len(colors)],
         "linestyle": ("-", (0, (4, 1.5)))[which],
         "linewidth": 1.3,
     }
