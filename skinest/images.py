@@ -102,8 +102,7 @@ class ImageCollection(Sequence):
         Paths, or arrays that hold one image each.
 
     file_stats : list of (int, int), default=None
-        Size in bytes and modification time in nanoseconds of each file; None for
-        arrays.
+        Size in bytes and modification time in ns of each file; None for arrays.
 
     start : int, default=0
         Position in `X` of the first item, for error messages.
@@ -343,7 +342,8 @@ def _check_stack(X, name):
     if X.ndim == 2:
         raise ValueError(
             f"{name} has shape {X.shape}: one grey image or a table of features? Pass "
-            f"images as (n_images, height, width[, 3]), one as {name}[np.newaxis]."
+            "images as (n_images, height, width[, 3]), one image as "
+            f"{name}[np.newaxis]."
         )
     if X.ndim not in (3, 4):
         raise ValueError(
