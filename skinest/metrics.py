@@ -88,6 +88,9 @@ def dice_score(
           over labels: each pixel counts the same;
         - None: the mean over labels for each image.
 
+        It says how images are averaged, unlike the `average` of scikit-learn, which
+        is about labels. Labels are averaged as by scikit-learn's ``"macro"``.
+
     zero_division : {0.0, 1.0, np.nan}, default=1.0
         The ratio for a label in neither mask. NaN leaves it out of the mean.
 
