@@ -6,7 +6,6 @@
 import re
 import tracemalloc
 
-import cv2
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -42,15 +41,6 @@ def random_masks(n_labels, shapes=((9, 13),) * 6, seed=0):
 
 def flat(masks):
     return np.concatenate([np.ravel(mask) for mask in masks])
-
-
-def write_masks(folder, masks):
-    """Paths of PNG files of the masks."""
-    folder.mkdir()
-    paths = [folder / f"{position}.png" for position in range(len(masks))]
-    for path, mask in zip(paths, masks, strict=True):
-        assert cv2.imwrite(str(path), mask)
-    return paths
 
 
 # Numbers
@@ -230,11 +220,11 @@ def test_array_list_and_object_array_are_the_same():
     assert dice_score(true, objects) == dice_score(tuple(true), pred) == expected
 
 
-def test_paths_and_arrays_of_different_sizes(tmp_path):
+def test_paths_and_arrays_of_different_sizes(write_masks):
     true, pred = random_masks(2, shapes=[(6, 7), (20, 31), (5, 40)])
     expected = dice_score(true, pred)
     files = [
-        write_masks(tmp_path / name, [mask * 255 for mask in masks])
+        write_masks(name, [mask * 255 for mask in masks])
         for name, masks in (("true", true), ("pred", pred))
     ]
     assert dice_score(*files) == expected
@@ -244,8 +234,8 @@ def test_paths_and_arrays_of_different_sizes(tmp_path):
     assert report["255"]["Dice"] == expected
 
 
-def test_masks_are_read_one_pair_at_a_time(tmp_path):
-    (path,) = write_masks(tmp_path / "masks", [np.eye(400, dtype=np.uint8) * 255])
+def test_masks_are_read_one_pair_at_a_time(write_masks):
+    (path,) = write_masks("masks", [np.eye(400, dtype=np.uint8) * 255])
     dice_score([path], [path])
     tracemalloc.start()
     assert dice_score([path] * 60, [path] * 60) == 1
@@ -254,11 +244,9 @@ def test_masks_are_read_one_pair_at_a_time(tmp_path):
     assert peak < 30 * 400 * 400  # 120 masks are read
 
 
-def test_each_file_is_decoded_once(tmp_path, decoded):
+def test_each_file_is_decoded_once(write_masks, decoded):
     masks = random_masks(3)
-    files = [
-        write_masks(tmp_path / n, each) for n, each in zip("tp", masks, strict=True)
-    ]
+    files = [write_masks(n, each) for n, each in zip("tp", masks, strict=True)]
     for score in (dice_score, iou_score, segmentation_report):
         decoded.contents.clear()
         assert score(*files) == score(*masks)
@@ -279,14 +267,14 @@ def test_masks_are_left_unchanged():
 
 
 @pytest.mark.parametrize("score", [dice_score, iou_score, segmentation_report])
-def test_pairs_must_agree(score, tmp_path):
+def test_pairs_must_agree(score, write_masks):
     with pytest.raises(ValueError, match="y_true holds 2 masks, but y_pred 1"):
         score([TOP, TOP], [TOP])
     with pytest.raises(
         ValueError, match=r"y_true\[1\].*\(3, 4\).*y_pred\[1\].*\(4, 3\)"
     ):
         score([TOP, TOP], [TOP, TOP.T])
-    (path,) = write_masks(tmp_path / "masks", [TOP.T])
+    (path,) = write_masks("masks", [TOP.T])
     with pytest.raises(ValueError, match=r"y_pred\[0\].*0\.png.*\(4, 3\)"):
         score([TOP], [path])
 

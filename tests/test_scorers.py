@@ -6,7 +6,6 @@
 import pickle
 from copy import deepcopy
 
-import cv2
 import numpy as np
 import pytest
 import sklearn
@@ -57,15 +56,6 @@ def scene():
     return X, [(image > 150).astype(np.uint8) * 255 for image in X]
 
 
-def write_masks(folder, masks):
-    """Paths of PNG files of the masks."""
-    folder.mkdir()
-    paths = [folder / f"{position}.png" for position in range(len(masks))]
-    for path, mask in zip(paths, masks, strict=True):
-        assert cv2.imwrite(str(path), mask)
-    return paths
-
-
 def test_scorers_score_what_predict_returns(scene):
     X, y = scene
     fitted = Threshold(t=100).fit(X, y)
@@ -87,7 +77,7 @@ def test_grid_search_finds_the_threshold(scene, n_jobs):
     assert search.best_score_ == search.score(X, y) == 1
 
 
-def test_cross_validation_by_several_scorers(scene, tmp_path):
+def test_cross_validation_by_several_scorers(scene, write_masks):
     X, y = scene
     scoring = {"dice": dice_scorer, "iou": iou_scorer}
     scores = cross_validate(Threshold(), X, y, scoring=scoring, cv=4)
@@ -96,7 +86,7 @@ def test_cross_validation_by_several_scorers(scene, tmp_path):
         pred = Threshold().predict(X[test])
         assert scores["test_dice"][fold] == dice_score(y[test], pred)
         assert scores["test_iou"][fold] == iou_score(y[test], pred)
-    paths = write_masks(tmp_path / "masks", y)
+    paths = write_masks("masks", y)
     of_paths = cross_validate(Threshold(), X, paths, scoring=scoring, cv=4)
     np.testing.assert_array_equal(of_paths["test_iou"], scores["test_iou"])
 
