@@ -152,7 +152,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         return variant, _warp_mask(mask, matrix)
 
     def _draw(self, shape, random_state):
-        """Matrix of the warp, brightness to add and factor of contrast."""
+        """Draw the matrix of the warp, brightness to add and factor of contrast."""
         numbers = random_state.random(8)
         angle, right, down, zoom, brightness, contrast = 2 * numbers[:6] - 1
         mirror, upend = numbers[6:] < 0.5
@@ -189,7 +189,7 @@ def _check_arguments(image, random_state, mask):
 
 
 def _inverse_matrix(shape, flip, scale, angle, shift) -> np.ndarray:
-    """Affine map of shape (2, 3) from each (x, y) of the variant into the image."""
+    """Return the affine map, of shape (2, 3), from the variant into the image."""
     size = np.array(shape[::-1])
     cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     linear = np.array([[cos, -sin], [sin, cos]]) / scale
@@ -214,7 +214,7 @@ def _warp(image, matrix) -> np.ndarray:
 
 
 def _warp_mask(mask, matrix) -> np.ndarray:
-    """The label that has most of each pixel, by the interpolation that images get.
+    """Give each pixel the label that has most of it, by the interpolation of images.
 
     The nearest label would be up to half a pixel off the image.
     """

@@ -1,4 +1,4 @@
-"""What ``X`` may be: checking, reading and resizing of images.
+"""Images: checking, reading and resizing.
 
 Every estimator of skinest takes images in one of three forms, and this module
 is the one place where they are checked and read:
@@ -93,9 +93,8 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
 class ImageCollection(Sequence):
     """Checked images, read when they are asked for.
 
-    Made by :func:`check_images`. Indexing by an integer reads one image; by a
-    slice, it gives a collection of those images, which still knows the
-    positions they had in `X`.
+    Made by :func:`check_images`. Indexing by an integer reads one image; by a slice, it
+    gives a collection of those images, which still knows their positions in `X`.
 
     Parameters
     ----------
@@ -103,8 +102,7 @@ class ImageCollection(Sequence):
         Paths, or arrays that hold one image each.
 
     file_stats : list of (int, int), default=None
-        Size in bytes and modification time in nanoseconds of each file; None
-        if `items` are arrays.
+        Size in bytes and modification time in ns of each file; None for arrays.
 
     start : int, default=0
         Position in `X` of the first item, for error messages.
@@ -130,19 +128,24 @@ class ImageCollection(Sequence):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def from_files(self) -> bool:
+        """Tell whether the images are decoded from files."""
+        return self._file_stats is not None
+
     def __getitem__(self, index):
         if isinstance(index, slice):
             start, _, step = index.indices(len(self))
             if step != 1:
                 raise ValueError("Images are sliced in steps of one.")
-            file_stats = None if self._file_stats is None else self._file_stats[index]
+            file_stats = self._file_stats[index] if self.from_files else None
             start += self._start
             return ImageCollection(self._items[index], file_stats, start, self._name)
         index = range(len(self))[index]
         item = self._items[index]
-        if self._file_stats is None:
-            return _to_rgb(item)
-        return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
+        if self.from_files:
+            return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
+        return _to_rgb(item)
 
     def batches(self, size) -> Iterator["ImageCollection"]:
         """Cut the collection into collections of `size` images, the last shorter.
@@ -160,7 +163,7 @@ class ImageCollection(Sequence):
             yield self[start : start + size]
 
     def key(self, index) -> tuple:
-        """What identifies the content of an image, for caches.
+        """Return what identifies the content of an image, for caches.
 
         Parameters
         ----------
@@ -170,11 +173,11 @@ class ImageCollection(Sequence):
         Returns
         -------
         key : tuple
-            Absolute path, size and modification time of a file, so that a
-            replaced file has another key; shape and digest of an array.
+            Absolute path, size and modification time of a file, so that a replaced
+            file has another key; shape and digest of an array.
         """
         item = self._items[index]
-        if self._file_stats is not None:
+        if self.from_files:
             return (os.path.abspath(item), *self._file_stats[index])
         rgb = _to_rgb(item)
         return (*rgb.shape, hashlib.blake2b(rgb, digest_size=16).hexdigest())
@@ -279,18 +282,18 @@ def resize(image, size) -> np.ndarray:
     import cv2
 
     shrinks = size[0] <= height and size[1] <= width
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (size[1], size[0]), interpolation=how)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (size[1], size[0]), interpolation=interpolation)
 
 
 def _as_items(X, name):
-    """Sequence of single images and whether they are paths."""
+    """Return a sequence of single images, and whether they are paths."""
     if isinstance(X, (str, bytes, os.PathLike)):
         raise ValueError(
             f"{name} is a single path, {os.fspath(X)!r}. Pass a list of paths: [path]."
         )
     if not isinstance(X, (list, tuple, np.ndarray)):
-        X = _array_of(X, name)
+        X = _as_array(X, name)
     if isinstance(X, np.ma.MaskedArray):
         raise ValueError(
             f"{name} is a masked array. Pass {name}.filled(value), without a mask."
@@ -313,8 +316,8 @@ def _as_items(X, name):
     return _check_elements(X, name)
 
 
-def _array_of(X, name):
-    """ndarray of a Series, DataFrame column or other array-like."""
+def _as_array(X, name):
+    """Turn a Series, DataFrame column or other array-like into an ndarray."""
     if not hasattr(X, "__array__"):
         raise ValueError(
             f"{name} is of type {type(X).__name__}. Pass an array, a list of arrays, "
@@ -351,26 +354,24 @@ def _check_stack(X, name):
 
 
 def _check_elements(X, name):
-    """List of single images, and whether they are paths."""
+    """Return a list of single images, and whether they are paths."""
     if len(X) and all(isinstance(item, (str, os.PathLike)) for item in X):
         return [str(os.fspath(item)) for item in X], True  # no np.str_ in errors
     are_paths = len(X) and isinstance(X[0], (str, os.PathLike))
     expected = (str, os.PathLike) if are_paths else np.ndarray
     for position, item in enumerate(X):
         if not isinstance(item, expected):
+            shown = f" ({item!r})" if item is None or np.isscalar(item) else ""
             raise ValueError(
-                f"{name}[{position}] is of type {type(item).__name__}"
-                f"{f' ({item!r})' if item is None or np.isscalar(item) else ''}. Pass "
-                "either arrays "
-                "of shape (height, width[, 3]) or paths, and only one of them."
+                f"{name}[{position}] is of type {type(item).__name__}{shown}. Pass "
+                "either arrays of shape (height, width[, 3]) or paths, and only one of "
+                "them."
             )
     return list(X), False
 
 
 def _check_pixels(image, location):
-    if image.ndim not in (2, 3) or (
-        image.ndim == 3 and image.shape[2] not in (1, 3, 4)
-    ):
+    if image.ndim < 2 or image.shape[2:] not in ((), (1,), (3,), (4,)):
         raise ValueError(
             f"{location} has shape {image.shape}. An image is (height, width) for "
             "grey, (height, width, 3) for RGB or (height, width, 4) for RGB and alpha."
@@ -381,12 +382,11 @@ def _check_pixels(image, location):
 
 
 def _check_values(image, location):
-    if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
-        return
     if image.dtype.kind == "f":
         _check_unit_range(image, location)
-        return
-    raise ValueError(f"{location} is of dtype {image.dtype}. {_conversion_hint(image)}")
+    elif image.dtype.kind != "u" or image.dtype.itemsize > 2:
+        hint = _conversion_hint(image)
+        raise ValueError(f"{location} is of dtype {image.dtype}. {hint}")
 
 
 def _check_unit_range(image, location):
@@ -422,7 +422,7 @@ def _conversion_hint(image):
 
 
 def _to_rgb(image) -> np.ndarray:
-    """uint8 array of shape (height, width, 3) of a checked array."""
+    """Return a checked array as uint8 of shape (height, width, 3)."""
     if image.ndim == 2:
         image = image[..., np.newaxis]
     image = _to_uint8(image[..., :3])

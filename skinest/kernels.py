@@ -10,7 +10,7 @@ __all__ = ["histogram_intersection_kernel"]
 
 
 def histogram_intersection_kernel(X, Y=None):
-    r"""Histogram intersection kernel between the rows of `X` and `Y`.
+    r"""Compute the histogram intersection kernel of the rows of `X` and `Y`.
 
     .. math:: k(x, y) = \sum_i \min(x_i, y_i)
 

@@ -1,4 +1,4 @@
-"""What masks may be: checking and reading, the counterpart of images.
+"""Masks: checking and reading, the counterpart of images.
 
 A mask is an image of integer labels, one for each pixel. Masks come in one of three
 forms:
@@ -135,7 +135,7 @@ class MaskCollection(Sequence):
         return mask, _find_labels(mask, location)
 
     def where(self, index) -> str:
-        """What errors call a mask: its position, and its path if it has one."""
+        """Return what errors call a mask: its position, and its path if it has one."""
         item = self._items[index]
         place = f"{self._name}[{index}]"
         return f"{place}: {item!r}" if isinstance(item, str) else place
@@ -175,7 +175,7 @@ def read_mask(path) -> np.ndarray:
 
 
 def _as_items(y, name):
-    """Sequence of single masks or paths."""
+    """Return a sequence of single masks or paths."""
     if isinstance(y, str | bytes | os.PathLike):
         raise ValueError(
             f"{name} is a single path, {os.fspath(y)!r}. Pass a list of paths: [path]."
@@ -264,7 +264,7 @@ def _check_array(mask, location):
 
 
 def _find_labels(mask, location) -> np.ndarray:
-    """Labels of a mask, sorted; ValueError if they are too many."""
+    """Return the labels of a mask, sorted; ValueError if they are too many."""
     low, high = int(mask.min()), int(mask.max())
     if high - low < _MAX_RANGE:  # counting is ten times as fast as sorting
         offsets = mask.astype(np.intp) - low
@@ -287,7 +287,7 @@ def _find_labels(mask, location) -> np.ndarray:
 
 
 def _is_blurred(labels) -> bool:
-    """Whether there are several labels near 0, several near 255, and no others."""
+    """Tell whether several labels are near 0, several near 255, and none elsewhere."""
     low, high = labels <= 64, (labels >= 191) & (labels <= 255)
     return labels[0] >= 0 and min(low.sum(), high.sum()) > 1 and (low | high).all()
 

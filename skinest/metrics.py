@@ -64,7 +64,7 @@ def dice_score(
     zero_division=1.0,
     sample_weight=None,
 ):
-    r"""Dice coefficient of the foreground, also known as F1 score.
+    r"""Compute the Dice coefficient of the foreground, also known as F1 score.
 
     .. math:: \mathrm{Dice} = \frac{2 |A \cap B|}{|A| + |B|}
 
@@ -87,6 +87,9 @@ def dice_score(
         - ``"pooled"``: one ratio for each label over the pixels of all images, the mean
           over labels: each pixel counts the same;
         - None: the mean over labels for each image.
+
+        It says how images are averaged, unlike the `average` of scikit-learn, which
+        is about labels. Labels are averaged as by scikit-learn's ``"macro"``.
 
     zero_division : {0.0, 1.0, np.nan}, default=1.0
         The ratio for a label in neither mask. NaN leaves it out of the mean.
@@ -143,7 +146,7 @@ def iou_score(
     zero_division=1.0,
     sample_weight=None,
 ):
-    r"""Intersection over union of the foreground, also known as Jaccard index.
+    r"""Compute intersection over union of the foreground, also known as Jaccard index.
 
     .. math:: \mathrm{IoU} = \frac{|A \cap B|}{|A \cup B|}
 
@@ -215,7 +218,7 @@ def segmentation_report(
     digits=3,
     output_dict=False,
 ):
-    r"""Accuracy, precision, recall, IoU and Dice of each foreground label.
+    r"""Report accuracy, precision, recall, IoU and Dice of each foreground label.
 
     Parameters
     ----------
@@ -318,7 +321,7 @@ def _check_pair(y_true, y_pred):
 
 
 def _check_labels(labels):
-    """List of int, or None."""
+    """Return a list of int, or None."""
     if labels is None:
         return None
     array = np.asarray(labels)
@@ -331,7 +334,7 @@ def _check_labels(labels):
 
 
 def _count(y_true, y_pred):
-    """Numbers of pixels, from one pair of masks at a time.
+    """Count pixels, from one pair of masks at a time.
 
     By label, arrays of shape (3, n_images): in both, in truth, in the prediction. Then
     all pixels of each image.
@@ -357,13 +360,16 @@ def _count(y_true, y_pred):
 
 
 def _foreground(pixels, labels):
-    """The labels that are foreground."""
+    """Return the labels that are foreground."""
     in_true = {label for label, (_, true, _) in pixels.items() if true.any()}
     in_pred = {label for label, (_, _, pred) in pixels.items() if pred.any()}
     _check_same_coding(in_true, in_pred, labels)
-    if labels is not None:
-        return labels
-    held = sorted(pixels)
+    return choose_foreground(pixels) if labels is None else labels
+
+
+def choose_foreground(held):
+    """Return what is foreground by default: all labels but the smallest, sorted."""
+    held = sorted(held)
     return held if len(held) == 1 and held != [0] else held[1:]
 
 
@@ -383,14 +389,14 @@ def _check_same_coding(in_true, in_pred, labels):
 
 
 def _select(pixels, n_pixels, labels):
-    """Counts of shape (4, n_images, n_labels); no label is as one without pixels."""
+    """Stack counts as (4, n_images, n_labels); no label is as one without pixels."""
     nowhere = np.zeros((3, len(n_pixels)), dtype=np.int64)
     columns = [pixels.get(label, nowhere) for label in labels or [None]]
     return np.stack([np.vstack([each, n_pixels]) for each in columns], axis=-1)
 
 
 def _pool(counts, weights=1):
-    """Counts of all images as if they were one."""
+    """Add up the counts of all images, as if they were one."""
     return np.sum(counts * np.reshape(weights, (-1, 1)), axis=1, keepdims=True)
 
 
@@ -404,7 +410,7 @@ def _divide(numerator, denominator, zero_division):
 
 
 def _mean(values, axis=0, weights=1.0):
-    """Mean of what is not NaN; NaN where there is nothing."""
+    """Return the mean of what is not NaN; NaN where there is nothing."""
     weights = weights * ~np.isnan(values)
     total = np.sum(weights * np.nan_to_num(values), axis=axis)
     return _divide(total, np.sum(weights, axis=axis), np.nan)
@@ -420,7 +426,7 @@ def _row_names(labels, target_names):
 
 
 def _report_rows(counts, names, zero_division):
-    """Dict of the rows by name and of their mean."""
+    """Make a dict of the rows by name, and of their mean."""
     n, table = len(names), {}
     for name in _RATIOS:
         column = _mean(_ratio(name, counts, zero_division))

@@ -13,11 +13,12 @@ import numpy as np
 from imblearn.base import SamplerMixin
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils._param_validation import HasMethods
+from sklearn.utils._param_validation import HasMethods, Hidden, StrOptions
 
 from .images import check_images
 from .masks import check_masks
 from .utils._checks import as_column
+from .utils._deprecation import DEPRECATED, renamed_parameter
 from .utils._doc_link import DocLinkMixin
 from .utils._tags import mark_image_input
 
@@ -78,7 +79,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         Selects the images. It is cloned; what it draws follows from its own
         `random_state`.
 
-    labels : callable, default=None
+    balance_by : callable, default=None
         Called with the `X` and `y` that are resampled, and returns one label for each
         image, to balance by. None balances by `y`. With masks as `y` it is needed:
         :func:`has_foreground`, or a function of your own, such as one that looks up
@@ -86,6 +87,12 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         imbalanced-learn's Pipeline passes no argument of ``fit`` on to samplers
         unless metadata routing is enabled, and because it then needs no slicing by
         folds.
+
+    labels : callable or None, default="deprecated"
+        The old name of `balance_by`.
+
+        .. deprecated:: 0.1
+            Use `balance_by`; `labels` will be removed in 0.2.
 
     Attributes
     ----------
@@ -134,11 +141,13 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
     _parameter_constraints = {
         "sampler": [HasMethods(["fit", "fit_resample", "get_params"])],
-        "labels": [callable, None],
+        "balance_by": [callable, None],
+        "labels": [callable, None, Hidden(StrOptions({DEPRECATED}))],
     }
 
-    def __init__(self, sampler, *, labels=None):
+    def __init__(self, sampler, *, balance_by=None, labels=DEPRECATED):
         self.sampler = sampler
+        self.balance_by = balance_by
         self.labels = labels
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -173,7 +182,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
             Images in any form that skinest takes, see :mod:`skinest.images`.
 
         y : array-like of length n_images
-            Labels; or masks, see :mod:`skinest.masks`, if there are `labels`.
+            Labels; or masks, see :mod:`skinest.masks`, with `balance_by`.
 
         sample_weight : None
             Raises an error that says what to do.
@@ -189,7 +198,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X`, `y` or `labels` is wrong or of another length, if the sampler
+            If `X`, `y` or `balance_by` is wrong or of another length, if the sampler
             cannot select images, or if `sample_weight` is given.
         FileNotFoundError
             If paths in `X` are missing.
@@ -218,19 +227,22 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         return _select(X, indices), _select(y, indices)
 
     def _check(self, X, y):
-        """Number of each row, as a table, and the labels to balance by."""
+        """Return the number of each row, as a table, and the labels to balance by."""
         _check_sampler(self.sampler)
         if y is None:
             raise ValueError("y is None. Pass y, the label or mask of each image.")
         n_images = len(check_images(X, y))
-        if self.labels is None:
+        balance_by = renamed_parameter(
+            "labels", self.labels, "balance_by", self.balance_by
+        )
+        if balance_by is None:
             labels = _check_labels(y)
         else:
-            labels = as_column(self.labels(X, y), "labels(X, y)")
+            labels = as_column(balance_by(X, y), "balance_by(X, y)")
             if len(labels) != n_images:
                 raise ValueError(
-                    f"labels(X, y) has {len(labels)} entries, but there are {n_images} "
-                    "images. Return one for each image."
+                    f"balance_by(X, y) has {len(labels)} entries, but there are "
+                    f"{n_images} images. Return one for each image."
                 )
         return np.arange(n_images)[:, np.newaxis], labels
 
@@ -269,7 +281,7 @@ def _after_features(sampler) -> str:
 
 
 def _check_labels(y):
-    """Labels of the images, which masks are not."""
+    """Return the labels of the images, which masks are not."""
     items = y if isinstance(y, list | tuple) else np.asarray(y)
     if isinstance(items, np.ndarray):
         if items.ndim == 0:
@@ -285,8 +297,8 @@ def _check_labels(y):
         what = "masks" if are_masks else "another string for each image, as masks do"
         raise ValueError(
             f"y holds {what}: there is no label to balance by. Pass "
-            "labels=has_foreground, or another callable that takes X and y and returns "
-            "the label of each image."
+            "balance_by=has_foreground, or another callable that takes X and y and "
+            "returns the label of each image."
         )
     is_table = np.ndim(first) == 1 and len(first) > 1  # one-hot
     return y if is_table else as_column(items, "y")
@@ -299,7 +311,7 @@ def _are_files(items) -> bool:
 
 
 def _select(items, indices):
-    """The items at these positions, in the form that they come in."""
+    """Select items by their positions, in the form that they come in."""
     if isinstance(items, np.ndarray):
         return items[indices]
     if isinstance(items, list | tuple):

@@ -49,3 +49,18 @@ def decoded(monkeypatch):
 
     monkeypatch.setattr(cv2, "imdecode", count_and_decode)
     return files
+
+
+@pytest.fixture
+def write_masks(tmp_path):
+    """Write masks to PNG files of a folder, and return their paths."""
+    import cv2
+
+    def write(name, masks):
+        (tmp_path / name).mkdir()
+        paths = [tmp_path / name / f"{k}.png" for k in range(len(masks))]
+        for path, mask in zip(paths, masks, strict=True):
+            assert cv2.imwrite(str(path), mask)
+        return paths
+
+    return write

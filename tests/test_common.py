@@ -23,9 +23,6 @@ from skinest.augmentation import Augmentation
 from skinest.sampling import ImageResampler
 from skinest.utils.estimator_checks import parametrize_with_image_checks
 
-# By class name, {name of check: why it fails}.
-EXPECTED_FAILURES = {}
-
 
 def estimators():
     """An instance of each public estimator, or more for settings that matter."""
@@ -60,16 +57,10 @@ def networks():
     yield UNetSegmenter(depth=2, base_filters=2, image_size=(16, 16), epochs=1)
 
 
-def expected_failures(estimator):
-    return EXPECTED_FAILURES.get(type(estimator).__name__, {})
-
-
 with warnings.catch_warnings():
     # scikit-learn says that it leaves out what takes no tables.
     warnings.simplefilter("ignore")
-    sklearn_checks = parametrize_with_checks(
-        [*estimators(), *networks()], expected_failed_checks=expected_failures
-    )
+    sklearn_checks = parametrize_with_checks([*estimators(), *networks()])
 
 
 @sklearn_checks
@@ -77,11 +68,11 @@ def test_sklearn_checks(estimator, check):
     check(estimator)
 
 
-@parametrize_with_image_checks(list(estimators()), expected_failures)
+@parametrize_with_image_checks(list(estimators()))
 def test_image_checks(estimator, check):
     check(estimator)
 
 
-@parametrize_with_image_checks(list(networks()), expected_failures, atol=1e-5)
+@parametrize_with_image_checks(list(networks()), atol=1e-5)
 def test_image_checks_of_networks(estimator, check):
     check(estimator)

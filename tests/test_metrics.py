@@ -3,33 +3,25 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import pickle
+import re
 import tracemalloc
-from copy import deepcopy
 
-import cv2
 import numpy as np
 import pytest
-import sklearn
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin, ScoringMonitor, with_callbacks
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
     jaccard_score,
-    make_scorer,
     precision_recall_fscore_support,
 )
-from sklearn.model_selection import GridSearchCV, cross_validate
 
 from skinest.metrics import (
     dice_score,
-    dice_scorer,
     iou_score,
-    iou_scorer,
     segmentation_report,
 )
 
+WRONG_LABELS = ([], [[1]], [1, 1], [0.5], ["1"], 1)
 PAIRS = [(dice_score, f1_score), (iou_score, jaccard_score)]
 EMPTY = np.zeros((3, 4), dtype=np.uint8)
 TOP = np.array([[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=np.uint8)
@@ -49,54 +41,6 @@ def random_masks(n_labels, shapes=((9, 13),) * 6, seed=0):
 
 def flat(masks):
     return np.concatenate([np.ravel(mask) for mask in masks])
-
-
-def write(folder, masks):
-    """Paths of PNG files of the masks."""
-    folder.mkdir()
-    paths = [folder / f"{position}.png" for position in range(len(masks))]
-    for path, mask in zip(paths, masks, strict=True):
-        assert cv2.imwrite(str(path), mask)
-    return paths
-
-
-class Threshold(CallbackSupportMixin, BaseEstimator):
-    """Foreground is what is brighter than `t`; fit learns nothing."""
-
-    def __init__(self, t=100):
-        self.t = t
-
-    @with_callbacks
-    def fit(self, X, y, sample_weight=None):
-        root = self._init_callback_context(max_subtasks=2)
-        root.call_on_fit_task_begin(estimator=self)
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        state = {
-            "X": X,
-            "y": y,
-            "metadata": metadata,
-            "reconstruction_attributes": {"fitted_": True},
-        }
-        for _ in range(2):
-            epoch = root.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self)
-            epoch.call_on_fit_task_end(estimator=self, **state)
-        self.fitted_ = True
-        root.call_on_fit_task_end(estimator=self, **state)
-        return self
-
-    def predict(self, X):
-        masks = np.empty(len(X), dtype=object)
-        masks[:] = [(np.asarray(image) > self.t).astype(np.uint8) * 255 for image in X]
-        return masks
-
-
-@pytest.fixture
-def scene():
-    """Grey images of different sizes, and masks that a threshold of 150 finds."""
-    rng = np.random.default_rng(0)
-    X = [rng.integers(0, 256, (8 + n, 12), dtype=np.uint8) for n in range(8)]
-    return X, [(image > 150).astype(np.uint8) * 255 for image in X]
 
 
 # Numbers
@@ -174,7 +118,8 @@ def test_nan_leaves_a_label_out_of_the_mean_of_an_image():
 @pytest.mark.filterwarnings("error")
 def test_nothing_warns_where_nothing_is_left():
     assert np.isnan(dice_score([EMPTY], [EMPTY], zero_division=np.nan))
-    segmentation_report([EMPTY], [EMPTY], zero_division=np.nan, labels=[1])
+    settings = {"zero_division": np.nan, "labels": [1], "output_dict": True}
+    assert np.isnan(segmentation_report([EMPTY], [EMPTY], **settings)["1"]["Dice"])
 
 
 @pytest.mark.parametrize(("score", "reference"), PAIRS)
@@ -227,15 +172,13 @@ def test_chosen_labels():
     assert chosen == pytest.approx((of_each[3] + of_each[0]) / 2)
 
 
-def test_chosen_label_that_is_nowhere():
+def test_label_that_is_nowhere_or_only_in_the_prediction():
     true, pred = random_masks(3)
     assert dice_score(true, pred, labels=[9]) == 1
     assert dice_score(true, pred, labels=[9], zero_division=0.0) == 0
     of_1 = dice_score(true, pred, labels=[1])
     assert dice_score(true, pred, labels=[1, 9]) == pytest.approx((of_1 + 1) / 2)
-
-
-def test_label_that_only_the_prediction_holds():
+    # Nowhere in the truth.
     assert dice_score([TOP], [2 * LEFT]) == 0
     assert dice_score([TOP, TOP], [TOP, 2 * TOP], labels=[1], average="pooled") == (
         pytest.approx(2 / 3)
@@ -250,9 +193,10 @@ def test_masks_of_one_label(label):
     assert iou_score(masks, masks, zero_division=0.0, average="pooled") == is_foreground
 
 
-def test_chosen_labels_may_be_booleans():
+def test_labels_may_be_booleans_whose_rows_are_named_as_integers():
     true, pred = [TOP > 0], [LEFT > 0]
     assert dice_score(true, pred, labels=[True]) == dice_score(true, pred) == 1 / 2
+    assert "1" in segmentation_report(true, pred, output_dict=True)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, np.uint64])
@@ -276,11 +220,11 @@ def test_array_list_and_object_array_are_the_same():
     assert dice_score(true, objects) == dice_score(tuple(true), pred) == expected
 
 
-def test_paths_and_arrays_of_different_sizes(tmp_path):
+def test_paths_and_arrays_of_different_sizes(write_masks):
     true, pred = random_masks(2, shapes=[(6, 7), (20, 31), (5, 40)])
     expected = dice_score(true, pred)
     files = [
-        write(tmp_path / name, [mask * 255 for mask in masks])
+        write_masks(name, [mask * 255 for mask in masks])
         for name, masks in (("true", true), ("pred", pred))
     ]
     assert dice_score(*files) == expected
@@ -290,8 +234,8 @@ def test_paths_and_arrays_of_different_sizes(tmp_path):
     assert report["255"]["Dice"] == expected
 
 
-def test_masks_are_read_one_pair_at_a_time(tmp_path):
-    (path,) = write(tmp_path / "masks", [np.eye(400, dtype=np.uint8) * 255])
+def test_masks_are_read_one_pair_at_a_time(write_masks):
+    (path,) = write_masks("masks", [np.eye(400, dtype=np.uint8) * 255])
     dice_score([path], [path])
     tracemalloc.start()
     assert dice_score([path] * 60, [path] * 60) == 1
@@ -300,26 +244,37 @@ def test_masks_are_read_one_pair_at_a_time(tmp_path):
     assert peak < 30 * 400 * 400  # 120 masks are read
 
 
+def test_each_file_is_decoded_once(write_masks, decoded):
+    masks = random_masks(3)
+    files = [write_masks(n, each) for n, each in zip("tp", masks, strict=True)]
+    for score in (dice_score, iou_score, segmentation_report):
+        decoded.contents.clear()
+        assert score(*files) == score(*masks)
+        assert [decoded.counts(paths) for paths in files] == [[1] * 6] * 2
+
+
 def test_masks_are_left_unchanged():
     true, pred = random_masks(3)
+    before = [mask.copy() for mask in (*true, *pred)]
     for mask in (*true, *pred):
         mask.flags.writeable = False
     dice_score(true, pred)
     segmentation_report(true, pred)
+    np.testing.assert_array_equal([*true, *pred], before)
 
 
 # Errors
 
 
 @pytest.mark.parametrize("score", [dice_score, iou_score, segmentation_report])
-def test_pairs_must_agree(score, tmp_path):
+def test_pairs_must_agree(score, write_masks):
     with pytest.raises(ValueError, match="y_true holds 2 masks, but y_pred 1"):
         score([TOP, TOP], [TOP])
     with pytest.raises(
         ValueError, match=r"y_true\[1\].*\(3, 4\).*y_pred\[1\].*\(4, 3\)"
     ):
         score([TOP, TOP], [TOP, TOP.T])
-    (path,) = write(tmp_path / "masks", [TOP.T])
+    (path,) = write_masks("masks", [TOP.T])
     with pytest.raises(ValueError, match=r"y_pred\[0\].*0\.png.*\(4, 3\)"):
         score([TOP], [path])
 
@@ -380,12 +335,6 @@ def test_what_is_no_mask_is_named(name, bad, error):
         dice_score(**masks)
 
 
-@pytest.mark.parametrize("labels", [[], [[1]], [1, 1], [0.5], ["1"], 1])
-def test_wrong_labels(labels):
-    with pytest.raises(ValueError, match="labels"):
-        dice_score([TOP], [LEFT], labels=labels)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -395,6 +344,7 @@ def test_wrong_labels(labels):
         ({"sample_weight": [1, 2]}, "sample_weight.shape"),
         ({"sample_weight": [-1]}, "Negative values .* `sample_weight`"),
         ({"sample_weight": [0]}, "at least one non-zero"),
+        *[({"labels": each}, "labels") for each in WRONG_LABELS],
     ],
 )
 def test_wrong_settings(settings, message):
@@ -402,13 +352,13 @@ def test_wrong_settings(settings, message):
         iou_score([TOP], [LEFT], **settings)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"average": None}, {"digits": -1}, {"output_dict": "yes"}]
-)
-def test_wrong_settings_of_the_report(settings):
-    (name,) = settings
-    with pytest.raises(ValueError, match=name):
-        segmentation_report([TOP], [LEFT], **settings)
+def test_wrong_settings_of_the_report():
+    wrong = {"average": None, "digits": -1, "output_dict": "yes"}
+    wrong["target_names"] = ["background", "globules"]
+    for name, value in wrong.items():
+        known = "holds 2 names, but [1]" if name == "target_names" else "parameter of"
+        with pytest.raises(ValueError, match=rf"{name}'? {re.escape(known)}"):
+            segmentation_report([TOP], [LEFT], **{name: value})
 
 
 # Report
@@ -539,106 +489,3 @@ def test_report_without_foreground():
     assert lines[2].split()[:2] == ["macro", "avg"]
     named = segmentation_report([EMPTY], [EMPTY], labels=[1], target_names=["streaks"])
     assert "streaks" in named
-
-
-def test_rows_of_booleans_are_named_as_integers():
-    assert "1" in segmentation_report([TOP > 0], [LEFT > 0], output_dict=True)
-
-
-def test_target_names_must_be_as_many_as_labels():
-    with pytest.raises(ValueError, match=r"target_names holds 2 names, but \[1\]"):
-        segmentation_report([TOP], [LEFT], target_names=["background", "globules"])
-
-
-# Scorers
-
-
-def test_scorers_score_what_predict_returns(scene):
-    X, y = scene
-    fitted = Threshold(t=100).fit(X, y)
-    expected = dice_score(y, fitted.predict(X))
-    assert 0.5 < expected < 1
-    assert dice_scorer(fitted, X, y) == expected
-    assert iou_scorer(fitted, X, y) == iou_score(y, fitted.predict(X))
-    pooled = make_scorer(dice_score, average="pooled")
-    assert pooled(fitted, X, y) == dice_score(y, fitted.predict(X), average="pooled")
-
-
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_grid_search_finds_the_threshold(scene, n_jobs):
-    X, y = scene
-    grid = {"t": [100, 150, 200]}
-    search = GridSearchCV(Threshold(), grid, scoring=dice_scorer, cv=2, n_jobs=n_jobs)
-    search.fit(X, y)
-    assert search.best_params_ == {"t": 150}
-    assert search.best_score_ == search.score(X, y) == 1
-
-
-def test_cross_validation_by_several_scorers(scene, tmp_path):
-    X, y = scene
-    scoring = {"dice": dice_scorer, "iou": iou_scorer}
-    scores = cross_validate(Threshold(), X, y, scoring=scoring, cv=4)
-    for fold in range(4):
-        test = slice(2 * fold, 2 * fold + 2)
-        pred = Threshold().predict(X[test])
-        assert scores["test_dice"][fold] == dice_score(y[test], pred)
-        assert scores["test_iou"][fold] == iou_score(y[test], pred)
-    paths = write(tmp_path / "masks", y)
-    of_paths = cross_validate(Threshold(), X, paths, scoring=scoring, cv=4)
-    np.testing.assert_array_equal(of_paths["test_iou"], scores["test_iou"])
-
-
-@pytest.mark.parametrize("in_search", [False, True])
-def test_scoring_monitor(scene, in_search):
-    X, y = scene
-    monitor = ScoringMonitor(scoring={"dice": dice_scorer, "iou": iou_scorer})
-    threshold = Threshold().set_callbacks(monitor)
-    if in_search:
-        GridSearchCV(threshold, {"t": [100]}, scoring=iou_scorer, cv=2).fit(X, y)
-    else:
-        threshold.fit(X, y)
-    rows = monitor.get_logs().data
-    epochs = [row for row in rows if row["task_name"] == "epoch"]
-    assert len(epochs) == 2 * (3 if in_search else 1)
-    pred = Threshold().predict(X)
-    expected = (dice_score(y, pred), iou_score(y, pred))
-    assert expected in [(row["dice"], row["iou"]) for row in epochs]
-
-
-def test_scorers_take_sample_weight(scene):
-    X, y = scene
-    weights = np.arange(8.0)
-    expected = dice_score(y, Threshold().predict(X), sample_weight=weights)
-    assert expected != dice_score(y, Threshold().predict(X))
-    fitted = Threshold().fit(X, y)
-    assert dice_scorer(fitted, X, y, sample_weight=weights) == expected
-    monitor = ScoringMonitor(scoring=dice_scorer)
-    Threshold().set_callbacks(monitor).fit(X, y, sample_weight=weights)
-    assert {row["score"] for row in monitor.get_logs().data} == {expected}
-
-
-def test_sample_weight_is_routed_to_scorers(scene):
-    X, y = scene
-    weights = np.arange(1.0, 9)
-    with sklearn.config_context(enable_metadata_routing=True):
-        scores = cross_validate(
-            Threshold().set_fit_request(sample_weight=False),
-            X,
-            y,
-            scoring=deepcopy(dice_scorer).set_score_request(sample_weight=True),
-            params={"sample_weight": weights},
-            cv=2,
-        )["test_score"]
-    pred = Threshold().predict(X)
-    for score, fold in zip(scores, (slice(0, 4), slice(4, 8)), strict=True):
-        expected = dice_score(y[fold], pred[fold], sample_weight=weights[fold])
-        assert score == pytest.approx(expected)
-
-
-def test_scorers_pickle_and_show_their_metric(scene):
-    X, y = scene
-    fitted = Threshold().fit(X, y)
-    for scorer, name in ((dice_scorer, "dice_score"), (iou_scorer, "iou_score")):
-        again = pickle.loads(pickle.dumps(scorer))
-        assert again(fitted, X, y) == scorer(fitted, X, y)
-        assert name in repr(scorer)

@@ -177,7 +177,9 @@ def mask_forms(masks, paths):
 
 
 def test_masks_are_balanced_by_their_foreground(images, masks, files):
-    resampler = ImageResampler(RandomOverSampler(random_state=0), labels=has_foreground)
+    resampler = ImageResampler(
+        RandomOverSampler(random_state=0), balance_by=has_foreground
+    )
     for name, y in mask_forms(masks, files[1]).items():
         X_new, y_new = resampler.fit_resample(images, y)
         assert type(y_new) is type(y), name
@@ -188,9 +190,27 @@ def test_masks_are_balanced_by_their_foreground(images, masks, files):
             np.testing.assert_array_equal(mask, expected)
 
 
+def test_labels_is_the_old_name_of_balance_by(images, masks):
+    old = clone(ImageResampler(RandomOverSampler(random_state=0), labels=diagnosis))
+    assert old.get_params()["labels"] is diagnosis
+    old.set_params(labels=has_foreground)
+    with pytest.warns(FutureWarning, match="Pass balance_by=<function has_foreground"):
+        X, y = old.fit_resample(images, masks)
+    new = ImageResampler(RandomOverSampler(random_state=0), balance_by=has_foreground)
+    for ours, expected in zip((X, y), new.fit_resample(images, masks), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_masks_are_decoded_once_to_be_balanced_by(files, decoded):
+    resampler = ImageResampler(RandomOverSampler(), balance_by=has_foreground)
+    resampler.fit_resample(*files)
+    assert len(decoded.contents) == N_IMAGES  # of masks alone
+    assert decoded.counts(files[0]) == [0] * N_IMAGES
+
+
 def test_masks_without_labels_are_refused(images, masks, files):
     for y in mask_forms(masks, files[1]).values():
-        with pytest.raises(ValueError, match="labels=has_foreground"):
+        with pytest.raises(ValueError, match="balance_by=has_foreground"):
             OVER.fit_resample(images, y)
 
 
@@ -199,7 +219,7 @@ def test_masks_that_share_a_file_or_have_channels_are_refused_too(images, masks,
     colours = [np.dstack([mask] * 3) for mask in masks]
     ragged = [mask[: 40 + number] for number, mask in enumerate(masks)]
     for y in (shared, masks[..., np.newaxis], colours, ragged, tuple(ragged)):
-        with pytest.raises(ValueError, match="labels=has_foreground"):
+        with pytest.raises(ValueError, match="balance_by=has_foreground"):
             OVER.fit_resample(images, y)
 
 
@@ -209,7 +229,7 @@ def diagnosis(X, y):
 
 
 def test_masks_are_balanced_by_what_is_known_of_their_images(files):
-    resampler = ImageResampler(RandomUnderSampler(random_state=0), labels=diagnosis)
+    resampler = ImageResampler(RandomUnderSampler(random_state=0), balance_by=diagnosis)
     X, y = resampler.fit_resample(*files)
     assert Counter(diagnosis(X, y)) == {"MEL": 2, "NV": 2}
     assert [path.stem for path in y] == [f"mask{path.stem}" for path in X]
@@ -219,12 +239,16 @@ def test_wrong_labels_are_refused(images, masks):
     def few(X, y):
         return np.arange(len(X) - 1) % 2
 
-    resampler = ImageResampler(RandomOverSampler(), labels=few)
+    resampler = ImageResampler(RandomOverSampler(), balance_by=few)
     with pytest.raises(ValueError, match="17 entries, but there are 18 images"):
         resampler.fit_resample(images, masks)
     for values in (None, masks[:, 0], (value for value in Y)):
-        resampler = ImageResampler(RandomOverSampler(), labels=lambda X, y, v=values: v)
-        with pytest.raises(ValueError, match=r"labels\(X, y\) should be a 1d array"):
+        resampler = ImageResampler(
+            RandomOverSampler(), balance_by=lambda X, y, v=values: v
+        )
+        with pytest.raises(
+            ValueError, match=r"balance_by\(X, y\) should be a 1d array"
+        ):
             resampler.fit_resample(images, masks)
     with pytest.raises(ValueError, match="y is of type dict"):
         OVER.fit_resample(images, dict(enumerate(Y)))
@@ -334,7 +358,9 @@ def test_grid_search_of_sampler_and_strategy(files):
 
 
 def test_segmentation_in_cross_validation(files):
-    resampler = ImageResampler(RandomOverSampler(random_state=0), labels=has_foreground)
+    resampler = ImageResampler(
+        RandomOverSampler(random_state=0), balance_by=has_foreground
+    )
     unet = UNetSegmenter(depth=1, base_filters=2, image_size=(16, 16), epochs=1)
     pipeline = make_pipeline(resampler, unet)
     scores = cross_val_score(pipeline, *files, cv=2, error_score="raise")

@@ -16,7 +16,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score
 
 from skinest import TransferClassifier
-from skinest._augmenting import apply_augmentation, check_augmentation
+from skinest._apply_augmentation import apply_augmentation, check_augmentation
 from skinest.metrics import dice_score
 from skinest.networks import build_transfer_network, build_unet
 

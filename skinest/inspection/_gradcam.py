@@ -6,13 +6,13 @@
 import textwrap
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._plotting import _validate_style_kwargs
 from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
-from ._gradcam_maps import class_index, compute_maps, find_layer, scale_map
-from ._grid import check_max_cols, image_cell_size, make_axes
+from ._gradcam_maps import compute_maps, find_class_index, find_layer, scale_map
+from ._grid import check_plotting, choose_cell_size, make_axes
+from ._reading import read_images
 
 _CELL_WIDTH = 2.8  # inches
 _TITLE_WIDTH = 26  # characters in a line above an image of that width
@@ -125,20 +125,8 @@ class GradCAMDisplay:
             on the network must be a chain of layers. None is the last one with
             feature maps that is not a pooling layer, e.g. "block5_conv3" of VGG16.
 
-        ax : matplotlib Axes or array-like of Axes, default=None
-            Where to draw, see :meth:`plot`.
-
-        max_cols : int, default=4
-            The most images side by side.
-
-        alpha : float in [0, 1], default=0.6
-            Opacity of the heat map where it is 1.
-
-        cmap : str or matplotlib Colormap, default="jet"
-            Colours of the heat map.
-
-        im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow` for the heat map.
+        ax, max_cols, alpha, cmap, im_kw : object
+            How to draw, see :meth:`plot`.
 
         Returns
         -------
@@ -155,19 +143,19 @@ class GradCAMDisplay:
             If `X` holds no images, `target` is not a class, or `layer` is unknown
             or does not begin a chain.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_max_cols(max_cols)
+        check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         _check_estimator(estimator)
-        wanted = None if target is None else class_index(estimator.classes_, target)
+        wanted = None
+        if target is not None:
+            wanted = find_class_index(estimator.classes_, target)
         found = find_layer(estimator.model_, layer)
-        images = check_images(X)
-        probabilities = estimator.predict_proba(X)
+        images, for_estimator = read_images(X)
+        probabilities = estimator.predict_proba(for_estimator)
         shown = np.argmax(probabilities, axis=1)
         if wanted is not None:
             shown[:] = wanted
         model = estimator.model_
-        size = model.input_shape[1:3]
-        images, maps = compute_maps(model, found, images, shown, size)
+        maps = compute_maps(model, found, images, shown, model.input_shape[1:3])
         titles = [
             f"{estimator.classes_[k]} ({row[k]:.2f})"
             for k, row in zip(shown, probabilities, strict=True)
@@ -203,20 +191,8 @@ class GradCAMDisplay:
         titles : list of str, default=None
             What stands above each image.
 
-        ax : matplotlib Axes or array-like of Axes, default=None
-            Where to draw, see :meth:`plot`.
-
-        max_cols : int, default=4
-            The most images side by side.
-
-        alpha : float in [0, 1], default=0.6
-            Opacity of the heat map where it is 1.
-
-        cmap : str or matplotlib Colormap, default="jet"
-            Colours of the heat map.
-
-        im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow` for the heat map.
+        ax, max_cols, alpha, cmap, im_kw : object
+            How to draw, see :meth:`plot`.
 
         Returns
         -------
@@ -228,8 +204,7 @@ class GradCAMDisplay:
             If the numbers of images, maps and titles differ, or a map is not
             two-dimensional or holds values that are negative or not finite.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_maps")
-        check_max_cols(max_cols)
+        check_plotting(f"{cls.__name__}.from_maps", max_cols)
         images = list(check_images(images))
         for name, values in (("maps", maps), ("titles", titles)):
             if values is not None and len(values) != len(images):
@@ -273,11 +248,10 @@ class GradCAMDisplay:
         display : GradCAMDisplay
             This object.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
-        check_max_cols(max_cols)
+        check_plotting(f"{type(self).__name__}.plot", max_cols)
         titles = [textwrap.fill(str(t), _TITLE_WIDTH) for t in self.titles or []]
         n_lines = max((title.count("\n") + 1 for title in titles), default=0)
-        cell_size = image_cell_size(self.images, _CELL_WIDTH, n_lines)
+        cell_size = choose_cell_size(self.images, _CELL_WIDTH, n_lines)
         self.figure_, self.axes_ = make_axes(len(self.images), ax, max_cols, cell_size)
         self.overlays_ = []
         for axis, image, heat in zip(self.axes_, self.images, self.maps, strict=True):

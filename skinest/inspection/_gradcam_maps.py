@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._training._gradients import score_gradients
 from ..images import resize
+from ._gradients import compute_score_gradients
 
 _BATCH_SIZE = 8  # all that VGG16 computes of 8 images of 224 pixels is 0.5 GB
 
@@ -30,8 +30,8 @@ class FeatureLayer(NamedTuple):
     """The layers from it to the logits, in the order of their calls."""
 
 
-def class_index(classes, target):
-    """Position of the label `target` in `classes`, or a ValueError that lists them."""
+def find_class_index(classes, target):
+    """Find the position of a label in `classes`; a ValueError lists them."""
     if np.ndim(target) == 0:
         for index, label in enumerate(classes):
             if label == target:
@@ -64,7 +64,7 @@ def find_layer(model, name=None):
         If there is no such layer, or a later one takes more than the output of the
         one before it.
     """
-    usable = _usable_layers(model)
+    usable = _list_usable_layers(model)
     for layer in usable:
         is_pooling = "Pooling" in type(layer.operation).__name__
         if layer.operation.name == name or (name is None and not is_pooling):
@@ -77,11 +77,11 @@ def find_layer(model, name=None):
     )
 
 
-def _usable_layers(model):
-    """FeatureLayers of the chain that ends at the logits, the last first."""
+def _list_usable_layers(model):
+    """List the layers of the chain that ends at the logits, the last first."""
     from keras.layers import InputLayer, Layer
 
-    chain = list(_chain(model))
+    chain = list(_walk_chain(model))
     names = [operation.name for operation, _ in chain]
     if "logits" not in names:
         raise ValueError(
@@ -99,8 +99,8 @@ def _usable_layers(model):
     ]
 
 
-def _chain(model):
-    """Operations and their outputs, from the last, down to one of several inputs."""
+def _walk_chain(model):
+    """Yield operations and their outputs, from the last to one of several inputs."""
     from keras.layers import Layer
 
     tensor = model.outputs[0]
@@ -126,7 +126,7 @@ def compute_maps(model, layer, images, class_indices, image_size):
     layer : FeatureLayer
         The layer of `model` whose feature maps are weighed.
 
-    images : ImageCollection of length n_images
+    images : list of ndarray of shape (height, width, 3), dtype uint8
         The images, of any sizes.
 
     class_indices : ndarray of shape (n_images,)
@@ -137,9 +137,6 @@ def compute_maps(model, layer, images, class_indices, image_size):
 
     Returns
     -------
-    images : list of ndarray of shape (height, width, 3), dtype uint8
-        The images, read.
-
     maps : list of ndarray of shape (height, width), dtype float32
         The map of each image, in its size, with 1 as the largest value unless the
         map is zero everywhere.
@@ -147,19 +144,18 @@ def compute_maps(model, layer, images, class_indices, image_size):
     import keras
 
     extractor = keras.Model(model.inputs[0], layer.tensor, name="feature_maps")
-    read, maps = [], []
-    for batch in images.batches(_BATCH_SIZE):
-        originals = list(batch)
-        pixels = np.stack([resize(image, image_size) for image in originals])
-        shown = class_indices[len(read) : len(read) + len(originals)]
-        coefficients = _score_coefficients(shown, model.output_shape[-1])
+    maps = []
+    for start in range(0, len(images), _BATCH_SIZE):
+        batch = slice(start, start + _BATCH_SIZE)
+        pixels = np.stack([resize(image, image_size) for image in images[batch]])
+        n_scores = model.output_shape[-1]
+        coefficients = _score_coefficients(class_indices[batch], n_scores)
         heats = _weigh_maps(extractor, layer.above, pixels, coefficients)
-        read += originals
         maps += [
             scale_map(heat, image.shape[:2])
-            for heat, image in zip(heats, originals, strict=True)
+            for heat, image in zip(heats, images[batch], strict=True)
         ]
-    return read, maps
+    return maps
 
 
 def scale_map(heat, size):
@@ -173,14 +169,14 @@ def scale_map(heat, size):
 
 
 def _score_coefficients(class_indices, n_scores):
-    """What each score of the model counts in that of the class shown."""
+    """Return what each score of the model counts in that of the class shown."""
     if n_scores == 1:  # one logit: that of the second class, minus that of the first
         return np.where(class_indices == 1, 1.0, -1.0)[:, np.newaxis]
     return np.eye(n_scores)[class_indices]
 
 
 def _weigh_maps(extractor, layers, pixels, coefficients):
-    """Equations 1 and 2 of Selvaraju et al.: array of shape (n, rows, columns)."""
+    """Compute equations 1 and 2 of Selvaraju et al., of shape (n, rows, columns)."""
     from keras import ops
 
     def scores(features):
@@ -190,6 +186,6 @@ def _weigh_maps(extractor, layers, pixels, coefficients):
 
     features = extractor(pixels.astype(np.float32), training=False)
     features = ops.convert_to_numpy(ops.cast(features, "float32"))
-    gradients = score_gradients(scores, features, coefficients)
+    gradients = compute_score_gradients(scores, features, coefficients)
     weights = gradients.mean(axis=(1, 2))
     return np.maximum(np.einsum("nhwk,nk->nhw", features, weights), 0)

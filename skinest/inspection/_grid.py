@@ -6,18 +6,20 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_scalar
 
 _MARGIN, _LINE_HEIGHT = 0.1, 0.19  # inches, around images and of titles
 
 
-def check_max_cols(max_cols):
-    """Raise an error unless `max_cols` is an integer of 1 or more."""
+def check_plotting(caller, max_cols=1):
+    """Raise an error unless matplotlib is there and `max_cols` is 1 or more."""
+    check_matplotlib_support(caller)
     check_scalar(max_cols, "max_cols", Integral, min_val=1)
 
 
 def make_axes(n_axes, ax, n_cols, cell_size):
-    """Figure and axes to draw on.
+    """Return a figure and axes to draw on.
 
     Parameters
     ----------
@@ -87,8 +89,8 @@ def _as_array(axes):
     return array
 
 
-def image_cell_size(images, width, n_lines):
-    """Width and height in inches of an image of usual proportions and its title.
+def choose_cell_size(images, width, n_lines):
+    """Choose width and height in inches for an image of usual proportions and a title.
 
     Parameters
     ----------

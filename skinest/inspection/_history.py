@@ -1,4 +1,4 @@
-"""Display of how loss and metrics went in training."""
+"""Display of loss and metrics in training."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -6,11 +6,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._plotting import _validate_style_kwargs
 from sklearn.utils.validation import check_is_fitted
 
-from ._grid import make_axes
+from ._grid import check_plotting, make_axes
 
 _METRICS = ("accuracy", "loss", "precision", "recall")
 _VALIDATION = "val_"
@@ -89,14 +88,8 @@ class TrainingHistoryDisplay:
             A fitted estimator with attribute `history_`, and `n_iter_per_stage_`
             if it was trained in stages.
 
-        metrics : str or list of str, default=None
-            What to draw, see :meth:`plot`.
-
-        ax : matplotlib Axes or array-like of Axes, default=None
-            Where to draw, see :meth:`plot`.
-
-        train_kw, val_kw : dict, default=None
-            Keywords of the lines of training and of validation.
+        metrics, ax, train_kw, val_kw : object
+            How to draw, see :meth:`plot`.
 
         Returns
         -------
@@ -111,7 +104,7 @@ class TrainingHistoryDisplay:
         ValueError
             If a metric is not in the history.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_plotting(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
         if not hasattr(estimator, "history_"):
             raise TypeError(
@@ -150,14 +143,8 @@ class TrainingHistoryDisplay:
         n_iter_per_stage : list of int, default=None
             The epochs of each stage of training. None is one stage.
 
-        metrics : str or list of str, default=None
-            What to draw, see :meth:`plot`.
-
-        ax : matplotlib Axes or array-like of Axes, default=None
-            Where to draw, see :meth:`plot`.
-
-        train_kw, val_kw : dict, default=None
-            Keywords of the lines of training and of validation.
+        metrics, ax, train_kw, val_kw : object
+            How to draw, see :meth:`plot`.
 
         Returns
         -------
@@ -171,7 +158,7 @@ class TrainingHistoryDisplay:
             If the history is empty, a metric is not in it, or the epochs of the
             stages are not those of the history.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_history")
+        check_plotting(f"{cls.__name__}.from_history")
         history = getattr(history, "history", history)
         if not isinstance(history, Mapping):
             raise TypeError(
@@ -210,9 +197,10 @@ class TrainingHistoryDisplay:
             If the history is empty, a metric is not in it, or the epochs of the
             stages are not those of the history.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        check_plotting(f"{type(self).__name__}.plot")
         metrics = _check_metrics(metrics, self.history)
-        starts = _stage_starts(self.n_iter_per_stage, len(self.history[metrics[0]]))
+        n_epochs = len(self.history[metrics[0]])
+        starts = _find_stage_starts(self.n_iter_per_stage, n_epochs)
         figure, axes = make_axes(len(metrics), ax, 2, _CELL_SIZE)
         lines = np.full((len(metrics), 2), None, dtype=object)
         styles = (("Training", "-", train_kw), ("Validation", "--", val_kw))
@@ -229,7 +217,7 @@ class TrainingHistoryDisplay:
 
 
 def _check_metrics(metrics, history):
-    """List of the metrics to draw, all of which are in the history."""
+    """Return the metrics to draw, all of which are in the history."""
     available = [name for name in history if not name.startswith(_VALIDATION)]
     if not available or not all(len(history[name]) for name in available):
         raise ValueError("history is empty: it holds no value of any epoch.")
@@ -247,8 +235,8 @@ def _check_metrics(metrics, history):
     return metrics
 
 
-def _stage_starts(n_iter_per_stage, n_epochs):
-    """The number and the epochs before each stage that is marked by a line."""
+def _find_stage_starts(n_iter_per_stage, n_epochs):
+    """Return number and first epoch of each stage that is marked by a line."""
     if n_iter_per_stage is None:
         return []
     if sum(n_iter_per_stage) != n_epochs:

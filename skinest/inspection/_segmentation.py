@@ -4,14 +4,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
-from sklearn.utils import _safe_indexing
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from ..masks import check_masks
-from ..metrics import _check_labels, _row_names, dice_score
+from ..metrics import _check_labels, _row_names, choose_foreground, dice_score
 from . import _segmentation_panels as panels
-from ._grid import check_max_cols, image_cell_size, make_axes
+from ._grid import check_plotting, choose_cell_size, make_axes
+from ._reading import read_pairs
 
 _PANEL_WIDTH = 2.8  # inches
 
@@ -138,20 +137,8 @@ class SegmentationDisplay:
         n_images : int, default=8
             Only the first `n_images` of `X` are predicted and drawn. None is all.
 
-        differences : bool, default=True
-            Whether to draw the panels of differences, where there is truth.
-
-        ax : matplotlib Axes or array-like of Axes, default=None
-            Where to draw, see :meth:`plot`.
-
-        max_cols : int, default=4
-            The most panels side by side. Those of one image stay together.
-
-        alpha : float in [0, 1], default=0.5
-            Opacity of the tints.
-
-        true_kw, pred_kw : dict, default=None
-            Keywords of the outlines, see :meth:`plot`.
+        differences, ax, max_cols, alpha, true_kw, pred_kw : object
+            How to draw, see :meth:`plot`.
 
         Returns
         -------
@@ -165,20 +152,18 @@ class SegmentationDisplay:
             If `y` holds a label that is not in `estimator.classes_`, or for any of the
             reasons of :meth:`from_predictions`.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_max_cols(max_cols)
+        check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         check_is_fitted(estimator)
         masks = {} if y is None else {"y": check_masks(y)}
-        _, read, held = panels.read_first(X, n_images, **masks)
-        X = _safe_indexing(X, slice(n_images))
+        images, for_estimator, read, held = read_pairs(X, n_images, **masks)
         classes = getattr(estimator, "classes_", ())
         if labels is None and len(classes) > 1:
             panels.check_known(held, classes)
             labels = classes[1:]
         return cls.from_predictions(
-            X,
+            images,
             read.get("y"),
-            estimator.predict(X),
+            estimator.predict(for_estimator),
             labels=labels,
             target_names=target_names,
             n_images=None,
@@ -228,20 +213,8 @@ class SegmentationDisplay:
         n_images : int, default=8
             Only the first `n_images` of `X` are drawn. None is all.
 
-        differences : bool, default=True
-            Whether to draw the panels of differences, where there is truth.
-
-        ax : matplotlib Axes or array-like of Axes, default=None
-            Where to draw, see :meth:`plot`.
-
-        max_cols : int, default=4
-            The most panels side by side. Those of one image stay together.
-
-        alpha : float in [0, 1], default=0.5
-            Opacity of the tints.
-
-        true_kw, pred_kw : dict, default=None
-            Keywords of the outlines, see :meth:`plot`.
+        differences, ax, max_cols, alpha, true_kw, pred_kw : object
+            How to draw, see :meth:`plot`.
 
         Returns
         -------
@@ -254,19 +227,18 @@ class SegmentationDisplay:
             holds 0 and 1 and the other 0 and 255, if `labels` are not different
             integers, or if `target_names` are not as many as they.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_predictions")
-        check_max_cols(max_cols)
+        check_plotting(f"{cls.__name__}.from_predictions", max_cols)
         masks = {"y_pred": check_masks(y_pred, name="y_pred")}
         if y_true is not None:
             masks["y_true"] = check_masks(y_true, name="y_true")
-        images, read, held = panels.read_first(X, n_images, **masks)
+        images, _, read, held = read_pairs(X, n_images, **masks)
         y_true, y_pred = read.get("y_true"), read["y_pred"]
         scores = None
         if y_true is not None:
             scores = dice_score(y_true, y_pred, labels=labels, average=None)
         labels = _check_labels(labels)
         if labels is None:
-            labels = panels.foreground(held)
+            labels = choose_foreground(map(int, set().union(*held.values())))
         if target_names is not None:
             target_names = _row_names(labels, target_names)
         display = cls(
@@ -326,12 +298,11 @@ class SegmentationDisplay:
         display : SegmentationDisplay
             This object.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
-        check_max_cols(max_cols)
+        check_plotting(f"{type(self).__name__}.plot", max_cols)
         has_truth = self.y_true is not None
         n_panels = 2 if has_truth and differences else 1
         n_images, n_cols = len(self.images), max(1, max_cols // n_panels) * n_panels
-        cell_size = image_cell_size(self.images, _PANEL_WIDTH, n_lines=int(has_truth))
+        cell_size = choose_cell_size(self.images, _PANEL_WIDTH, n_lines=int(has_truth))
         self.figure_, axes = make_axes(n_images * n_panels, ax, n_cols, cell_size)
         self.axes_ = axes.reshape(n_images, n_panels)
         self.outlines_ = np.full((n_images, len(self.labels), 2), None, dtype=object)

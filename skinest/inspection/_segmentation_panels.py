@@ -1,19 +1,15 @@
-"""Panels of images and masks: what is read for them, and how they are drawn."""
+"""Panels of images and masks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils._plotting import _validate_style_kwargs
-
-from ..images import check_images
 
 # Blue and yellow are told apart by all common kinds of colour vision, and skin and
 # lesions have neither; a dark rim keeps them in sight on what is bright.
 TRUE, PRED = "#00c8ff", "#ffe119"
-_OF_LABELS = (TRUE, PRED, "#ffffff", "#ff5ccd", "#69f0ae", "#3d5afe", "#ff6d00")
+_LABEL_COLORS = (TRUE, PRED, "#ffffff", "#ff5ccd", "#69f0ae", "#3d5afe", "#ff6d00")
 _RIM = (0, 0, 0, 0.6)
 # Pixels of the panel of differences.
 AGREEMENT, MISSED, FOUND, CONFUSED = 1, 2, 3, 4
@@ -25,68 +21,6 @@ KINDS = {
 }
 # The legend, in inches: a line or patch, a letter beside it, and the height of a row.
 _HANDLE, _LETTER, _ROW = 0.5, 0.068, 0.2
-
-
-def read_first(X, n_images, **masks):
-    """The first images and their masks.
-
-    Parameters
-    ----------
-    X : array, list of arrays or paths
-        The images.
-
-    n_images : int or None
-        How many are read; None is all.
-
-    **masks : MaskCollection
-        Masks of the images, by the name that errors give them.
-
-    Returns
-    -------
-    images : list of ndarray of shape (height, width, 3), dtype uint8
-
-    read : dict of str to list of ndarray of shape (height, width)
-        The masks.
-
-    held : dict of str to set of int
-        The labels that they hold.
-
-    Raises
-    ------
-    ValueError
-        If `n_images` is no number above 0, or if the numbers or sizes of images and
-        masks differ.
-    """
-    is_number = isinstance(n_images, Integral) and n_images > 0
-    if n_images is not None and not is_number:
-        raise ValueError(f"n_images={n_images!r} must be an integer above 0, or None.")
-    images = check_images(X)
-    for name, each in masks.items():
-        if len(each) != len(images):
-            raise ValueError(
-                f"X holds {len(images)} images, but {name} {len(each)} masks. Pass one "
-                "for each image."
-            )
-    images = list(images[:n_images])
-    read, held = {name: [] for name in masks}, {name: set() for name in masks}
-    for name, each in masks.items():
-        for position, image in enumerate(images):
-            mask, labels = each.read(position)
-            if mask.shape != image.shape[:2]:
-                raise ValueError(
-                    f"{each.where(position)} has shape {mask.shape}, but X[{position}] "
-                    f"is an image of {image.shape[:2]}. A mask must have the size of "
-                    "its image."
-                )
-            read[name].append(mask)
-            held[name].update(labels.tolist())
-    return images, read, held
-
-
-def foreground(held):
-    """List of all labels but the smallest, as in dice_score."""
-    labels = sorted(map(int, set().union(*held.values())))
-    return labels if len(labels) == 1 and labels != [0] else labels[1:]
 
 
 def check_known(held, classes):
@@ -136,7 +70,7 @@ def draw_outlines(ax, image, y_true, y_pred, labels, styles):
 
 
 def _outline(is_inside):
-    """x and y of points along the edges of the pixels, NaN between closed lines."""
+    """Return points along the edges of the pixels, NaN between closed lines."""
     from contourpy import contour_generator
 
     padded = np.pad(is_inside.astype(np.float32), 1)  # closes lines at the border
@@ -146,12 +80,12 @@ def _outline(is_inside):
 
 
 def _line_style(k, which, n_labels, user_kw):
-    """Keywords of the line of the k-th label, of truth (0) or prediction (1)."""
+    """Return keywords of the line of the k-th label, of truth (0) or prediction (1)."""
     from matplotlib.patheffects import withStroke
 
-    is_alone = n_labels <= 1
+    is_alone, colors = n_labels <= 1, _LABEL_COLORS
     style = {
-        "color": (TRUE, PRED)[which] if is_alone else _OF_LABELS[k % len(_OF_LABELS)],
+        "color": (TRUE, PRED)[which] if is_alone else colors[k % len(colors)],
         "linestyle": ("-", (0, (4, 1.5)))[which],
         "linewidth": 1.3,
     }
@@ -160,8 +94,8 @@ def _line_style(k, which, n_labels, user_kw):
     return {"path_effects": [rim], **style}
 
 
-def kinds_of_pixels(y_true, y_pred, labels):
-    """What a prediction is at each pixel.
+def compare_pixels(y_true, y_pred, labels):
+    """Tell what a prediction is at each pixel.
 
     Parameters
     ----------
@@ -188,7 +122,7 @@ def kinds_of_pixels(y_true, y_pred, labels):
 
 
 def draw_differences(ax, image, y_true, y_pred, labels, alpha):
-    """Draw an image in grey, tinted by :func:`kinds_of_pixels`; return the tints."""
+    """Draw an image in grey, tinted by :func:`compare_pixels`; return the tints."""
     import cv2
     from matplotlib.colors import to_rgba
 
@@ -198,7 +132,7 @@ def draw_differences(ax, image, y_true, y_pred, labels, alpha):
     # In RGBA, which may be averaged where the panel is smaller than the image.
     tints = [(1, 1, 1, 0), *(to_rgba(color, alpha) for _, color in KINDS.values())]
     tints = np.round(255 * np.array(tints)).astype(np.uint8)
-    return ax.imshow(tints[kinds_of_pixels(y_true, y_pred, labels)])
+    return ax.imshow(tints[compare_pixels(y_true, y_pred, labels)])
 
 
 def draw_legend(display, ax, styles, alpha):
@@ -225,9 +159,9 @@ def draw_legend(display, ax, styles, alpha):
     from matplotlib.axes import Axes
 
     has_truth, labels = display.y_true is not None, display.labels
-    handles = _handles_of_lines(labels, display.target_names, styles, has_truth)
+    handles = _make_line_handles(labels, display.target_names, styles, has_truth)
     if display.differences_:
-        handles += _handles_of_tints(len(labels), alpha)
+        handles += _make_tint_handles(len(labels), alpha)
     figure, axes = display.figure_, display.axes_
     width, height = figure.bbox.size / figure.dpi
     if ax is None:  # a new figure, which grows by its legend
@@ -250,7 +184,7 @@ def draw_legend(display, ax, styles, alpha):
     return host.legend(loc="upper center", bbox_to_anchor=anchor, **options)
 
 
-def _handles_of_lines(labels, names, styles, has_truth):
+def _make_line_handles(labels, names, styles, has_truth):
     from matplotlib.lines import Line2D
 
     handles, ending, several = [], "", len(labels) > 1
@@ -269,7 +203,7 @@ def _handles_of_lines(labels, names, styles, has_truth):
     return handles
 
 
-def _handles_of_tints(n_labels, alpha):
+def _make_tint_handles(n_labels, alpha):
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Patch
 

@@ -62,18 +62,18 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
         return f"{type(self).__name__}({listed})"
 
     def get_config(self) -> dict:
-        """Parameters in plain numbers and lists of them, for Keras to save."""
+        """Return the parameters as plain numbers and lists, for Keras to save."""
         return {
             name: None if value is None else np.asarray(value, dtype=float).tolist()
             for name, value in self.get_params(deep=False).items()
         }
 
     def call(self, y_true, y_pred):
-        """Loss of each image, as Keras calls it."""
+        """Compute the loss of each image, as Keras calls it."""
         return self.per_image(y_true, y_pred)
 
     def per_image(self, y_true, y_pred, pixel_weight=None):
-        """Loss of each image.
+        """Compute the loss of each image.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from keras import ops
 
 
 def dice(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
-    r"""Dice loss of each image.
+    r"""Compute the Dice loss of each image.
 
     .. math:: 1 - \frac{2 \sum w t p + s}{\sum w t + \sum w p + s}
 
@@ -52,7 +52,7 @@ def dice(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
 
 
 def jaccard(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
-    r"""Jaccard loss of each image, 1 - intersection over union.
+    r"""Compute the Jaccard loss of each image, 1 - intersection over union.
 
     .. math:: 1 - \frac{\sum w t p + s}{\sum w t + \sum w p - \sum w t p + s}
 
@@ -87,7 +87,7 @@ def jaccard(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
 
 
 def tversky(y_true, y_pred, *, pixel_weight=None, alpha=0.3, beta=0.7, smooth=1.0):
-    r"""Tversky loss of each image.
+    r"""Compute the Tversky loss of each image.
 
     .. math:: 1 - \frac{\sum w t p + s}
         {\sum w t p + \alpha \sum w (1 - t) p + \beta \sum w t (1 - p) + s}
@@ -139,7 +139,7 @@ def tversky(y_true, y_pred, *, pixel_weight=None, alpha=0.3, beta=0.7, smooth=1.
 
 
 def crossentropy(y_true, y_pred, *, pixel_weight=None):
-    r"""Cross entropy of each image, Keras' own.
+    r"""Compute the cross entropy of each image, Keras' own.
 
     .. math:: - \frac{1}{n} \sum w \sum_c t_c \log p_c
 
@@ -174,11 +174,11 @@ def crossentropy(y_true, y_pred, *, pixel_weight=None):
         values = keras.losses.binary_crossentropy(y_true, y_pred)
     else:
         values = keras.losses.categorical_crossentropy(y_true, y_pred)
-    return mean_of_pixels(values, pixel_weight)
+    return average_pixels(values, pixel_weight)
 
 
 def focal(y_true, y_pred, *, pixel_weight=None, gamma=2.0, alpha=None):
-    r"""Focal loss of each image, Keras' own.
+    r"""Compute the focal loss of each image, Keras' own.
 
     .. math:: - \frac{1}{n} \sum w \sum_c \alpha_c t_c (1 - p_c)^\gamma \log p_c
 
@@ -231,11 +231,11 @@ def focal(y_true, y_pred, *, pixel_weight=None, gamma=2.0, alpha=None):
         values = keras.losses.binary_focal_crossentropy(
             y_true, y_pred, apply_class_balancing=alpha is not None, **settings
         )
-    return mean_of_pixels(values, pixel_weight)
+    return average_pixels(values, pixel_weight)
 
 
 def dice_crossentropy(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
-    """Sum of the Dice loss and the cross entropy of each image.
+    """Add the Dice loss and the cross entropy of each image.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def dice_crossentropy(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
 
 
 def check_tensors(y_true, y_pred, pixel_weight):
-    """The three in float32, their shapes checked as far as they are known."""
+    """Return the three in float32, their shapes checked as far as they are known."""
     y_true, y_pred = as_float32(y_true), as_float32(y_pred)
     shapes = y_true.shape, y_pred.shape
     if {len(shape) for shape in shapes} != {4} or shapes[0][-1] != shapes[1][-1]:
@@ -290,7 +290,7 @@ def as_float32(values):
 
 
 def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
-    """1 - Tversky index, which Dice and Jaccard are cases of."""
+    """Compute 1 - Tversky index, which Dice and Jaccard are cases of."""
     y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
     if y_pred.shape[-1] > 1:
         y_true, y_pred = y_true[..., 1:], y_pred[..., 1:]
@@ -305,8 +305,8 @@ def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
     return 1 - ops.mean(overlap / (overlap + wrong), axis=-1)
 
 
-def mean_of_pixels(values, pixel_weight):
-    """Mean of values of shape (n_images, height, width) over the pixels that count."""
+def average_pixels(values, pixel_weight):
+    """Average values of shape (n_images, height, width) over the pixels that count."""
     if pixel_weight is None:
         return ops.mean(values, axis=(1, 2))
     n_counted = ops.sum(ops.cast(pixel_weight != 0, "float32"), axis=(1, 2))

@@ -1,4 +1,4 @@
-"""What a user may pass as `loss`."""
+"""Losses as users may pass them, turned into one form."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -26,7 +26,7 @@ from ._classes import (
     Tversky,
     WeightedCrossentropy,
 )
-from ._functional import as_float32, check_tensors, mean_of_pixels
+from ._functional import as_float32, average_pixels, check_tensors
 
 # Class weights become weights of pixels, for "weighted_crossentropy" too.
 LOSSES = {
@@ -66,7 +66,7 @@ class ResolvedLoss:
 
 
 def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
-    """What a user passed as `loss`, as one value for each image.
+    """Turn what a user passed as `loss` into one value for each image.
 
     Parameters
     ----------
@@ -95,41 +95,41 @@ def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
         logits, cannot be computed for masks or says nothing about predictions, or
         if pixels are to be weighted and it cannot do that or does it already.
     """
-    given, loss = loss, _loss_object(loss)
+    passed, loss = loss, _find_loss(loss)
     if isinstance(loss, MaskLoss):
         loss = copy.deepcopy(loss)  # whose parameters stay as they are now
         loss._validate_params()
         if has_class_weight and isinstance(loss, WeightedCrossentropy):
             raise ValueError(
-                f"loss={given!r} weighs the classes, and class_weight would do so "
+                f"loss={passed!r} weighs the classes, and class_weight would do so "
                 "again; leave one of them out."
             )
-        _probe(loss.per_image, given, n_channels)
-        return ResolvedLoss(loss.per_image, _key(loss), True)
+        _probe(loss.per_image, passed, n_channels)
+        return ResolvedLoss(loss.per_image, _make_key(loss), True)
     if getattr(loss, "from_logits", False):
         raise ValueError(
-            f"loss={given!r} takes logits, but predictions are probabilities; leave "
+            f"loss={passed!r} takes logits, but predictions are probabilities; leave "
             "from_logits out."
         )
     function = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    shape, masks = _probe(function, given, n_channels)
+    shape, masks = _probe(function, passed, n_channels)
     weighs_pixels = len(shape) in (3, 4) and shape[:3] == masks[:3]
     if has_class_weight and not weighs_pixels:
         raise ValueError(
-            f"class_weight has no meaning for loss={given!r}, which sums over pixels; "
+            f"class_weight has no meaning for loss={passed!r}, which sums over pixels; "
             f"it has one for {sorted(LOSSES)} and losses with a value for each pixel."
         )
     if weighs_pixels:
-        per_image = partial(_pixelwise, function)
+        per_image = partial(_compute_pixelwise, function)
     elif shape[:1] == masks[:1]:
-        per_image = partial(_imagewise, function)
+        per_image = partial(_compute_imagewise, function)
     else:
-        per_image = partial(_each_alone, function)
-    return ResolvedLoss(per_image, _key(loss), weighs_pixels)
+        per_image = partial(_compute_each_alone, function)
+    return ResolvedLoss(per_image, _make_key(loss), weighs_pixels)
 
 
-def _loss_object(loss):
-    """An instance or function for what a user passed."""
+def _find_loss(loss):
+    """Return an instance or function for what a user passed."""
     if isinstance(loss, str):
         if loss in LOSSES:
             return LOSSES[loss]()
@@ -152,7 +152,7 @@ def _loss_object(loss):
 
 
 def _probe(function, loss, n_channels):
-    """Shapes of values and masks, from a call with masks whose sides all differ."""
+    """Return shapes of values and masks, from a call with masks whose sides differ."""
     shape = (n_channels + 1, n_channels + 7, n_channels + 5, n_channels)
     generator = np.random.default_rng(0)
     labels = generator.integers(max(n_channels, 2), size=shape[:3])
@@ -180,36 +180,36 @@ def _probe(function, loss, n_channels):
     return results[0].shape, shape
 
 
-def _pixelwise(function, y_true, y_pred, pixel_weight=None):
+def _compute_pixelwise(function, y_true, y_pred, pixel_weight=None):
     y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
     values = as_float32(function(y_true, y_pred))
     if len(values.shape) == 4:
         values = ops.mean(values, axis=-1)
-    return mean_of_pixels(values, pixel_weight)
+    return average_pixels(values, pixel_weight)
 
 
-def _imagewise(function, y_true, y_pred, pixel_weight=None):
-    y_true, y_pred = _unweighted(y_true, y_pred, pixel_weight)
+def _compute_imagewise(function, y_true, y_pred, pixel_weight=None):
+    y_true, y_pred = _check_unweighted(y_true, y_pred, pixel_weight)
     values = as_float32(function(y_true, y_pred))
     return ops.mean(ops.reshape(values, (ops.shape(y_pred)[0], -1)), axis=-1)
 
 
-def _each_alone(function, y_true, y_pred, pixel_weight=None):
+def _compute_each_alone(function, y_true, y_pred, pixel_weight=None):
     def alone(image):
         y_true, y_pred = (ops.expand_dims(values, 0) for values in image)
         return ops.mean(as_float32(function(y_true, y_pred)))
 
-    return ops.map(alone, _unweighted(y_true, y_pred, pixel_weight))
+    return ops.map(alone, _check_unweighted(y_true, y_pred, pixel_weight))
 
 
-def _unweighted(y_true, y_pred, pixel_weight):
+def _check_unweighted(y_true, y_pred, pixel_weight):
     if pixel_weight is not None:
         raise ValueError("This loss sums over pixels and takes no weights of them.")
     return check_tensors(y_true, y_pred, None)[:2]
 
 
-def _key(loss) -> str:
-    """Text that losses share only if they compute the same, as long as they live."""
+def _make_key(loss) -> str:
+    """Return a text that living losses share only if they compute the same."""
     is_code = isinstance(loss, type | FunctionType)
     kind = loss if is_code else type(loss)
     name = f"{kind.__module__}.{kind.__qualname__}"
@@ -224,7 +224,7 @@ def _key(loss) -> str:
             values = {**loss.__getstate__(), "name": None}.items()
             state = joblib.hash(
                 {
-                    key: _key(value) if callable(value) else value
+                    key: _make_key(value) if callable(value) else value
                     for key, value in values
                 }
             )

@@ -1,4 +1,4 @@
-"""What the checks of estimators run on: images, targets, wrong inputs."""
+"""Images, targets and wrong inputs on which estimators are checked."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -24,7 +24,7 @@ METHODS = ("transform", "predict", "predict_proba", "decision_function")
 
 
 class CheckData:
-    """Images and their target, and what an estimator makes of them.
+    """Images and their target, and the results of an estimator on them.
 
     Parameters
     ----------
@@ -43,24 +43,25 @@ class CheckData:
         self.y = (make_y or _make_y)(estimator, self.images)
         self.atol = atol
 
-    def fitted(self, estimator, X=None, **params):
-        """A clone with `random_state=0`, fitted to `X` or to the images."""
+    def fit_clone(self, estimator, X=None, **params):
+        """Return a clone with `random_state=0`, fitted to `X` or to the images."""
         X = self.images if X is None else X
-        return seeded(estimator, **params).fit(X, self.y)
+        return clone_seeded(estimator, **params).fit(X, self.y)
 
-    def fit_methods(self, estimator) -> list[str]:
-        """The methods that fit; `partial_fit` where these settings allow it."""
-        names = methods(estimator, FIT_METHODS)
+    def list_fit_methods(self, estimator) -> list[str]:
+        """Return the methods that fit; `partial_fit` where these settings allow it."""
+        names = list_methods(estimator, FIT_METHODS)
         try:
-            seeded(estimator).partial_fit(self.images, self.y)
+            clone_seeded(estimator).partial_fit(self.images, self.y)
         except (AttributeError, ValueError):
             return [name for name in names if name != "partial_fit"]
         return names
 
-    def outputs(self, fitted, X=None) -> dict:
-        """What each method makes of `X` or of the images."""
+    def apply(self, fitted, X=None) -> dict:
+        """Return what each method makes of `X` or of the images."""
         X = self.images if X is None else X
-        outputs = {name: getattr(fitted, name)(X) for name in methods(fitted, METHODS)}
+        names = list_methods(fitted, METHODS)
+        outputs = {name: getattr(fitted, name)(X) for name in names}
         if hasattr(fitted, "fit_resample"):
             images, y = fitted.fit_resample(X, self.y)
             outputs["fit_resample: X"] = list(check_images(images))
@@ -68,17 +69,17 @@ class CheckData:
         return outputs
 
     def fit_and_apply(self, estimator, X=None, **params) -> dict:
-        """What each method of a clone, fitted to `X`, makes of `X`."""
-        return self.outputs(self.fitted(estimator, X, **params), X)
+        """Return what each method of a clone, fitted to `X`, makes of `X`."""
+        return self.apply(self.fit_clone(estimator, X, **params), X)
 
-    def assert_same(self, expected, outputs, what, exact=False) -> None:
+    def assert_same(self, expected, outputs, case, exact=False) -> None:
         """Raise an AssertionError where outputs differ by more than `atol`."""
-        assert expected.keys() == outputs.keys(), f"{what}: other methods."
+        assert expected.keys() == outputs.keys(), f"{case}: other methods."
         for name, rows in expected.items():
             rows, others = list(rows), list(outputs[name])
-            assert len(rows) == len(others), f"{what}: {name} gives another length."
+            assert len(rows) == len(others), f"{case}: {name} gives another length."
             for row, other in zip(rows, others, strict=True):
-                assert_near(row, other, 0 if exact else self.atol, f"{what}: {name}")
+                assert_near(row, other, 0 if exact else self.atol, f"{case}: {name}")
 
 
 class CountingCallback:
@@ -102,13 +103,13 @@ class CountingCallback:
         self.counts["teardown"] += 1
 
 
-def assert_near(expected, values, atol, what) -> None:
+def assert_near(expected, values, atol, case) -> None:
     """Raise an AssertionError where values differ by more than `atol`."""
     expected, values = np.asarray(expected), np.asarray(values)
     if expected.dtype.kind == "f":
-        np.testing.assert_allclose(values, expected, rtol=0, atol=atol, err_msg=what)
+        np.testing.assert_allclose(values, expected, rtol=0, atol=atol, err_msg=case)
     else:
-        np.testing.assert_array_equal(values, expected, err_msg=what)
+        np.testing.assert_array_equal(values, expected, err_msg=case)
 
 
 def assert_finite(outputs) -> None:
@@ -120,47 +121,47 @@ def assert_finite(outputs) -> None:
 
 
 @contextmanager
-def raises(error, named, what):
+def raises(error, named, case):
     """Raise an AssertionError unless the block raises `error` and names the fault."""
     try:
         yield
     except error as raised:
-        assert named in str(raised), f"{what}: {named!r} is not named in {raised!r}."
+        assert named in str(raised), f"{case}: {named!r} is not named in {raised!r}."
     except Exception as raised:
-        raise AssertionError(f"{what} raises {raised!r}.") from raised
+        raise AssertionError(f"{case} raises {raised!r}.") from raised
     else:
-        raise AssertionError(f"{what} raises nothing.")
+        raise AssertionError(f"{case} raises nothing.")
 
 
-def seeded(estimator, **params):
-    """A clone with these parameters, and with `random_state=0` if it has one."""
+def clone_seeded(estimator, **params):
+    """Return a clone with these parameters, and `random_state=0` if it has one."""
     estimator = clone(estimator)
-    if "random_state" in params_of(estimator):
+    if "random_state" in get_own_params(estimator):
         params = {"random_state": 0, **params}
     return estimator.set_params(**params)
 
 
-def methods(estimator, names) -> list[str]:
-    """Those of the named methods that the estimator has."""
+def list_methods(estimator, names) -> list[str]:
+    """Return those of the named methods that the estimator has."""
     return [name for name in names if hasattr(estimator, name)]
 
 
-def params_of(estimator) -> dict:
-    """The constructor's parameters."""
+def get_own_params(estimator) -> dict:
+    """Return the constructor's parameters."""
     return estimator.get_params(deep=False)
 
 
-def params_hash(estimator) -> str:
-    """Hash of the constructor's parameters."""
-    return joblib.hash(params_of(estimator))
+def hash_params(estimator) -> str:
+    """Return a hash of the constructor's parameters."""
+    return joblib.hash(get_own_params(estimator))
 
 
-def by_pickle(estimator):
+def copy_by_pickle(estimator):
     """Copy an estimator by pickle."""
     return pickle.loads(pickle.dumps(estimator))
 
 
-def by_joblib(estimator):
+def copy_by_joblib(estimator):
     """Copy an estimator by joblib."""
     buffer = io.BytesIO()
     joblib.dump(estimator, buffer)
@@ -168,7 +169,7 @@ def by_joblib(estimator):
 
 
 @contextmanager
-def png_files(images):
+def write_png_files(images):
     """Write images to PNG files, and yield their paths."""
     import cv2
 
@@ -179,8 +180,8 @@ def png_files(images):
         yield paths
 
 
-def forms(images, paths) -> dict:
-    """The same images in each form that skinest takes, by name."""
+def make_forms(images, paths) -> dict:
+    """Return the same images in each form that skinest takes, by name."""
     names = [str(path) for path in paths]
     objects = np.empty(len(images), dtype=object)
     objects[:] = list(images)
@@ -209,14 +210,14 @@ def forms(images, paths) -> dict:
     return same
 
 
-def labelled(images, y) -> list:
-    """The content of each image beside its label."""
+def pair_labels(images, y) -> list:
+    """Return the content of each image beside its label."""
     contents = [image.tobytes() for image in check_images(images)]
     return list(zip(contents, y, strict=True))
 
 
-def wrong_images(images, paths) -> dict:
-    """What no estimator takes: X, its error and what the message must name."""
+def make_wrong_images(images, paths) -> dict:
+    """List what no estimator takes: X, its error and what the message must name."""
     folder = paths[0].parent
     missing, empty, text = (folder / f"{name}.png" for name in ("none", "empty", "no"))
     empty.touch()
@@ -250,9 +251,9 @@ def wrong_images(images, paths) -> dict:
         "a missing file": ([*paths[:-1], missing], missing.name),
         "a folder": ([*paths[:-1], folder], folder.name),
     }
-    table = {what: (X, ValueError, named) for what, (X, named) in wrong.items()}
-    for what, (X, named) in no_files.items():
-        table[what] = X, FileNotFoundError, named
+    table = {case: (X, ValueError, named) for case, (X, named) in wrong.items()}
+    for case, (X, named) in no_files.items():
+        table[case] = X, FileNotFoundError, named
     return table
 
 
@@ -263,7 +264,7 @@ def _with_value(images, value):
 
 
 def _make_images() -> np.ndarray:
-    """Stripes and squares of random colours, with texture for keypoints."""
+    """Make stripes and squares of random colours, with texture for keypoints."""
     rng = np.random.RandomState(0)
     blocks = rng.uniform(size=(N_IMAGES, _SIDE // _BLOCK, _SIDE // _BLOCK, 3))
     blocks[::3] = 0.7 * blocks[::3, :1] + 0.3 * blocks[::3]
@@ -273,7 +274,7 @@ def _make_images() -> np.ndarray:
 
 
 def _make_y(estimator, images):
-    """Labels, numbers or masks, by what the estimator is."""
+    """Make labels, numbers or masks, by what the estimator is."""
     if is_regressor(estimator):
         return images.mean(axis=(1, 2, 3)) / 255
     if hasattr(estimator, "predict") and not is_classifier(estimator):

@@ -24,7 +24,7 @@ def check_image_size(image_size, min_side):
 
 
 def check_groups(groups, n_images):
-    """Groups of images as an array; None stays None."""
+    """Return groups of images as an array; None stays None."""
     if groups is None:
         return None
     groups = as_column(groups, "groups")
@@ -42,15 +42,15 @@ def check_groups(groups, n_images):
 
 
 def as_column(values, name):
-    """One value for each image, as a 1-d array; none is missing or of another type."""
+    """Return one value for each image as a 1-d array, none missing or of other type."""
     try:
         column = column_or_1d(values, input_name=name, warn=True)
     except ValueError as error:  # scikit-learn calls all of them y
         raise ValueError(str(error).replace("y should", f"{name} should")) from None
     if column.dtype.kind in "OU":
         # NumPy makes strings of None and NaN in a list of them.
-        given = values if isinstance(values, list | tuple) else column
-        kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in given}
+        items = values if isinstance(values, list | tuple) else column
+        kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in items}
         if len(kinds) > 1:
             raise ValueError(
                 f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "
@@ -68,8 +68,8 @@ def check_some_weight(weights):
         )
 
 
-def weights_of_dict(class_weight, classes) -> np.ndarray:
-    """Weights of classes, from a dict that names each of them and no other.
+def read_class_weight(class_weight, classes) -> np.ndarray:
+    """Return weights of classes, from a dict that names each of them and no other.
 
     Raises
     ------
@@ -93,3 +93,6 @@ def weights_of_dict(class_weight, classes) -> np.ndarray:
             "one above."
         )
     return np.array(weights, dtype=float)
+
+
+weights_of_dict = read_class_weight  # the old name, until its callers have the new one

@@ -1,4 +1,4 @@
-"""Where an estimator is documented."""
+"""Links from an estimator to its documentation."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 
+import cv2
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from skinest.images import check_images, resize
-from skinest.inspection import GradCAMDisplay, _gradcam_maps
+from skinest.inspection import GradCAMDisplay
 
 SIZE = (6, 8)
 MIX = np.array([[1.0, 0.5, -1.0], [0.0, -1.0, 0.5], [-1.0, 1.0, 1.0]])  # to 3 maps
@@ -37,7 +38,8 @@ class Network(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X):
-        pixels = [resize(image, SIZE) for image in check_images(X)]
+        size = self.model_.input_shape[1:3]
+        pixels = [resize(image, size) for image in check_images(X)]
         output = self.model_(np.stack(pixels).astype(np.float32), training=False)
         output = keras.ops.convert_to_numpy(output)
         return output if output.shape[1] > 1 else np.hstack([1 - output, output])
@@ -187,12 +189,23 @@ def test_images_of_all_sizes_are_kept_as_they_are(binary):
         assert heat.max() in (0, 1)
 
 
-def test_batches_do_not_change_maps(three, images, monkeypatch):
-    together = GradCAMDisplay.from_estimator(three, images)
-    monkeypatch.setattr(_gradcam_maps, "_BATCH_SIZE", 4)
-    apart = GradCAMDisplay.from_estimator(three, images)
-    assert apart.titles == together.titles
-    np.testing.assert_allclose(apart.maps, together.maps, atol=1e-6)
+def test_maps_do_not_depend_on_the_images_beside_them(three, images):
+    together = GradCAMDisplay.from_estimator(three, images)  # more than one batch
+    for k in range(len(images)):
+        alone = GradCAMDisplay.from_estimator(three, images[[k]])
+        assert alone.titles == together.titles[k : k + 1]
+        np.testing.assert_allclose(alone.maps[0], together.maps[k], atol=1e-6)
+
+
+def test_each_file_is_decoded_once(three, images, tmp_path, decoded):
+    paths = [str(tmp_path / f"{k}.png") for k in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        cv2.imwrite(path, image[..., ::-1])
+    expected = GradCAMDisplay.from_estimator(three, images)
+    display = GradCAMDisplay.from_estimator(three, paths)
+    assert decoded.counts(paths) == [1] * len(paths)
+    assert display.titles == expected.titles
+    np.testing.assert_array_equal(display.maps, expected.maps)
 
 
 def test_no_evidence_is_a_map_of_zeros(images):
@@ -229,22 +242,27 @@ def test_layers_that_were_called_elsewhere_too(images):
 
 
 @pytest.mark.parametrize(
-    "backbone, name",
+    "backbone, name, pools",
     [
-        ("VGG16", "block5_conv3"),
-        ("VGG19", "block5_conv4"),
-        ("MobileNetV2", "out_relu"),
+        ("VGG16", "block5_conv3", "'block5_pool', "),
+        ("VGG19", "block5_conv4", "'block5_pool', "),
+        ("MobileNetV2", "out_relu", ""),
     ],
 )
-def test_default_layer_is_the_last_convolution(backbone, name):
+def test_default_layer_is_the_last_convolution(backbone, name, pools):
     base = getattr(keras.applications, backbone)(
         weights=None, include_top=False, input_shape=(32, 32, 3)
     )
     x = keras.layers.Flatten(name="features")(base.output)
     x = keras.layers.Dense(1, name="logits")(x)
     x = keras.layers.Activation("sigmoid", name="probabilities")(x)
-    layer = _gradcam_maps.find_layer(keras.Model(base.input, x))
-    assert layer.operation.name == name
+    network = Network().fit(keras.Model(base.input, x), [0, 1])
+    images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
+    by_default = GradCAMDisplay.from_estimator(network, images)
+    named = GradCAMDisplay.from_estimator(network, images, layer=name)
+    np.testing.assert_array_equal(by_default.maps, named.maps)
+    with pytest.raises(ValueError, match=rf"the last first: {pools}'{name}'"):
+        GradCAMDisplay.from_estimator(network, images, layer="none")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from skinest._training._gradients import score_gradients
+from skinest.inspection._gradients import compute_score_gradients
 
 INPUTS = np.array([[[1.0, 2.0]], [[3.0, -4.0]]])  # two images of shape (1, 2)
 COEFFICIENTS = np.array([[1.0, 0.0], [-1.0, 2.0]])
@@ -20,14 +20,16 @@ EXPECTED = [[[4.0, 1.0]], [[24.0 + 2.0, -9.0 + 10.0]]]
 PROGRAM = """
 import keras
 import numpy as np
-from skinest._training._gradients import score_gradients
+from skinest.inspection._gradients import compute_score_gradients
 
 def scores(x):
     a, b = x[:, 0, 0], x[:, 0, 1]
     return keras.ops.stack([a * a * b, a + 5 * b], axis=1)
 
-inputs, coefficients = np.array({inputs}), np.array({coefficients})
-print(keras.config.backend(), score_gradients(scores, inputs, coefficients).tolist())
+gradients = compute_score_gradients(
+    scores, np.array({inputs}), np.array({coefficients})
+)
+print(keras.config.backend(), gradients.tolist())
 """
 
 
@@ -37,7 +39,7 @@ def scores(x):
 
 
 def test_gradient_in_closed_form():
-    gradients = score_gradients(scores, INPUTS, COEFFICIENTS)
+    gradients = compute_score_gradients(scores, INPUTS, COEFFICIENTS)
     assert gradients.dtype == np.float32
     np.testing.assert_allclose(gradients, EXPECTED)
 
@@ -46,7 +48,7 @@ def test_score_in_bfloat16():
     def low(x):
         return keras.ops.cast(x[:, 0], "bfloat16") * 2
 
-    gradients = score_gradients(low, INPUTS, COEFFICIENTS)
+    gradients = compute_score_gradients(low, INPUTS, COEFFICIENTS)
     np.testing.assert_array_equal(gradients[:, 0], 2 * COEFFICIENTS)
 
 
@@ -68,4 +70,4 @@ def test_every_backend_gives_the_same(backend):
 def test_backend_without_gradients(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "numpy")
     with pytest.raises(NotImplementedError, match="'numpy' has no gradients"):
-        score_gradients(scores, INPUTS, COEFFICIENTS)
+        compute_score_gradients(scores, INPUTS, COEFFICIENTS)

@@ -1,76 +1,28 @@
+"""Outlines, differences, titles, legend and axes of a display of masks."""
+
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 import itertools
-import sys
 import warnings
 
-import cv2
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb, to_rgba
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import f1_score
-from sklearn.pipeline import make_pipeline
 
-from skinest.images import check_images
 from skinest.inspection import SegmentationDisplay
-from skinest.inspection._segmentation_panels import KINDS, PRED, TRUE
+from tests.inspection.segmenters import SIZE, Darkness, box, legend
 
-SIZE = (30, 40)
-AGREEMENT, MISSED, FOUND, CONFUSED = (color for _, color in KINDS.values())
-
-
-class Darkness(BaseEstimator):
-    """A segmenter that marks what is dark."""
-
-    def __init__(self, labels=(0, 255)):
-        self.labels = labels
-
-    def fit(self, X=None, y=None):
-        self.classes_ = np.array(self.labels)
-        return self
-
-    def predict(self, X):
-        images = check_images(X)
-        self.n_seen_ = len(images)
-        masks = np.empty(len(images), dtype=object)
-        for k, image in enumerate(images):
-            masks[k] = self.classes_[(image.mean(axis=2) < 100).astype(int)]
-        return masks
-
-
-@pytest.fixture
-def images():
-    """Light images, each with a dark rectangle elsewhere."""
-    images = np.full((5, *SIZE, 3), 200, dtype=np.uint8)
-    for k, image in enumerate(images):
-        image[5 + k : 15 + k, 8 : 20 + k] = 50
-    return images
-
-
-@pytest.fixture
-def masks(images):
-    """Masks that have the dark rectangles, but higher."""
-    return np.roll(np.where(images[..., 0] < 100, 255, 0), -3, axis=1).astype(np.uint8)
-
-
-@pytest.fixture
-def predicted(images):
-    return Darkness().fit().predict(images)
-
-
-def legend(display):
-    return [text.get_text() for text in display.legend_.get_texts()]
-
-
-def box(line):
-    """Edges of what a line goes round: left, right, top, bottom."""
-    x, y = line.get_data()
-    return [np.nanmin(x), np.nanmax(x), np.nanmin(y), np.nanmax(y)]
+TRUE, PRED = "#00c8ff", "#ffe119"  # blue and yellow
+KINDS = {
+    "Agreement": "#0b9142",
+    "Missed": TRUE,
+    "Wrongly found": PRED,
+    "Wrong label": "#8e24aa",
+}
+AGREEMENT, MISSED, FOUND, CONFUSED = KINDS.values()
 
 
 def lines_on(ax):
@@ -210,7 +162,7 @@ def test_several_labels_have_a_colour_each_and_a_name(images):
     assert styles[::2] == ["-"] * 6
     assert "-" not in styles[1::2]
     entries = dict(zip(legend(display), display.legend_.legend_handles, strict=True))
-    assert set(entries) == {*names, "True", "Predicted", *dict(KINDS.values())}
+    assert set(entries) == {*names, "True", "Predicted", *KINDS}
     for name, color in zip(names, colors[0, :, 0], strict=True):
         assert to_hex(entries[name].get_color()) == color
     assert len(lines_on(display.axes_[1, 0])) == 4  # no 7 in the second image
@@ -227,11 +179,6 @@ def test_legend_is_read_by_rows_and_names_one_label_twice(images, masks, predict
     boxes = [text.get_window_extent() for text in display.legend_.get_texts()]
     rows = sorted(zip(boxes, legend(display), strict=True), key=place)
     assert [text for _, text in rows] == expected
-
-
-def place(entry):
-    """Where a text is, from above and the left."""
-    return -round(entry[0].y0), entry[0].x0
 
 
 def test_empty_masks(images):
@@ -261,40 +208,6 @@ def test_labels_that_are_not_named_are_background(images):
     assert display.scores == [0]
 
 
-@pytest.mark.parametrize("form", ["list", "tuple", "object", "paths", "frame", "mixed"])
-def test_forms_of_images_and_masks(images, masks, predicted, form, tmp_path):
-    expected = SegmentationDisplay.from_predictions(images, masks, predicted)
-    X, y_true, y_pred = list(images), list(masks), list(predicted)
-    if form in ("paths", "frame"):
-        names = [str(tmp_path / f"{k}.png") for k in range(15)]
-        grey = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in X]
-        for name, content in zip(names, [*grey, *y_true, *y_pred], strict=True):
-            cv2.imwrite(name, content.astype(np.uint8))
-        X, y_true, y_pred = names[:5], names[5:10], names[10:]
-    if form == "frame":
-        X, y_true, y_pred = pd.DataFrame({"path": X}), pd.Series(y_true), y_pred
-    elif form == "tuple":
-        X, y_true, y_pred = tuple(X), tuple(y_true), tuple(y_pred)
-    elif form == "object":
-        y_true = np.empty(5, dtype=object)
-        y_true[:] = list(masks)
-    elif form == "mixed":
-        X, y_pred = images / 255, predicted
-    for n_images in (None, 3):
-        display = SegmentationDisplay.from_predictions(
-            X, y_true, y_pred, n_images=n_images
-        )
-        for name in ("images", "y_true", "y_pred", "scores"):
-            for one, other in zip(
-                getattr(display, name), getattr(expected, name), strict=n_images is None
-            ):
-                np.testing.assert_array_equal(one, other)
-        estimated = SegmentationDisplay.from_estimator(
-            Darkness().fit(), X, y_true, n_images=n_images
-        )
-        np.testing.assert_array_equal(estimated.scores, display.scores)
-
-
 def test_images_of_different_sizes():
     sizes = [(20, 30), (40, 10), (25, 25), (8, 64)]
     images = [np.full((*size, 3), 99, dtype=np.uint8) for size in sizes]
@@ -303,121 +216,6 @@ def test_images_of_different_sizes():
     display.figure_.canvas.draw()
     for (height, width), line in zip(sizes, display.outlines_[:, 0, 0], strict=True):
         assert box(line) == [-0.5, width - 0.5, -0.5, height - 0.5]
-
-
-def test_from_estimator_is_from_predictions_of_what_it_predicts(images, masks):
-    segmenter = Darkness().fit()
-    one = SegmentationDisplay.from_estimator(segmenter, images, masks)
-    other = SegmentationDisplay.from_predictions(
-        images, masks, segmenter.predict(images)
-    )
-    assert one.labels == other.labels == [255]
-    assert legend(one) == legend(other)
-    np.testing.assert_array_equal(one.scores, other.scores)
-    for a, b in zip(one.outlines_.ravel(), other.outlines_.ravel(), strict=True):
-        np.testing.assert_array_equal(a.get_xydata(), b.get_xydata())
-        assert a.get_color() == b.get_color()
-    for a, b in zip(one.differences_, other.differences_, strict=True):
-        np.testing.assert_array_equal(a.get_array(), b.get_array())
-
-
-def test_from_estimator_without_truth_and_in_a_pipeline(images):
-    pipeline = make_pipeline("passthrough", Darkness()).fit(images)
-    display = SegmentationDisplay.from_estimator(pipeline, images)
-    assert display.axes_.shape == (5, 1)
-    assert display.labels == [255]
-
-
-def test_labels_of_the_estimator_are_foreground_though_no_mask_holds_them(images):
-    segmenter = Darkness(labels=(3, 4, 8)).fit()
-    display = SegmentationDisplay.from_estimator(segmenter, images)
-    assert display.labels == [4, 8]
-
-
-def test_only_the_first_images_are_predicted_and_drawn(images, masks, predicted):
-    segmenter = Darkness().fit()
-    X, y = np.tile(images, (4, 1, 1, 1)), np.tile(masks, (4, 1, 1))
-    for n_images, expected in [(2, 2), (None, 20), (50, 20)]:
-        display = SegmentationDisplay.from_estimator(segmenter, X, y, n_images=n_images)
-        assert len(display.axes_) == segmenter.n_seen_ == expected
-        plt.close(display.figure_)
-    assert len(SegmentationDisplay.from_estimator(segmenter, X).axes_) == 8
-    assert len(SegmentationDisplay.from_predictions(X, y, y).axes_) == 8
-
-
-@pytest.mark.parametrize("n_images", [0, -1, 2.5])
-def test_number_of_images_that_is_none(images, masks, n_images):
-    with pytest.raises(ValueError, match=rf"n_images={n_images} must be"):
-        SegmentationDisplay.from_predictions(images, masks, masks, n_images=n_images)
-
-
-def test_lengths_that_differ(images, masks, predicted):
-    draw = SegmentationDisplay.from_predictions
-    with pytest.raises(ValueError, match="X holds 5 images, but y_true 4 masks"):
-        draw(images, masks[:4], predicted)
-    with pytest.raises(ValueError, match="X holds 5 images, but y_pred 4 masks"):
-        draw(images, masks, predicted[:4])
-    with pytest.raises(ValueError, match="X holds 5 images, but y 4 masks"):
-        SegmentationDisplay.from_estimator(Darkness().fit(), images, masks[:4])
-
-
-def test_sizes_that_differ(images, masks, predicted):
-    draw = SegmentationDisplay.from_predictions
-    ragged = [*masks[:2], masks[2, :, :-1], *masks[3:]]
-    wrong = r"\[2\] has shape \(30, 39\), but X\[2\] is an image of \(30, 40\)"
-    with pytest.raises(ValueError, match="y_true" + wrong):
-        draw(images, ragged, predicted)
-    with pytest.raises(ValueError, match="y_pred" + wrong):
-        draw(images, masks, ragged)
-    with pytest.raises(ValueError, match="y" + wrong):
-        SegmentationDisplay.from_estimator(Darkness().fit(), images, ragged)
-
-
-def test_what_are_no_masks(images, masks):
-    with pytest.raises(ValueError, match=r"y_pred has shape \(5, 30, 40, 1\)"):
-        SegmentationDisplay.from_predictions(images, masks, masks[..., np.newaxis])
-    with pytest.raises(ValueError, match=r"y_true\[0\] is of dtype float64"):
-        SegmentationDisplay.from_predictions(images, list(masks / 255), masks)
-    with pytest.raises(ValueError, match="X is empty"):
-        SegmentationDisplay.from_predictions([], masks, masks)
-
-
-def test_ones_here_and_255_there(images, masks):
-    with pytest.raises(ValueError, match=r"y_true holds \[0, 1\], y_pred \[0, 255\]"):
-        SegmentationDisplay.from_predictions(images, masks // 255, masks)
-    with pytest.raises(ValueError, match=r"y holds \[1\].* knows \[0, 255\]"):
-        SegmentationDisplay.from_estimator(Darkness().fit(), images, masks // 255)
-
-
-def test_label_unknown_to_the_estimator_is_drawn_if_it_is_named(images, masks):
-    y = np.where(masks == 0, 7, masks)
-    with pytest.raises(ValueError, match=r"y holds \[7\].*pass labels"):
-        SegmentationDisplay.from_estimator(Darkness().fit(), images, y)
-    display = SegmentationDisplay.from_estimator(
-        Darkness().fit(), images, y, labels=[7, 255]
-    )
-    assert display.labels == [7, 255]
-
-
-@pytest.mark.parametrize("labels", [[1.5], [1, 1], "1", [[1]]])
-@pytest.mark.parametrize("has_truth", [True, False])
-def test_labels_that_are_none(images, masks, labels, has_truth):
-    with pytest.raises(ValueError, match="labels"):
-        SegmentationDisplay.from_predictions(
-            images, masks if has_truth else None, masks, labels=labels
-        )
-
-
-def test_names_of_another_number(images, masks):
-    with pytest.raises(ValueError, match="target_names holds 2 names"):
-        SegmentationDisplay.from_predictions(
-            images, masks, masks, target_names=["globules", "streaks"]
-        )
-
-
-def test_not_fitted(images):
-    with pytest.raises(NotFittedError):
-        SegmentationDisplay.from_estimator(Darkness(), images)
 
 
 def test_panels_of_an_image_stay_together(images, masks, predicted):
@@ -508,17 +306,6 @@ def test_legend_is_not_cut_and_covers_no_image(n_images):
     assert all(ax.get_window_extent().y0 >= frame.y1 for ax in display.axes_.ravel())
 
 
-def test_without_matplotlib(images, masks, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"SegmentationDisplay.* requires matplotlib"):
-        SegmentationDisplay.from_predictions(images, masks, masks)
-
-
-@pytest.mark.parametrize(("max_cols", "error"), [(0, ValueError), (1.5, TypeError)])
-def test_max_cols_is_checked_before_anything_is_computed(max_cols, error):
-    with pytest.raises(error, match="max_cols"):
-        SegmentationDisplay.from_estimator(None, None, None, max_cols=max_cols)
-    with pytest.raises(error, match="max_cols"):
-        SegmentationDisplay.from_predictions(None, None, None, max_cols=max_cols)
-    with pytest.raises(error, match="max_cols"):
-        SegmentationDisplay([], None, [], labels=[]).plot(max_cols=max_cols)
+def place(entry):
+    """Return where a text is, from above and the left."""
+    return -round(entry[0].y0), entry[0].x0

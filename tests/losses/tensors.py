@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 from skinest import losses
-from skinest._training._gradients import score_gradients
+from skinest.inspection._gradients import compute_score_gradients
 from skinest.losses import (
     Crossentropy,
     Dice,
@@ -68,7 +68,7 @@ def gradients(loss, y_true, y_pred):
     def score(y_pred):
         return ops.expand_dims(loss(y_true, y_pred), -1)
 
-    return score_gradients(score, y_pred, np.ones((len(y_pred), 1)))
+    return compute_score_gradients(score, y_pred, np.ones((len(y_pred), 1)))
 
 
 def probabilities_of_truth(y_true, y_pred):

@@ -1,0 +1,99 @@
+"""Images and masks as displays read them, each file once."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from numbers import Integral
+
+from sklearn.utils import _safe_indexing
+
+from ..images import check_images
+
+
+def read_images(X, n_images=None):
+    """Read the first images, and find the form in which an estimator gets them.
+
+    Parameters
+    ----------
+    X : array, list of arrays or paths
+        The images.
+
+    n_images : int, default=None
+        How many are read; None is all.
+
+    Returns
+    -------
+    images : list of ndarray of shape (height, width, 3), dtype uint8
+        The images in RGB.
+
+    for_estimator : list of ndarray, or same type as X
+        `images` if `X` are files, which need not be decoded again; else the first
+        images of `X` as they are.
+    """
+    return _read(check_images(X), X, n_images)
+
+
+def _read(collection, X, n_images):
+    images = list(collection[:n_images])
+    if collection.from_files:
+        return images, images
+    return images, X if n_images is None else _safe_indexing(X, slice(n_images))
+
+
+def read_pairs(X, n_images, **masks):
+    """Read the first images and their masks.
+
+    Parameters
+    ----------
+    X : array, list of arrays or paths
+        The images.
+
+    n_images : int or None
+        How many are read; None is all.
+
+    **masks : MaskCollection
+        Masks of the images, by the name that errors give them.
+
+    Returns
+    -------
+    images : list of ndarray of shape (height, width, 3), dtype uint8
+
+    for_estimator : list of ndarray, or same type as X
+        See :func:`read_images`.
+
+    read : dict of str to list of ndarray of shape (height, width)
+        The masks.
+
+    held : dict of str to set of int
+        The labels that they hold.
+
+    Raises
+    ------
+    ValueError
+        If `n_images` is no number above 0, or if the numbers or sizes of images and
+        masks differ.
+    """
+    is_number = isinstance(n_images, Integral) and n_images > 0
+    if n_images is not None and not is_number:
+        raise ValueError(f"n_images={n_images!r} must be an integer above 0, or None.")
+    collection = check_images(X)
+    for name, each in masks.items():
+        if len(each) != len(collection):
+            raise ValueError(
+                f"X holds {len(collection)} images, but {name} {len(each)} masks. Pass "
+                "one for each image."
+            )
+    images, for_estimator = _read(collection, X, n_images)
+    read, held = {name: [] for name in masks}, {name: set() for name in masks}
+    for name, each in masks.items():
+        for position, image in enumerate(images):
+            mask, labels = each.read(position)
+            if mask.shape != image.shape[:2]:
+                raise ValueError(
+                    f"{each.where(position)} has shape {mask.shape}, but X[{position}] "
+                    f"is an image of {image.shape[:2]}. A mask must have the size of "
+                    "its image."
+                )
+            read[name].append(mask)
+            held[name].update(labels.tolist())
+    return images, for_estimator, read, held
