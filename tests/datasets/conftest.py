@@ -3,28 +3,24 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import time
+
 import pytest
 
-from skinest.datasets import _resuming, _sources
-
-from .official_site import OfficialSite, running
-
-
-@pytest.fixture
-def official_urls():
-    return dict(_sources.BASE_URL_OF)
+from .official_site import OfficialSite, redirect, running
 
 
 @pytest.fixture(autouse=True)
-def isolated(monkeypatch, tmp_path, official_urls):
+def isolated(monkeypatch, tmp_path):
     """No network, no user folders, no long pauses."""
     monkeypatch.delenv("SKINEST_DATA", raising=False)
     monkeypatch.setenv("SKINEST_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(_resuming, "_FIRST_PAUSE", 0)
-    # Nobody listens on the discard port.
-    closed = dict.fromkeys(official_urls, "http://127.0.0.1:9/")
-    monkeypatch.setattr(_sources, "BASE_URL_OF", closed)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        # Nobody listens on the discard port.
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
 
 
 @pytest.fixture
@@ -39,7 +35,5 @@ def read_only_home(home):
 def server(home, monkeypatch):
     """The official site, with the tiny archives of `home`."""
     with running(OfficialSite(home)) as site:
-        urls = dict.fromkeys(_sources.BASE_URL_OF, site.url)
-        monkeypatch.setattr(_sources, "BASE_URL_OF", urls)
-        monkeypatch.setattr(_sources, "SHA256_OF", {})
+        redirect(monkeypatch, site.url, site.hashes)
         yield site

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from skinest.datasets import _archives, _sources, fetch_isic2018_task3
+from skinest.datasets import fetch_isic2018_task3
 
 from .ham10000_archives import (
     DIAGNOSES,
@@ -103,11 +103,12 @@ def test_wrong_arguments(wrong):
         fetch_isic2018_task3(**wrong)
 
 
-def test_both_archives_are_extracted_once(home, monkeypatch):
+def test_both_archives_are_extracted_once(home):
     first = fetch(home).paths
     assert {Path(path).parent for path in first} == {home / f"{STEM}_Input"}
-    monkeypatch.setattr(_archives, "_unzip", None)
+    Path(first[0]).write_text("changed since")
     np.testing.assert_array_equal(fetch(home).paths, first)
+    assert Path(first[0]).read_text() == "changed since"
 
 
 def test_read_only_data_home_is_left_alone(read_only_home, tmp_path):
@@ -178,9 +179,9 @@ def test_an_image_of_two_subsets_is_there_twice(whole_home):
     write_images(whole_home, [name], stem=stem)
     paths, target = fetch(whole_home, subset="all", return_X_y=True)
     assert len(paths) == len(DIAGNOSES) + 1 + 2
-    where = [Path(path).stem == name for path in paths]
-    assert target[where].tolist() == [TARGET[0], NAMES.index("DF")]
-    assert f"{stem}_Input" in paths[where][1]
+    is_named = [Path(path).stem == name for path in paths]
+    assert target[is_named].tolist() == [TARGET[0], NAMES.index("DF")]
+    assert f"{stem}_Input" in paths[is_named][1]
 
 
 def test_lesions_are_read_before_the_images_are_extracted(home):
@@ -283,6 +284,11 @@ def test_unknown_header(home, write, header, official):
     assert f".csv, {header!r}, is not the header {official!r}. Mend it" in error
 
 
+def test_table_of_a_header_only(home):
+    write_lesions(home, [])
+    assert "LesionGroupings.csv names no image" in error_of(home)
+
+
 def test_archive_without_labels(home):
     shutil.copy(home / f"{STEM}_Input.zip", home / f"{STEM}_GroundTruth.zip")
     assert f"holds no {STEM}_GroundTruth.csv" in error_of(home)
@@ -292,8 +298,7 @@ def test_archive_without_labels(home):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_missing_file_without_download(home, file, monkeypatch, official_urls):
-    monkeypatch.setattr(_sources, "BASE_URL_OF", official_urls)
+def test_missing_file_without_download(home, file):
     (home / file).unlink()
     with pytest.raises(OSError) as error:
         fetch(home)
