@@ -12,8 +12,12 @@ import pytest
 from sklearn.datasets import load_files
 
 from skinest.datasets import load_image_folder
-from skinest.datasets._image_folder import _EXTENSIONS
 from skinest.images import read_image
+
+EXTENSIONS = [
+    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp"),
+]
 
 
 def fill(folder, *files):
@@ -120,7 +124,15 @@ def test_relative_folder_and_home_of_the_user(folder, monkeypatch):
     assert load_image_folder("~/skin").paths.tolist() == expected
 
 
-@pytest.mark.parametrize("extension", sorted(set(_EXTENSIONS) - {".jp2"}))
+def test_every_extension_is_found(tmp_path):
+    files = [f"a/{i}{end}" for i, end in enumerate([*EXTENSIONS, ".jp2"])]
+    fill(tmp_path, *files, "b/0.jpg")
+    data = load_image_folder(tmp_path)
+    assert sorted(relative(data.paths, tmp_path)) == sorted([*files, "b/0.jpg"])
+    assert data.n_ignored == 0
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
 def test_every_extension_is_one_that_the_reader_reads(tmp_path, extension):
     image = np.full((8, 8, 3), 255, np.uint8)
     writer = ".jpg" if extension == ".jfif" else extension
@@ -245,11 +257,11 @@ def test_no_class_folder_in_one_subset(split):
     assert error.startswith(f"{split / 'test'} holds no folder of a class")
 
 
-@pytest.mark.parametrize("place", ["", "train"])
-def test_images_beside_class_folders(split, place):
-    fill(split / place, "x.jpg", "y.jpg", "z.jpg", "w.jpg")
+@pytest.mark.parametrize("inner", ["", "train"])
+def test_images_beside_class_folders(split, inner):
+    fill(split / inner, "x.jpg", "y.jpg", "z.jpg", "w.jpg")
     error = error_of(split, subset="train")
-    assert error.startswith(f"4 images lie in {split / place} itself")
+    assert error.startswith(f"4 images lie in {split / inner} itself")
     assert ": w.jpg, x.jpg, y.jpg and 1 more. Move each" in error
 
 
