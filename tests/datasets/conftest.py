@@ -1,4 +1,4 @@
-"""What the tests of data sets share: no network, and a server of small files."""
+"""Fixtures of the tests of data sets: no network, and a server of small files."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -12,7 +12,7 @@ from .official_site import OfficialSite, redirect, running
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path):
-    """No network, no user folders, no long pauses."""
+    """Leave no network, no user folders and no long pauses."""
     monkeypatch.delenv("SKINEST_DATA", raising=False)
     monkeypatch.setenv("SKINEST_CACHE", str(tmp_path / "cache"))
     for name in ("http_proxy", "https_proxy", "all_proxy"):
@@ -25,7 +25,7 @@ def isolated(monkeypatch, tmp_path):
 
 @pytest.fixture
 def read_only_home(home):
-    """The folder `home`, which the test module makes, locked."""
+    """Lock the folder `home`, which the test module makes."""
     home.chmod(0o555)
     yield home
     home.chmod(0o755)
@@ -33,7 +33,7 @@ def read_only_home(home):
 
 @pytest.fixture
 def server(home, monkeypatch):
-    """The official site, with the tiny archives of `home`."""
+    """Serve the tiny archives of `home` as the official site does."""
     with running(OfficialSite(home)) as site:
         redirect(monkeypatch, site.url, site.hashes)
         yield site

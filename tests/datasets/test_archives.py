@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .isic2016_archives import TRAIN, TRAIN_LABELS, fetch, hidden_files, make_home
+from .isic2016_part3_archives import TRAIN, TRAIN_LABELS, fetch, list_hidden, make_home
 
 STEM = f"{TRAIN}_Data"
 IMAGE = f"{STEM}/ISIC_0000000.jpg"
@@ -42,31 +42,10 @@ def assert_refused(archive, match, error=ValueError):
 # Extraction --------------------------------------------------------------------
 
 
-def test_extracts_beside_the_archive_once(home):
-    first = fetch(home).paths
-    folder = home / STEM
-    assert {Path(path).parent for path in first} == {folder}
-    assert not hidden_files(home)
-    Path(first[0]).write_text("changed since")
-    np.testing.assert_array_equal(fetch(home).paths, first)
-    assert Path(first[0]).read_text() == "changed since"
-
-
 def test_extracted_files_keep_ordinary_permissions(home):
     path = Path(fetch(home).paths[0])
     (home / "plain").mkdir()
     assert path.parent.stat().st_mode == (home / "plain").stat().st_mode
-
-
-def test_read_only_data_home_is_left_alone(read_only_home, tmp_path):
-    """By the superuser too, whom the system would let write."""
-    before = sorted(read_only_home.iterdir())
-    first = fetch(read_only_home).paths
-    assert sorted(read_only_home.iterdir()) == before
-    assert all(path.startswith(str(tmp_path / "cache")) for path in first)
-    Path(first[0]).write_text("changed since")
-    np.testing.assert_array_equal(fetch(read_only_home).paths, first)
-    assert Path(first[0]).read_text() == "changed since"
 
 
 def test_cache_is_that_of_the_user_by_default(read_only_home, monkeypatch, tmp_path):
@@ -132,7 +111,7 @@ def test_extracting_together_is_safe(home, monkeypatch, mode):
     assert len(results) == 4
     assert all(paths == results[0] for paths in results)
     assert all(Path(path).is_file() for path in results[0])
-    assert not hidden_files(home.parent)
+    assert not list_hidden(home.parent)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +227,7 @@ def test_other_errors_of_the_disk_stay_as_they_are(archive, monkeypatch):
 @pytest.mark.parametrize("has_archive", [True, False])
 @pytest.mark.parametrize("inner", ["", STEM])
 def test_folder_extracted_by_hand(archive, has_archive, inner):
-    """Some programs repeat the name of the archive as a folder."""
+    # Some programs repeat the name of the archive as a folder.
     folder = archive.with_suffix("") / inner
     folder.mkdir(parents=True)
     for name in TRAIN_LABELS:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from skinest.datasets import fetch_isic2016_part3, get_data_home
 
-from .isic2016_archives import (
+from .isic2016_part3_archives import (
     TEST,
     TEST_LABELS,
     TRAIN,
@@ -69,20 +68,6 @@ def test_default_data_home_is_the_environment_variable(home, monkeypatch):
 def test_relative_data_home_gives_absolute_paths(home, monkeypatch):
     monkeypatch.chdir(home.parent)
     assert all(os.path.isabs(path) for path in fetch("home").paths)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"data_home": 3},
-        {"subset": "validation"},
-        {"download_if_missing": "no"},
-        {"return_X_y": "yes"},
-    ],
-)
-def test_wrong_arguments(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        fetch_isic2016_part3(**wrong)
 
 
 # Labels and images -------------------------------------------------------------
@@ -165,54 +150,9 @@ def test_long_line_is_shortened_in_the_error(home):
     assert len(str(error.value)) < 500
 
 
-# Missing files and downloads ---------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", ["Data.zip", "GroundTruth.csv"])
-def test_missing_file_without_download(home, suffix):
-    (home / f"{TRAIN}_{suffix}").unlink()
-    with pytest.raises(OSError) as error:
-        fetch(home)
-    official = "https://isic-challenge-data.s3.amazonaws.com/2016/"
-    for part in (f"{TRAIN}_{suffix} is not in {home}", f"{official}{TRAIN}_{suffix}"):
-        assert part in str(error.value)
-
-
-def test_missing_folder_is_not_made_without_download(tmp_path):
-    with pytest.raises(OSError, match="is not in"):
-        fetch(tmp_path / "nowhere")
-    assert not (tmp_path / "nowhere").exists()
-
-
-def test_download(server, tmp_path, capsys):
-    data = fetch_isic2016_part3(data_home=tmp_path / "new" / "home", subset="all")
-    assert data.target.tolist() == [1, 0, 0, 0, 1]
-    assert all(Path(path).is_file() for path in data.paths)
-    assert len(server.requested) == 4
-    assert f"{TRAIN}_Data.zip" in capsys.readouterr().err
-    fetch_isic2016_part3(data_home=tmp_path / "new" / "home", subset="all")
-    assert len(server.requested) == 4
-
-
-@pytest.mark.parametrize("missing", ["Data.zip", "GroundTruth.csv"])
-def test_only_what_is_missing_is_downloaded(server, home, tmp_path, missing):
-    shutil.copytree(home, tmp_path / "half")
-    (tmp_path / "half" / f"{TEST}_{missing}").unlink()
-    fetch_isic2016_part3(data_home=tmp_path / "half", subset="test")
-    assert server.requested == [f"{TEST}_{missing}"]
-
-
 def test_hash_of_a_file_that_is_there_is_not_asked(server, home):
     server.hashes[f"{TRAIN}_Data.zip"] = "0" * 64
     assert len(fetch_isic2016_part3(data_home=home).paths) == 3
-
-
-@pytest.mark.parametrize("inner", ["", "new"])
-def test_no_download_into_a_read_only_folder(server, tmp_path, inner):
-    (tmp_path / "locked").mkdir(mode=0o555)
-    with pytest.raises(OSError, match="read-only"):
-        fetch_isic2016_part3(data_home=tmp_path / "locked" / inner)
-    assert not server.requested
 
 
 # get_data_home -----------------------------------------------------------------

@@ -147,7 +147,7 @@ def test_wrong_arguments(wrong):
 
 
 def measure_asymmetry(image, mask):
-    """Share of the lesion that changes when it is turned by half around its centre."""
+    """Measure the share of the lesion that changes when it is turned by half."""
     moments = cv2.moments(mask, binaryImage=True)
     x, y = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
     half_turn = np.array([[-1, 0, 2 * x], [0, -1, 2 * y]])
@@ -156,14 +156,14 @@ def measure_asymmetry(image, mask):
 
 
 def measure_border(image, mask):
-    """Share of the convex hull that the lesion leaves free."""
+    """Measure the share of its convex hull that the lesion leaves free."""
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=cv2.contourArea)
     return 1 - cv2.contourArea(outline) / cv2.contourArea(cv2.convexHull(outline))
 
 
 def measure_colours(image, mask):
-    """Spread of the colours in the lesion."""
+    """Measure the spread of the colours in the lesion."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2LAB)[mask > 0].std(axis=0).sum()
 
 

@@ -32,7 +32,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def scenes():
-    """Scenes of each diagnosis, by its name."""
+    """Return scenes of each diagnosis, by its name."""
     sampled = sample(np.repeat(range(7), N_SCENES), task="diagnosis")
     return {
         name: sampled[i * N_SCENES : (i + 1) * N_SCENES] for i, name in enumerate(NAMES)
@@ -264,7 +264,7 @@ def test_nests_are_blue_grey(scenes):
 
 
 def colour_histograms(images):
-    """Square roots of histograms of L, a and b, in the middle and everywhere."""
+    """Compute square roots of histograms of L, a and b, of the middle and of all."""
     histograms = []
     for image in images:
         lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)

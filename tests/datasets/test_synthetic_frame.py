@@ -51,7 +51,7 @@ def diagnoses():
 
 @pytest.fixture(scope="module")
 def patients():
-    """4,000 patients, of diagnoses as frequent as in HAM10000."""
+    """Return 4,000 patients, of diagnoses as frequent as in HAM10000."""
     frame = make_dermoscopy(
         4000, task="diagnosis", images_per_lesion=1, as_frame=True, **SMALL
     ).frame

@@ -29,7 +29,7 @@ def test_each_image_shows_another_lesion_by_default(task):
 
 
 def sample_groups(n_images, **options):
-    """Groups of small images, which are the same for images of any size."""
+    """Return groups of small images, the same as those of larger ones."""
     return make_dermoscopy(
         n_images, image_size=(32, 32), random_state=0, **options
     ).groups

@@ -15,7 +15,7 @@ UNIT = 64
 
 @pytest.fixture(scope="module")
 def data():
-    """The images, and the masks of each task as booleans."""
+    """Return images, and the masks of each task as booleans."""
     made = {
         task: make_dermoscopy(N_IMAGES, task=task, random_state=0) for task in TASKS
     }
@@ -24,7 +24,7 @@ def data():
 
 
 def widen(mask, distance):
-    """The mask and all that is at most `distance` units from it."""
+    """Add to a mask all that is at most `distance` units from it."""
     outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
     far = cv2.distanceTransform(outside, cv2.DIST_L2, 5)[1:-1, 1:-1]
     return far <= distance * UNIT

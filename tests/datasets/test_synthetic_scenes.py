@@ -28,7 +28,7 @@ def measure_darkening(image, bare):
 
 
 def test_network_tends_to_be_more_irregular_in_malignant_lesions():
-    """Of all signs of malignancy the only one that images do not show plainly."""
+    # The other signs of malignancy are measured on images, which hide this one.
     target = np.repeat([0, 1], 300)
     warps = [scene.network_warp for scene in sample(target)]
     assert 0.6 < roc_auc_score(target, warps) < 0.98
@@ -39,7 +39,7 @@ def test_network_tends_to_be_more_irregular_in_malignant_lesions():
 
 @pytest.fixture
 def globular():
-    """A pale lesion with 30 like globules and nothing else."""
+    """Return a pale lesion with 30 like globules and nothing else."""
     scene = sample([0])[0].without("streaks")
     rng = np.random.default_rng(1)
     return replace(
@@ -156,7 +156,7 @@ def test_hairs_thinner_than_a_pixel_are_paler(globular):
 
 @pytest.fixture
 def scene():
-    """A malignant lesion without what belongs to the frame."""
+    """Return a malignant lesion without what belongs to the frame."""
     scene = sample([1])[0]
     return replace(
         scene, light=(0.0, 0.0), vignette=0.0, hair_points=scene.hair_points[:0]
@@ -165,7 +165,7 @@ def scene():
 
 @pytest.fixture
 def see():
-    """Makes a view of a scene."""
+    """Return a function that makes a view of a scene."""
     view = sample([1, 1], same_lesion=True)[1].view
 
     def see(scene, *, angle=0.0, scale=1.0, shift=(0.0, 0.0)):

@@ -1,4 +1,4 @@
-"""What the tests of downloads share: one archive to come, and where it goes."""
+"""Fixtures of the tests of downloads: one archive to come, and its target."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -13,7 +13,7 @@ from .one_archive import CHUNK, NAME, STEM, make_target
 
 @pytest.fixture
 def home(tmp_path):
-    """What the site has: one archive of about 20 chunks."""
+    """Make the folder of the site: one archive of about 20 chunks."""
     folder = tmp_path / "site"
     folder.mkdir()
     content = np.random.default_rng(0).bytes(20 * CHUNK)
@@ -29,11 +29,11 @@ def content(home):
 
 @pytest.fixture
 def cache(tmp_path):
-    """Where unfinished downloads are kept."""
+    """Return the folder of unfinished downloads."""
     return tmp_path / "cache" / "partial"
 
 
 @pytest.fixture
 def target(tmp_path):
-    """Where the archive goes: a data home that has the table."""
+    """Return the target of the archive, in a data home that has the table."""
     return make_target(tmp_path / "new")

@@ -7,7 +7,7 @@ import pytest
 
 from skinest.datasets import fetch_isic2016_part3
 
-from ..isic2016_archives import TRAIN
+from ..isic2016_part3_archives import TRAIN
 
 STEM = f"{TRAIN}_Data"
 NAME = f"{STEM}.zip"

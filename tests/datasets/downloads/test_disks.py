@@ -76,7 +76,7 @@ def test_disk_that_gets_full(server, target, cache, content, monkeypatch):
 
 @pytest.fixture
 def cache_elsewhere(tmp_path, monkeypatch):
-    """A cache on another disk than the data home."""
+    """Put the cache on another disk than the data home."""
     shared_memory = Path("/dev/shm")
     if not (
         shared_memory.is_dir() and shared_memory.stat().st_dev != tmp_path.stat().st_dev

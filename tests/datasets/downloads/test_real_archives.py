@@ -19,7 +19,7 @@ REAL_DATA = os.environ.get("SKINEST_DATA")
 
 @pytest.fixture
 def real_site(monkeypatch):
-    """The official site with the archives of SKINEST_DATA."""
+    """Serve the archives of SKINEST_DATA as the official site does."""
     if not REAL_DATA:
         pytest.skip("SKINEST_DATA names no folder")
     with running(OfficialSite(Path(REAL_DATA))) as site:
@@ -32,7 +32,7 @@ def stop_after(n_bytes):
 
 
 def test_real_archives_through_cuts(real_site, tmp_path, capsys):
-    """The server stops twice in the middle of 5 MB, and once for good."""
+    """Stop twice in the middle of 5 MB, and once for good."""
     folder = tmp_path / "new"
     real_site.faults = [{}, *[stop_after(2 * 10**6)] * 2, *[{"status": 503}] * 4]
     with pytest.raises(OSError, match=r"3\.9 MB of it are kept"):

@@ -38,6 +38,6 @@ def fetch(home, **options):
     return fetch_isic2016_part3(data_home=home, download_if_missing=False, **options)
 
 
-def hidden_files(folder):
-    """All but what tells the archive of an extracted folder."""
+def list_hidden(folder):
+    """List hidden files but for the one that each extracted folder has."""
     return [path for path in folder.rglob(".*") if path.name[1:6] != "skine"]
