@@ -143,12 +143,10 @@ def test_missing_folder_is_not_made_without_download(fetcher, tmp_path):
 
 
 def test_download(fetcher, server, home, new_home, capsys):
-    data = fetch(fetcher, new_home)
-    expected = fetcher(data_home=home)
-    assert [Path(path).name for path in data.paths] == [
-        Path(path).name for path in expected.paths
-    ]
-    assert all(Path(path).is_file() for path in data.paths)
+    data, expected = fetcher(data_home=new_home), fetch(fetcher, home)
+    for path, other in zip(data.paths, expected.paths, strict=True):
+        assert Path(path).is_file()
+        assert Path(path).name == Path(other).name
     files = CASES[fetcher][2]
     assert sorted(server.requested) == sorted(files)
     assert files[-1] in capsys.readouterr().err
