@@ -1,4 +1,4 @@
-"""Data sets: real ones, fetched once, and synthetic ones, drawn at once."""
+"""Data sets: real ones, fetched once, and synthetic ones, generated at once."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

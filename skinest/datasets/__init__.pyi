@@ -2,9 +2,9 @@ from ._base import get_data_home
 from ._ham10000 import fetch_isic2018_task3
 from ._ham10000_masks import fetch_ham10000_masks
 from ._image_folder import load_image_folder
-from ._isic import fetch_isic2016_part3
 from ._isic2016_part2b import fetch_isic2016_part2b
-from ._synthetic import make_dermoscopy
+from ._isic2016_part3 import fetch_isic2016_part3
+from ._synthetic.dermoscopy import make_dermoscopy
 
 __all__ = [
     "fetch_ham10000_masks",

@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ._base import check_cache, is_writable, resolve_cache_home
-from ._space import check_free_space, explained_if_full
+from ._space import check_free_space, explain_if_full
 
 # Holds the identity of the archive that a folder was extracted from.
 _STAMP_NAME = ".skinest-archive"
@@ -37,7 +37,7 @@ def extract_archive(archive):
 
     The files go into a folder beside the archive, named like it without
     ``.zip``; a folder of that name inside the archive is not repeated. If the
-    place is read-only, or holds the files of an older archive of this name, they
+    folder is read-only, or holds the files of an older archive of this name, they
     go into the user's cache instead, under a name made from the archive's path,
     size and modification time. A folder that was filled by hand is used as it is,
     whether or not the archive is still there.
@@ -86,26 +86,26 @@ def extract_archive(archive):
 
 
 def is_there(file):
-    """Whether a file is there, or the folder that an archive is extracted into."""
+    """Tell whether a file is there, or the folder an archive is extracted into."""
     return file.is_file() or (
         file.suffix == ".zip" and _is_filled(file.with_suffix(""))
     )
 
 
 def _find_content(folder, archive):
-    """The folder itself, or the one in it that some programs make by hand."""
+    """Return the folder, or the one in it that some programs make by hand."""
     inner = folder / archive.stem
     return inner if inner.is_dir() else folder
 
 
 def _stamp(archive):
-    """Name, size and modification time of an archive: all that identifies it."""
+    """Return name, size and modification time of an archive, which identify it."""
     status = archive.stat()
     return f"{archive.name} {status.st_size} {status.st_mtime_ns}"
 
 
 def _read_stamp(folder):
-    """Identity of the archive a folder was extracted from; None if not known."""
+    """Read the stamp of the archive a folder was extracted from; None if not known."""
     try:
         return (folder / _STAMP_NAME).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -155,15 +155,15 @@ def _unzip(archive, folder):
 def _extract_all(opened, members, folder):
     n_bytes = sum(member.file_size for member in members)
     what = f"Extracting {opened.filename}"
-    place = folder.parent.parent  # not the scratch folder, which will be gone
-    check_free_space(place, n_bytes, what)
-    with explained_if_full(place, lambda: n_bytes, what):
+    location = folder.parent.parent  # not the scratch folder, which will be gone
+    check_free_space(location, n_bytes, what)
+    with explain_if_full(location, lambda: n_bytes, what):
         # Reading a member to its end checks its CRC.
         opened.extractall(folder)
 
 
 def _find_fault(members):
-    """Why the members must not be extracted; None if they may."""
+    """Say why the members must not be extracted; None if they may."""
     names = set()
     for member in members:
         name = member.filename

@@ -1,4 +1,4 @@
-"""Where data sets are kept."""
+"""The folders that data sets are kept in."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -54,7 +54,7 @@ def get_data_home(data_home=None):
 
 
 def resolve_data_home(data_home):
-    """Absolute path of the data folder, which may not exist yet."""
+    """Return the absolute path of the data folder, which may not exist yet."""
     folder = _absolute(data_home or os.environ.get("SKINEST_DATA") or _user_cache())
     if not nearest_existing(folder).is_dir():
         raise NotADirectoryError(
@@ -65,8 +65,10 @@ def resolve_data_home(data_home):
 
 
 def resolve_cache_home():
-    """Absolute path of the folder for unfinished downloads and for what is
-    extracted from read-only folders."""
+    """Return the absolute path of the cache.
+
+    It is for unfinished downloads and for what is extracted from read-only folders.
+    """
     return _absolute(os.environ.get("SKINEST_CACHE") or _user_cache())
 
 
@@ -81,12 +83,12 @@ def check_cache(folder, what):
 
 
 def nearest_existing(path):
-    """The path itself if it exists, else the nearest of its parents that does."""
+    """Return the path if it exists, else the nearest of its parents that does."""
     return next(place for place in (path, *path.parents) if place.exists())
 
 
 def is_writable(folder):
-    """Whether files may be added to an existing folder.
+    """Tell whether files may be added to an existing folder.
 
     A folder without any write permission counts as read-only for the superuser
     too, whom the system would let write.

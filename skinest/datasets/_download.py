@@ -16,7 +16,7 @@ from ._base import check_cache, is_writable, nearest_existing
 from ._locks import hold_lock
 from ._progress import ProgressBar
 from ._resuming import REST, Part, ResumingDownloader
-from ._space import check_free_space, explained_if_full, format_size
+from ._space import check_free_space, explain_if_full, format_size
 
 
 def require_file(path, url, *, known_hash=None, download_if_missing=True):
@@ -119,7 +119,7 @@ def _discard(folder):
 
 
 def _retrieve(path, url, known_hash, part, bar):
-    """Path of the whole file beside the part, its hash checked by pooch."""
+    """Download a file beside its part; pooch checks its hash."""
     import pooch
 
     def check_space(n_bytes, n_total):
@@ -143,7 +143,7 @@ def _retrieve(path, url, known_hash, part, bar):
 
 
 def _find_fault(file, suffix):
-    """Why a file cannot be what was asked for; None if it may be."""
+    """Say why a file cannot be what was asked for; None if it may be."""
     with file.open("rb") as opened:
         begin = opened.read(40)
     if suffix != ".zip":
@@ -171,7 +171,7 @@ def _put(fetched, path):
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
         n_bytes = fetched.stat().st_size
         try:
-            with explained_if_full(path.parent, lambda: n_bytes, "it"):
+            with explain_if_full(path.parent, lambda: n_bytes, "it"):
                 os.replace(shutil.copyfile(fetched, scratch / path.name), path)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -183,7 +183,7 @@ def _share_a_disk(*paths):
 
 
 def _count_kept(part, name):
-    """Number of bytes that the next download need not fetch."""
+    """Count the bytes that the next download need not fetch."""
     whole = part.folder / name
     return whole.stat().st_size if whole.is_file() else part.size
 

@@ -3,26 +3,37 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import os
-from typing import NamedTuple
-
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils._param_validation import validate_params
 
-from ._archives import extract_archive
-from ._base import resolve_data_home
-from ._sources import require_official
-from ._tables import check_all_known, check_same_names, list_images, read_table
+from ._sources import Challenge
+from ._tables import ADD_LINES, check_all_known, read_labelled, read_table
 
-_STEMS = {
-    "train": "ISIC2018_Task3_Training",
-    "valid": "ISIC2018_Task3_Validation",
-    "test": "ISIC2018_Task3_Test",
-}
+TASK3 = Challenge(
+    2018,
+    {
+        "train": "ISIC2018_Task3_Training",
+        "valid": "ISIC2018_Task3_Validation",
+        "test": "ISIC2018_Task3_Test",
+    },
+    truth="GroundTruth.zip",
+    images="Input.zip",
+)
 TASK3_NAMES = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
 _LABEL_HEADER = ["image", *TASK3_NAMES]
 _LESION_HEADER = ["image", "lesion_id", "diagnosis_confirm_type"]
+
+# The end of each description of HAM10000.
+HAM10000_REFERENCE = """
+Licence: CC BY-NC 4.0 (attribution, no commercial use). HAM10000 Dataset: (c) by
+ViDIR Group, Department of Dermatology, Medical University of Vienna.
+
+Tschandl, P., Rosendahl, C., and Kittler, H. (2018). The HAM10000 dataset, a large
+collection of multi-source dermatoscopic images of common pigmented skin lesions.
+Scientific Data 5, 180161. doi:10.1038/sdata.2018.161. Data: Harvard Dataverse,
+doi:10.7910/DVN/DBW86T.
+"""
 
 _TASK3_DESCR = """\
 ISIC 2018 challenge, task 3: lesion diagnosis (HAM10000)
@@ -46,15 +57,9 @@ the training images only.
 
 Here, subset {subset!r}: {n_images} images{of_lesions} were found:
 {counts}.
-
-Licence: CC BY-NC 4.0 (attribution, no commercial use). HAM10000 Dataset: (c) by
-ViDIR Group, Department of Dermatology, Medical University of Vienna.
-
-Tschandl, P., Rosendahl, C., and Kittler, H. (2018). The HAM10000 dataset, a large
-collection of multi-source dermatoscopic images of common pigmented skin lesions.
-Scientific Data 5, 180161. doi:10.1038/sdata.2018.161. Data: Harvard Dataverse,
-doi:10.7910/DVN/DBW86T.
-
+"""
+_TASK3_DESCR += HAM10000_REFERENCE
+_TASK3_DESCR += """
 Codella, N., Rotemberg, V., Tschandl, P., Celebi, M. E., Dusza, S., Gutman, D.,
 Helba, B., Kalloo, A., Liopyris, K., Marchetti, M., Kittler, H., and Halpern, A.
 (2018). Skin Lesion Analysis Toward Melanoma Detection 2018: A Challenge Hosted by
@@ -62,15 +67,7 @@ the International Skin Imaging Collaboration (ISIC). arXiv:1902.03368.
 """
 
 
-@validate_params(
-    {
-        "data_home": [str, os.PathLike, None],
-        "subset": [StrOptions({*_STEMS, "all"})],
-        "download_if_missing": ["boolean"],
-        "return_X_y": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
+@validate_params(TASK3.constraints, prefer_skip_nested_validation=True)
 def fetch_isic2018_task3(
     data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
 ):
@@ -178,17 +175,16 @@ def fetch_isic2018_task3(
     ...     data.paths, data.target, groups=data.groups
     ... )  # doctest: +SKIP
     """
-    subsets = list(_STEMS) if subset == "all" else [subset]
-    data = read_task3(resolve_data_home(data_home), subsets, download_if_missing)
+    found, groups = read_task3(data_home, subset, download_if_missing)
     if return_X_y:
-        return data.paths, data.target
-    has_groups = data.groups is not None
+        return found.paths, found.target
+    has_groups = groups is not None
     return (Bunch if has_groups else _BunchWithoutGroups)(
-        paths=data.paths,
-        target=data.target,
+        paths=found.paths,
+        target=found.target,
         target_names=list(TASK3_NAMES),
-        **({"groups": data.groups} if has_groups else {}),
-        DESCR=_TASK3_DESCR.format(subset=subset, **describe_found(data)),
+        **({"groups": groups} if has_groups else {}),
+        DESCR=_TASK3_DESCR.format(subset=subset, **describe_found(found, groups)),
     )
 
 
@@ -202,97 +198,41 @@ class _BunchWithoutGroups(Bunch):
         return super().__getattr__(name)
 
 
-class Task3(NamedTuple):
-    """What the files of the challenge say, in the order of the ground truth.
-
-    `paths`, `target` and `groups` are those of :func:`fetch_isic2018_task3`; `groups`
-    is None where lesions are not known. `names` are the ids of the images, and
-    `place` says in errors where the images are.
-    """
-
-    names: list
-    paths: np.ndarray
-    target: np.ndarray
-    groups: np.ndarray | None
-    place: str
-
-
-def read_task3(folder, subsets, download_if_missing):
-    """Get images and diagnoses of subsets, as :class:`Task3`.
-
-    Lesions are among them if ``"train"`` is the only subset.
-    """
-    lesions = folder / f"{_STEMS['train']}_LesionGroupings.csv"
-    has_groups = subsets == ["train"]
-    labels_of, images_of = (
-        {subset: folder / f"{_STEMS[subset]}_{what}.zip" for subset in subsets}
-        for what in ("GroundTruth", "Input")
+def read_task3(data_home, subset, download_if_missing):
+    """Get what is Labelled with diagnoses, and lesions; None if not known."""
+    if subset != "train":
+        files = TASK3.require(data_home, subset, download_if_missing)
+        return read_labelled(files, _parse_one_hot, header=_LABEL_HEADER), None
+    name = f"{TASK3.stems[subset]}_LesionGroupings.csv"
+    files = TASK3.require(data_home, subset, download_if_missing, others=[name])
+    lesions = files[0][0].with_name(name)
+    # Read before the images are extracted.
+    lesion_of = read_table(lesions, _parse_lesion, header=_LESION_HEADER)
+    found = read_labelled(files, _parse_one_hot, header=_LABEL_HEADER)
+    check_all_known(
+        found.names,
+        lesion_of,
+        ("image", f" in {found.place}"),
+        ("lesion", f" in {lesions}"),
+        ADD_LINES,
     )
-    require_official(
-        [*labels_of.values(), *[lesions] * has_groups, *images_of.values()],
-        2018,
-        download_if_missing=download_if_missing,
-    )
-    lesion_of = None
-    if has_groups:  # read before the images are extracted
-        lesion_of = read_table(lesions, _parse_lesion, header=_LESION_HEADER)
-    names, paths, target, places = [], [], [], []
-    for subset in subsets:
-        labels = _find_labels(labels_of[subset])
-        label_of = read_table(labels, _parse_one_hot, header=_LABEL_HEADER)
-        images = extract_archive(images_of[subset])
-        path_of = list_images(images)
-        places.append(f"{images_of[subset]} (in {images})")
-        check_same_names(label_of, path_of, labels, places[-1])
-        names += label_of
-        paths += [path_of[name] for name in label_of]
-        target += label_of.values()
-    place = " and ".join(places)
-    if has_groups:
-        check_all_known(
-            names,
-            lesion_of,
-            f"images in {place}",
-            f"lesion in {lesions}",
-            "Add their lines, or delete the table and download it again.",
-        )
-    return Task3(
-        names=names,
-        paths=np.array(paths, dtype=object),
-        target=np.array(target, dtype=int),
-        groups=np.array([lesion_of[name] for name in names], dtype=object)
-        if has_groups
-        else None,
-        place=place,
-    )
+    return found, np.array([lesion_of[name] for name in found.names], dtype=object)
 
 
-def describe_found(data):
-    """Numbers of images, of lesions and of each diagnosis, for a description."""
-    counts = np.bincount(data.target, minlength=len(TASK3_NAMES))
-    n_lesions = None if data.groups is None else len(set(data.groups))
+def describe_found(found, groups):
+    """Count images, lesions and each diagnosis, for a description."""
+    counts = np.bincount(found.target, minlength=len(TASK3_NAMES))
     return {
-        "n_images": len(data.target),
-        "of_lesions": "" if n_lesions is None else f" of {n_lesions} lesions",
+        "n_images": len(found.target),
+        "of_lesions": "" if groups is None else f" of {len(set(groups))} lesions",
         "counts": ", ".join(
             f"{count} {name}" for count, name in zip(counts, TASK3_NAMES, strict=True)
         ),
     }
 
 
-def _find_labels(archive):
-    """Path of the table in the archive of the ground truth."""
-    labels = extract_archive(archive) / f"{archive.stem}.csv"
-    if not labels.is_file():
-        raise ValueError(
-            f"The archive {archive} (in {labels.parent}) holds no {labels.name}. "
-            "Delete both and download the archive again."
-        )
-    return labels
-
-
 def _parse_one_hot(fields):
-    """Index of the one field that is 1 while the others are 0."""
+    """Return the index of the one field that is 1 while the others are 0."""
     try:
         values = [float(field) for field in fields]
     except ValueError:
@@ -305,7 +245,7 @@ def _parse_one_hot(fields):
 
 
 def _parse_lesion(fields):
-    """The id of the lesion, from the fields of a line after its name."""
+    """Return the id of the lesion, from the fields of a line after its name."""
     lesion_id, _ = fields
     if not lesion_id:
         raise ValueError("names no lesion.")

@@ -3,8 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import os
-
 import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
@@ -12,12 +10,17 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 from ._archives import extract_archive
 from ._base import resolve_data_home
 from ._download import require_file_by_hand
-from ._ham10000 import TASK3_NAMES, describe_found, read_task3
-from ._tables import check_masks, list_images
+from ._ham10000 import (
+    HAM10000_REFERENCE,
+    TASK3,
+    TASK3_NAMES,
+    describe_found,
+    read_task3,
+)
+from ._tables import find_masks
 
 _ARCHIVE_NAME = "HAM10000_segmentations_lesion_tschandl.zip"
 _PAGE = "https://doi.org/10.7910/DVN/DBW86T (Harvard Dataverse)"
-_ENDING = "_segmentation.png"
 
 _DESCR = """\
 HAM10000: masks of the lesions
@@ -32,15 +35,9 @@ the images. `target` has the diagnosis of each image, as in `fetch_isic2018_task
 
 Here, {n_images} images{of_lesions} were found, each with its mask:
 {counts}.
-
-Licence: CC BY-NC 4.0 (attribution, no commercial use). HAM10000 Dataset: (c) by
-ViDIR Group, Department of Dermatology, Medical University of Vienna.
-
-Tschandl, P., Rosendahl, C., and Kittler, H. (2018). The HAM10000 dataset, a large
-collection of multi-source dermatoscopic images of common pigmented skin lesions.
-Scientific Data 5, 180161. doi:10.1038/sdata.2018.161. Data: Harvard Dataverse,
-doi:10.7910/DVN/DBW86T.
-
+"""
+_DESCR += HAM10000_REFERENCE
+_DESCR += """
 Tschandl, P., Rinner, C., Apalla, Z., Argenziano, G., Codella, N., Halpern, A.,
 Janda, M., Lallas, A., Longo, C., Malvehy, J., Paoli, J., Puig, S., Rosendahl, C.,
 Soyer, H. P., Zalaudek, I., and Kittler, H. (2020). Human-computer collaboration for
@@ -50,12 +47,7 @@ doi:10.1038/s41591-020-0942-0.
 
 
 @validate_params(
-    {
-        "data_home": [str, os.PathLike, None],
-        "subset": [StrOptions({"train"})],
-        "download_if_missing": ["boolean"],
-        "return_X_y": ["boolean"],
-    },
+    TASK3.constraints | {"subset": [StrOptions({"train"})]},
     prefer_skip_nested_validation=True,
 )
 def fetch_ham10000_masks(
@@ -167,27 +159,22 @@ def fetch_ham10000_masks(
     ...     data.paths, data.mask_paths, groups=data.groups
     ... )  # doctest: +SKIP
     """
-    folder = resolve_data_home(data_home)
-    archive = folder / _ARCHIVE_NAME
+    archive = resolve_data_home(data_home) / _ARCHIVE_NAME
     # Asked for, and checked, before gigabytes of images are downloaded.
     require_file_by_hand(archive, _PAGE)
-    masks = extract_archive(archive)
-    data = read_task3(folder, [subset], download_if_missing)
-    mask_paths = _find_masks(masks, archive, data)
-    if return_X_y:
-        return data.paths, mask_paths
-    return Bunch(
-        paths=data.paths,
-        mask_paths=mask_paths,
-        target=data.target,
-        target_names=list(TASK3_NAMES),
-        groups=data.groups,
-        DESCR=_DESCR.format(**describe_found(data)),
+    extract_archive(archive)
+    found, groups = read_task3(data_home, subset, download_if_missing)
+    mask_paths = np.array(
+        find_masks(archive, found.names, found.place, ending="_segmentation.png"),
+        dtype=object,
     )
-
-
-def _find_masks(masks, archive, data):
-    """Paths of the masks of all images, in the order of the images."""
-    mask_of = list_images(masks, ending=_ENDING)
-    check_masks(data.names, mask_of, data.place, f"{archive} (in {masks})")
-    return np.array([mask_of[name] for name in data.names], dtype=object)
+    if return_X_y:
+        return found.paths, mask_paths
+    return Bunch(
+        paths=found.paths,
+        mask_paths=mask_paths,
+        target=found.target,
+        target_names=list(TASK3_NAMES),
+        groups=groups,
+        DESCR=_DESCR.format(**describe_found(found, groups)),
+    )

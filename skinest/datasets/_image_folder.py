@@ -195,7 +195,7 @@ class _Finder:
         self.ignored = Counter()
 
     def list_folder(self, folder):
-        """Sorted paths of the folders and of the images that lie in a folder."""
+        """Return sorted paths of the folders and of the images in a folder."""
         folders, images = [], []
         endings = tuple(self.extensions)
         for path in sorted(folder.iterdir()):
@@ -210,7 +210,7 @@ class _Finder:
         return folders, images
 
     def find_images(self, folder, above):
-        """Paths of the images of a folder and of the folders in it, as str.
+        """Find the images of a folder and of the folders in it, as str.
 
         `above` are the folders that it lies in; a link back to one is left out.
         """
@@ -225,7 +225,7 @@ class _Finder:
 
 
 def _is_folder(path):
-    """Whether there is a folder; a link to nothing may have been a class."""
+    """Tell whether there is a folder; a link to nothing may have been a class."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except PermissionError:
@@ -251,7 +251,7 @@ def _check_extensions(extensions):
 
 
 def _find_classes(finder, container, subset):
-    """The folder that holds the class folders, and the names of all classes."""
+    """Find the folder that holds the class folders, and the names of all classes."""
     folders, images = finder.list_folder(container)
     _check_none_beside(container, images)
     folder_of = _group_by_subset(container, folders)
@@ -278,7 +278,7 @@ def _find_classes(finder, container, subset):
 
 
 def _group_by_subset(container, folders):
-    """Folders by their subsets; empty if they are classes."""
+    """Return folders by their subsets; empty if they are classes."""
     folder_of = {}
     others = [folder.name for folder in folders if _get_subset(folder) is None]
     for folder in folders:

@@ -3,22 +3,19 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import os
-
 import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from ._archives import extract_archive
-from ._base import resolve_data_home
-from ._sources import require_official
-from ._tables import check_masks, list_images
+from ._sources import ISIC2016_REFERENCE, Challenge
+from ._tables import find_images, find_masks
 
-_STEMS = {
-    "train": ("ISBI2016_ISIC_Part2B_Training",),
-    "test": ("ISBI2016_ISIC_Part2B_Test",),
-    "all": ("ISBI2016_ISIC_Part2B_Training", "ISBI2016_ISIC_Part2B_Test"),
-}
+_PART2B = Challenge(
+    2016,
+    {"train": "ISBI2016_ISIC_Part2B_Training", "test": "ISBI2016_ISIC_Part2B_Test"},
+    truth="GroundTruth.zip",
+    images="Data.zip",
+)
 
 _DESCR = """\
 ISIC 2016 challenge, part 2B: masks of dermoscopic features
@@ -30,24 +27,12 @@ challenge has 807 training images and 335 test images, JPEG of many sizes; masks
 PNG.
 
 Here, subset {subset!r}: {n_images} images were found, each with its mask of {feature}.
-
-Licence: CC0 1.0.
-
-Gutman, D., Codella, N. C. F., Celebi, E., Helba, B., Marchetti, M., Mishra, N.,
-and Halpern, A. (2016). Skin Lesion Analysis toward Melanoma Detection: A Challenge
-at the International Symposium on Biomedical Imaging (ISBI) 2016, hosted by the
-International Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
 """
+_DESCR += ISIC2016_REFERENCE
 
 
 @validate_params(
-    {
-        "feature": [StrOptions({"globules", "streaks"})],
-        "data_home": [str, os.PathLike, None],
-        "subset": [StrOptions(set(_STEMS))],
-        "download_if_missing": ["boolean"],
-        "return_X_y": ["boolean"],
-    },
+    {"feature": [StrOptions({"globules", "streaks"})], **_PART2B.constraints},
     prefer_skip_nested_validation=True,
 )
 def fetch_isic2016_part2b(
@@ -146,21 +131,17 @@ def fetch_isic2016_part2b(
     >>> data.mask_paths.shape  # doctest: +SKIP
     (807,)
     """
-    folder = resolve_data_home(data_home)
-    stems = _STEMS[subset]
-    files = [
-        folder / f"{stem}_{ending}"
-        for stem in stems
-        for ending in ("GroundTruth.zip", "Data.zip")
-    ]
-    require_official(files, 2016, download_if_missing=download_if_missing)
     paths, mask_paths = [], []
-    for stem in stems:
-        path_of, mask_of = _find_pairs(folder, stem, feature)
-        paths += [path_of[name] for name in sorted(path_of)]
-        mask_paths += [mask_of[name] for name in sorted(path_of)]
-    paths = np.array(paths, dtype=object)
-    mask_paths = np.array(mask_paths, dtype=object)
+    for truth, archive in _PART2B.require(data_home, subset, download_if_missing):
+        path_of, place = find_images(archive)
+        if not path_of:
+            raise ValueError(f"There are no images in {place}.")
+        names = sorted(path_of)
+        paths += [path_of[name] for name in names]
+        mask_paths += find_masks(
+            truth, names, place, ending=f"_{feature}.png", of=f" of {feature}"
+        )
+    paths, mask_paths = np.array([paths, mask_paths], dtype=object)
     if return_X_y:
         return paths, mask_paths
     return Bunch(
@@ -170,19 +151,3 @@ def fetch_isic2016_part2b(
         target_names=["background", feature],
         DESCR=_DESCR.format(subset=subset, n_images=len(paths), feature=feature),
     )
-
-
-def _find_pairs(folder, stem, feature):
-    """Paths of the images and of the masks of a subset, by the same names."""
-    archive, masks_archive = (
-        folder / f"{stem}_{what}.zip" for what in ("Data", "GroundTruth")
-    )
-    images, masks = extract_archive(archive), extract_archive(masks_archive)
-    path_of = list_images(images)
-    mask_of = list_images(masks, ending=f"_{feature}.png")
-    place = f"{archive} (in {images})"
-    if not path_of:
-        raise ValueError(f"There are no images in {place}.")
-    mask_place = f"{masks_archive} (in {masks})"
-    check_masks(sorted(path_of), mask_of, place, mask_place, of=f" of {feature}")
-    return path_of, mask_of

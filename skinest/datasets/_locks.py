@@ -42,7 +42,7 @@ def hold_lock(file, waiting):
 
 
 def _try_to_lock(file):
-    """The locked file, opened; None if another one holds it."""
+    """Open and lock a file; None if another one holds it."""
     with contextlib.ExitStack() as stack:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

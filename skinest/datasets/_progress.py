@@ -1,4 +1,4 @@
-"""How far a download has come."""
+"""The progress bar of a download."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -10,7 +10,7 @@ import time
 from urllib.parse import urlsplit
 
 from ._base import resolve_cache_home
-from ._space import explained_if_full
+from ._space import explain_if_full
 
 _CHUNK_SIZE = 2**16
 _TIMEOUT = 30  # seconds of silence
@@ -21,11 +21,11 @@ REST = "the rest of it"
 
 
 class Interruption(OSError):
-    """What made a download stop may be gone at the next try."""
+    """A stop of a download whose cause may be gone at the next try."""
 
 
 class Part:
-    """What has come of a file, kept in the user's cache between calls.
+    """The bytes that have come of a file, kept in the user's cache between calls.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Part:
 
     @property
     def version(self):
-        """What tells the version of the file from others; empty if unknown."""
+        """Return the version of the file, as the server tells it; empty if unknown."""
         try:
             return self._version.read_text(encoding="latin-1")
         except (FileNotFoundError, NotADirectoryError):
@@ -58,7 +58,7 @@ class Part:
 
     @property
     def size(self):
-        """Number of bytes from which a download can go on."""
+        """Return the number of bytes from which a download can go on."""
         try:
             return self.content.stat().st_size if self.version else 0
         except (FileNotFoundError, NotADirectoryError):
@@ -135,15 +135,15 @@ class ResumingDownloader:
             raise Interruption(f"{n_done} of {n_total} bytes came")
 
     def _prepare(self, response):
-        """Make the part fit the answer. Returns the size of the whole file."""
+        """Make the part fit the answer, and return the size of the whole file."""
         if response.status_code == 206:
             first, n_total = _parse_range(response)
-            if first == self.part.size and _version(response) == self.part.version:
+            if first == self.part.size and _get_version(response) == self.part.version:
                 return n_total
         if response.status_code in (206, 416):
             self.part.restart("")
             raise Interruption("the server sent another part of it than the next")
-        self.part.restart(_version(response))
+        self.part.restart(_get_version(response))
         n_total = response.headers.get("Content-Length")
         return None if _is_encoded(response) or n_total is None else int(n_total)
 
@@ -156,7 +156,7 @@ class ResumingDownloader:
             return max(0, n_total - content.stat().st_size)
 
         try:
-            with explained_if_full(self.part.folder, count_missing, REST):
+            with explain_if_full(self.part.folder, count_missing, REST):
                 with content.open("ab") as file:
                     for chunk in response.iter_content(_CHUNK_SIZE):
                         file.write(chunk)
@@ -171,7 +171,7 @@ class ResumingDownloader:
 
 
 def _open(url, headers):
-    """The answer of the server, 200 or one about ranges, without its body."""
+    """Open the answer of the server, 200 or one about ranges, before its body."""
     import requests
 
     host = urlsplit(url).hostname
@@ -194,8 +194,8 @@ def _open(url, headers):
     raise OSError(answer)
 
 
-def _version(response):
-    """A strong validator of the file, for If-Range; empty if there is none."""
+def _get_version(response):
+    """Return a strong validator of the file, for If-Range; empty if none is there."""
     if _is_encoded(response):
         return ""
     tag = response.headers.get("ETag", "")
@@ -205,12 +205,12 @@ def _version(response):
 
 
 def _is_encoded(response):
-    """Whether the bytes that arrive are other ones than those of the file."""
+    """Tell whether the bytes that arrive are other ones than those of the file."""
     return response.headers.get("Content-Encoding", "identity") != "identity"
 
 
 def _parse_range(response):
-    """The place of the first byte of a partial answer, and the size of the file."""
+    """Parse where a partial answer begins, and the size of the file."""
     found = re.fullmatch(
         r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "")
     )

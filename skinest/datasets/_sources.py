@@ -3,16 +3,17 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
+from dataclasses import dataclass
+
+from sklearn.utils._param_validation import StrOptions
+
 from ._archives import is_there
+from ._base import resolve_data_home
 from ._download import require_file
 
-BASE_URL_OF = {
-    2016: "https://isic-challenge-data.s3.amazonaws.com/2016/",
-    2018: "https://isic-challenge-data.s3.amazonaws.com/2018/",
-}
-
 # Of no other file is a hash known.
-SHA256_OF = {
+_SHA256_OF = {
     "ISBI2016_ISIC_Part3_Training_Data.zip": (
         "d78bd1de08511b514e58784c91fd2d8dab24e407cafd023a7debbceb9155ffb2"
     ),
@@ -21,33 +22,78 @@ SHA256_OF = {
     ),
 }
 
+# The end of each description of the challenge of 2016.
+ISIC2016_REFERENCE = """
+Licence: CC0 1.0.
 
-def require_official(files, year, *, download_if_missing):
-    """Make sure that files of a challenge are there, by download if need be.
+Gutman, D., Codella, N. C. F., Celebi, E., Helba, B., Marchetti, M., Mishra, N.,
+and Halpern, A. (2016). Skin Lesion Analysis toward Melanoma Detection: A Challenge
+at the International Symposium on Biomedical Imaging (ISBI) 2016, hosted by the
+International Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
+"""
 
-    An archive is not asked for where the folder that it is extracted into is.
+
+def locate(year, name):
+    """Return the address of an official file, and its SHA-256 if that is known."""
+    base = f"https://isic-challenge-data.s3.amazonaws.com/{year}/"
+    return base + name, _SHA256_OF.get(name)
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A part of an ISIC challenge, with one archive of images in each subset.
 
     Parameters
     ----------
-    files : list of Path
-        Where they are, or shall be, under their official names.
-
     year : int
         That of the challenge.
 
-    download_if_missing : bool
-        Download a missing file instead of raising an error.
+    stems : dict
+        The first part of the names of the files, by subset.
 
-    Raises
-    ------
-    OSError
-        If one is missing and cannot, or shall not, be downloaded.
+    truth, images : str
+        The last part of the names of the ground truth and of the archives of images.
     """
-    for file in files:
-        if not is_there(file):
-            require_file(
-                file,
-                BASE_URL_OF[year] + file.name,
-                known_hash=SHA256_OF.get(file.name),
-                download_if_missing=download_if_missing,
-            )
+
+    year: int
+    stems: dict
+    truth: str
+    images: str
+
+    @property
+    def constraints(self):
+        """Return the constraints on the parameters that all fetchers have."""
+        return {
+            "data_home": [str, os.PathLike, None],
+            "subset": [StrOptions({*self.stems, "all"})],
+            "download_if_missing": ["boolean"],
+            "return_X_y": ["boolean"],
+        }
+
+    def require(self, data_home, subset, download_if_missing, *, others=()):
+        """Make sure that files are there, by download if need be.
+
+        An archive is not asked for where the folder that it is extracted into is.
+        `others` are names of further files.
+
+        Returns
+        -------
+        files : list of (Path, Path)
+            Ground truth and archive of the images of each subset.
+        """
+        folder = resolve_data_home(data_home)
+        stems = self.stems.values() if subset == "all" else [self.stems[subset]]
+        truths, images = (
+            [folder / f"{stem}_{ending}" for stem in stems]
+            for ending in (self.truth, self.images)
+        )
+        for file in (*truths, *(folder / name for name in others), *images):
+            if not is_there(file):
+                url, known_hash = locate(self.year, file.name)
+                require_file(
+                    file,
+                    url,
+                    known_hash=known_hash,
+                    download_if_missing=download_if_missing,
+                )
+        return list(zip(truths, images, strict=True))

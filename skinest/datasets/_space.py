@@ -25,11 +25,11 @@ def check_free_space(folder, n_bytes, what):
         What the error says that needs so much.
     """
     if n_bytes > _count_free(folder):
-        raise _disk_full(folder, n_bytes, what)
+        raise _make_full_error(folder, n_bytes, what)
 
 
 @contextlib.contextmanager
-def explained_if_full(folder, count_bytes, what):
+def explain_if_full(folder, count_bytes, what):
     """Say how much room is needed if the disk is full after all.
 
     Parameters
@@ -45,10 +45,10 @@ def explained_if_full(folder, count_bytes, what):
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _disk_full(folder, count_bytes(), what) from error
+        raise _make_full_error(folder, count_bytes(), what) from error
 
 
-def _disk_full(folder, n_bytes, what):
+def _make_full_error(folder, n_bytes, what):
     return OSError(
         errno.ENOSPC,
         f"{what} needs {format_size(n_bytes)} in {folder}, where "
@@ -61,7 +61,7 @@ def _count_free(folder):
 
 
 def format_size(n_bytes):
-    """A number of bytes as a text with three digits or so."""
+    """Write a number of bytes with three digits or so."""
     size = float(n_bytes)
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:

@@ -4,10 +4,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import csv
+from typing import NamedTuple
+
+import numpy as np
+
+from ._archives import extract_archive
 
 _N_NAMED = 5
 _N_SHOWN = 120  # letters of a line
 _ANEW = "Where files were deleted, delete their folder, and it is extracted anew."
+ADD_LINES = "Add their lines, or delete the table and download it again."
 _AGAIN = "Mend it, or delete the file and download it again."
 
 
@@ -45,33 +51,33 @@ def read_table(file, parse, *, header=None):
     value_of = {}
     rows = _read_rows(file)
     if header is not None:
-        place, row = next(rows, (f"Line 1 of {file}, '',", []))
+        begin, row = next(rows, (f"Line 1 of {file}, '',", []))
         if row != header:
             raise ValueError(
-                f"{place} is not the header {','.join(header)!r}. {_AGAIN}"
+                f"{begin} is not the header {','.join(header)!r}. {_AGAIN}"
             )
-    for place, row in rows:
+    for begin, row in rows:
         if header is not None and len(row) != len(header):
             raise ValueError(
-                f"{place} has {len(row)} fields instead of {len(header)}: "
+                f"{begin} has {len(row)} fields instead of {len(header)}: "
                 f"{', '.join(header)}. {_AGAIN}"
             )
         name, *fields = row
         if not name:
-            raise ValueError(f"{place} names no image. {_AGAIN}")
+            raise ValueError(f"{begin} names no image. {_AGAIN}")
         if name in value_of:
-            raise ValueError(f"{place} names an image a second time. {_AGAIN}")
+            raise ValueError(f"{begin} names an image a second time. {_AGAIN}")
         try:
             value_of[name] = parse(fields)
         except ValueError as error:
-            raise ValueError(f"{place} {error} {_AGAIN}") from None
+            raise ValueError(f"{begin} {error} {_AGAIN}") from None
     if not value_of:
         raise ValueError(f"{file} names no image. Delete it and download it again.")
     return value_of
 
 
 def _read_rows(file):
-    """Yield the fields of each line, after the words that tell it in errors."""
+    """Yield what errors call each line, and its fields."""
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         reader = csv.reader(lines)
         try:
@@ -87,14 +93,64 @@ def _read_rows(file):
             ) from error
 
 
-def list_images(folder, *, ending=".jpg"):
-    """Paths of the images of a folder, by their names without the `ending`.
+class Labelled(NamedTuple):
+    """Images and their labels, in the order of the ground truth.
 
-    Raises
-    ------
-    ValueError
-        If two files have the same name but for capitals in the ending.
+    `paths` and `target` are those that fetchers return, `names` the names of the
+    images. `place` is what errors call the folders of the images.
     """
+
+    names: list
+    paths: np.ndarray
+    target: np.ndarray
+    place: str
+
+
+def read_labelled(files, parse, *, header=None):
+    """Read images and labels of subsets, one subset after the other.
+
+    `files` are those of `Challenge.require`, the others as for :func:`read_table`.
+    Raises ValueError for what is damaged, and for a label without an image or the
+    reverse.
+    """
+    names, paths, target, places = [], [], [], []
+    for truth, archive in files:
+        labels = truth if truth.suffix == ".csv" else _find_table(truth)
+        label_of = read_table(labels, parse, header=header)
+        path_of, place = find_images(archive)
+        kinds = ("label", f" in {labels}"), ("image", f" in {place}")
+        _check_pairs(label_of, path_of, *kinds, ADD_LINES)
+        names += label_of
+        paths += [path_of[name] for name in label_of]
+        target += label_of.values()
+        places.append(place)
+    return Labelled(
+        names,
+        np.array(paths, dtype=object),
+        np.array(target, dtype=int),
+        " and ".join(places),
+    )
+
+
+def _find_table(archive):
+    """Return the path of the table in the archive of a ground truth."""
+    table = extract_archive(archive) / f"{archive.stem}.csv"
+    if not table.is_file():
+        raise ValueError(
+            f"The archive {archive} (in {table.parent}) holds no {table.name}. "
+            "Delete both and download the archive again."
+        )
+    return table
+
+
+def find_images(archive, *, ending=".jpg"):
+    """Extract an archive and find the images in it.
+
+    Returns their paths, by their names without the `ending`, and what errors call
+    their folder. Raises ValueError for a damaged archive, and if two files have the
+    same name but for capitals in the ending.
+    """
+    folder = extract_archive(archive)
     path_of = {}
     for path in folder.iterdir():
         is_named = path.name.lower().endswith(ending) and path.name[0] != "."
@@ -103,66 +159,39 @@ def list_images(folder, *, ending=".jpg"):
             if name in path_of:
                 raise ValueError(f"{folder} has two files of the image {name}.")
             path_of[name] = str(path)
-    return path_of
+    return path_of, f"{archive} (in {folder})"
 
 
-def check_same_names(label_of, path_of, labels, images):
-    """Raise ValueError unless every label has its image and the reverse."""
-    check_all_known(
-        label_of, path_of, f"labels in {labels}", f"image in {images}", _ANEW
-    )
-    check_all_known(
-        sorted(path_of),
-        label_of,
-        f"images in {images}",
-        f"label in {labels}",
-        "Add their lines, or delete the table and download it again.",
-    )
+def find_masks(archive, names, place, *, ending, of=""):
+    """Extract an archive and list the masks in it, in the order of `names`.
 
-
-def check_masks(names, mask_of, images, masks, *, of=""):
-    """Raise ValueError unless every image has its mask and the reverse.
-
-    Parameters
-    ----------
-    names, mask_of : collections of str
-        Names of the images and of the masks.
-
-    images, masks : str
-        Where they are.
-
-    of : str, default=""
-        What the masks show, as in ``" of globules"``.
+    Errors call the images those in `place`, and name what the masks show by `of`, as
+    in ``" of globules"``. Raises ValueError for a damaged archive, and for an image
+    without a mask or the reverse.
     """
-    check_all_known(
-        names, mask_of, f"images in {images}", f"mask{of} in {masks}", _ANEW
-    )
-    check_all_known(
-        sorted(mask_of),
-        set(names),
-        f"masks{of} in {masks}",
-        f"image in {images}",
-        "Delete these masks, or add the images.",
-    )
+    mask_of, masks = find_images(archive, ending=ending)
+    kinds = ("image", f" in {place}"), ("mask", f"{of} in {masks}")
+    cure = "Delete these masks, or add the images."
+    _check_pairs(names, mask_of, *kinds, cure)
+    return [mask_of[name] for name in names]
 
 
-def check_all_known(names, known, having, had, cure):
+def _check_pairs(names, others, kind, other_kind, cure):
+    """Raise ValueError unless `names` and `others` are the same."""
+    check_all_known(names, others, kind, other_kind, _ANEW)
+    check_all_known(sorted(others), set(names), other_kind, kind, cure)
+
+
+def check_all_known(names, known, kind, known_kind, cure):
     """Raise ValueError if some of `names` are not among the `known` ones.
 
-    Parameters
-    ----------
-    names, known : collections of str
-        Names of images.
-
-    having, had : str
-        What the error says: so many of the `having` have no `had`.
-
-    cure : str
-        What to do.
+    Kinds are what errors say of names: a word, and what comes after its plural. `cure`
+    is what to do.
     """
     unknown = [name for name in names if name not in known]
     if unknown:
         some = ", ".join(unknown[:_N_NAMED]) + ", ..." * (len(unknown) > _N_NAMED)
         raise ValueError(
-            f"{len(unknown)} of the {len(names)} {having} have no {had}: {some}. {cure}"
+            f"{len(unknown)} of the {len(names)} {kind[0]}s{kind[1]} have no "
+            f"{known_kind[0]}{known_kind[1]}: {some}. {cure}"
         )

@@ -9,6 +9,18 @@ import http.server
 import re
 import threading
 
+# The addresses and the hashes of the official files are fixed, and nothing that a user
+# can set leads to another site; `redirect` is the one place that changes them.
+from skinest.datasets import _sources
+
+
+def redirect(monkeypatch, url, hashes=None):
+    """Make the fetchers ask the site at `url`, and ask for these hashes by name."""
+    hashes = {} if hashes is None else hashes
+    monkeypatch.setattr(
+        _sources, "locate", lambda year, name: (url + name, hashes.get(name))
+    )
+
 
 class OfficialSite(http.server.ThreadingHTTPServer):
     """Serves the files of a folder, and parts of them, on loopback.
@@ -22,6 +34,9 @@ class OfficialSite(http.server.ThreadingHTTPServer):
     ----------
     url : str
         The address of the folder.
+
+    hashes : dict
+        The SHA-256 that are known, by the names of the files.
 
     requested : list of str
         The names of the files asked for.
@@ -46,6 +61,7 @@ class OfficialSite(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.url = f"http://127.0.0.1:{self.server_port}/"
+        self.hashes = {}
         self.requested, self.ranges, self.faults = [], [], []
 
     def handle_error(self, request, client_address):
@@ -70,12 +86,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         site = self.server
-        site.requested.append(self.path[1:])
+        name = self.path.rpartition("/")[2]
+        site.requested.append(name)
         site.ranges.append(self.headers.get("Range"))
         fault = site.faults.pop(0) if site.faults else {}
         if "silence" in fault:
             fault["silence"].wait(10)
-        file = site.folder / self.path[1:]
+        file = site.folder / name
         if "status" in fault or not file.is_file():
             return self.send_error(fault.get("status", 404))
         content = fault.get("content") or file.read_bytes()

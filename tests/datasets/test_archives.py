@@ -1,3 +1,5 @@
+"""Extracting archives, as it is seen by the fetcher of ISIC 2016, part 3."""
+
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -5,75 +7,179 @@ import errno
 import os
 import shutil
 import stat
+import threading
 import zipfile
 from collections import namedtuple
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from skinest.datasets._archives import extract_archive
-from skinest.datasets._tables import list_images, read_table
+from .isic2016_part3_archives import TRAIN, TRAIN_LABELS, fetch, list_hidden, make_home
+
+STEM = f"{TRAIN}_Data"
+IMAGE = f"{STEM}/ISIC_0000000.jpg"
 
 
 @pytest.fixture
-def archive(tmp_path):
-    file = tmp_path / "home" / "images.zip"
-    file.parent.mkdir()
-    with zipfile.ZipFile(file, "w") as opened:
-        opened.writestr("images/a.jpg", "a" * 1500)
-        opened.writestr("images/b.jpg", "b" * 1500)
-    return file
+def home(tmp_path):
+    return make_home(tmp_path)
 
 
-def list_names(folder):
-    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
+@pytest.fixture
+def archive(home):
+    return home / f"{STEM}.zip"
 
 
 def assert_refused(archive, match, error=ValueError):
     before = sorted(archive.parent.rglob("*"))
     with pytest.raises(error, match=match) as raised:
-        extract_archive(archive)
+        fetch(archive.parent)
     assert sorted(archive.parent.rglob("*")) == before
     return str(raised.value)
+
+
+# Extraction --------------------------------------------------------------------
+
+
+def test_extracted_files_keep_ordinary_permissions(home):
+    path = Path(fetch(home).paths[0])
+    (home / "plain").mkdir()
+    assert path.parent.stat().st_mode == (home / "plain").stat().st_mode
+
+
+def test_cache_is_that_of_the_user_by_default(read_only_home, monkeypatch, tmp_path):
+    import pooch
+
+    monkeypatch.delenv("SKINEST_CACHE")
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "user" / name)
+    folder = str(tmp_path / "user" / "skinest")
+    assert all(path.startswith(folder) for path in fetch(read_only_home).paths)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_replaced_archive_is_extracted_anew(home, mode):
+    home.chmod(mode)
+    old = fetch(home).paths
+    home.chmod(0o755)
+    archive = home / f"{STEM}.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name in TRAIN_LABELS:
+            opened.writestr(f"{STEM}/{name}.jpg", "replaced")
+    home.chmod(mode)
+    new = fetch(home).paths
+    home.chmod(0o755)
+    assert {Path(path).read_text() for path in new} == {"replaced"}
+    assert all("JPEG of" in Path(path).read_text() for path in old)
+
+
+def test_interrupted_extraction_leaves_nothing(home, monkeypatch):
+    before = sorted(home.rglob("*"))
+
+    def extract_one(archive, folder):
+        archive.extract(archive.namelist()[0], folder)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "extractall", extract_one)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(home)
+    assert sorted(home.rglob("*")) == before
+    assert len(fetch(home).paths) == 3
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_extracting_together_is_safe(home, monkeypatch, mode):
+    home.chmod(mode)
+    extract_all, barrier = zipfile.ZipFile.extractall, threading.Barrier(4)
+
+    def extract_together(*args):
+        barrier.wait(timeout=10)
+        extract_all(*args)
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", extract_together)
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(fetch(home).paths.tolist()))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    home.chmod(0o755)
+    assert len(results) == 4
+    assert all(paths == results[0] for paths in results)
+    assert all(Path(path).is_file() for path in results[0])
+    assert not list_hidden(home.parent)
+
+
+@pytest.mark.parametrize(
+    "member", ["../escaped.jpg", "/escaped.jpg", "C:\\escaped.jpg", "a/../../b.jpg"]
+)
+def test_member_that_would_leave_the_folder(home, member):
+    with zipfile.ZipFile(home / f"{STEM}.zip", "a") as archive:
+        archive.writestr(member, "escaped")
+    assert_refused(home / f"{STEM}.zip", "outside the target folder")
+    assert not list(home.parent.rglob("*escaped*"))
+
+
+def _truncate(content):
+    return content[: len(content) // 2]
+
+
+def _flip_a_byte(content):
+    i = content.index(b"JPEG of ISIC_0000001")
+    return content[:i] + b"X" + content[i + 1 :]
+
+
+def _replace(content):
+    return b"<html>Not found</html>"
+
+
+@pytest.mark.parametrize("damage", [_truncate, _flip_a_byte, _replace])
+def test_damaged_archive(archive, damage):
+    archive.write_bytes(damage(archive.read_bytes()))
+    message = assert_refused(archive, "Delete it and download it again")
+    assert str(archive) in message
 
 
 # What must not be extracted ----------------------------------------------------
 
 
 def test_symbolic_link(archive):
-    link = zipfile.ZipInfo("images/link.jpg")
+    link = zipfile.ZipInfo(f"{STEM}/link.jpg")
     link.create_system = 3
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(archive, "a") as opened:
         opened.writestr(link, "/etc")
-        opened.writestr("images/link.jpg/passwd", "")
-    assert_refused(archive, "its member 'images/link.jpg' is a symbolic link")
+        opened.writestr(f"{STEM}/link.jpg/passwd", "")
+    assert_refused(archive, f"its member '{STEM}/link.jpg' is a symbolic link")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("name", ["images/a.jpg", "images/./a.jpg", "images//a.jpg"])
-def test_file_that_is_there_twice(archive, name):
+@pytest.mark.parametrize("separator", ["/", "/./", "//"])
+def test_file_that_is_there_twice(archive, separator):
     with zipfile.ZipFile(archive, "a") as opened:
-        opened.writestr(name, "another")
-    assert_refused(archive, "it holds 'images/a.jpg' twice")
+        opened.writestr(IMAGE.replace("/", separator), "another")
+    assert_refused(archive, f"it holds '{IMAGE}' twice")
 
 
 def test_file_that_is_a_folder_too(archive):
     with zipfile.ZipFile(archive, "a") as opened:
-        opened.writestr("images/a.jpg/b.jpg", "another")
-    assert_refused(archive, "'images/a.jpg' is both a file and a folder")
+        opened.writestr(f"{IMAGE}/b.jpg", "another")
+    assert_refused(archive, f"'{IMAGE}' is both a file and a folder")
 
 
 def test_file_in_the_place_of_the_folder(archive):
     archive.with_suffix("").write_text("something else")
-    assert_refused(archive, "images is a file.*Move or rename", NotADirectoryError)
+    assert_refused(archive, f"{STEM} is a file.*Move or rename", NotADirectoryError)
 
 
-def test_cache_that_cannot_be_used(archive, monkeypatch):
-    archive.parent.chmod(0o555)
-    (archive.parent.parent / "cache").touch()  # where the cache would be
-    with pytest.raises(OSError, match=r"images\.zip is extracted.*SKINEST_CACHE"):
-        extract_archive(archive)
-    archive.parent.chmod(0o755)
+def test_cache_that_cannot_be_used(read_only_home, tmp_path):
+    (tmp_path / "cache").touch()
+    with pytest.raises(OSError, match=rf"{STEM}\.zip is extracted.*SKINEST_CACHE"):
+        fetch(read_only_home)
 
 
 def test_encrypted_member(archive):
@@ -89,11 +195,11 @@ def test_encrypted_member(archive):
 
 def test_no_room_is_told_before_anything_is_written(archive, monkeypatch):
     Usage = namedtuple("Usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(2500))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(59))
     monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
     message = assert_refused(archive, "make room there", OSError)
-    assert f"Extracting {archive} needs 3.0 kB in {archive.parent}" in message
-    assert "where 2.5 kB are free" in message
+    assert f"Extracting {archive} needs 60 bytes in {archive.parent}" in message
+    assert "where 59 bytes are free" in message
 
 
 def test_disk_that_gets_full(archive, monkeypatch):
@@ -103,8 +209,8 @@ def test_disk_that_gets_full(archive, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(zipfile.ZipFile, "extractall", extract_one)
-        assert_refused(archive, "needs 3.0 kB in .* make room there", OSError)
-    assert list_names(extract_archive(archive)) == ["a.jpg", "b.jpg"]
+        assert_refused(archive, "needs 60 bytes in .* make room there", OSError)
+    assert len(fetch(archive.parent).paths) == 3
 
 
 def test_other_errors_of_the_disk_stay_as_they_are(archive, monkeypatch):
@@ -119,58 +225,21 @@ def test_other_errors_of_the_disk_stay_as_they_are(archive, monkeypatch):
 
 
 @pytest.mark.parametrize("has_archive", [True, False])
-@pytest.mark.parametrize("inner", ["", "images"])
+@pytest.mark.parametrize("inner", ["", STEM])
 def test_folder_extracted_by_hand(archive, has_archive, inner):
-    """Some programs repeat the name of the archive as a folder."""
+    # Some programs repeat the name of the archive as a folder.
     folder = archive.with_suffix("") / inner
     folder.mkdir(parents=True)
-    (folder / "c.jpg").write_text("by hand")
+    for name in TRAIN_LABELS:
+        (folder / f"{name}.JPG").write_text("by hand")
     if not has_archive:
         archive.unlink()
-    assert extract_archive(archive) == folder
+    paths = fetch(archive.parent).paths
+    assert {Path(path).parent for path in paths} == {folder}
+    assert {Path(path).read_text() for path in paths} == {"by hand"}
 
 
 def test_archive_may_be_deleted_after_its_extraction(archive):
-    folder = extract_archive(archive)
+    before = fetch(archive.parent).paths
     archive.unlink()
-    assert extract_archive(archive) == folder
-
-
-# Tables and images -------------------------------------------------------------
-
-
-def test_two_files_of_one_image(tmp_path):
-    (tmp_path / "a.jpg").touch()
-    (tmp_path / "a.JPG").touch()
-    if len(list(tmp_path.iterdir())) == 1:
-        pytest.skip("capitals do not matter on this disk")
-    with pytest.raises(ValueError, match=rf"{tmp_path} has two files of the image a"):
-        list_images(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
-def test_table_without_lines(tmp_path, content):
-    (tmp_path / "labels.csv").write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"labels\.csv names no image"):
-        read_table(tmp_path / "labels.csv", len)
-
-
-def test_table_of_a_header_only(tmp_path):
-    (tmp_path / "labels.csv").write_text("image,label\n")
-    with pytest.raises(ValueError, match=r"labels\.csv names no image"):
-        read_table(tmp_path / "labels.csv", len, header=["image", "label"])
-
-
-def test_field_that_is_too_long_for_csv(tmp_path):
-    (tmp_path / "labels.csv").write_text("a,1\n" + "x" * 200_000)
-    with pytest.raises(ValueError, match=r"Line 2 of .*labels\.csv is not CSV: field"):
-        read_table(tmp_path / "labels.csv", len)
-
-
-def test_long_line_is_shortened_in_the_error(tmp_path):
-    (tmp_path / "labels.csv").write_text("<html>" * 1000)
-    with pytest.raises(
-        ValueError, match=r"Line 1 of .*<html>.*\.\.\.', is not"
-    ) as error:
-        read_table(tmp_path / "labels.csv", len, header=["image", "label"])
-    assert len(str(error.value)) < 500
+    np.testing.assert_array_equal(fetch(archive.parent).paths, before)

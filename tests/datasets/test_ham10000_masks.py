@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from skinest.datasets import (
-    _archives,
-    _sources,
     fetch_ham10000_masks,
     fetch_isic2018_task3,
 )
@@ -46,7 +43,7 @@ def fetch(home, **options):
     return fetch_ham10000_masks(data_home=home, download_if_missing=False, **options)
 
 
-def error_of(home):
+def get_error(home):
     with pytest.raises(ValueError) as error:
         fetch(home)
     return str(error.value)
@@ -80,13 +77,6 @@ def test_everything_else_is_that_of_the_images(home):
     assert data.groups.tolist() == [LESIONS[name] for name in DIAGNOSES]
 
 
-def test_return_X_y_gives_images_and_masks(home):
-    data = fetch(home)
-    paths, mask_paths = fetch(home, return_X_y=True)
-    np.testing.assert_array_equal(paths, data.paths)
-    np.testing.assert_array_equal(mask_paths, data.mask_paths)
-
-
 def test_description(home):
     for fact in (
         "8 images of 7 lesions were found, each with its mask",
@@ -100,32 +90,9 @@ def test_description(home):
         assert fact in fetch(home).DESCR
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"data_home": 3},
-        {"subset": "test"},
-        {"download_if_missing": "no"},
-        {"return_X_y": "yes"},
-    ],
-)
-def test_wrong_arguments(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        fetch_ham10000_masks(**wrong)
-
-
-def test_masks_are_extracted_once(home, monkeypatch):
-    first = fetch(home).mask_paths
-    assert {Path(path).parent for path in first} == {home / MASK_STEM}
-    monkeypatch.setattr(_archives, "_unzip", None)
-    np.testing.assert_array_equal(fetch(home).mask_paths, first)
-
-
-def test_read_only_data_home_is_left_alone(read_only_home, tmp_path):
-    before = sorted(read_only_home.iterdir())
-    data = fetch(read_only_home)
-    assert sorted(read_only_home.iterdir()) == before
-    assert all(path.startswith(str(tmp_path / "cache")) for path in data.mask_paths)
+def test_masks_are_those_of_training_images_only(home):
+    with pytest.raises(ValueError, match="subset"):
+        fetch(home, subset="test")
 
 
 def test_part_of_the_images_with_their_masks(home):
@@ -153,7 +120,7 @@ def test_files_that_are_no_masks_are_ignored(home):
 
 def test_image_without_mask(home):
     write_masks(home, list(DIAGNOSES)[2:])
-    error = error_of(home)
+    error = get_error(home)
     assert error.startswith(f"2 of the 8 images in {home / f'{STEM}_Input.zip'} ")
     assert f"have no mask in {home / MASK_FILE} " in error
     assert ": ISIC_0000005, ISIC_0000001. Where files were deleted" in error
@@ -161,7 +128,7 @@ def test_image_without_mask(home):
 
 def test_mask_without_image(home):
     write_masks(home, [*DIAGNOSES, "ISIC_77", "ISIC_66"])
-    error = error_of(home)
+    error = get_error(home)
     assert error.startswith(f"2 of the 10 masks in {home / MASK_FILE} ")
     assert f"have no image in {home / f'{STEM}_Input.zip'} " in error
     assert ": ISIC_66, ISIC_77. Delete these masks" in error
@@ -169,13 +136,13 @@ def test_mask_without_image(home):
 
 def test_as_many_masks_as_images_but_of_others(home):
     write_masks(home, [*list(DIAGNOSES)[1:], "ISIC_0000006"])
-    assert "1 of the 8 images in " in error_of(home)
+    assert "1 of the 8 images in " in get_error(home)
 
 
 def test_damaged_archive(home):
     archive = home / MASK_FILE
     archive.write_bytes(archive.read_bytes()[:100])
-    assert f"The archive {archive} is damaged" in error_of(home)
+    assert f"The archive {archive} is damaged" in get_error(home)
 
 
 def test_damaged_masks_before_anything_is_downloaded(server, home, tmp_path):
@@ -188,17 +155,6 @@ def test_damaged_masks_before_anything_is_downloaded(server, home, tmp_path):
 
 
 # Missing files and downloads ---------------------------------------------------
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_missing_file_without_download(home, file, monkeypatch, official_urls):
-    monkeypatch.setattr(_sources, "BASE_URL_OF", official_urls)
-    (home / file).unlink()
-    with pytest.raises(OSError) as error:
-        fetch(home)
-    official = "https://isic-challenge-data.s3.amazonaws.com/2018/"
-    assert str(error.value).startswith(f"{file} is not in {home}")
-    assert f"{official}{file}" in str(error.value)
 
 
 @pytest.mark.parametrize("download_if_missing", [True, False])
@@ -219,15 +175,6 @@ def test_masks_extracted_by_hand(home):
         archive.extractall(home)
     (home / MASK_FILE).unlink()
     assert len(fetch(home).mask_paths) == 8
-
-
-def test_the_rest_is_downloaded(server, home, tmp_path):
-    folder = tmp_path / "new"
-    folder.mkdir()
-    shutil.copy(home / MASK_FILE, folder)
-    data = fetch_ham10000_masks(folder)
-    assert data.target.tolist() == TARGET
-    assert sorted(server.requested) == sorted(FILES)
 
 
 # The real images ---------------------------------------------------------------

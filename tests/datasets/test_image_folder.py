@@ -12,8 +12,12 @@ import pytest
 from sklearn.datasets import load_files
 
 from skinest.datasets import load_image_folder
-from skinest.datasets._image_folder import _EXTENSIONS
 from skinest.images import read_image
+
+EXTENSIONS = [
+    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp"),
+]
 
 
 def fill(folder, *files):
@@ -49,7 +53,7 @@ def relative(paths, folder):
     return [Path(path).relative_to(folder).as_posix() for path in paths]
 
 
-def error_of(*args, error=ValueError, **options):
+def get_error(*args, error=ValueError, **options):
     with pytest.raises(error) as raised:
         load_image_folder(*args, **options)
     return str(raised.value)
@@ -120,7 +124,15 @@ def test_relative_folder_and_home_of_the_user(folder, monkeypatch):
     assert load_image_folder("~/skin").paths.tolist() == expected
 
 
-@pytest.mark.parametrize("extension", sorted(set(_EXTENSIONS) - {".jp2"}))
+def test_every_extension_is_found(tmp_path):
+    files = [f"a/{i}{end}" for i, end in enumerate([*EXTENSIONS, ".jp2"])]
+    fill(tmp_path, *files, "b/0.jpg")
+    data = load_image_folder(tmp_path)
+    assert sorted(relative(data.paths, tmp_path)) == sorted([*files, "b/0.jpg"])
+    assert data.n_ignored == 0
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
 def test_every_extension_is_one_that_the_reader_reads(tmp_path, extension):
     image = np.full((8, 8, 3), 255, np.uint8)
     writer = ".jpg" if extension == ".jfif" else extension
@@ -193,31 +205,31 @@ def test_a_number_means_the_same_class_in_all_subsets(split):
 
 
 def test_subset_must_be_chosen(split):
-    error = error_of(split)
+    error = get_error(split)
     assert "use subset='train' or subset='valid' or subset='test', not None" in error
 
 
 def test_subset_that_is_not_there(tmp_path):
     fill(tmp_path, "train/a/1.jpg", "train/b/2.jpg")
-    error = error_of(tmp_path, subset="test")
+    error = get_error(tmp_path, subset="test")
     assert error == f"{tmp_path} holds subsets: use subset='train', not 'test'."
 
 
 def test_subset_of_a_folder_without(folder):
-    error = error_of(folder, subset="train")
+    error = get_error(folder, subset="train")
     assert "has no folders for subsets, such as train and test" in error
     assert "leave out subset='train'" in error
 
 
 def test_two_folders_for_one_subset(split):
     fill(split, "val/nevus/x.jpg")
-    error = error_of(split, subset="train")
+    error = get_error(split, subset="train")
     assert f"{split / 'Validation'} and {split / 'val'} are folders for the" in error
 
 
 def test_subsets_beside_classes(split):
     fill(split, "nevus/x.jpg")
-    error = error_of(split, subset="train")
+    error = get_error(split, subset="train")
     assert "holds 'Validation', a folder for a subset, beside others: nevus." in error
 
 
@@ -225,37 +237,37 @@ def test_subsets_beside_classes(split):
 
 
 def test_missing_folder(tmp_path):
-    error = error_of(tmp_path / "no", error=FileNotFoundError)
+    error = get_error(tmp_path / "no", error=FileNotFoundError)
     assert error == f"There is no folder {tmp_path / 'no'}."
 
 
 def test_file_instead_of_a_folder(tmp_path):
     fill(tmp_path, "a.jpg")
-    error_of(tmp_path / "a.jpg", error=NotADirectoryError)
+    get_error(tmp_path / "a.jpg", error=NotADirectoryError)
 
 
 def test_no_class_folder(tmp_path):
-    assert "holds no folder of a class" in error_of(tmp_path)
+    assert "holds no folder of a class" in get_error(tmp_path)
 
 
 def test_no_class_folder_in_one_subset(split):
     shutil.rmtree(split / "test")
     (split / "test").mkdir()
-    error = error_of(split, subset="test")
+    error = get_error(split, subset="test")
     assert error.startswith(f"{split / 'test'} holds no folder of a class")
 
 
-@pytest.mark.parametrize("place", ["", "train"])
-def test_images_beside_class_folders(split, place):
-    fill(split / place, "x.jpg", "y.jpg", "z.jpg", "w.jpg")
-    error = error_of(split, subset="train")
-    assert error.startswith(f"4 images lie in {split / place} itself")
+@pytest.mark.parametrize("inner", ["", "train"])
+def test_images_beside_class_folders(split, inner):
+    fill(split / inner, "x.jpg", "y.jpg", "z.jpg", "w.jpg")
+    error = get_error(split, subset="train")
+    assert error.startswith(f"4 images lie in {split / inner} itself")
     assert ": w.jpg, x.jpg, y.jpg and 1 more. Move each" in error
 
 
 def test_class_without_an_image(folder):
     fill(folder, "keratosis/notes.txt")
-    error = error_of(folder)
+    error = get_error(folder)
     assert error.startswith(f"{folder} has classes without an image: keratosis. Rem")
 
 
@@ -268,7 +280,7 @@ def test_one_class_is_most_often_the_wrong_folder(folder):
 
 @pytest.mark.parametrize("extensions", [["jpg"], [3]])
 def test_wrong_extensions(folder, extensions):
-    assert "with their dots" in error_of(folder, allowed_extensions=extensions)
+    assert "with their dots" in get_error(folder, allowed_extensions=extensions)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +302,7 @@ def test_wrong_arguments(folder, wrong):
 
 @pytest.fixture
 def link(folder):
-    """Makes a link in the folder, where the system can."""
+    """Return a function that makes a link, where the system can."""
 
     def make_link(name, target):
         try:
@@ -320,15 +332,17 @@ def test_link_back_to_a_folder_above(folder, link, target):
 
 def test_link_to_nothing(folder, link):
     link("nevus/gone.jpg", folder / "nowhere.jpg")
-    error = error_of(folder, error=FileNotFoundError)
+    error = get_error(folder, error=FileNotFoundError)
     assert error.startswith(f"{folder / 'nevus' / 'gone.jpg'} is a link to nothing.")
 
 
 def test_link_to_nothing_may_have_been_a_class(folder, link):
     link("keratosis", folder / "unmounted" / "keratosis")
-    assert "keratosis is a link to nothing" in error_of(folder, error=FileNotFoundError)
+    assert "keratosis is a link to nothing" in get_error(
+        folder, error=FileNotFoundError
+    )
 
 
 def test_link_to_itself(folder, link):
     link("nevus/self.jpg", folder / "nevus" / "self.jpg")
-    assert "is a link to nothing" in error_of(folder, error=FileNotFoundError)
+    assert "is a link to nothing" in get_error(folder, error=FileNotFoundError)

@@ -9,47 +9,25 @@ import cv2
 import numpy as np
 import pytest
 
-from skinest.datasets import _sources, fetch_isic2016_part2b
+from skinest.datasets import fetch_isic2016_part2b
 from skinest.images import check_images
 from skinest.masks import check_masks
 
-TRAIN = "ISBI2016_ISIC_Part2B_Training"
-TEST = "ISBI2016_ISIC_Part2B_Test"
-NAMES = {TRAIN: ["ISIC_0000002", "ISIC_0000000", "ISIC_0000001"], TEST: ["ISIC_9"]}
-FEATURES = ("globules", "streaks")
-FILES = [f"{stem}_{what}.zip" for stem in NAMES for what in ("GroundTruth", "Data")]
-
-
-def encode(extension, values):
-    return cv2.imencode(extension, values)[1].tobytes()
-
-
-def write_images(folder, stem, names):
-    with zipfile.ZipFile(folder / f"{stem}_Data.zip", "w") as archive:
-        for i, name in enumerate(names):
-            image = np.full((6 + i, 8, 3), 100, np.uint8)
-            archive.writestr(f"{stem}_Data/{name}.jpg", encode(".jpg", image))
-
-
-def write_masks(folder, stem, names, features=FEATURES):
-    """Masks of globules have 1 row of 255, those of streaks 2 columns."""
-    with zipfile.ZipFile(folder / f"{stem}_GroundTruth.zip", "w") as archive:
-        for i, name in reversed(list(enumerate(names))):
-            for feature in features:
-                mask = np.zeros((6 + i, 8), np.uint8)
-                mask[(1,) if feature == "globules" else (slice(None), [1, 4])] = 255
-                member = f"{stem}_GroundTruth/{name}_{feature}.png"
-                archive.writestr(member, encode(".png", mask))
+from .isic2016_part2b_archives import (
+    FEATURES,
+    FILES,
+    NAMES,
+    TEST,
+    TRAIN,
+    make_home,
+    write_images,
+    write_masks,
+)
 
 
 @pytest.fixture
 def home(tmp_path):
-    folder = tmp_path / "home"
-    folder.mkdir()
-    for stem, names in NAMES.items():
-        write_images(folder, stem, names)
-        write_masks(folder, stem, names)
-    return folder
+    return make_home(tmp_path)
 
 
 def fetch(home, feature="globules", **options):
@@ -58,7 +36,7 @@ def fetch(home, feature="globules", **options):
     )
 
 
-def error_of(home, **options):
+def get_error(home, **options):
     with pytest.raises(ValueError) as error:
         fetch(home, **options)
     return str(error.value)
@@ -114,61 +92,34 @@ def test_description(home):
         assert fact in fetch(home, "streaks").DESCR
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"feature": "network"},
-        {"data_home": 3},
-        {"subset": "valid"},
-        {"download_if_missing": "no"},
-        {"return_X_y": "yes"},
-    ],
-)
-def test_wrong_arguments(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        fetch_isic2016_part2b(**wrong)
+def test_unknown_feature(home):
+    with pytest.raises(ValueError, match="feature"):
+        fetch(home, "network")
 
 
 def test_masks_of_the_other_feature_may_be_missing(home):
     write_masks(home, TRAIN, NAMES[TRAIN], features=["streaks"])
     assert len(fetch(home, "streaks").paths) == 3
-    error = error_of(home)
+    error = get_error(home)
     assert error.startswith(f"3 of the 3 images in {home / f'{TRAIN}_Data.zip'} ")
     assert f"have no mask of globules in {home / f'{TRAIN}_GroundTruth.zip'} " in error
 
 
 def test_image_without_mask(home):
     write_masks(home, TRAIN, NAMES[TRAIN][1:])
-    assert ": ISIC_0000002. Where files were deleted" in error_of(home)
+    assert ": ISIC_0000002. Where files were deleted" in get_error(home)
 
 
 def test_mask_without_image(home):
     write_images(home, TRAIN, NAMES[TRAIN][1:])
-    error = error_of(home)
+    error = get_error(home)
     assert error.startswith("1 of the 3 masks of globules in ")
     assert ": ISIC_0000002. Delete these masks" in error
 
 
 def test_archive_without_images(home):
     write_images(home, TRAIN, [])
-    assert "There are no images in " in error_of(home)
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_missing_file_without_download(home, file, monkeypatch, official_urls):
-    monkeypatch.setattr(_sources, "BASE_URL_OF", official_urls)
-    (home / file).unlink()
-    with pytest.raises(OSError) as error:
-        fetch(home, subset="all")
-    assert str(error.value).startswith(f"{file} is not in {home}")
-    official = "https://isic-challenge-data.s3.amazonaws.com/2016/"
-    assert f"{official}{file}" in str(error.value)
-
-
-def test_download(server, tmp_path):
-    data = fetch_isic2016_part2b(data_home=tmp_path / "new", subset="all")
-    assert sorted(server.requested) == sorted(FILES)
-    assert all(Path(path).is_file() for path in (*data.paths, *data.mask_paths))
+    assert "There are no images in " in get_error(home)
 
 
 def test_folders_extracted_by_hand_instead_of_the_archives(home):

@@ -22,14 +22,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skinest import BoVWSIFTTransformer
 from skinest.datasets import make_dermoscopy
-from skinest.datasets._synthetic_metadata import draw_patient
 
 SITES = {
     *("abdomen", "acral", "back", "chest", "ear", "face", "foot", "genital", "hand"),
     *("lower extremity", "neck", "scalp", "trunk", "upper extremity"),
 }
-# HAM10000: images of each diagnosis, and of the most frequent sites.
-COUNTS = np.array([1113, 6705, 514, 327, 1099, 115, 142])
+# HAM10000: images of the most frequent sites.
 SITE_COUNTS = {
     "back": 2192,
     "lower extremity": 2077,
@@ -53,11 +51,11 @@ def diagnoses():
 
 @pytest.fixture(scope="module")
 def patients():
-    """4,000 patients, of diagnoses as frequent as in HAM10000."""
-    rng = np.random.default_rng(0)
-    drawn = rng.choice(7, 4000, p=COUNTS / COUNTS.sum())
-    table = pd.DataFrame([draw_patient(rng, diagnosis) for diagnosis in drawn])
-    return table.assign(diagnosis=drawn)
+    """Return 4,000 patients, of diagnoses as frequent as in HAM10000."""
+    frame = make_dermoscopy(
+        4000, task="diagnosis", images_per_lesion=1, as_frame=True, **SMALL
+    ).frame
+    return frame.drop(columns="image")
 
 
 # What is returned --------------------------------------------------------------
@@ -154,9 +152,9 @@ def test_all_patients_together_are_like_those_of_ham10000(patients):
 
 def test_patients_depend_on_the_diagnosis(patients):
     mel, nv, bcc, akiec, bkl, df, _ = range(7)
-    ages = patients.groupby("diagnosis").age.mean()
+    ages = patients.groupby("target").age.mean()
     assert ages[nv] < ages[df] < ages[mel] < min(ages[[bcc, akiec, bkl]])
-    at = pd.crosstab(patients.diagnosis, patients.site, normalize="index")
+    at = pd.crosstab(patients.target, patients.site, normalize="index")
     assert at.face[[bcc, akiec, bkl]].min() > 2 * at.face[[mel, nv]].max()
     assert at["lower extremity"].idxmax() == df
 
@@ -204,7 +202,7 @@ def table():
     )
 
 
-def model_of(column):
+def make_model(column):
     words = BoVWSIFTTransformer(5, random_state=0)
     return make_pipeline(
         ColumnTransformer([("bovw", words, column), *metadata_columns()]),
@@ -215,7 +213,7 @@ def model_of(column):
 @pytest.mark.parametrize("column", ["image", ["image"]], ids=["Series", "DataFrame"])
 def test_images_beside_patients_in_a_column_transformer(table, column):
     X, y = table
-    model = model_of(column)
+    model = make_model(column)
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     predicted = clone(model).fit(X_train, y_train).predict(X_test)
     assert predicted.shape == y_test.shape
@@ -226,7 +224,7 @@ def test_images_beside_patients_in_a_column_transformer(table, column):
 
 def test_grid_search_over_images_beside_patients(table):
     search = GridSearchCV(
-        model_of("image"),
+        make_model("image"),
         {"columntransformer__bovw__n_words": [5, 8]},
         cv=2,
         error_score="raise",

@@ -1,21 +1,13 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
 
 from skinest.datasets import make_dermoscopy
-from skinest.datasets._synthetic_drawing import draw_classes, draw_scenes, draw_seed
-from skinest.datasets._synthetic_layers import Canvas
-from skinest.datasets._synthetic_masks import draw_mask
-from skinest.datasets._synthetic_rendering import render
-from skinest.datasets._synthetic_scene import draw_scene
 
 TASKS = ["lesion", "globules", "streaks"]
-STRUCTURES = TASKS[1:]
 N_IMAGES = 200
 # Half of the shorter side of the images below, in pixels.
 UNIT = 64
@@ -23,19 +15,16 @@ UNIT = 64
 
 @pytest.fixture(scope="module")
 def data():
-    """The images, their scenes, and the masks of each task as booleans."""
+    """Return images, and the masks of each task as booleans."""
     made = {
         task: make_dermoscopy(N_IMAGES, task=task, random_state=0) for task in TASKS
     }
-    seed = draw_seed(0)
-    target, first = draw_classes(seed, (1, 0), (40, 160), images_per_lesion=1)
-    scenes = draw_scenes(seed, "lesion", target, first)
     masks = {task: bunch.masks == 255 for task, bunch in made.items()}
-    return {"images": made["lesion"].images, "scenes": scenes, **masks}
+    return {"images": made["lesion"].images, **masks}
 
 
-def widened(mask, distance):
-    """The mask and all that is at most `distance` units from it."""
+def widen(mask, distance):
+    """Add to a mask all that is at most `distance` units from it."""
     outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
     far = cv2.distanceTransform(outside, cv2.DIST_L2, 5)[1:-1, 1:-1]
     return far <= distance * UNIT
@@ -148,31 +137,23 @@ def test_lesion_is_outlined_where_the_image_darkens(data):
     steps = []
     for image, mask in zip(data["images"], data["lesion"], strict=True):
         grey = image.mean(axis=2)
-        inside = mask & widened(~mask, 0.15)
-        outside = ~mask & widened(mask, 0.15)
+        inside = mask & widen(~mask, 0.15)
+        outside = ~mask & widen(mask, 0.15)
         steps.append(grey[outside].mean() - grey[inside].mean())
     assert np.mean(np.array(steps) > 0) > 0.98
 
 
 def test_globules_lie_in_the_lesion(data):
     for globules, lesion in zip(data["globules"], data["lesion"], strict=True):
-        assert not np.any(globules & ~widened(lesion, 0.15))
+        assert not np.any(globules & ~widen(lesion, 0.15))
     assert np.mean(data["lesion"][data["globules"]]) > 0.9
 
 
 def test_streaks_lie_at_the_border_of_the_lesion(data):
     for streaks, lesion in zip(data["streaks"], data["lesion"], strict=True):
-        border = widened(lesion, 0.4) & widened(~lesion, 0.4)
+        border = widen(lesion, 0.4) & widen(~lesion, 0.4)
         assert not np.any(streaks & ~border)
     assert 0.1 < np.mean(data["lesion"][data["streaks"]]) < 0.6
-
-
-def test_every_mark_of_globules_holds_one(data):
-    canvas = Canvas(2 * UNIT, 2 * UNIT)
-    for mask, scene in zip(data["globules"], data["scenes"], strict=True):
-        drawn = canvas.discs(scene.globule_centres, scene.globule_radii) > 0.1
-        n_marks, marks = cv2.connectedComponents(mask.astype(np.uint8))
-        assert set(range(1, n_marks)) <= set(marks[drawn])
 
 
 def test_marked_globules_are_dark_spots(data):
@@ -195,82 +176,8 @@ def test_marked_streaks_are_darker_than_the_skin_beside_them(data):
     for image, streaks, lesion in zip(
         data["images"], data["streaks"], data["lesion"], strict=True
     ):
-        ring = widened(lesion, 0.15) & ~lesion
+        ring = widen(lesion, 0.15) & ~lesion
         if np.any(ring & streaks):
             grey = image.mean(axis=2)
             contrasts.append(grey[ring & ~streaks].mean() - grey[ring & streaks].mean())
     assert np.mean(np.array(contrasts) > 0) > 0.95
-
-
-# Scenes made for the purpose ---------------------------------------------------
-
-
-@pytest.fixture
-def globular():
-    """A pale lesion with 30 like globules and nothing else."""
-    scene = draw_scene(np.random.default_rng(0), malignant=False)
-    rng = np.random.default_rng(1)
-    return replace(
-        scene.without("streaks"),
-        centre=(0.0, 0.0),
-        radius=0.6,
-        elongation=1.0,
-        melanin=0.6,
-        network=0.0,
-        vignette=0.0,
-        patches=(),
-        hair_points=scene.hair_points[:0],
-        globule_centres=rng.uniform(-0.3, 0.3, (30, 2)),
-        globule_radii=np.full(30, 0.03),
-    )
-
-
-def n_marked(scene, task="globules"):
-    _, lesion = render(scene, Canvas(2 * UNIT, 2 * UNIT))
-    return np.count_nonzero(draw_mask(task, scene, lesion))
-
-
-def test_globules_outside_the_lesion_are_not_marked(globular):
-    assert n_marked(globular) > 0
-    outside = replace(globular, globule_centres=globular.globule_centres * 0.3 + 0.85)
-    assert n_marked(outside) == 0
-
-
-def test_globules_under_a_veil_are_not_marked(globular):
-    assert n_marked(replace(globular, patches=(("veil", 0.0, 0.0, 1.0),))) == 0
-
-
-def test_globules_in_black_pigment_are_hardly_marked(globular):
-    black = replace(globular, patches=(("black", 0.0, 0.0, 0.8),))
-    assert n_marked(black) < 0.2 * n_marked(globular)
-
-
-def test_single_globule_is_not_marked(globular):
-    single = replace(
-        globular, globule_centres=np.zeros((1, 2)), globule_radii=np.array([0.03])
-    )
-    assert n_marked(single) == 0
-
-
-def test_marks_are_wider_than_the_globules_and_run_together(globular):
-    discs = Canvas(2 * UNIT, 2 * UNIT).discs(
-        globular.globule_centres, globular.globule_radii
-    )
-    assert n_marked(globular) > 1.5 * np.count_nonzero(discs > 0.5)
-
-
-@pytest.mark.parametrize("structure", STRUCTURES)
-def test_nothing_is_marked_where_nothing_is_drawn(globular, structure):
-    bare = globular.without(structure)
-    assert bare.without(structure) is bare
-    assert n_marked(bare, structure) == 0
-
-
-@pytest.mark.parametrize("structure", STRUCTURES)
-def test_without_a_structure_the_rest_of_the_image_is_the_same(data, structure):
-    canvas = Canvas(2 * UNIT, 2 * UNIT)
-    for i in range(40):
-        bare, _ = render(data["scenes"][i].without(structure), canvas)
-        changed = np.any(bare != data["images"][i], axis=2)
-        place = widened(data["lesion"][i], 0.35)
-        assert not np.any(changed & ~place)

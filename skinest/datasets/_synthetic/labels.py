@@ -1,4 +1,4 @@
-"""Which class and which lesion each synthetic image shows."""
+"""The class and the lesion that each synthetic image shows."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -6,7 +6,7 @@
 import numpy as np
 
 
-def class_counts(n_images, shares):
+def count_classes(n_images, shares):
     """Split a number of images into classes.
 
     Shares of `n_images` are rounded by the largest remainder, the earlier class
@@ -37,15 +37,15 @@ def class_counts(n_images, shares):
     return counts
 
 
-def draw_target(rngs, labels, counts):
-    """Give the images with the smallest first draws the first label, and so on."""
+def sample_target(rngs, labels, counts):
+    """Give the images with the smallest random numbers the first label, and so on."""
     target = np.empty(len(rngs), dtype=int)
     target[np.argsort([rng.random() for rng in rngs])] = np.repeat(labels, counts)
     return target
 
 
-def draw_lesions(rngs, target, images_per_lesion):
-    """Find the first image of the lesion that each image shows.
+def sample_lesions(rngs, target, images_per_lesion):
+    """Sample the lesion of each image: the index of the first image of it.
 
     An image shows a lesion that was there before with the probability that makes
     the mean number of images of a lesion `images_per_lesion`. It is any of the

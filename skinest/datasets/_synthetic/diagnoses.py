@@ -10,28 +10,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from ._ham10000 import TASK3_NAMES
-from ._synthetic_scene import Marks, draw_scene, inside_disc, scene_of
+from .._ham10000 import TASK3_NAMES
+from .scene import Marks, sample_by_severity, sample_in_disc, sample_scene
 
 
-def draw_diagnosis(rng, diagnosis):
-    """Draw a scene of one of the seven diagnoses, by its index in `TASK3_NAMES`."""
-    return _DRAW[TASK3_NAMES[diagnosis]](rng)
+def sample_diagnosis(rng, diagnosis):
+    """Sample a scene of one of the seven diagnoses, an index into `TASK3_NAMES`."""
+    return _SAMPLERS[TASK3_NAMES[diagnosis]](rng)
 
 
-def _melanoma(rng):
-    return draw_scene(rng, malignant=True)
+def _sample_melanoma(rng):
+    return sample_scene(rng, malignant=True)
 
 
-def _nevus(rng):
-    return draw_scene(rng, malignant=False)
+def _sample_nevus(rng):
+    return sample_scene(rng, malignant=False)
 
 
-def _basal_cell_carcinoma(rng):
-    """Pink, with branching vessels, blue-grey nests, leaf-like areas, ulcers."""
-    clarity = _clarity(rng)
+def _sample_basal_cell_carcinoma(rng):
+    """Sample pink, branching vessels, blue-grey nests, leaf-like areas, ulcers."""
+    clarity = _sample_clarity(rng)
     scene = replace(
-        _without_melanocytes(scene_of(rng, rng.uniform(0.2, 0.6))),
+        _remove_melanocytes(sample_by_severity(rng, rng.uniform(0.2, 0.6))),
         melanin=rng.uniform(0.05, 0.5),
         blood=rng.uniform(0.2, 0.7),
         border_width=rng.uniform(0.1, 0.35),
@@ -40,20 +40,22 @@ def _basal_cell_carcinoma(rng):
     n_nests = rng.poisson(9 * clarity) if is_pigmented else 0
     n_leaves = rng.poisson(2.5 * clarity) if is_pigmented else 0
     radius = rng.uniform(0.03, 0.09)
-    nests = _discs(rng, scene, "nest", n_nests, radius, spread=0.8, opacity=0.65)
-    leaves = [_leaf(rng, scene) for _ in range(n_leaves)]
-    trees = [_vessel_tree(rng, scene) for _ in range(rng.poisson(2.5 * clarity))]
-    ulcers = _areas(rng, scene, "ulcer", rng.random() < 0.4 * clarity, (0.15, 0.4))
-    scars = _areas(rng, scene, "scar", rng.poisson(0.6), (0.3, 0.6))
+    nests = _sample_discs(rng, scene, "nest", n_nests, radius, spread=0.8, opacity=0.65)
+    leaves = [_sample_leaf(rng, scene) for _ in range(n_leaves)]
+    trees = [_sample_vessel_tree(rng, scene) for _ in range(rng.poisson(2.5 * clarity))]
+    ulcers = _sample_areas(
+        rng, scene, "ulcer", rng.random() < 0.4 * clarity, (0.15, 0.4)
+    )
+    scars = _sample_areas(rng, scene, "scar", rng.poisson(0.6), (0.3, 0.6))
     return replace(scene, patches=scars + ulcers, marks=(nests, *leaves, *trees))
 
 
-def _actinic_keratosis(rng):
-    """Red, with scale, pale follicles in a red pseudo-network, dotted vessels."""
-    clarity = _clarity(rng)
+def _sample_actinic_keratosis(rng):
+    """Sample red, scale, pale follicles in a red pseudo-network, dotted vessels."""
+    clarity = _sample_clarity(rng)
     is_pigmented = rng.random() < 0.45
     scene = replace(
-        _without_melanocytes(scene_of(rng, rng.uniform(0.3, 0.7))),
+        _remove_melanocytes(sample_by_severity(rng, rng.uniform(0.3, 0.7))),
         melanin=rng.uniform(0.35, 0.9) if is_pigmented else rng.uniform(0.02, 0.25),
         blood=rng.uniform(0.3, 0.9),
         border_width=rng.uniform(0.15, 0.45),
@@ -62,46 +64,48 @@ def _actinic_keratosis(rng):
     )
     n_follicles = rng.poisson(60 * clarity) if rng.random() < 0.7 else 0
     n_dots = rng.poisson(45 * clarity) if rng.random() < 0.5 else 0
-    freckles = _discs(
+    freckles = _sample_discs(
         rng, scene, "freckle", rng.poisson(7), 0.06, spread=2.0, opacity=0.3
     )
-    follicles = _discs(
+    follicles = _sample_discs(
         rng, scene, "follicle", n_follicles, 0.03, spread=0.95, opacity=0.45
     )
-    dots = _discs(rng, scene, "vessel", n_dots, 0.018, spread=0.8, opacity=0.75)
-    scales = _areas(rng, scene, "scale", rng.poisson(2 * clarity), (0.2, 0.5))
-    browns = _areas(rng, scene, "brown", is_pigmented * rng.poisson(3), (0.2, 0.4))
+    dots = _sample_discs(rng, scene, "vessel", n_dots, 0.018, spread=0.8, opacity=0.75)
+    scales = _sample_areas(rng, scene, "scale", rng.poisson(2 * clarity), (0.2, 0.5))
+    browns = _sample_areas(
+        rng, scene, "brown", is_pigmented * rng.poisson(3), (0.2, 0.4)
+    )
     return replace(scene, patches=browns + scales, marks=(freckles, follicles, dots))
 
 
-def _benign_keratosis(rng):
-    """Sharp moth-eaten border, cysts, comedo-like openings, fissures and ridges."""
-    clarity = _clarity(rng)
-    scene = scene_of(rng, rng.uniform(0.1, 0.7))
+def _sample_benign_keratosis(rng):
+    """Sample a sharp moth-eaten border, cysts, comedo-like openings and ridges."""
+    clarity = _sample_clarity(rng)
+    scene = sample_by_severity(rng, rng.uniform(0.1, 0.7))
     scene = replace(
-        _without_melanocytes(scene),
+        _remove_melanocytes(scene),
         radius=scene.radius * rng.uniform(0.9, 1.2),
         melanin=rng.uniform(0.3, 1.3),
         border_width=rng.uniform(0.015, 0.08),
         roughness=rng.uniform(0.03, 0.07),
     )
-    cysts = _discs(
+    cysts = _sample_discs(
         rng, scene, "cyst", rng.poisson(10 * clarity), 0.027, spread=0.9, opacity=0.8
     )
-    plugs = _discs(
+    plugs = _sample_discs(
         rng, scene, "plug", rng.poisson(9 * clarity), 0.034, spread=0.9, opacity=0.75
     )
     ridges = clarity * rng.uniform(0.4, 1.0) if rng.random() < 0.5 else 0.0
-    veils = _areas(rng, scene, "veil", rng.random() < 0.2, (0.5, 0.9))
+    veils = _sample_areas(rng, scene, "veil", rng.random() < 0.2, (0.5, 0.9))
     return replace(scene, patches=veils, marks=(cysts, plugs), ridges=ridges)
 
 
-def _dermatofibroma(rng):
-    """A white centre like a scar, and a delicate network around it."""
-    clarity = _clarity(rng)
-    scene = scene_of(rng, rng.uniform(0.0, 0.25))
+def _sample_dermatofibroma(rng):
+    """Sample a white centre like a scar, and a delicate network around it."""
+    clarity = _sample_clarity(rng)
+    scene = sample_by_severity(rng, rng.uniform(0.0, 0.25))
     return replace(
-        _without_melanocytes(scene),
+        _remove_melanocytes(scene),
         melanin=rng.uniform(0.25, 0.75),
         blood=rng.uniform(0.1, 0.5),
         border_width=rng.uniform(0.15, 0.35),
@@ -115,12 +119,12 @@ def _dermatofibroma(rng):
     )
 
 
-def _vascular_lesion(rng):
-    """Red, purple or black lacunae within a sharp border."""
-    clarity = _clarity(rng)
-    scene = scene_of(rng, rng.uniform(0.0, 0.3))
+def _sample_vascular_lesion(rng):
+    """Sample red, purple or black lacunae within a sharp border."""
+    clarity = _sample_clarity(rng)
+    scene = sample_by_severity(rng, rng.uniform(0.0, 0.3))
     scene = replace(
-        _without_melanocytes(scene),
+        _remove_melanocytes(scene),
         melanin=rng.uniform(0.0, 0.2),
         blood=rng.uniform(0.5, 1.7),
         border_width=rng.uniform(0.03, 0.15),
@@ -129,7 +133,7 @@ def _vascular_lesion(rng):
     )
     shades = rng.choice(["red", "purple", "black"], 2, p=[0.45, 0.35, 0.2])
     lacunae = [
-        _discs(
+        _sample_discs(
             rng,
             scene,
             f"{shade} lacuna",
@@ -140,62 +144,62 @@ def _vascular_lesion(rng):
         )
         for shade in shades
     ]
-    veils = _areas(rng, scene, "veil", rng.random() < 0.4, (0.4, 0.8))
+    veils = _sample_areas(rng, scene, "veil", rng.random() < 0.4, (0.4, 0.8))
     return replace(scene, patches=veils, marks=tuple(lacunae))
 
 
-_DRAW = {
-    "MEL": _melanoma,
-    "NV": _nevus,
-    "BCC": _basal_cell_carcinoma,
-    "AKIEC": _actinic_keratosis,
-    "BKL": _benign_keratosis,
-    "DF": _dermatofibroma,
-    "VASC": _vascular_lesion,
+_SAMPLERS = {
+    "MEL": _sample_melanoma,
+    "NV": _sample_nevus,
+    "BCC": _sample_basal_cell_carcinoma,
+    "AKIEC": _sample_actinic_keratosis,
+    "BKL": _sample_benign_keratosis,
+    "DF": _sample_dermatofibroma,
+    "VASC": _sample_vascular_lesion,
 }
 
 
-def _clarity(rng):
-    """How much of its criteria a lesion shows, in [0, 1]: some show few."""
+def _sample_clarity(rng):
+    """Sample the share of its criteria that a lesion shows; some show few."""
     return rng.beta(2.2, 1.4)
 
 
-def _without_melanocytes(scene):
-    """The scene without what only nevi and melanomas show."""
+def _remove_melanocytes(scene):
+    """Return the scene without what only nevi and melanomas show."""
     bare = scene.without("globules").without("streaks")
     return replace(bare, network=0.0, patches=())
 
 
-def _places(rng, scene, n_points, spread):
-    """Draw points inside the lesion, within `spread` of the way to its border."""
-    u, v = inside_disc(rng, n_points, spread * scene.radius).T
+def _sample_points(rng, scene, n_points, spread):
+    """Sample points inside the lesion, within `spread` of the way to its border."""
+    u, v = sample_in_disc(rng, n_points, spread * scene.radius).T
     cos, sin = np.cos(scene.angle), np.sin(scene.angle)
     v = v / scene.elongation
     return np.column_stack([cos * u - sin * v, sin * u + cos * v]) + scene.centre
 
 
-def _discs(rng, scene, colour, n_discs, radius, *, spread, opacity):
+def _sample_discs(rng, scene, colour, n_discs, radius, *, spread, opacity):
     return Marks(
         "discs",
         colour,
         opacity,
-        _places(rng, scene, n_discs, spread),
+        _sample_points(rng, scene, n_discs, spread),
         radius * np.exp(rng.normal(0, 0.25, n_discs)),
     )
 
 
-def _areas(rng, scene, name, n_areas, radii):
-    """Draw coloured areas, with radii as shares of that of the lesion."""
+def _sample_areas(rng, scene, name, n_areas, radii):
+    """Sample coloured areas, with radii as shares of that of the lesion."""
     return tuple(
         (name, *place.tolist(), scene.radius * rng.uniform(*radii))
-        for place in _places(rng, scene, int(n_areas), 0.8)
+        for place in _sample_points(rng, scene, int(n_areas), 0.8)
     )
 
 
-def _leaf(rng, scene):
-    """A leaf-like area: lobes that leave one point at the border of the lesion."""
+def _sample_leaf(rng, scene):
+    """Sample a leaf-like area: lobes that leave one point near the border."""
     direction = rng.uniform(0, 2 * np.pi)
-    root = _on_ray(scene, direction, rng.uniform(0.6, 0.9))
+    root = _find_on_ray(scene, direction, rng.uniform(0.6, 0.9))
     n_lobes = rng.integers(3, 7)
     angles = direction + np.linspace(-1.1, 1.1, n_lobes) + rng.normal(0, 0.2, n_lobes)
     reach = rng.uniform(0.06, 0.14, n_lobes)[:, None]
@@ -204,10 +208,10 @@ def _leaf(rng, scene):
     return Marks("lines", "leaf", 0.6, lobes, rng.uniform(0.03, 0.06, n_lobes))
 
 
-def _vessel_tree(rng, scene):
-    """An arborising vessel: a stem that grows inwards and branches."""
+def _sample_vessel_tree(rng, scene):
+    """Sample an arborising vessel: a stem that grows inwards and branches."""
     direction = rng.uniform(0, 2 * np.pi)
-    start = _on_ray(scene, direction, rng.uniform(0.3, 1.1))
+    start = _find_on_ray(scene, direction, rng.uniform(0.3, 1.1))
     direction += np.pi + rng.normal(0, 0.7)
     length = scene.radius * rng.uniform(0.6, 1.1)
     growing = [(start, direction, length, rng.uniform(0.013, 0.021))]
@@ -230,7 +234,7 @@ def _vessel_tree(rng, scene):
     return Marks("lines", "vessel", 0.7, tuple(curves), tuple(widths))
 
 
-def _on_ray(scene, direction, share):
-    """The point at a share of the lesion's radius from its centre."""
+def _find_on_ray(scene, direction, share):
+    """Return the point at a share of the lesion's radius from its centre."""
     ray = np.array([np.cos(direction), np.sin(direction)])
     return scene.centre + share * scene.radius * ray

@@ -22,7 +22,7 @@ _SKIN_TONES = np.array(
     ]
 )
 
-# The values of a scene that hold one entry per drawn item.
+# The values of a scene that hold one entry per item.
 _ITEMS = {
     "globules": ("globule_centres", "globule_radii"),
     "streaks": ("streak_angles", "streak_lengths", "streak_bends"),
@@ -31,7 +31,7 @@ _ITEMS = {
 
 @dataclass(frozen=True)
 class View:
-    """How one more image of a lesion frames it.
+    """The frame of one more image of a lesion.
 
     The skin is turned by `angle` around the origin, enlarged by `scale`, then moved
     by `shift`. `grain_seed` seeds the noise of the sensor.
@@ -44,7 +44,7 @@ class View:
 
     @property
     def turn(self):
-        """The rotation, as a matrix that is multiplied by columns."""
+        """Return the rotation, as a matrix that is multiplied by columns."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return np.array([[cos, -sin], [sin, cos]])
 
@@ -67,11 +67,11 @@ class Marks:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that is drawn in one image.
+    """Everything that one image shows.
 
     `texture_seed` seeds the noise fields; the other values are places, shapes
     and strengths, where 0 means absent. `view` is None where the lesion lies as it
-    was drawn.
+    was sampled.
     """
 
     texture_seed: int
@@ -125,8 +125,8 @@ class Scene:
         return replace(self, **{name: values[:0] for name, values in items.items()})
 
 
-def _frame_parameters(rng):
-    """Draw skin, light and hairs: what says nothing about the diagnosis."""
+def _sample_frame(rng):
+    """Sample skin, light and hairs: what says nothing about the diagnosis."""
     tone = _SKIN_TONES[rng.integers(len(_SKIN_TONES))] + rng.normal(0, 0.02, 3)
     n_hairs = rng.poisson(rng.choice([0.0, 2.0, 9.0], p=[0.4, 0.4, 0.2]))
     starts = rng.uniform(-1.3, 1.3, (n_hairs, 2))
@@ -137,7 +137,7 @@ def _frame_parameters(rng):
     bends = rng.normal(0, 0.15, (n_hairs, 2))
     return {
         "skin_tone": np.clip(tone, 0.3, 0.97).astype(np.float32)[:, None, None],
-        "light": _pair(rng, 0.05),
+        "light": _sample_pair(rng, 0.05),
         "mottling": rng.uniform(0.3, 1.0),
         "texture": rng.uniform(0.7, 1.2),
         "vignette": float(rng.choice([0.0, 0.35, 0.95], p=[0.4, 0.4, 0.2])),
@@ -150,14 +150,14 @@ def _frame_parameters(rng):
     }
 
 
-def _shape_parameters(rng, severity):
-    """Draw place, outline and border of the lesion."""
+def _sample_shape(rng, severity):
+    """Sample centre, outline and border of the lesion."""
     orders = np.arange(1, 13)
     asymmetry = 0.02 + 0.2 * severity * rng.uniform(0.5, 1.2)
     notches = 0.015 + 0.1 * severity * rng.uniform(0.3, 1.2)
     spread = np.where(orders <= 4, asymmetry / orders**0.5, notches / orders**0.4)
     return {
-        "centre": _pair(rng, 0.09),
+        "centre": _sample_pair(rng, 0.09),
         "radius": rng.uniform(0.36, 0.66) + 0.12 * severity,
         "elongation": rng.uniform(1.0, 1.5),
         "angle": rng.uniform(0, 2 * np.pi),
@@ -168,8 +168,8 @@ def _shape_parameters(rng, severity):
     }
 
 
-def _structure_parameters(rng, severity, shape):
-    """Draw pigment, network, globules, streaks and coloured areas."""
+def _sample_structures(rng, severity, shape):
+    """Sample pigment, network, globules, streaks and coloured areas."""
     has_globules = rng.random() < 0.5
     n_globules = rng.integers(8, 45) if has_globules else rng.integers(0, 4)
     n_streaks = rng.poisson(16 * max(0.0, severity - 0.35))
@@ -177,19 +177,19 @@ def _structure_parameters(rng, severity, shape):
     names = ("black", "brown", "veil", "scar", "blood")
     odds = (0.3, 0.25, 0.2, 0.13, 0.12)
     kinds = rng.choice(names, rng.poisson(4.5 * severity**1.5), p=odds)
-    places = inside_disc(rng, len(kinds), 0.8 * shape["radius"])
+    places = sample_in_disc(rng, len(kinds), 0.8 * shape["radius"])
     return {
         "melanin": rng.uniform(0.5, 1.3) + 0.4 * severity,
         "blood": rng.uniform(0.0, 0.35),
         "unevenness": 0.12 + 0.35 * severity * rng.uniform(0.5, 1.3),
-        "tilt": _pair(rng, 0.05 + 0.3 * severity),
+        "tilt": _sample_pair(rng, 0.05 + 0.3 * severity),
         "network": rng.uniform(0.0, 0.3 if has_globules else 0.8),
         "network_period": rng.uniform(0.09, 0.14) * (1 + 0.5 * severity),
         "network_angle": rng.uniform(0, np.pi),
         "network_warp": 0.12 + 0.55 * severity * rng.uniform(0.4, 1.2),
         "network_patchiness": min(1.0, severity * rng.uniform(0.4, 1.4)),
         "globule_centres": shape["centre"]
-        + inside_disc(rng, n_globules, 0.95 * shape["radius"]),
+        + sample_in_disc(rng, n_globules, 0.95 * shape["radius"]),
         "globule_radii": rng.uniform(0.02, 0.035)
         * np.exp(rng.normal(0, 0.1 + 0.5 * severity, n_globules)),
         "streak_angles": rng.normal(sector, 0.9, n_streaks),
@@ -206,45 +206,46 @@ def _structure_parameters(rng, severity, shape):
     }
 
 
-def seen_again(scene, rng):
-    """The same lesion in another image: framed, lit and covered by hairs anew."""
-    frame = _frame_parameters(rng)
+def view_again(scene, rng):
+    """Return the lesion in another image: framed, lit and covered by hairs anew."""
+    frame = _sample_frame(rng)
     white_balance = np.exp(rng.normal(0, 0.06) + rng.normal(0, 0.03, 3))
     tone = scene.skin_tone * white_balance.astype(np.float32)[:, None, None]
     kept = {"skin_tone": tone, "mottling": scene.mottling, "texture": scene.texture}
     view = View(
         angle=rng.uniform(0, 2 * np.pi),
         scale=float(np.exp(rng.uniform(-0.25, 0.25))),
-        shift=_pair(rng, 0.12),
+        shift=_sample_pair(rng, 0.12),
         grain_seed=int(rng.integers(2**32)),
     )
     return replace(scene, **(frame | kept), view=view)
 
 
-def _pair(rng, scale):
-    """Draw two normal Python floats, which leave float32 fields in float32."""
+def _sample_pair(rng, scale):
+    """Sample two normal Python floats, which leave float32 fields in float32."""
     return tuple(rng.normal(0, scale, 2).tolist())
 
 
-def inside_disc(rng, n_points, radius):
-    """Draw points uniformly inside a disc around the origin."""
+def sample_in_disc(rng, n_points, radius):
+    """Sample points uniformly inside a disc around the origin."""
     distances = radius * np.sqrt(rng.random(n_points))
     angles = rng.uniform(0, 2 * np.pi, n_points)
     return np.column_stack([distances * np.cos(angles), distances * np.sin(angles)])
 
 
-def draw_scene(rng, malignant):
-    """Draw all parameters of one image of a nevus or a melanoma."""
+def sample_scene(rng, malignant):
+    """Sample all parameters of one image of a nevus or a melanoma."""
     # The overlap of the two distributions is what makes some cases ambiguous.
-    return scene_of(rng, rng.beta(5.0, 2.2) if malignant else rng.beta(2.0, 5.5))
+    severity = rng.beta(5.0, 2.2) if malignant else rng.beta(2.0, 5.5)
+    return sample_by_severity(rng, severity)
 
 
-def scene_of(rng, severity):
-    """Draw all parameters of one image of a melanocytic lesion of some severity."""
-    shape = _shape_parameters(rng, severity)
+def sample_by_severity(rng, severity):
+    """Sample all parameters of one image of a melanocytic lesion of some severity."""
+    shape = _sample_shape(rng, severity)
     return Scene(
         texture_seed=int(rng.integers(2**32)),
-        **_frame_parameters(rng),
+        **_sample_frame(rng),
         **shape,
-        **_structure_parameters(rng, severity, shape),
+        **_sample_structures(rng, severity, shape),
     )

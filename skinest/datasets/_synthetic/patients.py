@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._ham10000 import TASK3_NAMES
+from .._ham10000 import TASK3_NAMES
 
 _SITES = (
     "back",
@@ -42,15 +42,15 @@ _MISSING = {"age": 0.02, "sex": 0.02, "site": 0.05}
 
 
 class Patient(NamedTuple):
-    """What is known of a lesion besides its images; NaN where nothing is."""
+    """Age, sex and site of a lesion; NaN where they are not known."""
 
     age: float
     sex: str | float
     site: str | float
 
 
-def draw_patient(rng, diagnosis):
-    """Draw age, sex and site of a lesion of one of the seven diagnoses."""
+def sample_patient(rng, diagnosis):
+    """Sample age, sex and site of a lesion of one of the seven diagnoses."""
     mean, deviation, n_men, weights = _PATIENTS[TASK3_NAMES[diagnosis]]
     # In steps of five years, as real sets have it.
     age = 5.0 * round(np.clip(rng.normal(mean, deviation), 5, 85) / 5)

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from . import _synthetic_layers as layers
+from . import layers
 
 # Colours of what lies on the skin or hides what is below, RGB in [0, 1].
 COLOURS = {
@@ -32,9 +32,9 @@ _AREA_OPACITIES = {"veil": 0.7, "scar": 0.6, "ulcer": 0.85, "scale": 0.6}
 
 
 def render(scene, canvas):
-    """Draw a scene.
+    """Render a scene.
 
-    What is random is drawn in one order, whatever globules and streaks the scene
+    What is random is sampled in one order, whatever globules and streaks the scene
     has: without them the image differs only where they were.
 
     Returns
@@ -48,20 +48,20 @@ def render(scene, canvas):
     """
     rng = grain_rng = np.random.default_rng(scene.texture_seed)
     if scene.view is not None:
-        canvas = canvas.seen_by(scene.view)
+        canvas = canvas.apply_view(scene.view)
         grain_rng = np.random.default_rng(scene.view.grain_seed)
-    skin = layers.draw_skin(canvas, scene, rng)
-    depth = layers.lesion_depth(canvas, scene, rng)
-    lesion = layers.lesion_mask(depth, scene)
-    patches = layers.draw_patches(canvas, scene, rng)
+    skin = layers.render_skin(canvas, scene, rng)
+    depth = layers.compute_depth(canvas, scene, rng)
+    lesion = layers.compute_mask(depth, scene)
+    patches = layers.render_patches(canvas, scene, rng)
     if scene.pale_centre:
-        patches["scar"] = layers.draw_pale_centre(canvas, scene, rng, depth)
+        patches["scar"] = layers.render_pale_centre(canvas, scene, rng, depth)
     if "scale" in patches:
-        patches["scale"] *= layers.draw_flakes(canvas, rng)
-    melanin = _lesion_melanin(canvas, scene, rng, depth, patches) * lesion
-    melanin += 0.9 * layers.draw_streaks(canvas, scene)
+        patches["scale"] *= layers.render_flakes(canvas, rng)
+    melanin = _compute_melanin(canvas, scene, rng, depth, patches) * lesion
+    melanin += 0.9 * layers.render_streaks(canvas, scene)
     if scene.ridges:
-        melanin += scene.ridges * lesion * layers.draw_ridges(canvas, rng)
+        melanin += scene.ridges * lesion * layers.render_ridges(canvas, rng)
     blood = lesion * (scene.blood + 1.1 * patches.get("blood", 0.0))
     image = skin * np.exp(
         -melanin * layers.MELANIN_ABSORPTION - blood * layers.BLOOD_ABSORPTION
@@ -71,26 +71,26 @@ def render(scene, canvas):
             image += strength * lesion * patches[name] * (COLOURS[name] - image)
     for marks in scene.marks:
         if len(marks.sizes):
-            field = marks.opacity * layers.draw_marks(canvas, marks)
+            field = marks.opacity * layers.render_marks(canvas, marks)
             image += field * (COLOURS[marks.colour] - image)
     if len(scene.hair_points):
-        hairs = scene.hair_melanin * layers.draw_hairs(canvas, scene)
+        hairs = scene.hair_melanin * layers.render_hairs(canvas, scene)
         image *= np.exp(-hairs * layers.MELANIN_ABSORPTION)
-    image *= layers.draw_vignette(canvas, scene)
+    image *= layers.render_vignette(canvas, scene)
     image += 0.006 * grain_rng.standard_normal(lesion.shape, dtype=np.float32)
     np.clip(image, 0, 1, out=image)
     return np.moveaxis(255 * image + 0.5, 0, -1).astype(np.uint8), lesion
 
 
-def _lesion_melanin(canvas, scene, rng, depth, patches):
-    """Melanin of the lesion before it is cut out by its mask."""
+def _compute_melanin(canvas, scene, rng, depth, patches):
+    """Compute the melanin of the lesion before it is cut out by its mask."""
     grading = 0.65 + 0.5 * np.clip(depth, 0, 1)
     grading += scene.tilt[0] * canvas.x + scene.tilt[1] * canvas.y
-    grading += scene.unevenness * 0.6 * canvas.noise(rng, 9)
-    grading += (0.1 + 0.3 * scene.unevenness) * canvas.noise(rng, 30)
+    grading += scene.unevenness * 0.6 * canvas.sample_noise(rng, 9)
+    grading += (0.1 + 0.3 * scene.unevenness) * canvas.sample_noise(rng, 30)
     melanin = scene.melanin * np.maximum(grading, 0.1)
-    structures = scene.network * layers.draw_network(canvas, scene, rng)
-    structures += 0.9 * layers.draw_globules(canvas, scene)
+    structures = scene.network * layers.render_network(canvas, scene, rng)
+    structures += 0.9 * layers.render_globules(canvas, scene)
     cover = np.maximum(patches.get("veil", 0.0), patches.get("scar", 0.0))
     melanin += structures * (1.0 - 0.8 * cover)
     melanin += 1.5 * patches.get("black", 0.0) + 0.7 * patches.get("brown", 0.0)

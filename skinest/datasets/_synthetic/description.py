@@ -1,4 +1,4 @@
-"""What `DESCR` says of synthetic dermoscopic images."""
+"""The text `DESCR` of synthetic dermoscopic images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -39,7 +39,7 @@ What the diagnoses tend to show:
 They are more or less clear, so the classes overlap. No image shows a real patient,
 and nothing learned from them holds for one.
 """
-_SIZE = "{n_images} drawn images of {height} x {width} pixels, RGB, uint8"
+_SIZE = "{n_images} synthetic images of {height} x {width} pixels, RGB, uint8"
 _LESIONS = """
 The images show {n_lesions} lesions: use `groups` whenever images are split.
 """

@@ -1,4 +1,4 @@
-"""What an observer would outline in a synthetic dermoscopic image.
+"""Masks of synthetic images, as an observer would outline them.
 
 Lengths are in units of half the shorter side of the frame.
 """
@@ -8,8 +8,8 @@ Lengths are in units of half the shorter side of the frame.
 
 import numpy as np
 
-from ._synthetic_layers import Canvas
-from ._synthetic_rendering import render
+from .layers import Canvas
+from .rendering import render
 
 # Structures are looked for at one size, so that their masks are the same at all.
 _SHORTER_SIDE = 128
@@ -22,8 +22,8 @@ _MIN_CONTRAST = 0.025
 _MIN_AREA = 0.02
 
 
-def draw_mask(task, scene, lesion):
-    """Draw the mask of what a task asks for.
+def make_mask(task, scene, lesion):
+    """Make the mask of what a task asks for.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def draw_mask(task, scene, lesion):
         What is marked.
 
     scene : Scene
-        What is drawn.
+        All that the image shows.
 
     lesion : ndarray of shape (height, width)
         The share of each pixel that belongs to the lesion.
@@ -42,12 +42,12 @@ def draw_mask(task, scene, lesion):
         255 where marked, 0 elsewhere.
     """
     if task == "lesion":
-        return _as_mask(lesion > 0.5)
-    return _structure_mask(task, scene, *lesion.shape)
+        return _make_mask(lesion > 0.5)
+    return _mark_structure(task, scene, *lesion.shape)
 
 
-def _structure_mask(structure, scene, height, width):
-    """Mark where a structure darkens the image enough to be seen.
+def _mark_structure(structure, scene, height, width):
+    """Mark the pixels where a structure darkens the image enough to be seen.
 
     It does not outside the frame, and does little in the pale or black areas that
     cover it.
@@ -62,17 +62,17 @@ def _structure_mask(structure, scene, height, width):
     darkening = cv2.subtract(render(bare, canvas)[0], render(scene, canvas)[0])
     contrast = darkening.mean(axis=2, dtype=np.float32) / 255
     contrast = cv2.GaussianBlur(contrast, (0, 0), _SPREAD * canvas.unit)
-    contrast[_small_areas(contrast, _MIN_AREA * canvas.unit**2)] = 0
+    contrast[_find_small_areas(contrast, _MIN_AREA * canvas.unit**2)] = 0
     contrast = cv2.resize(contrast, (width, height), interpolation=cv2.INTER_LINEAR)
-    return _as_mask(contrast > _MIN_CONTRAST)
+    return _make_mask(contrast > _MIN_CONTRAST)
 
 
-def _as_mask(marked):
+def _make_mask(marked):
     return np.where(marked, np.uint8(255), np.uint8(0))
 
 
-def _small_areas(contrast, min_area):
-    """Where connected areas of enough contrast have less than `min_area` pixels."""
+def _find_small_areas(contrast, min_area):
+    """Find connected areas of enough contrast and less than `min_area` pixels."""
     import cv2
 
     visible = (contrast > _MIN_CONTRAST).astype(np.uint8)

@@ -1,29 +1,26 @@
-"""Images of the ISIC challenges."""
+"""Images of the ISIC 2016 challenge, benign or malignant."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import os
-
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils._param_validation import validate_params
 
-from ._archives import extract_archive
-from ._base import resolve_data_home
-from ._sources import require_official
-from ._tables import check_same_names, list_images, read_table
+from ._sources import ISIC2016_REFERENCE, Challenge
+from ._tables import read_labelled
 
-_PART3_STEMS = {
-    "train": ("ISBI2016_ISIC_Part3_Training",),
-    "test": ("ISBI2016_ISIC_Part3_Test",),
-    "all": ("ISBI2016_ISIC_Part3_Training", "ISBI2016_ISIC_Part3_Test"),
-}
+_PART3 = Challenge(
+    2016,
+    {"train": "ISBI2016_ISIC_Part3_Training", "test": "ISBI2016_ISIC_Part3_Test"},
+    truth="GroundTruth.csv",
+    images="Data.zip",
+)
 
 # The training file has words, the test file numbers.
-_PART3_LABELS = {"benign": 0, "malignant": 1, "0.0": 0, "1.0": 1}
+_LABELS = {"benign": 0, "malignant": 1, "0.0": 0, "1.0": 1}
 
-_PART3_DESCR = """\
+_DESCR = """\
 ISIC 2016 challenge, part 3: lesion classification
 --------------------------------------------------
 
@@ -33,25 +30,11 @@ challenge has 900 training images (727 benign, 173 malignant) and 379 test image
 
 Here, subset {subset!r}: {n_images} images were found ({n_benign} benign and
 {n_malignant} malignant).
-
-Licence: CC0 1.0.
-
-Gutman, D., Codella, N. C. F., Celebi, E., Helba, B., Marchetti, M., Mishra, N.,
-and Halpern, A. (2016). Skin Lesion Analysis toward Melanoma Detection: A Challenge
-at the International Symposium on Biomedical Imaging (ISBI) 2016, hosted by the
-International Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
 """
+_DESCR += ISIC2016_REFERENCE
 
 
-@validate_params(
-    {
-        "data_home": [str, os.PathLike, None],
-        "subset": [StrOptions({"train", "test", "all"})],
-        "download_if_missing": ["boolean"],
-        "return_X_y": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
+@validate_params(_PART3.constraints, prefer_skip_nested_validation=True)
 def fetch_isic2016_part3(
     data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
 ):
@@ -135,46 +118,26 @@ def fetch_isic2016_part3(
     >>> data.paths.shape  # doctest: +SKIP
     (379,)
     """
-    folder = resolve_data_home(data_home)
-    stems = _PART3_STEMS[subset]
-    files = [
-        folder / f"{stem}_{ending}"
-        for stem in stems
-        for ending in ("GroundTruth.csv", "Data.zip")
-    ]
-    require_official(files, 2016, download_if_missing=download_if_missing)
-    paths, target = [], []
-    for stem in stems:
-        archive = folder / f"{stem}_Data.zip"
-        labels = folder / f"{stem}_GroundTruth.csv"
-        label_of = read_table(labels, _parse_part3_label)
-        images = extract_archive(archive)
-        path_of = list_images(images)
-        check_same_names(label_of, path_of, labels, f"{archive} (in {images})")
-        paths += [path_of[name] for name in label_of]
-        target += label_of.values()
-    paths = np.array(paths, dtype=object)
-    target = np.array(target, dtype=int)
+    files = _PART3.require(data_home, subset, download_if_missing)
+    found = read_labelled(files, _parse_label)
     if return_X_y:
-        return paths, target
-    n_malignant = int(target.sum())
+        return found.paths, found.target
+    n_benign, n_malignant = np.bincount(found.target, minlength=2)
     return Bunch(
-        paths=paths,
-        target=target,
+        paths=found.paths,
+        target=found.target,
         target_names=["benign", "malignant"],
-        DESCR=_PART3_DESCR.format(
+        DESCR=_DESCR.format(
             subset=subset,
-            n_images=len(target),
-            n_benign=len(target) - n_malignant,
+            n_images=len(found.target),
+            n_benign=n_benign,
             n_malignant=n_malignant,
         ),
     )
 
 
-def _parse_part3_label(fields):
-    """0 or 1 from the one field of a line after its name."""
-    if len(fields) != 1 or fields[0] not in _PART3_LABELS:
-        raise ValueError(
-            f"is not a name and one of the labels {', '.join(_PART3_LABELS)}."
-        )
-    return _PART3_LABELS[fields[0]]
+def _parse_label(fields):
+    """Return 0 or 1 from the one field of a line after its name."""
+    if len(fields) != 1 or fields[0] not in _LABELS:
+        raise ValueError(f"is not a name and one of the labels {', '.join(_LABELS)}.")
+    return _LABELS[fields[0]]

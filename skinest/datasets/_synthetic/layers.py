@@ -19,12 +19,12 @@ import numpy as np
 MELANIN_ABSORPTION = np.array([0.43, 0.73, 1.1], dtype=np.float32)[:, None, None]
 BLOOD_ABSORPTION = np.array([0.12, 0.85, 0.7], dtype=np.float32)[:, None, None]
 
-# OpenCV draws at coordinates with this many fractional bits.
+# OpenCV takes coordinates with this many fractional bits.
 _SHIFT = 4
 
 
 class Canvas:
-    """The frame all layers of one image are drawn on.
+    """The frame of all layers of one image.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Canvas:
             rows.astype(np.float32), columns.astype(np.float32), indexing="ij"
         )
 
-    def seen_by(self, view):
+    def apply_view(self, view):
         """Return a canvas of this size on which a scene lies as `view` sees it."""
         canvas = copy.copy(self)
         canvas.unit = self.unit * view.scale
@@ -67,7 +67,7 @@ class Canvas:
         return canvas
 
     def to_pixels(self, points):
-        """Turn (x, y) points into the fixed-point pixels OpenCV draws with."""
+        """Turn (x, y) points into the fixed-point pixels that OpenCV takes."""
         centre = np.array([self.width - 1, self.height - 1]) / 2
         points = np.asarray(points)
         if self._view is not None:
@@ -76,8 +76,8 @@ class Canvas:
         pixels = points * self.unit + centre
         return np.rint(pixels * 2**_SHIFT).astype(np.int32)
 
-    def noise(self, rng, cells):
-        """Draw smooth noise: `cells` knots of unit variance along the longer side."""
+    def sample_noise(self, rng, cells):
+        """Sample smooth noise: `cells` knots of unit variance along the longer side."""
         import cv2
 
         knots = rng.standard_normal((cells, cells), dtype=np.float32)
@@ -105,14 +105,14 @@ class Canvas:
         )
 
     def warp(self, rng, amount, cells=14):
-        """Coordinates x and y of a frame bent by noise of about `amount`."""
-        x = self.x + amount * self.noise(rng, cells)
-        return x, self.y + amount * self.noise(rng, cells)
+        """Return coordinates x and y of a frame bent by noise of about `amount`."""
+        x = self.x + amount * self.sample_noise(rng, cells)
+        return x, self.y + amount * self.sample_noise(rng, cells)
 
-    def strokes(self, curves, widths):
-        """Draw antialiased curves; the field is 1 on a curve and 0 off it.
+    def render_strokes(self, curves, widths):
+        """Render antialiased curves; the field is 1 on a curve and 0 off it.
 
-        A curve thinner than a pixel is drawn one pixel wide and paler.
+        A curve thinner than a pixel becomes one pixel wide and paler.
         """
         import cv2
 
@@ -130,8 +130,8 @@ class Canvas:
             )
         return field.astype(np.float32) / 255
 
-    def wedges(self, polygons):
-        """Draw soft polygons; the field is 1 inside a polygon and 0 outside."""
+    def render_wedges(self, polygons):
+        """Render soft polygons; the field is 1 inside a polygon and 0 outside."""
         import cv2
 
         field = np.zeros((self.height, self.width), dtype=np.uint8)
@@ -140,8 +140,8 @@ class Canvas:
             cv2.fillPoly(field, [points], 255, lineType=cv2.LINE_AA, shift=_SHIFT)
         return self._soften(field)
 
-    def discs(self, centres, radii):
-        """Draw soft discs; the field is 1 inside a disc and 0 outside."""
+    def render_discs(self, centres, radii):
+        """Render soft discs; the field is 1 inside a disc and 0 outside."""
         import cv2
 
         field = np.zeros((self.height, self.width), dtype=np.uint8)
@@ -164,46 +164,46 @@ class Canvas:
         return field.astype(np.float32) / 255
 
 
-def draw_skin(canvas, scene, rng):
-    """Skin as (3, height, width) reflectance: tone, light and texture."""
+def render_skin(canvas, scene, rng):
+    """Render skin as (3, height, width) reflectance: tone, light and texture."""
     light = 1.0 + scene.light[0] * canvas.frame.x + scene.light[1] * canvas.frame.y
-    light -= 0.03 * scene.mottling * canvas.noise(rng, 5)
-    light += 0.02 * scene.texture * canvas.noise(rng, 36)
-    pores = canvas.noise(rng, 56)
+    light -= 0.03 * scene.mottling * canvas.sample_noise(rng, 5)
+    light += 0.02 * scene.texture * canvas.sample_noise(rng, 36)
+    pores = canvas.sample_noise(rng, 56)
     light += 0.028 * scene.texture * pores * np.abs(pores)
-    flush = 0.05 * scene.mottling * canvas.noise(rng, 9)
+    flush = 0.05 * scene.mottling * canvas.sample_noise(rng, 9)
     return light * scene.skin_tone * (1.0 - flush * BLOOD_ABSORPTION)
 
 
-def lesion_depth(canvas, scene, rng):
-    """Depth below the border: 0 on it, 1 at the centre, negative outside."""
+def compute_depth(canvas, scene, rng):
+    """Compute depths below the border: 0 on it, 1 at the centre, negative outside."""
     import cv2
 
     x, y = canvas.warp(rng, scene.roughness)
-    x += 0.35 * scene.roughness * canvas.noise(rng, 36) - scene.centre[0]
+    x += 0.35 * scene.roughness * canvas.sample_noise(rng, 36) - scene.centre[0]
     y -= scene.centre[1]
     cos, sin = math.cos(scene.angle), math.sin(scene.angle)
     u, v = cos * x + sin * y, scene.elongation * (cos * y - sin * x)
     distance, angle = cv2.cartToPolar(u, v)
-    outline = lesion_outline(scene, np.linspace(0, 2 * np.pi, 361))
+    outline = compute_outline(scene, np.linspace(0, 2 * np.pi, 361))
     degrees = (angle * (180 / math.pi)).astype(np.int16)
     return 1.0 - distance / outline.astype(np.float32)[degrees]
 
 
-def lesion_outline(scene, angles):
-    """Distance of the border from the centre at each of `angles` (radians)."""
+def compute_outline(scene, angles):
+    """Compute the distance of the border from the centre at `angles` (radians)."""
     orders = np.arange(1, len(scene.harmonics) + 1)
     waves = np.cos(orders * angles[:, None] + scene.harmonic_phases)
     return scene.radius * np.maximum(1.0 + waves @ scene.harmonics, 0.25)
 
 
-def lesion_mask(depth, scene):
-    """Soft mask in [0, 1] of the lesion: one half on its border."""
+def compute_mask(depth, scene):
+    """Compute a soft mask in [0, 1] of the lesion: one half on its border."""
     return sigmoid(depth * (1.0 / scene.border_width))
 
 
-def draw_network(canvas, scene, rng):
-    """Lines of the pigment network in [0, 1]: a warped honeycomb with pale holes."""
+def render_network(canvas, scene, rng):
+    """Render the pigment network in [0, 1]: a warped honeycomb with pale holes."""
     period = scene.network_period
     x, y = canvas.warp(rng, scene.network_warp * period, cells=12)
     comb = 0.0
@@ -214,20 +214,20 @@ def draw_network(canvas, scene, rng):
         comb += np.cos(wave_x * x + wave_y * y)
     lines = sigmoid(2.2 * (0.1 - comb))
     # An irregular network comes and goes over the lesion.
-    gaps = canvas.noise(rng, 6) - 1.2 + 2.0 * scene.network_patchiness
+    gaps = canvas.sample_noise(rng, 6) - 1.2 + 2.0 * scene.network_patchiness
     return lines * (1.0 - scene.network_patchiness * sigmoid(4.0 * gaps))
 
 
-def draw_globules(canvas, scene):
-    """Globules in [0, 1]: round clods of pigment."""
-    return canvas.discs(scene.globule_centres, scene.globule_radii)
+def render_globules(canvas, scene):
+    """Render globules in [0, 1]: round clods of pigment."""
+    return canvas.render_discs(scene.globule_centres, scene.globule_radii)
 
 
-def draw_streaks(canvas, scene):
-    """Streaks in [0, 1]: wedges that leave the border of the lesion radially."""
+def render_streaks(canvas, scene):
+    """Render streaks in [0, 1]: wedges that leave the border radially."""
     cos, sin = math.cos(scene.angle), math.sin(scene.angle)
     turn = np.array([[cos, sin], [-sin / scene.elongation, cos / scene.elongation]])
-    outline = lesion_outline(scene, scene.streak_angles)
+    outline = compute_outline(scene, scene.streak_angles)
     wedges = []
     for angle, border, length, bend in zip(
         scene.streak_angles,
@@ -242,11 +242,11 @@ def draw_streaks(canvas, scene):
         reach = border + np.array([-0.1, -0.1, 0.6 * length, length])
         points = np.column_stack([np.cos(angles), np.sin(angles)]) * reach[:, None]
         wedges.append(points @ turn + scene.centre)
-    return canvas.wedges(wedges)
+    return canvas.render_wedges(wedges)
 
 
-def draw_patches(canvas, scene, rng):
-    """Field in [0, 1] of each coloured area, by its name."""
+def render_patches(canvas, scene, rng):
+    """Render a field in [0, 1] of each coloured area, by its name."""
     fields = {}
     if scene.patches:
         x, y = canvas.warp(rng, 0.07, cells=16)
@@ -257,45 +257,46 @@ def draw_patches(canvas, scene, rng):
     return fields
 
 
-def draw_marks(canvas, marks):
-    """Field in [0, 1] of discs or lines that have one colour."""
+def render_marks(canvas, marks):
+    """Render discs or lines of one colour, in [0, 1]."""
     if marks.shape == "discs":
-        return canvas.discs(marks.points, marks.sizes)
-    return canvas.strokes(marks.points, marks.sizes)
+        return canvas.render_discs(marks.points, marks.sizes)
+    return canvas.render_strokes(marks.points, marks.sizes)
 
 
-def draw_pale_centre(canvas, scene, rng, depth):
-    """A pale area in [0, 1] that keeps its distance from the border."""
-    uneven = depth + 0.12 * canvas.noise(rng, 14)
+def render_pale_centre(canvas, scene, rng, depth):
+    """Render a pale area in [0, 1] that keeps its distance from the border."""
+    uneven = depth + 0.12 * canvas.sample_noise(rng, 14)
     return scene.pale_centre * sigmoid(9.0 * (uneven - scene.pale_depth))
 
 
-def draw_flakes(canvas, rng):
-    """What dry scale leaves of an area, in [0, 1]."""
-    return sigmoid(5.0 * (canvas.noise(rng, 26) + 0.4 * canvas.noise(rng, 60)))
+def render_flakes(canvas, rng):
+    """Render what dry scale leaves of an area, in [0, 1]."""
+    coarse, fine = canvas.sample_noise(rng, 26), canvas.sample_noise(rng, 60)
+    return sigmoid(5.0 * (coarse + 0.4 * fine))
 
 
-def draw_ridges(canvas, rng):
-    """Fissures in [0, 1] that wind between ridges, as those of a brain do."""
-    return np.exp(-((canvas.noise(rng, 20) / 0.22) ** 2))
+def render_ridges(canvas, rng):
+    """Render fissures in [0, 1] that wind between ridges, as those of a brain do."""
+    return np.exp(-((canvas.sample_noise(rng, 20) / 0.22) ** 2))
 
 
-def draw_hairs(canvas, scene):
-    """Hairs in [0, 1]: thin curves across the frame."""
+def render_hairs(canvas, scene):
+    """Render hairs in [0, 1]: thin curves across the frame."""
     steps = np.linspace(0, 1, 16)[:, None]
     curves = [
         (1 - steps) ** 2 * a + 2 * steps * (1 - steps) * b + steps**2 * c
         for a, b, c in scene.hair_points
     ]
-    return canvas.frame.strokes(curves, scene.hair_widths)
+    return canvas.frame.render_strokes(curves, scene.hair_widths)
 
 
-def draw_vignette(canvas, scene):
-    """Light that the dermoscope lets through, in [0, 1]."""
+def render_vignette(canvas, scene):
+    """Render the light that the dermoscope lets through, in [0, 1]."""
     distance = np.hypot(canvas.frame.x, canvas.frame.y)
     return 1.0 - scene.vignette * sigmoid((distance - scene.aperture) / 0.05)
 
 
 def sigmoid(values):
-    """Logistic function, safe for any value."""
+    """Apply the logistic function, safe for any value."""
     return 1.0 / (1.0 + np.exp(-np.clip(values, -30, 30)))

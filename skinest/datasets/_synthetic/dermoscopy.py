@@ -1,4 +1,4 @@
-"""Synthetic dermoscopic images."""
+"""The public function that generates synthetic dermoscopic images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -10,18 +10,17 @@ from sklearn.utils import Bunch
 from sklearn.utils._optional_dependencies import check_pandas_support
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from ._ham10000 import TASK3_NAMES
-from ._synthetic_description import describe
-from ._synthetic_drawing import (
-    draw_classes,
-    draw_images,
-    draw_patients,
-    draw_scenes,
-    draw_seed,
-    empty_images,
+from .._ham10000 import TASK3_NAMES
+from .description import describe
+from .generation import (
+    allocate_images,
+    render_images,
+    sample_classes,
+    sample_patients,
+    sample_scenes,
+    sample_seed,
 )
-from ._synthetic_labels import class_counts
-from ._synthetic_layers import Canvas
+from .labels import count_classes
 
 _MIN_SIDE = 32
 _MALIGNANT_FRACTION = 0.2
@@ -53,7 +52,7 @@ def _check_classes(task, n_images, class_shares, malignant_fraction):
                 "malignant_fraction is for benign and malignant images; with "
                 "task='diagnosis' pass class_shares instead."
             )
-        counts = class_counts(n_images, _check_class_shares(class_shares))
+        counts = count_classes(n_images, _check_class_shares(class_shares))
         return range(len(counts)), counts
     if class_shares is not None:
         raise ValueError(
@@ -116,7 +115,7 @@ def make_dermoscopy(
     as_frame=False,
     return_X_y=False,
 ):
-    """Draw synthetic dermoscopic images, with labels, masks and lesion groups.
+    """Generate synthetic dermoscopic images, with labels, masks and lesion groups.
 
     Each image shows skin with hairs and one lesion. For all tasks but
     ``"diagnosis"`` it is pigmented, and benign or malignant. Benign lesions tend to
@@ -141,7 +140,7 @@ def make_dermoscopy(
         the same.
 
     image_size : tuple of (int, int), default=(128, 128)
-        Height and width in pixels, each at least 32. The same scenes are drawn
+        Height and width in pixels, each at least 32. The same scenes are shown
         at every size of the same proportions.
 
     malignant_fraction : float in [0, 1], default=0.2
@@ -163,7 +162,7 @@ def make_dermoscopy(
         ``task="diagnosis"`` and 1 for the other tasks.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of all that is drawn. With None every call draws other images; the
+        Seed of all that is random. With None every call gives other images; the
         global state of NumPy is neither read nor changed.
 
     as_frame : bool, default=False
@@ -230,10 +229,10 @@ def make_dermoscopy(
     image shows depends on the classes of the images before it too, so a few more
     may change.
 
-    The signs of malignancy drawn are those of the ABCD rule [1]_: asymmetry,
+    The signs of malignancy are those of the ABCD rule [1]_: asymmetry,
     border, colours and dermoscopic structures.
 
-    The diagnoses are drawn by the criteria of [2]_, [3]_ and [4]_. MEL and NV are the
+    The diagnoses show the criteria of [2]_, [3]_ and [4]_. MEL and NV are the
     malignant and benign lesions of the other tasks; the others have neither streaks
     nor globules, and a network only in DF:
 
@@ -326,17 +325,18 @@ def make_dermoscopy(
     >>> list(X.columns)
     ['image', 'age', 'sex', 'site']
     """
-    canvas = Canvas(*_check_image_size(image_size))
+    image_size = _check_image_size(image_size)
     labels, counts = _check_classes(task, n_images, class_shares, malignant_fraction)
     if as_frame:
         check_pandas_support("make_dermoscopy(as_frame=True)")
     if images_per_lesion == "auto":
         images_per_lesion = _HAM10000_IMAGES_PER_LESION if task == "diagnosis" else 1
-    images, masks = empty_images(task, n_images, canvas)  # first: it may be too much
-    seed = draw_seed(random_state)
-    target, first = draw_classes(seed, labels, counts, images_per_lesion)
-    scenes = draw_scenes(seed, task, target, first)
-    draw_images(task, scenes, canvas, images, masks)
+    # First, since it may be too much.
+    images, masks = allocate_images(task, n_images, image_size)
+    seed = sample_seed(random_state)
+    target, first = sample_classes(seed, labels, counts, images_per_lesion)
+    scenes = sample_scenes(seed, task, target, first)
+    render_images(task, scenes, images, masks)
     data = Bunch(images=images, target=target)
     if masks is not None:
         data.masks = masks
@@ -347,7 +347,7 @@ def make_dermoscopy(
     data.groups = np.array([f"L{i:07d}" for i in first], dtype=object)
     if as_frame:
         diagnoses = target if task == "diagnosis" else _AS_DIAGNOSES[target]
-        _add_frame(data, draw_patients(seed, diagnoses, first))
+        _add_frame(data, sample_patients(seed, diagnoses, first))
     data.DESCR = describe(task, data)
     if not return_X_y:
         return data

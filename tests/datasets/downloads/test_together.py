@@ -1,0 +1,90 @@
+"""Downloads of one file by several threads or processes."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from .one_archive import CHUNK, NAME, assert_fetched, fetch, make_target
+
+
+def start_threads(targets):
+    threads = [threading.Thread(target=fetch, args=(target,)) for target in targets]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_who_comes_second_waits(server, target, cache, content, capsys):
+    end = threading.Event()
+    server.faults = [{"silence": end}]
+    threads = start_threads([target] * 3)
+    while capsys.readouterr().err.count("Waiting for another") < 1:
+        time.sleep(0.01)
+    end.set()
+    for thread in threads:
+        thread.join()
+    assert server.requested == [NAME]
+    assert_fetched(target, cache, content)
+
+
+def test_two_folders_at_once(server, tmp_path, cache, content):
+    targets = [make_target(tmp_path / f"home{i}") for i in range(4)]
+    for thread in start_threads(targets):
+        thread.join()
+    assert all(target.read_bytes() == content for target in targets)
+    assert not list(cache.iterdir())
+
+
+def start_process(target, url, **options):
+    """Fetch the archive in a process of its own."""
+    code = (
+        "import sys, pytest; from tests.datasets.official_site import redirect;"
+        "redirect(pytest.MonkeyPatch(), sys.argv[2]);"
+        "from skinest.datasets import fetch_isic2016_part3;"
+        "fetch_isic2016_part3(sys.argv[1])"
+    )
+    paths = os.pathsep.join(filter(None, sys.path))
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(target.parent), url],
+        env={**os.environ, "PYTHONPATH": paths},
+        **options,
+    )
+
+
+def test_two_processes_at_once(server, target, tmp_path, cache, content):
+    end = threading.Event()
+    server.faults = [{"silence": end}]
+    said = tmp_path / "said"
+    with said.open("wb") as file:
+        processes = [start_process(target, server.url, stderr=file) for _ in range(2)]
+        while "Waiting for another process" not in said.read_text():
+            assert all(process.poll() is None for process in processes)
+            time.sleep(0.02)
+        end.set()
+        assert [process.wait() for process in processes] == [0, 0]
+    assert server.requested == [NAME]
+    assert_fetched(target, cache, content)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_killed_process_leaves_nothing_in_the_folder(server, target, cache, content):
+    end = threading.Event()
+    server.faults = [{"cut_after": 9 * CHUNK}, {"silence": end}]
+    process = start_process(target, server.url, stderr=subprocess.DEVNULL)
+    while len(server.requested) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    end.set()
+    assert not target.exists()
+    assert_fetched(target, cache, content)
+    assert server.ranges[-1] == f"bytes={9 * CHUNK}-"
