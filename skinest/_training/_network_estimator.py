@@ -18,9 +18,10 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ..utils._callbacks import as_tasks
+from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import check_groups
 from ..utils._doc_link import DocLinkMixin
+from ..utils._tags import ImageInputMixin
 
 _MAX_SEED = np.iinfo(np.int32).max
 _N_TRIES = 50  # random splits by groups, of which the most even is taken
@@ -31,7 +32,9 @@ LEARNING_RATE = [
 ]
 
 
-class NetworkEstimator(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
+class NetworkEstimator(
+    ImageInputMixin, DocLinkMixin, CallbackSupportMixin, BaseEstimator
+):
     """Parameters of training and their checks, records, warm starts and pickling.
 
     A subclass names what it measures, what it seeds, and its learning rates.
@@ -131,13 +134,6 @@ class NetworkEstimator(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     def __getstate__(self):
         return {**super().__getstate__(), "_model": None}
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True
-        return tags
-
 
 @dataclass(kw_only=True)
 class Fitting:
@@ -184,7 +180,7 @@ class Fitting:
         estimator = self.estimator
         task = self.context.subcontext(task_name=name, max_subtasks=n_results)
         task.call_on_fit_task_begin(estimator=estimator)
-        results = as_tasks(
+        results = iterate_with_callbacks(
             results,
             n_results,
             estimator=estimator,

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._apply_augmentation import apply_augmentation
 from .._training._batches import Batches, PrefetchedBatches
-from ..utils._checks import as_column, weights_of_dict
+from ..utils._checks import as_column, read_class_weight
 
 
 def encode_labels(y):
@@ -77,7 +77,7 @@ def weigh_classes(class_weight, classes, class_indices) -> np.ndarray:
         If a class is missing from a dict, or the dict names another.
     """
     if isinstance(class_weight, dict):
-        return weights_of_dict(class_weight, classes)
+        return read_class_weight(class_weight, classes)
     numbers = np.arange(len(classes))
     return compute_class_weight(class_weight, classes=numbers, y=class_indices)
 

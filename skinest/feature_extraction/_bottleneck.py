@@ -23,9 +23,12 @@ from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
 from ..utils._doc_link import DocLinkMixin
+from ..utils._tags import ImageInputMixin
 
 
-class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
+class BottleneckFeatureExtractor(
+    ImageInputMixin, DocLinkMixin, TransformerMixin, BaseEstimator
+):
     """Images to the features of a pretrained network.
 
     The last feature maps of a network of `keras.applications` without its
@@ -217,8 +220,5 @@ class BottleneckFeatureExtractor(DocLinkMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags

@@ -15,7 +15,7 @@ from .._apply_augmentation import apply_to_pair
 from .._training._batches import PrefetchedBatches
 from ..losses._resolve import resolve_loss
 from ..masks import MAX_LABELS
-from ..utils._checks import weights_of_dict
+from ..utils._checks import read_class_weight
 from ._pairs import OUTSIDE
 
 
@@ -124,7 +124,7 @@ def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
     if class_weight is None and segmenter.loss != "weighted_crossentropy":
         return np.ones(len(classes))
     if isinstance(class_weight, dict):
-        return weights_of_dict(class_weight, classes)
+        return read_class_weight(class_weight, classes)
     weights = counts.sum() / (len(classes) * np.maximum(counts, 1))
     return np.where(counts > 0, weights, 1.0)  # none is trained on of some
 

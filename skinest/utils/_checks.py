@@ -3,7 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import column_or_1d
@@ -11,12 +11,12 @@ from sklearn.utils import column_or_1d
 
 def check_image_size(image_size, min_side):
     """Raise ValueError unless a size is two integers, neither below a minimum."""
-    sides = list(image_size)
-    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+    sides = np.array(image_size)
+    if sides.shape != (2,) or sides.dtype.kind not in "iu":
         raise ValueError(
             f"image_size={image_size!r} must be (height, width), two integers."
         )
-    if min(sides) < min_side:
+    if sides.min() < min_side:
         raise ValueError(
             f"image_size={image_size!r}: the network needs {min_side} pixels or more "
             "a side."
@@ -57,15 +57,6 @@ def as_column(values, name):
                 "type, and leave out images without a value."
             )
     return column
-
-
-def check_some_weight(weights):
-    """Raise ValueError where nothing that is trained on has a weight."""
-    if not np.any(weights):
-        raise ValueError(
-            "All images that are trained on have the weight 0, by sample_weight and "
-            "class_weight. Raise one of them, or hold out other images."
-        )
 
 
 def read_class_weight(class_weight, classes) -> np.ndarray:
