@@ -1,4 +1,4 @@
-"""What estimators that train a network share."""
+"""The base class of estimators that train a network."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

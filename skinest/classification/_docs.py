@@ -8,8 +8,8 @@ weights : "imagenet", str, path or None, default="imagenet"
         Where the backbone's weights are from. "imagenet" is what
         `keras.applications` downloads once. A path names a file that Keras'
         `save_weights` wrote of this network, with or without its top, or one by
-        :meth:`save_backbone`. None draws them (He et al. 2015) for training from
-        scratch.
+        :meth:`save_backbone`. None starts from random ones (He et al. 2015), to train
+        from scratch.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) in pixels, 32 or more, that images are resized to.
@@ -94,8 +94,8 @@ weights : "imagenet", str, path or None, default="imagenet"
     memory : str, path or joblib.Memory, default=None
         Where features are kept, so that a search over settings of the head computes
         each of them once. A file is known by its path, size and modification time, an
-        array by its content. Give `random_state` an integer, so that views and drawn
-        weights are the same in every fit.
+        array by its content. Give `random_state` an integer, so that augmented copies
+        and random weights are the same in every fit.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Called in both stages, on copies.
@@ -106,8 +106,8 @@ weights : "imagenet", str, path or None, default="imagenet"
         give `random_state` an integer, so that the same images stay held out.
 
     random_state : int, RandomState instance or None, default=None
-        Draws weights, validation images, views, order and dropout. The same integer
-        gives the same bits on a processor; no global state is touched.
+        Seeds weights, validation images, augmented copies, order and dropout. The same
+        integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
         1 and 2 show epochs in Keras' two ways.
@@ -144,7 +144,7 @@ weights : "imagenet", str, path or None, default="imagenet"
 
 
 def parameters(stages):
-    """Descriptions of parameters and attributes, with the names of stages."""
+    """Fill the names of stages into what describes parameters and attributes."""
     return _PARAMETERS.replace("{stages}", stages)
 
 

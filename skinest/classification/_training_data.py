@@ -1,4 +1,4 @@
-"""What a classifier is trained on: labels, weights, and batches of images."""
+"""Training data of a classifier: labels, weights, and batches of images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -239,8 +239,8 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
             n_tasks += 1 if validation is None else 2
         fitting = self._begin_fit(X, y, seeds, n_tasks)
         features = None, None
-        for lowest, epochs, rate in stages:
-            if lowest != "head":
+        for trainable, epochs, rate in stages:
+            if trainable != "head":
                 features = None, None
             elif features[0] is None:
                 features = (
@@ -248,17 +248,17 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
                     self._collect_features(fitting, network, validation, None),
                 )
 
-            def collect_attributes(arrays, network=network, lowest=lowest):
+            def collect_attributes(arrays, network=network, trainable=trainable):
                 return {
                     "classes_": classes,
-                    "_network": network.replace_weights(lowest, arrays),
-                    "_lowest": self.fine_tune or self.trainable,
+                    "_network": network.replace_weights(trainable, arrays),
+                    "_trainable": self.fine_tune or self.trainable,
                     "_model": None,
                 }
 
             arrays = train_network(
                 fitting,
-                **network.describe_training(lowest, self.l2),
+                **network.describe_training(trainable, self.l2),
                 objective=partial(make_objective, network.head_spec.n_outputs),
                 batches=self._make_batches(
                     fitting, train, features[0], augmentation, seeds["shuffle"]
@@ -276,7 +276,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         return self
 
     def predict_proba(self, X):
-        """Probabilities of the classes.
+        """Predict the probability of each class.
 
         Parameters
         ----------
@@ -303,7 +303,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         return np.hstack([1 - outputs, outputs]) if len(self.classes_) == 2 else outputs
 
     def predict(self, X):
-        """The most probable class of each image.
+        """Predict the most probable class of each image.
 
         Parameters
         ----------
@@ -323,7 +323,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         """The fitted network as one flat Keras model."""
         check_is_fitted(self)
         if self._model is None:
-            self._model = self._network.build(self._lowest)
+            self._model = self._network.build(self._trainable)
         return self._model
 
     def save_backbone(self, path):

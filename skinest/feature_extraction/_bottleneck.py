@@ -201,7 +201,7 @@ class BottleneckFeatureExtractor(
             return np.concatenate([batch[:, 0] for batch in batches])
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the features, such as "vgg16_7".
+        """Return names of the features, such as "vgg16_7".
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ _ZEROS = {"module": "keras.initializers", "class_name": "Zeros", "config": {}}
 
 @dataclass(frozen=True)
 class Backbone:
-    """What is known of a network of :mod:`keras.applications`.
+    """A network of :mod:`keras.applications`, as a row of the table.
 
     Parameters
     ----------
@@ -59,17 +59,17 @@ BACKBONES = {
 
 
 def list_stages(backbone) -> list[str]:
-    """What `trainable` and `fine_tune` may be, from the top down."""
+    """List the values of `trainable` and `fine_tune`, from the top down."""
     return ["head", *BACKBONES[backbone].stages, "all"]
 
 
 def get_first_layer(backbone, stage):
-    """Name of the lowest backbone layer of a stage; None for "head" and "all"."""
+    """Return the lowest backbone layer of a stage; None for "head" and "all"."""
     return BACKBONES[backbone].stages.get(stage)
 
 
 def build_application(backbone, **options):
-    """The network as `keras.applications` builds it, without its classifier."""
+    """Build a network as `keras.applications` does, without its classifier."""
     import keras
 
     with preserved_random_state():
@@ -79,7 +79,7 @@ def build_application(backbone, **options):
 
 @lru_cache(maxsize=32)
 def _make_config(backbone, image_size) -> str:
-    """Configuration, as JSON, of preprocessing and network; all weights start at 0."""
+    """Make the configuration, as JSON, of preprocessing and network; weights are 0."""
     import keras
 
     images = keras.Input((*image_size, 3), dtype="float32", name="images")

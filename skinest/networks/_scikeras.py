@@ -1,4 +1,4 @@
-"""What SciKeras tells a builder of networks, and what it expects back.
+"""Builders of networks for SciKeras: what it tells them and expects back.
 
 SciKeras calls the function that is its `model=` with two more arguments, if that has
 them: `meta`, what is known of `X` and `y`, and `compile_kwargs`, what its own
@@ -17,7 +17,7 @@ _AS_ROWS = "(masks > 0).astype(int).reshape(len(masks), -1)"
 
 
 def resolve_image_size(image_size, meta, default) -> tuple:
-    """Size of the network's images: the given one, that of `meta` or the default.
+    """Return the size of the images: the given one, that of `meta` or the default.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def resolve_image_size(image_size, meta, default) -> tuple:
 
 
 def resolve_n_outputs(n_outputs, meta, compile_kwargs=None) -> int:
-    """How many outputs labels and loss need: the given number, that of `meta` or 1.
+    """Return the number of outputs: the given one, or what labels and loss need.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def resolve_n_outputs(n_outputs, meta, compile_kwargs=None) -> int:
 
 
 def _get_name(loss):
-    """The name of a loss of Keras, by which a user gave it or an instance of it."""
+    """Return the name of a loss of Keras, given by name, as instance or function."""
     name = getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()
 

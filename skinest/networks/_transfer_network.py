@@ -72,10 +72,10 @@ class TransferNetwork:
     head: tuple
     is_backbone_given: bool = True
 
-    def describe_training(self, lowest, l2) -> dict:
-        """Return what :func:`train_network` trains from the part `lowest` up."""
+    def describe_training(self, trainable, l2) -> dict:
+        """Return what :func:`train_network` trains from the part `trainable` up."""
         specs = self.backbone_spec, self.head_spec
-        if lowest == "head":
+        if trainable == "head":
             n_features = count_features(self.backbone_spec)
             return {
                 "key": ("head", self.head_spec, n_features),
@@ -84,15 +84,15 @@ class TransferNetwork:
                 "has_convolutions": False,
             }
         return {
-            "key": ("network", *specs, lowest, l2),
-            "build": partial(build_network, *specs, trainable=lowest, l2=l2),
+            "key": ("network", *specs, trainable, l2),
+            "build": partial(build_network, *specs, trainable=trainable, l2=l2),
             "weights": (*self.backbone.arrays, *self.head),
             "has_convolutions": True,
         }
 
-    def replace_weights(self, lowest, arrays) -> "TransferNetwork":
+    def replace_weights(self, trainable, arrays) -> "TransferNetwork":
         """Return the network with the weights that it got by such a training."""
-        if lowest == "head":
+        if trainable == "head":
             return replace(self, head=arrays)
         n_arrays = len(self.backbone.arrays)
         backbone = Weights.freeze(arrays[:n_arrays])
@@ -100,10 +100,10 @@ class TransferNetwork:
             self, backbone=backbone, head=arrays[n_arrays:], is_backbone_given=False
         )
 
-    def build(self, lowest):
-        """Build one Keras model, in which the part from `lowest` up trains."""
+    def build(self, trainable):
+        """Build one Keras model, in which the part from `trainable` up trains."""
         specs = self.backbone_spec, self.head_spec
-        network = build_network(*specs, trainable=lowest, l2=self.head_spec.l2)
+        network = build_network(*specs, trainable=trainable, l2=self.head_spec.l2)
         network.set_weights([*self.backbone.arrays, *self.head])
         return network
 

@@ -182,7 +182,7 @@ def build_unet(
 
 
 def build(spec):
-    """Keras model of a spec, whose kernels are 0 and draw no random number."""
+    """Build the Keras model of a spec; its kernels are 0 and need no random number."""
     import keras
 
     layers = keras.layers
@@ -247,10 +247,10 @@ def build(spec):
 
 
 def make_random_weights(spec, output_bias, seed) -> list[np.ndarray]:
-    """Weights to start from, in the order of the model's.
+    """Make weights to start from, in the order of the model's.
 
-    Kernels are drawn by He et al. 2015 (arXiv:1502.01852), that of the output by Glorot
-    and Bengio 2010, so that all is near `output_bias` at first.
+    Kernels are random by He et al. 2015 (arXiv:1502.01852), that of the output by
+    Glorot and Bengio 2010, so that all is near `output_bias` at first.
     """
     generator = np.random.default_rng(seed)
     arrays = []
@@ -269,7 +269,7 @@ def make_random_weights(spec, output_bias, seed) -> list[np.ndarray]:
 
 @lru_cache(maxsize=32)
 def _list_weights(spec) -> list[tuple[str, tuple]]:
-    """Path and shape of each weight."""
+    """List path and shape of each weight."""
     weights = build(spec).weights
     shapes = map(tuple, map(attrgetter("shape"), weights))
     return list(zip(map(attrgetter("path"), weights), shapes, strict=True))

@@ -1,4 +1,4 @@
-"""Weights of backbones: from Keras, from a file, or drawn."""
+"""Weights of backbones: from Keras, from a file, or random."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -45,7 +45,7 @@ class Weights:
 
 
 def load_backbone_weights(backbone, weights, seed) -> Weights:
-    """Weights of a backbone.
+    """Load the weights of a backbone, or make random ones.
 
     Parameters
     ----------
@@ -53,10 +53,10 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
         A name of the table of backbones.
 
     weights : "imagenet", path or None
-        Where they are from; None draws them.
+        Where they are from; None makes random ones.
 
     seed : int
-        Draws them.
+        Seeds random ones.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def _from_file(backbone, path, version):
 
 
 def _differences(needed, stored, keys) -> list[str]:
-    """What of the needed layers a file does not hold, and what it holds beside."""
+    """List needed layers that a file does not hold, and what it holds beside."""
     problems = []
     for (name, shapes), key in zip(needed, keys, strict=True):
         arrays = stored.get(key, [])
@@ -177,7 +177,7 @@ def _differences(needed, stored, keys) -> list[str]:
 
 
 def _find_layers(file, needed):
-    """HDF5 datasets of each layer in a file, and the needed layers' names in it."""
+    """Find the datasets of each layer in an HDF5 file, and the needed layers' names."""
     root = file.get("model_weights", file)
     if "layers" in root:
         return _find_keras3(root["layers"]), _keras3_names(needed)
@@ -210,7 +210,7 @@ def _find_keras2(root):
 
 
 def _keras2_names(needed, stored):
-    """The layers' names, or names of old, which Keras' own MobileNetV2 file has.
+    """Return the layers' names, or old ones, which Keras' own MobileNetV2 file has.
 
     Keras goes by the order of layers alone.
     """
@@ -222,7 +222,7 @@ def _keras2_names(needed, stored):
 
 
 def _keras3_names(needed):
-    """Names such as "conv2d_3": Keras 3 numbers the layers of each class."""
+    """Make names such as "conv2d_3": Keras 3 numbers the layers of each class."""
     count, names = Counter(), []
     for _, shapes in needed:
         kind = _tell_kind(shapes)
@@ -232,7 +232,7 @@ def _keras3_names(needed):
 
 
 def _tell_kind(shapes):
-    """Class of a layer in Keras' spelling, told by the shapes of its weights."""
+    """Tell the class of a layer, in Keras' spelling, by the shapes of its weights."""
     if len(shapes[0]) == 1:
         return "batch_normalization"
     return "depthwise_conv2d" if shapes[0][-1] == 1 else "conv2d"
@@ -240,7 +240,7 @@ def _tell_kind(shapes):
 
 @lru_cache
 def _list_layers(backbone):
-    """(name, shapes of its weights) of each layer that has weights, in order."""
+    """List (name, shapes of its weights) of each layer with weights, in order."""
     layers = []
     for layer in build_backbone(backbone, (MIN_SIDE, MIN_SIDE)).layers:
         shapes = map(tuple, map(attrgetter("shape"), layer.weights))
@@ -251,7 +251,7 @@ def _list_layers(backbone):
 
 @lru_cache(maxsize=2)
 def _make_random(backbone, seed):
-    """Kernels by He et al. 2015 (arXiv:1502.01852), which keep the signal's scale.
+    """Make kernels by He et al. 2015 (arXiv:1502.01852): they keep the signal's scale.
 
     The first one brings pixels to a deviation of 1: VGG has no normalisation that
     would, and its logits were 58 times as large without.

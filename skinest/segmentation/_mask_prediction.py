@@ -1,4 +1,4 @@
-"""What a fitted segmenter predicts."""
+"""Predictions of a fitted segmenter."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -19,7 +19,7 @@ class MaskPredictionMixin:
     """Predict masks and probabilities, crop images to the foreground, and score."""
 
     def predict_proba(self, X):
-        """Probabilities of the labels of each pixel.
+        """Predict the probability of each label for each pixel.
 
         Parameters
         ----------
@@ -36,7 +36,7 @@ object array of ndarray of shape (height, width, n_classes), dtype float32
         return self._collect(X, self._probabilities)
 
     def predict(self, X):
-        """The mask of each image.
+        """Predict the mask of each image.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ of shape (height, width)
         return self
 
     def score(self, X, y, sample_weight=None):
-        """Mean Dice coefficient of the foreground of each image.
+        """Return the mean Dice coefficient of the foreground of each image.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ of shape (height, width)
 
 
 def _crop(image, is_foreground, margin):
-    """The image around its foreground; all of it where there is none."""
+    """Cut an image to its foreground; return all of it where there is none."""
     if not is_foreground.any():
         return image
     place = []

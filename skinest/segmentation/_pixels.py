@@ -1,4 +1,4 @@
-"""What training sees of pixels: batches of pairs, losses and metrics.
+"""Pixels in training: batches of pairs, losses and metrics.
 
 The target of a pixel is its class index and its weight in the loss.
 """
