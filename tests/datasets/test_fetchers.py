@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -102,26 +103,26 @@ def test_return_X_y_gives_paths_and_what_goes_with_them(fetcher, home):
     assert list(zip(X, y, strict=True)) == fetch_pairs(fetcher, home)
 
 
-def test_archives_are_extracted_beside_them_and_once(fetcher, home):
+def test_archives_are_extracted_beside_them_and_once(fetcher, home, monkeypatch):
     first = fetch_pairs(fetcher, home)
     for file in list_files(first):
         assert (home / f"{file.parent.name}.zip").is_file()
         assert file.parent.parent == home
-        file.write_text("changed since")
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
     assert fetch_pairs(fetcher, home) == first
-    assert {file.read_text() for file in list_files(first)} == {"changed since"}
 
 
-def test_read_only_data_home_is_left_alone(fetcher, read_only_home, tmp_path):
+def test_read_only_data_home_is_left_alone(
+    fetcher, read_only_home, tmp_path, monkeypatch
+):
     """Check it for the superuser too, whom the system would let write."""
     before = sorted(read_only_home.iterdir())
     first = fetch_pairs(fetcher, read_only_home)
     assert sorted(read_only_home.iterdir()) == before
     for file in list_files(first):
         assert file.is_relative_to(tmp_path / "cache")
-        file.write_text("changed since")
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
     assert fetch_pairs(fetcher, read_only_home) == first
-    assert {file.read_text() for file in list_files(first)} == {"changed since"}
 
 
 @each_file
