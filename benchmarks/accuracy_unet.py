@@ -32,7 +32,7 @@ from skinest.losses import WeightedCrossentropy
 from skinest.metrics import dice_score, iou_score, segmentation_report
 
 PARTS = ("lesion", "globules", "streaks")
-N_TRAIN, N_TEST = 640, 335  # of drawn images, as in the study
+N_TRAIN, N_TEST = 640, 335  # of synthetic images, as in the study
 
 
 def main():

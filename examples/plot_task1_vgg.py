@@ -11,7 +11,7 @@ it has learned more than the training images, and at the figures on the test ima
 beside those of the study: with one malignant lesion in five, an accuracy of .8 is what
 calling all benign earns.
 
-Without arguments it takes drawn images and weights that are drawn at random, so that
+Without arguments it takes synthetic images and random weights, so that
 nothing is downloaded, and its figures say nothing about the study's. On the ISIC 2016
 archives where ``--data-home`` or the environment variable ``SKINEST_DATA`` names a
 folder that holds them, with ImageNet's weights; ``--full`` is the study's setting, and

@@ -12,7 +12,7 @@ difference is worth: a classifier on features of the network is tested on the sa
 images, after training on as many images of each class, with and without the other
 pictures of the tested lesions.
 
-Without arguments it takes drawn images, weights that are drawn at random, so that
+Without arguments it takes synthetic images, random weights, so that
 nothing is downloaded, and a few epochs, after which the networks have hardly learned
 anything: they show how it is done. The leak can be seen, if barely, on those test
 images whose lesion has other pictures. With ImageNet's weights on the images of
@@ -90,7 +90,7 @@ def read_arguments():
             type=int,
             choices=range(2, 101),
             metavar="2..100",
-            help="splits to measure the leak on (default: 10, or 20 of drawn images)",
+            help="splits to measure the leak on (default: 10, or 20 of synthetic images)",
         )
         parser.add_argument(
             "--leak-backbone",
