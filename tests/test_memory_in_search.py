@@ -25,7 +25,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
-from skinest.feature_extraction._encoding import Encoder
 
 N_IMAGES = 40  # batches of 16, 16 and 8
 N_BATCHES = 3
@@ -49,10 +48,16 @@ def images_of(log):
 
 
 class LoggingDescriptor(SIFTDescriptor):
-    """SIFT that writes down the process and the image."""
+    """SIFT that writes down the process and the image, and each use of what is kept."""
 
     def __init__(
-        self, log=None, *, detector="grid", contrast_threshold=0.01, root=True
+        self,
+        log=None,
+        *,
+        used=None,
+        detector="grid",
+        contrast_threshold=0.01,
+        root=True,
     ):
         super().__init__(
             detector=detector,
@@ -62,10 +67,16 @@ class LoggingDescriptor(SIFTDescriptor):
             grid_sizes=(16,),
         )
         self.log = log
+        self.used = used
 
     def describe(self, image):
         log_line(self.log, joblib.hash(image))
         return super().describe(image)
+
+    def finish(self, values):
+        if self.used is not None:
+            log_line(self.used, "used")
+        return super().finish(values)
 
 
 class LoggingKMeans(KMeans):
@@ -162,37 +173,26 @@ def test_threads_within_workers_do_nothing_twice(paths, logs, tmp_path):
     np.testing.assert_array_equal(scores_of(found), scores_of(alone))
 
 
-@pytest.fixture
-def n_encoded(monkeypatch):
-    """Counts the images that are encoded in this process."""
-    counts = Counter()
-    encode = Encoder.__call__
-
-    def counted(self, described):
-        counts["images"] += len(described)
-        return encode(self, described)
-
-    monkeypatch.setattr(Encoder, "__call__", counted)
-    return counts
-
-
-def test_each_image_is_encoded_once_by_each_vocabulary(
-    paths, logs, n_encoded, tmp_path
-):
+def test_each_image_is_encoded_once_by_each_vocabulary(paths, logs, tmp_path):
+    used = tmp_path / "used"
     transformer = logging_bovw(logs, tmp_path / "kept")
+    transformer.set_params(descriptor__used=used)
     search = make_search(transformer, return_train_score=True).fit(paths, Y)
-    assert n_encoded["images"] == N_VOCABULARIES * N_IMAGES
+    # Once for the sample that each is learned from, and once for each image.
+    assert len(lines_of(used)) == N_VOCABULARIES * (1 + N_IMAGES)
     assert search.score(paths, Y) > 0.8
-    assert n_encoded["images"] == N_VOCABULARIES * N_IMAGES
+    assert len(lines_of(used)) == N_VOCABULARIES * (1 + N_IMAGES)
 
 
-def test_another_classifier_starts_from_the_vectors(paths, logs, n_encoded, tmp_path):
-    transformer = logging_bovw(logs, tmp_path / "kept")
+def test_another_classifier_starts_from_the_vectors(paths, logs, tmp_path):
+    logs = *logs, tmp_path / "used"
+    transformer = logging_bovw(logs[:2], tmp_path / "kept")
+    transformer.set_params(descriptor__used=logs[2])
     make_search(transformer).fit(paths, Y)
-    before = n_encoded["images"], lines_of(logs[0]), lines_of(logs[1])
+    before = [lines_of(log) for log in logs]
     grid = {"bovw__n_words": [3, 5], "svc__C": [1, 10]}
     make_search(transformer, grid, LogisticRegression(), refit=False).fit(paths, Y)
-    assert before == (n_encoded["images"], lines_of(logs[0]), lines_of(logs[1]))
+    assert [lines_of(log) for log in logs] == before
 
 
 def test_search_over_nested_settings(paths, logs, tmp_path):

@@ -21,7 +21,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
-from skinest.feature_extraction._encoding import Encoder
 from skinest.kernels import histogram_intersection_kernel
 
 N_IMAGES = 20
@@ -58,15 +57,21 @@ def grid_descriptor(grid_step=16, color="grey", root=False):
 
 
 class LoggingDescriptor(BaseEstimator):
-    """SIFT on a grid that writes down each image it describes."""
+    """SIFT on a grid that writes down each image, or each use of what is kept."""
 
-    def __init__(self, log, root=False):
+    def __init__(self, log=None, used=None):
         self.log = log
-        self.root = root
+        self.used = used
 
     def __call__(self, image):
-        append_line(self.log, image.sum())
-        return grid_descriptor(root=self.root)(image)
+        if self.log is not None:
+            append_line(self.log, image.sum())
+        return grid_descriptor()(image)
+
+    def finish(self, values):
+        if self.used is not None:
+            append_line(self.used)
+        return values
 
 
 class LoggingKMeans(KMeans):
@@ -171,20 +176,20 @@ def test_what_is_on_disk_is_not_described_by_workers(paths, tmp_path):
     assert len(lines_of(log)) == N_IMAGES
 
 
-def test_search_learns_each_vocabulary_once(X, tmp_path, monkeypatch):
-    log = tmp_path / "log"
-    memory = str(tmp_path / "kept")
-    transformer = bovw(clusterer=LoggingKMeans(log=str(log)), memory=memory)
+def test_search_learns_each_vocabulary_once(X, tmp_path):
+    log, used = tmp_path / "log", tmp_path / "used"
+    transformer = bovw(
+        descriptor=LoggingDescriptor(used=used),
+        clusterer=LoggingKMeans(log=str(log)),
+        memory=str(tmp_path / "kept"),
+    )
     first = make_search(transformer, KERNELS).fit(X, Y)
     # Two sizes for each of two folds, and the best on all images.
     assert len(lines_of(log)) == 5
-
-    def encode(*args):
-        raise AssertionError("An image was encoded again.")
-
-    monkeypatch.setattr(Encoder, "__call__", encode)
+    before = lines_of(used)
     second = make_search(transformer, KERNELS).fit(X, Y)
     assert len(lines_of(log)) == 5
+    assert lines_of(used) == before  # neither learned from nor encoded again
     scores = [s.cv_results_["mean_test_score"] for s in (first, second)]
     np.testing.assert_array_equal(*scores)
 

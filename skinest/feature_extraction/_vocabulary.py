@@ -25,6 +25,17 @@ class DescriptorSample:
 
     seed : int or None
         Where the numbers come from.
+
+    Attributes
+    ----------
+    n_images : int
+        The images that were added.
+
+    n_empty : int
+        Those of them without a descriptor.
+
+    n_held : int
+        The descriptors that are held.
     """
 
     def __init__(self, max_descriptors, seed):
@@ -34,7 +45,7 @@ class DescriptorSample:
         self._generator = np.random.default_rng(seed)
         self._values: list[np.ndarray] = []
         self._draws: list[np.ndarray] = []
-        self._n_held = 0
+        self.n_held = 0
 
     def add(self, values) -> None:
         """Offer the descriptors of one image.
@@ -60,8 +71,8 @@ class DescriptorSample:
             )
         self._values.append(values)
         self._draws.append(self._generator.random(len(values)))
-        self._n_held += len(values)
-        if self._n_held > 2 * self.max_descriptors:
+        self.n_held += len(values)
+        if self.n_held > 2 * self.max_descriptors:
             self._prune()
 
     def get(self) -> np.ndarray:
@@ -78,7 +89,7 @@ class DescriptorSample:
         return np.vstack(self._values)
 
     def _prune(self):
-        if self._n_held <= self.max_descriptors:
+        if self.n_held <= self.max_descriptors:
             return
         draws = np.concatenate(self._draws)
         limit = np.partition(draws, self.max_descriptors)[self.max_descriptors]
@@ -86,7 +97,7 @@ class DescriptorSample:
         pairs = list(zip(self._values, self._draws, kept, strict=True))
         self._values = [values[keep] for values, _, keep in pairs]
         self._draws = [draw[keep] for _, draw, keep in pairs]
-        self._n_held = self.max_descriptors
+        self.n_held = self.max_descriptors
 
 
 def make_clusterer(clusterer, encoding, n_words, seed):

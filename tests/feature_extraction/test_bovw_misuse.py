@@ -212,6 +212,8 @@ VALUES = np.arange(12.0).reshape(4, 3)
         (Describes((VALUES, np.full((4, 2), 50))), "fractions of the width"),
         (lambda image: cv2.SIFT_create().detectAndCompute(image, None), "a tuple"),
         (lambda image: None, "a NoneType"),
+        (lambda image: np.zeros(4), r"shape \(4,\)"),
+        (lambda image: np.array([["a"]]), "dtype <U1"),
         (lambda image: np.empty((5, 0)), r"shape \(5, 0\)"),
         (lambda image: VALUES * 1e300, "beyond float32"),
         (lambda image: VALUES * np.nan, "returned NaN"),

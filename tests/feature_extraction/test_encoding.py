@@ -1,17 +1,21 @@
-"""Encodings against independent references."""
+"""Encodings against independent references.
+
+The equations are tested on their own, because a transformer shows their results
+only after sums over cells, power normalisation and scaling.
+"""
 
 import cv2
 import numpy as np
 import pytest
 from skimage.feature import fisher_vector as skimage_fisher_vector
+from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 
+from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
 from skinest.feature_extraction._encoding import (
-    Encoder,
     assign_softly,
     compute_fisher_vector,
-    compute_histogram,
     compute_vlad,
     find_cell_members,
     measure_word_spacing,
@@ -19,6 +23,8 @@ from skinest.feature_extraction._encoding import (
 )
 
 N_WORDS, N_DIMENSIONS = 7, 5
+BLACK = np.zeros((1, 8, 8), dtype=np.uint8)
+WHITE = BLACK + 255
 
 
 @pytest.fixture
@@ -38,15 +44,6 @@ def mixture():
     return GaussianMixture(N_WORDS, covariance_type="diag", random_state=0).fit(values)
 
 
-def test_histogram_counts_shares():
-    np.testing.assert_allclose(
-        compute_histogram(np.array([0, 2, 2, 3]), 5), [0.25, 0, 0.5, 0.25, 0]
-    )
-    np.testing.assert_array_equal(
-        compute_histogram(np.array([], dtype=int), 3), np.zeros(3)
-    )
-
-
 def opencv_bag_of_words(images, vocabulary):
     """Histograms by OpenCV's own extractor, the image described by SIFT."""
     bow = cv2.xfeatures2d if hasattr(cv2.xfeatures2d, "BOWKMeansTrainer") else cv2
@@ -58,8 +55,6 @@ def opencv_bag_of_words(images, vocabulary):
 
 
 def test_histogram_equals_opencv_on_the_same_vocabulary(textured):
-    from skinest import BoVWSIFTTransformer, SIFTDescriptor
-
     descriptor = SIFTDescriptor(contrast_threshold=0.04, root=False)
     bovw = BoVWSIFTTransformer(40, descriptor=descriptor, random_state=0)
     vectors = bovw.fit_transform(textured)
@@ -106,8 +101,6 @@ def test_fisher_vector_equals_scikit_image(descriptors, mixture):
 
 def test_fisher_vectors_of_images_equal_scikit_image(textured):
     """Also where the mixture was learned in float32 and means exceed deviations."""
-    from skinest import BoVWSIFTTransformer, ColorPatchDescriptor
-
     descriptor = ColorPatchDescriptor()
     settings = {"encoding": "fisher", "n_components": None, "random_state": 0}
     bovw = BoVWSIFTTransformer(4, descriptor=descriptor, **settings).fit(textured)
@@ -169,8 +162,62 @@ def test_word_spacing_is_the_mean_distance_to_the_nearest_other_word():
     )
 
 
+class GivenDescriptors:
+    """A descriptor object that knows the descriptors of all but black images."""
+
+    def __init__(self, values, points):
+        self.values = values
+        self.points = points
+
+    def describe(self, image):
+        n = len(self.values) if image.any() else 0
+        return self.values[:n], self.points[:n]
+
+
+class GivenWords(KMeans):
+    """A clusterer that knows the visual words."""
+
+    def __init__(self, n_clusters=8, words=None):
+        super().__init__(n_clusters)
+        self.words = words
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.cluster_centers_ = self.words
+        return self
+
+
+class GivenMixture(GaussianMixture):
+    """A mixture that was fitted before."""
+
+    def __init__(self, n_components=1, covariance_type="diag", learned=None):
+        super().__init__(n_components, covariance_type=covariance_type)
+        self.learned = learned
+
+    def fit(self, X, y=None):
+        vars(self).update(self.learned)
+        return self
+
+
+def fit_given(vocabulary, values, points, **settings):
+    """Return a transformer with a given vocabulary, for images of given descriptors."""
+    if isinstance(vocabulary, GaussianMixture):
+        clusterer = GivenMixture(learned=vars(vocabulary))
+    else:
+        clusterer = GivenWords(words=vocabulary)
+    descriptor = GivenDescriptors(values, points)
+    bovw = BoVWSIFTTransformer(
+        N_WORDS,
+        descriptor=descriptor,
+        clusterer=clusterer,
+        n_components=None,
+        **settings,
+    )
+    return bovw.fit(WHITE)
+
+
 def encode(encoding, vocabulary, values, points, pyramid=(1,)):
-    return Encoder(encoding, vocabulary, None, pyramid)([(values, points)])[0]
+    bovw = fit_given(vocabulary, values, points, encoding=encoding, pyramid=pyramid)
+    return bovw.transform(WHITE)[0]
 
 
 @pytest.mark.parametrize("encoding", ["histogram", "soft"])
@@ -206,12 +253,12 @@ def test_no_descriptor_is_a_zero_row_and_so_is_an_empty_cell(
     encoding, descriptors, centers, mixture
 ):
     vocabulary = mixture if encoding == "fisher" else centers
-    encoder = Encoder(encoding, vocabulary, None, (2,))
     corner = np.zeros((len(descriptors), 2))
-    nothing = np.empty((0, 128), np.uint8), np.empty((0, 2))
-    vectors = encoder([nothing, (descriptors, corner)])
+    bovw = fit_given(vocabulary, descriptors, corner, encoding=encoding, pyramid=(2,))
+    with pytest.warns(UserWarning, match="1 of 2 images have no descriptor"):
+        vectors = bovw.transform(np.concatenate([BLACK, WHITE]))
     assert not vectors[0].any()
     cells = vectors[1].reshape(4, -1)
     assert cells[0].any() and not cells[1:].any()
-    assert len(encoder.list_feature_names()) == encoder.n_features == vectors.shape[1]
-    assert len(set(encoder.list_feature_names())) == encoder.n_features
+    names = bovw.get_feature_names_out()
+    assert len(set(names)) == len(names) == bovw.n_features_out_ == vectors.shape[1]
