@@ -65,14 +65,14 @@ with warnings.catch_warnings():
 
 @sklearn_checks
 def test_sklearn_checks(estimator, check):
-    check(estimator)
+    assert check(estimator) is None  # or it raises
 
 
 @parametrize_with_image_checks(list(estimators()))
 def test_image_checks(estimator, check):
-    check(estimator)
+    assert check(estimator) is None  # or it raises
 
 
 @parametrize_with_image_checks(list(networks()), atol=1e-5)
 def test_image_checks_of_networks(estimator, check):
-    check(estimator)
+    assert check(estimator) is None  # or it raises
