@@ -1,4 +1,4 @@
-"""What users may pass as a loss."""
+"""Losses as users may pass them."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -26,12 +26,12 @@ from .tensors import INSTANCES, by_class, call, gradients, masks, weights
 
 
 def squares(y_true, y_pred):
-    """A loss with a value for each pixel and channel."""
+    """Compute a value for each pixel and channel."""
     return ops.square(y_true - y_pred)
 
 
 def columns(y_true, y_pred):
-    """A loss with a value for each row of pixels."""
+    """Compute a value for each row of pixels."""
     return ops.mean(ops.square(y_true - y_pred), axis=(2, 3))
 
 
