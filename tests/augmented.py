@@ -1,4 +1,4 @@
-"""Images and masks to augment, and where shapes are found in them afterwards."""
+"""Images and masks to augment, and shapes that are found in them afterwards."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -31,7 +31,7 @@ def noise(height=24, width=32, seed=0):
 
 
 def shape(name, height=192, width=240):
-    """A shape far from the edge, True inside."""
+    """Return a shape far from the edge, True inside."""
     if name == "polygon":
         corners = [(30, 50), (40, 180), (150, 200), (140, 90), (90, 92)]
         return polygon2mask((height, width), corners)
@@ -44,13 +44,13 @@ def shape(name, height=192, width=240):
 
 
 def drawn(inside, label=1):
-    """Image and mask of a shape."""
+    """Return image and mask of a shape."""
     image = np.where(inside[..., np.newaxis], [200, 190, 180], [60, 50, 40])
     return image.astype(np.uint8), np.where(inside, label, 0).astype(np.uint8)
 
 
 def labelled(height=48, width=64):
-    """Image of noise and mask of blocks of four labels."""
+    """Return image of noise and mask of blocks of four labels."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     blocks = rng.integers(0, 4, (height // 8, width // 8))
@@ -58,7 +58,7 @@ def labelled(height=48, width=64):
 
 
 def found(image):
-    """Where an image is brighter than half between its extremes, and where it is not.
+    """Return where an image is bright, and where it is dark.
 
     Neither where it is half as bright: steps of interpolation are 1/32 of a pixel.
     """
@@ -68,7 +68,7 @@ def found(image):
 
 
 def outline(mask):
-    """Number of borders between pixels inside and outside."""
+    """Return number of borders between pixels inside and outside."""
     return (mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum()
 
 

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings that all tests share."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -25,7 +25,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 class DecodedFiles:
-    """How often OpenCV has decoded each file, in the threads of this process."""
+    """Counts of the files that OpenCV has decoded, in this process."""
 
     def __init__(self):
         self.contents = []

@@ -55,7 +55,7 @@ def smooth(height=60, width=80):
 
 
 def ramp(axis, size=201):
-    """Image whose value is the distance along an axis, 100 in the centre."""
+    """Return image whose value is the distance along an axis, 100 in the centre."""
     values = np.broadcast_to(np.arange(size, dtype=np.uint8), (size, size))
     return np.repeat((values.T if axis == 0 else values)[..., np.newaxis], 3, axis=2)
 

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 
+# Only the network of an estimator sees the copies that it makes.
 from skinest._apply_augmentation import check_augmentation, check_pair_augmentation
 from skinest.augmentation import Augmentation
 from tests.augmented import (
@@ -169,7 +170,7 @@ def test_keras_layer_without_configuration_is_refused():
 
 
 def global_states():
-    """States of NumPy, Python and, where it was used, Keras."""
+    """Return states of NumPy, Python and, where it was used, Keras."""
     name, keys, *rest = np.random.get_state()  # noqa: NPY002
     shared = keras.src.backend.common.global_state
     generator = shared.get_global_attribute("global_seed_generator")

@@ -38,15 +38,15 @@ EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 
 
 def extension(name):
-    """A module of docs/_ext."""
+    """Return a module of docs/_ext."""
     spec = importlib.util.spec_from_file_location(name, DOCS / "_ext" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def blocks_of(page):
-    """(line number, code) of what a page runs, and reasons of what it skips."""
+def find_blocks(page):
+    """Return what a page runs, by line number, and reasons of what it skips."""
     lines = page.read_text().splitlines()
     blocks, skipped = [], []
     for number, line in enumerate(lines):
@@ -74,7 +74,7 @@ def run_blocks(page):
     Examples of doctest are compared.
     """
     namespace, n_run = {"__name__": "__main__"}, 0
-    for first_line, code in blocks_of(page)[0]:
+    for first_line, code in find_blocks(page)[0]:
         n_run += 1
         if code.lstrip().startswith(">>>"):
             test = doctest.DocTestParser().get_doctest(
@@ -91,7 +91,7 @@ def run_blocks(page):
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if blocks_of(page)[0]],
+    [page for page in PAGES if find_blocks(page)[0]],
     ids=lambda page: str(page.relative_to(DOCS)),
 )
 def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
@@ -101,15 +101,15 @@ def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
     plt.switch_backend("agg")
     try:
         with threadpool_limits(1):  # tests run beside each other
-            assert run_blocks(page) == len(blocks_of(page)[0])
+            assert run_blocks(page) == len(find_blocks(page)[0])
     finally:
         plt.close("all")
 
 
 def test_few_blocks_are_skipped_and_say_why():
-    skipped = [reason for page in PAGES for reason in blocks_of(page)[1]]
+    skipped = [reason for page in PAGES for reason in find_blocks(page)[1]]
     assert all(skipped)
-    ran = sum(len(blocks_of(page)[0]) for page in PAGES)
+    ran = sum(len(find_blocks(page)[0]) for page in PAGES)
     assert len(skipped) < ran / 10
 
 
@@ -118,13 +118,13 @@ def test_all_guide_pages_run_code():
     without = {
         page.stem
         for page in (DOCS / "guide").glob("*.rst")
-        if page.stem != "index" and not blocks_of(page)[0]
+        if page.stem != "index" and not find_blocks(page)[0]
     }
     assert without == {"troubleshooting"}
 
 
 def listed_names():
-    """Full names on the API page, as Sphinx reads them."""
+    """Return full names on the API page, as Sphinx reads them."""
     names, module = [], None
     for line in extension("api_pages").index_page().splitlines():
         if match := re.match(r"\.\. (?:auto)?module:: (\S+)", line):
@@ -134,7 +134,7 @@ def listed_names():
     return names
 
 
-def object_of(name):
+def find_object(name):
     return functools.reduce(getattr, name.split(".")[1:], skinest)
 
 
@@ -153,14 +153,14 @@ def test_the_api_page_lists_every_public_name_once():
             value = getattr(module, name)
             if not isinstance(value, type(skinest)):
                 public.add(id(value))
-    listed = [id(object_of(name)) for name in listed_names()]
+    listed = [id(find_object(name)) for name in listed_names()]
     assert len(listed) == len(set(listed))
     assert set(listed) == public
 
 
 def public_estimators():
     for name in listed_names():
-        value = object_of(name)
+        value = find_object(name)
         if isinstance(value, type) and issubclass(value, BaseEstimator):
             yield pytest.param(name, value, id=name)
 
@@ -185,7 +185,7 @@ def test_a_class_of_the_user_has_no_page():
 
 
 def labels_and_targets():
-    """Labels that pages define, and those that they link to."""
+    """Return labels that pages define, and those that they link to."""
     defined, wanted = set(), {}
     for page in PAGES:
         text = page.read_text()
@@ -220,7 +220,7 @@ def test_attributes_of_data_in_pages_exist():
 
 
 def documented_commands():
-    """What pages say to type: (script, options)."""
+    """Yield what pages say to type: (script, options)."""
     for page in [*PAGES, ROOT / "benchmarks" / "README.md", ROOT / "README.md"]:
         text = page.read_text().replace("\\\n", " ")
         for line in text.splitlines():
@@ -252,7 +252,7 @@ def test_names_of_the_library_in_pages_exist():
     names = {name for page in PAGES for name in re.findall(target, page.read_text())}
     assert len(names) > 10
     for name in names:
-        assert object_of(name) is not None, name
+        assert find_object(name) is not None, name
 
 
 # What the page quotes of the study itself.

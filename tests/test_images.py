@@ -1,4 +1,4 @@
-"""What X may be, and what bad input gets."""
+"""Forms of X, and errors of bad input."""
 
 import os
 import struct
@@ -24,7 +24,7 @@ from skinest.images import (
 
 @pytest.fixture
 def rgb():
-    """Three smooth colour images."""
+    """Return three smooth colour images."""
     small = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 3), dtype=np.uint8)
     return np.stack([cv2.resize(image, (40, 30)) for image in small])
 

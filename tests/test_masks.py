@@ -1,4 +1,4 @@
-"""What masks may be, and what errors say where they are not."""
+"""Forms of masks, and errors of what is none."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -30,7 +30,7 @@ LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]], dtype=np.uint8)
 
 
 def random_masks(n_labels, shapes=((9, 13),) * 6, seed=0):
-    """True masks and predictions that err in a fifth of the pixels."""
+    """Return true masks and predictions that err in a fifth of the pixels."""
     rng = np.random.default_rng(seed)
     true = [rng.integers(0, n_labels, shape, dtype=np.uint8) for shape in shapes]
     noise = [rng.integers(0, n_labels, shape, dtype=np.uint8) for shape in shapes]

@@ -1,4 +1,4 @@
-"""What is shipped, and what the README shows."""
+"""The wheel and the README."""
 
 import re
 import subprocess

@@ -19,7 +19,7 @@ FOLDER = Path(skinest.__file__).parent
 
 
 def public_modules():
-    """Names of all modules without an underscore that say what is public."""
+    """Return names of all modules without an underscore that say what is public."""
     found = pkgutil.walk_packages(skinest.__path__, "skinest.")
     names = ["skinest", *(module.name for module in found)]
     public = [name for name in names if "._" not in name]
@@ -29,7 +29,7 @@ def public_modules():
 
 
 def public_objects():
-    """Classes and functions that a module's __all__ names, by their full name."""
+    """Return classes and functions that are in a module's __all__, by full name."""
     objects = []
     for module in public_modules():
         for name in importlib.import_module(module).__all__:

@@ -16,6 +16,8 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score
 
 from skinest import TransferClassifier
+
+# Only the network of an estimator sees the copies that it makes.
 from skinest._apply_augmentation import apply_augmentation, check_augmentation
 from skinest.metrics import dice_score
 from skinest.networks import build_transfer_network, build_unet
@@ -30,7 +32,7 @@ MENDED = "SciKeras is mended: take this out of docs/guide/scikeras.rst, and "
 
 @pytest.fixture(scope="module", autouse=True)
 def determinism_of_other_tests():
-    """SciKeras puts it back only where somebody has asked for it before."""
+    """Check that SciKeras puts it back where somebody asked for it before."""
     from tensorflow.python.framework import config
 
     was_on = config.is_op_determinism_enabled()
@@ -40,7 +42,7 @@ def determinism_of_other_tests():
 
 @pytest.fixture(scope="module")
 def images():
-    """Dark images and bright ones by turns."""
+    """Return dark images and bright ones by turns."""
     images = np.random.default_rng(0).integers(0, 120, (12, *SIZE, 3), dtype=np.uint8)
     images[1::2] += 130
     return images
@@ -48,7 +50,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def masks():
-    """The left half, in two images of three."""
+    """Return masks of the left half in two images of three."""
     masks = np.zeros((12, *SIZE), dtype=np.uint8)
     masks[:8, :, :16] = 1
     return masks
@@ -72,12 +74,12 @@ def transfer(**params):
 
 
 def vgg(**params):
-    """Of few layers, so that Keras is fast."""
+    """Return one of few layers, so that Keras is fast."""
     return transfer(**{"model__backbone": "vgg16", **params})
 
 
 def small(**params):
-    """A classifier of two numbers, where only SciKeras matters."""
+    """Return a classifier of two numbers, where only SciKeras matters."""
 
     def build():
         return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
@@ -99,7 +101,7 @@ def unet(**params):
 
 @pytest.fixture(scope="module")
 def fitted(images):
-    """A classifier that has learned the images."""
+    """Return a classifier that has learned the images."""
     clf = transfer(epochs=12, optimizer__learning_rate=0.01, model__dropout=0.0)
     return clf.fit(images, Y)
 

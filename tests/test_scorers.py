@@ -50,7 +50,7 @@ class Threshold(CallbackSupportMixin, BaseEstimator):
 
 @pytest.fixture
 def scene():
-    """Grey images of different sizes, and masks that a threshold of 150 finds."""
+    """Return grey images of different sizes, and masks by a threshold of 150."""
     rng = np.random.default_rng(0)
     X = [rng.integers(0, 256, (8 + n, 12), dtype=np.uint8) for n in range(8)]
     return X, [(image > 150).astype(np.uint8) * 255 for image in X]

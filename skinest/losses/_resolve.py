@@ -89,7 +89,7 @@ def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
     Raises
     ------
     TypeError
-        If `loss` is a class or no loss.
+        If `loss` is a class.
     ValueError
         If the name is unknown, a parameter is outside its range, the loss takes
         logits, cannot be computed for masks or says nothing about predictions, or
@@ -143,11 +143,6 @@ def _find_loss(loss):
     if isinstance(loss, type):
         name = loss.__name__
         raise TypeError(f"loss={name} is a class; pass an object: {name}(...).")
-    if not callable(loss):
-        raise TypeError(
-            f"loss={loss!r} is of type {type(loss).__name__}; pass one of "
-            f"{sorted(LOSSES)}, an instance from skinest.losses or a loss of Keras."
-        )
     return loss
 
 

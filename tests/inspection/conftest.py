@@ -1,4 +1,4 @@
-"""What the tests of displays share."""
+"""Fixtures that the tests of displays share."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -21,7 +21,7 @@ def no_windows():
 
 @pytest.fixture
 def images():
-    """Light images, each with a dark rectangle elsewhere."""
+    """Return light images, each with a dark rectangle elsewhere."""
     images = np.full((5, *SIZE, 3), 200, dtype=np.uint8)
     for k, image in enumerate(images):
         image[5 + k : 15 + k, 8 : 20 + k] = 50
@@ -30,7 +30,7 @@ def images():
 
 @pytest.fixture
 def masks(images):
-    """Masks that have the dark rectangles, but higher."""
+    """Return masks that have the dark rectangles, but higher."""
     return np.roll(np.where(images[..., 0] < 100, 255, 0), -3, axis=1).astype(np.uint8)
 
 

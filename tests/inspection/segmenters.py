@@ -35,6 +35,6 @@ def legend(display):
 
 
 def box(line):
-    """Edges of what a line goes round: left, right, top, bottom."""
+    """Return edges of what a line goes round: left, right, top, bottom."""
     x, y = line.get_data()
     return [np.nanmin(x), np.nanmax(x), np.nanmin(y), np.nanmax(y)]

@@ -46,7 +46,7 @@ class Network(ClassifierMixin, BaseEstimator):
 
 
 def build_model(weights, *, dtype="float32", pooled=False):
-    """Network of one convolution of 1 x 1 by MIX, a pooling, and `weights`."""
+    """Return network of one convolution of 1 x 1 by MIX, a pooling, and `weights`."""
     images = keras.Input((*SIZE, 3), name="images")
     x = keras.layers.Rescaling(1 / 255)(images)
     conv = keras.layers.Conv2D(3, 1, activation="relu", name="conv", dtype=dtype)
@@ -67,7 +67,7 @@ def build_model(weights, *, dtype="float32", pooled=False):
 
 
 def feature_maps(images):
-    """Output of the convolution, by NumPy."""
+    """Return output of the convolution, by NumPy."""
     return np.maximum((images / 255) @ MIX, 0)
 
 

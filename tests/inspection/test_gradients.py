@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+# Displays use one backend in a process, and show gradients as pictures alone.
 from skinest.inspection._gradients import compute_score_gradients
 
 INPUTS = np.array([[[1.0, 2.0]], [[3.0, -4.0]]])  # two images of shape (1, 2)

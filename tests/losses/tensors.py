@@ -10,6 +10,8 @@ import pytest
 from keras import ops
 
 from skinest import losses
+
+# Keras itself has no gradient that works in all its backends.
 from skinest.inspection._gradients import compute_score_gradients
 from skinest.losses import (
     Crossentropy,
@@ -45,7 +47,7 @@ by_class = functools.partial(
 
 
 def masks(n_channels, seed=0, n_images=3):
-    """Targets and probabilities of images of 4 x 5 pixels."""
+    """Return targets and probabilities of images of 4 x 5 pixels."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(max(2, n_channels), size=(n_images, 4, 5))
     y_pred = generator.uniform(0.05, 0.95, size=(n_images, 4, 5, n_channels))

@@ -22,6 +22,8 @@ from skinest.losses import (
     Tversky,
     WeightedCrossentropy,
 )
+
+# The value of a loss for one image is no number that `fit` shows.
 from skinest.losses._resolve import resolve_loss
 
 from .tensors import INSTANCES, by_class, call, masks, weights
@@ -133,7 +135,7 @@ class TestClasses:
 
 
 def network(bias=0.0):
-    """A convolution and a sigmoid for images of 8 x 8 pixels."""
+    """Return a convolution and a sigmoid for images of 8 x 8 pixels."""
     start = keras.initializers
     return keras.Sequential(
         [

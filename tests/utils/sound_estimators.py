@@ -158,7 +158,7 @@ class ColorThreshold(ImageTags, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Masks: an array for an array, else an array of masks."""
+        """Return masks: an array for an array, else an array of masks."""
         check_is_fitted(self)
         masks = [(i[..., 0] > self.threshold_).astype(int) for i in check_images(X)]
         if isinstance(X, np.ndarray) and X.dtype != object:
