@@ -90,7 +90,7 @@ def read_arguments():
             type=int,
             choices=range(2, 101),
             metavar="2..100",
-            help="splits to measure the leak on (default: 10, or 20 of synthetic images)",
+            help="splits to measure the leak on (default: 10; synthetic images: 20)",
         )
         parser.add_argument(
             "--leak-backbone",

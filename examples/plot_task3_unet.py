@@ -14,8 +14,8 @@ changed in masks, a loss taken along the axis of three equal channels); here its
 settings run without these faults, and beside them cross entropy with the foreground
 weighed 5 times and a higher learning rate.
 
-Without arguments it takes synthetic images, a small network and few steps, after which the
-order of the losses means little. On the masks of ISIC 2016 part 2B where
+Without arguments it takes synthetic images, a small network and few steps, after which
+the order of the losses means little. On the masks of ISIC 2016 part 2B where
 ``--data-home`` or the environment variable ``SKINEST_DATA`` names a folder with its
 archives; ``--full`` is the study's setting, days on a processor.
 """

@@ -142,6 +142,10 @@ weights : "imagenet", str, path or None, default="imagenet"
     n_iter_per_stage_ : list of int
         The number of epochs of each stage."""
 
+STAGES = """\
+a stage ("block5" to "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1"
+        and "expanded_conv" of MobileNetV2)"""
+
 
 def parameters(stages):
     """Fill the names of stages into what describes parameters and attributes."""

@@ -40,7 +40,7 @@ from ..networks._transfer_network import (
 from ..networks._weights import load_backbone_weights, save_backbone_weights
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, renamed_parameter
-from ._docs import NOTES, parameters
+from ._docs import NOTES, STAGES, parameters
 from ._training_data import (
     FeatureBatches,
     ImageBatches,
@@ -50,10 +50,6 @@ from ._training_data import (
     make_targets,
     weigh_classes,
 )
-
-_STAGES = """\
-a stage ("block5" to "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1"
-        and "expanded_conv" of MobileNetV2)"""
 
 
 class TransferClassifier(ClassifierMixin, NetworkEstimator):
@@ -69,7 +65,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
     backbone : {{"vgg16", "vgg19", "mobilenetv2"}}, default="vgg16"
         The network of `keras.applications` that the head stands on.
 
-    {parameters(_STAGES)}
+    {parameters(STAGES)}
 
     See Also
     --------
@@ -289,14 +285,21 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
             In the order of `classes_`.
         """
         check_is_fitted(self)
-        images = ResizedImages(check_images(X), self._network.backbone_spec.image_size)
-        description = self._network.describe_training("head", 0)
+        network = self._network
+        description = network.describe_training("head", 0)
+        batches = iterate_features(
+            ResizedImages(check_images(X), network.backbone_spec.image_size),
+            network.backbone_spec,
+            network.backbone,
+            batch_size=self.batch_size,
+            memory=self.memory if network.is_backbone_given else None,
+        )
         outputs = []
         with (
             borrow_model(description["key"], description["build"]) as head,
-            closing(self._iterate_features(self._network, images)) as batches,
+            closing(batches),
         ):
-            head.load(self._network.head)
+            head.load(network.head)
             for features in batches:
                 outputs.append(head.predict(features[:, 0], self.batch_size))
         outputs = np.concatenate(outputs)
@@ -350,7 +353,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         names = list_stages(self.backbone)
         for name in ("trainable", "fine_tune"):
             value = getattr(self, name)
-            if value not in names and not (name == "fine_tune" and value is None):
+            if value not in (*names, None):
                 raise ValueError(
                     f"{name}={value!r} is no part of {self.backbone}: choose one of "
                     f"{', '.join(names)}."
@@ -450,14 +453,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         return AugmentedCopies(n_copies, augmentation, seed)
 
     def _list_stages(self):
-        """List the lowest part that trains, epochs and learning rate of each stage.
-
-        Returns
-        -------
-        stages : list of tuple
-        n_epochs : int
-            How many epochs there are in all.
-        """
+        """List the lowest part, epochs and rate of each stage; count all epochs."""
         has_own_rate = not isinstance(self.optimizer, str)
         rate = None if has_own_rate else self.learning_rate
         stages = [(self.trainable, self.epochs, rate)]
@@ -474,25 +470,21 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         n_variants = 1 if copies is None else 1 + copies.n_copies
         shape = len(split.positions), n_variants, count_features(network.backbone_spec)
         features, n_done = allocate(shape, np.float32), 0
-        batches = self._iterate_features(network, split.images, split.positions, copies)
+        batches = iterate_features(
+            split.images,
+            network.backbone_spec,
+            network.backbone,
+            batch_size=self.batch_size,
+            memory=self.memory if network.is_backbone_given else None,
+            positions=split.positions,
+            copies=copies,
+        )
         n_batches = -(-len(split.positions) // self.batch_size)
         with closing(fitting.iterate(batches, n_batches, "compute-features")) as tasks:
             for batch in tasks:
                 features[n_done : n_done + len(batch)] = batch
                 n_done += len(batch)
         return features
-
-    def _iterate_features(self, network, images, positions=None, copies=None):
-        """Yield features, cached as long as the backbone is not trained."""
-        return iterate_features(
-            images,
-            network.backbone_spec,
-            network.backbone,
-            batch_size=self.batch_size,
-            memory=self.memory if network.is_backbone_given else None,
-            positions=positions,
-            copies=copies,
-        )
 
     def _make_batches(self, fitting, split, features, augmentation=None, seed=None):
         """Return batches of features, or of images where there are none."""

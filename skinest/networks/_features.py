@@ -123,8 +123,9 @@ def iterate_features(
     copies = copies or AugmentedCopies()
     positions = np.arange(len(images.images)) if positions is None else positions
     n_variants = 1 + copies.n_copies
-    cache = None if memory is None else Cache(memory)
-    settings = None if memory is None else _describe(spec, weights, copies)
+    cache = settings = None
+    if memory is not None:
+        cache, settings = Cache(memory), _describe(spec, weights, copies)
 
     def read(chunk):
         """Return keys, features that are cached, and pixels of those that are not."""
