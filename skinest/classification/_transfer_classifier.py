@@ -236,7 +236,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         fitting = self._begin_fit(X, y, seeds, n_tasks)
         features = None, None
         for trainable, epochs, rate in stages:
-            if trainable != "head":
+            if trainable != "head":  # the backbone changes
                 features = None, None
             elif features[0] is None:
                 features = (
@@ -454,8 +454,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
 
     def _list_stages(self):
         """List the lowest part, epochs and rate of each stage; count all epochs."""
-        has_own_rate = not isinstance(self.optimizer, str)
-        rate = None if has_own_rate else self.learning_rate
+        rate = self.learning_rate if isinstance(self.optimizer, str) else None
         stages = [(self.trainable, self.epochs, rate)]
         if self.fine_tune is None:
             return stages, self.epochs

@@ -355,7 +355,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         def collect_attributes(arrays):
             return {**attributes, "_weights": arrays}
 
-        has_own_rate = not isinstance(self.optimizer, str)
+        is_named = isinstance(self.optimizer, str)
         arrays = train_network(
             fitting,
             key=("unet", spec, loss.key, self.threshold),
@@ -365,7 +365,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             batches=batches,
             validation=validation,
             epochs=self.epochs,
-            learning_rate=None if has_own_rate else self.learning_rate,
+            learning_rate=self.learning_rate if is_named else None,
             has_convolutions=True,
             attributes_of=collect_attributes,
         )
