@@ -1,4 +1,4 @@
-"""What is computed from images, kept on disk."""
+"""A cache on disk for what is computed from images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -1,4 +1,4 @@
-"""What callables are known by in keys: their code and their state."""
+"""Fingerprints of callables for keys: their code and their state."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

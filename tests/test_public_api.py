@@ -113,3 +113,25 @@ def test_public_methods_are_documented(value):
     for name, method in inspect.getmembers(value, inspect.isfunction):
         if not name.startswith("_"):
             assert inspect.getdoc(method), name
+
+
+FILES = sorted(FOLDER.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_docstrings_do_not_begin_with_a_question(path):
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    texts = [ast.get_docstring(node) or "" for node in nodes if isinstance(node, kinds)]
+    firsts = {text.split()[0] for text in texts if text}
+    assert not firsts & {"How", "What", "Where", "Whether", "Which", "Who"}
+
+
+def test_no_file_name_stands_twice():
+    names = [path.name for path in FILES if path.name != "__init__.py"]
+    assert len(names) == len(set(names))
+
+
+def test_files_are_short():
+    lengths = {path.name: path.read_text("utf-8").count("\n") for path in FILES}
+    assert {name for name, length in lengths.items() if length > 500} == set()
