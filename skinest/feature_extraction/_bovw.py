@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..images import check_images
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._doc_link import DocLinkMixin
+from ..utils._tags import ImageInputMixin
 from ._describing import DescribedImages
 from ._descriptors import postprocess
 from ._encoding import Encoder, check_pyramid, encode_batch
@@ -40,7 +41,7 @@ _N_COMPONENTS = 64
 
 
 class BoVWSIFTTransformer(
-    DocLinkMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
+    ImageInputMixin, DocLinkMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
 ):
     """Images to vectors by SIFT and a bag of visual words.
 
@@ -284,7 +285,7 @@ default="histogram"
             If the clusterer cannot learn in batches, or the encoding is "tfidf".
         """
         images = check_images(X, y)
-        seed = self._draw_seed()
+        seed = self._make_seed()
         fitted = hasattr(self, "clusterer_")
         clusterer = self.clusterer_ if fitted else self._make_clusterer(seed)
         check_pyramid(self.pyramid, self.descriptor)
@@ -347,7 +348,7 @@ default="histogram"
         """Fit, and encode the training images where that is asked for."""
         check_pyramid(self.pyramid, self.descriptor)
         images = check_images(X, y)
-        seed = self._draw_seed()
+        seed = self._make_seed()
         clusterer = self._make_clusterer(seed)
         described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
         n_passes = 2 if with_vectors else 1
@@ -442,7 +443,7 @@ default="histogram"
         self.clusterer_ = clusterer
         self.n_features_out_ = self._encoder.n_features
 
-    def _draw_seed(self):
+    def _make_seed(self):
         if self.random_state is None:
             return None
         return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -485,8 +486,5 @@ default="histogram"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
