@@ -1,5 +1,8 @@
 """What the tests of transfer classifiers share."""
 
+import hashlib
+import pickle
+
 import numpy as np
 import pytest
 
@@ -83,8 +86,33 @@ def changed(before, after):
 
 
 def bits(clf):
-    """Stands for all weights of a fitted classifier to the last bit."""
-    return clf._state.trunk.digest, clf._state.head.digest
+    """Stand for all weights of a fitted classifier to the last bit, as pickled."""
+    digest = hashlib.sha256()
+
+    def add(buffer):
+        with memoryview(buffer) as view:
+            if view.format == "f":  # weights are the only arrays of float32
+                digest.update(repr(view.shape).encode())
+                digest.update(view.tobytes())
+
+    parameters = clf.get_params(deep=False)
+    state = {k: v for k, v in clf.__getstate__().items() if k not in parameters}
+    pickle.dumps(state, protocol=5, buffer_callback=add)
+    return digest.hexdigest()
+
+
+def mark(n_images):
+    """Weights by which images are told apart, for `sample_weight`."""
+    return 1 + np.arange(n_images)
+
+
+def find_marked(keras_fit):
+    """Positions of the marked images that Keras has trained on, and validated on."""
+    found = []
+    for name in ("train", "validation"):
+        weights = keras_fit.epochs(name)[0][2]
+        found.append(np.sort(np.rint(weights).astype(int) - 1))
+    return found
 
 
 def stage_recorder(keep):
@@ -103,19 +131,3 @@ def stage_recorder(keep):
             self.keep(layers_of(self.model))
 
     return StageRecorder()
-
-
-@pytest.fixture
-def splits(monkeypatch):
-    """Arguments and results of each split into training and validation images."""
-    from skinest.classification import _preparing
-
-    hold_out, recorded = _preparing.hold_out, []
-
-    def recording(codes, fraction, groups, *args):
-        train, held_out = hold_out(codes, fraction, groups, *args)
-        recorded.append({"groups": groups, "train": train, "held_out": held_out})
-        return train, held_out
-
-    monkeypatch.setattr(_preparing, "hold_out", recording)
-    return recorded

@@ -9,6 +9,7 @@ import pickle
 import random
 import sys
 
+import joblib
 import numpy as np
 
 from skinest import TransferClassifier
@@ -20,7 +21,7 @@ COMMON = {
     "pooling": "avg",
     "hidden_units": (),
     "augmentation": Augmentation(zoom=0.1, brightness=0.1),
-    "n_views": 2,
+    "n_augmented_copies": 2,
     "epochs": 2,
     "learning_rate": 0.001,
     "batch_size": 4,
@@ -51,8 +52,7 @@ def fit(name, random_state=0):
     clf.fit(images, y)
     probabilities = clf.predict_proba(images)
     return [
-        clf._state.trunk.digest,
-        clf._state.head.digest,
+        joblib.hash(clf.model_.get_weights()),
         repr(clf.history_),
         hashlib.sha256(probabilities).hexdigest(),
         hashlib.sha256(np.asarray(clf.model_(images))).hexdigest(),

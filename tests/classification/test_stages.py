@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skinest.networks._transfer import build_transfer_network
+from skinest.networks import build_transfer_network
 
 from .conftest import (
     bits,
