@@ -94,7 +94,7 @@ weights : "imagenet", str, path or None, default="imagenet"
     memory : str, path or joblib.Memory, default=None
         Where features are kept, so that a search over settings of the head computes
         each of them once. A file is known by its path, size and modification time, an
-        array by its content. Give `random_state` an integer, so that views and drawn
+        array by its content. Give `random_state` an integer, so that copies and drawn
         weights are the same in every fit.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
@@ -106,7 +106,7 @@ weights : "imagenet", str, path or None, default="imagenet"
         give `random_state` an integer, so that the same images stay held out.
 
     random_state : int, RandomState instance or None, default=None
-        Draws weights, validation images, views, order and dropout. The same integer
+        Draws weights, validation images, copies, order and dropout. The same integer
         gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0

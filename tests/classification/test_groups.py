@@ -72,7 +72,7 @@ def test_groups_reach_fit_in_a_search_by_metadata_routing(
     with sklearn.config_context(enable_metadata_routing=True):
         clf = small(validation_fraction=0.3)
         clf.set_fit_request(groups=True, sample_weight=True)
-        clf.set_score_request(sample_weight=False)
+        clf.set_score_request(sample_weight=True)
         search_of(clf).fit(images, y, groups=groups, sample_weight=mark(12))
     check_splits(keras_fits, groups, list_fits(images, y, groups))
 

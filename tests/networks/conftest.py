@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 
+from skinest.networks import build_transfer_network
+
 APPLICATIONS = {
     "vgg16": keras.applications.VGG16,
     "vgg19": keras.applications.VGG19,
@@ -36,6 +38,13 @@ def random_weights(model, seed):
             array += weight.name in ("gamma", "moving_variance")
         arrays.append(array)
     return arrays
+
+
+def list_stages(backbone):
+    """Names of the parts that may train, as the error of another name lists them."""
+    with pytest.raises(ValueError, match="choose one of") as caught:
+        build_transfer_network(backbone, weights=None, trainable="none of them")
+    return str(caught.value).split("choose one of ")[1].rstrip(".").split(", ")
 
 
 @pytest.fixture(scope="session")
