@@ -25,7 +25,7 @@ from skinest.utils.estimator_checks import parametrize_with_image_checks
 
 
 def estimators():
-    """An instance of each public estimator, or more for settings that matter."""
+    """Yield an instance of each public estimator, or more for settings that matter."""
     grid = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,))
     keypoints = SIFTDescriptor(contrast_threshold=0.01, root=False)
     root = SIFTDescriptor(contrast_threshold=0.01, root=True)
@@ -45,7 +45,7 @@ def estimators():
 
 
 def networks():
-    """Estimators that compute in float32 or less, where batches round differently."""
+    """Yield estimators that compute in float32 or less, where batches round."""
     network = {"weights": None, "image_size": (32, 32), "pooling": "avg"}
     yield BottleneckFeatureExtractor("mobilenetv2", **network)
     yield TransferClassifier(

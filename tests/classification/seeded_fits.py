@@ -46,7 +46,7 @@ def data():
 
 
 def fit(name, random_state=0):
-    """Digests of weights, history and probabilities of a fit."""
+    """Fit, and return digests of weights, history and probabilities."""
     images, y = data()
     clf = TransferClassifier(**{**COMMON, **FITS[name]}, random_state=random_state)
     clf.fit(images, y)
@@ -60,7 +60,7 @@ def fit(name, random_state=0):
 
 
 def global_states():
-    """Whole states of all that is global."""
+    """Return the whole states of all that is global."""
     import keras
     from keras.src.random.seed_generator import global_seed_generator
 
@@ -76,7 +76,7 @@ def global_states():
 
 
 def changed_states(function):
-    """Names of global states that a function changes."""
+    """Name the global states that a function changes."""
     before = global_states()
     function()
     after = global_states()

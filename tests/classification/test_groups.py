@@ -14,7 +14,7 @@ from .conftest import bits, find_marked, mark, small
 
 @pytest.fixture
 def groups():
-    """Lesions of two images, some of which have both labels."""
+    """Make lesions of two images, some of which have both labels."""
     return np.repeat([f"lesion {i}" for i in range(6)], 2)
 
 
@@ -36,7 +36,7 @@ def check_splits(keras_fits, groups, expected):
 
 
 def list_fits(images, y, groups):
-    """Positions of the images of each fit of a search: folds, and all at the end."""
+    """List the images of each fit of a search: of two folds, and all at the end."""
     folds = GroupKFold(2).split(images, y, groups)
     return [train for train, _ in folds] + [np.arange(len(images))]
 

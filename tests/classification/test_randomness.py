@@ -16,7 +16,7 @@ from .conftest import bits, is_same, layers_of, small
 
 @pytest.fixture(scope="module", autouse=True)
 def other_process():
-    """A process that begins with the fits, while other tests are run in this one."""
+    """Start a process that begins with the fits, while other tests run in this one."""
     script = Path(seeded_fits.__file__)
     environment = {**os.environ, "PYTHONPATH": str(script.parents[2])}
     with subprocess.Popen(
@@ -31,13 +31,13 @@ def other_process():
 
 @pytest.fixture(scope="module")
 def here():
-    """What the fits give in this process."""
+    """Fit in this process."""
     return {name: seeded_fits.fit(name) for name in seeded_fits.FITS}
 
 
 @pytest.fixture(scope="module")
 def in_another_process(other_process):
-    """What the fits give there."""
+    """Return what the fits give there."""
     output, errors = other_process.communicate()
     assert other_process.returncode == 0, errors
     return json.loads(output)

@@ -18,7 +18,7 @@ from .conftest import (
 
 
 def trained_layers(clf, lowest):
-    """Layers that a stage has to change, by the names that Keras gives them."""
+    """List layers that a stage has to change, by the names that Keras gives them."""
     import keras
 
     beginnings = {

@@ -9,7 +9,7 @@ from .conftest import find_marked, make_images, mark, small
 
 
 def read_start(y, sample_weight=None, **settings):
-    """Bias of the output before it is trained."""
+    """Return the bias of the output before it is trained."""
     clf = small(epochs=1, learning_rate=1e-12, **settings)
     clf.fit(make_images(len(y)), y, sample_weight=sample_weight)
     return clf.model_.get_layer("logits").bias.numpy()
@@ -73,13 +73,13 @@ def test_bias_is_of_the_images_that_are_trained_on(keras_fits):
 
 
 def read_in_order(keras_fit):
-    """Targets and weights of validation images, which keep their order."""
+    """Return targets and weights of validation images, which keep their order."""
     _, targets, weights = keras_fit.epochs("validation")[0]
     return targets, weights
 
 
 def fit_and_read(y, keras_fits, **settings):
-    """Classes, and targets and weights of all images in the order of `y`."""
+    """Return classes, and targets and weights of all images in the order of `y`."""
     images = make_images(len(y))
     clf = small(epochs=1, **settings).fit(images, y, X_val=images, y_val=y)
     return clf.classes_, *read_in_order(keras_fits[-1])
@@ -128,7 +128,7 @@ def test_weights_of_a_dict_are_found_by_the_labels(classes, keras_fits):
 
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory):
-    """Features of the images, which are the same in all fits of these tests."""
+    """Cache features of the images, which are the same in all fits of these tests."""
     return tmp_path_factory.mktemp("memory")
 
 
@@ -154,7 +154,7 @@ def test_split_is_stratified(hold_out):
 
 
 def measure_distance(y, held_out, fraction):
-    """How far the held-out share of each class is from what was asked for."""
+    """Measure how far the held-out share of each class is from what was asked for."""
     shares = np.bincount(y[held_out], minlength=2) / np.bincount(y)
     return np.abs(shares - fraction).sum()
 

@@ -24,7 +24,7 @@ OVERFIT = {"epochs": 40, "early_stopping": True, "n_iter_no_change": 3}
 
 
 def measured_loss(clf, X, y, weights=1):
-    """The loss as Keras has it: a weighted sum over the number of images."""
+    """Compute the loss as Keras does: a weighted sum over the number of images."""
     of_label = clf.predict_proba(X)[np.arange(len(y)), y]
     return (weights * -np.log(of_label)).sum() / len(y)
 

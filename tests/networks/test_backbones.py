@@ -38,7 +38,7 @@ def build_backbone(backbone, size, weights=None, **options):
 
 @pytest.fixture(scope="module")
 def backbone_model(weights_file):
-    """Our backbone with the weights of `application`; not to be changed."""
+    """Build our backbone with the weights of `application`; not to be changed."""
 
     @functools.cache
     def build(backbone, compute_dtype="float32"):

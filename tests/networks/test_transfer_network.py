@@ -70,7 +70,7 @@ def names(layers):
 
 @pytest.fixture(scope="module")
 def vgg16():
-    """VGG16 with a small head; its weights may not be changed."""
+    """Build VGG16 with a small head; its weights may not be changed."""
     model = build_transfer_network(
         image_size=SIZE, hidden_units=(6,), pooling="avg", dropout=0.0
     )
@@ -80,7 +80,7 @@ def vgg16():
 
 @pytest.fixture(scope="module")
 def mobilenetv2():
-    """MobileNetV2 with a small head; its weights may not be changed."""
+    """Build MobileNetV2 with a small head; its weights may not be changed."""
     model = build_transfer_network(
         "mobilenetv2", image_size=SIZE, hidden_units=(), pooling="avg", dropout=0.0
     )
@@ -229,7 +229,7 @@ def test_features_are_those_of_the_extractor(weights_file, images):
 
 
 def test_builder_starts_where_the_classifier_does():
-    """Before the shares of the classes, which the classifier puts into the bias."""
+    """Compare all but the bias, into which the classifier puts the classes' shares."""
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     settings = {"weights": None, "image_size": (32, 32), "pooling": "avg"}
     settings |= {"hidden_units": (4,), "random_state": 0}

@@ -52,7 +52,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint
 
 
 def load(backbone, path, seed=0):
-    """Arrays of the backbone of a network that is built with these weights."""
+    """Return the backbone's arrays of a network that is built with these weights."""
     network = build_transfer_network(
         backbone, weights=path, hidden_units=(), random_state=seed, **SMALL
     )
@@ -70,7 +70,7 @@ def assert_same_weights(weights, arrays):
 
 
 def error_of(backbone, path, error=ValueError):
-    """Message of the error with which a file is refused; it names the file."""
+    """Return the message of the error that refuses a file, which it names."""
     extractor = BottleneckFeatureExtractor(backbone, weights=path, **SMALL)
     with pytest.raises(error) as caught:
         extractor.fit(IMAGES)
@@ -88,7 +88,7 @@ def fit_classifier(backbone="mobilenetv2", **settings):
 
 
 def named_layers(model):
-    """(name, [(weight's name, array)]) of each layer."""
+    """List (name, [(weight's name, array)]) of each layer."""
     return [
         (
             layer.name,
@@ -102,7 +102,7 @@ def named_layers(model):
 
 
 def with_top(model):
-    """The same network under a classifier."""
+    """Put a classifier on the same network."""
     x = keras.layers.GlobalAveragePooling2D()(model.output)
     x = keras.layers.Dense(8, activation="relu", name="fc1")(x)
     x = keras.layers.Dense(10, name="predictions")(x)
@@ -144,7 +144,7 @@ WRITERS = [
 
 @pytest.fixture
 def fresh_imagenet():
-    """ImageNet's weights are not yet loaded, and what a test loads is forgotten.
+    """Forget ImageNet's weights before and after a test.
 
     They are kept for the whole process, and these tests need a download of their own.
     """
@@ -196,7 +196,7 @@ def test_file_of_the_full_network(tmp_path):
 
 
 def test_file_with_names_of_old(application, tmp_path):
-    """Keras' own MobileNetV2 file has other names, and Keras goes by order."""
+    """Go by order, as Keras does: its own MobileNetV2 file has other names."""
     layers = [
         (re.sub(r"^block_(\d+)_", r"mobl\1_conv_\1_", name), weights)
         for name, weights in named_layers(application("mobilenetv2"))
@@ -526,7 +526,7 @@ def test_seed_gives_the_bits_of_drawn_weights():
 
 
 def test_training_changes_no_weights_of_others(weights_file, application):
-    """The arrays of a file are kept, and shared by all that load it."""
+    """Check the arrays of a file: they are kept, and shared by all that load it."""
     path = weights_file("mobilenetv2")
     before = application("mobilenetv2").get_weights()
     clf = fit_classifier(weights=path, trainable="all", learning_rate=0.1)

@@ -25,7 +25,7 @@ TURN = Augmentation(rotation=180, vertical_flip=True)
 
 @pytest.fixture(scope="module")
 def images():
-    """Images that are told apart by their first pixel."""
+    """Make images that are told apart by their first pixel."""
     made = make_images(N_IMAGES)
     made[:, 0, 0, 0] = np.arange(N_IMAGES)
     return made
@@ -51,12 +51,12 @@ def read(keras_fits):
 
 
 def list_orders(epochs):
-    """Positions of the images in the order in which each epoch has read them."""
+    """List positions of the images in the order in which each epoch has read them."""
     return [(weights - 1).astype(int).tolist() for _, _, weights in epochs]
 
 
 def put_in_place(epoch):
-    """Inputs of an epoch in the order of the images."""
+    """Put the inputs of an epoch in the order of the images."""
     inputs, _, weights = epoch
     return inputs[np.argsort(weights)]
 

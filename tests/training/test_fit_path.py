@@ -19,7 +19,7 @@ IMAGES = make_images(8)
 
 
 def list_own_functions():
-    """Functions of skinest that are being called, `fit` first."""
+    """List functions of skinest that are being called, `fit` first."""
     frames = [frame for frame in inspect.stack() if Path(frame.filename).is_file()]
     names = [f.function for f in frames if PACKAGE in Path(f.filename).parents]
     return names[::-1]

@@ -79,7 +79,7 @@ def test_a_processor_that_numpy_says_nothing_of_is_asked_through_linux(
 
 
 def list_dtypes(clf):
-    """What the backbone's layers compute in, after checks of all that never changes."""
+    """List what the backbone's layers compute in; check all that never changes."""
     computed = {
         layer.name: layer.compute_dtype for layer in clf.model_.layers if layer.weights
     }
@@ -110,7 +110,7 @@ def test_what_is_asked_for_is_computed_in(backbone, compute_dtype, processor):
 
 
 def predict_in_float32(clf, X):
-    """Outputs of the same fitted network, computing in float32."""
+    """Apply the same fitted network, computing in float32."""
     network = build_transfer_network(
         clf.backbone,
         weights=None,
@@ -127,7 +127,7 @@ def predict_in_float32(clf, X):
 @pytest.mark.skipif(not DATA, reason="SKINEST_DATA names no folder")
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19", "mobilenetv2"])
 def test_predictions_on_real_images(backbone, processor):
-    """Those of a fitted network under "auto" stay near those in float32."""
+    """Check that those under "auto" stay near those in float32."""
     processor(["AVX512BF16"])
     X, y = fetch_isic2016_part3(download_if_missing=False, return_X_y=True)
     X_test, y_test = fetch_isic2016_part3(

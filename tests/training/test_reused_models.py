@@ -29,7 +29,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def memory(images, tmp_path_factory):
-    """Features, so that no fit of these tests needs a model of the backbone."""
+    """Cache features, so that no fit of these tests needs a model of the backbone."""
     folder = tmp_path_factory.mktemp("memory")
     small(memory=folder, epochs=1).fit(images, Y)
     return folder
@@ -127,7 +127,7 @@ def test_what_keras_callbacks_change_is_undone(fit):
 
 
 def test_fits_of_other_data_and_settings_leave_no_trace(fit, images):
-    """Head, then network, of fresh models and of those that others have used."""
+    """Train head, then network, by new models and by those that others have used."""
 
     def fit_two_stages(*data, **settings):
         settings = {"dropout": 0.5, "hidden_units": (4,), "memory": None, **settings}
@@ -273,7 +273,7 @@ def turn(image, generator):
 
 
 def test_no_features_outlive_a_fit(images, tmp_path):
-    """Under TensorFlow all that Keras reads from does."""
+    """Check this for features: TensorFlow keeps all that Keras has read from."""
     clf = small(
         augmentation=turn,
         n_augmented_copies=20,
