@@ -70,13 +70,13 @@ KINDS = {
 
 
 def n_kept():
-    """How many results of each kind the folder holds."""
+    """Tell how many results of each kind the folder holds."""
     names = (path.parts[-3] for path in Path(memory.name).rglob("output.pkl"))
     return Counter(KINDS[name] for name in names if name in KINDS)
 
 
 def search(estimator, grid):
-    """The fitted search, its seconds and what it has computed."""
+    """Return the fitted search, its seconds and what it has computed."""
     before, start = n_kept(), perf_counter()
     searched = GridSearchCV(estimator, grid, scoring="roc_auc", cv=folds).fit(X, y)
     seconds = perf_counter() - start
@@ -133,7 +133,7 @@ class Axis(NamedTuple):
 
 
 def scores_by(searches, row, column):
-    """Mean scores of searches by two parameters."""
+    """Return mean scores of searches by two parameters."""
     scores = np.empty((len(row.values), len(column.values)))
     for searched in searches:
         results = searched.cv_results_
