@@ -97,7 +97,7 @@ def parse_arguments():
 
 
 def search_words_and_kernels(X, y, memory):
-    """Return a grid search: standardised features for two kernels, plain ones for two."""
+    """Make a grid search: standardised features for two kernels, plain ones for two."""
     pipeline = Pipeline(
         [
             ("bovw", BoVWSIFTTransformer(memory=memory, n_jobs=2, random_state=0)),
