@@ -74,7 +74,7 @@ class OpenCVBoVW(TransformerMixin, BaseEstimator):
 
 
 def sift_of_files(paths):
-    """SIFT descriptors of each file, None where it has no keypoint."""
+    """Return SIFT descriptors of each file, None where it has no keypoint."""
     sift = cv2.SIFT_create()
     return [
         sift.detectAndCompute(cv2.imread(path, cv2.IMREAD_GRAYSCALE), None)[1]
@@ -83,7 +83,7 @@ def sift_of_files(paths):
 
 
 def learn_words(descriptors, n_words, seed):
-    """Visual words of a list of descriptors, by BOWKMeansTrainer's defaults."""
+    """Return visual words of a list of descriptors, by BOWKMeansTrainer's defaults."""
     cv2.setRNGSeed(seed)
     trainer = _bow.BOWKMeansTrainer(n_words)
     for values in descriptors:
@@ -93,7 +93,7 @@ def learn_words(descriptors, n_words, seed):
 
 
 def histograms(descriptors, vocabulary):
-    """What BOWImgDescriptorExtractor makes of descriptors that exist already."""
+    """Return what BOWImgDescriptorExtractor makes of descriptors that exist already."""
     vectors = np.zeros((len(descriptors), len(vocabulary)), dtype=np.float32)
     for vector, values in zip(vectors, descriptors, strict=True):
         if values is not None:
@@ -113,7 +113,7 @@ def classifier_steps(scaler="passthrough", kernel="rbf"):
 
 
 def run_search(pipeline, paths, y, words, splits, n_jobs):
-    """Seconds of a grid search, and the search."""
+    """Return seconds of a grid search, and the search."""
     grids = [
         {"bovw__n_words": words, "scaler": [scaler], "svm__kernel": [kernel]}
         for scaler, kernel in KERNELS.values()
@@ -133,7 +133,7 @@ def run_search(pipeline, paths, y, words, splits, n_jobs):
 
 
 def kernel_scores(on_train, y_train, on_test, y_test):
-    """Average precision on the test fold by each kernel."""
+    """Return the average precision on the test fold by each kernel."""
     score = get_scorer(SCORING)
     return {
         name: score(
@@ -144,7 +144,7 @@ def kernel_scores(on_train, y_train, on_test, y_test):
 
 
 def opencv_parts(paths, y, n_words, splits):
-    """Seconds of each part with OpenCV, and its score: means of concurrent folds."""
+    """Time each part with OpenCV, and score it: means of concurrent folds."""
     results = Parallel(n_jobs=len(splits))(
         delayed(time_parts)(paths, y, n_words, *split) for split in splits
     )
@@ -152,7 +152,7 @@ def opencv_parts(paths, y, n_words, splits):
 
 
 def time_parts(paths, y, n_words, train, test):
-    """Seconds that each part of one fold takes with OpenCV, and the mean score."""
+    """Time each part of one fold with OpenCV; return seconds and the mean score."""
     seconds = {}
 
     def timed(name, function, *args):
@@ -169,7 +169,7 @@ def time_parts(paths, y, n_words, train, test):
 
 
 def seconds_of_search(parts):
-    """Seconds of one fold and number of words, without and with a memory.
+    """Return seconds of one fold and number of words, without and with a memory.
 
     Without, each kernel's candidate fits and transforms anew. Pipeline(memory=...)
     keeps what `fit_transform` returned, but each candidate transforms the test fold.

@@ -81,7 +81,7 @@ def read_options(parser, recipes):
 
 
 def figures(y, decision):
-    """Figures of one test set; the threshold is the classifier's own."""
+    """Return figures of one test set; the threshold is the classifier's own."""
     predicted = decision > 0
     return [
         accuracy_score(y, predicted),
@@ -130,7 +130,7 @@ def run_test(options, build):
 
 
 def bootstrap(y, decision):
-    """Percentile intervals over test images drawn again with replacement."""
+    """Return percentile intervals over test images drawn again with replacement."""
     generator = np.random.default_rng(0)
     draws = generator.integers(0, len(y), (N_BOOTSTRAPS, len(y)))
     values = [figures(y[drawn], decision[drawn]) for drawn in draws]

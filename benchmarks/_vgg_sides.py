@@ -55,7 +55,7 @@ class Result:
     probabilities: list
 
     def total(self, epochs):
-        """Seconds of all epochs: those not run count as the mean after the first."""
+        """Sum seconds of all epochs: those not run count as later ones' mean."""
         left = epochs - len(self.seconds)
         more = left * np.mean(self.seconds[1:]) if left else 0
         return self.start + sum(self.seconds) + more
@@ -83,7 +83,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def weights_file(weights, folder):
-    """A file that both sides can read: a no-top VGG16 from what `weights` names."""
+    """Write a file that both sides can read: a no-top VGG16 of what `weights` names."""
     path = Path(folder, "backbone.weights.h5")
     save_backbone_weights("vgg16", load_backbone_weights("vgg16", weights, 0), path)
     return path
@@ -95,7 +95,7 @@ def load_part(paths, y, side):
 
 
 def split(part):
-    """Training and validation images, stratified."""
+    """Return training and validation images, stratified."""
     chosen = train_test_split(
         np.arange(len(part.y)), test_size=VALIDATION, stratify=part.y, random_state=0
     )
@@ -104,7 +104,7 @@ def split(part):
 
 
 def stratified(paths, y, n_images):
-    """Some of the images, or all where there are no more."""
+    """Return some of the images, or all where there are no more."""
     if n_images is None or n_images >= len(y):
         return paths, y
     kept, _ = train_test_split(
@@ -146,7 +146,7 @@ def plain_model(file, side, learning_rate):
 
 
 def plain_batches(part, augment=None):
-    """A tf.data pipeline of preprocessed batches, shuffled where it augments."""
+    """Return a tf.data pipeline of preprocessed batches, shuffled where it augments."""
     dataset = tf.data.Dataset.from_tensor_slices((part.pixels, part.y))
     if augment is not None:
         dataset = dataset.shuffle(len(part.y), seed=0)
@@ -162,7 +162,7 @@ def plain_batches(part, augment=None):
 
 
 def plain_augmentation():
-    """What `Augmentation()` does, by Keras' layers."""
+    """Return what `Augmentation()` does, by Keras' layers."""
     return keras.Sequential(
         [
             layers.RandomFlip("horizontal"),
@@ -239,7 +239,7 @@ def extractor(file, side, compute_dtype):
 
 
 def auc_difference(y, ours, plain, n_draws=2000):
-    """Area under the curve of ours less that of the plain side, with an interval.
+    """Return our area under the curve less that of the plain side, with an interval.
 
     The percentiles are over images drawn again, the same for both sides.
     """

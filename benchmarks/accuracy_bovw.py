@@ -23,13 +23,13 @@ from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
 
 
 def study():
-    """The study's settings: SIFT defaults, 300 words, RBF."""
+    """Return the study's settings: SIFT defaults, 300 words, RBF."""
     descriptor = SIFTDescriptor(contrast_threshold=0.04, root=False)
     return svm(BoVWSIFTTransformer(300, descriptor=descriptor))
 
 
 def defaults():
-    """BoVWSIFTTransformer() and SVC()."""
+    """Return BoVWSIFTTransformer() and SVC()."""
     return svm(BoVWSIFTTransformer())
 
 
@@ -39,14 +39,14 @@ def svm(bovw):
 
 
 def histogram():
-    """A histogram of 500 words and a chi-squared kernel."""
+    """Return a histogram of 500 words and a chi-squared kernel."""
     bovw = BoVWSIFTTransformer(500, descriptor=dense(), max_descriptors=100_000)
     svc = SVC(C=3, kernel=chi2_kernel, class_weight="balanced")
     return Pipeline([("bovw", bovw), ("svc", svc)])
 
 
 def three_fishers():
-    """Fisher vectors at keypoints, grey and in colour, and of colour patches."""
+    """Return Fisher vectors at keypoints, grey and in colour, and of colour patches."""
     union = FeatureUnion(
         [
             ("keypoints", fisher(32, SIFTDescriptor(), 48)),
@@ -59,7 +59,7 @@ def three_fishers():
 
 
 def best():
-    """Fisher vectors of a colour grid, keypoints and colour patches."""
+    """Return Fisher vectors of a colour grid, keypoints and colour patches."""
     union = FeatureUnion(
         [
             ("dense", fisher(64, dense(), 80)),
@@ -90,7 +90,7 @@ RECIPES = {f.__name__: f for f in (study, defaults, histogram, three_fishers, be
 
 
 def build(name, options, seed):
-    """A recipe with all its transformers told where to keep things, and the seed."""
+    """Build a recipe; tell all its transformers where to keep things, and the seed."""
     pipeline = RECIPES[name]()
     settings = {"memory": options.memory, "random_state": seed, "n_jobs": 2}
     bovw = pipeline.named_steps["bovw"]

@@ -104,7 +104,7 @@ def read_options():
 
 
 def classifier(options, n_images):
-    """A network whose learning rate rises in the first epoch and then falls to 0."""
+    """Make a network whose learning rate rises in the first epoch, then falls to 0."""
     n_steps = -(-n_images // BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(
         PEAK_RATE / 10,

@@ -119,7 +119,7 @@ def lesions(options):
 
 
 def interval(values, groups):
-    """Bootstrap interval of a mean, with whole groups drawn."""
+    """Return the bootstrap interval of a mean, with whole groups drawn."""
     names, codes = np.unique(groups, return_inverse=True)
     sums, counts = np.bincount(codes, values), np.bincount(codes)
     drawn = np.random.default_rng(0).integers(len(names), size=(2000, len(names)))
@@ -155,7 +155,7 @@ def structures(task, options):
 
 
 def study(base_filters):
-    """The study's settings, but for its faults."""
+    """Return the study's settings, but for its faults."""
     return UNetSegmenter(
         base_filters=base_filters,
         loss="dice",
@@ -168,7 +168,7 @@ def study(base_filters):
 
 
 def recommended():
-    """Dice alone finds nothing where most are empty, balanced weights too much."""
+    """Make a segmenter; Dice alone finds nothing there, balanced weights too much."""
     return UNetSegmenter(
         base_filters=16,
         loss=WeightedCrossentropy((1.0, 5.0)),

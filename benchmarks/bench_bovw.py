@@ -197,7 +197,7 @@ def scaled_opencv(paths, y, splits, search, options):
 
 
 def score_on(search, n_words, n_folds):
-    """Mean score of the search's candidates of these words on the first folds."""
+    """Score the search's candidates of these words on the first folds, on average."""
     found = search.cv_results_
     chosen = found["param_bovw__n_words"] == n_words
     return mean(found[f"split{k}_test_score"][chosen].mean() for k in range(n_folds))
@@ -273,7 +273,7 @@ def bench_extract(paths, y, options):
 
 
 def describe_ours(paths):
-    """By what BoVWSIFTTransformer(n_jobs=2) calls; alone it would encode as well."""
+    """Call what BoVWSIFTTransformer(n_jobs=2) calls; alone it would encode as well."""
     described = DescribedImages(check_images(paths), SIFT, None, 2)
     return sum(described.map(count_descriptors))
 
@@ -310,7 +310,7 @@ def link_many(paths, n_links, folder):
 
 
 def peak_memory(function, *args):
-    """GB of a new process before and at most during `function`, and its seconds."""
+    """Run `function` in a new process: GB before and at most in it, and its seconds."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=run_in_child, args=(sender, function, *args))

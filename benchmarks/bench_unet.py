@@ -100,7 +100,7 @@ def say(results):
 
 
 def work(options):
-    """One run of a side in this process."""
+    """Run a side once in this process."""
     import resource
 
     from skinest.datasets import fetch_ham10000_masks
@@ -114,7 +114,7 @@ def work(options):
 
 
 def timer():
-    """A callback that appends the seconds of each epoch to SECONDS."""
+    """Return a callback that appends the seconds of each epoch to SECONDS."""
     import keras
 
     class Timer(keras.callbacks.Callback):
@@ -202,7 +202,7 @@ def ours(X, y, options):
 
 
 def speeds(options, whole, predict):
-    """Images per second."""
+    """Return images per second."""
     predict()  # compiles
     start = perf_counter()
     predict()

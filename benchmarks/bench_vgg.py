@@ -267,7 +267,7 @@ def bench_forward(file, options):
 
 
 def alternate(sides, n_runs):
-    """What each side returned last, and its seconds in each run after the first."""
+    """Return each side's last result, and its seconds in each run after the first."""
     returned, seconds = {}, defaultdict(list)
     for run in range(n_runs + 1):
         for name, function in sides.items():

@@ -12,7 +12,7 @@ from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 
 
 def parse_arguments(description, *, data_home=True, weights=False):
-    """Where real images and a network's weights are, and where figures go."""
+    """Read where real images and weights are, and where figures go."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -43,7 +43,7 @@ def save(figure, arguments, name):
 
 
 def load_training_images(data_home, n_synthetic):
-    """The training images of ISIC 2016, else synthetic ones, more of them malignant."""
+    """Load ISIC 2016's training images, else synthetic ones, more of them malignant."""
     if _script.on_archives(data_home, "ISBI2016_ISIC_Part3_Training_*", False):
         X, y = fetch_isic2016_part3(
             data_home, download_if_missing=False, return_X_y=True
@@ -56,7 +56,7 @@ def load_training_images(data_home, n_synthetic):
 
 
 def backbone_of(weights):
-    """Arguments of a network: MobileNetV2 where weights are given, else a small one."""
+    """Return a network's arguments: MobileNetV2 with weights, else a small one."""
     if weights:
         sides = {"backbone": "mobilenetv2", "image_size": (224, 224)}
     else:
@@ -65,13 +65,13 @@ def backbone_of(weights):
 
 
 def share(n_found, n):
-    """A share of `n`, and its exact 95 % interval (Clopper and Pearson 1934)."""
+    """Return a share of `n`, and its exact 95 % interval (Clopper and Pearson 1934)."""
     interval = binomtest(int(n_found), int(n)).proportion_ci(0.95, method="exact")
     return n_found / n, interval.low, interval.high
 
 
 def over_folds(values, n_splits):
-    """Mean over folds, and half the width of its 95 % interval.
+    """Return the mean over folds, and half the width of its 95 % interval.
 
     Training images of the folds overlap, so the variance is that of C. Nadeau and
     Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.

@@ -35,7 +35,7 @@ AVERAGES = {"macro avg": "macro average", "weighted avg": "weighted average"}
 
 
 def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
-    """Arguments of a script: by default a quick run's, by --full the study's.
+    """Read a script's arguments: by default a quick run's, by --full the study's.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
 
 
 def make_console():
-    """A console that is wide enough for the tables where it is no terminal."""
+    """Return a console that is wide enough for the tables where it is no terminal."""
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
 def existing_weights(text):
-    """A file that is there, "imagenet" or "none"."""
+    """Return a file that is there, "imagenet" or "none"."""
     if text not in ("imagenet", "none") and not Path(text).is_file():
         raise argparse.ArgumentTypeError(
             f"{text} is no file, nor imagenet or none: check the path"
@@ -106,13 +106,13 @@ def existing_weights(text):
 
 
 def weights_of(name, is_real):
-    """The argument `weights` of a classifier."""
+    """Return the argument `weights` of a classifier."""
     name = name or ("imagenet" if is_real else "none")
     return None if name == "none" else name
 
 
 def on_archives(data_home, pattern, download):
-    """Whether to take real images: where a folder holds archives, or by download."""
+    """Tell whether to take real images: from a folder's archives, or by download."""
     if download or not data_home:
         return download
     if not Path(data_home).is_dir():
@@ -123,7 +123,7 @@ def on_archives(data_home, pattern, download):
 
 
 def take(n_images, y):
-    """Positions of so many images with the classes' shares, of all by None."""
+    """Return positions of so many images with the classes' shares, of all by None."""
     positions = np.random.default_rng(0).permutation(len(y))
     if n_images is None or n_images >= len(y):
         return np.arange(len(y))
@@ -138,7 +138,7 @@ def shortened(epochs, share):
 
 
 def print_differences(console, arguments, study, lines):
-    """What differs from the study: lines of the script, and what arguments change."""
+    """Print what differs from the study: the script's lines and what arguments do."""
     lines = list(lines)
     for name, value in study.items():
         text = SHORTENING[name][1]
@@ -154,21 +154,21 @@ def print_lines(console, title, lines):
 
 
 def describe_weights(weights):
-    """Where weights of VGG16 are from, beside the study's."""
+    """Return where weights of VGG16 are from, beside the study's."""
     whose = {None: "drawn at random, not pretrained", "imagenet": "ImageNet's"}
     ours = whose.get(weights, f"from {Path(weights or '').name}")
     return f"weights of VGG16: {ours}; ImageNet's in the study"
 
 
 def labels_of(matrix):
-    """Truth and prediction of images that have this confusion matrix."""
+    """Return truth and prediction of images that have this confusion matrix."""
     matrix = np.asarray(matrix)
     truth, predicted = np.indices(matrix.shape).reshape(2, -1)
     return np.repeat(truth, matrix.ravel()), np.repeat(predicted, matrix.ravel())
 
 
 def report_of(y, predicted, names):
-    """`classification_report` of labels that are positions in `names`."""
+    """Return `classification_report` of labels that are positions in `names`."""
     return classification_report(
         y,
         predicted,
@@ -180,7 +180,7 @@ def report_of(y, predicted, names):
 
 
 def print_reports(console, names, ours, study):
-    """Precision, recall, F1 and support of each class, ours beside the study's."""
+    """Print precision, recall, F1 and support of each class beside the study's."""
     table = Table(title="Precision, recall, F1 and number of test images by class")
     table.add_column("")
     for whose in ("ours", "study"):
@@ -202,7 +202,7 @@ def print_reports(console, names, ours, study):
 
 
 def accuracy_of(report):
-    """Accuracy; it is the weighted average of recall."""
+    """Return accuracy; it is the weighted average of recall."""
     return report["weighted avg"]["recall"]
 
 
@@ -218,7 +218,7 @@ def print_matrix(console, title, names, matrix):
 
 
 def plot_matrices(matrices, names):
-    """Matrices side by side, coloured by the share of each row."""
+    """Plot matrices side by side, coloured by the share of each row."""
     import matplotlib.pyplot as plt
 
     width = 2.2 + 0.45 * len(names)

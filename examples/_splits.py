@@ -11,14 +11,14 @@ TEST, VALIDATION = 0.20, 0.15
 
 
 def take_lesions(n_images, y, groups):
-    """Positions of about so many images, all of each lesion that is taken."""
+    """Return positions of about so many images, all of each lesion that is taken."""
     names, firsts = np.unique(groups, return_index=True)
     n_lesions = n_images and round(n_images * len(names) / len(y))
     return np.flatnonzero(np.isin(groups, names[take(n_lesions, y[firsts])]))
 
 
 def split_by_image(y, random_state=0):
-    """Training, validation and test positions: 65 / 15 / 20 with the classes' shares.
+    """Split positions 65 / 15 / 20 to train, validate, test, with the classes' shares.
 
     As in the study: pictures of one lesion may stand on both sides.
     """
@@ -35,7 +35,7 @@ def split_by_image(y, random_state=0):
 
 
 def split_by_lesion(y, groups, random_state=0):
-    """The same by whole lesions, as near to the classes' shares as chance comes."""
+    """Split by whole lesions, as near to the classes' shares as chance comes."""
     rest, test = _hold_out_lesions(y, groups, TEST, random_state)
     train, validation = _hold_out_lesions(
         y[rest], groups[rest], VALIDATION / (1 - TEST), random_state
@@ -44,7 +44,7 @@ def split_by_lesion(y, groups, random_state=0):
 
 
 def _hold_out_lesions(y, groups, share, random_state, n_tries=50):
-    """Of many random splits the one nearest to the share in each class.
+    """Return, of many random splits, the one nearest to the share in each class.
 
     StratifiedGroupKFold warns where a class has fewer images than there are folds.
     """
@@ -60,12 +60,12 @@ def _hold_out_lesions(y, groups, share, random_state, n_tries=50):
 
 
 def seen(groups, train, test):
-    """Which test images show a lesion that a training image shows too."""
+    """Tell which test images show a lesion that a training image shows too."""
     return np.isin(groups[test], groups[train])
 
 
 def twin_training_sets(y, groups, test, rng):
-    """Training images with and without other pictures of the tested lesions.
+    """Return training images with and without other pictures of tested lesions.
 
     Two arrays of positions that hold as many images of each class: of those outside
     `test`, first the ones that show a tested lesion, filled up at random, and then
@@ -92,7 +92,7 @@ def measure(y, predicted, labels):
 
 
 def measure_leak(classifier, features, y, groups, n_repeats=10):
-    """Figures of a classifier by split, each an array of shape (n_repeats,).
+    """Measure figures of a classifier by split, each an array of shape (n_repeats,).
 
     Returns
     -------
@@ -138,7 +138,7 @@ def measure_leak(classifier, features, y, groups, n_repeats=10):
 
 
 def mean_interval(values):
-    """Mean, and its 95 % interval by Student's t."""
+    """Return the mean, and its 95 % interval by Student's t."""
     mean = np.mean(values)
     error = np.std(values, ddof=1) / np.sqrt(len(values))
     width = t.ppf(0.975, len(values) - 1) * error

@@ -20,7 +20,7 @@ SYNTHETIC = "synthetic images"
 
 
 def load_images(data_home, n_synthetic=600, download=False):
-    """Training and test images: real ones from the folder, else synthetic ones."""
+    """Load training and test images: real ones from the folder, else synthetic ones."""
     if on_archives(data_home, ARCHIVES, download):
         (X_train, y_train), (X_test, y_test) = (
             fetch_isic2016_part3(
@@ -35,7 +35,7 @@ def load_images(data_home, n_synthetic=600, download=False):
 
 
 def share(hits, cases):
-    """Share of the cases, along the last axis; 0 where there is none."""
+    """Return the share of the cases, along the last axis; 0 where there is none."""
     return hits.sum(axis=-1) / np.maximum(cases.sum(axis=-1), 1)
 
 
@@ -58,7 +58,7 @@ def evaluate(y, predicted, decision):
 
 
 def intervals(y, predicted, decision, n_draws=2000):
-    """95 % intervals of the same figures, over test images drawn with replacement."""
+    """Return 95 % intervals of the same figures, over test images drawn again."""
     draws = np.random.default_rng(0).integers(len(y), size=(n_draws, len(y)))
     draws = draws[y[draws].min(axis=1) < y[draws].max(axis=1)]  # of both classes
     figures = {name: rate(y[draws], predicted[draws]) for name, rate in RATES.items()}
@@ -73,7 +73,7 @@ def intervals(y, predicted, decision, n_draws=2000):
 
 
 def all_benign(y):
-    """The same figures where all are taken for benign."""
+    """Return the same figures where all are taken for benign."""
     return {
         "accuracy": np.mean(y == 0),
         "sensitivity": 0.0,
@@ -84,7 +84,7 @@ def all_benign(y):
 
 
 def print_test(console, y, columns, study, setting=None):
-    """Figures on the test images beside the all-benign baseline and the study's row.
+    """Print figures on the test images, the all-benign baseline and the study's row.
 
     `columns` holds figures by name, or pairs of figures and intervals.
     """
@@ -108,7 +108,7 @@ def print_test(console, y, columns, study, setting=None):
 
 
 def cell(column, metric):
-    """A figure, with its interval where there is one."""
+    """Return a figure, with its interval where there is one."""
     figures, bounds = column if isinstance(column, tuple) else (column, None)
     if metric not in figures:
         return "-"
@@ -118,7 +118,7 @@ def cell(column, metric):
 
 
 def plot_curves(y, decisions):
-    """ROC and precision-recall curves on the test images."""
+    """Plot ROC and precision-recall curves on the test images."""
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")

@@ -6,7 +6,7 @@ from skinest.metrics import segmentation_report
 
 
 def channel_dice(truth, probabilities):
-    """The study's "Dice": of each pixel along three equal channels, with 1 added.
+    """Compute the study's "Dice": of each pixel along three equal channels, plus 1.
 
     It is 1 where nothing is and nothing is found, so that it measures the background.
     """
@@ -15,7 +15,7 @@ def channel_dice(truth, probabilities):
 
 
 def measure(y_true, y_pred, probabilities):
-    """Pooled figures of the foreground, and two that the background makes."""
+    """Measure pooled figures of the foreground, and two that the background makes."""
     report = segmentation_report(
         y_true,
         y_pred,
@@ -33,7 +33,7 @@ def measure(y_true, y_pred, probabilities):
 
 
 def with_overlaps(study):
-    """The study's row with Dice and IoU of the foreground, from its other figures."""
+    """Add Dice and IoU of the foreground to the study's row, from its other figures."""
     precision, recall = study["precision"], study["recall"]
     dice = 2 * precision * recall / (precision + recall)
     return study | {"Dice": dice, "IoU": dice / (2 - dice)}

@@ -55,7 +55,7 @@ N_OF_EACH = 43
 
 
 def load(data_home):
-    """Images, diagnoses, lesions and the diagnoses' names."""
+    """Load images, diagnoses, lesions and the diagnoses' names."""
     if on_archives(data_home, "ISIC2018_Task3_Training_*", False):
         data = fetch_isic2018_task3(data_home, download_if_missing=False)
         kept = whole_lesions(data.target, data.groups)
@@ -73,7 +73,7 @@ def load(data_home):
 
 
 def whole_lesions(y, groups):
-    """Indices of about as many images of each diagnosis, by lesions in random order."""
+    """Take about as many images of each diagnosis, by lesions in random order."""
     rng, kept = np.random.default_rng(0), []
     for label in np.unique(y):
         lesions = rng.permutation(np.unique(groups[y == label]))
@@ -166,7 +166,7 @@ model = clone(words).set_params(regression__C=0.1)
 
 
 def correct(kind, seed):
-    """Whether each image is right, and whether its lesion was learned from."""
+    """Tell whether each image is right, and whether its lesion was learned from."""
     folds = SPLITTERS[kind](3, shuffle=True, random_state=seed)
     splits = list(folds.split(X, y, groups if kind == "lesions" else None))
     seen = np.empty(len(y), dtype=bool)

@@ -71,7 +71,7 @@ def parse_arguments():
 
 
 def load(data_home):
-    """Images and masks to learn from and to test on, and images to classify."""
+    """Load images and masks to learn from and to test on, and images to classify."""
     if all(on_archives(data_home, name, False) for name in ARCHIVES):
         data = fetch_ham10000_masks(data_home, download_if_missing=False)
         _, firsts = np.unique(data.groups, return_index=True)
@@ -109,7 +109,7 @@ def load(data_home):
 
 
 def classifier(crop, memory):
-    """Crop, if that is asked for; visual words; a support vector machine."""
+    """Make a pipeline: crop, if asked for; visual words; a support vector machine."""
     return Pipeline(
         [
             ("crop", crop),
@@ -125,7 +125,7 @@ def classifier(crop, memory):
 
 
 def compare(segmenter, X, y):
-    """{name: {metric: scores of the folds}} with and without cropping."""
+    """Return {name: {metric: scores of the folds}} with and without cropping."""
     folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0)
     scores = {}
     with TemporaryDirectory() as memory:  # keeps descriptors from fold to fold
@@ -157,7 +157,7 @@ def print_comparison(console, scores):
 
 
 def print_features(console, segmenter, X, y):
-    """Visual words after the crop have names."""
+    """Print the names of visual words after the crop."""
     pipeline = classifier(FrozenEstimator(segmenter), None)
     pipeline.set_output(transform="pandas").fit(X, y)
     features = pipeline[:-1].transform(X[:3])
@@ -171,7 +171,7 @@ def print_features(console, segmenter, X, y):
 
 
 def plot_crops(images, cropped, folder):
-    """Images above what is left of them."""
+    """Plot images above what is left of them."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(

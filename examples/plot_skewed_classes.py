@@ -79,7 +79,7 @@ def parse_arguments():
 
 
 def classifiers(weights, side, memory):
-    """By name, the steps that make vectors of images, and what classifies those."""
+    """Return, by name, steps that make vectors of images, and what classifies those."""
     descriptor = SIFTDescriptor(contrast_threshold=0.01)
     bovw = BoVWSIFTTransformer(
         300, descriptor=descriptor, memory=memory, random_state=0
@@ -102,7 +102,7 @@ def classifiers(weights, side, memory):
 
 
 def treatments(features, classifier):
-    """Pipelines that treat skewed classes in one way each."""
+    """Return pipelines that treat skewed classes in one way each."""
     balanced = clone(classifier).set_params(class_weight="balanced")
     tuned = TunedThresholdClassifierCV(
         classifier, scoring=make_scorer(geometric_mean_score), cv=StratifiedKFold(5)
@@ -120,14 +120,14 @@ def treatments(features, classifier):
 
 
 def predict_fold(pipeline, X, y, train, test):
-    """Labels and decision values of the images that were held out."""
+    """Return labels and decision values of the images that were held out."""
     fitted = clone(pipeline).fit([X[i] for i in train], y[train])
     held_out = [X[i] for i in test]
     return fitted.predict(held_out), fitted.decision_function(held_out)
 
 
 def evaluate(y, folds, outputs):
-    """Figures of one repeat: means over its folds."""
+    """Return figures of one repeat: means over its folds."""
     rows = []
     for (_, test), (predicted, decision) in zip(folds, outputs, strict=True):
         report = classification_report_imbalanced(
@@ -142,7 +142,7 @@ def evaluate(y, folds, outputs):
 
 
 def mean_roc(y, folds, outputs, grid):
-    """Sensitivity at each share of false alarms, mean over folds."""
+    """Return sensitivity at each share of false alarms, mean over folds."""
     curves = [
         np.interp(grid, *roc_curve(y[test], decision)[:2])
         for (_, test), (_, decision) in zip(folds, outputs, strict=True)
@@ -151,7 +151,7 @@ def mean_roc(y, folds, outputs, grid):
 
 
 def compare(X, y, features, classifier, n_repeats, n_jobs):
-    """{treatment: figures of each repeat}, and the ROC curve without treatment."""
+    """Return {treatment: figures of each repeat}, and a ROC curve of no treatment."""
     cv = RepeatedStratifiedKFold(n_splits=N_FOLDS, n_repeats=n_repeats, random_state=0)
     folds = list(cv.split(np.zeros(len(y)), y))
     for step in features[:-1]:
@@ -174,7 +174,7 @@ def compare(X, y, features, classifier, n_repeats, n_jobs):
 
 
 def interval(values):
-    """Mean of the repeats, and where 95 % of them lie."""
+    """Return the mean of the repeats, and where 95 % of them lie."""
     return np.mean(values), *np.percentile(values, (2.5, 97.5))
 
 
@@ -196,7 +196,7 @@ def print_scores(console, title, scores):
 
 
 def conclusions(scores):
-    """What the figures say of each treatment beside none, repeat by repeat."""
+    """State what the figures say of each treatment beside none, repeat by repeat."""
     yield f"Less {BASELINE}, mean and 95 % of the repeats:"
     for name, repeats in scores.items():
         if name != BASELINE:
@@ -215,7 +215,7 @@ def conclusions(scores):
 
 
 def plot(comparisons, source, path):
-    """Sensitivity against specificity, above average precision."""
+    """Plot sensitivity against specificity, above average precision."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
@@ -239,7 +239,7 @@ def plot(comparisons, source, path):
 
 
 def plot_plane(axes, scores, curve):
-    """Where each treatment stands, and lines of equal geometric mean."""
+    """Plot where each treatment stands, and lines of equal geometric mean."""
     side = np.linspace(0.001, 1, 200)
     specificity, sensitivity = np.meshgrid(side, side)
     lines = axes.contour(

@@ -97,7 +97,7 @@ def parse_arguments():
 
 
 def search_words_and_kernels(X, y, memory):
-    """Grid search: standardised features for two kernels, plain ones for two."""
+    """Make a grid search: standardised features for two kernels, plain ones for two."""
     pipeline = Pipeline(
         [
             ("bovw", BoVWSIFTTransformer(memory=memory, n_jobs=2, random_state=0)),
@@ -129,7 +129,7 @@ def kernel_name(kernel):
 
 
 def scores_by_setting(search):
-    """{metric: array of shape (n_words, n_kernels)} of cross-validated means."""
+    """Return {metric: array of shape (n_words, n_kernels)} of cross-validated means."""
     results = search.cv_results_
     scores = {
         metric: np.full((len(N_WORDS), len(KERNELS)), np.nan) for metric in SCORING
@@ -175,7 +175,7 @@ def print_search(console, search, scores):
 
 
 def print_metrics(console, title, rows):
-    """Means of the folds, the best of each metric in bold."""
+    """Print means of the folds, the best of each metric in bold."""
     table = Table(title=f"{title}: means of the folds")
     table.add_column("")
     for metric in SCORING:
@@ -208,7 +208,7 @@ def differences(source, y_train, y_test):
 
 
 def plot_search(scores, folder):
-    """Metrics against the number of words, and by kernel."""
+    """Plot metrics against the number of words, and by kernel."""
     import matplotlib.pyplot as plt
 
     row, column = STUDY_PLACE

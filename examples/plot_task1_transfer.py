@@ -99,7 +99,7 @@ def classifier(arguments, memory):
 
 
 def search_heads(clf, X, y):
-    """Grid search over settings of the head; features are computed once."""
+    """Return a grid search over settings of the head; features are computed once."""
     return GridSearchCV(
         clf,
         GRID,
@@ -110,7 +110,7 @@ def search_heads(clf, X, y):
 
 
 def candidates(search, arguments):
-    """The head alone, and with the top; to compare, from random weights too."""
+    """Return the head alone, and with the top; to compare, from random weights too."""
     chosen = search.best_estimator_
     tuned = {
         "l2": 0.0,  # on ImageNet's kernels it would outweigh the loss
@@ -142,7 +142,7 @@ def print_search(console, search):
 
 
 def plot(fitted, columns, X_test, y_test, arguments):
-    """History, curves and heat maps."""
+    """Plot history, curves and heat maps."""
     name = f"task1_transfer_{arguments.backbone}"
     display = TrainingHistoryDisplay.from_estimator(fitted)
     yield save(display.figure_, arguments.figures / f"{name}_history.png")

@@ -81,7 +81,7 @@ def read_arguments():
 
 
 def classifier(arguments, weights, memory):
-    """The study's best setting."""
+    """Return the study's best setting."""
     return VGGTransferClassifier(
         weights=weights,
         image_size=(arguments.side, arguments.side),
@@ -119,7 +119,7 @@ def differences(source, weights, y_train, y_test):
 
 
 def best_epoch(fitted):
-    """What was measured on the held-out images in the epoch that was kept."""
+    """Return what was measured on held-out images in the epoch that was kept."""
     history = fitted.history_
     best = int(np.argmin(history["val_loss"]))
     return best + 1, {
@@ -129,7 +129,7 @@ def best_epoch(fitted):
 
 
 def print_tried(console, clf, X, y, rates):
-    """One setting changed at a time, measured on the held-out images."""
+    """Print one setting changed at a time, measured on the held-out images."""
     table = Table(title="Settings that the study tried, on the held-out images")
     for name in ("", "epoch", "loss", "accuracy", "precision", "recall", "AUC"):
         table.add_column(name, justify="right" if name else "left")

@@ -111,7 +111,7 @@ def read_arguments():
 
 
 def load(arguments):
-    """Images, positions of their labels in TASK2_NAMES, and lesions."""
+    """Load images, positions of their labels in TASK2_NAMES, and lesions."""
     is_real = on_archives(
         arguments.data_home, "ISIC2018_Task3_Training_*", arguments.full
     )
@@ -166,7 +166,7 @@ def print_images(console, y, groups, splits):
 
 
 def classifier(arguments, weights, memory):
-    """The study's settings, whatever the schedule."""
+    """Return the study's settings, whatever the schedule."""
     return VGGTransferClassifier(
         weights=weights,
         image_size=(arguments.side, arguments.side),
@@ -187,7 +187,7 @@ def classifier(arguments, weights, memory):
 
 
 def run_schedule(console, arguments, clf, schedule, X, y, split):
-    """Predictions after each stage, and the classifier."""
+    """Return predictions after each stage, and the classifier."""
     train, validation, test = split
     predictions = []
     for lowest, epochs, rate in TASK2_SCHEDULES[schedule]["stages"]:
@@ -208,7 +208,7 @@ def run_schedule(console, arguments, clf, schedule, X, y, split):
 
 
 def run(console, arguments, weights, memory, X, y, splits):
-    """Both schedules by image, the study's best one by lesion; with --full all."""
+    """Run both schedules by image, the study's best one by lesion; with --full all."""
     fits = {}
     for split in SPLITS:
         for schedule in TASK2_SCHEDULES:
@@ -248,7 +248,7 @@ def print_schedules(console, y, splits, fits):
 
 
 def leak(arguments, weights, memory, X, y, groups):
-    """Figures of a support vector machine on features of a network, by split."""
+    """Return figures of a support vector machine on features of a network, by split."""
     side = arguments.leak_side or max(arguments.side, 64)
     extractor = BottleneckFeatureExtractor(
         arguments.leak_backbone,
@@ -302,7 +302,7 @@ def print_leak(console, figures, arguments):
 
 
 def plot_leak(figures):
-    """Differences by leak, with their intervals."""
+    """Plot differences by leak, with their intervals."""
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
 
@@ -359,7 +359,7 @@ def report(console, y, splits, fits):
 
 
 def plot_histories(fits):
-    """Accuracy and loss by epoch, a row for each schedule on the split by image."""
+    """Plot accuracy and loss by epoch, a row for each schedule; split by image."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")

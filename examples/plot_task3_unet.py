@@ -106,7 +106,7 @@ def read_arguments():
 
 
 def load(feature, arguments):
-    """Images and masks to train on and to test on, in the size of the network."""
+    """Load images and masks to train on and to test on, in the size of the network."""
     size = arguments.side, arguments.side
     if on_archives(arguments.data_home, "ISBI2016_ISIC_Part2B_*", arguments.full):
         parts = {}
@@ -137,7 +137,7 @@ def load(feature, arguments):
 
 
 def resized(mask, size):
-    """Labels at the nearest pixels."""
+    """Resize labels to those at the nearest pixels."""
     return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
@@ -147,7 +147,7 @@ def resized(mask, size):
 
 
 def segmenter(loss, arguments):
-    """The study's settings with one of its losses, or ours."""
+    """Return the study's settings with one of its losses, or ours."""
     study = UNetSegmenter(
         base_filters=arguments.filters,
         image_size=(arguments.side, arguments.side),
@@ -172,7 +172,7 @@ def segmenter(loss, arguments):
 
 
 def fit_all(console, arguments, data):
-    """Fitted segmenters and their figures by loss."""
+    """Return fitted segmenters and their figures by loss."""
     X_test, y_test = data.test
     fitted, figures = {}, {}
     figures["nothing found"] = measure(y_test, np.zeros_like(y_test), 0.0 * y_test)
@@ -224,7 +224,7 @@ def print_figures(console, feature, figures):
 
 
 def plot_losses(figures, feature):
-    """Precision, recall and Dice of the foreground by loss."""
+    """Plot precision, recall and Dice of the foreground by loss."""
     import matplotlib.pyplot as plt
 
     names = ("precision", "recall", "Dice")
@@ -248,7 +248,7 @@ def plot_losses(figures, feature):
 
 
 def plot(fitted, figures, feature, data):
-    """Figures by their names: losses, curves of training, masks."""
+    """Plot figures by their names: losses, curves of training, masks."""
     yield "losses", plot_losses(figures, feature)
     for loss in dict.fromkeys((next(iter(fitted)), list(fitted)[-1])):
         display = TrainingHistoryDisplay.from_estimator(fitted[loss], metrics=METRICS)

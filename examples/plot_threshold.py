@@ -113,7 +113,7 @@ console.print(f"Threshold chosen by folds: {tuned.best_threshold_:.3f}")
 
 
 def highest_threshold(y, probabilities):
-    """The highest one that finds the wanted share of malignant images."""
+    """Return the highest one that finds the wanted share of malignant images."""
     malignant = np.sort(probabilities[y == 1])[::-1]
     return malignant[int(np.ceil(WANTED * len(malignant))) - 1]
 

@@ -114,7 +114,7 @@ def test_search_with_cached_features(tmp_path):
     assert kernel[:2] == [28, 0]
     assert kernel[2] <= 1
     assert size == [10, 0, 4]
-    assert head == [10, 2 * n_images]
+    assert head == [10, n_images]
     assert other == [19, 0]
     assert_drawn(tmp_path, "search_words", "search_heads")
 

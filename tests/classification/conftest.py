@@ -95,9 +95,10 @@ def bits(clf):
                 digest.update(repr(view.shape).encode())
                 digest.update(view.tobytes())
 
-    # scikit-learn's record of metadata requests holds the estimator it was asked of.
-    left_out = {*clf.get_params(deep=False), "_metadata_request"}
-    state = {k: v for k, v in clf.__getstate__().items() if k not in left_out}
+    # scikit-learn's own attributes may hold other estimators.
+    left_out = "_callback", "_metadata", "_skl", *clf.get_params(deep=False)
+    state = clf.__getstate__().items()
+    state = {name: value for name, value in state if not name.startswith(left_out)}
     pickle.dumps(state, protocol=5, buffer_callback=add)
     return digest.hexdigest()
 

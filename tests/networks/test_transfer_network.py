@@ -198,7 +198,8 @@ def test_head_is_dense_relu_layers_then_sigmoid_or_softmax(n_outputs, images):
     model = build_transfer_network(
         image_size=SIZE, hidden_units=(5, 4), n_outputs=n_outputs, pooling="avg"
     )
-    model.set_weights(random_weights(model, 2))
+    *of_backbone, kernel, bias = random_weights(model, 2)
+    model.set_weights([*of_backbone, 0.02 * kernel, bias])  # so that none is near 0
     arrays = model.get_weights()[-6:]
     features = keras.Model(model.input, model.get_layer("features").output)
     x = outputs(features, images)
@@ -209,6 +210,7 @@ def test_head_is_dense_relu_layers_then_sigmoid_or_softmax(n_outputs, images):
         expected = 1 / (1 + np.exp(-logits))
     else:
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert expected.min() > 0.01
     assert_allclose(outputs(model, images, training=False), expected, rtol=1e-4)
 
 
