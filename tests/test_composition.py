@@ -83,7 +83,7 @@ def make_image(label, height, rng):
 
 @pytest.fixture(scope="module")
 def forms(tmp_path_factory):
-    """The images in each form."""
+    """Write the images in each form."""
     rng = np.random.RandomState(0)
     images = np.array([make_image(label, 48, rng) for label in Y])
     sizes = [make_image(label, 42 + 6 * (i % 3), rng) for i, label in enumerate(Y)]
@@ -241,18 +241,18 @@ COMPOSITIONS = {
 
 
 @pytest.fixture(scope="module")
-def outputs_of(forms):
-    """Outputs of a composition for a form."""
+def cached_outputs(forms):
+    """Return a function that makes the outputs of a composition for a form."""
     return cache(lambda composition, form: COMPOSITIONS[composition](forms[form], Y))
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("composition", COMPOSITIONS)
-def test_each_form_in_each_composition(composition, form, outputs_of):
-    predicted, values = outputs_of(composition, form)
+def test_each_form_in_each_composition(composition, form, cached_outputs):
+    predicted, values = cached_outputs(composition, form)
     assert predicted.shape == (N_IMAGES,)
     assert np.mean(predicted == Y) > 0.75  # one label for all is right for 0.67
-    expected = outputs_of(composition, SAME_IMAGES.get(form, "uint8 array"))
+    expected = cached_outputs(composition, SAME_IMAGES.get(form, "uint8 array"))
     np.testing.assert_array_equal(predicted, expected[0])
     np.testing.assert_array_equal(values, expected[1])
 

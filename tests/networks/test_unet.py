@@ -20,16 +20,16 @@ from .conftest import random_weights
 DEPTH, FILTERS, SIZE = 2, 3, (12, 20)
 
 
-def unet(**settings):
+def build_small(**settings):
     defaults = {"depth": DEPTH, "base_filters": FILTERS, "image_size": SIZE}
     return build_unet(**{**defaults, **settings})
 
 
-def outputs(model, images, **options):
+def compute_outputs(model, images, **options):
     return keras.ops.convert_to_numpy(model(images, **options))
 
 
-def names(model, layer_class):
+def list_names(model, layer_class):
     return [layer.name for layer in model.layers if isinstance(layer, layer_class)]
 
 
@@ -65,7 +65,7 @@ def test_number_of_parameters_is_that_of_the_layers(depth, n_outputs, batch_norm
         expected += convolution(2 * n_out, n_out)  # transposed
         expected += convolution(2 * n_out, n_out) + convolution(n_out, n_out)
     expected += convolution(FILTERS, n_outputs, side=1)
-    model = unet(
+    model = build_small(
         depth=depth,
         image_size=(16, 16),
         n_outputs=n_outputs,
@@ -76,20 +76,20 @@ def test_number_of_parameters_is_that_of_the_layers(depth, n_outputs, batch_norm
 
 def test_batch_normalisation_is_in_the_contracting_path_alone():
     norm = keras.layers.BatchNormalization
-    assert names(unet(), norm) == [
+    assert list_names(build_small(), norm) == [
         f"down_{level}_norm_{i}" for level in (1, 2) for i in (1, 2)
     ]
-    assert names(unet(batch_norm=False), norm) == []
+    assert list_names(build_small(batch_norm=False), norm) == []
 
 
 def test_dropout_is_at_the_bottom_alone():
-    model = unet(dropout=0.25)
-    assert names(model, keras.layers.Dropout) == ["dropout"]
+    model = build_small(dropout=0.25)
+    assert list_names(model, keras.layers.Dropout) == ["dropout"]
     layer = model.get_layer("dropout")
     assert layer.rate == 0.25
     assert layer.input is model.get_layer("bottom_relu_2").output
     assert model.get_layer("up_2_transposed").input is layer.output
-    assert names(unet(), keras.layers.Dropout) == []
+    assert list_names(build_small(), keras.layers.Dropout) == []
 
 
 class Reference:
@@ -149,7 +149,7 @@ class Reference:
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_network_computes_what_is_documented(n_outputs, images):
-    model = unet(n_outputs=n_outputs)
+    model = build_small(n_outputs=n_outputs)
     model.set_weights(random_weights(model, 1))
     reference = Reference(model)
     logits = np.stack([reference.logits(image) for image in images])
@@ -158,7 +158,7 @@ def test_network_computes_what_is_documented(n_outputs, images):
     else:
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         expected = powers / powers.sum(axis=-1, keepdims=True)
-    found = outputs(model, images)
+    found = compute_outputs(model, images)
     assert expected.std() > 0.03
     assert_allclose(found, expected, atol=1e-5)
     if n_outputs > 1:
@@ -168,14 +168,14 @@ def test_network_computes_what_is_documented(n_outputs, images):
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_outputs_and_weights_are_float32_in_bfloat16_too(n_outputs, images):
     policy = keras.config.dtype_policy()
-    low = unet(n_outputs=n_outputs, compute_dtype="bfloat16")
-    full = unet(n_outputs=n_outputs)
+    low = build_small(n_outputs=n_outputs, compute_dtype="bfloat16")
+    full = build_small(n_outputs=n_outputs)
     assert keras.config.dtype_policy() is policy
     arrays = random_weights(full, 1)
     for model in (low, full):
         model.set_weights(arrays)
         assert {weight.dtype for weight in model.weights} == {"float32"}
-    found, expected = (outputs(model, images) for model in (low, full))
+    found, expected = (compute_outputs(model, images) for model in (low, full))
     assert found.dtype == np.float32
     assert_allclose(found.sum(axis=-1) if n_outputs > 1 else 1, 1, rtol=1e-5)
     assert not np.array_equal(found, expected)
@@ -211,7 +211,7 @@ def test_other_sizes_are_refused_and_the_nearest_is_named(size, depth, nearest):
     [
         (
             {"image_size": (8, 64), "depth": 4},
-            "image_size=(8, 64): .* multiples of 16, such as (16, 64)",
+            "image_size=(8, 64): .* 16, such as (16, 64)",
         ),
         ({"image_size": (16,)}, "image_size=(16,) must be (height, width)"),
         ({"image_size": (16.0, 16.0)}, "image_size=(16.0, 16.0) must be"),
@@ -227,20 +227,20 @@ def test_other_sizes_are_refused_and_the_nearest_is_named(size, depth, nearest):
 def test_wrong_argument_is_named(arguments, message):
     pattern = re.escape(message).replace(r"\.\*", ".*").replace(r"\ \.\*", " .*")
     with pytest.raises(ValueError, match=pattern):
-        unet(**arguments)
+        build_small(**arguments)
 
 
 def test_model_is_flat_and_can_be_built_from_its_configuration(images):
-    model = unet(n_outputs=3, dropout=0.5)
+    model = build_small(n_outputs=3, dropout=0.5)
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
     copy = keras.Model.from_config(model.get_config())  # by layers of Keras alone
     copy.set_weights(model.get_weights())
-    assert_array_equal(outputs(copy, images), outputs(model, images))
+    assert_array_equal(compute_outputs(copy, images), compute_outputs(model, images))
 
 
 def test_builder_draws_no_number_of_the_global_generator_of_python():
     state = random.getstate()
-    unet(dropout=0.5, random_state=0)
+    build_small(dropout=0.5, random_state=0)
     assert random.getstate() == state
 
 
@@ -262,7 +262,9 @@ def test_builder_draws_the_weights_that_the_segmenter_starts_from():
     )
     X = np.zeros((4, *SIZE, 3), dtype=np.uint8)
     segmenter.fit(X, np.arange(240).reshape(1, *SIZE).repeat(4, axis=0) % 2)
-    for array, drawn in zip(unet(random_state=7).get_weights(), starts[0], strict=True):
+    for array, drawn in zip(
+        build_small(random_state=7).get_weights(), starts[0], strict=True
+    ):
         assert_array_equal(array, drawn)
 
 
@@ -282,7 +284,7 @@ def test_builder_and_segmenter_build_one_network():
 
 @pytest.mark.parametrize("settings", [{}, {"dropout": 0.5, "n_outputs": 3}], ids=str)
 def test_kernels_are_drawn_and_all_else_is_as_keras_begins(settings):
-    model = unet(random_state=0, **settings)
+    model = build_small(random_state=0, **settings)
     kernels = [weight for weight in model.weights if weight.name == "kernel"]
     assert len(kernels) == 13
     for weight in model.weights:
@@ -295,7 +297,9 @@ def test_kernels_are_drawn_and_all_else_is_as_keras_begins(settings):
 
 
 def test_seed_draws_the_weights():
-    first, again, other = (unet(random_state=seed).get_weights() for seed in (5, 5, 6))
+    first, again, other = (
+        build_small(random_state=seed).get_weights() for seed in (5, 5, 6)
+    )
     for one, two, three in zip(first, again, other, strict=True):
         assert_array_equal(one, two)
         assert one.ndim == 1 or not np.array_equal(one, three)
@@ -306,7 +310,7 @@ def test_variance_stays_in_order_from_layer_to_layer(batch_norm):
     """Show that maps neither vanish nor explode on their way through 23 layers."""
     settings = {"depth": 4, "base_filters": 16, "image_size": (32, 48)}
     noise = np.random.default_rng(0).integers(0, 256, (4, 32, 48, 3), dtype=np.uint8)
-    model = unet(**settings, batch_norm=batch_norm, random_state=0)
+    model = build_small(**settings, batch_norm=batch_norm, random_state=0)
     probed = [
         layer.name
         for layer in model.layers
@@ -315,7 +319,7 @@ def test_variance_stays_in_order_from_layer_to_layer(batch_norm):
     assert len(probed) == 2 * 4 + 1 + 4
     maps = keras.Model(model.input, [model.get_layer(name).output for name in probed])
     for seed in range(3):
-        drawn = unet(**settings, batch_norm=batch_norm, random_state=seed)
+        drawn = build_small(**settings, batch_norm=batch_norm, random_state=seed)
         model.set_weights(drawn.get_weights())
         for name, values in zip(probed, maps(noise), strict=True):
             size = np.sqrt(np.mean(np.square(values)))
@@ -324,7 +328,7 @@ def test_variance_stays_in_order_from_layer_to_layer(batch_norm):
 
 def test_kernels_have_the_variance_of_their_layer():
     """Show that it is 2 / fan-in before a ReLU, else 1 / fan-in."""
-    model = unet(base_filters=32, random_state=0)
+    model = build_small(base_filters=32, random_state=0)
     expected = {
         "down_2_conv_2": 2 / (9 * 64),
         "bottom_conv_1": 2 / (9 * 64),
@@ -342,9 +346,9 @@ def test_network_starts_near_the_output_bias():
     noise = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     means = []
     for seed in range(8):
-        model = unet(base_filters=16, image_size=(32, 32), random_state=seed)
+        model = build_small(base_filters=16, image_size=(32, 32), random_state=seed)
         logits = model.get_layer("logits")
         bias = np.array([np.log(0.02 / 0.98)], dtype=np.float32)
         logits.set_weights([logits.get_weights()[0], bias])
-        means.append(outputs(model, noise).mean())
+        means.append(compute_outputs(model, noise).mean())
     assert 0.005 < np.median(means) < 0.08

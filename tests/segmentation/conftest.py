@@ -1,4 +1,4 @@
-"""What the tests of segmenters share."""
+"""Pairs, segmenters and records that the tests of segmenters share."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -30,7 +30,7 @@ N_PAIRS = 10  # in batches of 4, 4 and 2
 SIDES = (20, 24)
 
 
-def small(**settings):
+def make_small(**settings):
     """Make a segmenter that is quick to fit."""
     return UNetSegmenter(**{**SMALL, **settings})
 
@@ -60,7 +60,7 @@ def write_files(folder, arrays, suffix=""):
     return paths
 
 
-def as_objects(arrays):
+def make_objects(arrays):
     """Return a 1-d array of objects."""
     objects = np.empty(len(arrays), dtype=object)
     objects[:] = list(arrays)
@@ -102,16 +102,16 @@ def ragged():
 @pytest.fixture(scope="session")
 def learned(images, masks):
     """Fit a segmenter that finds the boxes."""
-    return small(**LEARNS).fit(images, masks)
+    return make_small(**LEARNS).fit(images, masks)
 
 
 @pytest.fixture(scope="session")
 def bright(images, masks):
     """Fit a segmenter whose network says how bright each pixel is."""
-    return fit_brightness(small(epochs=1), images, masks)
+    return fit_brightness(make_small(epochs=1), images, masks)
 
 
-def bits(segmenter):
+def hash_weights(segmenter):
     """Return a digest of all weights of a fitted segmenter, to the last bit."""
     digest = hashlib.sha256()
     for array in segmenter.model_.get_weights():

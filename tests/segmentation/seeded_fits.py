@@ -37,7 +37,7 @@ FITS = {
 }
 
 
-def data():
+def make_data():
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (10, 20, 24, 3), dtype=np.uint8)
     return images, np.where(images[..., 0] > 150, 255, 0).astype(np.uint8)
@@ -45,7 +45,7 @@ def data():
 
 def fit(name, random_state=0):
     """Return digests of weights, history and predictions of a fit."""
-    images, masks = data()
+    images, masks = make_data()
     segmenter = UNetSegmenter(**COMMON, **FITS[name], random_state=random_state)
     segmenter.fit(images, masks)
     weights = b"".join(array.tobytes() for array in segmenter.model_.get_weights())
@@ -57,7 +57,7 @@ def fit(name, random_state=0):
     ]
 
 
-def global_states():
+def get_global_states():
     """Return whole states of all that is global."""
     import keras
     from keras.src.random.seed_generator import global_seed_generator
@@ -73,11 +73,11 @@ def global_states():
     }
 
 
-def changed_states(function):
+def list_changed_states(function):
     """Name the global states that a function changes."""
-    before = global_states()
+    before = get_global_states()
     function()
-    after = global_states()
+    after = get_global_states()
     return [name for name in before if before[name] != after[name]]
 
 
@@ -88,7 +88,7 @@ def main():
         for name in FITS:
             digests[name] = fit(name)
 
-    changed = changed_states(all_fits)
+    changed = list_changed_states(all_fits)
     json.dump({"digests": digests, "changed": changed}, sys.stdout)
 
 

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 
 from skinest.augmentation import Augmentation
 
-from .conftest import bits, record_fit, small
+from .conftest import hash_weights, make_small, record_fit
 
 N_PAIRS = 13  # in batches of 4, 4, 4 and 1
 SHAPE = (16, 16)  # that of the network
@@ -35,7 +35,7 @@ def pairs():
 def record(pairs, **settings):
     """Record a fit with weights of pixels and of images."""
     settings = {"epochs": 3, "class_weight": CLASS_WEIGHT, **settings}
-    return record_fit(small(**settings), *pairs, sample_weight=WEIGHTS)
+    return record_fit(make_small(**settings), *pairs, sample_weight=WEIGHTS)
 
 
 def list_order(images):
@@ -82,7 +82,7 @@ def test_order_is_that_of_seed_and_epoch_alone(pairs):
     assert list_orders(record(pairs, class_weight=None)) == orders
     assert list_orders(record(pairs, random_state=1)) != orders
     # A fit that goes on goes on in the order too.
-    segmenter = small(epochs=1, warm_start=True)
+    segmenter = make_small(epochs=1, warm_start=True)
     for order in orders:
         assert list_orders(record_fit(segmenter, *pairs)) == [order]
 
@@ -111,7 +111,7 @@ def test_a_pair_is_changed_by_seed_epoch_and_position_alone(pairs):
     assert len({value for values in drawn.values() for value in values}) == 3 * N_PAIRS
     assert draw(pairs, batch_size=13) == drawn
     augmentation = Drawing()
-    small(epochs=3, augmentation=augmentation).fit(*pairs)
+    make_small(epochs=3, augmentation=augmentation).fit(*pairs)
     assert augmentation.drawn == drawn
     some = draw(pairs, validation_fraction=0.5)
     assert len(some) == 6
@@ -122,7 +122,7 @@ def test_a_pair_is_changed_by_seed_epoch_and_position_alone(pairs):
 
 def test_images_that_are_validated_on_are_not_changed(pairs):
     images, masks = pairs
-    fit = record_fit(small(augmentation=TURN), *pairs, X_val=images, y_val=masks)
+    fit = record_fit(make_small(augmentation=TURN), *pairs, X_val=images, y_val=masks)
     assert_array_equal(fit.validation[0], images)
     assert_array_equal(LABELS[fit.validation[1]], masks)
     assert not np.array_equal(np.sort(fit.train[0], axis=None), images)
@@ -138,7 +138,7 @@ def test_an_augmentation_may_change_its_arrays(form, pairs):
         return image, mask
 
     X, y = map(form, pairs)
-    record_fit(small(augmentation=spoil), X, y)
+    record_fit(make_small(augmentation=spoil), X, y)
     assert len(seen) == 2 * N_PAIRS
     for number, image, mask in seen:  # in the second epoch as in the first
         assert_array_equal(image, pairs[0][number])
@@ -156,14 +156,14 @@ def test_what_an_augmentation_raises_comes_out_as_it_is(pairs):
             raise error
         return image, mask
 
-    segmenter = small(augmentation=fail)
+    segmenter = make_small(augmentation=fail)
     with pytest.raises(ArithmeticError, match="no luck") as raised:
         segmenter.fit(*pairs)
     assert raised.value is error
     assert not hasattr(segmenter, "classes_")
     # What comes after it is not touched.
     segmenter.set_params(augmentation=None).fit(*pairs)
-    assert bits(segmenter) == bits(small().fit(*pairs))
+    assert hash_weights(segmenter) == hash_weights(make_small().fit(*pairs))
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -172,7 +172,7 @@ def test_nothing_of_a_fit_is_held_when_it_is_over(fails, pairs):
         augmentation = Drawing()
         if fails:
             augmentation.drawn = None
-        segmenter = small(augmentation=augmentation, validation_fraction=0.3)
+        segmenter = make_small(augmentation=augmentation, validation_fraction=0.3)
         try:
             segmenter.fit(*pairs)
         except AttributeError:

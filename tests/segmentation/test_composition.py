@@ -28,7 +28,7 @@ from skinest.augmentation import Augmentation
 from skinest.losses import Dice
 from skinest.metrics import dice_scorer, iou_scorer
 
-from .conftest import bits, fit_brightness, record_fit, record_fits, small
+from .conftest import fit_brightness, hash_weights, make_small, record_fit, record_fits
 
 FOLDS = 2
 
@@ -43,7 +43,7 @@ def test_search_in_processes_is_search_in_one(paths, mask_paths):
     grid = {"loss": losses, "learning_rate": [0.001, 0.1]}
     searches = [
         GridSearchCV(
-            small(epochs=1), grid, cv=FOLDS, n_jobs=n_jobs, scoring=dice_scorer
+            make_small(epochs=1), grid, cv=FOLDS, n_jobs=n_jobs, scoring=dice_scorer
         )
         for n_jobs in (None, 2)
     ]
@@ -52,14 +52,14 @@ def test_search_in_processes_is_search_in_one(paths, mask_paths):
         assert_array_equal(here.cv_results_[key], there.cv_results_[key])
         assert np.isfinite(here.cv_results_[key]).all()
     assert len(set(here.cv_results_["mean_test_score"])) > 1
-    assert bits(here.best_estimator_) == bits(there.best_estimator_)
+    assert hash_weights(here.best_estimator_) == hash_weights(there.best_estimator_)
     assert here.score(paths, mask_paths) == there.score(paths, mask_paths)
 
 
 def test_scores_of_folds_are_those_of_fits_by_hand(images, masks):
     settings = {"learning_rate": 0.1}
     scores = cross_validate(
-        small(**settings),
+        make_small(**settings),
         images,
         masks,
         cv=FOLDS,
@@ -68,19 +68,19 @@ def test_scores_of_folds_are_those_of_fits_by_hand(images, masks):
     )
     parts = scores["indices"]
     for fold, (train, test) in enumerate(zip(*parts.values(), strict=True)):
-        fitted = small(**settings).fit(images[train], masks[train])
+        fitted = make_small(**settings).fit(images[train], masks[train])
         expected = fitted.score(images[test], masks[test])
         assert scores["test_dice"][fold] == pytest.approx(expected)
         # IoU = Dice / (2 - Dice), of each image.
         of_each = np.array([fitted.score(images[[i]], masks[[i]]) for i in test])
         expected = np.mean(of_each / (2 - of_each))
         assert scores["test_iou"][fold] == pytest.approx(expected)
-    own = cross_val_score(small(**settings), images, masks, cv=FOLDS)
+    own = cross_val_score(make_small(**settings), images, masks, cv=FOLDS)
     np.testing.assert_allclose(own, scores["test_dice"])
 
 
 def test_parameters_of_parts_can_be_searched(images, masks):
-    segmenter = small(epochs=1, augmentation=Augmentation(), loss=Dice())
+    segmenter = make_small(epochs=1, augmentation=Augmentation(), loss=Dice())
     pipeline = Pipeline([("same", FunctionTransformer()), ("unet", segmenter)])
     grid = {"unet__augmentation__rotation": [0, 90], "unet__loss__smooth": [1.0]}
     search = GridSearchCV(pipeline, grid, cv=FOLDS, error_score="raise")
@@ -98,8 +98,10 @@ def test_splits_of_paths_keep_pairs(paths, mask_paths, images, masks):
     )
     order = np.arange(len(paths))
     train, test = train_test_split(order, test_size=3, random_state=0)
-    fitted = small().fit(X_train, y_train)
-    assert bits(fitted) == bits(small().fit(images[train], masks[train]))
+    fitted = make_small().fit(X_train, y_train)
+    assert hash_weights(fitted) == hash_weights(
+        make_small().fit(images[train], masks[train])
+    )
     score = fitted.score(images[test], masks[test])
     assert fitted.score(X_test, y_test) == score
 
@@ -112,7 +114,7 @@ def groups():
     return np.repeat([f"lesion {i}" for i in range(5)], 2)
 
 
-def search_of(segmenter):
+def make_search(segmenter):
     pipeline = Pipeline([("same", FunctionTransformer()), ("unet", segmenter)])
     grid = {"unet__epochs": [1]}
     return GridSearchCV(pipeline, grid, cv=GroupKFold(FOLDS), error_score="raise")
@@ -155,8 +157,8 @@ def test_groups_reach_fit_in_a_search_by_metadata_routing(
     numbered, their_masks, groups
 ):
     with sklearn.config_context(enable_metadata_routing=True), record_fits() as fits:
-        segmenter = small(validation_fraction=0.3).set_fit_request(groups=True)
-        search_of(segmenter).fit(numbered, their_masks, groups=groups)
+        segmenter = make_small(validation_fraction=0.3).set_fit_request(groups=True)
+        make_search(segmenter).fit(numbered, their_masks, groups=groups)
     check_split_by_groups(fits, numbered, groups)
 
 
@@ -164,7 +166,7 @@ def test_groups_reach_fit_in_a_search_by_the_name_of_the_step(
     numbered, their_masks, groups
 ):
     with record_fits() as fits:
-        search = search_of(small(validation_fraction=0.3))
+        search = make_search(make_small(validation_fraction=0.3))
         search.fit(numbered, their_masks, groups=groups, unet__groups=groups)
     check_split_by_groups(fits, numbered, groups)
 
@@ -172,17 +174,17 @@ def test_groups_reach_fit_in_a_search_by_the_name_of_the_step(
 def test_plain_groups_reach_the_splitter_of_a_search_alone(
     numbered, their_masks, groups
 ):
-    search = search_of(small(validation_fraction=0.3))
+    search = make_search(make_small(validation_fraction=0.3))
     with record_fits() as fits:
         search.fit(numbered, their_masks, groups=groups)
     folds = [train for train, _ in GroupKFold(FOLDS).split(numbered, groups=groups)]
     for fit, fold in zip(fits, [*folds, ...], strict=True):
-        segmenter = small(validation_fraction=0.3, epochs=1)
+        segmenter = make_small(validation_fraction=0.3, epochs=1)
         alone = record_fit(segmenter, numbered[fold], their_masks[fold])
         assert_array_equal(fit.validation[0], alone.validation[0])
     assert any(train & held_out for train, held_out in list_groups(fits, groups))
     with sklearn.config_context(enable_metadata_routing=True):
-        search = search_of(small(validation_fraction=0.3))
+        search = make_search(make_small(validation_fraction=0.3))
         with pytest.raises(UnsetMetadataPassedError, match="groups"):
             search.fit(numbered, their_masks, groups=groups)
 
@@ -197,7 +199,7 @@ def test_clones_know_settings_and_nothing_learned(learned):
 
 
 def test_pickles_hold_weights_and_no_optimizer(images, masks):
-    segmenter = small(base_filters=40, epochs=1)
+    segmenter = make_small(base_filters=40, epochs=1)
     before = len(pickle.dumps(segmenter))
     segmenter.fit(images, masks)
     n_parameters = segmenter.model_.count_params()
@@ -205,7 +207,7 @@ def test_pickles_hold_weights_and_no_optimizer(images, masks):
     content = pickle.dumps(segmenter)  # though the model has been built
     assert len(content) - before == pytest.approx(4 * n_parameters, abs=10_000)
     loaded = pickle.loads(content)
-    assert bits(loaded) == bits(segmenter)
+    assert hash_weights(loaded) == hash_weights(segmenter)
     assert loaded.history_ == segmenter.history_
     assert_array_equal(loaded.predict_proba(images), segmenter.predict_proba(images))
     outputs = [each.model_(images[:, :16, :16]) for each in (loaded, segmenter)]
@@ -238,7 +240,7 @@ def spots():
 @pytest.fixture(scope="module")
 def cropping(images, masks):
     """Fit what crops bright spots to the pixel: its tiles have the network's size."""
-    segmenter = small(epochs=1, tile_overlap=0.5)
+    segmenter = make_small(epochs=1, tile_overlap=0.5)
     return fit_brightness(segmenter, images[:, :16, :16], masks[:, :16, :16])
 
 
@@ -290,7 +292,7 @@ class MeanColor(TransformerMixin, BaseEstimator):
         return True
 
 
-def colored_spots(n_images=12):
+def draw_colored_spots(n_images=12):
     """Draw small spots, red or blue, that a mean over the image does not show."""
     generator = np.random.default_rng(0)
     X, y = [], np.arange(n_images) % 2
@@ -304,20 +306,20 @@ def colored_spots(n_images=12):
 
 
 def test_frozen_segmenter_crops_before_a_classifier(cropping):
-    X, y = colored_spots()
-    before = bits(cropping)
+    X, y = draw_colored_spots()
+    before = hash_weights(cropping)
     crop = FrozenEstimator(clone_with(cropping, crop_margin=0))
     pipeline = make_pipeline(crop, MeanColor(), LogisticRegression())
     scores = cross_val_score(pipeline, X, y, cv=3)
     assert scores.mean() == 1
-    assert bits(pipeline[0].estimator) == before
+    assert hash_weights(pipeline[0].estimator) == before
     vectors = pipeline.fit(X, y)[:-1].transform(X)
     assert (vectors.max(axis=1) > 200).all()  # the spot, and not what is around it
 
 
 def test_set_output_of_a_pipeline_passes_the_segmenter_by(cropping):
     pd = pytest.importorskip("pandas")
-    X, y = colored_spots()
+    X, y = draw_colored_spots()
     segmenter = clone_with(cropping)
     assert segmenter.set_output(transform="pandas") is segmenter
     assert segmenter.transform(X).dtype == object
@@ -332,7 +334,7 @@ def test_set_output_of_a_pipeline_passes_the_segmenter_by(cropping):
 
 
 def test_visual_words_of_crops(cropping):
-    X, y = colored_spots()
+    X, y = draw_colored_spots()
     words = BoVWSIFTTransformer(
         4, descriptor=ColorPatchDescriptor(grid_step=4), random_state=0
     )

@@ -5,7 +5,7 @@
 
 import pytest
 
-from .conftest import make_pairs, small, write_files
+from .conftest import make_pairs, make_small, write_files
 
 PREDICTIONS = ["predict", "predict_proba", "transform"]
 
@@ -26,7 +26,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def fitted(files):
     X, y = files
-    return small(epochs=1, batch_size=3).fit(X, y)
+    return make_small(epochs=1, batch_size=3).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def fitted(files):
 )
 def test_fit_decodes_each_file_once(settings, files, decoded):
     X, y = files
-    segmenter = small(epochs=3, **settings).fit(X, y)
+    segmenter = make_small(epochs=3, **settings).fit(X, y)
     assert decoded.counts(X + y) == [1] * 40
     segmenter.set_params(warm_start=True).fit(X, y)
     assert decoded.counts(X + y) == [2] * 40
@@ -45,7 +45,7 @@ def test_fit_decodes_each_file_once(settings, files, decoded):
 
 def test_fit_decodes_each_file_to_validate_on_once(files, decoded):
     X, y = files
-    small(epochs=3).fit(X[:12], y[:12], X_val=X[12:], y_val=y[12:])
+    make_small(epochs=3).fit(X[:12], y[:12], X_val=X[12:], y_val=y[12:])
     assert decoded.counts(X + y) == [1] * 40
     assert len(decoded.contents) == 40
 

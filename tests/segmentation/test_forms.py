@@ -1,4 +1,4 @@
-"""What goes in, what comes out: forms of images and masks, sizes, labels, types."""
+"""Forms of images and masks: what goes in, and what comes out."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -18,11 +18,11 @@ from skinest.metrics import dice_score
 
 from .conftest import (
     apply,
-    as_objects,
-    bits,
     fit_brightness,
+    hash_weights,
+    make_objects,
     make_pairs,
-    small,
+    make_small,
     write_files,
 )
 
@@ -37,7 +37,7 @@ def in_forms(images, masks, paths, mask_paths):
         "arrays": (images, masks, True),
         "floats": (images / 255, masks, True),
         "lists": (list(images), list(masks), False),
-        "object arrays": (as_objects(images), as_objects(masks), False),
+        "object arrays": (make_objects(images), make_objects(masks), False),
         "paths": (paths, mask_paths, False),
         "Path": (list(map(Path, paths)), tuple(map(Path, mask_paths)), False),
         "arrays of paths": (np.array(paths), np.array(mask_paths), False),
@@ -59,14 +59,14 @@ def test_a_form_of_each_kind_is_tested(in_forms):
 
 @pytest.fixture(scope="module")
 def fitted(images, masks):
-    return small().fit(images, masks)
+    return make_small().fit(images, masks)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_of_pairs_trains_alike(form, in_forms, fitted):
     X, y, _ = in_forms[form]
-    other = small().fit(X, y)
-    assert bits(other) == bits(fitted)
+    other = make_small().fit(X, y)
+    assert hash_weights(other) == hash_weights(fitted)
     assert other.history_ == fitted.history_
     assert_array_equal(other.classes_, [0, 255])
 
@@ -160,10 +160,10 @@ TWO_LABELS = {
 def test_labels_come_back_as_they_were(name, images, masks, fitted, bright):
     labels = TWO_LABELS[name]
     y = labels[(masks == 255).astype(int)]
-    segmenter = small().fit(images, y)
-    assert bits(segmenter) == bits(fitted)  # whatever they are called
+    segmenter = make_small().fit(images, y)
+    assert hash_weights(segmenter) == hash_weights(fitted)  # whatever they are called
     assert_array_equal(segmenter.classes_, labels)
-    segmenter = fit_brightness(small(epochs=1), images, y)
+    segmenter = fit_brightness(make_small(epochs=1), images, y)
     predicted = segmenter.predict(images)
     assert segmenter.classes_.dtype == predicted.dtype == y.dtype
     assert_array_equal(predicted == labels[1], bright.predict(images) == 255)
@@ -176,7 +176,7 @@ def three():
     """Make images of three labels, and fit what finds them."""
     images, codes = make_pairs(n_classes=3)
     masks = np.array([3, 7, 9], dtype=np.uint8)[codes]
-    return images, masks, small(**THREE).fit(images, masks)
+    return images, masks, make_small(**THREE).fit(images, masks)
 
 
 def test_three_labels(three, tmp_path):
@@ -210,7 +210,7 @@ def test_labels_that_a_mask_lacks_count_in_the_score_as_in_the_metric(three):
 @pytest.mark.parametrize("sides", [(20, 24), (12, 9)], ids=str)
 def test_many_labels_in_images_larger_and_smaller_than_the_network(sides, no_training):
     images, masks = make_pairs(n_classes=7, sides=sides)
-    segmenter = small().fit(images, masks)
+    segmenter = make_small().fit(images, masks)
     assert_array_equal(segmenter.classes_, np.unique(masks))
     n_classes = len(segmenter.classes_)
     assert n_classes > 4
@@ -229,7 +229,7 @@ def test_many_labels_in_images_larger_and_smaller_than_the_network(sides, no_tra
 def test_masks_of_one_label_are_warned_of_and_predicted(label, says, images, masks):
     y = np.full_like(masks, label)
     with pytest.warns(UserWarning, match=f"All masks are {says}"):
-        segmenter = small(epochs=1).fit(images, y)
+        segmenter = make_small(epochs=1).fit(images, y)
     predicted = segmenter.predict(images)
     assert predicted.dtype == masks.dtype
     assert_array_equal(predicted, y)
@@ -248,20 +248,24 @@ def test_masks_of_cross_validation_are_those_of_each_fold(
     folds = KFold(2)
     expected = np.empty_like(masks)
     for train, test in folds.split(images):
-        expected[test] = small().fit(images[train], masks[train]).predict(images[test])
-    found = cross_val_predict(small(), images, masks, cv=2)
+        expected[test] = (
+            make_small().fit(images[train], masks[train]).predict(images[test])
+        )
+    found = cross_val_predict(make_small(), images, masks, cv=2)
     assert (found.shape, found.dtype) == (masks.shape, masks.dtype)
     assert_array_equal(found, expected)
-    from_paths = cross_val_predict(small(), paths, mask_paths, cv=2)
+    from_paths = cross_val_predict(make_small(), paths, mask_paths, cv=2)
     assert (from_paths.shape, from_paths.dtype) == ((len(masks),), object)
     assert_array_equal(np.stack(list(from_paths)), expected)
 
 
 def test_masks_of_different_sizes_are_joined_from_folds(ragged):
     X, y = ragged
-    found = cross_val_predict(small(epochs=1), X, y, cv=2)
+    found = cross_val_predict(make_small(epochs=1), X, y, cv=2)
     assert [mask.shape for mask in found] == [mask.shape for mask in y]
-    found = cross_val_predict(small(epochs=1), as_objects(X), as_objects(y), cv=5)
+    found = cross_val_predict(
+        make_small(epochs=1), make_objects(X), make_objects(y), cv=5
+    )
     assert [mask.shape for mask in found] == [mask.shape for mask in y]
 
 

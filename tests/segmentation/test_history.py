@@ -21,7 +21,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skinest import losses
 
-from .conftest import fit_known, make_noise, make_nothing, make_pairs, small
+from .conftest import fit_known, make_noise, make_nothing, make_pairs, make_small
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Even though the .*run_functions_eagerly:UserWarning"
@@ -67,7 +67,7 @@ def validate(n_outputs, make=make_noise, y_val=None, **settings):
     X, y = make_pairs(5, SIDES, n_classes)
     X_val, given = make_pairs(9, SIDES, n_classes, seed=1)
     y_val = given if y_val is None else y_val
-    segmenter = small(**{"epochs": 1, "pad_to_aspect_ratio": True, **settings})
+    segmenter = make_small(**{"epochs": 1, "pad_to_aspect_ratio": True, **settings})
     fit_known(make, segmenter, X, y, X_val=X_val, y_val=y_val)
     return segmenter, y_val, segmenter.predict_proba(X_val)
 
@@ -109,6 +109,14 @@ def test_foreground_is_what_is_above_the_threshold(threshold):
     assert (above != (found[..., 1] > 0.5)).mean() > 0.02
 
 
+def test_what_is_at_the_threshold_is_background():
+    segmenter, true, found = validate(1, lambda layer, name, shape: np.zeros(shape))
+    assert (found == 0.5).all()
+    assert true.any()
+    assert segmenter.history_["val_recall"] == [0.0]
+    assert segmenter.history_["val_accuracy"] == [pytest.approx(1 - true.mean())]
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_ratios_of_nothing_are_one(n_outputs):
     empty = np.zeros((9, *SIDES), np.uint8)
@@ -132,7 +140,9 @@ def test_what_is_not_found_counts_nothing_beside_what_is_nowhere():
 def test_metrics_start_anew_with_each_epoch(n_outputs):
     X, y = make_pairs(9, SIDES, count_labels(n_outputs))
     # Next to nothing is learned from epoch to epoch.
-    segmenter = small(learning_rate=1e-12, batch_norm=False, pad_to_aspect_ratio=True)
+    segmenter = make_small(
+        learning_rate=1e-12, batch_norm=False, pad_to_aspect_ratio=True
+    )
     segmenter.fit(X, y, X_val=X, y_val=y)
     for name, values in segmenter.history_.items():
         assert values[0] == pytest.approx(values[1], rel=1e-4), name
@@ -141,7 +151,7 @@ def test_metrics_start_anew_with_each_epoch(n_outputs):
 # Losses -------------------------------------------------------------------------------
 
 
-def one_hot(true, n_outputs):
+def encode(true, n_outputs):
     """Return targets as losses take them."""
     if n_outputs == 1:
         return (true == 1).astype(np.float32)[..., np.newaxis]
@@ -170,7 +180,7 @@ def test_losses_are_those_of_each_image_alone_without_padding(name, n_outputs):
     function = NAMED[name]
     loss = function if name == "keras Dice" else name
     segmenter, true, found = validate(n_outputs, loss=loss)
-    truth = one_hot(true, n_outputs)
+    truth = encode(true, n_outputs)
     outputs = found[..., 1:] if n_outputs == 1 else found
     expected = [
         np.mean(keras.ops.convert_to_numpy(function(truth[[i]], outputs[[i]])))

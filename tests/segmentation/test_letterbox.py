@@ -17,7 +17,7 @@ LETTERBOXES = [Letterbox((16, 16), pad) for pad in (False, True)] + [
 ]
 
 
-def blobs(shape, labels=(0, 255), seed=0):
+def draw_blobs(shape, labels=(0, 255), seed=0):
     """Draw a mask of patches of some pixels, and the labels that it holds."""
     generator = np.random.default_rng(seed)
     coarse = generator.choice(labels, size=[-(-side // 3) for side in shape])
@@ -29,7 +29,7 @@ def blobs(shape, labels=(0, 255), seed=0):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("letterbox", LETTERBOXES, ids=str)
 def test_masks_hold_positions_of_labels_and_outside_alone(letterbox, shape):
-    mask, labels = blobs(shape, (3, 7, 9))
+    mask, labels = draw_blobs(shape, (3, 7, 9))
     fitted = letterbox.resize_mask(mask, labels)
     assert (fitted.shape, fitted.dtype) == (letterbox.size, np.uint8)
     is_padding = fitted == OUTSIDE
@@ -67,7 +67,7 @@ def test_what_covers_half_of_a_pixel_is_not_lost_to_the_nearest_one():
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_enlarged_masks_keep_their_shapes(factor):
-    mask, labels = blobs((8, 8), (0, 4, 5))
+    mask, labels = draw_blobs((8, 8), (0, 4, 5))
     fitted = Letterbox((8 * factor, 8 * factor), False).resize_mask(mask, labels)
     nearest = np.kron(np.searchsorted(labels, mask), np.ones((factor, factor), int))
     # Only corners may be rounded.
@@ -140,7 +140,7 @@ def test_each_output_comes_back_as_if_it_were_alone(n_outputs, shape):
 
 def test_images_of_the_size_of_the_network_are_left_alone():
     image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    mask, labels = blobs((16, 16))
+    mask, labels = draw_blobs((16, 16))
     for pad in (False, True):
         letterbox = Letterbox((16, 16), pad)
         assert_array_equal(letterbox.resize_image(image), image)

@@ -15,7 +15,7 @@ from skinest import UNetSegmenter
 from skinest.augmentation import Augmentation
 from skinest.losses import Dice
 
-from .conftest import bits, small
+from .conftest import hash_weights, make_small
 
 pytestmark = pytest.mark.usefixtures("never_trained")
 
@@ -31,7 +31,7 @@ def files(images, masks, tmp_path):
 
 
 def check_error(X, y, match, error=ValueError, settings=None, **arguments):
-    segmenter = small(**(settings or {}))
+    segmenter = make_small(**(settings or {}))
     with pytest.raises(error, match=match):
         segmenter.fit(X, y, **arguments)
     assert not hasattr(segmenter, "classes_")
@@ -47,10 +47,12 @@ def test_mask_of_another_size_than_its_image(files, images, masks):
     check_error(images, turned, says)
     cv2.imwrite(str(y[7]), masks[7].T)
     check_error(X, y, re.escape(y[7].name) + ".* has shape")
-    check_error(images, masks, r"y_val\[1\].*X_val\[1\]", **validation(images, turned))
+    check_error(
+        images, masks, r"y_val\[1\].*X_val\[1\]", **take_validation(images, turned)
+    )
 
 
-def validation(images, masks):
+def take_validation(images, masks):
     """Return the last four pairs, of which the second is wrong."""
     return {"X_val": list(images[6:]), "y_val": list(masks[6:])}
 
@@ -239,11 +241,11 @@ def test_what_cannot_be_held_out(fraction, groups, says, unread):
 # Settings, before any file is read --------------------------------------------------
 
 
-def no_pair(image, random_state):
+def ignore_mask(image, random_state):
     return image
 
 
-def mean_of_its_own(y_true, y_pred):
+def average_alone(y_true, y_pred):
     return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=(1, 2, 3))
 
 
@@ -265,13 +267,13 @@ WRONG_SETTINGS = [
     ({"learning_rate": 0}, "'learning_rate' parameter"),
     ({"learning_rate": keras.layers.Dense(3)}, "learning_rate=<Dense.*schedules"),
     ({"optimizer": "adamm"}, "optimizer='adamm' is no optimizer"),
-    ({"pad_to_aspect_ratio": True, "loss": mean_of_its_own}, "padded ones would count"),
+    ({"pad_to_aspect_ratio": True, "loss": average_alone}, "padded ones would count"),
     ({"optimizer": None}, "'optimizer' parameter"),
     ({"batch_size": 0}, "'batch_size' parameter"),
     ({"augmentation": 3}, "'augmentation' parameter"),
     ({"augmentation": Augmentation}, "augmentation=Augmentation is a class"),
     ({"augmentation": Augmentation(rotation=-1)}, "'rotation' parameter"),
-    ({"augmentation": no_pair}, "masks are to be augmented with their images"),
+    ({"augmentation": ignore_mask}, "masks are to be augmented with their images"),
     ({"threshold": 1.0}, "'threshold' parameter"),
     ({"tile_overlap": 1.0}, "'tile_overlap' parameter"),
     ({"crop_margin": -0.1}, "'crop_margin' parameter"),
@@ -334,12 +336,12 @@ def test_score_of_pairs_that_are_none(learned, images, masks):
 
 
 def test_a_fit_that_fails_leaves_what_was_fitted(learned, images, masks):
-    before, predicted = bits(learned), learned.predict(images)
+    before, predicted = hash_weights(learned), learned.predict(images)
     with pytest.raises(ValueError, match="y is None"):
         learned.fit(images, None)
     with pytest.raises(ValueError, match=r"y\[0\] is of dtype float"):
         learned.fit(images, masks / 255)
-    assert bits(learned) == before
+    assert hash_weights(learned) == before
     np.testing.assert_array_equal(learned.predict(images), predicted)
 
 
@@ -366,6 +368,6 @@ class Remover:
 
 def test_a_file_that_is_gone_when_it_is_read_is_named(files):
     X, y = files
-    segmenter = small().set_callbacks(Remover(y[9]))
+    segmenter = make_small().set_callbacks(Remover(y[9]))
     with pytest.raises(FileNotFoundError, match="9_segmentation"):
         segmenter.fit(X, y)

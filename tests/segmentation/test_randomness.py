@@ -20,7 +20,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skinest._compat import cpu_has_bfloat16
 
 from . import seeded_fits
-from .conftest import Replace, record_fit, small
+from .conftest import Replace, make_small, record_fit
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,7 +60,10 @@ def test_same_seed_gives_the_same_bits_in_two_processes(name, here, in_another_p
 def test_no_global_state_is_touched(in_another_process):
     assert in_another_process["changed"] == []  # where models are made
     for name in seeded_fits.FITS:  # and used again
-        assert seeded_fits.changed_states(lambda name=name: seeded_fits.fit(name)) == []
+        assert (
+            seeded_fits.list_changed_states(lambda name=name: seeded_fits.fit(name))
+            == []
+        )
 
 
 @pytest.mark.parametrize("name", seeded_fits.FITS)
@@ -73,24 +76,24 @@ def test_global_seeds_change_nothing(name, here):
 
 
 def test_another_seed_draws_weights_order_and_dropout_anew(images, masks):
-    fits = [record_fit(small(random_state=seed), images, masks) for seed in (0, 1)]
+    fits = [record_fit(make_small(random_state=seed), images, masks) for seed in (0, 1)]
     assert not np.array_equal(fits[0].weights[0], fits[1].weights[0])
     assert not np.array_equal(fits[0].train[0], fits[1].train[0])
-    again = record_fit(small(), images, masks)
+    again = record_fit(make_small(), images, masks)
     assert_array_equal(again.weights[0], fits[0].weights[0])
     assert_array_equal(again.train[0], fits[0].train[0])
 
 
 def list_losses_with_dropout(images, masks, random_state):
     """Return losses of a network of which nothing but dropout is random."""
-    start = record_fit(small(dropout=0.5), images, masks).weights
+    start = record_fit(make_small(dropout=0.5), images, masks).weights
 
     class Begin(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
             self.model.set_weights(start)
 
     settings = {"keras_callbacks": [Begin()], "batch_size": len(images), "dropout": 0.5}
-    segmenter = small(**settings, random_state=random_state).fit(images, masks)
+    segmenter = make_small(**settings, random_state=random_state).fit(images, masks)
     return segmenter.history_["loss"]
 
 
@@ -105,11 +108,11 @@ def test_another_seed_drops_other_values(images, masks):
 def test_generator_goes_on_from_fit_to_fit(images, masks):
     generator = np.random.RandomState(0)
     one, two = (
-        record_fit(small(random_state=generator), images, masks).weights[0]
+        record_fit(make_small(random_state=generator), images, masks).weights[0]
         for _ in range(2)
     )
     assert not np.array_equal(one, two)
-    assert_array_equal(one, record_fit(small(), images, masks).weights[0])
+    assert_array_equal(one, record_fit(make_small(), images, masks).weights[0])
 
 
 # What is computed in ----------------------------------------------------------------
@@ -150,7 +153,7 @@ def test_auto_is_bfloat16_where_the_processor_has_it(
     features, expected, processor, images, masks, no_training
 ):
     processor(*features)
-    segmenter = small(compute_dtype="auto", epochs=1).fit(images, masks)
+    segmenter = make_small(compute_dtype="auto", epochs=1).fit(images, masks)
     computed = list_dtypes(segmenter)
     assert computed.pop("logits") == "float32"
     assert set(computed.values()) == {expected}
@@ -163,7 +166,7 @@ def test_auto_is_bfloat16_where_the_processor_has_it(
 def test_what_is_asked_for_is_computed_in(given, processor, images, masks, no_training):
     for features in ([], ["AVX512BF16"]):
         processor(*features)
-        computed = list_dtypes(small(compute_dtype=given).fit(images, masks))
+        computed = list_dtypes(make_small(compute_dtype=given).fit(images, masks))
         assert computed.pop("logits") == "float32"
         assert set(computed.values()) == {given}
 
@@ -173,7 +176,7 @@ def test_predictions_in_bfloat16_stay_near_those_in_float32(
 ):
     arrays = iter(learned.model_.get_weights())
     of_learned = Replace(lambda layer, name, shape: next(arrays))
-    low = small(compute_dtype="bfloat16", epochs=1, keras_callbacks=[of_learned])
+    low = make_small(compute_dtype="bfloat16", epochs=1, keras_callbacks=[of_learned])
     low.fit(images, masks)
     expected, found = (each.predict_proba(images) for each in (learned, low))
     assert expected[..., 1].std() > 0.2  # probabilities that could move

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_sco
 
 from skinest.images import resize
 
-from .conftest import bits, make_pairs, record_fit, small
+from .conftest import hash_weights, make_pairs, make_small, record_fit
 
 METRICS = {"loss", "accuracy", "precision", "recall", "iou", "dice"}
 CURVES = METRICS | {f"val_{name}" for name in METRICS}
@@ -39,7 +39,7 @@ def misleading(validation):
     return {**validation, "y_val": 1 - validation["y_val"]}
 
 
-def measured_loss(segmenter, X_val, y_val):
+def measure_loss(segmenter, X_val, y_val):
     """Return the Dice loss of each image, as the mean."""
     found = segmenter.predict_proba(X_val)[..., 1]
     both, sizes = ((values).sum((1, 2)) for values in (y_val * found, y_val + found))
@@ -55,7 +55,7 @@ def list_images(part):
 
 
 def test_history_is_of_training_alone_where_nothing_is_held_out(pairs):
-    segmenter = small(epochs=3).fit(*pairs)
+    segmenter = make_small(epochs=3).fit(*pairs)
     assert segmenter.history_.keys() == METRICS
     assert {len(values) for values in segmenter.history_.values()} == {3}
     assert (segmenter.n_iter_, segmenter.n_iter_per_stage_) == (3, [3])
@@ -63,11 +63,11 @@ def test_history_is_of_training_alone_where_nothing_is_held_out(pairs):
 
 
 def test_curves_of_given_images_without_early_stopping(pairs, validation):
-    segmenter = small(epochs=5, learning_rate=0.1).fit(*pairs, **validation)
+    segmenter = make_small(epochs=5, learning_rate=0.1).fit(*pairs, **validation)
     assert segmenter.history_.keys() == CURVES
     assert {len(values) for values in segmenter.history_.values()} == {5}
     last = {name: values[-1] for name, values in segmenter.history_.items()}
-    assert_allclose(last["val_loss"], measured_loss(segmenter, **validation), rtol=1e-4)
+    assert_allclose(last["val_loss"], measure_loss(segmenter, **validation), rtol=1e-4)
     true = validation["y_val"].ravel()
     predicted = segmenter.predict(validation["X_val"]).ravel()
     assert 0 < predicted.mean() < 1
@@ -84,7 +84,7 @@ def test_curves_of_given_images_without_early_stopping(pairs, validation):
 def test_fraction_of_images_is_held_out_and_not_trained_on(
     fraction, n_held_out, images, masks
 ):
-    fit = record_fit(small(validation_fraction=fraction), images, masks)
+    fit = record_fit(make_small(validation_fraction=fraction), images, masks)
     train, held_out = list_images(fit.train), list_images(fit.validation)
     assert len(held_out) == n_held_out
     assert len(train) == 10 - n_held_out
@@ -95,13 +95,13 @@ def test_other_seeds_hold_out_other_images(images, masks):
     held_out = {
         seed: list_images(
             record_fit(
-                small(validation_fraction=0.3, random_state=seed), images, masks
+                make_small(validation_fraction=0.3, random_state=seed), images, masks
             ).validation
         )
         for seed in (0, 1, 2)
     }
     assert not held_out[0] == held_out[1] == held_out[2]
-    again = record_fit(small(validation_fraction=0.3), images, masks)
+    again = record_fit(make_small(validation_fraction=0.3), images, masks)
     assert list_images(again.validation) == held_out[0]
 
 
@@ -111,7 +111,7 @@ def test_no_group_is_on_both_sides(seed, images, masks):
     of_image = {}
     for image, group in zip(images, groups, strict=True):
         of_image[resize(image, (16, 16)).tobytes()] = group
-    segmenter = small(validation_fraction=0.3, random_state=seed)
+    segmenter = make_small(validation_fraction=0.3, random_state=seed)
     for given in (groups, groups.tolist()):
         fit = record_fit(segmenter, images, masks, groups=given)
         train, held_out = (
@@ -126,11 +126,11 @@ def test_no_group_is_on_both_sides(seed, images, masks):
 def test_given_images_stand_in_for_the_fraction_and_are_not_trained_on(
     pairs, validation
 ):
-    alone = small().fit(*pairs)
-    beside = small(validation_fraction=0.5).fit(*pairs, **validation)
-    assert bits(beside) == bits(alone)
+    alone = make_small().fit(*pairs)
+    beside = make_small(validation_fraction=0.5).fit(*pairs, **validation)
+    assert hash_weights(beside) == hash_weights(alone)
     assert beside.history_["loss"] == alone.history_["loss"]
-    fit = record_fit(small(validation_fraction=0.5), *pairs, **validation)
+    fit = record_fit(make_small(validation_fraction=0.5), *pairs, **validation)
     assert_array_equal(fit.validation[0], validation["X_val"])
     assert_array_equal(fit.validation[1], validation["y_val"])
     assert len(list_images(fit.train)) == 10
@@ -141,10 +141,10 @@ def test_given_masks_may_come_in_other_forms_with_fewer_labels_and_other_sizes(
 ):
     X_val, y_val = make_pairs(3, (30, 18), seed=2)
     empty = [np.zeros((30, 18), np.uint8)] * 3
-    fit = record_fit(small(), images, masks, X_val=list(X_val), y_val=empty)
+    fit = record_fit(make_small(), images, masks, X_val=list(X_val), y_val=empty)
     assert not fit.validation[1].any()
     full = [mask * 255 for mask in np.maximum(1, y_val)]
-    fit = record_fit(small(), images, masks, X_val=list(X_val), y_val=full)
+    fit = record_fit(make_small(), images, masks, X_val=list(X_val), y_val=full)
     assert (fit.validation[1] == 1).all()  # by their label, though it is their only
 
 
@@ -152,26 +152,26 @@ def test_given_masks_may_come_in_other_forms_with_fewer_labels_and_other_sizes(
 
 
 def test_training_stops_and_the_best_weights_come_back(pairs, misleading):
-    segmenter = small(**STOPS, n_iter_no_change=2).fit(*pairs, **misleading)
+    segmenter = make_small(**STOPS, n_iter_no_change=2).fit(*pairs, **misleading)
     losses = segmenter.history_["val_loss"]
     best = int(np.argmin(losses))
     assert segmenter.n_iter_ == len(losses) == best + 1 + 2 < 20
-    assert_allclose(measured_loss(segmenter, **misleading), losses[best], rtol=1e-4)
+    assert_allclose(measure_loss(segmenter, **misleading), losses[best], rtol=1e-4)
     assert losses[-1] > 1.01 * losses[best], "the last epoch's weights are as good"
 
 
 def test_best_weights_are_kept_where_nothing_stops(pairs, misleading):
     settings = {**STOPS, "epochs": 5, "n_iter_no_change": 100}
-    segmenter = small(**settings).fit(*pairs, **misleading)
+    segmenter = make_small(**settings).fit(*pairs, **misleading)
     losses = segmenter.history_["val_loss"]
     assert segmenter.n_iter_ == 5
-    assert_allclose(measured_loss(segmenter, **misleading), min(losses), rtol=1e-4)
+    assert_allclose(measure_loss(segmenter, **misleading), min(losses), rtol=1e-4)
     assert losses[-1] > 1.01 * min(losses), "the last epoch's weights are as good"
 
 
 def test_what_is_monitored_may_have_to_rise(pairs, validation):
     settings = {**STOPS, "n_iter_no_change": 1, "monitor": "val_dice"}
-    segmenter = small(**settings).fit(*pairs, **validation)
+    segmenter = make_small(**settings).fit(*pairs, **validation)
     scores = segmenter.history_["val_dice"]
     best = int(np.argmax(scores))
     assert segmenter.n_iter_ == min(best + 1 + 1, 20)
@@ -183,7 +183,7 @@ def test_what_is_monitored_may_have_to_rise(pairs, validation):
 
 def test_training_may_be_monitored_without_validation_images(pairs):
     settings = {**STOPS, "n_iter_no_change": 1, "monitor": "recall"}
-    segmenter = small(**settings).fit(*pairs)
+    segmenter = make_small(**settings).fit(*pairs)
     best = int(np.argmax(segmenter.history_["recall"]))
     assert segmenter.n_iter_ == min(best + 1 + 1, 20)
     assert segmenter.history_.keys() == METRICS
@@ -194,21 +194,21 @@ def test_training_may_be_monitored_without_validation_images(pairs):
 
 def test_fits_go_on_as_one_long_fit(pairs):
     # Plain gradient descent has no state that starts anew.
-    long = small(optimizer="sgd", epochs=3).fit(*pairs)
-    segmenter = small(optimizer="sgd", epochs=1, warm_start=True).fit(*pairs)
-    assert bits(segmenter) != bits(long)
+    long = make_small(optimizer="sgd", epochs=3).fit(*pairs)
+    segmenter = make_small(optimizer="sgd", epochs=1, warm_start=True).fit(*pairs)
+    assert hash_weights(segmenter) != hash_weights(long)
     segmenter = pickle.loads(pickle.dumps(segmenter))
     segmenter.set_params(epochs=2).fit(*pairs)
-    assert bits(segmenter) == bits(long)
+    assert hash_weights(segmenter) == hash_weights(long)
     assert segmenter.history_ == long.history_
     assert (segmenter.n_iter_, segmenter.n_iter_per_stage_) == (3, [1, 2])
     segmenter.set_params(epochs=3, warm_start=False).fit(*pairs)
-    assert bits(segmenter) == bits(long)
+    assert hash_weights(segmenter) == hash_weights(long)
     assert (segmenter.n_iter_, segmenter.n_iter_per_stage_) == (3, [3])
 
 
 def test_what_a_fit_has_not_measured_is_nan(pairs, validation):
-    segmenter = small(epochs=1, warm_start=True).fit(*pairs)
+    segmenter = make_small(epochs=1, warm_start=True).fit(*pairs)
     segmenter.fit(*pairs, **validation).fit(*pairs)
     assert {len(values) for values in segmenter.history_.values()} == {3}
     missing = np.isnan(segmenter.history_["val_dice"])
@@ -236,7 +236,7 @@ def test_another_network_is_an_error_that_leaves_the_fitted_one(
     fitted.set_params(warm_start=True, **setting)
     with pytest.raises(ValueError, match=f"warm_start.*{next(iter(setting))}"):
         fitted.fit(images, masks)
-    assert bits(fitted) == bits(learned)
+    assert hash_weights(fitted) == hash_weights(learned)
     assert fitted.history_ == learned.history_
 
 
@@ -248,5 +248,5 @@ def test_other_labels_are_an_error_that_leaves_the_fitted_ones(
     y = np.resize(np.array(labels, np.uint8), masks.shape)
     with pytest.raises(ValueError, match=r"warm_start: the masks hold .*\[0, 255\]"):
         fitted.fit(images, y)
-    assert bits(fitted) == bits(learned)
+    assert hash_weights(fitted) == hash_weights(learned)
     assert_array_equal(fitted.classes_, [0, 255])
