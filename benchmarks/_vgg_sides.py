@@ -23,7 +23,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 
 from skinest import BottleneckFeatureExtractor, VGGTransferClassifier
-from skinest._training import _pool
+from skinest._training import _models
 from skinest.augmentation import Augmentation
 from skinest.images import read_image, resize
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
@@ -206,15 +206,15 @@ def classifier(file, side, **settings):
     )
 
 
-def views(n_views):
-    """What makes `n_views` augmented copies of each image; 0 is no augmentation."""
-    if n_views == 0:
+def copies(n_copies):
+    """Return settings for augmented copies of each image; 0 is no augmentation."""
+    if n_copies == 0:
         return {}
-    return {"augmentation": Augmentation(), "n_views": n_views}
+    return {"augmentation": Augmentation(), "n_augmented_copies": n_copies}
 
 
-def train_ours(train, validation, test, file, options, n_views):
-    _pool._idle.clear()  # no compiled model is there, as in a new process
+def train_ours(train, validation, test, file, options, n_copies):
+    _models._idle.clear()  # no compiled model is there, as in a new process
     clock = Clock()
     clf = classifier(
         file,
@@ -222,7 +222,7 @@ def train_ours(train, validation, test, file, options, n_views):
         epochs=options.epochs,
         learning_rate=options.learning_rate,
         keras_callbacks=[clock],
-        **views(n_views),
+        **copies(n_copies),
     )
     clf.fit(train.paths, train.y, X_val=validation.paths, y_val=validation.y)
     probabilities = [clf.predict_proba(part.paths)[:, 1] for part in (validation, test)]

@@ -43,7 +43,7 @@ def main():
         return
     import joblib
 
-    from skinest._training._precision import cpu_has_bfloat16
+    from skinest._compat import cpu_has_bfloat16
 
     has = "has" if cpu_has_bfloat16() else "has not"
     print(

@@ -7,11 +7,11 @@ little of accuracy.
 head
     Epochs of training a head on a frozen VGG16 with class weights and augmentation:
     `model.fit` in plain Keras, frozen base in the graph, against
-    `VGGTransferClassifier` with several `n_views`; both with the same 15 % of the
-    images to validate on. skinest runs all epochs, from paths. Plain Keras starts
-    from decoded images and runs its first epoch and a few more; the mean of those
-    stands for the time of the others. With ``--full`` it runs all, and only then
-    is there an area under the curve (AUC) of its last epoch.
+    `VGGTransferClassifier` with several `n_augmented_copies`; both with the same 15 %
+    of the images to validate on. skinest runs all epochs, from paths. Plain Keras
+    starts from decoded images and runs its first epoch and a few more; the mean of
+    those stands for the time of the others. With ``--full`` it runs all, and only
+    then is there an area under the curve (AUC) of its last epoch.
 forward
     Features by VGG16: `model.predict` in float32 against
     `BottleneckFeatureExtractor` in float32 and as it comes; the median of alternating
@@ -48,6 +48,7 @@ from _vgg_sides import (
     BATCH_SIZE,
     auc_difference,
     classifier,
+    copies,
     extractor,
     load_part,
     plain_base,
@@ -56,17 +57,16 @@ from _vgg_sides import (
     stratified,
     train_ours,
     train_plain,
-    views,
     weights_file,
 )
 from sklearn.metrics import roc_auc_score
 
 import skinest
-from skinest._training._precision import cpu_has_bfloat16, resolve_compute_dtype
+from skinest._compat import cpu_has_bfloat16, resolve_compute_dtype
 from skinest.datasets import fetch_isic2016_part3
 
 PARTS = ("head", "forward", "paths")
-N_VIEWS = (0, 1, 3)
+N_COPIES = (0, 1, 3)
 PLAIN = "plain Keras"
 SMALL_SIDE = 64
 
@@ -98,7 +98,7 @@ def read_options():
         "--epochs-measured", type=int, default=2, help="plain ones after the first"
     )
     parser.add_argument("--learning-rate", type=float, default=1e-5, help="of the head")
-    parser.add_argument("--views", type=int, nargs="+", help=f"default {N_VIEWS}")
+    parser.add_argument("--copies", type=int, nargs="+", help=f"default {N_COPIES}")
     parser.add_argument("--data-home", help="folder of the ISIC archives")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -107,7 +107,7 @@ def read_options():
     options.side = options.side or (SMALL_SIDE if quick else 224)
     options.images = options.images or (60 if quick else None)
     options.epochs = options.epochs or (5 if quick else 50)
-    options.views = options.views or (N_VIEWS[::2] if quick else N_VIEWS)
+    options.copies = options.copies or (N_COPIES[::2] if quick else N_COPIES)
     if not 0 < options.epochs_measured < options.epochs:
         parser.error("--epochs-measured must be at least 1 and below --epochs")
     options.n_plain = options.epochs if options.full else 1 + options.epochs_measured
@@ -161,9 +161,9 @@ def bench_head(file, options):
         f"{options.learning_rate:g}"
     )
     results = {}
-    for n_views in options.views:
-        name = f"skinest, {n_views} views" if n_views else "skinest, no augmentation"
-        results[name] = train_ours(*parts, file, options, n_views)
+    for n_copies in options.copies:
+        name = f"skinest, {n_copies} copies" if n_copies else "skinest, no augmentation"
+        results[name] = train_ours(*parts, file, options, n_copies)
         say_result(name, results[name])
     results[PLAIN] = train_plain(*parts, file, options)
     say_result(PLAIN, results[PLAIN])
@@ -288,7 +288,7 @@ def bench_paths(file, options):
     rows = []
     for trainable, side, n_images, epochs in cases:
         part = load(options, side, n_images)
-        clf = classifier(file, side, trainable=trainable, epochs=epochs, **views(1))
+        clf = classifier(file, side, trainable=trainable, epochs=epochs, **copies(1))
         sides = {
             "paths": lambda clf=clf, part=part: clf.fit(part.paths, part.y),
             "arrays": lambda clf=clf, part=part: clf.fit(part.pixels, part.y),

@@ -186,8 +186,8 @@ plot_maps(
 # Two searches of a head
 # ----------------------
 # While the network below its head is frozen, its features of an image are the same in
-# every fold and for every head. Augmented views are kept too: view 1 of an image is
-# the same in all fits. The second search computes none.
+# every fold and for every head. Augmented copies are kept too: copy 1 of an image
+# is the same in all fits. The second search computes none.
 
 RATES, LAYERS = [1e-3, 1e-2, 1e-1], [(), (16,), (64,)]
 network = TransferClassifier(
@@ -196,7 +196,7 @@ network = TransferClassifier(
     epochs=20,
     class_weight="balanced",
     augmentation=Augmentation(rotation=180, vertical_flip=True),
-    n_views=1,
+    n_augmented_copies=1,
     memory=memory.name,
     random_state=0,
 )

@@ -92,7 +92,7 @@ def classifier(arguments, memory):
         augmentation=Augmentation(
             rotation=180, shift=0.05, zoom=0.1, vertical_flip=True
         ),
-        n_views=4,
+        n_augmented_copies=4,
         memory=memory,
         random_state=0,
     )

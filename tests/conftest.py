@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Worker processes import the classes that tests define, as tests.test_...
@@ -49,6 +50,69 @@ def decoded(monkeypatch):
 
     monkeypatch.setattr(cv2, "imdecode", count_and_decode)
     return files
+
+
+class KerasFit:
+    """What Keras has read of the data sets of one of its fits."""
+
+    def __init__(self):
+        self.batches = {"train": [], "validation": []}
+        self.n_batches = {}
+
+    def watch(self, name, data):
+        """Return a data set that is written down as Keras reads it."""
+        import keras
+
+        if data is None:
+            return None
+        self.n_batches[name] = len(data)
+        keep = self.batches[name].append
+        if isinstance(data, keras.utils.PyDataset):
+
+            class Watched(keras.utils.PyDataset):
+                def __len__(self):
+                    return len(data)
+
+                def __getitem__(self, index):
+                    keep(data[index])
+                    return data[index]
+
+            return Watched()
+        import tensorflow as tf
+
+        def look(*batch):
+            tf.numpy_function(lambda *arrays: keep(arrays), batch, [])
+            return batch
+
+        return data.map(look)
+
+    def epochs(self, name="train"):
+        """Return inputs, targets and weights of each epoch, in the order of reading."""
+        epochs, n_batches = [], self.n_batches[name]
+        for start in range(0, len(self.batches[name]), n_batches):
+            batches = self.batches[name][start : start + n_batches]
+            epochs.append([np.concatenate(each) for each in zip(*batches, strict=True)])
+        return epochs
+
+
+@pytest.fixture
+def keras_fits(monkeypatch):
+    """List what Keras reads in each of its fits from here on."""
+    import keras
+
+    fits, fit = [], keras.Model.fit
+
+    def watch_and_fit(self, x, *, validation_data=None, **options):
+        fits.append(KerasFit())
+        return fit(
+            self,
+            fits[-1].watch("train", x),
+            validation_data=fits[-1].watch("validation", validation_data),
+            **options,
+        )
+
+    monkeypatch.setattr(keras.Model, "fit", watch_and_fit)
+    return fits
 
 
 @pytest.fixture

@@ -52,7 +52,11 @@ def networks():
         "mobilenetv2", **network, hidden_units=(), trainable="Conv_1", epochs=1
     )
     yield VGGTransferClassifier(
-        **network, hidden_units=(4,), epochs=2, augmentation=Augmentation(), n_views=1
+        **network,
+        hidden_units=(4,),
+        epochs=2,
+        augmentation=Augmentation(),
+        n_augmented_copies=1,
     )
     yield UNetSegmenter(depth=2, base_filters=2, image_size=(16, 16), epochs=1)
 

@@ -20,7 +20,7 @@ assert bovw.fit_transform(images).shape == bovw.transform(images).shape == (4, 3
 
 
 def loaded_by(code):
-    """Those of the heavy libraries that a fresh interpreter loads to run the code."""
+    """List the heavy libraries that a fresh interpreter loads to run the code."""
     program = f"{code}\nimport sys\nprint(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

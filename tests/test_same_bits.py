@@ -28,7 +28,7 @@ def images():
 
 
 def in_other_company(method, images):
-    """Outputs of all images: in another order, one at a time, and without the first."""
+    """Yield outputs of all images: in another order, one by one, without the first."""
     order = np.random.default_rng(1).permutation(len(images))
     yield method(images[order])[np.argsort(order)]
     yield np.concatenate([method(images[i : i + 1]) for i in range(len(images))])

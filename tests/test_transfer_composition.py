@@ -127,8 +127,10 @@ def test_features_before_any_classifier(images, y):
 
 
 def test_search_over_augmentation_inside_a_pipeline(images, y):
-    pipeline = Pipeline([("clf", small(augmentation=Augmentation(), n_views=1))])
-    grid = {"clf__augmentation__rotation": [0, 90], "clf__n_views": [1, 2]}
+    pipeline = Pipeline(
+        [("clf", small(augmentation=Augmentation(), n_augmented_copies=1))]
+    )
+    grid = {"clf__augmentation__rotation": [0, 90], "clf__n_augmented_copies": [1, 2]}
     search = GridSearchCV(pipeline, grid, cv=2).fit(images, y)
     assert len(search.cv_results_["params"]) == 4
 

@@ -63,10 +63,11 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
 
     def get_config(self) -> dict:
         """Return the parameters as plain numbers and lists, for Keras to save."""
-        return {
-            name: None if value is None else np.asarray(value, dtype=float).tolist()
-            for name, value in self.get_params(deep=False).items()
-        }
+        config = self.get_params(deep=False)
+        for name, value in config.items():
+            if value is not None:
+                config[name] = np.asarray(value, dtype=float).tolist()
+        return config
 
     def call(self, y_true, y_pred):
         """Compute the loss of each image, as Keras calls it."""

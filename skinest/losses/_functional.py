@@ -268,15 +268,16 @@ def dice_crossentropy(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
 
 def check_tensors(y_true, y_pred, pixel_weight):
     """Return the three in float32, their shapes checked as far as they are known."""
-    y_true, y_pred = as_float32(y_true), as_float32(y_pred)
-    shapes = y_true.shape, y_pred.shape
-    if {len(shape) for shape in shapes} != {4} or shapes[0][-1] != shapes[1][-1]:
+    y_true = ops.convert_to_tensor(y_true, "float32")
+    y_pred = ops.convert_to_tensor(y_pred, "float32")
+    true, found = tuple(y_true.shape), tuple(y_pred.shape)
+    if not len(true) == len(found) == 4 or true[-1] != found[-1]:
         raise ValueError(
-            f"y_true has shape {tuple(shapes[0])} and y_pred {tuple(shapes[1])}; both "
-            "must be (n_images, height, width, n_channels)."
+            f"y_true has shape {true} and y_pred {found}; both must be (n_images, "
+            "height, width, n_channels)."
         )
     if pixel_weight is not None:
-        pixel_weight = as_float32(pixel_weight)
+        pixel_weight = ops.convert_to_tensor(pixel_weight, "float32")
         if len(pixel_weight.shape) != 3:
             raise ValueError(
                 f"pixel_weight has shape {tuple(pixel_weight.shape)}; it must be "
@@ -285,23 +286,18 @@ def check_tensors(y_true, y_pred, pixel_weight):
     return y_true, y_pred, pixel_weight
 
 
-def as_float32(values):
-    return ops.cast(ops.convert_to_tensor(values), "float32")
-
-
 def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
     """Compute 1 - Tversky index, which Dice and Jaccard are cases of."""
     y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
     if y_pred.shape[-1] > 1:
         y_true, y_pred = y_true[..., 1:], y_pred[..., 1:]
 
-    def total(values):
-        if pixel_weight is not None:
-            values = values * ops.expand_dims(pixel_weight, -1)
-        return ops.sum(values, axis=(1, 2))
-
-    overlap = total(y_true * y_pred) + max(smooth, 1e-7)
-    wrong = alpha * total((1 - y_true) * y_pred) + beta * total(y_true * (1 - y_pred))
+    both, added, missed = y_true * y_pred, (1 - y_true) * y_pred, y_true * (1 - y_pred)
+    if pixel_weight is not None:
+        weight = ops.expand_dims(pixel_weight, -1)
+        both, added, missed = both * weight, added * weight, missed * weight
+    overlap = ops.sum(both, axis=(1, 2)) + max(smooth, 1e-7)
+    wrong = alpha * ops.sum(added, axis=(1, 2)) + beta * ops.sum(missed, axis=(1, 2))
     return 1 - ops.mean(overlap / (overlap + wrong), axis=-1)
 
 

@@ -26,7 +26,7 @@ from ._classes import (
     Tversky,
     WeightedCrossentropy,
 )
-from ._functional import as_float32, average_pixels, check_tensors
+from ._functional import average_pixels, check_tensors
 
 # Class weights become weights of pixels, for "weighted_crossentropy" too.
 LOSSES = {
@@ -151,16 +151,16 @@ def _probe(function, loss, n_channels):
     shape = (n_channels + 1, n_channels + 7, n_channels + 5, n_channels)
     generator = np.random.default_rng(0)
     labels = generator.integers(max(n_channels, 2), size=shape[:3])
-    y_true = (labels[..., np.newaxis] == np.arange(1, n_channels + 1)) * 1.0
+    y_true = labels[..., np.newaxis] == np.arange(1, n_channels + 1)
     if n_channels > 1:
         y_true = np.eye(n_channels)[labels]
-    results = []
+    truth, results = ops.convert_to_tensor(y_true, "float32"), []
     for _ in range(2):
         y_pred = generator.uniform(0.1, 0.9, size=shape)
         if n_channels > 1:
             y_pred /= y_pred.sum(axis=-1, keepdims=True)
         try:
-            values = function(as_float32(y_true), as_float32(y_pred))
+            values = function(truth, ops.convert_to_tensor(y_pred, "float32"))
             results.append(ops.convert_to_numpy(values))
         except Exception as error:
             raise ValueError(
@@ -177,7 +177,7 @@ def _probe(function, loss, n_channels):
 
 def _compute_pixelwise(function, y_true, y_pred, pixel_weight=None):
     y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
-    values = as_float32(function(y_true, y_pred))
+    values = ops.convert_to_tensor(function(y_true, y_pred), "float32")
     if len(values.shape) == 4:
         values = ops.mean(values, axis=-1)
     return average_pixels(values, pixel_weight)
@@ -185,14 +185,14 @@ def _compute_pixelwise(function, y_true, y_pred, pixel_weight=None):
 
 def _compute_imagewise(function, y_true, y_pred, pixel_weight=None):
     y_true, y_pred = _check_unweighted(y_true, y_pred, pixel_weight)
-    values = as_float32(function(y_true, y_pred))
+    values = ops.convert_to_tensor(function(y_true, y_pred), "float32")
     return ops.mean(ops.reshape(values, (ops.shape(y_pred)[0], -1)), axis=-1)
 
 
 def _compute_each_alone(function, y_true, y_pred, pixel_weight=None):
     def alone(image):
         y_true, y_pred = (ops.expand_dims(values, 0) for values in image)
-        return ops.mean(as_float32(function(y_true, y_pred)))
+        return ops.mean(ops.convert_to_tensor(function(y_true, y_pred), "float32"))
 
     return ops.map(alone, _check_unweighted(y_true, y_pred, pixel_weight))
 

@@ -1,5 +1,8 @@
 """What the tests of transfer classifiers share."""
 
+import hashlib
+import pickle
+
 import numpy as np
 import pytest
 
@@ -18,31 +21,31 @@ SMALL = {
 
 
 def small(backbone="mobilenetv2", **settings):
-    """A classifier that is quick to fit."""
+    """Make a classifier that is quick to fit."""
     return TransferClassifier(backbone, **{**SMALL, **settings})
 
 
 def make_images(n_images, seed=0):
-    """Noise, in which there is nothing to learn but what each image looks like."""
+    """Make noise, in which there is nothing to learn but what each image looks like."""
     generator = np.random.default_rng(seed)
     return generator.integers(0, 256, (n_images, 32, 32, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="session")
 def images():
-    """Twelve images."""
+    """Make twelve images."""
     return make_images(12)
 
 
 @pytest.fixture(scope="session")
 def y():
-    """Eight labels 0 and four labels 1."""
+    """Make eight labels 0 and four labels 1."""
     return np.array([0, 0, 1] * 4)
 
 
 @pytest.fixture(scope="session")
 def X_val():
-    """Twelve other images."""
+    """Make twelve other images."""
     return make_images(12, seed=1)
 
 
@@ -52,26 +55,26 @@ def y_val():
 
 
 def layers_of(model):
-    """Weights of each layer that has some."""
+    """Return the weights of each layer that has some."""
     return {
         layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()
     }
 
 
 def apply(model, images):
-    """Outputs of a Keras model, which need not be compiled for these few images."""
+    """Apply a Keras model, which need not be compiled for these few images."""
     import keras
 
     return keras.ops.convert_to_numpy(model(images, training=False))
 
 
 def is_same(one, other):
-    """Whether the weights of a layer are the same to the last bit."""
+    """Tell whether the weights of a layer are the same to the last bit."""
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def changed(before, after):
-    """Names of layers whose every array of weights has changed, and of all others."""
+    """Name layers whose every array of weights has changed, and those of no change."""
     assert before.keys() == after.keys()
     every, none = set(), set()
     for name, arrays in before.items():
@@ -83,12 +86,38 @@ def changed(before, after):
 
 
 def bits(clf):
-    """Stands for all weights of a fitted classifier to the last bit."""
-    return clf._state.trunk.digest, clf._state.head.digest
+    """Return what stands for all weights of a fitted classifier, to the last bit."""
+    digest = hashlib.sha256()
+
+    def add(buffer):
+        with memoryview(buffer) as view:
+            if view.format == "f":  # weights are the only arrays of float32
+                digest.update(repr(view.shape).encode())
+                digest.update(view.tobytes())
+
+    # scikit-learn's record of metadata requests holds the estimator it was asked of.
+    left_out = {*clf.get_params(deep=False), "_metadata_request"}
+    state = {k: v for k, v in clf.__getstate__().items() if k not in left_out}
+    pickle.dumps(state, protocol=5, buffer_callback=add)
+    return digest.hexdigest()
+
+
+def mark(n_images):
+    """Make weights by which images are told apart, for `sample_weight`."""
+    return 1 + np.arange(n_images)
+
+
+def find_marked(keras_fit):
+    """Return positions of marked images that Keras has trained on, and validated on."""
+    found = []
+    for name in ("train", "validation"):
+        weights = keras_fit.epochs(name)[0][2]
+        found.append(np.sort(np.rint(weights).astype(int) - 1))
+    return found
 
 
 def stage_recorder(keep):
-    """Keras callback that calls `keep` at a stage's begin and end with its weights."""
+    """Make a Keras callback that keeps the weights at a stage's begin and end."""
     import keras
 
     class StageRecorder(keras.callbacks.Callback):
@@ -103,19 +132,3 @@ def stage_recorder(keep):
             self.keep(layers_of(self.model))
 
     return StageRecorder()
-
-
-@pytest.fixture
-def splits(monkeypatch):
-    """Arguments and results of each split into training and validation images."""
-    from skinest.classification import _preparing
-
-    hold_out, recorded = _preparing.hold_out, []
-
-    def recording(codes, fraction, groups, *args):
-        train, held_out = hold_out(codes, fraction, groups, *args)
-        recorded.append({"groups": groups, "train": train, "held_out": held_out})
-        return train, held_out
-
-    monkeypatch.setattr(_preparing, "hold_out", recording)
-    return recorded

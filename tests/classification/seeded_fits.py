@@ -9,6 +9,7 @@ import pickle
 import random
 import sys
 
+import joblib
 import numpy as np
 
 from skinest import TransferClassifier
@@ -20,7 +21,7 @@ COMMON = {
     "pooling": "avg",
     "hidden_units": (),
     "augmentation": Augmentation(zoom=0.1, brightness=0.1),
-    "n_views": 2,
+    "n_augmented_copies": 2,
     "epochs": 2,
     "learning_rate": 0.001,
     "batch_size": 4,
@@ -45,14 +46,13 @@ def data():
 
 
 def fit(name, random_state=0):
-    """Digests of weights, history and probabilities of a fit."""
+    """Fit, and return digests of weights, history and probabilities."""
     images, y = data()
     clf = TransferClassifier(**{**COMMON, **FITS[name]}, random_state=random_state)
     clf.fit(images, y)
     probabilities = clf.predict_proba(images)
     return [
-        clf._state.trunk.digest,
-        clf._state.head.digest,
+        joblib.hash(clf.model_.get_weights()),
         repr(clf.history_),
         hashlib.sha256(probabilities).hexdigest(),
         hashlib.sha256(np.asarray(clf.model_(images))).hexdigest(),
@@ -60,7 +60,7 @@ def fit(name, random_state=0):
 
 
 def global_states():
-    """Whole states of all that is global."""
+    """Return the whole states of all that is global."""
     import keras
     from keras.src.random.seed_generator import global_seed_generator
 
@@ -76,7 +76,7 @@ def global_states():
 
 
 def changed_states(function):
-    """Names of global states that a function changes."""
+    """Name the global states that a function changes."""
     before = global_states()
     function()
     after = global_states()

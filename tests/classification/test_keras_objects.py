@@ -58,7 +58,7 @@ def test_name_is_an_optimizer_of_keras(images, y):
 
 
 def own_classes(factor):
-    """A schedule and an optimizer as in a notebook, which Keras cannot find."""
+    """Make a schedule and an optimizer as in a notebook, which Keras cannot find."""
     import keras
 
     class Rate(keras.optimizers.schedules.LearningRateSchedule):

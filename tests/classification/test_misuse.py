@@ -14,7 +14,7 @@ Y = [0, 0, 0, 0, 1, 1, 1, 1]
 
 @pytest.fixture
 def unread(tmp_path):
-    """Eight files that pass for images until one of them is read."""
+    """Write eight files that pass for images until one of them is read."""
     paths = [tmp_path / f"{i}.png" for i in range(8)]
     for path in paths:
         path.write_text("not an image")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skinest.networks._transfer import build_transfer_network
+from skinest.networks import build_transfer_network
 
 from .conftest import (
     bits,
@@ -18,7 +18,7 @@ from .conftest import (
 
 
 def trained_layers(clf, lowest):
-    """Layers that a stage has to change, by the names that Keras gives them."""
+    """List layers that a stage has to change, by the names that Keras gives them."""
     import keras
 
     beginnings = {

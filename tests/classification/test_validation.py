@@ -7,7 +7,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score, precision_score, recall_score
 
-from .conftest import bits, layers_of, make_images, small, stage_recorder
+from .conftest import (
+    bits,
+    find_marked,
+    layers_of,
+    make_images,
+    mark,
+    small,
+    stage_recorder,
+)
 
 METRICS = {"loss", "accuracy", "precision", "recall", "auc"}
 CURVES = METRICS | {f"val_{name}" for name in METRICS}
@@ -16,7 +24,7 @@ OVERFIT = {"epochs": 40, "early_stopping": True, "n_iter_no_change": 3}
 
 
 def measured_loss(clf, X, y, weights=1):
-    """The loss as Keras has it: a weighted sum over the number of images."""
+    """Compute the loss as Keras does: a weighted sum over the number of images."""
     of_label = clf.predict_proba(X)[np.arange(len(y)), y]
     return (weights * -np.log(of_label)).sum() / len(y)
 
@@ -61,24 +69,32 @@ def test_validation_images_are_not_learned_from(images, y, X_val, y_val):
     assert bits(beside) == bits(alone)
 
 
-def test_held_out_images_are_not_learned_from(images, y, splits):
-    clf = small(validation_fraction=0.25).fit(images, y)
+def test_held_out_images_are_not_learned_from(images, y, keras_fits):
+    def fit(X):
+        clf = small(validation_fraction=0.25)
+        return clf.fit(X, y, sample_weight=mark(12))
+
+    clf = fit(images)
+    _, held_out = find_marked(keras_fits[0])
     changed = images.copy()
-    changed[splits[0]["held_out"]] = 0
-    again = small(validation_fraction=0.25).fit(changed, y)
-    assert_array_equal(splits[1]["held_out"], splits[0]["held_out"])
+    changed[held_out] = 0
+    again = fit(changed)
+    assert_array_equal(find_marked(keras_fits[1])[1], held_out)
     assert bits(again) == bits(clf)
     assert again.history_["val_loss"] != clf.history_["val_loss"]
     assert again.history_["loss"] == clf.history_["loss"]
 
 
-def test_validation_loss_is_weighted_as_the_loss_is(images, y, X_val, y_val, splits):
+def test_validation_loss_is_weighted_as_the_loss_is(
+    images, y, X_val, y_val, keras_fits
+):
     weights = np.linspace(0.5, 2, 12)
     by_class = np.array([1.0, 3.0])
+    small(validation_fraction=0.5).fit(images, y, sample_weight=mark(12))
+    _, held_out = find_marked(keras_fits[0])
     settings = {"epochs": 1, "class_weight": {0: 1.0, 1: 3.0}}
     clf = small(**settings, validation_fraction=0.5)
     clf.fit(images, y, sample_weight=weights)
-    held_out = splits[0]["held_out"]
     expected = measured_loss(
         clf, images[held_out], y[held_out], (weights * by_class[y])[held_out]
     )

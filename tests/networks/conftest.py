@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 
+from skinest.networks import build_transfer_network
+
 APPLICATIONS = {
     "vgg16": keras.applications.VGG16,
     "vgg19": keras.applications.VGG19,
@@ -21,7 +23,7 @@ SIZE = (33, 47)  # odd, so that padding and the order of the sides matter
 
 
 def random_weights(model, seed):
-    """Weights with which each layer keeps the scale of its inputs, none of them 0."""
+    """Make weights, none of them 0, that keep the scale of each layer's inputs."""
     generator = np.random.default_rng(seed)
     arrays = []
     for weight in model.weights:
@@ -38,9 +40,16 @@ def random_weights(model, seed):
     return arrays
 
 
+def list_stages(backbone):
+    """List the parts that may train, as the error of another name does."""
+    with pytest.raises(ValueError, match="choose one of") as caught:
+        build_transfer_network(backbone, weights=None, trainable="none of them")
+    return str(caught.value).split("choose one of ")[1].rstrip(".").split(", ")
+
+
 @pytest.fixture(scope="session")
 def application():
-    """Network of `keras.applications` without top, by the backbone's name."""
+    """Build the network of `keras.applications` without top, by the backbone's name."""
 
     @functools.cache
     def build(backbone):
@@ -55,7 +64,7 @@ def application():
 
 @pytest.fixture(scope="session")
 def weights_file(application, tmp_path_factory):
-    """File of an application's weights, as Keras 3 writes it."""
+    """Write a file of an application's weights, as Keras 3 does."""
 
     @functools.cache
     def write(backbone):
@@ -68,14 +77,14 @@ def weights_file(application, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def images():
-    """Noise, so that no pixel equals another."""
+    """Make noise, so that no pixel equals another."""
     generator = np.random.default_rng(0)
     return generator.uniform(0, 255, (2, *SIZE, 3)).astype(np.float32)
 
 
 @pytest.fixture
 def unchanged_random_state():
-    """The generators of Python, NumPy and Keras stand where they stood."""
+    """Check that the generators of Python, NumPy and Keras stand where they stood."""
     from keras.src.random.seed_generator import global_seed_generator
 
     def states():

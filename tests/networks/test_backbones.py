@@ -3,6 +3,8 @@
 
 import functools
 import itertools
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -10,10 +12,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skinest.networks import _backbones
-from skinest.networks._backbones import build_backbone, first_layer_of, stage_names
+from skinest.networks import build_transfer_network
 
-from .conftest import BACKBONES, SIZE
+from .conftest import BACKBONES, SIZE, list_stages
 
 PREPROCESS = {
     "vgg16": keras.applications.vgg16.preprocess_input,
@@ -22,15 +23,27 @@ PREPROCESS = {
 }
 
 
+def build_backbone(backbone, size, weights=None, **options):
+    """Build a transfer network, and take its layers up to the feature maps."""
+    network = build_transfer_network(
+        backbone,
+        weights=weights,
+        image_size=size,
+        hidden_units=(),
+        random_state=0,
+        **options,
+    )
+    return keras.Model(network.input, network.get_layer("features").input)
+
+
 @pytest.fixture(scope="module")
-def backbone_model(application):
-    """Our backbone with the weights of `application`; not to be changed."""
+def backbone_model(weights_file):
+    """Build our backbone with the weights of `application`; not to be changed."""
 
     @functools.cache
     def build(backbone, compute_dtype="float32"):
-        model = build_backbone(backbone, SIZE, compute_dtype=compute_dtype)
-        model.set_weights(application(backbone).get_weights())
-        return model
+        path = weights_file(backbone)
+        return build_backbone(backbone, SIZE, path, compute_dtype=compute_dtype)
 
     return build
 
@@ -39,19 +52,6 @@ def outputs(model, images, layer=None):
     if layer is not None:
         model = keras.Model(model.input, model.get_layer(layer).output)
     return keras.ops.convert_to_numpy(model(images, training=False))
-
-
-@pytest.fixture
-def global_setting(request):
-    """A dtype that the user has set for all of Keras, and nothing built before."""
-    set_dtype, value = request.param
-    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
-    _backbones._config_of.cache_clear()
-    set_dtype(value)
-    yield
-    keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(policy)
-    _backbones._config_of.cache_clear()
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -97,34 +97,20 @@ def test_model_takes_an_array_without_warning(backbone_model, images):
 
 def test_stage_names_stand_from_the_top_down():
     blocks = [f"block{number}" for number in (5, 4, 3, 2, 1)]
-    assert stage_names("vgg16") == stage_names("vgg19") == ["head", *blocks, "all"]
+    assert list_stages("vgg16") == list_stages("vgg19") == ["head", *blocks, "all"]
     blocks = [f"block_{number}" for number in range(16, 0, -1)]
     blocks = ["Conv_1", *blocks, "expanded_conv"]
-    assert stage_names("mobilenetv2") == ["head", *blocks, "all"]
+    assert list_stages("mobilenetv2") == ["head", *blocks, "all"]
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_each_stage_starts_at_the_first_layer_of_its_block(backbone, application):
+def test_stages_stand_in_the_order_of_the_layers(backbone, application):
     layers = [layer.name for layer in application(backbone).layers if layer.weights]
-    stages = stage_names(backbone)[1:-1]
-    found = [first_layer_of(backbone, stage) for stage in stages]
-    for stage, first in zip(stages, found, strict=True):
+    places = []
+    for stage in list_stages(backbone)[1:-1]:
         block = [name for name in layers if f"{name}_".startswith(f"{stage}_")]
-        assert first == block[0]
-    places = [layers.index(name) for name in found]
+        places.append(layers.index(block[0]))
     assert all(above > below for above, below in itertools.pairwise(places))
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_ends_of_the_network_have_no_first_layer(backbone):
-    assert first_layer_of(backbone, "head") is first_layer_of(backbone, "all") is None
-
-
-@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
-def test_weights_start_at_zero_and_normalisation_at_identity(backbone):
-    for weight in build_backbone(backbone, (32, 32)).weights:
-        is_one = weight.name in ("gamma", "moving_variance")
-        assert (keras.ops.convert_to_numpy(weight.value) == is_one).all(), weight.path
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -144,28 +130,39 @@ def test_bfloat16_computes_with_float32_weights(backbone, backbone_model, images
     assert 0 < error < 0.1
 
 
-@pytest.mark.parametrize(
-    "global_setting",
-    [
-        (keras.config.set_dtype_policy, "mixed_bfloat16"),
-        (keras.config.set_floatx, "float64"),
-    ],
-    indirect=True,
-    ids=["policy", "floatx"],
+# In a process in which nothing has been built before.
+UNDER_ANOTHER_DTYPE = """
+import sys
+import keras
+import numpy as np
+
+name, path, folder = sys.argv[1:]
+if name == "policy":
+    keras.config.set_dtype_policy("mixed_bfloat16")
+else:
+    keras.config.set_floatx("float64")
+from skinest.networks import build_transfer_network
+
+images = np.load(f"{folder}/images.npy")
+network = build_transfer_network(
+    "vgg16", weights=path, image_size=images.shape[1:3], hidden_units=()
 )
+assert network.input.dtype == "float32"
+# The first holds the images' place, and computes nothing.
+assert {layer.compute_dtype for layer in network.layers[1:]} == {"float32"}
+model = keras.Model(network.input, network.get_layer("features").input)
+np.save(f"{folder}/maps.npy", keras.ops.convert_to_numpy(model(images)))
+"""
+
+
+@pytest.mark.parametrize("name", ["policy", "floatx"])
 def test_dtypes_of_the_whole_of_keras_change_nothing(
-    global_setting, backbone_model, application, images
+    name, backbone_model, weights_file, images, tmp_path
 ):
-    model = build_backbone("vgg16", SIZE)
-    model.set_weights(application("vgg16").get_weights())
-    assert model.input.dtype == "float32"
-    # The first holds the images' place, and computes nothing.
-    assert {layer.compute_dtype for layer in model.layers[1:]} == {"float32"}
-    assert_array_equal(outputs(model, images), outputs(backbone_model("vgg16"), images))
-
-
-@pytest.mark.usefixtures("unchanged_random_state")
-@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
-def test_building_draws_nothing(backbone):
-    _backbones._config_of.cache_clear()
-    build_backbone(backbone, (32, 32), compute_dtype="bfloat16", l2=0.1)
+    np.save(tmp_path / "images.npy", images)
+    arguments = [name, weights_file("vgg16"), tmp_path]
+    subprocess.run(
+        [sys.executable, "-c", UNDER_ANOTHER_DTYPE, *map(str, arguments)], check=True
+    )
+    expected = outputs(backbone_model("vgg16"), images)
+    assert_array_equal(np.load(tmp_path / "maps.npy"), expected)

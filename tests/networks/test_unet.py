@@ -14,7 +14,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skinest import UNetSegmenter
 from skinest.networks import build_unet
-from skinest.networks._unet import UNetSpec, build, check_unet_size, draw_arrays
 
 from .conftest import random_weights
 
@@ -24,19 +23,6 @@ DEPTH, FILTERS, SIZE = 2, 3, (12, 20)
 def unet(**settings):
     defaults = {"depth": DEPTH, "base_filters": FILTERS, "image_size": SIZE}
     return build_unet(**{**defaults, **settings})
-
-
-def spec_of(**settings):
-    defaults = {
-        "depth": DEPTH,
-        "base_filters": FILTERS,
-        "image_size": SIZE,
-        "dropout": 0.0,
-        "batch_norm": True,
-        "n_outputs": 1,
-        "compute_dtype": "float32",
-    }
-    return UNetSpec(**{**defaults, **settings})
 
 
 def outputs(model, images, **options):
@@ -216,13 +202,17 @@ def test_other_sizes_are_refused_and_the_nearest_is_named(size, depth, nearest):
     message = re.escape(f"multiples of {step}, such as {nearest}.")
     with pytest.raises(ValueError, match=rf"image_size=.*depth={depth}.*{message}"):
         build_unet(depth=depth, base_filters=1, image_size=size)
-    check_unet_size(nearest, depth)
+    model = build_unet(depth=depth, base_filters=1, image_size=nearest)
+    assert model.output_shape == (None, *nearest, 1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"image_size": (8, 64), "depth": 4}, "image_size=(8, 64): .* 16 pixels"),
+        (
+            {"image_size": (8, 64), "depth": 4},
+            "image_size=(8, 64): .* multiples of 16, such as (16, 64)",
+        ),
         ({"image_size": (16,)}, "image_size=(16,) must be (height, width)"),
         ({"image_size": (16.0, 16.0)}, "image_size=(16.0, 16.0) must be"),
         ({"image_size": 16}, "'image_size' parameter.*16"),
@@ -248,19 +238,31 @@ def test_model_is_flat_and_can_be_built_from_its_configuration(images):
     assert_array_equal(outputs(copy, images), outputs(model, images))
 
 
-def test_models_to_be_filled_are_zero_and_draw_no_random_number():
+def test_builder_draws_no_number_of_the_global_generator_of_python():
     state = random.getstate()
-    model = build(spec_of(dropout=0.5))
+    unet(dropout=0.5, random_state=0)
     assert random.getstate() == state
-    kernels = [w for w in model.weights if w.name == "kernel"]
-    assert len(kernels) == 13
-    assert not any(keras.ops.convert_to_numpy(kernel).any() for kernel in kernels)
 
 
 def test_builder_draws_the_weights_that_the_segmenter_starts_from():
-    seed = np.random.RandomState(7).randint(np.iinfo(np.int32).max)
-    expected = draw_arrays(spec_of(), np.zeros(1), seed)
-    for array, drawn in zip(unet(random_state=7).get_weights(), expected, strict=True):
+    starts = []
+
+    class Start(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            starts.append(self.model.get_weights())
+
+    segmenter = UNetSegmenter(
+        depth=DEPTH,
+        base_filters=FILTERS,
+        image_size=SIZE,
+        epochs=1,
+        compute_dtype="float32",
+        keras_callbacks=[Start()],
+        random_state=7,
+    )
+    X = np.zeros((4, *SIZE, 3), dtype=np.uint8)
+    segmenter.fit(X, np.arange(240).reshape(1, *SIZE).repeat(4, axis=0) % 2)
+    for array, drawn in zip(unet(random_state=7).get_weights(), starts[0], strict=True):
         assert_array_equal(array, drawn)
 
 
@@ -279,26 +281,21 @@ def test_builder_and_segmenter_build_one_network():
 
 
 @pytest.mark.parametrize("settings", [{}, {"dropout": 0.5, "n_outputs": 3}], ids=str)
-def test_drawn_arrays_fit_the_model(settings):
-    spec = spec_of(**settings)
-    model = build(spec)
-    bias = np.linspace(-2, 1, spec.n_outputs)
-    arrays = draw_arrays(spec, bias, 0)
-    assert len(arrays) == len(model.weights)
-    for array, weight in zip(arrays, model.weights, strict=True):
-        assert array.shape == tuple(weight.shape), weight.path
+def test_kernels_are_drawn_and_all_else_is_as_keras_begins(settings):
+    model = unet(random_state=0, **settings)
+    kernels = [weight for weight in model.weights if weight.name == "kernel"]
+    assert len(kernels) == 13
+    for weight in model.weights:
+        array = keras.ops.convert_to_numpy(weight)
         if weight.name == "kernel":
-            assert array.dtype == np.float32
             assert array.std() > 0
-        elif weight.path.endswith("logits/bias"):
-            assert_allclose(array, bias, rtol=1e-6)
         else:
             is_one = weight.name in ("gamma", "moving_variance")
             assert (array == is_one).all(), weight.path
 
 
 def test_seed_draws_the_weights():
-    first, again, other = (draw_arrays(spec_of(), [0.0], seed) for seed in (5, 5, 6))
+    first, again, other = (unet(random_state=seed).get_weights() for seed in (5, 5, 6))
     for one, two, three in zip(first, again, other, strict=True):
         assert_array_equal(one, two)
         assert one.ndim == 1 or not np.array_equal(one, three)
@@ -306,10 +303,10 @@ def test_seed_draws_the_weights():
 
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_variance_stays_in_order_from_layer_to_layer(batch_norm):
-    """Maps neither vanish nor explode on their way through 23 layers."""
-    spec = spec_of(depth=4, base_filters=16, image_size=(32, 48), batch_norm=batch_norm)
-    model = build(spec)
+    """Show that maps neither vanish nor explode on their way through 23 layers."""
+    settings = {"depth": 4, "base_filters": 16, "image_size": (32, 48)}
     noise = np.random.default_rng(0).integers(0, 256, (4, 32, 48, 3), dtype=np.uint8)
+    model = unet(**settings, batch_norm=batch_norm, random_state=0)
     probed = [
         layer.name
         for layer in model.layers
@@ -318,41 +315,36 @@ def test_variance_stays_in_order_from_layer_to_layer(batch_norm):
     assert len(probed) == 2 * 4 + 1 + 4
     maps = keras.Model(model.input, [model.get_layer(name).output for name in probed])
     for seed in range(3):
-        model.set_weights(draw_arrays(spec, [-3.0], seed))
+        drawn = unet(**settings, batch_norm=batch_norm, random_state=seed)
+        model.set_weights(drawn.get_weights())
         for name, values in zip(probed, maps(noise), strict=True):
             size = np.sqrt(np.mean(np.square(values)))
             assert 0.2 < size < 4, f"{name}: {size}"
 
 
 def test_kernels_have_the_variance_of_their_layer():
-    """2 / fan-in before a ReLU; 1 / fan-in after which nothing is cut off."""
-    spec = spec_of(base_filters=32)
-    model = build(spec)
-    arrays = dict(
-        zip(
-            ["/".join(weight.path.split("/")[-2:]) for weight in model.weights],
-            draw_arrays(spec, [0.0], 0),
-            strict=True,
-        )
-    )
+    """Show that it is 2 / fan-in before a ReLU, else 1 / fan-in."""
+    model = unet(base_filters=32, random_state=0)
     expected = {
-        "down_2_conv_2/kernel": 2 / (9 * 64),
-        "bottom_conv_1/kernel": 2 / (9 * 64),
-        "up_1_conv_1/kernel": 2 / (9 * 64),
+        "down_2_conv_2": 2 / (9 * 64),
+        "bottom_conv_1": 2 / (9 * 64),
+        "up_1_conv_1": 2 / (9 * 64),
         # Each pixel of its output sees a quarter of the 9 weights of each input map.
-        "up_2_transposed/kernel": 1 / (9 / 4 * 128),
+        "up_2_transposed": 1 / (9 / 4 * 128),
     }
     for name, variance in expected.items():
-        assert arrays[name].var() == pytest.approx(variance, rel=0.05), name
-        assert abs(arrays[name].mean()) < 0.05 * np.sqrt(variance), name
+        kernel = model.get_layer(name).get_weights()[0]
+        assert kernel.var() == pytest.approx(variance, rel=0.05), name
+        assert abs(kernel.mean()) < 0.05 * np.sqrt(variance), name
 
 
 def test_network_starts_near_the_output_bias():
-    spec = spec_of(base_filters=16, image_size=(32, 32))
-    model = build(spec)
     noise = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     means = []
     for seed in range(8):
-        model.set_weights(draw_arrays(spec, [np.log(0.02 / 0.98)], seed))
+        model = unet(base_filters=16, image_size=(32, 32), random_state=seed)
+        logits = model.get_layer("logits")
+        bias = np.array([np.log(0.02 / 0.98)], dtype=np.float32)
+        logits.set_weights([logits.get_weights()[0], bias])
         means.append(outputs(model, noise).mean())
     assert 0.005 < np.median(means) < 0.08

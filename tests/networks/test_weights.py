@@ -15,17 +15,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from sklearn.datasets import load_sample_image
 
+from skinest import BottleneckFeatureExtractor, TransferClassifier
 from skinest.images import resize
-from skinest.networks import _backbones, _weights, build_transfer_network
-from skinest.networks._backbones import build_backbone
-from skinest.networks._weights import (
-    Weights,
-    load_backbone_weights,
-    save_backbone_weights,
-)
+from skinest.networks import _weights, build_transfer_network
 
 from .conftest import (
     APPLICATIONS,
@@ -52,28 +47,48 @@ FIRST_DIFFERENCE = {
 PIXEL_DEVIATION = {"vgg16": 58, "vgg19": 58, "mobilenetv2": 58 / 127.5}
 
 
-def load(backbone, path):
-    return load_backbone_weights(backbone, path, 0)
+SMALL = {"image_size": (32, 32), "pooling": "avg"}
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+
+
+def load(backbone, path, seed=0):
+    """Return the backbone's arrays of a network that is built with these weights."""
+    network = build_transfer_network(
+        backbone, weights=path, hidden_units=(), random_state=seed, **SMALL
+    )
+    return network.get_weights()[:-2]
+
+
+def is_same(weights, arrays):
+    return all(map(np.array_equal, weights, arrays))
 
 
 def assert_same_weights(weights, arrays):
-    for found, expected in zip(weights.arrays, arrays, strict=True):
+    for found, expected in zip(weights, arrays, strict=True):
         assert found.dtype == np.float32
         assert_array_equal(found, expected)
 
 
 def error_of(backbone, path, error=ValueError):
-    """Message of the error with which a file is refused; it names the file."""
+    """Return the message of the error that refuses a file, which it names."""
+    extractor = BottleneckFeatureExtractor(backbone, weights=path, **SMALL)
     with pytest.raises(error) as caught:
-        load(backbone, path)
+        extractor.fit(IMAGES)
     message = str(caught.value)
     assert type(caught.value) is error
     assert str(path) in message
     return message
 
 
+def fit_classifier(backbone="mobilenetv2", **settings):
+    """Fit a small classifier."""
+    settings = {**SMALL, "weights": None, "hidden_units": (), **settings}
+    clf = TransferClassifier(backbone, epochs=1, random_state=0, **settings)
+    return clf.fit(IMAGES, [0, 1, 0, 1])
+
+
 def named_layers(model):
-    """(name, [(weight's name, array)]) of each layer."""
+    """List (name, [(weight's name, array)]) of each layer."""
     return [
         (
             layer.name,
@@ -87,7 +102,7 @@ def named_layers(model):
 
 
 def with_top(model):
-    """The same network under a classifier."""
+    """Put a classifier on the same network."""
     x = keras.layers.GlobalAveragePooling2D()(model.output)
     x = keras.layers.Dense(8, activation="relu", name="fc1")(x)
     x = keras.layers.Dense(10, name="predictions")(x)
@@ -129,7 +144,10 @@ WRITERS = [
 
 @pytest.fixture
 def fresh_imagenet():
-    """ImageNet's weights are not yet loaded, and what a test loads is forgotten."""
+    """Forget ImageNet's weights before and after a test.
+
+    They are kept for the whole process, and these tests need a download of their own.
+    """
     _weights._imagenet.cache_clear()
     yield
     _weights._imagenet.cache_clear()
@@ -159,12 +177,11 @@ def test_keras3_file(backbone, weights_file, application):
 
 @pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
 @pytest.mark.parametrize("write", WRITERS)
-def test_file_in_another_layout(write, backbone, application, weights_file, tmp_path):
+def test_file_in_another_layout(write, backbone, application, tmp_path):
     model = application(backbone)
     path = write(model, tmp_path)
     weights = load(backbone, path)
     assert_same_weights(weights, model.get_weights())
-    assert weights.digest == load(backbone, weights_file(backbone)).digest
     path.unlink()
 
 
@@ -179,7 +196,7 @@ def test_file_of_the_full_network(tmp_path):
 
 
 def test_file_with_names_of_old(application, tmp_path):
-    """Keras' own MobileNetV2 file has other names, and Keras goes by order."""
+    """Go by order, as Keras does: its own MobileNetV2 file has other names."""
     layers = [
         (re.sub(r"^block_(\d+)_", r"mobl\1_conv_\1_", name), weights)
         for name, weights in named_layers(application("mobilenetv2"))
@@ -202,7 +219,7 @@ def test_real_weights_are_those_that_keras_loads():
     model.load_weights(REAL_WEIGHTS)
     weights = load("mobilenetv2", REAL_WEIGHTS)
     assert_same_weights(weights, model.get_weights())
-    assert sum(array.size for array in weights.arrays) == 2_257_984
+    assert sum(array.size for array in weights) == 2_257_984
 
 
 def test_double_precision_is_rounded(application, tmp_path):
@@ -221,8 +238,9 @@ def test_path_may_be_of_any_kind(weights_file, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     paths = ["some.weights.h5", "~/some.weights.h5", tmp_path / "some.weights.h5"]
-    digests = {load("mobilenetv2", path).digest for path in paths}
-    assert digests == {load("mobilenetv2", weights_file("mobilenetv2")).digest}
+    expected = load("mobilenetv2", weights_file("mobilenetv2"))
+    for path in paths:
+        assert_same_weights(load("mobilenetv2", path), expected)
 
 
 def test_replaced_file_is_read_anew(weights_file, tmp_path):
@@ -238,9 +256,8 @@ def test_replaced_file_is_read_anew(weights_file, tmp_path):
     assert os.stat(other).st_size == stat.st_size
     os.replace(other, path)
     after = load("mobilenetv2", path)
-    assert (after.arrays[0][0] == 7.0).all()
-    assert not (before.arrays[0][0] == 7.0).any()
-    assert before.digest != after.digest
+    assert (after[0][0] == 7.0).all()
+    assert not (before[0][0] == 7.0).any()
 
 
 def test_file_written_into_is_read_anew(weights_file, tmp_path):
@@ -249,7 +266,9 @@ def test_file_written_into_is_read_anew(weights_file, tmp_path):
     before = load("mobilenetv2", path)
     with h5py.File(path, "r+") as file:
         file["layers/conv2d/vars/0"][0] = 7.0
-    assert load("mobilenetv2", path).digest != before.digest
+    after = load("mobilenetv2", path)
+    assert (after[0][0] == 7.0).all()
+    assert not (before[0][0] == 7.0).any()
 
 
 @pytest.mark.parametrize(
@@ -378,42 +397,42 @@ def test_file_of_no_usual_floats(dtype, weights_file, tmp_path):
 
 
 @pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
-def test_saved_weights_are_loaded_by_keras_and_by_us(backbone, application, tmp_path):
+def test_saved_weights_are_loaded_by_keras_and_by_us(
+    backbone, application, weights_file, tmp_path
+):
     arrays = application(backbone).get_weights()
-    weights = Weights.of(arrays)
     path = tmp_path / "mine.weights.h5"
-    save_backbone_weights(backbone, weights, path)
-    loaded = load(backbone, path)
-    assert_same_weights(loaded, arrays)
-    assert loaded.digest == weights.digest
+    fit_classifier(backbone, weights=weights_file(backbone)).save_backbone(path)
+    assert_same_weights(load(backbone, path), arrays)
     model = APPLICATIONS[backbone](
         weights=str(path), include_top=False, input_shape=(32, 32, 3)
     )
-    assert_same_weights(weights, model.get_weights())
+    assert_same_weights(model.get_weights(), arrays)
 
 
-@pytest.mark.usefixtures("unchanged_random_state")
-def test_saving_into_the_home_folder(tmp_path, monkeypatch):
+def test_saving_into_the_home_folder(tmp_path, monkeypatch, request):
+    clf = fit_classifier()
+    request.getfixturevalue("unchanged_random_state")
     monkeypatch.setenv("HOME", str(tmp_path))
-    weights = load_backbone_weights("mobilenetv2", None, 0)
-    save_backbone_weights("mobilenetv2", weights, "~/mine.weights.h5")
+    clf.save_backbone("~/mine.weights.h5")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.weights.h5"]
 
 
 @pytest.mark.parametrize("name", ["mine.h5", "mine.keras", "mine"])
 def test_name_of_a_saved_file_must_tell_the_format(name, tmp_path):
-    weights = load_backbone_weights("mobilenetv2", None, 0)
     path = tmp_path / name
+    clf = fit_classifier()
     with pytest.raises(ValueError, match=r"must end in '\.weights\.h5'") as caught:
-        save_backbone_weights("mobilenetv2", weights, path)
+        clf.save_backbone(path)
     assert str(path) in str(caught.value)
     assert not path.exists()
 
 
 def test_imagenet_offline(download):
     download(no_network)
+    extractor = BottleneckFeatureExtractor(**SMALL)
     with pytest.raises(OSError, match="weights='imagenet'") as caught:
-        load("vgg16", "imagenet")
+        extractor.fit(IMAGES)
     message = str(caught.value)
     assert "URL fetch failure" in message  # what Keras says
     assert "keras.applications.VGG16(include_top=False).save_weights(" in message
@@ -437,7 +456,7 @@ def test_imagenet_is_downloaded_once_and_after_a_failure(
     download(retrieve)
     weights = load("mobilenetv2", "imagenet")
     assert_same_weights(weights, application("mobilenetv2").get_weights())
-    assert load("mobilenetv2", "imagenet") is weights
+    assert_same_weights(load("mobilenetv2", "imagenet"), weights)
     (origin,) = origins
     assert origin.endswith("tf_kernels_1.0_224_no_top.h5")
 
@@ -451,6 +470,7 @@ def test_imagenet_draws_nothing(monkeypatch, application, unchanged_random_state
         return application("vgg16")
 
     application("vgg16")
+    load("vgg16", None)  # keeps how Keras builds the network
     monkeypatch.setattr(keras.applications, "VGG16", build)
     weights = load("vgg16", "imagenet")
     assert_same_weights(weights, application("vgg16").get_weights())
@@ -458,10 +478,12 @@ def test_imagenet_draws_nothing(monkeypatch, application, unchanged_random_state
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_drawn_kernels_deviate_as_he_et_al_say(backbone):
-    weights = load_backbone_weights(backbone, None, 5)
-    variables = build_backbone(backbone, (32, 32)).weights
+    model = build_transfer_network(
+        backbone, weights=None, hidden_units=(), random_state=5, **SMALL
+    )
+    variables, arrays = model.weights[:-2], model.get_weights()[:-2]
     expected_scale = 1 / PIXEL_DEVIATION[backbone]
-    for variable, array in zip(variables, weights.arrays, strict=True):
+    for variable, array in zip(variables, arrays, strict=True):
         assert array.shape == tuple(variable.shape)
         if array.ndim == 1:
             is_one = variable.name in ("gamma", "moving_variance")
@@ -497,45 +519,22 @@ def test_drawn_weights_give_logits_of_order_one(backbone):
 
 
 def test_seed_gives_the_bits_of_drawn_weights():
-    first = load_backbone_weights("mobilenetv2", None, 3)
-    _weights._draw.cache_clear()
-    second = load_backbone_weights("mobilenetv2", None, 3)
-    assert first is not second
-    assert first.digest == second.digest
-    assert_same_weights(first, second.arrays)
-    other = load_backbone_weights("mobilenetv2", None, 4)
-    assert other.digest != first.digest
+    first, *others = (load("mobilenetv2", None, seed) for seed in (3, 4, 5, 6))
+    for other in others:  # and the first is no longer kept
+        assert not is_same(other, first)
+    assert_same_weights(load("mobilenetv2", None, 3), first)
 
 
-def test_drawing_takes_its_seed_alone(unchanged_random_state):
-    _weights._draw.cache_clear()
-    _weights._layers_of.cache_clear()
-    _backbones._config_of.cache_clear()
-    load_backbone_weights("mobilenetv2", None, 3)
-
-
-def test_weights_are_frozen():
-    weights = Weights.of([np.zeros((2, 3))])
-    with pytest.raises(ValueError, match="read-only"):
-        weights.arrays[0][0] = 1
-
-
-def test_digest_tells_values_and_shapes_apart():
-    a = np.arange(6, dtype=np.float32)
-    same = [[a], [a.copy()], [a.astype(np.float64)], [np.repeat(a, 2)[::2]]]
-    assert len({Weights.of(arrays).digest for arrays in same}) == 1
-    others = [
-        [a],
-        [a[::-1]],
-        [a.reshape(2, 3)],
-        [a.reshape(3, 2)],
-        [a[:3], a[3:]],
-        [a[:2], a[2:]],
-    ]
-    assert len({Weights.of(arrays).digest for arrays in others}) == len(others)
-
-
-def test_weights_hold_what_was_given():
-    arrays = [np.arange(6.0).reshape(2, 3), np.float32([1, 2])]
-    for found, given in zip(Weights.of(arrays).arrays, arrays, strict=True):
-        assert_allclose(found, given, rtol=0)
+def test_training_changes_no_weights_of_others(weights_file, application):
+    """Check the arrays of a file: they are kept, and shared by all that load it."""
+    path = weights_file("mobilenetv2")
+    before = application("mobilenetv2").get_weights()
+    clf = fit_classifier(weights=path, trainable="all", learning_rate=0.1)
+    for weight in clf.model_.weights:
+        weight.assign(np.zeros(weight.shape))
+    assert_same_weights(load("mobilenetv2", path), before)
+    for weights in (None, path):
+        kept = load("mobilenetv2", weights)
+        for array in kept:
+            array[...] = 0
+        assert not is_same(load("mobilenetv2", weights), kept)

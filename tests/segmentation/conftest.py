@@ -3,18 +3,16 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import copy
-from dataclasses import replace
+import hashlib
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
 from skinest import UNetSegmenter
-from skinest._training import _stages
-from skinest.networks._unet import _weights_of
-from skinest.networks._weights import Weights
 
 # One architecture and size of batches, so that most fits find a compiled model.
 SMALL = {
@@ -33,12 +31,12 @@ SIDES = (20, 24)
 
 
 def small(**settings):
-    """A segmenter that is quick to fit."""
+    """Make a segmenter that is quick to fit."""
     return UNetSegmenter(**{**SMALL, **settings})
 
 
 def make_pairs(n_pairs=N_PAIRS, sides=SIDES, n_classes=2, seed=0):
-    """Boxes on noise, the brighter the higher the code of their label."""
+    """Draw boxes on noise, the brighter the higher the code of their label."""
     generator = np.random.default_rng(seed)
     images = generator.integers(0, 60, (n_pairs, *sides, 3), dtype=np.uint8)
     codes = np.zeros((n_pairs, *sides), dtype=np.uint8)
@@ -53,7 +51,7 @@ def make_pairs(n_pairs=N_PAIRS, sides=SIDES, n_classes=2, seed=0):
 
 
 def write_files(folder, arrays, suffix=""):
-    """Paths of PNG files, in an order of names that is not that of the arrays."""
+    """Write PNG files, whose names are in another order than the arrays."""
     folder.mkdir(exist_ok=True)
     order = np.random.default_rng(5).permutation(len(arrays))
     paths = [str(folder / f"{number}{suffix}.png") for number in order]
@@ -63,7 +61,7 @@ def write_files(folder, arrays, suffix=""):
 
 
 def as_objects(arrays):
-    """A 1-d array of objects."""
+    """Return a 1-d array of objects."""
     objects = np.empty(len(arrays), dtype=object)
     objects[:] = list(arrays)
     return objects
@@ -71,31 +69,31 @@ def as_objects(arrays):
 
 @pytest.fixture(scope="session")
 def images():
-    """Ten images."""
+    """Make ten images."""
     return make_pairs()[0]
 
 
 @pytest.fixture(scope="session")
 def masks():
-    """Their masks of 0 and 255."""
+    """Make their masks of 0 and 255."""
     return make_pairs()[1] * 255
 
 
 @pytest.fixture(scope="session")
 def paths(images, tmp_path_factory):
-    """The same images in files."""
+    """Write the same images to files."""
     return write_files(tmp_path_factory.mktemp("images"), images)
 
 
 @pytest.fixture(scope="session")
 def mask_paths(masks, tmp_path_factory):
-    """The same masks in files."""
+    """Write the same masks to files."""
     return write_files(tmp_path_factory.mktemp("masks"), masks, "_mask")
 
 
 @pytest.fixture(scope="session")
 def ragged():
-    """Images and masks of different sizes, as lists."""
+    """Make images and masks of different sizes, as lists."""
     sizes = [(20, 24), (31, 17), (16, 16), (9, 40), (12, 12)]
     pairs = [make_pairs(1, sides, seed=i) for i, sides in enumerate(sizes)]
     return [image for (image,), _ in pairs], [255 * mask for _, (mask,) in pairs]
@@ -103,104 +101,141 @@ def ragged():
 
 @pytest.fixture(scope="session")
 def learned(images, masks):
-    """A segmenter that finds the boxes."""
+    """Fit a segmenter that finds the boxes."""
     return small(**LEARNS).fit(images, masks)
 
 
 @pytest.fixture(scope="session")
 def bright(images, masks):
-    """A segmenter whose network says how bright each pixel is."""
-    return of_brightness(small(epochs=1).fit(images, masks))
+    """Fit a segmenter whose network says how bright each pixel is."""
+    return fit_brightness(small(epochs=1), images, masks)
 
 
 def bits(segmenter):
-    """Stands for all weights of a fitted segmenter to the last bit."""
-    return segmenter._state.weights.digest
+    """Return a digest of all weights of a fitted segmenter, to the last bit."""
+    digest = hashlib.sha256()
+    for array in segmenter.model_.get_weights():
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def apply(segmenter, images):
-    """Outputs of a segmenter's Keras model for images of its size."""
-    import keras
-
+    """Return outputs of a segmenter's Keras model for images of its size."""
     return keras.ops.convert_to_numpy(segmenter.model_(images, training=False))
 
 
-def of_brightness(segmenter):
-    """A copy of a segmenter whose network says how bright each pixel is.
+# Networks whose outputs are known -----------------------------------------------------
 
-    Its probability is sigmoid(20 * (brightness - 0.5)), of the pixel alone.
+
+class Replace(keras.callbacks.Callback):
+    """Puts other weights in place of what is learned, also where it is validated.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the array of a weight from the names of layer and weight, and the shape.
     """
-    arrays = []
-    for path, shape in _weights_of(segmenter._state.spec):
-        layer, name = path.split("/")[-2:]
-        array = np.zeros(shape, dtype=np.float32)
-        if name in ("gamma", "moving_variance"):
-            array += 1
-        elif (layer, name) == ("down_1_conv_1", "kernel"):
-            array[1, 1] = 1 / 3
-        elif (layer, name) == ("down_1_conv_1", "bias"):
-            array += 1  # so that nothing is cut off by ReLU
-        elif name == "kernel" and layer in ("down_1_conv_2", "up_1_conv_1"):
-            array[1, 1, 0, 0] = 1
-        elif (layer, name) == ("up_1_conv_2", "kernel"):
-            array[1, 1, 0, 0] = 10
-        elif (layer, name) == ("logits", "kernel"):
-            array[0, 0, 0, 0] = 1
-        elif (layer, name) == ("logits", "bias"):
-            array -= 10
-        arrays.append(array)
-    fitted = copy.copy(segmenter)
-    fitted._state = replace(segmenter._state, weights=Weights.of(arrays))
-    fitted._model = None
-    return fitted
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def on_test_begin(self, logs=None):
+        self.replace()
+
+    def on_train_end(self, logs=None):
+        self.replace()
+
+    def replace(self):
+        arrays = []
+        for weight in self.model.weights:
+            layer, name = weight.path.split("/")[-2:]
+            arrays.append(self.make(layer, name, tuple(weight.shape)))
+        self.model.set_weights(arrays)
 
 
-@pytest.fixture
-def batches(monkeypatch):
-    """All batches that Keras gets: images, codes, pixel weights, image weights."""
-    from skinest.segmentation import _fitting
+def make_brightness(layer, name, shape):
+    """Make weights of sigmoid(20 * (brightness - 0.5)), of each pixel alone."""
+    array = np.zeros(shape, dtype=np.float32)
+    if name in ("gamma", "moving_variance"):
+        array += 1
+    elif (layer, name) == ("down_1_conv_1", "kernel"):
+        array[1, 1] = 1 / 3
+    elif (layer, name) == ("down_1_conv_1", "bias"):
+        array += 1  # so that nothing is cut off by ReLU
+    elif name == "kernel" and layer in ("down_1_conv_2", "up_1_conv_1"):
+        array[1, 1, 0, 0] = 1
+    elif (layer, name) == ("up_1_conv_2", "kernel"):
+        array[1, 1, 0, 0] = 10
+    elif (layer, name) == ("logits", "kernel"):
+        array[0, 0, 0, 0] = 1
+    elif (layer, name) == ("logits", "bias"):
+        array -= 10
+    return array
 
-    recorded = {"train": [], "validation": []}
 
-    class Recording(_fitting.PairBatches):
-        def _batch(self, index):
-            images, targets, weights = super()._batch(index)
-            kind = "validation" if self._seed is None else "train"
-            recorded[kind].append(
-                (images.copy(), targets[..., 0], targets[..., 1], weights.copy())
-            )
-            return images, targets, weights
+def make_noise(layer, name, shape):
+    """Make weights by which outputs are anything, but mostly neither 0 nor 1."""
+    generator = np.random.default_rng(list(f"{layer}/{name}".encode()))
+    array = generator.standard_normal(shape, dtype=np.float32)
+    if len(shape) > 1:
+        array *= np.float32(np.sqrt(2 / np.prod(shape[:-1])))
+    elif layer == "logits":
+        array *= 0
+    elif name == "moving_variance":
+        array = np.ones(shape, np.float32)
+    return array
 
-    monkeypatch.setattr(_fitting, "PairBatches", Recording)
-    return recorded
+
+def make_nothing(layer, name, shape):
+    """Make weights by which all pixels are background."""
+    array = np.zeros(shape, dtype=np.float32)
+    if (layer, name) == ("logits", "bias"):
+        array[0] = -30 if shape == (1,) else 30
+    return array
+
+
+def fit_known(make, segmenter, *pairs, **arguments):
+    """Fit a segmenter whose network has the weights that are made."""
+    segmenter.set_params(keras_callbacks=[Replace(make)])
+    return segmenter.fit(*pairs, **arguments)
+
+
+def fit_brightness(segmenter, *pairs, **arguments):
+    """Fit a segmenter whose network says how bright each pixel is."""
+    return fit_known(make_brightness, segmenter, *pairs, **arguments)
+
+
+# What Keras gets ----------------------------------------------------------------------
 
 
 @pytest.fixture
 def never_trained(monkeypatch):
-    """Fails a test in which training begins."""
+    """Fail a test in which training begins."""
 
-    def run_stage(*arguments):
+    def fit(model, *arguments, **settings):
         raise AssertionError("training has begun")
 
-    monkeypatch.setattr(_stages, "run_stage", run_stage)
+    monkeypatch.setattr(keras.Model, "fit", fit)
 
 
 @pytest.fixture
 def no_training(monkeypatch):
-    """Leaves networks as they start, where training is not what is tested."""
+    """Leave networks as they start, where training is not what is tested."""
 
-    def run_stage(stage, arrays, batches, validation=None):
-        for data in (batches, validation):
-            if data is not None:
-                data.release()
-        return list(arrays), {"loss": [0.0]}
+    def fit(model, data, *, epochs, initial_epoch, callbacks, **settings):
+        for callback in callbacks:
+            callback.set_model(model)
+            callback.on_train_end()
+        losses = [0.0] * (epochs - initial_epoch)
+        return SimpleNamespace(history={"loss": losses})
 
-    monkeypatch.setattr(_stages, "run_stage", run_stage)
+    monkeypatch.setattr(keras.Model, "fit", fit)
 
 
 @pytest.fixture
 def unread(tmp_path):
-    """Eight files for images, and eight for masks, that fail where one is read."""
+    """Write eight files for images, and eight for masks, of which none can be read."""
     files = [
         tmp_path / f"{kind}{i}.png" for kind in ("image", "mask") for i in range(8)
     ]
@@ -209,36 +244,55 @@ def unread(tmp_path):
     return files[:8], files[8:]
 
 
-def joined(recorded):
-    """The arrays of recorded batches, each joined."""
-    return [np.concatenate(arrays) for arrays in zip(*recorded, strict=True)]
+def read_epoch(data):
+    """Return what Keras reads in an epoch, joined.
 
-
-class Started(Exception):
-    """Training would begin now."""
-
-
-def started(segmenter, X, y, **arguments):
-    """What a fit begins to train with, when all is read and checked.
-
-    `stage` is how, `arrays` are the weights of the network, `train` and `validation`
-    each have images, codes, weights of pixels and weights of images.
+    Images, class indices, weights of pixels, and weights of images.
     """
-    kept = SimpleNamespace(validation=None)
+    batches = [data[i] for i in range(len(data))] if hasattr(data, "workers") else data
+    parts = []
+    for batch in batches:
+        parts.append(list(map(keras.ops.convert_to_numpy, batch)))
+    images, targets, weights = map(np.concatenate, zip(*parts, strict=True))
+    return images, targets[..., 0].astype(int), targets[..., 1], weights
 
-    def run_stage(stage, arrays, batches, validation=None):
-        kept.stage, kept.arrays = stage, arrays
-        for name, data in (("train", batches), ("validation", validation)):
-            if data is not None:
-                parts = [data[index] for index in range(len(data))]
-                images, targets, weights = joined(parts)
-                both = targets[..., 0].astype(int), targets[..., 1]
-                setattr(kept, name, (images, *both, weights))
-                data.release()
-        raise Started
+
+@contextmanager
+def record_fits():
+    """Let Keras' `fit` read all its data, and train nothing.
+
+    Yields
+    ------
+    fits : list of SimpleNamespace
+        For each fit `weights` that it begins with, `epochs` that are trained on, the
+        first of them as `train`, and `validation`.
+    """
+    fits = []
+
+    def fit(
+        model, data, *, epochs, initial_epoch, validation_data, callbacks, **settings
+    ):
+        fit = SimpleNamespace(weights=model.get_weights(), epochs=[], validation=None)
+        callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+        callbacks.on_train_begin({})
+        for epoch in range(initial_epoch, epochs):
+            callbacks.on_epoch_begin(epoch, {})
+            fit.epochs.append(read_epoch(data))
+            callbacks.on_epoch_end(epoch, {})
+        fit.train = fit.epochs[0]
+        if validation_data is not None:
+            fit.validation = read_epoch(validation_data)
+        fits.append(fit)
+        callbacks.on_train_end({})
+        return SimpleNamespace(history={"loss": [0.0] * len(fit.epochs)})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_stages, "run_stage", run_stage)
-        with pytest.raises(Started):
-            segmenter.fit(X, y, **arguments)
-    return kept
+        patch.setattr(keras.Model, "fit", fit)
+        yield fits
+
+
+def record_fit(segmenter, *pairs, **arguments):
+    """Record one fit, of which nothing but training is left out."""
+    with record_fits() as fits:
+        segmenter.fit(*pairs, **arguments)
+    return fits[0]

@@ -28,7 +28,7 @@ from skinest.augmentation import Augmentation
 from skinest.losses import Dice
 from skinest.metrics import dice_scorer, iou_scorer
 
-from .conftest import bits, of_brightness, small, started
+from .conftest import bits, fit_brightness, record_fit, record_fits, small
 
 FOLDS = 2
 
@@ -87,12 +87,9 @@ def test_parameters_of_parts_can_be_searched(images, masks):
     search.fit(images, masks)
     assert search.predict(images).shape == masks.shape
     assert search.best_estimator_[-1].augmentation.rotation in (0, 90)
-    starts = [
-        started(segmenter.set_params(**each), images, masks)
-        for each in ({}, {"loss__smooth": 3.0}, {"augmentation__rotation": 90})
-    ]
-    assert starts[0].stage.key != starts[1].stage.key
-    assert not np.array_equal(starts[0].train[0], starts[2].train[0])
+    changes = {}, {"loss__smooth": 3.0}, {"augmentation__rotation": 90}
+    fits = [clone(segmenter).set_params(**each).fit(images, masks) for each in changes]
+    assert len({tuple(fitted.history_["loss"]) for fitted in fits}) == 3
 
 
 def test_splits_of_paths_keep_pairs(paths, mask_paths, images, masks):
@@ -115,66 +112,79 @@ def groups():
     return np.repeat([f"lesion {i}" for i in range(5)], 2)
 
 
-@pytest.fixture
-def splits(monkeypatch):
-    """Groups that each fit got, and its two parts."""
-    from skinest.segmentation import _preparing
-
-    split, recorded = _preparing.split, []
-
-    def recording(segmenter, source, given, sample_weight, groups, seed):
-        parts = split(segmenter, source, given, sample_weight, groups, seed)
-        recorded.append((groups, *parts[:2]))
-        return parts
-
-    monkeypatch.setattr(_preparing, "split", recording)
-    return recorded
-
-
 def search_of(segmenter):
     pipeline = Pipeline([("same", FunctionTransformer()), ("unet", segmenter)])
     grid = {"unet__epochs": [1]}
     return GridSearchCV(pipeline, grid, cv=GroupKFold(FOLDS), error_score="raise")
 
 
-def check_splits(splits, images, groups):
-    """Each fit got the groups of its fold, and has none on both sides."""
-    folds = [train for train, _ in GroupKFold(FOLDS).split(images, groups=groups)]
-    assert len(splits) == FOLDS + 1
-    for (given, train, held_out), fold in zip(splits, [*folds, ...], strict=True):
-        given = np.asarray(given)
-        assert_array_equal(given, groups[fold])
-        assert len(train) and len(held_out)
-        assert not np.intersect1d(given[train], given[held_out]).size
+def list_groups(fits, groups):
+    """Return the groups that are trained on and those held out, for each fit."""
+    sides = []
+    for fit in fits:
+        numbers = [part[0][:, 0, 0, 0] for part in (fit.train, fit.validation)]
+        sides.append([set(groups[part].tolist()) for part in numbers])
+    return sides
+
+
+@pytest.fixture
+def numbered(images):
+    """Make images of which each holds its number."""
+    numbered = images[:, :16, :16].copy()
+    numbered[..., 0] = np.arange(len(images))[:, np.newaxis, np.newaxis]
+    return numbered
+
+
+@pytest.fixture
+def their_masks(masks):
+    return masks[:, :16, :16]
+
+
+def check_split_by_groups(fits, X, groups):
+    """Raise unless each fit of a search splits the groups of its fold."""
+    folds = [train for train, _ in GroupKFold(FOLDS).split(X, groups=groups)]
+    sides = list_groups(fits, groups)
+    assert len(sides) == FOLDS + 1
+    for (train, held_out), fold in zip(sides, [*folds, ...], strict=True):
+        assert train and held_out
+        assert not train & held_out
+        assert train | held_out == set(groups[fold].tolist())
 
 
 def test_groups_reach_fit_in_a_search_by_metadata_routing(
-    images, masks, groups, splits, no_training
+    numbered, their_masks, groups
 ):
-    with sklearn.config_context(enable_metadata_routing=True):
+    with sklearn.config_context(enable_metadata_routing=True), record_fits() as fits:
         segmenter = small(validation_fraction=0.3).set_fit_request(groups=True)
-        search_of(segmenter).fit(images, masks, groups=groups)
-    check_splits(splits, images, groups)
+        search_of(segmenter).fit(numbered, their_masks, groups=groups)
+    check_split_by_groups(fits, numbered, groups)
 
 
 def test_groups_reach_fit_in_a_search_by_the_name_of_the_step(
-    images, masks, groups, splits, no_training
+    numbered, their_masks, groups
 ):
-    search = search_of(small(validation_fraction=0.3))
-    search.fit(images, masks, groups=groups, unet__groups=groups)
-    check_splits(splits, images, groups)
+    with record_fits() as fits:
+        search = search_of(small(validation_fraction=0.3))
+        search.fit(numbered, their_masks, groups=groups, unet__groups=groups)
+    check_split_by_groups(fits, numbered, groups)
 
 
 def test_plain_groups_reach_the_splitter_of_a_search_alone(
-    images, masks, groups, splits, no_training
+    numbered, their_masks, groups
 ):
     search = search_of(small(validation_fraction=0.3))
-    search.fit(images, masks, groups=groups)
-    assert [each[0] for each in splits] == [None] * (FOLDS + 1)
+    with record_fits() as fits:
+        search.fit(numbered, their_masks, groups=groups)
+    folds = [train for train, _ in GroupKFold(FOLDS).split(numbered, groups=groups)]
+    for fit, fold in zip(fits, [*folds, ...], strict=True):
+        segmenter = small(validation_fraction=0.3, epochs=1)
+        alone = record_fit(segmenter, numbered[fold], their_masks[fold])
+        assert_array_equal(fit.validation[0], alone.validation[0])
+    assert any(train & held_out for train, held_out in list_groups(fits, groups))
     with sklearn.config_context(enable_metadata_routing=True):
         search = search_of(small(validation_fraction=0.3))
         with pytest.raises(UnsetMetadataPassedError, match="groups"):
-            search.fit(images, masks, groups=groups)
+            search.fit(numbered, their_masks, groups=groups)
 
 
 # Copies -----------------------------------------------------------------------------
@@ -183,8 +193,7 @@ def test_plain_groups_reach_the_splitter_of_a_search_alone(
 def test_clones_know_settings_and_nothing_learned(learned):
     copy = clone(learned)
     assert copy.get_params() == learned.get_params()
-    learned_by_it = {name for name in vars(copy) if name.endswith("_")}
-    assert not learned_by_it | ({"_state", "_model"} & set(vars(copy)))
+    assert vars(copy).keys() == copy.get_params(deep=False).keys()
 
 
 def test_pickles_hold_weights_and_no_optimizer(images, masks):
@@ -218,7 +227,7 @@ def test_model_is_a_copy(images, masks, learned):
 
 @pytest.fixture
 def spots():
-    """Dark images of different sizes with a bright spot, or with none."""
+    """Make dark images of different sizes with a bright spot, or with none."""
     images = [np.full((*sides, 3), 20, np.uint8) for sides in [(64, 48), (40, 80)] * 2]
     places = [(16, 40, 20, 32), (0, 10, 60, 80), (30, 31, 5, 6)]
     for image, (top, bottom, left, right) in zip(images, places, strict=False):
@@ -228,11 +237,9 @@ def spots():
 
 @pytest.fixture(scope="module")
 def cropping(images, masks):
-    """Crops bright spots to the pixel: its network has the size of a small tile."""
-    segmenter = small(epochs=1, tile_overlap=0.5).fit(
-        images[:, :16, :16], masks[:, :16, :16]
-    )
-    return of_brightness(segmenter)
+    """Fit what crops bright spots to the pixel: its tiles have the network's size."""
+    segmenter = small(epochs=1, tile_overlap=0.5)
+    return fit_brightness(segmenter, images[:, :16, :16], masks[:, :16, :16])
 
 
 @pytest.mark.parametrize("margin", [0, 0.25, 3])
@@ -284,7 +291,7 @@ class MeanColor(TransformerMixin, BaseEstimator):
 
 
 def colored_spots(n_images=12):
-    """Small spots, red or blue, that a mean over the image does not show."""
+    """Draw small spots, red or blue, that a mean over the image does not show."""
     generator = np.random.default_rng(0)
     X, y = [], np.arange(n_images) % 2
     for label in y:

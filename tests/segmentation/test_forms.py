@@ -20,8 +20,8 @@ from .conftest import (
     apply,
     as_objects,
     bits,
+    fit_brightness,
     make_pairs,
-    of_brightness,
     small,
     write_files,
 )
@@ -31,7 +31,7 @@ THREE = {"epochs": 30, "learning_rate": 0.03, "loss": "dice_crossentropy"}
 
 @pytest.fixture(scope="module")
 def in_forms(images, masks, paths, mask_paths):
-    """The same pairs in all forms: X, y and whether X is an array of numbers."""
+    """Make all forms of the same pairs: X, y and whether X is an array of numbers."""
     column = np.array(paths, dtype=object)[:, np.newaxis]
     return {
         "arrays": (images, masks, True),
@@ -163,7 +163,7 @@ def test_labels_come_back_as_they_were(name, images, masks, fitted, bright):
     segmenter = small().fit(images, y)
     assert bits(segmenter) == bits(fitted)  # whatever they are called
     assert_array_equal(segmenter.classes_, labels)
-    segmenter = of_brightness(segmenter)
+    segmenter = fit_brightness(small(epochs=1), images, y)
     predicted = segmenter.predict(images)
     assert segmenter.classes_.dtype == predicted.dtype == y.dtype
     assert_array_equal(predicted == labels[1], bright.predict(images) == 255)
@@ -173,7 +173,7 @@ def test_labels_come_back_as_they_were(name, images, masks, fitted, bright):
 
 @pytest.fixture(scope="module")
 def three():
-    """Images of three labels, and what finds them."""
+    """Make images of three labels, and fit what finds them."""
     images, codes = make_pairs(n_classes=3)
     masks = np.array([3, 7, 9], dtype=np.uint8)[codes]
     return images, masks, small(**THREE).fit(images, masks)

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skinest.metrics import dice_score, dice_scorer
 
-from .conftest import bits, small, started
+from .conftest import bits, small
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,28 @@ def test_optimizer_is_left_as_it_was_and_serves_again(images, masks, fitted):
     assert not optimizer.built
 
 
-def test_schedule_reaches_the_training(images, masks):
+def test_schedule_reaches_the_training(images, masks, fitted):
+    # Nothing is learned after the first epoch of three batches.
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.01, 0.0])
     config = schedule.get_config()
-    stage = started(small(learning_rate=schedule), images, masks).stage
-    assert stage.learning_rate.get_config() == schedule.get_config() == config
+    scheduled = small(learning_rate=schedule).fit(images, masks)
+    assert schedule.get_config() == config
+    learned, first, both = (
+        [keras.ops.convert_to_numpy(w) for w in each.model_.trainable_weights]
+        for each in (scheduled, small(epochs=1).fit(images, masks), fitted)
+    )
+    for array, expected in zip(learned, first, strict=True):
+        np.testing.assert_array_equal(array, expected)
+    assert not np.array_equal(first[0], both[0])
+
+
+def test_what_a_callback_raises_comes_out_as_it_is(images, masks):
+    class Failing(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise ArithmeticError("no luck")
+
+    with pytest.raises(ArithmeticError, match="no luck"):
+        small(keras_callbacks=[Failing()]).fit(images, masks)
 
 
 def test_callbacks_are_left_as_they_were(images, masks):

@@ -18,14 +18,14 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skinest import losses
 
-from .conftest import apply, bits, make_pairs, small, started
+from .conftest import apply, bits, make_pairs, record_fit, small
 
 OWN = np.linspace(0.5, 2, 10)
 
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Pairs of the size of the network: what is trained on is what is given."""
+    """Make pairs of the size of the network: what is trained on is what is given."""
     return make_pairs(sides=(16, 16))
 
 
@@ -40,8 +40,8 @@ def three():
     return images, np.array([3, 7, 9])[codes]
 
 
-def mean_of(function, segmenter, X, y, sample_weight=1, **options):
-    """A loss of skinest over images, as the mean that Keras takes."""
+def compute_mean(function, segmenter, X, y, sample_weight=1, **options):
+    """Compute a loss of skinest over images, as the mean that Keras takes."""
     outputs, truth = apply(segmenter, X), (y == 1).astype(np.float32)[..., None]
     values = function(truth, outputs, **options)
     return np.mean(sample_weight * keras.ops.convert_to_numpy(values))
@@ -63,7 +63,7 @@ def test_each_name_is_its_loss_and_each_image_counts_the_same(name, pairs, other
     segmenter = small(loss=name, epochs=1)
     segmenter.fit(*pairs, X_val=X_val, y_val=y_val)
     assert np.isfinite(list(segmenter.history_.values())).all()
-    expected = mean_of(NAMED[name], segmenter, X_val, y_val)
+    expected = compute_mean(NAMED[name], segmenter, X_val, y_val)
     assert_allclose(segmenter.history_["val_loss"], [expected], rtol=1e-4)
 
 
@@ -84,21 +84,19 @@ def test_instances_are_losses_of_their_parameters(pairs):
     named = small().fit(*pairs)
     assert bits(small(loss=losses.Dice()).fit(*pairs)) == bits(named)
     loss = losses.Tversky(alpha=0.5, beta=0.5)  # the same as Dice with half of 1
-    start = started(small(loss=loss), *pairs)
-    _, codes, weights, _ = start.train
-    found = np.random.default_rng(0).random((*codes.shape, 1), dtype=np.float32)
-    pixels = np.stack([codes, weights], axis=-1).astype(np.float32)
-    values = start.stage.objective()["loss"].call(pixels, found)
-    truth = codes[..., None].astype(np.float32)
-    assert_allclose(values, losses.dice(truth, found, smooth=2.0), rtol=1e-5)
-    assert start.stage.key != started(small(), *pairs).stage.key
+    segmenter = small(loss=loss, epochs=1)
+    segmenter.fit(*pairs, X_val=pairs[0], y_val=pairs[1])
+    expected = compute_mean(losses.dice, segmenter, *pairs, smooth=2.0)
+    assert_allclose(segmenter.history_["val_loss"], [expected], rtol=1e-4)
+    plain = compute_mean(losses.dice, segmenter, *pairs)
+    assert plain != pytest.approx(expected, rel=1e-3)
 
 
 def test_losses_of_keras(pairs):
     own = keras.losses.BinaryFocalCrossentropy(gamma=3)
     segmenter = small(loss=own, epochs=1)
     segmenter.fit(*pairs, X_val=pairs[0], y_val=pairs[1])
-    expected = mean_of(losses.focal, segmenter, *pairs, gamma=3)
+    expected = compute_mean(losses.focal, segmenter, *pairs, gamma=3)
     assert_allclose(segmenter.history_["val_loss"], [expected], rtol=1e-4)
 
 
@@ -114,7 +112,7 @@ def test_losses_of_keras(pairs):
 def test_losses_for_three_labels_alone(loss, three, pairs):
     with warnings.catch_warnings():
         warnings.simplefilter("error", SyntaxWarning)  # of Keras, for one output
-        started(small(loss=loss), *three)
+        record_fit(small(loss=loss), *three)
     with pytest.warns(SyntaxWarning) if isinstance(loss, str) else nothing():
         with pytest.raises(ValueError, match="loss="):
             small(loss=loss).fit(*pairs)
@@ -126,7 +124,7 @@ def test_losses_for_three_labels_alone(loss, three, pairs):
 @pytest.mark.parametrize("kind", ["two", "three"])
 def test_balanced_is_the_formula_of_scikit_learn_over_pixels(kind, pairs, three):
     X, y = pairs if kind == "two" else three
-    _, codes, weights, _ = started(small(class_weight="balanced"), X, y).train
+    _, codes, weights, _ = record_fit(small(class_weight="balanced"), X, y).train
     classes = np.unique(y)
     expected = compute_class_weight("balanced", classes=classes, y=y.ravel())
     assert_allclose(weights, expected[codes], rtol=1e-6)
@@ -134,25 +132,25 @@ def test_balanced_is_the_formula_of_scikit_learn_over_pixels(kind, pairs, three)
 
 def test_balanced_counts_pixels_of_training_at_the_size_of_the_network(images, masks):
     segmenter = small(class_weight="balanced", validation_fraction=0.4)
-    start = started(segmenter, images, masks)
-    _, codes, weights, _ = start.train
+    fit = record_fit(segmenter, images, masks)
+    _, codes, weights, _ = fit.train
     assert len(codes) == 6
     expected = codes.size / (2 * np.bincount(codes.ravel()))
     assert_allclose(weights, expected[codes], rtol=1e-6)
-    _, codes, weights, _ = start.validation
+    _, codes, weights, _ = fit.validation
     assert_allclose(weights, expected[codes], rtol=1e-6)
 
 
 def test_weights_of_a_dict_are_of_labels(three):
     segmenter = small(class_weight={9: 4, 3: 0, 7: 0.5})
-    _, codes, weights, _ = started(segmenter, *three).train
+    _, codes, weights, _ = record_fit(segmenter, *three).train
     assert_allclose(weights, np.array([0, 0.5, 4])[codes])
 
 
 def test_without_class_weight_all_pixels_weigh_one(pairs):
-    start = started(small(), *pairs, sample_weight=OWN)
-    assert (start.train[2] == 1).all()
-    assert_allclose(np.sort(start.train[3]), OWN, rtol=1e-6)
+    fit = record_fit(small(), *pairs, sample_weight=OWN)
+    assert (fit.train[2] == 1).all()
+    assert_allclose(np.sort(fit.train[3]), OWN, rtol=1e-6)
 
 
 def test_weights_of_pixels_and_images_come_into_the_loss(pairs):
@@ -161,10 +159,10 @@ def test_weights_of_pixels_and_images_come_into_the_loss(pairs):
     settings = {"loss": "binary_crossentropy", "class_weight": class_weight}
     segmenter = small(**settings, epochs=1, validation_fraction=0.4)
     segmenter.fit(X, y, sample_weight=OWN)
-    held_out, codes, _, weights = started(
+    held_out, codes, _, weights = record_fit(
         clone(segmenter), X, y, sample_weight=OWN
     ).validation
-    expected = mean_of(
+    expected = compute_mean(
         losses.crossentropy,
         segmenter,
         held_out,
@@ -178,7 +176,7 @@ def test_weights_of_pixels_and_images_come_into_the_loss(pairs):
     segmenter = small(**settings, epochs=1)
     segmenter.fit(X, y, sample_weight=OWN, X_val=X, y_val=y)
     weights = np.float32([0.3, 2.5])[y]
-    expected = mean_of(losses.crossentropy, segmenter, X, y, pixel_weight=weights)
+    expected = compute_mean(losses.crossentropy, segmenter, X, y, pixel_weight=weights)
     assert_allclose(segmenter.history_["val_loss"], [expected], rtol=1e-4)
 
 
@@ -239,10 +237,10 @@ def test_masks_of_images_without_weight_have_no_influence(pairs):
 def test_only_ratios_of_weights_count_for_the_start(pairs):
     X, y = pairs
     first, second = (
-        started(small(class_weight="balanced"), X, y, sample_weight=weights)
+        record_fit(small(class_weight="balanced"), X, y, sample_weight=weights)
         for weights in (OWN, 50 * OWN)
     )
-    assert_allclose(first.arrays[-1], second.arrays[-1], rtol=1e-6)
+    assert_allclose(first.weights[-1], second.weights[-1], rtol=1e-6)
     assert_allclose(first.train[2], second.train[2], rtol=1e-6)
     # An image of weight 2 counts as two images.
     pixels = np.stack([(y == label).sum(axis=(1, 2)) @ OWN for label in (0, 1)])
@@ -288,20 +286,87 @@ def test_network_starts_at_the_shares_of_pixels(pairs, three):
         expected = np.log(shares)
         if len(shares) == 2:
             expected = np.log(shares[1:] / shares[:1])
-        assert_allclose(started(small(), X, y).arrays[-1], expected, atol=0.01)
+        assert_allclose(record_fit(small(), X, y).weights[-1], expected, atol=0.01)
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1, 1: 6}])
 def test_training_starts_at_the_shares_of_the_pixel_weights(class_weight, pairs):
     X, y = pairs
-    arrays = started(small(class_weight=class_weight), X, y).arrays
+    fit = record_fit(small(class_weight=class_weight), X, y)
     counts = np.bincount(y.ravel()) + 0.0
     if class_weight == "balanced":
         counts[:] = 1
     elif class_weight:
         counts *= [1, 6]
     expected = np.log(counts[1] / counts[0])
-    assert_allclose(arrays[-1], [expected], atol=1e-2)
+    assert_allclose(fit.weights[-1], [expected], atol=1e-2)
+
+
+def find_first_outputs(segmenter, X, y, *, without_kernel, **arguments):
+    """Return outputs for X before anything is learned.
+
+    Without the kernel of its last layer all that a network knows are its shares.
+    """
+    outputs = []
+
+    class First(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            logits = self.model.get_layer("logits")
+            kernel, bias = logits.get_weights()
+            if without_kernel:
+                logits.set_weights([0 * kernel, bias])
+            found = self.model(X, training=False)
+            outputs.append(keras.ops.convert_to_numpy(found))
+
+    segmenter.set_params(keras_callbacks=[First()], epochs=1)
+    record_fit(segmenter, X, y, **arguments)
+    return outputs[0]
+
+
+@pytest.mark.parametrize("sample_weight", [None, OWN], ids=["alike", "weighted"])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1, 1: 6}], ids=str)
+def test_first_predictions_are_the_weighted_share(class_weight, sample_weight, pairs):
+    X, y = pairs
+    segmenter = small(class_weight=class_weight)
+    weights = np.ones(len(y)) if sample_weight is None else sample_weight
+    counts = np.array([(y == label).sum((1, 2)) @ weights for label in (0, 1)])
+    if class_weight == "balanced":
+        counts[:] = 1
+    elif class_weight:
+        counts *= [1, 6]
+    share, given = counts[1] / counts.sum(), {"sample_weight": sample_weight}
+    exact = find_first_outputs(segmenter, X, y, without_kernel=True, **given)
+    assert_allclose(exact, share, rtol=1e-5)
+    means = []
+    for seed in range(7):
+        segmenter.set_params(random_state=seed)
+        outputs = find_first_outputs(segmenter, X, y, without_kernel=False, **given)
+        means.append(outputs.mean())
+    assert np.median(means) == pytest.approx(share, abs=0.1)
+
+
+def test_first_predictions_of_three_labels_are_their_shares(three):
+    X, y = three
+    found = find_first_outputs(small(), X, y, without_kernel=True)
+    shares = [np.mean(y == label) for label in (3, 7, 9)]
+    assert_allclose(found, np.broadcast_to(shares, found.shape), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_class_that_is_held_out_is_not_expected_at_first(n_classes):
+    X, y = make_pairs(sides=(16, 16), n_classes=n_classes)
+    segmenter = small(validation_fraction=0.1)
+    (held_out,) = record_fit(segmenter, X, y).validation[0]
+    is_held_out = (X == held_out).all((1, 2, 3))
+    last = n_classes - 1
+    y[(y == last) & ~is_held_out[:, np.newaxis, np.newaxis]] = 0
+    assert (y == last).any()
+    says = "trained on hold no label but 0"
+    with pytest.warns(UserWarning, match=says) if last == 1 else nothing():
+        found = find_first_outputs(segmenter, X, y, without_kernel=True)
+    shares = [np.mean(y[~is_held_out] == label) for label in range(n_classes)]
+    expected = shares if n_classes > 2 else shares[1:]
+    assert_allclose(found, np.broadcast_to(expected, found.shape), atol=1e-5)
 
 
 def test_labels_too_small_for_the_network_are_warned_of_and_weigh_nothing():
@@ -310,10 +375,10 @@ def test_labels_too_small_for_the_network_are_warned_of_and_weigh_nothing():
     y[:, 0, 0] = 1  # nearest to no pixel of 16 x 16
     segmenter = small(class_weight="balanced")
     with pytest.warns(UserWarning, match="trained on hold no label but 0"):
-        start = started(segmenter, X, y, X_val=X, y_val=np.ones_like(y))
-    _, codes, weights, _ = start.train
+        fit = record_fit(segmenter, X, y, X_val=X, y_val=np.ones_like(y))
+    _, codes, weights, _ = fit.train
     assert (codes == 0).all() and weights.max() <= 1
-    _, codes, weights, _ = start.validation
+    _, codes, weights, _ = fit.validation
     assert (codes == 1).all() and weights.max() <= 1
 
 

@@ -4,7 +4,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import re
-from pathlib import Path
 
 import cv2
 import keras
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("never_trained")
 
 @pytest.fixture
 def files(images, masks, tmp_path):
-    """Paths of images and masks, some of which a test may spoil."""
+    """Write files of images and masks, some of which a test may spoil."""
     X = [tmp_path / f"{i}.jpg.png" for i in range(10)]
     y = [tmp_path / f"{i}_segmentation.png" for i in range(10)]
     for path, array in zip(X + y, [*images, *masks], strict=True):
@@ -52,7 +51,7 @@ def test_mask_of_another_size_than_its_image(files, images, masks):
 
 
 def validation(images, masks):
-    """The last four pairs, of which the second is wrong."""
+    """Return the last four pairs, of which the second is wrong."""
     return {"X_val": list(images[6:]), "y_val": list(masks[6:])}
 
 
@@ -226,9 +225,9 @@ def test_wrong_weights_and_groups(arguments, says, unread):
 @pytest.mark.parametrize(
     ("fraction", "groups", "says"),
     [
-        (0.95, None, "validation_fraction=0.95 of 8 images leaves none"),
-        (0.5, [1] * 8, "validation_fraction=0.5 of 1 groups leaves none"),
-        (0.9, [1, 2] * 4, "validation_fraction=0.9 of 2 groups leaves none"),
+        (0.95, None, "validation_fraction=0.95 of the 8 images leaves none"),
+        (0.5, [1] * 8, "validation_fraction=0.5 of the 1 groups leaves none"),
+        (0.9, [1, 2] * 4, "validation_fraction=0.9 of the 2 groups leaves none"),
         (0.5, [1, np.nan] * 4, "groups contains NaN, at position 1"),
     ],
 )
@@ -344,15 +343,29 @@ def test_a_fit_that_fails_leaves_what_was_fitted(learned, images, masks):
     np.testing.assert_array_equal(learned.predict(images), predicted)
 
 
-def test_a_file_that_is_gone_when_it_is_read_is_named(files, monkeypatch):
-    from skinest.segmentation import _preparing
+class Remover:
+    """A callback of scikit-learn that removes a file when all settings are checked."""
 
+    max_propagation_depth = None
+
+    def __init__(self, path):
+        self.path = path
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self.path.unlink(missing_ok=True)
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        pass
+
+
+def test_a_file_that_is_gone_when_it_is_read_is_named(files):
     X, y = files
-    split = _preparing.split
-
-    def remove(*arguments):
-        Path(y[9]).unlink()
-        return split(*arguments)
-
-    monkeypatch.setattr(_preparing, "split", remove)
-    check_error(X, y, "9_segmentation", FileNotFoundError)
+    segmenter = small().set_callbacks(Remover(y[9]))
+    with pytest.raises(FileNotFoundError, match="9_segmentation"):
+        segmenter.fit(X, y)

@@ -3,26 +3,23 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 from sklearn.model_selection import train_test_split
 
-from skinest._training import _large_arrays
-from skinest._training._batches import OUTSIDE
+# Its limit of memory is lowered, as no test can fill a GiB.
+from skinest._training import _batches
 from skinest.augmentation import Augmentation
-from skinest.segmentation._frames import Frame
-from skinest.segmentation._pairs import PairSource, read_pairs
+from skinest.images import resize
 
 from .conftest import (
     N_PAIRS,
     bits,
-    joined,
+    fit_brightness,
     make_pairs,
-    of_brightness,
+    record_fit,
     small,
     write_files,
 )
@@ -32,7 +29,7 @@ EPOCHS = 3
 
 @pytest.fixture(scope="module")
 def telling():
-    """Masks, and images that hold the number of the pair and the mask."""
+    """Draw masks, and images that hold the number of the pair and the mask."""
     generator = np.random.default_rng(0)
     codes = generator.integers(0, 2, (N_PAIRS, 16, 16), dtype=np.uint8)
     codes[np.arange(N_PAIRS), 0, 0] = np.arange(N_PAIRS) % 2
@@ -51,7 +48,7 @@ def as_files(telling, tmp_path):
     )
 
 
-def numbers_of(images):
+def list_numbers(images):
     return (images[:, 0, 0, 0] // 20).tolist()
 
 
@@ -75,7 +72,7 @@ class Spy:
 
 @pytest.mark.parametrize("form", ["arrays", "lists", "files", "shuffled files"])
 def test_each_image_has_its_own_mask_in_all_batches_of_all_epochs(
-    form, telling, as_files, batches
+    form, telling, as_files
 ):
     X, y = as_files if "files" in form else telling
     if form == "lists":
@@ -84,22 +81,19 @@ def test_each_image_has_its_own_mask_in_all_batches_of_all_epochs(
         X, _, y, _ = train_test_split(X, y, test_size=2, random_state=1)
     spy = Spy()
     settings = {"augmentation": spy, "validation_fraction": 0.25, "epochs": EPOCHS}
-    small(**settings).fit(X, y)
+    fit = record_fit(small(**settings), X, y)
     check_pairs(*(np.stack(arrays) for arrays in zip(*spy.seen, strict=True)))
-    train, validation = (joined(batches[kind])[:2] for kind in ("train", "validation"))
-    check_pairs(*train)
-    check_pairs(*validation)
-    n_train = len(spy.seen) // EPOCHS
-    counts = Counter(numbers_of(train[0]))
-    assert set(counts.values()) == {EPOCHS}
-    assert len(counts) == n_train
-    held_out = set(numbers_of(validation[0]))
-    assert not held_out & set(counts)
-    assert len(held_out) + n_train == len(X)
-    # In another order in each epoch.
-    n = len(train[0]) // EPOCHS
-    orders = [tuple(numbers_of(train[0][i * n : (i + 1) * n])) for i in range(EPOCHS)]
-    assert len(set(orders)) == EPOCHS
+    held_out = set(list_numbers(fit.validation[0]))
+    check_pairs(*fit.validation[:2])
+    orders = []
+    for images, masks, _, _ in fit.epochs:
+        check_pairs(images, masks)
+        orders.append(list_numbers(images))
+        assert sorted(orders[-1]) == sorted(orders[0])
+        assert not held_out & set(orders[-1])
+        assert len(set(orders[-1])) + len(held_out) == len(X)
+    assert len(spy.seen) == EPOCHS * len(orders[0])
+    assert len(set(map(tuple, orders))) == EPOCHS
 
 
 def test_files_train_as_arrays_do(telling, as_files):
@@ -113,52 +107,62 @@ def test_files_train_as_arrays_do(telling, as_files):
 
 def test_pairs_that_do_not_fit_in_memory_train_as_others_do(telling, monkeypatch):
     expected = small().fit(*telling)
-    monkeypatch.setattr(_large_arrays, "_MAX_IN_MEMORY", 0)
+    monkeypatch.setattr(_batches, "_MAX_IN_MEMORY", 0)
     assert bits(small().fit(*telling)) == bits(expected)
 
 
 # Reading ---------------------------------------------------------------------------
 
 
-def read(X, y, frame):
-    with read_pairs(PairSource(X, y, 2), frame, lambda batches, n: batches) as pairs:
-        return pairs
+def read(X, y, **settings):
+    """Return a segmenter that is not trained, and the pairs as they are validated on.
+
+    Those stay in their order.
+    """
+    segmenter = small(**settings)
+    images, codes, _, _ = record_fit(segmenter, X, y, X_val=X, y_val=y).validation
+    return segmenter, images, codes
 
 
 @pytest.mark.parametrize("pad", [False, True])
 def test_pairs_of_any_size_are_read_in_their_order(pad, ragged):
-    frame = Frame((16, 16), pad)
     X, y = (list(items) * 5 for items in ragged)  # more than are read together
-    pairs = read(X, y, frame)
-    assert_array_equal(pairs.classes, [0, 255])
-    assert pairs.classes.dtype == np.uint8
-    assert_array_equal(pairs.shapes, [mask.shape for mask in y])
-    for i, (image, mask) in enumerate(zip(X, y, strict=True)):
-        assert_array_equal(pairs.images[i], frame.fit_image(image))
-        codes = frame.fit_mask(mask, np.unique(mask))
-        assert_array_equal(pairs.masks[i], codes)
+    segmenter, images, codes = read(X, y, pad_to_aspect_ratio=pad)
+    assert_array_equal(segmenter.classes_, [0, 255])
+    assert segmenter.classes_.dtype == np.uint8
+    median = np.median([mask.shape for mask in y], axis=0)
+    assert_array_equal(segmenter.tile_shape_, median)
+    for i, (image, mask) in enumerate(zip(*ragged, strict=True)):
+        _, *alone = read([image], [mask], pad_to_aspect_ratio=pad)
+        for place in range(i, len(X), 5):
+            assert_array_equal(images[place], alone[0][0])
+            assert_array_equal(codes[place], alone[1][0])
+        if not pad:
+            assert_array_equal(images[i], resize(image, (16, 16)))
 
 
 def test_codes_are_positions_in_all_labels_whichever_comes_first():
     labels = [[9, 3], [7], [3, 7, 9], [3], [200, 9]]
     y = [np.resize(each, (16, 16)).astype(np.uint8) for each in labels]
     X = np.zeros((5, 16, 16, 3), np.uint8)
-    pairs = read(X, y, Frame((16, 16), False))
-    assert_array_equal(pairs.classes, [3, 7, 9, 200])
-    assert_array_equal(pairs.classes[pairs.masks], y)
+    segmenter, _, codes = read(X, y)
+    assert_array_equal(segmenter.classes_, [3, 7, 9, 200])
+    assert_array_equal(segmenter.classes_[codes], y)
 
 
 def test_types_of_masks_are_joined():
-    X = np.zeros((2, 4, 4, 3), np.uint8)
-    y = [np.eye(4, dtype=bool), np.full((4, 4), 300, np.uint16)]
-    pairs = read(X, y, Frame((4, 4), False))
-    assert_array_equal(pairs.classes, [0, 1, 300])
-    assert pairs.classes.dtype == np.uint16
-    assert read(X, [y[0]] * 2, Frame((4, 4), False)).classes.dtype == bool
-    y = [y[0].astype(np.uint64), -y[1].astype(np.int64)]  # NumPy makes floats of both
-    pairs = read(X, y, Frame((4, 4), False))
-    assert_array_equal(pairs.classes, [-300, 0, 1])
-    assert pairs.classes.dtype == np.int64
+    X = np.zeros((2, 16, 16, 3), np.uint8)
+    corner, full = np.eye(16, dtype=bool), np.full((16, 16), 300, np.uint16)
+    for y, dtype, classes in (
+        ([corner, full], np.uint16, [0, 1, 300]),
+        ([corner, corner], bool, [0, 1]),
+        # NumPy makes floats of both.
+        ([corner.astype(np.uint64), -full.astype(np.int64)], np.int64, [-300, 0, 1]),
+    ):
+        segmenter, _, codes = read(X, y)
+        assert_array_equal(segmenter.classes_, classes)
+        assert segmenter.classes_.dtype == segmenter.predict(X).dtype == dtype
+        assert_array_equal(segmenter.classes_[codes], y)
 
 
 def test_masks_of_more_than_32_labels_in_all_are_refused():
@@ -166,7 +170,7 @@ def test_masks_of_more_than_32_labels_in_all_are_refused():
     y = np.arange(512).reshape(2, 16, 16) % 20
     y[1] += 20
     with pytest.raises(ValueError, match=r"y\[1\] holds the label 32.* more than 32"):
-        read(X, y, Frame((16, 16), False))
+        small().fit(X, y)
 
 
 # Padding ---------------------------------------------------------------------------
@@ -174,22 +178,25 @@ def test_masks_of_more_than_32_labels_in_all_are_refused():
 
 @pytest.fixture(scope="module")
 def wide():
-    """Images that are half as high as wide, and of the network's own width."""
+    """Make images half as high as wide, and of the network's own width."""
     return make_pairs(N_PAIRS, (8, 16))
 
 
-def test_padding_has_the_code_of_no_label_and_no_weight(wide, batches):
+def test_padding_has_no_weight(wide):
     images, codes = wide
-    small(pad_to_aspect_ratio=True, class_weight="balanced").fit(images, codes)
-    found = joined(batches["train"])
-    is_padding = found[1] == OUTSIDE
-    assert is_padding[:, [0, 1, 2, 3, -4, -3, -2, -1]].all()
-    assert not is_padding[:, 4:-4].any()
-    assert not found[2][is_padding].any()
+    segmenter = small(pad_to_aspect_ratio=True, class_weight="balanced")
+    fit = record_fit(segmenter, images, codes)
+    found, weights = fit.train[1:3]
+    assert not weights[:, [0, 1, 2, 3, -4, -3, -2, -1]].any()
+    assert weights[:, 4:-4].all()
     # Balanced: half of all weight for each label, over pixels of images alone.
     for label in (0, 1):
-        share = found[2][found[1] == label].sum() / (~is_padding).sum()
+        share = weights[found == label].sum() / codes.size
         assert share == pytest.approx(0.5, rel=1e-4)
+    # They have no part in what the network starts from either.
+    segmenter.set_params(class_weight=None)
+    bias = record_fit(segmenter, images, codes).weights[-1]
+    assert_allclose(bias, [np.log(codes.mean() / (1 - codes.mean()))], rtol=1e-5)
 
 
 def test_metrics_are_of_pixels_of_images_alone(wide):
@@ -216,10 +223,10 @@ def test_loss_is_of_pixels_of_images_alone(wide):
 
 
 def test_predictions_of_padded_images_are_in_their_place(wide, ragged):
-    """Where an image is bright, there its mask is, whatever its shape."""
+    """Show that a mask is where its image is bright, whatever its shape."""
     images, codes = wide
-    segmenter = small(pad_to_aspect_ratio=True, epochs=1).fit(images, codes)
-    segmenter = of_brightness(segmenter)
+    segmenter = small(pad_to_aspect_ratio=True, epochs=1)
+    fit_brightness(segmenter, images, codes)
     assert_array_equal(segmenter.predict(images), codes)
     for image, mask in zip(*ragged, strict=True):
         assert segmenter.score([image], [mask // 255]) > 0.85

@@ -3,13 +3,11 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import copy
 import json
 import os
 import random
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -18,16 +16,16 @@ import pytest
 from numpy._core import _multiarray_umath
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skinest._training import _precision
-from skinest._training._precision import cpu_has_bfloat16
+# It asks the processor once in a process, and has to forget the answer here.
+from skinest._compat import cpu_has_bfloat16
 
 from . import seeded_fits
-from .conftest import small, started
+from .conftest import Replace, record_fit, small
 
 
 @pytest.fixture(scope="module", autouse=True)
 def other_process():
-    """A process that begins with the fits, while other tests are run in this one."""
+    """Start a process that makes the fits, while other tests are run in this one."""
     script = Path(seeded_fits.__file__)
     environment = {**os.environ, "PYTHONPATH": str(script.parents[2])}
     with subprocess.Popen(
@@ -42,13 +40,13 @@ def other_process():
 
 @pytest.fixture(scope="module")
 def here():
-    """What the fits give in this process."""
+    """Return what the fits give in this process."""
     return {name: seeded_fits.fit(name) for name in seeded_fits.FITS}
 
 
 @pytest.fixture(scope="module")
 def in_another_process(other_process):
-    """What the fits give there."""
+    """Return what the fits give there."""
     output, errors = other_process.communicate()
     assert other_process.returncode == 0, errors
     return json.loads(output)
@@ -75,22 +73,43 @@ def test_global_seeds_change_nothing(name, here):
 
 
 def test_another_seed_draws_weights_order_and_dropout_anew(images, masks):
-    starts = [started(small(random_state=seed), images, masks) for seed in (0, 1)]
-    assert not np.array_equal(starts[0].arrays[0], starts[1].arrays[0])
-    assert not np.array_equal(starts[0].train[0], starts[1].train[0])
-    again = started(small(), images, masks)
-    assert_array_equal(again.arrays[0], starts[0].arrays[0])
-    assert_array_equal(again.train[0], starts[0].train[0])
+    fits = [record_fit(small(random_state=seed), images, masks) for seed in (0, 1)]
+    assert not np.array_equal(fits[0].weights[0], fits[1].weights[0])
+    assert not np.array_equal(fits[0].train[0], fits[1].train[0])
+    again = record_fit(small(), images, masks)
+    assert_array_equal(again.weights[0], fits[0].weights[0])
+    assert_array_equal(again.train[0], fits[0].train[0])
+
+
+def list_losses_with_dropout(images, masks, random_state):
+    """Return losses of a network of which nothing but dropout is random."""
+    start = record_fit(small(dropout=0.5), images, masks).weights
+
+    class Begin(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.set_weights(start)
+
+    settings = {"keras_callbacks": [Begin()], "batch_size": len(images), "dropout": 0.5}
+    segmenter = small(**settings, random_state=random_state).fit(images, masks)
+    return segmenter.history_["loss"]
+
+
+def test_another_seed_drops_other_values(images, masks):
+    one, again, other = (
+        list_losses_with_dropout(images, masks, seed) for seed in (0, 0, 1)
+    )
+    assert one == again
+    assert one[0] != pytest.approx(other[0], rel=1e-4)
 
 
 def test_generator_goes_on_from_fit_to_fit(images, masks):
     generator = np.random.RandomState(0)
     one, two = (
-        started(small(random_state=generator), images, masks).arrays[0]
+        record_fit(small(random_state=generator), images, masks).weights[0]
         for _ in range(2)
     )
     assert not np.array_equal(one, two)
-    assert_array_equal(one, started(small(), images, masks).arrays[0])
+    assert_array_equal(one, record_fit(small(), images, masks).weights[0])
 
 
 # What is computed in ----------------------------------------------------------------
@@ -98,19 +117,28 @@ def test_generator_goes_on_from_fit_to_fit(images, masks):
 
 @pytest.fixture
 def processor(monkeypatch):
-    """Stands in for what NumPy and Linux say of the processor."""
+    """Stand in for what NumPy and Linux say of the processor."""
+    read_text = Path.read_text
 
     def has(*features):
         known = dict.fromkeys(features, True) | {"AVX512F": True}
         monkeypatch.setattr(_multiarray_umath, "__cpu_features__", known)
         cpu_has_bfloat16.cache_clear()
 
-    def read_nothing(path):
-        raise FileNotFoundError(path)
+    def read_other(path, *args, **kwargs):
+        if path == Path("/proc/cpuinfo"):
+            raise FileNotFoundError(path)
+        return read_text(path, *args, **kwargs)
 
-    monkeypatch.setattr(_precision.Path, "read_text", read_nothing)
+    monkeypatch.setattr(Path, "read_text", read_other)
     yield has
     cpu_has_bfloat16.cache_clear()
+
+
+def list_dtypes(segmenter):
+    """Return what each layer that has weights computes in."""
+    layers = segmenter.model_.layers
+    return {layer.name: layer.compute_dtype for layer in layers if layer.weights}
 
 
 @pytest.mark.parametrize(
@@ -123,12 +151,7 @@ def test_auto_is_bfloat16_where_the_processor_has_it(
 ):
     processor(*features)
     segmenter = small(compute_dtype="auto", epochs=1).fit(images, masks)
-    assert segmenter._state.spec.compute_dtype == expected
-    computed = {
-        layer.name: layer.compute_dtype
-        for layer in segmenter.model_.layers
-        if layer.weights
-    }
+    computed = list_dtypes(segmenter)
     assert computed.pop("logits") == "float32"
     assert set(computed.values()) == {expected}
     assert {weight.dtype for weight in segmenter.model_.weights} == {"float32"}
@@ -140,14 +163,18 @@ def test_auto_is_bfloat16_where_the_processor_has_it(
 def test_what_is_asked_for_is_computed_in(given, processor, images, masks, no_training):
     for features in ([], ["AVX512BF16"]):
         processor(*features)
-        segmenter = small(compute_dtype=given).fit(images, masks)
-        assert segmenter._state.spec.compute_dtype == given
+        computed = list_dtypes(small(compute_dtype=given).fit(images, masks))
+        assert computed.pop("logits") == "float32"
+        assert set(computed.values()) == {given}
 
 
-def test_predictions_in_bfloat16_stay_near_those_in_float32(learned, images):
-    low = copy.copy(learned)
-    spec = replace(learned._state.spec, compute_dtype="bfloat16")
-    low._state = replace(learned._state, spec=spec)
+def test_predictions_in_bfloat16_stay_near_those_in_float32(
+    learned, images, masks, no_training
+):
+    arrays = iter(learned.model_.get_weights())
+    of_learned = Replace(lambda layer, name, shape: next(arrays))
+    low = small(compute_dtype="bfloat16", epochs=1, keras_callbacks=[of_learned])
+    low.fit(images, masks)
     expected, found = (each.predict_proba(images) for each in (learned, low))
     assert expected[..., 1].std() > 0.2  # probabilities that could move
     assert not np.array_equal(found, expected)

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skinest.segmentation._frames import blend, tile_corners
+# In predictions only some of all sizes, overlaps and outputs could be seen.
+from skinest.segmentation._tiles import blend, find_corners
 
-from .conftest import make_pairs, of_brightness, small
+from .conftest import fit_brightness, make_pairs, small
 
 OVERLAPS = [0.0, 0.1, 0.25, 0.5, 0.75, 0.99]
 
 
 def draws(n_draws=60):
-    """Sizes of images and of tiles that fit in them."""
+    """Draw sizes of images and of tiles that fit in them."""
     generator = np.random.default_rng(0)
     for _ in range(n_draws):
         shape = tuple(generator.integers(1, 60, 2).tolist())
@@ -33,7 +34,7 @@ def test_tiles_cover_each_pixel_within_the_image_and_overlap(overlap):
         ((13, 5), (4, 5)),
         ((1, 9), (1, 2)),
     ]:
-        corners = tile_corners(shape, tile, overlap)
+        corners = find_corners(shape, tile, overlap)
         assert len(set(corners)) == len(corners)
         covered = np.zeros(shape, dtype=int)
         for top, left in corners:
@@ -61,7 +62,7 @@ def test_blend_of_one_picture_is_that_picture(overlap):
     for shape, tile in draws(30):
         picture = generator.random((*shape, 2), dtype=np.float32)
         picture[..., 1] = 0.25  # a constant stays one
-        corners = tile_corners(shape, tile, overlap)
+        corners = find_corners(shape, tile, overlap)
         tiles = [
             picture[top : top + tile[0], left : left + tile[1]] for top, left in corners
         ]
@@ -134,7 +135,7 @@ def test_what_one_tile_alone_covers_is_its_prediction(tiling, overlap):
     (large,) = make_pairs(1, shape, seed=7)[0]
     found = in_tiles(tiling, overlap).predict_proba([large])[0]
     assert_allclose(found.sum(axis=-1), 1, rtol=1e-5)
-    corners = tile_corners(shape, SIDES, overlap)
+    corners = find_corners(shape, SIDES, overlap)
     counts, parts = np.zeros(shape, int), []
     for top, left in corners:
         place = slice(top, top + 16), slice(left, left + 16)
@@ -176,10 +177,10 @@ def test_tiles_and_whole_images_may_stand_side_by_side(tiling):
 
 @pytest.mark.parametrize("pad", [False, True])
 def test_structures_are_found_where_they_are_in_odd_sizes(pad, no_training):
-    """A network of brightness alone sees the same in tiles as in the whole."""
+    """Show that a network of brightness sees the same in tiles as in the whole."""
     X, y = make_pairs(6, (20, 24))
     settings = {"epochs": 1, "tile_overlap": 0.25, "pad_to_aspect_ratio": pad}
-    segmenter = of_brightness(small(**settings).fit(X, y))
+    segmenter = fit_brightness(small(**settings), X, y)
     for sides in [(41, 77), (20, 99), (63, 11), (61, 24)]:
         images, masks = make_pairs(1, sides, seed=3)
         assert segmenter.predict(images).shape == masks.shape
@@ -187,8 +188,8 @@ def test_structures_are_found_where_they_are_in_odd_sizes(pad, no_training):
 
 
 def test_small_structures_are_found_in_tiles_alone(no_training):
-    """A tile has the scale of the training images; a large image as a whole has not."""
-    segmenter = of_brightness(small(epochs=1).fit(*make_pairs(sides=SIDES)))
+    """Show that a tile has the scale of training images; a large image has not."""
+    segmenter = fit_brightness(small(epochs=1), *make_pairs(sides=SIDES))
     image, mask = np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.uint8)
     for top, left in [(5, 7), (40, 60), (81, 30)]:
         place = slice(top, top + 3), slice(left, left + 3)

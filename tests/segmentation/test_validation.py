@@ -11,7 +11,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from .conftest import bits, make_pairs, small, started
+from skinest.images import resize
+
+from .conftest import bits, make_pairs, record_fit, small
 
 METRICS = {"loss", "accuracy", "precision", "recall", "iou", "dice"}
 CURVES = METRICS | {f"val_{name}" for name in METRICS}
@@ -20,33 +22,33 @@ STOPS = {"epochs": 20, "learning_rate": 0.1, "early_stopping": True}
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Pairs of the size of the network."""
+    """Make pairs of the size of the network."""
     return make_pairs(sides=(16, 16))
 
 
 @pytest.fixture(scope="module")
 def validation():
-    """Other such pairs, as arguments of `fit`."""
+    """Make other such pairs, as arguments of `fit`."""
     X_val, y_val = make_pairs(6, sides=(16, 16), seed=1)
     return {"X_val": X_val, "y_val": y_val}
 
 
 @pytest.fixture(scope="module")
 def misleading(validation):
-    """Masks of all but what is learned, so that the loss soon rises."""
+    """Make masks of all but what is learned, so that the loss soon rises."""
     return {**validation, "y_val": 1 - validation["y_val"]}
 
 
 def measured_loss(segmenter, X_val, y_val):
-    """Dice loss of each image, as the mean."""
+    """Return the Dice loss of each image, as the mean."""
     found = segmenter.predict_proba(X_val)[..., 1]
     both, sizes = ((values).sum((1, 2)) for values in (y_val * found, y_val + found))
     return np.mean(1 - (2 * both + 1) / (sizes + 1))
 
 
-def images_of(batch):
-    """Images by their content, whatever their order."""
-    return {image.tobytes() for image in batch[0]}
+def list_images(part):
+    """Return images by their content, whatever their order."""
+    return {image.tobytes() for image in part[0]}
 
 
 # What is held out -------------------------------------------------------------------
@@ -82,8 +84,8 @@ def test_curves_of_given_images_without_early_stopping(pairs, validation):
 def test_fraction_of_images_is_held_out_and_not_trained_on(
     fraction, n_held_out, images, masks
 ):
-    start = started(small(validation_fraction=fraction), images, masks)
-    train, held_out = images_of(start.train), images_of(start.validation)
+    fit = record_fit(small(validation_fraction=fraction), images, masks)
+    train, held_out = list_images(fit.train), list_images(fit.validation)
     assert len(held_out) == n_held_out
     assert len(train) == 10 - n_held_out
     assert not train & held_out
@@ -91,16 +93,16 @@ def test_fraction_of_images_is_held_out_and_not_trained_on(
 
 def test_other_seeds_hold_out_other_images(images, masks):
     held_out = {
-        seed: images_of(
-            started(
+        seed: list_images(
+            record_fit(
                 small(validation_fraction=0.3, random_state=seed), images, masks
             ).validation
         )
         for seed in (0, 1, 2)
     }
     assert not held_out[0] == held_out[1] == held_out[2]
-    again = started(small(validation_fraction=0.3), images, masks)
-    assert images_of(again.validation) == held_out[0]
+    again = record_fit(small(validation_fraction=0.3), images, masks)
+    assert list_images(again.validation) == held_out[0]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -108,14 +110,13 @@ def test_no_group_is_on_both_sides(seed, images, masks):
     groups = np.array([f"lesion {i}" for i in (0, 1, 2, 3, 4, 0, 1, 2, 3, 3)])
     of_image = {}
     for image, group in zip(images, groups, strict=True):
-        start = started(small(), image[None], masks[:1])
-        of_image[start.train[0][0].tobytes()] = group
+        of_image[resize(image, (16, 16)).tobytes()] = group
     segmenter = small(validation_fraction=0.3, random_state=seed)
     for given in (groups, groups.tolist()):
-        start = started(segmenter, images, masks, groups=given)
+        fit = record_fit(segmenter, images, masks, groups=given)
         train, held_out = (
-            {of_image[image] for image in images_of(part)}
-            for part in (start.train, start.validation)
+            {of_image[image] for image in list_images(part)}
+            for part in (fit.train, fit.validation)
         )
         assert len(held_out) == 2  # of five, rounded up
         assert train | held_out == set(groups.tolist())
@@ -129,10 +130,10 @@ def test_given_images_stand_in_for_the_fraction_and_are_not_trained_on(
     beside = small(validation_fraction=0.5).fit(*pairs, **validation)
     assert bits(beside) == bits(alone)
     assert beside.history_["loss"] == alone.history_["loss"]
-    start = started(small(validation_fraction=0.5), *pairs, **validation)
-    assert_array_equal(start.validation[0], validation["X_val"])
-    assert_array_equal(start.validation[1], validation["y_val"])
-    assert len(images_of(start.train)) == 10
+    fit = record_fit(small(validation_fraction=0.5), *pairs, **validation)
+    assert_array_equal(fit.validation[0], validation["X_val"])
+    assert_array_equal(fit.validation[1], validation["y_val"])
+    assert len(list_images(fit.train)) == 10
 
 
 def test_given_masks_may_come_in_other_forms_with_fewer_labels_and_other_sizes(
@@ -140,11 +141,11 @@ def test_given_masks_may_come_in_other_forms_with_fewer_labels_and_other_sizes(
 ):
     X_val, y_val = make_pairs(3, (30, 18), seed=2)
     empty = [np.zeros((30, 18), np.uint8)] * 3
-    start = started(small(), images, masks, X_val=list(X_val), y_val=empty)
-    assert not start.validation[1].any()
+    fit = record_fit(small(), images, masks, X_val=list(X_val), y_val=empty)
+    assert not fit.validation[1].any()
     full = [mask * 255 for mask in np.maximum(1, y_val)]
-    start = started(small(), images, masks, X_val=list(X_val), y_val=full)
-    assert (start.validation[1] == 1).all()  # by their label, though it is their only
+    fit = record_fit(small(), images, masks, X_val=list(X_val), y_val=full)
+    assert (fit.validation[1] == 1).all()  # by their label, though it is their only
 
 
 # Early stopping ---------------------------------------------------------------------

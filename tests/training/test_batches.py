@@ -1,9 +1,10 @@
-"""Batches: what is in them, in which order, and what becomes of errors."""
+"""Batches: what Keras reads, in which order, and what becomes of errors."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -11,20 +12,20 @@ import keras
 import numpy as np
 import pytest
 
-from skinest._training._batches import FeatureBatches, ImageBatches, as_dataset
 from skinest.augmentation import Augmentation
-from skinest.classification import _fitting
-from skinest.images import check_images
 
-from ..classification.conftest import bits, make_images, small
+from ..classification.conftest import bits, find_marked, make_images, mark, small
 
 N_IMAGES = 13  # in batches of 4, 4, 4 and 1
-SIZE = (32, 32)
+NETWORK = {"trainable": "Conv_1", "hidden_units": ()}
+KINDS = {"images": NETWORK, "features": {}}
+Y = np.arange(N_IMAGES) % 2
+TURN = Augmentation(rotation=180, vertical_flip=True)
 
 
 @pytest.fixture(scope="module")
 def images():
-    """Images that are told apart by their first pixel."""
+    """Make images that are told apart by their first pixel."""
     made = make_images(N_IMAGES)
     made[:, 0, 0, 0] = np.arange(N_IMAGES)
     return made
@@ -38,206 +39,190 @@ def paths(images, tmp_path):
     return names
 
 
-def targets():
-    numbers = np.arange(N_IMAGES, dtype=np.float32)
-    return numbers[:, np.newaxis], 100 + numbers
+@pytest.fixture
+def read(keras_fits):
+    """Fit, and return what Keras has read: inputs, targets and weights per epoch."""
+
+    def fit_and_read(X, y=Y, name="train", **settings):
+        small(**settings).fit(X, y, sample_weight=mark(len(X)), X_val=X, y_val=y)
+        return keras_fits[-1].epochs(name)
+
+    return fit_and_read
 
 
-made = []
+def list_orders(epochs):
+    """List positions of the images in the order in which each epoch has read them."""
+    return [(weights - 1).astype(int).tolist() for _, _, weights in epochs]
 
 
-@pytest.fixture(autouse=True)
-def released():
-    """Ends the threads of batches that a test has made."""
-    yield
-    while made:
-        made.pop().release()
+def put_in_place(epoch):
+    """Put the inputs of an epoch in the order of the images."""
+    inputs, _, weights = epoch
+    return inputs[np.argsort(weights)]
 
 
-def image_batches(X, seed=0, augmentation=None, positions=None, **options):
-    y, weights = targets()
-    positions = np.arange(N_IMAGES) if positions is None else positions
-    y, weights = y[: len(positions)], weights[: len(positions)]
-    batches = ImageBatches(
-        check_images(X), positions, SIZE, augmentation, y, weights, 4, seed, **options
-    )
-    made.append(batches)
-    return batches
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_image_is_in_each_epoch_once_with_its_target_and_weight(
+    kind, images, read, keras_fits
+):
+    labels = np.arange(N_IMAGES)  # a class of its own for each image
+    for _ in range(2):  # by a model that is new, and by one that is used again
+        epochs = read(images, labels, **KINDS[kind], epochs=4)
+        orders = list_orders(epochs)
+        for order, (_, targets, _) in zip(orders, epochs, strict=True):
+            np.testing.assert_array_equal(np.sort(order), np.arange(N_IMAGES))
+            np.testing.assert_array_equal(targets.argmax(axis=1), order)
+        assert len(set(map(tuple, orders))) == 4
+        assert list(range(N_IMAGES)) not in orders
+        sizes = [len(batch[0]) for batch in keras_fits[-1].batches["train"]]
+        assert sizes == 4 * [4, 4, 4, 1]
 
 
-def feature_batches(n_views=3, seed=0):
-    """Features that tell the image and the view."""
-    features = np.empty((N_IMAGES, n_views, 2), dtype=np.float32)
-    features[..., 0] = np.arange(N_IMAGES)[:, np.newaxis]
-    features[..., 1] = np.arange(n_views)
-    return FeatureBatches(features, *targets(), 4, seed)
+@pytest.mark.parametrize("kind", KINDS)
+def test_order_is_that_of_seed_and_epoch_alone(kind, images, read, keras_fits):
+    settings = KINDS[kind]
+    expected = list_orders(read(images, **settings, epochs=3))
+    clf = small(**settings, warm_start=True)
+    for n_epochs in (2, 1):
+        clf.set_params(epochs=n_epochs, batch_size=3 + n_epochs)
+        clf.fit(images, 1 - Y, sample_weight=mark(N_IMAGES))
+    in_two = [*keras_fits[-2].epochs(), *keras_fits[-1].epochs()]
+    assert list_orders(in_two) == expected
+    assert list_orders(read(images, **settings, random_state=1))[0] != expected[0]
+    # Validation images keep their order.
+    for _, targets, _ in read(images, Y, "validation", **settings):
+        np.testing.assert_array_equal(targets[:, 0], Y)
 
 
-def read(batches, epoch=0):
-    """The batches of an epoch, each array joined."""
-    batches.begin_epoch(epoch)
-    parts = [batches[index] for index in range(len(batches))]
-    assert [len(part[0]) for part in parts] == [4, 4, 4, 1]
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+def test_one_copy_of_each_image_is_taken_in_each_epoch(images, read, keras_fits):
+    epochs = read(images, augmentation=TURN, n_augmented_copies=2, epochs=60)
+    taken = np.stack(list(map(put_in_place, epochs)), axis=1)
+    own, *_ = keras_fits[-1].epochs("validation")[0]
+    for features, without_change in zip(taken, own, strict=True):
+        variants, counts = np.unique(features, axis=0, return_counts=True)
+        assert len(variants) == 3
+        assert (variants == without_change).all(axis=1).any()
+        assert counts.min() >= 8  # of 20 that are expected
 
 
-@pytest.mark.parametrize("kind", ["images", "features"])
-def test_each_image_is_in_each_epoch_once_with_its_target_and_weight(kind, images):
-    batches = image_batches(images) if kind == "images" else feature_batches()
-    orders = []
-    for epoch in range(4):
-        inputs, y, weights = read(batches, epoch)
-        order = inputs[:, 0, 0, 0] if kind == "images" else inputs[:, 0]
-        np.testing.assert_array_equal(np.sort(order), np.arange(N_IMAGES))
-        np.testing.assert_array_equal(y[:, 0], order)
-        np.testing.assert_array_equal(weights, 100 + order.astype(np.float32))
-        orders.append(tuple(order))
-    assert len(set(orders)) == 4
-    assert tuple(range(N_IMAGES)) not in orders
+def test_held_out_images_are_measured_on_without_their_copies(images, read, keras_fits):
+    settings = {"augmentation": TURN, "epochs": 3}
+    for kind in KINDS.values():
+        read(images, **kind, **settings)
+        augmented = keras_fits[-1].epochs("validation")
+        plain = read(images, Y, "validation", **kind)[0]
+        for inputs, *_ in augmented:
+            np.testing.assert_array_equal(inputs, plain[0])
 
 
-@pytest.mark.parametrize("kind", ["images", "features"])
-def test_order_is_that_of_seed_and_epoch_alone(kind, images):
-    def order_of(seed, epoch, before=()):
-        make = image_batches if kind == "images" else feature_batches
-        batches = make(images, seed) if kind == "images" else make(seed=seed)
-        for earlier in before:
-            read(batches, earlier)
-        return read(batches, epoch)[1][:, 0].tolist()
-
-    expected = order_of(7, 2)
-    assert order_of(7, 2, before=(0, 1)) == expected
-    assert order_of(7, 2, before=(3, 2, 5)) == expected
-    assert order_of(8, 2) != expected
-    assert order_of(None, 2) == list(range(N_IMAGES))
-
-
-def test_one_view_of_each_image_is_drawn_in_each_epoch():
-    batches = feature_batches(n_views=3)
-    views = np.array([read(batches, epoch)[0] for epoch in range(60)])
-    in_place = np.take_along_axis(
-        views[..., 1], np.argsort(views[..., 0], axis=1), axis=1
-    )
-    counts = np.stack([(in_place == view).sum(axis=0) for view in range(3)])
-    assert counts.min() >= 8  # of 20 that are expected; chance 1e-3 for any of 39
-    held_out = read(feature_batches(n_views=3, seed=None))[0]
-    assert not held_out[:, 1].any()
-
-
-def test_images_are_resized_and_not_changed_otherwise(images):
-    inputs = read(image_batches(images, seed=None))[0]
+def test_images_are_resized_and_not_changed_otherwise(images, read):
+    inputs = put_in_place(read(images, **NETWORK, epochs=1)[0])
     assert inputs.dtype == np.uint8
     np.testing.assert_array_equal(inputs, images)
     twice = np.kron(images, np.ones((1, 2, 2, 1), dtype=np.uint8))
-    np.testing.assert_array_equal(read(image_batches(twice, None))[0], images)
+    inputs = put_in_place(read(twice, **NETWORK, epochs=1)[0])
+    np.testing.assert_array_equal(inputs, images)
 
 
-def test_some_positions_are_read(images):
-    positions = np.array([9, 2, 11])
-    batches = image_batches(images, seed=None, positions=positions)
-    assert len(batches) == 1
-    np.testing.assert_array_equal(batches[0][0], images[positions])
-
-
-def test_augmentation_is_drawn_anew_in_each_epoch(images):
-    turn = Augmentation(rotation=180, vertical_flip=True)
-    batches = image_batches(images, augmentation=turn)
-
-    def in_place(epoch, batches=batches):
-        inputs, y, _ = read(batches, epoch)
-        return inputs[np.argsort(y[:, 0])]
-
-    first, second = in_place(0), in_place(1)
+def test_augmentation_is_random_anew_in_each_epoch(images, read, keras_fits):
+    settings = {**NETWORK, "augmentation": TURN}
+    first, second = map(put_in_place, read(images, **settings))
     for image, one, other in zip(images, first, second, strict=True):
         assert not np.array_equal(one, image)
         assert not np.array_equal(one, other)
-    np.testing.assert_array_equal(in_place(0), first)
+    again = put_in_place(read(images, **settings, epochs=1, batch_size=5)[0])
+    np.testing.assert_array_equal(again, first)
     # An image is changed alike whatever else is trained on.
-    positions = np.array([9, 2, 11])
-    some = image_batches(images, augmentation=turn, positions=positions)
-    inputs, y, _ = some[0]
-    np.testing.assert_array_equal(inputs[np.argsort(y[:, 0])], first[positions])
+    clf = small(**settings, epochs=1, validation_fraction=0.5)
+    clf.fit(images, Y, sample_weight=mark(N_IMAGES))
+    train, held_out = find_marked(keras_fits[-1])
+    inputs = put_in_place(keras_fits[-1].epochs()[0])
+    np.testing.assert_array_equal(inputs, first[train])
+    inputs = put_in_place(keras_fits[-1].epochs("validation")[0])
+    np.testing.assert_array_equal(inputs, images[held_out])
+
+
+def turn_slowly(image, generator):
+    """Take longer for some images, so that threads overtake each other."""
+    time.sleep(0.02 * (image[0, 0, 0] % 4))
+    return TURN(image, generator)
 
 
 @pytest.mark.parametrize("kind", ["array", "paths"])
-def test_threads_do_not_change_batches(kind, images, paths):
+def test_threads_do_not_change_batches(kind, images, paths, read):
     X = images if kind == "array" else paths
-    turn = Augmentation(rotation=180)
-    expected = read(image_batches(images, augmentation=turn, n_threads=1), 1)
-    for n_threads in (1, 2, 4):
-        batches = image_batches(X, augmentation=turn, n_threads=n_threads)
-        for array, other in zip(read(batches, 1), expected, strict=True):
-            np.testing.assert_array_equal(array, other)
+    settings = {**NETWORK, "batch_size": 2}
+    expected = read(images, **settings, augmentation=TURN)
+    found = read(X, **settings, augmentation=turn_slowly)
+    for epoch, other in zip(found, expected, strict=True):
+        for array, values in zip(epoch, other, strict=True):
+            np.testing.assert_array_equal(array, values)
 
 
-def test_a_batch_may_be_read_out_of_turn(images):
-    batches = image_batches(images)
-    third = batches[2][1]
-    first = batches[0][1]
-    in_turn = read(image_batches(images))[1]
-    np.testing.assert_array_equal(third, in_turn[8:12])
-    np.testing.assert_array_equal(first, in_turn[:4])
-    np.testing.assert_array_equal(batches[0][1], first)
-
-
-def test_keras_reads_what_the_batches_hold(images):
-    for make in (lambda: image_batches(images), feature_batches):
-        expected = read(make(), 3)
-        batches = make()
-        batches.begin_epoch(3)
-        dataset = as_dataset(batches)
-        if keras.backend.backend() != "tensorflow":
-            assert dataset is batches
-            return
-        assert int(dataset.cardinality()) == 4
-        parts = list(dataset.as_numpy_iterator())
-        joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-        for array, other in zip(joined, expected, strict=True):
-            assert array.dtype == other.dtype
-            np.testing.assert_array_equal(array, other)
-    assert as_dataset(None) is None
-
-
-# In a fit.
-
-NETWORK = {"trainable": "Conv_1", "hidden_units": ()}
-Y = np.arange(N_IMAGES) % 2
-
-
-@pytest.fixture
-def epochs_read(monkeypatch):
-    """Positions of the images that are read for each epoch of a training."""
-    recorded = {}
-
-    class Recording(ImageBatches):
-        def _read(self, chosen, epoch):
-            if self._seed is not None:
-                recorded.setdefault(epoch, []).extend(chosen.tolist())
-            return super()._read(chosen, epoch)
-
-    monkeypatch.setattr(_fitting, "ImageBatches", Recording)
-    return recorded
-
-
-def test_a_training_reads_each_image_once_in_each_epoch(images, epochs_read):
-    for _ in range(2):  # by a model that is new, and by one that is used again
-        epochs_read.clear()
-        small(**NETWORK, epochs=3).fit(images, Y, X_val=images, y_val=Y)
-        assert sorted(epochs_read) == [0, 1, 2]
-        for positions in epochs_read.values():
-            assert sorted(positions) == list(range(N_IMAGES))
-
-
-def test_a_second_stage_goes_on_counting_epochs(images, epochs_read):
+def test_a_second_stage_goes_on_counting_epochs(images, read, keras_fits):
+    orders = list_orders(read(images, epochs=10))
     second = {"fine_tune": "Conv_1", "fine_tune_epochs": 2}
-    clf = small(epochs=3, warm_start=True, **second).fit(images, Y)
-    assert sorted(epochs_read) == [3, 4]
-    epochs_read.clear()
-    clf.fit(images, Y)
-    assert sorted(epochs_read) == [8, 9]
+    clf = small(epochs=3, warm_start=True, **second)
+    keras_fits.clear()
+    for _ in range(2):
+        clf.fit(images, Y, sample_weight=mark(N_IMAGES))
+    found = [list_orders(keras_fit.epochs()) for keras_fit in keras_fits]
+    assert found == [orders[:3], orders[3:5], orders[5:8], orders[8:]]
 
 
-@pytest.mark.parametrize("augmentation", [None, Augmentation()], ids=["plain", "drawn"])
+DECODED_ONCE = {
+    "head": {"epochs": 3},
+    "head with copies": {
+        "epochs": 3,
+        "augmentation": TURN,
+        "validation_fraction": 0.25,
+    },
+    "network": {"epochs": 3, **NETWORK},
+    "network with augmentation": {
+        "epochs": 3,
+        "augmentation": TURN,
+        "validation_fraction": 0.25,
+        **NETWORK,
+    },
+    "two stages": {"fine_tune": "Conv_1", "fine_tune_epochs": 3},
+    "two stages of the network": {
+        "trainable": "Conv_1",
+        "fine_tune": "block_16",
+        "fine_tune_epochs": 2,
+    },
+    "the network, then the head": {
+        "trainable": "Conv_1",
+        "fine_tune": "head",
+        "fine_tune_epochs": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("name", DECODED_ONCE)
+def test_a_fit_decodes_each_file_once(name, paths, decoded):
+    small(**DECODED_ONCE[name]).fit(paths, Y)
+    assert decoded.counts(paths) == [1] * N_IMAGES
+
+
+@pytest.mark.parametrize("name", ["head", "network", "two stages"])
+def test_a_fit_decodes_validation_files_once(name, paths, decoded):
+    clf = small(**DECODED_ONCE[name])
+    clf.fit(paths[:8], Y[:8], X_val=paths[8:], y_val=Y[8:])
+    assert decoded.counts(paths) == [1] * N_IMAGES
+
+
+def test_a_prediction_decodes_each_file_once(paths, decoded):
+    clf = small(epochs=1).fit(paths, Y)
+    for n_times, method in enumerate((clf.predict_proba, clf.predict), start=2):
+        method(paths)
+        assert decoded.counts(paths) == [n_times] * N_IMAGES
+    clf.score(paths, Y)
+    assert decoded.counts(paths) == [4] * N_IMAGES
+
+
+@pytest.mark.parametrize(
+    "augmentation", [None, Augmentation()], ids=["plain", "augmented"]
+)
 def test_training_from_paths_is_training_from_arrays(augmentation, images, paths):
     settings = {
         "augmentation": augmentation,
@@ -254,8 +239,8 @@ def test_training_from_paths_is_training_from_arrays(augmentation, images, paths
     )
 
 
-def our_threads():
-    return [t for t in threading.enumerate() if t.name.startswith("skinest-images")]
+def list_own_threads():
+    return [t for t in threading.enumerate() if t.name.startswith("skinest-")]
 
 
 @pytest.mark.parametrize("where", ["training", "validation"])
@@ -268,7 +253,7 @@ def test_an_image_that_cannot_be_read_is_named(where, images, paths):
             clf.fit(paths, Y)
         else:
             clf.fit(images, Y, X_val=paths, y_val=Y)
-    assert our_threads() == []
+    assert list_own_threads() == []
 
 
 def no_luck(image, generator):
@@ -280,7 +265,7 @@ def no_luck(image, generator):
 def test_the_error_of_an_augmentation_is_the_error_raised(images):
     with pytest.raises(ArithmeticError, match=r"^no luck$"):
         small(**NETWORK, augmentation=no_luck).fit(images, Y)
-    assert our_threads() == []
+    assert list_own_threads() == []
 
 
 class StopWithinEpoch(keras.callbacks.Callback):
@@ -293,7 +278,7 @@ def test_a_stop_within_an_epoch_leaves_no_threads(images):
     stop = {"keras_callbacks": [StopWithinEpoch()], "batch_size": 1}
     stopped = small(**NETWORK, **stop).fit(images, Y)
     assert stopped.n_iter_ == 1
-    assert our_threads() == []
+    assert list_own_threads() == []
     # TensorFlow's own threads that have called Python are counted for a while.
     names = [t.name for t in threading.enumerate() if "Dummy" not in t.name]
     assert len(names) <= threads

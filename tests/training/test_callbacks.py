@@ -108,7 +108,7 @@ def test_features_are_computed_to_the_end(images):
 
 
 def shorter(n_epochs, **settings):
-    """The training of two stages, ended after some epochs."""
+    """Make a training of two stages that ends after some epochs."""
     stages = {"epochs": min(n_epochs, 2)}
     if n_epochs > 2:
         stages = {**TWO_STAGES, "fine_tune_epochs": n_epochs - 2}
@@ -130,7 +130,7 @@ def test_what_callbacks_get_predicts_as_a_shorter_training(images):
 
 
 def scores_of(monitor, name):
-    """Scores of the epochs of the last run, in their order."""
+    """List scores of the epochs of the last run, in their order."""
     return [row[name] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
 
 
@@ -187,7 +187,7 @@ class FileRecorder(Recorder):
 
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_callbacks_of_a_search(n_jobs, images, tmp_path, capsys, monkeypatch):
-    """Two learning rates for two folds, and the best on all images: five fits."""
+    """Try two learning rates on two folds, then the best on all images: five fits."""
     monkeypatch.setenv("COLUMNS", "120")  # of the terminal
     monitor = ScoringMonitor(scoring="accuracy")
     clf = small(epochs=2).set_callbacks(monitor)

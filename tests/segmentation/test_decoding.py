@@ -1,0 +1,69 @@
+"""Each file is decoded once for each call."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import pytest
+
+from .conftest import make_pairs, small, write_files
+
+PREDICTIONS = ["predict", "predict_proba", "transform"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Write files of 20 images and of their masks, all of which differ."""
+    folder = tmp_path_factory.mktemp("files")
+    images, masks = make_pairs(20)
+    for number, mask in enumerate(masks):
+        mask.flat[:5] = [number >> bit & 1 for bit in range(5)]
+    X = write_files(folder / "images", images)
+    y = write_files(folder / "masks", masks)
+    assert len({open(path, "rb").read() for path in X + y}) == 40
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def fitted(files):
+    X, y = files
+    return small(epochs=1, batch_size=3).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"validation_fraction": 0.3}, {"pad_to_aspect_ratio": True}],
+    ids=["all", "some held out", "padded"],
+)
+def test_fit_decodes_each_file_once(settings, files, decoded):
+    X, y = files
+    segmenter = small(epochs=3, **settings).fit(X, y)
+    assert decoded.counts(X + y) == [1] * 40
+    segmenter.set_params(warm_start=True).fit(X, y)
+    assert decoded.counts(X + y) == [2] * 40
+    assert len(decoded.contents) == 80
+
+
+def test_fit_decodes_each_file_to_validate_on_once(files, decoded):
+    X, y = files
+    small(epochs=3).fit(X[:12], y[:12], X_val=X[12:], y_val=y[12:])
+    assert decoded.counts(X + y) == [1] * 40
+    assert len(decoded.contents) == 40
+
+
+@pytest.mark.parametrize("tile_overlap", [None, 0.5])
+@pytest.mark.parametrize("method", PREDICTIONS)
+def test_predictions_decode_each_image_once(
+    method, tile_overlap, files, fitted, decoded
+):
+    X, _ = files
+    fitted.set_params(tile_overlap=tile_overlap)
+    assert len(getattr(fitted, method)(X)) == 20
+    assert decoded.counts(X) == [1] * 20
+    assert len(decoded.contents) == 20
+
+
+def test_score_decodes_each_file_once(files, fitted, decoded):
+    X, y = files
+    fitted.set_params(tile_overlap=None).score(X, y)
+    assert decoded.counts(X + y) == [1] * 40
+    assert len(decoded.contents) == 40
