@@ -71,6 +71,12 @@ def test_every_form_of_arrays_reads_as_the_same_uint8_rgb(form, rgb):
     assert_reads(ARRAY_FORMS[form](rgb), rgb)
 
 
+def test_16_bits_are_rounded_to_the_nearest_of_8():
+    values = np.arange(2**16, dtype=np.uint16).reshape(1, 256, 256)
+    expected = np.repeat(np.rint(values / 257)[..., np.newaxis], 3, axis=-1)
+    assert_reads(values, expected)
+
+
 def test_floats_that_leave_the_range_by_rounding_are_clipped():
     X = np.full((1, 4, 5, 3), [-0.0009, 0.5, 1.0009])
     assert_reads(X, np.full((1, 4, 5, 3), [0, 128, 255]))

@@ -121,6 +121,19 @@ def test_l2_is_a_penalty_on_kernels_of_the_head(images, y):
     assert_allclose(penalty, 0.1 * (kernel**2).sum(), rtol=1e-4)
 
 
+def test_l2_is_a_penalty_on_kernels_of_the_backbone_that_train(images, y):
+    settings = {"trainable": "block_16", "epochs": 1, "learning_rate": 1e-12}
+    plain = small(**settings).fit(images, y)
+    clf = small(**settings, l2=1e-3).fit(images, y)
+    squares = []
+    for weight in plain.model_.trainable_weights:
+        if "kernel" in weight.name:  # also of depthwise convolutions
+            squares.append((weight.numpy() ** 2).sum())
+    assert len(squares) == 5
+    penalty = clf.history_["loss"][0] - plain.history_["loss"][0]
+    assert_allclose(penalty, 1e-3 * sum(squares), rtol=1e-4)
+
+
 def test_l2_is_a_penalty_on_no_layer_that_stays():
     network = build_transfer_network(
         weights=None,

@@ -146,11 +146,12 @@ def hold_out(memory, keras_fits):
     return fit
 
 
-def test_split_is_stratified(hold_out):
-    y = np.repeat([0, 1, 2], [80, 15, 5])
-    train, held_out = hold_out(y, 0.2)
-    assert_array_equal(np.bincount(y[held_out]), [16, 3, 1])
-    assert_array_equal(np.sort(np.r_[train, held_out]), np.arange(100))
+@pytest.mark.parametrize("seed", range(4))
+def test_split_is_stratified(seed, hold_out):
+    y = np.repeat([0, 1, 2], [24, 12, 4])
+    train, held_out = hold_out(y, 0.25, random_state=seed)
+    assert_array_equal(np.bincount(y[held_out]), [6, 3, 1])
+    assert_array_equal(np.sort(np.r_[train, held_out]), np.arange(40))
 
 
 def measure_distance(y, held_out, fraction):

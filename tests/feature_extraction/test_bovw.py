@@ -97,11 +97,19 @@ def test_auto_components_are_64_for_fisher_alone(textured):
 
 
 def test_tfidf_is_scikit_learns_on_the_histograms(textured):
-    settings = {"n_words": 20, "random_state": 0}
+    settings = {"n_words": 100, "random_state": 0}
     histograms = BoVWSIFTTransformer(**settings).fit_transform(textured)
     bovw = BoVWSIFTTransformer(**settings, encoding="tfidf").fit(textured[:])
-    expected = TfidfTransformer().fit_transform(histograms).toarray()
+    tfidf = TfidfTransformer().fit(histograms)
+    assert len(np.unique(tfidf.idf_)) > 5, "all words are as rare"
+    expected = tfidf.transform(histograms).toarray()
     np.testing.assert_allclose(bovw.transform(textured), expected, rtol=1e-5)
+    # Words are as rare in a few images as they were in the training images.
+    np.testing.assert_allclose(bovw.transform(textured[:3]), expected[:3], rtol=1e-5)
+    others = make_textured(4, seed=1)
+    histograms = BoVWSIFTTransformer(**settings).fit(textured).transform(others)
+    expected = tfidf.transform(histograms).toarray()
+    np.testing.assert_allclose(bovw.transform(others), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -141,12 +141,14 @@ def test_pairs_of_any_size_are_read_in_their_order(pad, ragged):
             assert_array_equal(images[i], resize(image, (16, 16)))
 
 
-def test_codes_are_positions_in_all_labels_whichever_comes_first():
-    labels = [[9, 3], [7], [3, 7, 9], [3], [200, 9]]
+@pytest.mark.parametrize(
+    "labels", [[[9, 3], [7], [3, 7, 9], [3], [200, 9]], [[128], [255], [0]]]
+)
+def test_codes_are_positions_in_all_labels_whichever_comes_first(labels):
     y = [np.resize(each, (16, 16)).astype(np.uint8) for each in labels]
-    X = np.zeros((5, 16, 16, 3), np.uint8)
+    X = np.zeros((len(y), 16, 16, 3), np.uint8)
     segmenter, _, codes = read(X, y)
-    assert_array_equal(segmenter.classes_, [3, 7, 9, 200])
+    assert_array_equal(segmenter.classes_, np.unique(np.concatenate(labels)))
     assert_array_equal(segmenter.classes_[codes], y)
 
 

@@ -142,6 +142,17 @@ def test_augmentation_is_random_anew_in_each_epoch(images, read, keras_fits):
     np.testing.assert_array_equal(inputs, images[held_out])
 
 
+def test_each_image_of_each_epoch_is_augmented_by_a_draw_of_its_own(images):
+    drawn = []
+
+    def draw(image, generator):
+        drawn.append(generator.integers(2**60))
+        return image
+
+    small(**NETWORK, augmentation=draw, epochs=3).fit(images, Y)
+    assert len(set(drawn)) == len(drawn) == 3 * N_IMAGES
+
+
 def turn_slowly(image, generator):
     """Take longer for some images, so that threads overtake each other."""
     time.sleep(0.02 * (image[0, 0, 0] % 4))
