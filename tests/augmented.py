@@ -6,10 +6,17 @@
 import numpy as np
 from skimage.draw import disk, ellipse, polygon2mask
 
-from skinest._apply_augmentation import apply_augmentation, apply_to_pair
+from skinest._apply_augmentation import (
+    apply_augmentation,
+    apply_to_pair,
+    check_augmentation,
+    check_pair_augmentation,
+)
 
 # Only the network of an estimator sees the copies that it makes, so that tests see
 # them by the two functions that all estimators call.
+
+__all__ = ["apply_augmentation", "check_augmentation", "check_pair_augmentation"]
 
 OFF = {"rotation": 0, "shift": 0, "horizontal_flip": False}
 FLIPS = {"horizontal_flip": True, "vertical_flip": True}

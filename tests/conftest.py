@@ -128,3 +128,40 @@ def write_masks(tmp_path):
         return paths
 
     return write
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """Stand in for the tables of the processor: NumPy's, and Linux' own.
+
+    What is told of it is called directly: no machine has all these processors, and
+    each would need a fit. It is also kept, and has to be forgotten.
+    """
+    from numpy._core import _multiarray_umath
+
+    from skinest._compat import cpu_has_bfloat16
+
+    read_text = Path.read_text
+
+    def has(numpy=(), linux=None):
+        if numpy is None:
+            monkeypatch.delattr(_multiarray_umath, "__cpu_features__", raising=False)
+        else:
+            features = dict.fromkeys(numpy, True) | {"AVX512F": True, "VSX": False}
+            monkeypatch.setattr(
+                _multiarray_umath, "__cpu_features__", features, raising=False
+            )
+
+        def read(path, *args, **options):
+            if str(path) != "/proc/cpuinfo":
+                return read_text(path, *args, **options)
+            if linux is None:
+                raise FileNotFoundError
+            return f"processor\t: 0\nflags\t\t: fpu vme {linux} sse2\n"
+
+        monkeypatch.setattr(Path, "read_text", read)
+        cpu_has_bfloat16.cache_clear()
+        return cpu_has_bfloat16()
+
+    yield has
+    cpu_has_bfloat16.cache_clear()

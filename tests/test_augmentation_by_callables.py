@@ -7,10 +7,16 @@ import keras
 import numpy as np
 import pytest
 
-# Only the network of an estimator sees the copies that it makes.
-from skinest._apply_augmentation import check_augmentation, check_pair_augmentation
 from skinest.augmentation import Augmentation
-from tests.augmented import ALL, augment, augment_pairs, labelled, noise
+from tests.augmented import (
+    ALL,
+    augment,
+    augment_pairs,
+    check_augmentation,
+    check_pair_augmentation,
+    labelled,
+    noise,
+)
 
 CHECKS = (check_augmentation, check_pair_augmentation)
 

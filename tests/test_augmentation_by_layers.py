@@ -16,8 +16,6 @@ import keras
 import numpy as np
 import pytest
 
-# Only the network of an estimator sees the copies that it makes.
-from skinest._apply_augmentation import check_augmentation, check_pair_augmentation
 from skinest.augmentation import Augmentation
 from tests.augmented import (
     ALL,
@@ -26,6 +24,8 @@ from tests.augmented import (
     assert_aligned,
     augment,
     augment_pairs,
+    check_augmentation,
+    check_pair_augmentation,
     drawn,
     labelled,
     noise,

@@ -25,8 +25,8 @@ from threadpoolctl import threadpool_limits
 
 import skinest
 import skinest.datasets
-from skinest.utils._doc_link import SITE
 
+SITE = "https://skinest.readthedocs.io/en/latest"
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(

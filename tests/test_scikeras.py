@@ -16,11 +16,10 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score
 
 from skinest import TransferClassifier
-
-# Only the network of an estimator sees the copies that it makes.
-from skinest._apply_augmentation import apply_augmentation, check_augmentation
 from skinest.metrics import dice_score
 from skinest.networks import build_transfer_network, build_unet
+
+from .augmented import apply_augmentation, check_augmentation
 
 pytest.importorskip("scikeras")
 

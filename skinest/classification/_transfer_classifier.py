@@ -19,6 +19,7 @@ from .._apply_augmentation import check_augmentation
 from .._cache import Cache
 from .._compat import resolve_compute_dtype
 from .._training._batches import Split, allocate
+from .._training._features import AugmentedCopies, ResizedImages, iterate_features
 from .._training._models import borrow_model, train_network
 from .._training._network_estimator import (
     LEARNING_RATE,
@@ -28,7 +29,6 @@ from .._training._network_estimator import (
 )
 from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE, list_stages
-from ..networks._features import AugmentedCopies, ResizedImages, iterate_features
 from ..networks._transfer_network import (
     BackboneSpec,
     HeadSpec,

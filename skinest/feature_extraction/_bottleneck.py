@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._cache import Cache
 from .._compat import resolve_compute_dtype
+from .._training._features import ResizedImages, iterate_features
 from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE
-from ..networks._features import ResizedImages, iterate_features
 from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size

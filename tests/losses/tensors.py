@@ -11,7 +11,9 @@ from keras import ops
 
 from skinest import losses
 
-# Keras itself has no gradient that works in all its backends.
+# Keras itself has no gradient that works in all its backends; what a loss is for one
+# image is no number that `fit` shows, and keys of losses are seen only by networks that
+# are not compiled again.
 from skinest.inspection._gradients import compute_score_gradients
 from skinest.losses import (
     Crossentropy,
@@ -22,6 +24,9 @@ from skinest.losses import (
     Tversky,
     WeightedCrossentropy,
 )
+from skinest.losses._resolve import LOSSES, resolve_loss
+
+__all__ = ["LOSSES", "resolve_loss"]
 
 FUNCTIONS = [
     losses.crossentropy,

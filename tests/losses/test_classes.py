@@ -23,10 +23,7 @@ from skinest.losses import (
     WeightedCrossentropy,
 )
 
-# The value of a loss for one image is no number that `fit` shows.
-from skinest.losses._resolve import resolve_loss
-
-from .tensors import INSTANCES, by_class, call, masks, weights
+from .tensors import INSTANCES, by_class, call, masks, resolve_loss, weights
 
 
 class TestClasses:

@@ -18,11 +18,16 @@ from skinest.losses import (
     WeightedCrossentropy,
 )
 
-# What a loss is for one image is seen in `fit` by no number of its own, and keys of
-# losses only by networks that are not compiled again.
-from skinest.losses._resolve import LOSSES, resolve_loss
-
-from .tensors import INSTANCES, by_class, call, gradients, masks, weights
+from .tensors import (
+    INSTANCES,
+    LOSSES,
+    by_class,
+    call,
+    gradients,
+    masks,
+    resolve_loss,
+    weights,
+)
 
 
 def squares(y_true, y_pred):

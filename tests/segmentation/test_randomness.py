@@ -13,11 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from numpy._core import _multiarray_umath
 from numpy.testing import assert_allclose, assert_array_equal
-
-# It asks the processor once in a process, and has to forget the answer here.
-from skinest._compat import cpu_has_bfloat16
 
 from . import seeded_fits
 from .conftest import Replace, make_small, record_fit
@@ -118,26 +114,6 @@ def test_generator_goes_on_from_fit_to_fit(images, masks):
 # What is computed in ----------------------------------------------------------------
 
 
-@pytest.fixture
-def processor(monkeypatch):
-    """Stand in for what NumPy and Linux say of the processor."""
-    read_text = Path.read_text
-
-    def has(*features):
-        known = dict.fromkeys(features, True) | {"AVX512F": True}
-        monkeypatch.setattr(_multiarray_umath, "__cpu_features__", known)
-        cpu_has_bfloat16.cache_clear()
-
-    def read_other(path, *args, **kwargs):
-        if path == Path("/proc/cpuinfo"):
-            raise FileNotFoundError(path)
-        return read_text(path, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "read_text", read_other)
-    yield has
-    cpu_has_bfloat16.cache_clear()
-
-
 def list_dtypes(segmenter):
     """Return what each layer that has weights computes in."""
     layers = segmenter.model_.layers
@@ -152,7 +128,7 @@ def list_dtypes(segmenter):
 def test_auto_is_bfloat16_where_the_processor_has_it(
     features, expected, processor, images, masks, no_training
 ):
-    processor(*features)
+    processor(features)
     segmenter = make_small(compute_dtype="auto", epochs=1).fit(images, masks)
     computed = list_dtypes(segmenter)
     assert computed.pop("logits") == "float32"
@@ -165,7 +141,7 @@ def test_auto_is_bfloat16_where_the_processor_has_it(
 @pytest.mark.parametrize("given", ["float32", "bfloat16"])
 def test_what_is_asked_for_is_computed_in(given, processor, images, masks, no_training):
     for features in ([], ["AVX512BF16"]):
-        processor(*features)
+        processor(features)
         computed = list_dtypes(make_small(compute_dtype=given).fit(images, masks))
         assert computed.pop("logits") == "float32"
         assert set(computed.values()) == {given}

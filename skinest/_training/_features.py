@@ -16,10 +16,10 @@ from .. import __version__
 from .._apply_augmentation import apply_augmentation
 from .._cache import Cache, make_key
 from .._fingerprints import fingerprint, fingerprint_class
-from .._training._batches import Prefetch
-from .._training._models import borrow_model
 from ..images import ImageCollection, resize
-from ._transfer_network import build_pooled_backbone, count_features
+from ..networks._transfer_network import build_pooled_backbone, count_features
+from ._batches import Prefetch
+from ._models import borrow_model
 
 
 @dataclass
