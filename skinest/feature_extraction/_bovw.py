@@ -108,8 +108,9 @@ default="histogram"
 
     n_jobs : int, default=None
         Images described at the same time, by joblib; threads, unless
-        :func:`joblib.parallel_config` says otherwise. While there are more than
-        one, OpenCV is held to one thread.
+        :func:`joblib.parallel_config` says otherwise. None is 1, but skinest's own
+        descriptors describe as many images as OpenCV would use threads. While there are
+        more than one, OpenCV is held to one thread.
 
     random_state : int, RandomState instance or None, default=None
         Draws the sample of descriptors and starts the clusterer.

@@ -21,7 +21,7 @@ from .. import __version__
 from .._cache import Cache, make_key
 from .._fingerprints import fingerprint
 from ..utils._threads import Workers
-from ._descriptors import SIFTDescriptor, describe
+from ._descriptors import ColorPatchDescriptor, SIFTDescriptor, describe
 
 _BATCH = 16  # images that one task reads
 
@@ -61,6 +61,10 @@ class DescribedImages:
         self.descriptor = SIFTDescriptor() if descriptor is None else descriptor
         self.n_batches = -(-len(images) // _BATCH)
         self._n_jobs = n_jobs
+        # Two images at a time are described faster than one by two threads of OpenCV.
+        # A user's own descriptor need not expect threads.
+        is_own = type(self.descriptor) in (SIFTDescriptor, ColorPatchDescriptor)
+        self._is_threaded = is_own and self.n_batches > 1
         self._results = None  # where vocabularies and vectors are kept
         if memory is not None:
             cache = Cache(memory)
@@ -94,13 +98,17 @@ class DescribedImages:
         result : object
             What the function returned, in the order of the images.
         """
+        import cv2
+
         # A worker of a search has the cores to itself no more than our own threads.
         is_nested = get_active_backend()[0].nesting_level > 0
         is_alone = effective_n_jobs(self._n_jobs) == 1 and not is_nested
+        settings = {"n_jobs": self._n_jobs, "prefer": "threads"}
+        if is_alone and self._n_jobs is None and self._is_threaded:
+            settings = {"n_jobs": cv2.getNumThreads(), "require": "sharedmem"}
+            is_alone = settings["n_jobs"] == 1
         keys = self._make_descriptor_keys()
-        parallel = Parallel(
-            n_jobs=self._n_jobs, prefer="threads", return_as="generator"
-        )
+        parallel = Parallel(**settings, return_as="generator")
         with nullcontext() if is_alone else Workers() as workers:
             yield from parallel(
                 delayed(_describe_batch)(

@@ -23,6 +23,8 @@ from ..images import limit_side
 from ..utils._doc_link import DocLinkMixin
 from ._dense_sift import compute_dense_sift
 
+_N_AT_A_TIME = 1024  # descriptors
+
 
 def describe(descriptor, image):
     """Describe one image by a descriptor object or a plain callable.
@@ -320,9 +322,13 @@ class SIFTDescriptor(_Descriptor):
         """
         if not self.root or not len(values):
             return values
-        parts = values.reshape(len(values), -1, 128)
-        shares = parts / np.maximum(parts.sum(axis=2, keepdims=True), 1)
-        return np.sqrt(shares, out=shares).reshape(values.shape)
+        finished = np.empty(values.shape, dtype=values.dtype)
+        for start in range(0, len(values), _N_AT_A_TIME):  # as much as a cache holds
+            rows = slice(start, start + _N_AT_A_TIME)
+            parts = values[rows].reshape(-1, values.shape[1] // 128, 128)
+            shares = parts / np.maximum(parts.sum(axis=2, keepdims=True), 1)
+            np.sqrt(shares.reshape(-1, values.shape[1]), out=finished[rows])
+        return finished
 
 
 class ColorPatchDescriptor(_Descriptor):

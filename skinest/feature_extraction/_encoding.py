@@ -20,6 +20,8 @@ from sklearn.preprocessing import normalize
 
 from ._descriptors import postprocess
 
+_N_AT_A_TIME = 1024  # descriptors, whose distances to words fit into a cache
+
 
 def compute_histogram(words, n_words) -> np.ndarray:
     """Compute the share of descriptors that fall on each visual word.
@@ -362,7 +364,7 @@ class Encoder:
                 for values in projected
             ]
         # One search for all images spares the start of one for each.
-        words = pairwise_distances_argmin(np.vstack(projected), self.vocabulary)
+        words = find_nearest_words(np.vstack(projected), self.vocabulary)
         return np.split(words, np.cumsum([len(values) for values in projected])[:-1])
 
     def _members(self, points, n_descriptors):
@@ -426,3 +428,48 @@ def encode_batch(encoder, descriptor, described):
     """
     used = [(postprocess(descriptor, values), points) for values, points in described]
     return encoder(used), sum(len(values) == 0 for values, _ in described)
+
+
+def find_nearest_words(values, vocabulary) -> np.ndarray:
+    """Return the index of the visual word nearest to each descriptor.
+
+    scikit-learn computes all distances in float64. Here float32 tells most words apart,
+    in less than half the time, and float64 the rest.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_descriptors, n_dimensions)
+        The descriptors.
+
+    vocabulary : ndarray of shape (n_words, n_dimensions)
+        The visual words.
+
+    Returns
+    -------
+    words : ndarray of shape (n_descriptors,)
+        The same as those of :func:`sklearn.metrics.pairwise_distances_argmin`.
+    """
+    if len(vocabulary) == 1:
+        return np.zeros(len(values), dtype=np.intp)
+    centers = vocabulary.astype(np.float32)
+    squares = np.einsum("ij,ij->i", centers, centers)
+    largest = np.sqrt(squares.max())
+    # What float32 may be off by, of products of two vectors of such lengths.
+    error = 2 * centers.shape[1] * np.finfo(np.float32).eps * largest
+    words = np.empty(len(values), dtype=np.intp)
+    for start in range(0, len(values), _N_AT_A_TIME):
+        block = values[start : start + _N_AT_A_TIME].astype(np.float32, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):  # float64 sees to those
+            nearness = block @ centers.T
+            nearness -= squares / 2
+        rows, nearest = np.arange(len(block)), nearness.argmax(axis=1)
+        best = nearness[rows, nearest].copy()
+        nearness[rows, nearest] = -np.inf
+        norms = np.sqrt(np.einsum("ij,ij->i", block, block))
+        unsure = ~(best - nearness.max(axis=1) > error * (norms + largest))
+        if unsure.any():
+            nearest[unsure] = pairwise_distances_argmin(
+                values[start : start + _N_AT_A_TIME][unsure], vocabulary
+            )
+        words[start : start + len(block)] = nearest
+    return words

@@ -408,3 +408,29 @@ def test_verbose_prints_a_line_for_each_pass(textured, capsys):
 def test_a_pickle_is_small_and_holds_no_images(textured):
     bovw = BoVWSIFTTransformer(4, random_state=0).fit(textured)
     assert len(pickle.dumps(bovw)) < 20_000 < textured.nbytes
+
+
+def test_words_are_the_nearest_ones_also_where_float32_cannot_tell():
+    """Distances between descriptors far from 0 drown in the rounding of float32."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+
+    def far(image):
+        return image.reshape(-1, 3).astype(np.float32) / 255 + 1e4
+
+    bovw = BoVWSIFTTransformer(20, descriptor=far, random_state=0).fit(images)
+    for image, row in zip(images, bovw.transform(images), strict=True):
+        words = pairwise_distances_argmin(far(image), bovw.vocabulary_)
+        counts = np.bincount(words, minlength=20)
+        np.testing.assert_allclose(row, counts / counts.sum(), atol=1e-6)
+
+
+def test_threads_that_describe_images_change_nothing(textured):
+    X = np.concatenate([textured] * 3)
+    assert len(X) > 16
+    described = []
+    for n_jobs in (None, 1, 2):
+        bovw = BoVWSIFTTransformer(5, n_jobs=n_jobs, random_state=0)
+        described.append(bovw.fit_transform(X))
+    np.testing.assert_array_equal(described[0], described[1])
+    np.testing.assert_array_equal(described[0], described[2])
