@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
@@ -110,7 +111,7 @@ class DescribedImages:
         keys = self._make_descriptor_keys()
         parallel = Parallel(**settings, return_as="generator")
         with nullcontext() if is_alone else Workers() as workers:
-            yield from parallel(
+            results = parallel(
                 delayed(_describe_batch)(
                     function,
                     self.descriptor,
@@ -121,6 +122,13 @@ class DescribedImages:
                 )
                 for start in range(0, len(self.images), _BATCH)
             )
+            try:
+                for result in results:  # noqa: UP028 -- that would close them
+                    yield result
+            finally:
+                with warnings.catch_warnings():  # of what a stop has cancelled
+                    warnings.simplefilter("ignore", UserWarning)
+                    results.close()
 
     def recall(self, kind, settings):
         """Look up what was computed from these descriptors before.

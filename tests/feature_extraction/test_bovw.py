@@ -434,3 +434,29 @@ def test_threads_that_describe_images_change_nothing(textured):
         described.append(bovw.fit_transform(X))
     np.testing.assert_array_equal(described[0], described[1])
     np.testing.assert_array_equal(described[0], described[2])
+
+
+class StopAtOnce:
+    """A callback of scikit-learn that stops after the first task."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **details):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **details):
+        return True
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_pass_that_is_stopped_warns_of_nothing(n_jobs, textured):
+    bovw = BoVWSIFTTransformer(5, n_jobs=n_jobs, random_state=0)
+    bovw.set_callbacks(StopAtOnce()).fit(np.concatenate([textured] * 8))
+    few = BoVWSIFTTransformer(5, random_state=0)
+    few.fit(np.concatenate([textured] * 8)[:16])
+    np.testing.assert_array_equal(bovw.vocabulary_, few.vocabulary_)
