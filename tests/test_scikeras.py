@@ -272,6 +272,7 @@ print("left on:", is_op_determinism_enabled())
 """
 
 
+@pytest.mark.slow
 def test_a_seeded_fit_leaves_determinism_on():
     """In a process of its own, which is changed; asking before mends it."""
     run = subprocess.run(

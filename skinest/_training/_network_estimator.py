@@ -19,11 +19,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..utils._callbacks import iterate_with_callbacks
-from ..utils._checks import check_groups
+from ..utils._checks import MAX_SEED, check_groups
 from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
 
-_MAX_SEED = np.iinfo(np.int32).max
 _N_TRIES = 50  # random splits by groups, of which the most even is taken
 
 LEARNING_RATE = [
@@ -95,7 +94,7 @@ class NetworkEstimator(
     def _make_seeds(self) -> dict:
         """Return a seed for each thing that is random, from `random_state`."""
         rng = check_random_state(self.random_state)
-        drawn = rng.randint(_MAX_SEED, size=len(self._seeded)).tolist()
+        drawn = rng.randint(MAX_SEED, size=len(self._seeded)).tolist()
         return dict(zip(self._seeded, drawn, strict=True))
 
     def _begin_fit(self, X, y, seeds, n_tasks) -> "Fitting":

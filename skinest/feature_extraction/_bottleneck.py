@@ -21,7 +21,7 @@ from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE
 from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
-from ..utils._checks import check_image_size
+from ..utils._checks import MAX_SEED, check_image_size
 from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
 
@@ -164,7 +164,7 @@ class BottleneckFeatureExtractor(
         if self.memory is not None:
             Cache(self.memory)
         check_images(X, y)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = check_random_state(self.random_state).randint(MAX_SEED)
         preferred = BACKBONES[self.backbone].compute_dtype
         self._spec = BackboneSpec(
             self.backbone,

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
 from ..utils._callbacks import iterate_with_callbacks
+from ..utils._checks import MAX_SEED
 from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
 from ._describing import DescribedImages
@@ -447,7 +448,7 @@ default="histogram"
     def _make_seed(self):
         if self.random_state is None:
             return None
-        return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return check_random_state(self.random_state).randint(MAX_SEED)
 
     def _make_clusterer(self, seed):
         n_words = self._resolve_n_words()

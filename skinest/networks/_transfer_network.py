@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from ..utils._checks import check_image_size
+from ..utils._checks import MAX_SEED, check_image_size
 from ._backbones import (
     BACKBONES,
     MIN_SIDE,
@@ -22,8 +22,6 @@ from ._backbones import (
 )
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
-
-_MAX_SEED = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -280,7 +278,7 @@ def build_transfer_network(
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
     network = build_network(spec, head, trainable=trainable, l2=l2)
     rng = check_random_state(random_state)
-    seeds = rng.randint(_MAX_SEED, size=2)
+    seeds = rng.randint(MAX_SEED, size=2)
     units = (*head.hidden_units, n_outputs)
     network.set_weights(
         [

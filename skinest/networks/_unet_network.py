@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from ..utils._checks import MAX_SEED
 from ._scikeras import (
     check_rows_of_masks,
     check_values_in_fit,
@@ -19,7 +20,6 @@ from ._scikeras import (
     resolve_image_size,
 )
 
-_MAX_SEED = np.iinfo(np.int32).max
 # Keras' .99 would still hold a part of its start after a hundred steps.
 _MOMENTUM = 0.9
 
@@ -172,7 +172,7 @@ def build_unet(
         depth, base_filters, size, dropout, batch_norm, n_outputs, compute_dtype
     )
     network = build(spec)
-    seed = check_random_state(random_state).randint(_MAX_SEED)
+    seed = check_random_state(random_state).randint(MAX_SEED)
     network.set_weights(make_random_weights(spec, np.zeros(n_outputs), seed))
     if meta is not None:
         rows = keras.layers.Flatten(dtype="float32", name="rows")(network.output)

@@ -8,6 +8,8 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import column_or_1d
 
+MAX_SEED = np.iinfo(np.int32).max  # below which seeds are, from a `random_state`
+
 
 def check_image_size(image_size, min_side):
     """Raise ValueError unless a size is two integers, neither below a minimum."""

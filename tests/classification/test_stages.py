@@ -44,7 +44,7 @@ def trained_layers(clf, lowest):
         ("vgg16", "all"),
         ("mobilenetv2", "head"),
         ("mobilenetv2", "block_16"),
-        ("mobilenetv2", "all"),
+        pytest.param("mobilenetv2", "all", marks=pytest.mark.slow),
     ],
 )
 def test_exactly_the_named_part_changes(backbone, lowest, images, y):

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skinest import BottleneckFeatureExtractor, TransferClassifier, networks
 
-from .conftest import BACKBONES, SIZE, list_stages, random_weights
+from .conftest import SIZE, list_stages, random_weights
 
 build_transfer_network = partial(
     networks.build_transfer_network, weights=None, random_state=0
@@ -266,7 +266,9 @@ def test_seed_draws_the_weights():
     assert_array_equal(drawn(None), first)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(
+    "backbone", ["vgg16", pytest.param("mobilenetv2", marks=pytest.mark.slow)]
+)
 def test_what_trains_starts_at_the_first_layer_of_the_stage(backbone):
     for stage in list_stages(backbone):
         model = build_transfer_network(
