@@ -10,14 +10,18 @@ from numbers import Integral, Real
 
 import joblib
 import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.callback import with_callbacks
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from .._apply_augmentation import check_augmentation
 from .._cache import Cache
-from .._compat import resolve_compute_dtype
+from .._compat import (
+    Interval,
+    StrOptions,
+    fit_context,
+    resolve_compute_dtype,
+    with_callbacks,
+)
 from .._training._batches import Split, allocate
 from .._training._features import AugmentedCopies, ResizedImages, iterate_features
 from .._training._models import borrow_model, train_network
@@ -38,8 +42,8 @@ from ..networks._transfer_network import (
     make_random_head,
 )
 from ..networks._weights import load_backbone_weights, save_backbone_weights
-from ..utils._checks import check_image_size
-from ..utils._deprecation import DEPRECATED, renamed_parameter
+from ..utils._checks import check_image_size, check_sample_weight
+from ..utils._deprecation import DEPRECATED, NOT_PASSED, renamed_parameter
 from ._docs import NOTES, STAGES, parameters
 from ._training_data import (
     FeatureBatches,
@@ -111,10 +115,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         "fine_tune_learning_rate": LEARNING_RATE,
         "n_augmented_copies": [Interval(Integral, 1, None, closed="left")],
         "memory": [str, os.PathLike, joblib.Memory, None],
-        "n_views": [
-            Interval(Integral, 1, None, closed="left"),
-            Hidden(StrOptions({DEPRECATED})),
-        ],
+        "n_views": [Interval(Integral, 1, None, closed="left"), NOT_PASSED],
     }
 
     def __init__(
@@ -181,7 +182,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         self.n_views = n_views
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
         """Train the network.
 
@@ -377,15 +378,12 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         images = check_images(X, y)
         classes, indices = encode_labels(y)
         class_weights = weigh_classes(self.class_weight, classes, indices)
-        own = _check_sample_weight(sample_weight, indices, ensure_non_negative=True)
+        own = check_sample_weight(sample_weight, len(indices))
         data = self._make_split(images, indices, own * class_weights[indices], classes)
         fraction = self.validation_fraction if X_val is None else None
         train, validation = split_data(data, fraction, groups, seed, indices, classes)
-        totals = np.bincount(
-            indices[train.positions],
-            data.sample_weight[train.positions],
-            len(classes),
-        )
+        at = train.positions
+        totals = np.bincount(indices[at], data.sample_weight[at], len(classes))
         if X_val is not None:
             images = check_images(X_val, name="X_val")
             indices = encode_known_labels(y_val, classes, len(images))

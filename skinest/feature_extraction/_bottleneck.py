@@ -9,20 +9,24 @@ from numbers import Integral
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._cache import Cache
-from .._compat import resolve_compute_dtype
+from .._compat import (
+    DocLinkMixin,
+    Interval,
+    StrOptions,
+    fit_context,
+    resolve_compute_dtype,
+)
 from .._training._features import ResizedImages, iterate_features
 from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE
 from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import MAX_SEED, check_image_size
-from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
 
 
@@ -135,7 +139,7 @@ class BottleneckFeatureExtractor(
         self.memory = memory
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Load the weights.
 

@@ -8,13 +8,9 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight
 
 from .._apply_augmentation import check_pair_augmentation
-from .._compat import resolve_compute_dtype
+from .._compat import Interval, fit_context, resolve_compute_dtype, with_callbacks
 from .._training._batches import Split
 from .._training._models import train_network
 from .._training._network_estimator import (
@@ -28,6 +24,7 @@ from ..networks._unet_network import (
     check_unet_size,
     make_random_weights,
 )
+from ..utils._checks import check_sample_weight
 from ._mask_prediction import MaskPredictionMixin
 from ._pairs import (
     Letterbox,
@@ -277,7 +274,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.verbose = verbose
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
         """Train the network.
 
@@ -386,9 +383,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         letterbox = Letterbox(size, self.pad_to_aspect_ratio)
         pairs = PairCollection(X, y, letterbox, 2**self.depth)
         n_pairs = len(pairs.images)
-        weights = _check_sample_weight(
-            sample_weight, np.zeros((n_pairs, 1), np.float32), ensure_non_negative=True
-        ).astype(np.float32)
+        weights = check_sample_weight(sample_weight, n_pairs).astype(np.float32)
         data = Split(pairs, None, weights, np.arange(n_pairs))
         fraction = self.validation_fraction if X_val is None else None
         train, validation = split_data(data, fraction, groups, seed)
