@@ -42,24 +42,26 @@ class BottleneckFeatureExtractor(
     Parameters
     ----------
     backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        The network.
+        The network of `keras.applications` that makes features of images.
 
     weights : "imagenet", str, path or None, default="imagenet"
-        Where the network's weights are from. "imagenet" is what
-        `keras.applications` downloads once. A path names a file that Keras'
-        `save_weights` wrote of this network, with or without its top, or one by
-        :meth:`TransferClassifier.save_backbone`. None draws them.
+        Where the backbone's weights are from. "imagenet" is what `keras.applications`
+        downloads once. A path names a file that Keras' `save_weights` wrote of this
+        network, with or without its top, or one by
+        :meth:`TransferClassifier.save_backbone`. None starts from random ones (He et
+        al. 2015).
 
     pooling : {"flatten", "avg", "max"}, default="flatten"
-        How feature maps of shape (rows, columns, channels) become a vector: all
-        values, or the mean or maximum of each channel.
+        How the backbone's last feature maps, of shape (rows, columns, channels), become
+        a vector: all values, or the mean or maximum of each channel.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) in pixels, 32 or more, that images are resized to.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        What the network computes in. "auto" is bfloat16 for VGG16 and VGG19 on a
-        processor that has it, and float32 otherwise.
+        Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
+        on a processor that has it, and float32 otherwise. Weights and outputs are
+        float32 either way.
 
     batch_size : int, default=32
         Images that go through the network at a time.

@@ -115,8 +115,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         epoch, in (0, 1): at random, or by whole `groups`.
 
     early_stopping : bool, default=False
-        Stop when `monitor` has not improved for `n_iter_no_change` epochs. The
-        weights of the best epoch are kept either way.
+        Stop when `monitor` has not improved for `n_iter_no_change` epochs. The weights
+        of the best epoch are restored even if all epochs ran.
 
     n_iter_no_change : int, default=10
         How many epochs to wait for an improvement.
@@ -126,18 +126,19 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         or "dice", with ``"val_"`` before it for the held-out images.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        What the network computes in. "auto" is bfloat16 on a processor that has it.
-        Weights and outputs are float32 either way.
+        Floating-point precision of the network. "auto" is bfloat16 on a processor that
+        has it, and float32 otherwise. Weights and outputs are float32 either way.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Called in training, on copies.
 
     warm_start : bool, default=False
-        Go on from the weights that the last `fit` ended with. Epochs and `history_`
-        are counted on; the optimizer starts anew.
+        Go on from the weights that the last `fit` ended with. Epochs, `history_` and
+        `n_iter_` are counted on; the optimizer starts anew. With `validation_fraction`
+        give `random_state` an integer, so that the same images stay held out.
 
     random_state : int, RandomState instance or None, default=None
-        Draws weights, validation images, order, augmentation and dropout. The same
+        Seeds weights, validation images, order, augmentation and dropout. The same
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
