@@ -59,7 +59,7 @@ clean:  ## remove the environment and all that was built
 	$(PYTHON) -m venv --without-pip .venv
 
 .venv/.demo: pyproject.toml | .venv/bin/python
-	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[plot]'
+	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[examples]'
 	touch $@
 
 .venv/.test: pyproject.toml | .venv/bin/python
