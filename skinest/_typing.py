@@ -70,6 +70,26 @@ AugmentationLike: TypeAlias = (
 )
 Tensor: TypeAlias = Any  # of the backend of Keras, or what it makes one of
 
+Encoding: TypeAlias = Literal["histogram", "soft", "tfidf", "vlad", "fisher"]
+
+Paths: TypeAlias = NDArray[np.object_]  # of shape (n_images,)
+Labels: TypeAlias = NDArray[np.int_]
+SyntheticTask: TypeAlias = Literal[
+    "malignancy", "diagnosis", "lesion", "globules", "streaks"
+]
+
+
+class Generating(TypedDict, total=False):
+    """Options of the synthetic images."""
+
+    task: SyntheticTask
+    image_size: ImageSize
+    malignant_fraction: float
+    class_shares: ArrayLike | Literal["balanced"] | None
+    images_per_lesion: float | Literal["auto"]
+    random_state: RandomStateLike
+
+
 Average: TypeAlias = Literal["imagewise", "pooled"]
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 
-from .utils._doc_link import DocLinkMixin
+from ._compat import DocLinkMixin, Interval, check_params
 
 if TYPE_CHECKING:
     from ._typing import Image, Mask
@@ -164,7 +163,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         TypeError
             If `random_state` is not a generator.
         """
-        self._validate_params()
+        check_params(self)
         _check_arguments(image, random_state, mask)
         matrix, brightness, contrast = self._draw(image.shape[:2], random_state)
         variant = _relight(_warp(image, matrix), brightness, contrast)

@@ -23,7 +23,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
 from ._decoding import check_files, decode_file
 
@@ -302,9 +301,9 @@ def resize(image: Image, size: ImageSize) -> Image:
 def _check_length(items, y, name):
     if len(items) == 0:
         raise ValueError(f"{name} is empty: pass at least one image.")
-    if y is not None and _num_samples(y) != len(items):
+    if y is not None and len(y) != len(items):
         raise ValueError(
-            f"{name} holds {len(items)} images, but y {_num_samples(y)} entries. Pass "
+            f"{name} holds {len(items)} images, but y {len(y)} entries. Pass "
             "one for each image."
         )
 
