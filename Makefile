@@ -28,10 +28,11 @@ test: .venv/.test lint  ## install what tests need, then lint and run the whole 
 test-slow: .venv/.test  ## run the checks that take minutes
 	$(BIN)/python -m pytest -m slow
 
-lint: .venv/.test  ## check style and spelling
+lint: .venv/.test  ## check style, spelling and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
+	$(BIN)/mypy
 
 format: .venv/.test  ## put the code into the project's style
 	$(BIN)/ruff check --fix
@@ -49,7 +50,7 @@ docs-fast: .venv/.docs  ## the same without running the examples
 	$(BIN)/python -m sphinx -W --keep-going -D plot_gallery=0 docs docs/_build/html
 
 clean:  ## remove the environment and all that was built
-	rm -rf .venv build dist figures .pytest_cache .ruff_cache
+	rm -rf .venv build dist figures .mypy_cache .pytest_cache .ruff_cache
 	rm -rf docs/_build docs/api docs/auto_examples
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
