@@ -199,6 +199,9 @@ def classifier(file, side, **settings):
     return VGGTransferClassifier(
         weights=file,
         image_size=(side, side),
+        hidden_units=(512,),
+        pooling="flatten",
+        l2=0.0,
         class_weight="balanced",
         batch_size=BATCH_SIZE,
         random_state=0,
@@ -232,6 +235,7 @@ def train_ours(train, validation, test, file, options, n_copies):
 def extractor(file, side, compute_dtype):
     return BottleneckFeatureExtractor(
         weights=file,
+        pooling="flatten",
         image_size=(side, side),
         compute_dtype=compute_dtype,
         batch_size=BATCH_SIZE,

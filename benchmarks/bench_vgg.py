@@ -288,7 +288,8 @@ def bench_paths(file, options):
     rows = []
     for trainable, side, n_images, epochs in cases:
         part = load(options, side, n_images)
-        clf = classifier(file, side, trainable=trainable, epochs=epochs, **copies(1))
+        stage = {"trainable": trainable, "epochs": epochs, "learning_rate": 1e-4}
+        clf = classifier(file, side, **stage, **copies(1))
         sides = {
             "paths": lambda clf=clf, part=part: clf.fit(part.paths, part.y),
             "arrays": lambda clf=clf, part=part: clf.fit(part.pixels, part.y),

@@ -32,7 +32,7 @@ class ClassPredictionMixin:
         """
         check_is_fitted(self)
         network = self._network
-        description = network.describe_training("head", 0)
+        description = network.describe_training("head")
         batches = iterate_features(
             ResizedImages(check_images(X), network.backbone_spec.image_size),
             network.backbone_spec,
