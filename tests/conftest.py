@@ -138,9 +138,8 @@ def processor(monkeypatch):
     each would need a fit. It is also kept, and has to be forgotten.
     """
     from skinest._compat import cpu_has_bfloat16
-    from tests.private_names import get_cpu_feature_module
+    from tests.private_names import replace_cpu_features
 
-    table = get_cpu_feature_module()
     read_text = Path.read_text
 
     def has(numpy=(), linux=None):
