@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from skinest._compat import open_callback_context
+from skinest._compat import HAS_CALLBACKS, open_callback_context
 from skinest.images import check_images
 from skinest.utils.estimator_checks import (
     check_image_estimator,
