@@ -21,7 +21,8 @@ from typing import (
 )
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike as ArrayLike
+from numpy.typing import NDArray as NDArray
 
 if TYPE_CHECKING:
     import joblib
@@ -46,6 +47,7 @@ ImagesLike: TypeAlias = (
 )
 MasksLike: TypeAlias = ImagesLike
 TargetLike: TypeAlias = ArrayLike | MasksLike  # labels or masks
+IgnoredTarget: TypeAlias = ArrayLike | None
 # What comes back in the form that it has.
 AnyImages = TypeVar("AnyImages", bound=ImagesLike)
 AnyTarget = TypeVar("AnyTarget", bound=TargetLike)
@@ -64,12 +66,24 @@ AutoDtype: TypeAlias = Literal["auto"] | ComputeDtype
 ClassWeight: TypeAlias = Mapping[Any, float] | Literal["balanced"] | None
 LearningRate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
 OptimizerLike: TypeAlias = "str | keras.optimizers.Optimizer"
+KerasCallbacks: TypeAlias = "Sequence[keras.callbacks.Callback] | None"
 LossLike: TypeAlias = "str | keras.losses.Loss | Callable[..., Any]"
 AugmentationLike: TypeAlias = (
     "Augmentation | Callable[..., Any] | keras.layers.Layer | None"
 )
 Tensor: TypeAlias = Any  # of the backend of Keras, or what it makes one of
 
+
+class SupportsDescribe(Protocol):
+    """A descriptor that gives places too."""
+
+    def describe(self, image: Image) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the descriptors of an image, and their places."""
+
+
+Names: TypeAlias = NDArray[np.object_]  # of features
+Features: TypeAlias = NDArray[np.float32]  # of shape (n_images, n_features)
+DescriptorLike: TypeAlias = Callable[[Image], NDArray[Any]] | SupportsDescribe | None
 Encoding: TypeAlias = Literal["histogram", "soft", "tfidf", "vlad", "fisher"]
 
 Paths: TypeAlias = NDArray[np.object_]  # of shape (n_images,)
@@ -90,6 +104,8 @@ class Generating(TypedDict, total=False):
     random_state: RandomStateLike
 
 
+ExpectedFailures: TypeAlias = Callable[[Any], dict[str, str]] | None
+MakeTarget: TypeAlias = Callable[[Any, Image], TargetLike] | None
 Average: TypeAlias = Literal["imagewise", "pooled"]
 
 
@@ -118,4 +134,4 @@ class Reporting(TypedDict, total=False):
 
 
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[Any] | None"
-StyleDict: TypeAlias = Mapping[str, Any] | None
+StyleDict: TypeAlias = dict[str, Any] | None
