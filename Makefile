@@ -54,6 +54,7 @@ bench: .venv/.test  ## time skinest beside what a user would write today
 	$(BIN)/python benchmarks/bench_bovw.py
 	$(BIN)/python benchmarks/bench_vgg.py
 	$(BIN)/python benchmarks/bench_unet.py
+	$(BIN)/python benchmarks/make_tables.py
 
 docs: .venv/.docs  ## build the site and its gallery into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going docs docs/_build/html
