@@ -134,3 +134,8 @@ def test_the_readme_names_every_make_target_it_shows():
 
 def test_continuous_integration_runs_the_readme_test_command():
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
+
+
+def test_the_citation_has_the_version_of_the_package():
+    stated = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert stated[1] == skinest.__version__
