@@ -3,13 +3,18 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 
-from .utils._doc_link import DocLinkMixin
+from ._compat import DocLinkMixin, Interval, check_params
+
+if TYPE_CHECKING:
+    from ._typing import Image, Mask
 
 __all__ = ["Augmentation"]
 
@@ -97,14 +102,14 @@ class Augmentation(DocLinkMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        rotation=10,
-        shift=0.1,
-        zoom=0.0,
-        horizontal_flip=True,
-        vertical_flip=False,
-        brightness=0.0,
-        contrast=0.0,
-    ):
+        rotation: float = 10,
+        shift: float = 0.1,
+        zoom: float = 0.0,
+        horizontal_flip: bool = True,
+        vertical_flip: bool = False,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+    ) -> None:
         self.rotation = rotation
         self.shift = shift
         self.zoom = zoom
@@ -113,7 +118,22 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         self.brightness = brightness
         self.contrast = contrast
 
-    def __call__(self, image, random_state, mask=None):
+    @overload
+    def __call__(
+        self, image: Image, random_state: np.random.Generator, mask: None = None
+    ) -> Image: ...
+
+    @overload
+    def __call__(
+        self, image: Image, random_state: np.random.Generator, mask: Mask
+    ) -> tuple[Image, Mask]: ...
+
+    def __call__(
+        self,
+        image: Image,
+        random_state: np.random.Generator,
+        mask: Mask | None = None,
+    ) -> Image | tuple[Image, Mask]:
         """Draw a variant of an image and its mask.
 
         Parameters
@@ -143,7 +163,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         TypeError
             If `random_state` is not a generator.
         """
-        self._validate_params()
+        check_params(self)
         _check_arguments(image, random_state, mask)
         matrix, brightness, contrast = self._draw(image.shape[:2], random_state)
         variant = _relight(_warp(image, matrix), brightness, contrast)

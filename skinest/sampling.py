@@ -7,25 +7,34 @@ nothing but labels, so it can select images, in whatever form they are.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from imblearn.base import SamplerMixin
-from sklearn.base import BaseEstimator, _fit_context, clone
-from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils._param_validation import HasMethods, Hidden, StrOptions
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 
+from ._compat import DocLinkMixin, HasMethods, fit_context
 from .images import check_images
 from .masks import check_masks
-from .utils._checks import as_column
-from .utils._deprecation import DEPRECATED, renamed_parameter
-from .utils._doc_link import DocLinkMixin
+from .utils._checks import as_column, select_items
+from .utils._deprecation import DEPRECATED, NOT_PASSED, renamed_parameter
 from .utils._tags import mark_image_input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._typing import AnyImages, AnyTarget, ImagesLike, MasksLike, TargetLike
 
 __all__ = ["ImageResampler", "has_foreground"]
 
 
-def has_foreground(X, y):
+def has_foreground(X: Any, y: MasksLike) -> NDArray[np.bool_]:
     """Tell which masks hold anything but 0, to balance images by that.
 
     Parameters
@@ -142,16 +151,22 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
     _parameter_constraints = {
         "sampler": [HasMethods(["fit", "fit_resample", "get_params"])],
         "balance_by": [callable, None],
-        "labels": [callable, None, Hidden(StrOptions({DEPRECATED}))],
+        "labels": [callable, None, NOT_PASSED],
     }
 
-    def __init__(self, sampler, *, balance_by=None, labels=DEPRECATED):
+    def __init__(
+        self,
+        sampler: SamplerMixin,
+        *,
+        balance_by: Callable[..., ArrayLike] | None = None,
+        labels: Callable[..., ArrayLike] | str | None = DEPRECATED,
+    ) -> None:
         self.sampler = sampler
         self.balance_by = balance_by
         self.labels = labels
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ImagesLike, y: TargetLike) -> Self:
         """Check the images and count their labels; use ``fit_resample`` instead.
 
         Parameters
@@ -172,8 +187,10 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         self.sampling_strategy_ = self.sampler_.sampling_strategy_
         return self
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit_resample(self, X, y, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit_resample(
+        self, X: AnyImages, y: AnyTarget, sample_weight: None = None
+    ) -> tuple[AnyImages, AnyTarget]:
         """Select images.
 
         Parameters
@@ -316,4 +333,4 @@ def _select(items, indices):
         return items[indices]
     if isinstance(items, list | tuple):
         return type(items)(items[index] for index in indices)
-    return _safe_indexing(items, indices)
+    return select_items(items, indices)

@@ -3,13 +3,20 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils._plotting import _validate_style_kwargs
 from sklearn.utils.validation import check_is_fitted
 
 from ._grid import check_plotting, make_axes
+
+if TYPE_CHECKING:
+    import keras
+
+    from .._typing import AxesLike, StyleDict
 
 _METRICS = ("accuracy", "loss", "precision", "recall")
 _VALIDATION = "val_"
@@ -72,14 +79,25 @@ class TrainingHistoryDisplay:
     'Loss'
     """
 
-    def __init__(self, history, *, n_iter_per_stage=None):
+    def __init__(
+        self,
+        history: Mapping[str, Sequence[float]],
+        *,
+        n_iter_per_stage: Sequence[int] | None = None,
+    ) -> None:
         self.history = history
         self.n_iter_per_stage = n_iter_per_stage
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, metrics=None, ax=None, train_kw=None, val_kw=None
-    ):
+        cls,
+        estimator: Any,
+        *,
+        metrics: str | Sequence[str] | None = None,
+        ax: AxesLike = None,
+        train_kw: StyleDict = None,
+        val_kw: StyleDict = None,
+    ) -> Self:
         """Draw the training of a fitted estimator.
 
         Parameters
@@ -124,14 +142,14 @@ class TrainingHistoryDisplay:
     @classmethod
     def from_history(
         cls,
-        history,
+        history: Mapping[str, Sequence[float]] | keras.callbacks.History,
         *,
-        n_iter_per_stage=None,
-        metrics=None,
-        ax=None,
-        train_kw=None,
-        val_kw=None,
-    ):
+        n_iter_per_stage: Sequence[int] | None = None,
+        metrics: str | Sequence[str] | None = None,
+        ax: AxesLike = None,
+        train_kw: StyleDict = None,
+        val_kw: StyleDict = None,
+    ) -> Self:
         """Draw a history of training.
 
         Parameters
@@ -168,7 +186,14 @@ class TrainingHistoryDisplay:
         display = cls(history, n_iter_per_stage=n_iter_per_stage)
         return display.plot(metrics, ax=ax, train_kw=train_kw, val_kw=val_kw)
 
-    def plot(self, metrics=None, *, ax=None, train_kw=None, val_kw=None):
+    def plot(
+        self,
+        metrics: str | Sequence[str] | None = None,
+        *,
+        ax: AxesLike = None,
+        train_kw: StyleDict = None,
+        val_kw: StyleDict = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
@@ -250,10 +275,13 @@ def _find_stage_starts(n_iter_per_stage, n_epochs):
 
 
 def _draw_line(ax, values, color, label, linestyle, user_kw):
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
     style = {"color": color, "linestyle": linestyle, "label": label}
     if len(values) == 1:  # a line through one point is not seen
         style["marker"] = "o"
-    style = _validate_style_kwargs(style, user_kw or {})
+    style |= normalize_kwargs(user_kw, Line2D)
     return ax.plot(np.arange(1, len(values) + 1), values, **style)[0]
 
 
