@@ -45,12 +45,12 @@ class GradCAMDisplay:
         The heat map of each image, in its size and in [0, 1].
 
     titles : list of str, default=None
-        What stands above each image.
+        Title of each image.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure.
+        The figure that holds the plots.
 
     axes_ : ndarray of shape (n_images,), dtype object
         One matplotlib Axes per image.
@@ -142,7 +142,7 @@ class GradCAMDisplay:
             feature maps that is not a pooling layer, e.g. "block5_conv3" of VGG16.
 
         ax, max_cols, alpha, cmap, im_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -205,10 +205,10 @@ class GradCAMDisplay:
             bilinearly to the size of its image, and divided by its largest value.
 
         titles : list of str, default=None
-            What stands above each image.
+            Title of each image.
 
         ax, max_cols, alpha, cmap, im_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -251,10 +251,10 @@ class GradCAMDisplay:
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
             One Axes, divided if there are several images, or one for each image.
-            None makes a new figure.
+            None creates a new figure.
 
         max_cols : int, default=4
-            The most images side by side.
+            Maximum number of images per row.
 
         alpha : float in [0, 1], default=0.6
             Opacity of the heat map where it is 1. It falls to 0 with the map, so

@@ -32,7 +32,7 @@ def make_axes(n_axes, ax, n_cols, cell_size):
         and `n_axes` of them are taken as they are.
 
     n_cols : int
-        The most axes side by side, where they are made here.
+        Maximum number of axes per row, where they are made here.
 
     cell_size : tuple of (float, float)
         Width and height of one axes of a new figure, in inches.

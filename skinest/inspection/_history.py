@@ -50,7 +50,7 @@ class TrainingHistoryDisplay:
         The metrics drawn.
 
     figure_ : matplotlib Figure
-        The figure.
+        The figure that holds the plots.
 
     axes_ : ndarray of shape (n_metrics,), dtype object
         One matplotlib Axes per metric, in the order of `metrics_`.
@@ -107,7 +107,7 @@ class TrainingHistoryDisplay:
             if it was trained in stages.
 
         metrics, ax, train_kw, val_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -162,7 +162,7 @@ class TrainingHistoryDisplay:
             The epochs of each stage of training. None is one stage.
 
         metrics, ax, train_kw, val_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -205,7 +205,7 @@ class TrainingHistoryDisplay:
 
         ax : matplotlib Axes or array-like of Axes, default=None
             One Axes, divided if there are several metrics, or one for each metric.
-            None makes a new figure.
+            None creates a new figure.
 
         train_kw, val_kw : dict, default=None
             Keywords of `matplotlib.axes.Axes.plot` for the lines of training and

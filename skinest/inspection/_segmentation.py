@@ -60,7 +60,7 @@ class SegmentationDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure.
+        The figure that holds the plots.
 
     axes_ : ndarray of shape (n_images, n_panels), dtype object
         The matplotlib Axes of each image: the outlines, then the differences if they
@@ -156,7 +156,7 @@ class SegmentationDisplay:
             Only the first `n_images` of `X` are predicted and drawn. None is all.
 
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -232,7 +232,7 @@ class SegmentationDisplay:
             Only the first `n_images` of `X` are drawn. None is all.
 
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -299,10 +299,10 @@ class SegmentationDisplay:
 
         ax : matplotlib Axes or array-like of Axes, default=None
             One Axes, divided if there are several panels, or one for each panel, in
-            the order of `axes_`. None makes a new figure.
+            the order of `axes_`. None creates a new figure.
 
         max_cols : int, default=4
-            The most panels side by side. Those of one image stay together.
+            Maximum number of panels per row. Those of one image stay together.
 
         alpha : float in [0, 1], default=0.5
             Opacity of the tints.

@@ -118,7 +118,7 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
         (height, width) of the images in pixels, 32 or more.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
-        What the layers compute in; their weights are float32 either way.
+        Floating-point precision of the layers. Weights are always float32.
 
     l2 : float, default=0.0
         L2 penalty on kernels.

@@ -248,14 +248,14 @@ def build_transfer_network(
         The lowest part that trains: "head", a stage of the backbone, or "all".
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
-        What the backbone computes in.
+        Floating-point precision of the backbone.
 
     random_state : int, RandomState instance or None, default=None
         Draws the weights of the head, and of the backbone if `weights` is None. None
         draws by NumPy's global generator, which SciKeras seeds.
 
     meta : dict, default=None
-        What SciKeras knows of `X` and `y`. It passes it itself.
+        Information about `X` and `y`. SciKeras passes it itself.
 
     compile_kwargs : dict, default=None
         Arguments of Keras' ``compile``, by which the model is compiled; without a loss

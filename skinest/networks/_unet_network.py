@@ -130,14 +130,14 @@ def build_unet(
         1 for one sigmoid, the probability of the foreground; more for a softmax.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
-        What the layers compute in; weights and outputs are float32 either way.
+        Floating-point precision of the layers. Weights and outputs are always float32.
 
     random_state : int, RandomState instance or None, default=None
         Draws the weights. None draws by NumPy's global generator, which SciKeras
         seeds.
 
     meta : dict, default=None
-        What SciKeras knows of `X` and `y`. It passes it itself.
+        Information about `X` and `y`. SciKeras passes it itself.
 
     compile_kwargs : dict, default=None
         Arguments of Keras' ``compile``, by which the model is compiled; without a loss

@@ -181,7 +181,7 @@ def write_png_files(images):
 
 
 def make_forms(images, paths) -> dict:
-    """Return the same images in each form that skinest takes, by name."""
+    """Return the same images in each form that skinest accepts, by name."""
     names = [str(path) for path in paths]
     objects = np.empty(len(images), dtype=object)
     objects[:] = list(images)

@@ -112,7 +112,7 @@ def test_wrong_settings(settings, match, unread):
         ({"y": None}, "y is None"),
         ({"y": [0] * 8}, "y holds one class only, 0, in 8 images"),
         ({"y": ["a"] * 8}, "y holds one class only, 'a', in 8 images"),
-        ({"y": Y[:-1]}, "X holds 8 images, but y 7"),
+        ({"y": Y[:-1]}, "X has 8 images, but y has 7"),
         ({"y": np.linspace(0, 1, 8)}, "Unknown label type: continuous"),
         ({"y": np.zeros((8, 2))}, "y should be a 1d array"),
         ({"y": [0, 1, np.nan] + [1.0] * 5}, "y contains NaN"),
