@@ -186,7 +186,7 @@ def test_images_smaller_than_the_network_can_halve_are_not_predicted(learned, im
 
 def test_validation_images_and_masks_go_together(images, masks, unread):
     for name, given in (("X_val", images), ("y_val", masks)):
-        check_error(*unread, "X_val and y_val go together", **{name: given})
+        check_error(*unread, "Pass both X_val and y_val", **{name: given})
     says = "X_val holds 10 images, but y_val 3 masks"
     check_error(*unread, says, X_val=images, y_val=masks[:3])
     floats = images.astype(float)
