@@ -277,7 +277,9 @@ def main():
     print_lines(
         console, "What differs from the study:", differences(source, y_train, y_test)
     )
-    console.print(f"All benign: accuracy {np.mean(y_train == 0):.3f} on training images")
+    console.print(
+        f"All benign: accuracy {np.mean(y_train == 0):.3f} on training images"
+    )
     saved = []
     if arguments.load:
         pipeline, setting = joblib.load(arguments.load)
