@@ -268,7 +268,7 @@ def test_masks_are_left_unchanged():
 
 @pytest.mark.parametrize("score", [dice_score, iou_score, segmentation_report])
 def test_pairs_must_agree(score, write_masks):
-    with pytest.raises(ValueError, match="y_true holds 2 masks, but y_pred 1"):
+    with pytest.raises(ValueError, match="y_true has 2 masks, but y_pred has 1"):
         score([TOP, TOP], [TOP])
     with pytest.raises(
         ValueError, match=r"y_true\[1\].*\(3, 4\).*y_pred\[1\].*\(4, 3\)"

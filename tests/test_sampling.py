@@ -385,7 +385,7 @@ def test_routed_weights_are_refused_with_the_reason(images):
                 images, Y, sample_weight=weights
             )
         asks = clone(OVER).set_fit_resample_request(sample_weight=True)
-        with pytest.raises(ValueError, match="cannot follow its images"):
+        with pytest.raises(ValueError, match="cannot be resampled"):
             make_pipeline(asks, MeanColor(random_state=0), svc).fit(
                 images, Y, sample_weight=weights
             )

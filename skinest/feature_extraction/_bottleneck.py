@@ -3,9 +3,12 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 from contextlib import closing
 from numbers import Integral
+from typing import TYPE_CHECKING, Self
 
 import joblib
 import numpy as np
@@ -29,6 +32,20 @@ from ..networks._weights import load_backbone_weights
 from ..utils._checks import MAX_SEED, check_image_size
 from ..utils._tags import ImageInputMixin
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import (
+        AutoDtype,
+        BackboneName,
+        ImageSize,
+        ImagesLike,
+        MemoryLike,
+        PathLike,
+        Pooling,
+        RandomStateLike,
+    )
+
 
 class BottleneckFeatureExtractor(
     ImageInputMixin, DocLinkMixin, TransformerMixin, BaseEstimator
@@ -42,24 +59,26 @@ class BottleneckFeatureExtractor(
     Parameters
     ----------
     backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        The network.
+        The network of `keras.applications` that makes features of images.
 
     weights : "imagenet", str, path or None, default="imagenet"
-        Where the network's weights are from. "imagenet" is what
-        `keras.applications` downloads once. A path names a file that Keras'
-        `save_weights` wrote of this network, with or without its top, or one by
-        :meth:`TransferClassifier.save_backbone`. None draws them.
+        Where the backbone's weights are from. "imagenet" is what `keras.applications`
+        downloads once. A path names a file that Keras' `save_weights` wrote of this
+        network, with or without its top, or one by
+        :meth:`TransferClassifier.save_backbone`. None starts from random ones (He et
+        al. 2015).
 
     pooling : {"flatten", "avg", "max"}, default="flatten"
-        How feature maps of shape (rows, columns, channels) become a vector: all
-        values, or the mean or maximum of each channel.
+        How the backbone's last feature maps, of shape (rows, columns, channels), become
+        a vector: all values, or the mean or maximum of each channel.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) in pixels, 32 or more, that images are resized to.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        What the network computes in. "auto" is bfloat16 for VGG16 and VGG19 on a
-        processor that has it, and float32 otherwise.
+        Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
+        on a processor that has it, and float32 otherwise. Weights and outputs are
+        float32 either way.
 
     batch_size : int, default=32
         Images that go through the network at a time.
@@ -120,16 +139,16 @@ class BottleneckFeatureExtractor(
 
     def __init__(
         self,
-        backbone="vgg16",
+        backbone: BackboneName = "vgg16",
         *,
-        weights="imagenet",
-        pooling="flatten",
-        image_size=(224, 224),
-        compute_dtype="auto",
-        batch_size=32,
-        memory=None,
-        random_state=None,
-    ):
+        weights: PathLike | None = "imagenet",
+        pooling: Pooling = "flatten",
+        image_size: ImageSize = (224, 224),
+        compute_dtype: AutoDtype = "auto",
+        batch_size: int = 32,
+        memory: MemoryLike = None,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.pooling = pooling
@@ -140,7 +159,7 @@ class BottleneckFeatureExtractor(
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: ArrayLike | None = None) -> Self:
         """Load the weights.
 
         Parameters
@@ -180,7 +199,7 @@ class BottleneckFeatureExtractor(
         self.n_features_out_ = count_features(self._spec)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> NDArray[np.float32]:
         """Compute features.
 
         Parameters
@@ -204,7 +223,7 @@ class BottleneckFeatureExtractor(
         with closing(batches):
             return np.concatenate([batch[:, 0] for batch in batches])
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: None = None) -> NDArray[np.object_]:
         """Return names of the features, such as "vgg16_7".
 
         Parameters
