@@ -188,9 +188,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit_resample(
-        self, X: AnyImages, y: AnyTarget, sample_weight: None = None
-    ) -> tuple[AnyImages, AnyTarget]:
+    def fit_resample(self, X: AnyImages, y: AnyTarget) -> tuple[AnyImages, AnyTarget]:
         """Select images.
 
         Parameters
@@ -200,9 +198,6 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
         y : array-like of length n_images
             Labels; or masks, see :mod:`skinest.masks`, with `balance_by`.
-
-        sample_weight : None
-            Raises an error that says what to do.
 
         Returns
         -------
@@ -215,18 +210,11 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X`, `y` or `balance_by` is wrong or of another length, if the sampler
-            cannot select images, or if `sample_weight` is given.
+            If `X`, `y` or `balance_by` is wrong or of another length, or if the
+            sampler cannot select images.
         FileNotFoundError
             If paths in `X` are missing.
         """
-        if sample_weight is not None:
-            raise ValueError(
-                "sample_weight cannot follow its images, because imbalanced-learn's "
-                "Pipeline takes X and y alone from a sampler. Resample first, and fit "
-                "with sample_weight=weights[resampler.sample_indices_]; or leave the "
-                "sampler out and multiply the weights."
-            )
         return self._fit_resample(X, y)
 
     def _fit_resample(self, X, y):
