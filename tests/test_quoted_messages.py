@@ -221,7 +221,9 @@ PROVOKED = [
 
 
 @pytest.mark.parametrize(
-    "quoted, provoke", zip(QUOTED, PROVOKED, strict=True), ids=range(len(QUOTED))
+    "quoted, provoke",
+    list(zip(QUOTED, PROVOKED, strict=True)),
+    ids=range(len(QUOTED)),
 )
 def test_the_library_prints_what_is_quoted(quoted, provoke, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
