@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SupportsArray(Protocol):
-    """What NumPy makes an array of, such as a column of pandas."""
+    """Object that NumPy can convert to an array, such as a pandas column."""
 
     def __array__(self) -> NDArray[Any]:
         """Return the values as an array."""

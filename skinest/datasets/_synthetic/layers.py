@@ -77,7 +77,7 @@ class Canvas:
         return np.rint(pixels * 2**_SHIFT).astype(np.int32)
 
     def sample_noise(self, rng, cells):
-        """Sample smooth noise with `cells` knots of unit variance on the longer side."""
+        """Sample smooth noise with `cells` knots of variance 1 on the longer side."""
         import cv2
 
         knots = rng.standard_normal((cells, cells), dtype=np.float32)
