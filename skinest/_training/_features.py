@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -89,7 +89,7 @@ class AugmentedCopies:
 
 def iterate_features(
     images, spec, weights, *, batch_size, memory=None, positions=None, copies=None
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Compute features or read them from a cache, in batches of images.
 
     Parameters

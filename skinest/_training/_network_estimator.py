@@ -48,6 +48,10 @@ class NetworkEstimator(
     _seeded: tuple[str, ...] = ()
     _learning_rates: tuple[str, ...] = ("learning_rate",)
 
+    history_: dict[str, list[float]]
+    n_iter_: int
+    n_iter_per_stage_: list[int]
+
     _parameter_constraints: dict = {
         "image_size": [tuple, list],
         "dropout": [Interval(Real, 0, 1, closed="left")],

@@ -284,7 +284,8 @@ class GradCAMDisplay:
         for axis, image, heat in zip(self.axes_, self.images, self.maps, strict=True):
             style = {"cmap": cmap, "vmin": 0, "vmax": 1, "alpha": alpha * heat}
             axis.imshow(image)
-            overlay = axis.imshow(heat, **style | normalize_kwargs(im_kw, AxesImage))
+            style |= normalize_kwargs(im_kw or {}, AxesImage)
+            overlay = axis.imshow(heat, **style)
             self.overlays_.append(overlay)
             axis.set_axis_off()
         for axis, title in zip(self.axes_, titles, strict=False):

@@ -63,6 +63,16 @@ def list_stages(backbone) -> list[str]:
     return ["head", *BACKBONES[backbone].stages, "all"]
 
 
+def check_stage(backbone, name, stage) -> None:
+    """Raise ValueError unless a backbone has this stage."""
+    stages = list_stages(backbone)
+    if stage not in stages:
+        raise ValueError(
+            f"{name}={stage!r} is not a part of {backbone}. Choose one of "
+            f"{', '.join(stages)}."
+        )
+
+
 def get_first_layer(backbone, stage):
     """Return the lowest backbone layer of a stage; None for "head" and "all"."""
     return BACKBONES[backbone].stages.get(stage)

@@ -20,8 +20,8 @@ from ._backbones import (
     BACKBONES,
     MIN_SIDE,
     build_backbone,
+    check_stage,
     get_first_layer,
-    list_stages,
 )
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
@@ -334,12 +334,7 @@ def set_trainable(network, backbone, stage):
     """Make all layers from a stage up trainable, except batch normalisation."""
     import keras
 
-    names = list_stages(backbone)
-    if stage not in names:
-        raise ValueError(
-            f"trainable={stage!r} is not a part of {backbone}. Choose one of "
-            f"{', '.join(names)}."
-        )
+    check_stage(backbone, "trainable", stage)
     first = "features" if stage == "head" else get_first_layer(backbone, stage)
     trains = first is None
     for layer in network.layers:

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 from joblib.parallel import Parallel, delayed, parallel_config
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_html_repr, get_tags
 
-from .._compat import InvalidParameterError
+from .._compat import HAS_CALLBACKS, InvalidParameterError
+from . import _class_checks
 from ._check_data import (
     FIT_METHODS,
     METHODS,
@@ -51,21 +52,15 @@ from ._check_data import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import pytest
-    from numpy.typing import NDArray
 
-    from .._typing import TargetLike
+    from .. import _typing as t
 
 __all__ = ["check_image_estimator", "parametrize_with_image_checks"]
 
 
 def check_image_estimator(
-    estimator: Any,
-    *,
-    make_y: Callable[[NDArray[np.uint8]], TargetLike] | None = None,
-    atol: float = 1e-6,
+    estimator: Any, *, make_y: t.MakeTarget = None, atol: float = 1e-6
 ) -> None:
     """Check that an estimator of images follows scikit-learn's conventions.
 
@@ -111,10 +106,10 @@ def check_image_estimator(
 
 
 def parametrize_with_image_checks(
-    estimators: Sequence[Any],
-    expected_failed_checks: Callable[[Any], dict[str, str]] | None = None,
+    estimators: list[Any],
+    expected_failed_checks: t.ExpectedFailures = None,
     *,
-    make_y: Callable[[NDArray[np.uint8]], TargetLike] | None = None,
+    make_y: t.MakeTarget = None,
     atol: float = 1e-6,
 ) -> pytest.MarkDecorator:
     """Decorate a pytest test to run each check on each estimator.
@@ -460,24 +455,9 @@ def check_sampler(estimator, data):
                 assert pairs == selected, f"{name}: sample_indices_ of other images."
 
 
-def check_tags(estimator, data):
-    """Check that the tags say that images are accepted and tables are not."""
-    tags = get_tags(estimator)
-    assert not tags.input_tags.two_d_array, "two_d_array must be False."
-    assert tags.input_tags.three_d_array, "three_d_array must be True."
-
-
-def check_mixins(estimator, data):
-    """Check that mixins are left of BaseEstimator, whose tags would hide theirs."""
-    mro = type(estimator).__mro__
-    late = mro[mro.index(BaseEstimator) :]
-    misplaced = [c.__name__ for c in late if c not in BaseEstimator.__mro__]
-    assert not misplaced, f"{misplaced} stand right of BaseEstimator."
-
-
 def check_callbacks(estimator, data):
     """Check that scikit-learn's callbacks get each task and do not change results."""
-    if not hasattr(estimator, "set_callbacks"):
+    if not (HAS_CALLBACKS and hasattr(estimator, "set_callbacks")):
         return
     expected = data.fit_and_apply(estimator)
     callback = CountingCallback()
@@ -496,21 +476,12 @@ def check_repr(estimator, data):
         assert type(estimator).__name__ in estimator_html_repr(shown), "HTML"
 
 
-def check_docstrings(estimator, data):
-    """Check that every parameter and every public method is documented."""
-    documentation = inspect.getdoc(type(estimator)) or ""
-    for name in get_own_params(estimator):
-        found = re.search(rf"^(\w+, )*{name}(, \w+)* :", documentation, re.MULTILINE)
-        assert found, f"The parameter {name} is not documented."
-    for name, method in inspect.getmembers(type(estimator), callable):
-        assert name.startswith("_") or inspect.getdoc(method), f"{name}: no docstring."
-
-
 def _run(check, make_y, atol, estimator):
     check(estimator, CheckData(estimator, make_y, atol))
 
 
 def _checks(make_y, atol):
-    """Return the checks above, in order. Each is called with an estimator."""
-    names = [name for name in globals() if re.match("check_(?!image_estimator)", name)]
-    return [partial(_run, globals()[name], make_y, atol) for name in names]
+    """Return the checks of classes and those above. Each takes an estimator."""
+    known = vars(_class_checks) | globals()
+    names = [name for name in known if re.match("check_(?!image_estimator)", name)]
+    return [partial(_run, known[name], make_y, atol) for name in names]

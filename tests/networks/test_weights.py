@@ -14,11 +14,11 @@ import keras
 import ml_dtypes
 import numpy as np
 import pytest
-from keras.src.legacy.saving import legacy_h5_format
 from numpy.testing import assert_array_equal
 
 from skinest import BottleneckFeatureExtractor, TransferClassifier
 from skinest.networks import _weights, build_transfer_network
+from tests.private_names import save_weights_as_keras2
 
 from .conftest import (
     APPLICATIONS,
@@ -121,7 +121,7 @@ def write_top_keras2(model, folder):
 def write_by_legacy_module(model, folder):
     path = folder / "legacy.h5"
     with h5py.File(path, "w") as file:
-        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+        save_weights_as_keras2(model, file)
     return path
 
 

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from skinest import UNetSegmenter
 from skinest.augmentation import Augmentation
 from skinest.losses import Dice
+from tests.callbacks import needs_callbacks
 
 from .conftest import hash_weights, make_small
 
@@ -366,6 +367,7 @@ class Remover:
         pass
 
 
+@needs_callbacks
 def test_a_file_that_is_gone_when_it_is_read_is_named(files):
     X, y = files
     segmenter = make_small().set_callbacks(Remover(y[9]))

@@ -3,7 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -21,6 +24,11 @@ from .generation import (
     sample_seed,
 )
 from .labels import count_classes
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..._typing import Generating, ImageSize, RandomStateLike, SyntheticTask
 
 _MIN_SIDE = 32
 _MALIGNANT_FRACTION = 0.2
@@ -84,6 +92,30 @@ def _check_class_shares(class_shares):
     return shares / shares.max() if shares.max() > 1e300 else shares
 
 
+@overload
+def make_dermoscopy(
+    n_images: int = 200,
+    *,
+    as_frame: bool = False,
+    return_X_y: Literal[False] = False,
+    **options: Unpack[Generating],
+) -> Bunch: ...
+@overload
+def make_dermoscopy(
+    n_images: int = 200,
+    *,
+    as_frame: Literal[False] = False,
+    return_X_y: Literal[True],
+    **options: Unpack[Generating],
+) -> tuple[NDArray[np.uint8], NDArray[Any]]: ...
+@overload
+def make_dermoscopy(
+    n_images: int = 200,
+    *,
+    as_frame: Literal[True],
+    return_X_y: Literal[True],
+    **options: Unpack[Generating],
+) -> tuple[Any, Any]: ...
 @validate_params(
     {
         "n_images": [Interval(Integral, 1, None, closed="left")],
@@ -104,17 +136,17 @@ def _check_class_shares(class_shares):
     prefer_skip_nested_validation=True,
 )
 def make_dermoscopy(
-    n_images=200,
+    n_images: int = 200,
     *,
-    task="malignancy",
-    image_size=(128, 128),
-    malignant_fraction=_MALIGNANT_FRACTION,
-    class_shares=None,
-    images_per_lesion="auto",
-    random_state=None,
-    as_frame=False,
-    return_X_y=False,
-):
+    task: SyntheticTask = "malignancy",
+    image_size: ImageSize = (128, 128),
+    malignant_fraction: float = _MALIGNANT_FRACTION,
+    class_shares: ArrayLike | Literal["balanced"] | None = None,
+    images_per_lesion: float | Literal["auto"] = "auto",
+    random_state: RandomStateLike = None,
+    as_frame: bool = False,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Any, Any]:
     """Generate synthetic dermoscopic images, with labels, masks and lesion groups.
 
     Each image shows skin with hairs and one lesion. For all tasks except
