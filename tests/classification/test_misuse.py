@@ -70,7 +70,7 @@ def test_files_are_read_where_all_is_right(unread):
         ({"learning_rate": keras.layers.Dense(3)}, "learning_rate=<Dense.*schedules"),
         (
             {"fine_tune_learning_rate": Incomplete(0.1)},
-            "built anew .*a get_config",
+            "rebuilt .*a get_config",
         ),
         ({"optimizer": "lossscaleoptimizer"}, "'lossscaleoptimizer' is no optimizer"),
         ({"fine_tune_learning_rate": -1.0}, "'fine_tune_learning_rate' parameter"),

@@ -2,8 +2,8 @@
 
 Lengths are in units of half the shorter side of the frame, whose centre is the
 origin, so a scene looks the same at every image size. Every layer is a plain
-function from a scene to a float32 field of shape (height, width). Colours stand
-in the first axis, (3, height, width), which NumPy broadcasts faster.
+function from a scene to a float32 field of shape (height, width). Colours are
+on the first axis, (3, height, width), because NumPy broadcasts it faster.
 """
 
 # Authors: The skinest developers
