@@ -69,7 +69,7 @@ def reach(file):
 
 
 def draw():
-    """Draw modules on floors, with a dot for each estimator that uses them."""
+    """Plot modules on floors, with a dot for each estimator that uses them."""
     import matplotlib.pyplot as plt
 
     floors = read_floors()
