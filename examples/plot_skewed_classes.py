@@ -7,7 +7,7 @@ for four of five. What can be done is compared by repeated stratified
 cross-validation, for visual words with a support vector machine and for features of
 MobileNetV2 with a logistic regression: nothing, class weights, images drawn again
 (over-sampling) or left out (under-sampling) by
-:class:`~skinest.sampling.ImageResampler`, new vectors between others (SMOTE), or a
+:class:`~skinest.ImageResampler`, new vectors between others (SMOTE), or a
 threshold that is chosen on the training images (by folds of their vectors, whose words
 were learned from all of them: labels play no part in that, so little can leak).
 
@@ -54,8 +54,12 @@ from sklearn.model_selection import (
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skinest import BottleneckFeatureExtractor, BoVWSIFTTransformer, SIFTDescriptor
-from skinest.sampling import ImageResampler
+from skinest import (
+    BottleneckFeatureExtractor,
+    BoVWSIFTTransformer,
+    ImageResampler,
+    SIFTDescriptor,
+)
 
 N_FOLDS = 5
 FIGURES = ("sensitivity", "specificity", "geometric mean", "average precision")

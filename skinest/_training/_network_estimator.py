@@ -22,7 +22,9 @@ from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED, check_groups
 from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
+from ..utils._verbose import announce
 
+_STOPPING_FRACTION = 0.1  # held out for early stopping by default
 _N_TRIES = 50  # random splits by groups, of which the most even is taken
 
 LEARNING_RATE = [
@@ -84,12 +86,6 @@ class NetworkEstimator(
                 )
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: pass both or none.")
-        is_validated = X_val is not None or self.validation_fraction is not None
-        if self.early_stopping and monitor.startswith("val_") and not is_validated:
-            raise ValueError(
-                f"early_stopping with monitor={monitor!r} needs images to validate on: "
-                "set validation_fraction, or pass X_val and y_val."
-            )
 
     def _make_seeds(self) -> dict:
         """Return a seed for each thing that is random, from `random_state`."""
@@ -174,8 +170,11 @@ class Fitting:
     history: dict = field(default_factory=dict)
     n_iter_per_stage: list = field(default_factory=list)
 
-    def iterate(self, results, n_results, name):
-        """Yield results, a task of scikit-learn's callbacks for all and for each."""
+    def iterate(self, results, n_results, name, what):
+        """Yield results, a task of scikit-learn's callbacks for all and for each.
+
+        What is done is printed after it.
+        """
         estimator = self.estimator
         task = self.context.subcontext(task_name=name, max_subtasks=n_results)
         task.call_on_fit_task_begin(estimator=estimator)
@@ -187,7 +186,7 @@ class Fitting:
             name=f"{name}-of-batch",
             can_stop=False,
         )
-        with closing(results):
+        with announce(estimator, what), closing(results):
             yield from results
         task.call_on_fit_task_end(estimator=estimator)
 
@@ -223,6 +222,19 @@ class Fitting:
                 ConvergenceWarning,
                 stacklevel=2,
             )
+
+
+def resolve_validation_fraction(estimator, X_val):
+    """Return the share of the training images to hold out, or None.
+
+    As in scikit-learn's estimators, `early_stopping` alone holds out a tenth.
+    """
+    if X_val is not None:
+        return None
+    looks_at_held_out = estimator.early_stopping and estimator.monitor[:4] == "val_"
+    if estimator.validation_fraction is None and looks_at_held_out:
+        return _STOPPING_FRACTION
+    return estimator.validation_fraction
 
 
 def split_data(data, fraction, groups, seed, class_indices=None, classes=None):
