@@ -46,7 +46,17 @@ def resolve_compute_dtype(compute_dtype, preferred):
 
 @lru_cache
 def cpu_has_bfloat16() -> bool:
-    """Tell whether the processor multiplies bfloat16; False where that is not known.
+    """Tell whether the processor multiplies bfloat16; False where that is not known."""
+    return _cpu_has({"AVX512BF16", "AMX_BF16"}, {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def cpu_has_avx512() -> bool:
+    """Tell whether the processor has AVX512; False where that is not known."""
+    return _cpu_has({"AVX512F"}, {"avx512f"})
+
+
+def _cpu_has(numpy_names, linux_names) -> bool:
+    """Tell whether the processor has one of some features, as NumPy or Linux name them.
 
     NumPy's table of features knows x86 on every system, but has no public name.
     """
@@ -54,13 +64,13 @@ def cpu_has_bfloat16() -> bool:
         from numpy._core._multiarray_umath import __cpu_features__ as features
     except ImportError:
         features = {}
-    if features.get("AVX512BF16") or features.get("AMX_BF16"):
+    if any(map(features.get, numpy_names)):
         return True
     try:
         listed = Path("/proc/cpuinfo").read_text().split()
     except OSError:
         return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(listed)
+    return not linux_names.isdisjoint(listed)
 
 
 @lru_cache

@@ -8,8 +8,10 @@ weights are replaced, and it is given back.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import gc
 import json
 import threading
+import time
 import weakref
 from contextlib import contextmanager
 from numbers import Real
@@ -18,6 +20,7 @@ from operator import attrgetter
 import numpy as np
 
 from .._compat import preserved_random_state, rounds_by_place
+from ..utils._verbose import print_line
 from ._batches import as_dataset
 
 _MAX_IDLE = 32  # models
@@ -137,6 +140,28 @@ def borrow_model(key, build):
             n_bytes -= _idle.pop(0)[1].n_bytes
 
 
+def clear_models():
+    """Give back the memory of networks that wait to be used again.
+
+    One network of each architecture that has been trained or applied is kept in a
+    process, up to 1 GiB of weights in all, so that a search builds it once. Call this
+    when a process goes on to other things. Fitted estimators have weights of their own
+    and predict as before; what they need is built again.
+
+    Networks that are in use, in another thread, are left alone. TensorFlow keeps some
+    tens of MB for each architecture that has run, which nothing gives back but the end
+    of the process.
+
+    Examples
+    --------
+    >>> import skinest
+    >>> skinest.clear_models()
+    """
+    with _lock:
+        _idle.clear()
+    gc.collect()  # Keras' models hold each other in cycles
+
+
 def copy_weights(model) -> tuple[np.ndarray, ...]:
     """Return arrays of a model's weights, which may not be changed."""
     arrays = tuple(map(_copy_value, model.weights))
@@ -234,10 +259,10 @@ def train_network(
                     initial_epoch=fitting.epoch,
                     validation_data=as_dataset(validation),
                     callbacks=[
-                        _follow_epochs(fitting, batches, attributes_of),
+                        _follow_epochs(fitting, batches, epochs, attributes_of),
                         *fitting.make_keras_callbacks(),
                     ],
-                    verbose=int(estimator.verbose),
+                    verbose=0,
                     shuffle=False,
                 ).history
             weights = copy_weights(reusable.model)
@@ -253,19 +278,26 @@ def train_network(
     return weights
 
 
-def _follow_epochs(fitting, batches, attributes_of):
-    """Make a Keras callback by which each epoch is a task of scikit-learn's."""
+def _follow_epochs(fitting, batches, n_epochs, attributes_of):
+    """Make a Keras callback by which each epoch is a task of scikit-learn's.
+
+    It prints the epoch's line too.
+    """
     import keras
 
-    task = None
+    task = start = None
 
     def begin(epoch, logs):
-        nonlocal task
+        nonlocal task, start
+        start = time.perf_counter()
         batches.begin_epoch(epoch)
         task = fitting.context.subcontext(task_name="epoch")
         task.call_on_fit_task_begin(**fitting.hook_arguments)
 
     def end(epoch, logs):
+        measured = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        what = f"Epoch {epoch + 1} of {fitting.epoch + n_epochs}, {measured}"
+        print_line(fitting.estimator, what, start)
         model = callback.model
         if task.call_on_fit_task_end(
             **fitting.hook_arguments,

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight
 from .._apply_augmentation import apply_augmentation
 from .._training._batches import Batches, PrefetchedBatches, Split, allocate
 from .._training._features import ResizedImages, iterate_features
-from .._training._network_estimator import split_data
+from .._training._network_estimator import resolve_validation_fraction, split_data
 from ..images import check_images
 from ..networks._transfer_network import count_features
 from ..utils._checks import as_column, read_class_weight
@@ -191,7 +191,7 @@ def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
     own = _check_sample_weight(sample_weight, indices, ensure_non_negative=True)
     weights = own * class_weights[indices]
     data = _make_split(estimator, images, indices, weights, classes)
-    fraction = estimator.validation_fraction if X_val is None else None
+    fraction = resolve_validation_fraction(estimator, X_val)
     train, validation = split_data(data, fraction, groups, seed, indices, classes)
     totals = np.bincount(
         indices[train.positions], data.sample_weight[train.positions], len(classes)
@@ -237,8 +237,14 @@ def collect_features(fitting, network, split, copies):
         positions=split.positions,
         copies=copies,
     )
-    n_batches = -(-len(split.positions) // batch_size)
-    with closing(fitting.iterate(batches, n_batches, "compute-features")) as tasks:
+    n_images = len(split.positions)
+    tasks = fitting.iterate(
+        batches,
+        -(-n_images // batch_size),
+        "compute-features",
+        f"Computing features of {n_images} images",
+    )
+    with closing(tasks):
         for batch in tasks:
             features[n_done : n_done + len(batch)] = batch
             n_done += len(batch)

@@ -116,7 +116,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training images at random, see
-        :class:`skinest.augmentation.Augmentation`. A callable is called with an
+        :class:`skinest.Augmentation`. A callable is called with an
         image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
         a :class:`numpy.random.Generator`, and returns such an image.
 
@@ -128,7 +128,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     validation_fraction : float, default=None
         The share of the training images that is held out and measured after each
-        epoch, in (0, 1): stratified by class, or by whole `groups`.
+        epoch, in (0, 1): stratified by class, or by whole `groups`. None is 0.1 where
+        `early_stopping` needs held-out images and `X_val` is not given, else it holds
+        none out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
@@ -166,7 +168,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
-        1 and 2 show epochs in Keras' two ways.
+        Above 0, each pass over the images prints a line.
 
     n_views : int
         The old name of `n_augmented_copies`.

@@ -4,9 +4,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-import time
 import warnings
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from numbers import Integral
 
@@ -24,6 +23,7 @@ from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
 from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
+from ..utils._verbose import announce
 from ._describing import DescribedImages
 from ._descriptors import postprocess
 from ._encoding import Encoder, check_pyramid, encode_batch
@@ -297,7 +297,8 @@ default="histogram"
                 self.encoding, tuple(self.pyramid), self._resolve_n_words()
             )
         described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
-        sample = self._sample(described, seed)
+        with announce(self, f"Describing {len(images)} images"):
+            sample = self._sample(described, seed)
         self._warn_of_empty(sample.n_empty, sample.n_images)
         values = postprocess(described.descriptor, sample.get())
         if fitted:
@@ -373,7 +374,7 @@ default="histogram"
         n_images = len(described.images)
         n_components = self.encoding == "fisher", self.n_components
         settings = clusterer, n_components, self.max_descriptors, seed
-        with self._announce(f"Learning the vocabulary of {n_images} images"):
+        with announce(self, f"Learning the vocabulary of {n_images} images"):
             key, learned = described.recall("vocabulary", settings)
             if learned is None:
                 sample = self._sample(described, seed, context)
@@ -414,7 +415,7 @@ default="histogram"
         """
         encoder = self._encoder
         settings = encoder.encoding, encoder.pyramid, encoder.compute_digest()
-        with self._announce(f"Encoding {len(described.images)} images"):
+        with announce(self, f"Encoding {len(described.images)} images"):
             key, encoded = described.recall("vectors", settings)
             if encoded is None:
                 batches = iterate_with_callbacks(
@@ -477,14 +478,6 @@ default="histogram"
                 "keypoints; detector='grid' needs none.",
                 stacklevel=3,
             )
-
-    @contextmanager
-    def _announce(self, what):
-        start = time.perf_counter()
-        yield
-        if self.verbose:
-            seconds = time.perf_counter() - start
-            print(f"[{type(self).__name__}] {what}: {seconds:.1f} s")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
