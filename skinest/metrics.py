@@ -7,15 +7,18 @@ predicting none of them has an accuracy of .98 and a mean IoU with background of
 
 ``dice_scorer`` and ``iou_scorer`` are for ``GridSearchCV(scoring=dice_scorer)``,
 ``cross_validate(scoring={"dice": dice_scorer, "iou": iou_scorer})`` and scikit-learn's
-``ScoringMonitor``; ``make_scorer(dice_score, average="pooled")`` makes others.
+``ScoringMonitor``. They count an empty mask that is predicted empty as right;
+``make_scorer(dice_score, average="pooled")`` makes others.
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import make_scorer
 from sklearn.utils._param_validation import (
     Interval,
@@ -49,7 +52,7 @@ _MEAN_IOU = "mean IoU with background"
 _CONSTRAINTS = {
     "labels": ["array-like", None],
     "average": [StrOptions({"imagewise", "pooled"}), None],
-    "zero_division": [Options(Real, {0.0, 1.0}), "nan"],
+    "zero_division": [Options(Real, {0.0, 1.0}), "nan", StrOptions({"warn"})],
     "sample_weight": ["array-like", None],
 }
 
@@ -61,7 +64,7 @@ def dice_score(
     *,
     labels=None,
     average="imagewise",
-    zero_division=1.0,
+    zero_division="warn",
     sample_weight=None,
 ):
     r"""Compute the Dice coefficient of the foreground, also known as F1 score.
@@ -91,8 +94,9 @@ def dice_score(
         It says how images are averaged, unlike the `average` of scikit-learn, which
         is about labels. Labels are averaged as by scikit-learn's ``"macro"``.
 
-    zero_division : {0.0, 1.0, np.nan}, default=1.0
-        The ratio for a label in neither mask. NaN leaves it out of the mean.
+    zero_division : {"warn", 0.0, 1.0, np.nan}, default="warn"
+        The ratio for a label in neither mask, as in scikit-learn. NaN leaves it out of
+        the mean; "warn" is 0.0 and warns.
 
     sample_weight : array-like of shape (n_images,), default=None
         Weights, 0 or more, of images or their pixels; unused if `average` is None.
@@ -109,12 +113,18 @@ def dice_score(
         If `y_true` and `y_pred` differ in number or size, if one holds 0 and 1 and the
         other 0 and 255, or if they are not masks (:func:`skinest.masks.check_masks`).
 
+    Warns
+    -----
+    UndefinedMetricWarning
+        If ``zero_division="warn"`` and a label is in neither mask of a pair.
+
     Notes
     -----
-    By default an empty mask that is predicted empty scores 1, for it is right; the
-    losses of skinest have it so too. Where most masks are empty, as those of globules
-    and streaks, this flatters who predicts nothing: look at ``average="pooled"`` as
-    well, in which empty masks count by what is wrongly found in them.
+    ``zero_division=1.0`` counts an empty mask that is predicted empty as right. The
+    scorers, the `score` of :class:`~skinest.UNetSegmenter` and the losses of skinest do
+    so. Where most masks are empty, as those of globules and streaks, this rewards empty
+    predictions: look at ``average="pooled"`` as well, in which empty masks count by
+    what is wrongly found in them.
 
     References
     ----------
@@ -143,7 +153,7 @@ def iou_score(
     *,
     labels=None,
     average="imagewise",
-    zero_division=1.0,
+    zero_division="warn",
     sample_weight=None,
 ):
     r"""Compute intersection over union of the foreground, also known as Jaccard index.
@@ -164,8 +174,8 @@ def iou_score(
     average : {"imagewise", "pooled"} or None, default="imagewise"
         Over images, over the pixels of all images or neither, see :func:`dice_score`.
 
-    zero_division : {0.0, 1.0, np.nan}, default=1.0
-        The ratio for a label in neither mask, see the notes of :func:`dice_score`.
+    zero_division : {"warn", 0.0, 1.0, np.nan}, default="warn"
+        The ratio for a label in neither mask, see :func:`dice_score`.
 
     sample_weight : array-like of shape (n_images,), default=None
         Weights of the images, see :func:`dice_score`.
@@ -185,7 +195,7 @@ def iou_score(
     >>> from skinest.metrics import iou_score
     >>> y_true = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 0]]])
     >>> y_pred = np.array([[[0, 1], [1, 1]], [[0, 0], [0, 0]]])
-    >>> iou_score(y_true, y_pred, average=None)
+    >>> iou_score(y_true, y_pred, average=None, zero_division=1.0)
     array([0.666..., 1. ])
     >>> iou_score(y_true, y_pred, zero_division=np.nan)
     0.666...
@@ -193,8 +203,8 @@ def iou_score(
     return _score("IoU", y_true, y_pred, labels, average, zero_division, sample_weight)
 
 
-dice_scorer = make_scorer(dice_score)
-iou_scorer = make_scorer(iou_score)
+dice_scorer = make_scorer(dice_score, zero_division=1.0)
+iou_scorer = make_scorer(iou_score, zero_division=1.0)
 
 
 @validate_params(
@@ -214,7 +224,7 @@ def segmentation_report(
     labels=None,
     target_names=None,
     average="imagewise",
-    zero_division=1.0,
+    zero_division="warn",
     digits=3,
     output_dict=False,
 ):
@@ -235,10 +245,10 @@ def segmentation_report(
     average : {"imagewise", "pooled"}, default="imagewise"
         The mean of the ratios of the images, or the ratios of the pixels of all images.
 
-    zero_division : {0.0, 1.0, np.nan}, default=1.0
-        The value of a ratio with denominator 0. NaN leaves it out of the mean. As in
-        scikit-learn, the precision of a label that is predicted nowhere and the recall
-        of one that is truly nowhere are such ratios.
+    zero_division : {"warn", 0.0, 1.0, np.nan}, default="warn"
+        The value of a ratio with denominator 0, as in scikit-learn: the precision of a
+        label that is predicted nowhere and the recall of one that is truly nowhere are
+        such ratios too. NaN leaves it out of the mean; "warn" is 0.0 and warns.
 
     digits : int, default=3
         Number of decimals in the text.
@@ -272,7 +282,10 @@ def segmentation_report(
     >>> y_true = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 2]]])
     >>> y_pred = np.array([[[0, 1], [1, 1]], [[0, 0], [0, 2]]])
     >>> names = ["globules", "streaks"]
-    >>> print(segmentation_report(y_true, y_pred, target_names=names))
+    >>> report = segmentation_report(
+    ...     y_true, y_pred, target_names=names, zero_division=1.0
+    ... )
+    >>> print(report)
     imagewise    accuracy precision recall    IoU   Dice  support
     <BLANKLINE>
     globules        0.875     0.833  1.000  0.833  0.900        2
@@ -292,7 +305,7 @@ def segmentation_report(
     if average == "pooled":
         counts, of_all = _pool(counts), _pool(of_all)
     report = _report_rows(counts, names, zero_division)
-    ious = _mean(_ratio("IoU", of_all, zero_division), axis=1)
+    ious = _mean(_ratio("IoU", of_all, zero_division, _MEAN_IOU), axis=1)
     report[_MEAN_IOU] = float(_mean(ious))
     report["n_images"] = len(n_pixels)
     return report if output_dict else _report_text(report, names, average, digits)
@@ -400,8 +413,20 @@ def _pool(counts, weights=1):
     return np.sum(counts * np.reshape(weights, (-1, 1)), axis=1, keepdims=True)
 
 
-def _ratio(name, counts, zero_division):
-    return _divide(*_RATIOS[name](*counts), zero_division)
+def _ratio(name, counts, zero_division, title=None):
+    """Compute a ratio of each image and label, or warn where there is none."""
+    numerator, denominator = _RATIOS[name](*counts)
+    if zero_division == "warn":
+        zero_division = 0.0
+        if not denominator.all():
+            warnings.warn(
+                f"{title or name} is ill-defined and set to 0.0 where a label has no "
+                "pixels to divide by. Use the zero_division parameter to control this: "
+                "1.0 counts an empty mask that is predicted empty as right.",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
+    return _divide(numerator, denominator, zero_division)
 
 
 def _divide(numerator, denominator, zero_division):

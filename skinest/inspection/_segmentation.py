@@ -235,7 +235,9 @@ class SegmentationDisplay:
         y_true, y_pred = read.get("y_true"), read["y_pred"]
         scores = None
         if y_true is not None:
-            scores = dice_score(y_true, y_pred, labels=labels, average=None)
+            scores = dice_score(
+                y_true, y_pred, labels=labels, average=None, zero_division=1.0
+            )
         labels = _check_labels(labels)
         if labels is None:
             labels = choose_foreground(map(int, set().union(*held.values())))
