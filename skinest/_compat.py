@@ -7,6 +7,7 @@ it is for.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import ctypes
 import random
 import threading
 from contextlib import contextmanager
@@ -95,3 +96,14 @@ def rounds_by_place(in_bfloat16) -> bool:
     except ImportError:
         return True
     return not IsMklEnabled() or (in_bfloat16 and not cpu_has_bfloat16())
+
+
+def trim_heap():
+    """Give memory that is free back to the system, where the C library is glibc.
+
+    glibc keeps hundreds of MB of small pieces that a network leaves.
+    """
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (AttributeError, OSError):
+        pass

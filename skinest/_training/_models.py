@@ -19,7 +19,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from .._compat import preserved_random_state, rounds_by_place
+from .._compat import preserved_random_state, rounds_by_place, trim_heap
 from ..utils._verbose import print_line
 from ._batches import as_dataset
 
@@ -45,11 +45,11 @@ class ReusableModel:
 
     def __init__(self, model):
         self.model = model
+        self._variables = list(model.weights)
         self._loaded = []  # weak references to the arrays that are its weights
         dtypes = set(map(attrgetter("compute_dtype"), model.layers))
         self._rounds_by_place = rounds_by_place("bfloat16" in dtypes)
         self._optimizer_start = []
-        variables = list(model.weights)
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None:
             optimizer.build(model.trainable_variables)
@@ -58,8 +58,8 @@ class ReusableModel:
                 # One number in place of an array that repeats it.
                 repeats = value.size and (value == value.flat[0]).all()
                 self._optimizer_start.append(value.flat[0] if repeats else value)
-            variables += optimizer.variables
-        sizes = map(np.prod, map(attrgetter("shape"), variables))
+            self._variables += optimizer.variables
+        sizes = map(np.prod, map(attrgetter("shape"), self._variables))
         self.n_bytes = 4 * int(sum(sizes))
 
     def load(self, arrays):
@@ -84,6 +84,22 @@ class ReusableModel:
             if variable.name == "seed_generator_state":
                 state = generator.integers(2**31, dtype=np.uint32)
                 variable.assign(np.array([state, 0], dtype=np.uint32))
+
+    def free(self):
+        """Free the values of all variables; the model cannot be used any more.
+
+        TensorFlow keeps them beyond the life of the model, so each gets an empty one.
+        """
+        import keras
+
+        if keras.backend.backend() != "tensorflow":
+            return
+        import tensorflow as tf
+
+        for variable in self._variables:
+            tf.raw_ops.AssignVariableOp(
+                resource=variable.value.handle, value=tf.zeros(0, variable.dtype)
+            )
 
     def predict(self, batch, batch_size) -> np.ndarray:
         """Apply the model to the rows of a batch, each as if it came alone.
@@ -137,20 +153,25 @@ def borrow_model(key, build):
         for _, idle in _idle:
             n_bytes += idle.n_bytes
         while len(_idle) > 1 and (len(_idle) > _MAX_IDLE or n_bytes > _MAX_BYTES):
-            n_bytes -= _idle.pop(0)[1].n_bytes
+            dropped = _idle.pop(0)[1]
+            n_bytes -= dropped.n_bytes
+            dropped.free()
 
 
 def clear_models():
-    """Give back the memory of networks that wait to be used again.
+    """Free the memory of networks that wait to be used again.
 
     One network of each architecture that has been trained or applied is kept in a
     process, up to 1 GiB of weights in all, so that a search builds it once. Call this
     when a process goes on to other things. Fitted estimators have weights of their own
-    and predict as before; what they need is built again.
+    and predict as before; what they need is built again. Networks that are in use, in
+    another thread, are left alone.
 
-    Networks that are in use, in another thread, are left alone. TensorFlow keeps some
-    tens of MB for each architecture that has run, which nothing gives back but the end
-    of the process.
+    Notes
+    -----
+    TensorFlow's allocator keeps what is freed for the networks that come next. The
+    environment variable ``TF_ONEDNN_USE_SYSTEM_ALLOCATOR=1``, set before TensorFlow is
+    loaded, has it go back to the system.
 
     Examples
     --------
@@ -158,8 +179,12 @@ def clear_models():
     >>> skinest.clear_models()
     """
     with _lock:
+        dropped = _idle.copy()
         _idle.clear()
+    while dropped:
+        dropped.pop()[1].free()
     gc.collect()  # Keras' models hold each other in cycles
+    trim_heap()
 
 
 def copy_weights(model) -> tuple[np.ndarray, ...]:
