@@ -14,7 +14,7 @@ from docutils.utils import get_source_line
 from inventories import reachable
 
 import skinest
-from skinest.utils._doc_link import SITE
+from skinest._compat import SITE
 
 # Examples run on synthetic images, whatever the machine holds.
 os.environ.pop("SKINEST_DATA", None)
@@ -107,7 +107,15 @@ html_theme_options = {
 }
 # Pages without pages below them need no navigation at their side.
 html_sidebars = {
-    page: [] for page in ("start", "study", "benchmarks", "whats_new", "contributing")
+    page: []
+    for page in (
+        "start",
+        "study",
+        "benchmarks",
+        "whats_new",
+        "contributing",
+        "architecture",
+    )
 }
 
 

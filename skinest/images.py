@@ -1,28 +1,33 @@
 """Images: checking, reading and resizing.
 
-Every estimator of skinest takes images in one of three forms, and this module
-is the one place where they are checked and read:
+Every estimator of skinest accepts images in three forms. This module checks and reads
+them:
 
 1. an array of shape (n_images, height, width) or (n_images, height, width, 3);
 2. a list, tuple or object array of arrays of different sizes;
 3. paths: a list, tuple, 1-d array, ``Series`` or single column of ``str`` or
    :class:`~pathlib.Path`.
 
-Whatever the form, an image that has been read is an RGB ``uint8`` array of
-shape (height, width, 3).
+In all three cases, an image is read as an RGB ``uint8`` array of shape
+(height, width, 3).
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
 from ._decoding import check_files, decode_file
+
+if TYPE_CHECKING:
+    from ._typing import Image, ImageSize, ImagesLike, PathLike
 
 __all__ = ["ImageCollection", "check_images", "limit_side", "read_image", "resize"]
 
@@ -30,16 +35,16 @@ _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable lengt
 _FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
 
 
-def check_images(X, y=None, *, name="X") -> "ImageCollection":
-    """Check that `X` holds images, and make them readable one at a time.
+def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageCollection:
+    """Check images, and return a collection that reads one image at a time.
 
-    Arrays are checked to their last value, paths to be existing files. No file
-    is decoded here, so 10,000 paths cost no more memory than their names.
+    All values of arrays are checked. Of paths, only the existence of the files is
+    checked. Files are decoded later, so 10,000 paths take almost no memory.
 
     Parameters
     ----------
     X : array, list of arrays, paths or ImageCollection
-        Images in any form that skinest takes, see :mod:`skinest.images`. What this
+        Images in any form that skinest accepts, see :mod:`skinest.images`. What this
         function has returned comes back as it is. Values are ``uint8`` (0 to 255),
         ``uint16`` (0 to 65535) or floating point in [0, 1]. One channel is grey, three
         are RGB, the fourth is alpha and is dropped.
@@ -48,12 +53,12 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
         If given, its length must be that of `X`.
 
     name : str, default="X"
-        What errors call the images.
+        Name of the argument in error messages.
 
     Returns
     -------
     images : ImageCollection of length n_images
-        The images, decoded when they are asked for.
+        The images. Files are decoded when an image is accessed.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
         If `X` is empty, has a shape, type or values that cannot be images, or
         differs from `y` in length, or if a file is empty.
     FileNotFoundError
-        If paths are missing, are folders or may not be read. The error names the
+        If files are missing, are folders or cannot be read. The error lists the
         first few.
 
     Examples
@@ -72,17 +77,11 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
     >>> len(images), images[0].shape, images[0].dtype
     (2, (8, 6, 3), dtype('uint8'))
     """
-    is_checked = isinstance(X, ImageCollection)
-    items, is_path = (X, False) if is_checked else _as_items(X, name)
-    if len(items) == 0:
-        raise ValueError(f"{name} is empty: pass at least one image.")
-    if y is not None and _num_samples(y) != len(items):
-        raise ValueError(
-            f"{name} holds {len(items)} images, but y {_num_samples(y)} entries. Pass "
-            "one for each image."
-        )
-    if is_checked:
+    if isinstance(X, ImageCollection):
+        _check_length(X, y, name)
         return X
+    items, is_path = _as_items(X, name)
+    _check_length(items, y, name)
     if is_path:
         return ImageCollection(items, check_files(items, name), name=name)
     for position, image in enumerate(items):
@@ -90,11 +89,11 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
     return ImageCollection(items, name=name)
 
 
-class ImageCollection(Sequence):
-    """Checked images, read when they are asked for.
+class ImageCollection(Sequence[np.ndarray]):
+    """Sequence of checked images, each of which is read when it is accessed.
 
-    Made by :func:`check_images`. Indexing by an integer reads one image; by a slice, it
-    gives a collection of those images, which still knows their positions in `X`.
+    :func:`check_images` creates it. An integer index reads one image. A slice gives a
+    collection of those images; error messages still use their positions in `X`.
 
     Parameters
     ----------
@@ -108,7 +107,7 @@ class ImageCollection(Sequence):
         Position in `X` of the first item, for error messages.
 
     name : str, default="X"
-        What errors call the images.
+        Name of the argument in error messages.
 
     Examples
     --------
@@ -119,8 +118,14 @@ class ImageCollection(Sequence):
     [2, 2, 1]
     """
 
-    def __init__(self, items, file_stats=None, start=0, name="X"):
-        self._items = items
+    def __init__(
+        self,
+        items: Sequence[str] | Sequence[np.ndarray],
+        file_stats: list[tuple[int, int]] | None = None,
+        start: int = 0,
+        name: str = "X",
+    ) -> None:
+        self._items: Sequence[Any] = items
         self._file_stats = file_stats
         self._start = start
         self._name = name
@@ -130,15 +135,22 @@ class ImageCollection(Sequence):
 
     @property
     def from_files(self) -> bool:
-        """Tell whether the images are decoded from files."""
+        """Return whether the images are decoded from files."""
         return self._file_stats is not None
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Image: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ImageCollection: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Image | ImageCollection:
         if isinstance(index, slice):
             start, _, step = index.indices(len(self))
             if step != 1:
                 raise ValueError("Images are sliced in steps of one.")
-            file_stats = self._file_stats[index] if self.from_files else None
+            stats = self._file_stats
+            file_stats = None if stats is None else stats[index]
             start += self._start
             return ImageCollection(self._items[index], file_stats, start, self._name)
         index = range(len(self))[index]
@@ -147,8 +159,8 @@ class ImageCollection(Sequence):
             return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
         return _to_rgb(item)
 
-    def batches(self, size) -> Iterator["ImageCollection"]:
-        """Cut the collection into collections of `size` images, the last shorter.
+    def batches(self, size: int) -> Iterator[ImageCollection]:
+        """Yield collections of `size` images; the last one may be shorter.
 
         Parameters
         ----------
@@ -162,8 +174,8 @@ class ImageCollection(Sequence):
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
-    def key(self, index) -> tuple:
-        """Return what identifies the content of an image, for caches.
+    def key(self, index: int) -> tuple[Any, ...]:
+        """Return a key that identifies the content of an image, for caches.
 
         Parameters
         ----------
@@ -173,21 +185,21 @@ class ImageCollection(Sequence):
         Returns
         -------
         key : tuple
-            Absolute path, size and modification time of a file, so that a replaced
-            file has another key; shape and digest of an array.
+            For a file, its absolute path, size and modification time, so that a
+            replaced file has another key. For an array, its shape and digest.
         """
         item = self._items[index]
-        if self.from_files:
+        if self._file_stats is not None:
             return (os.path.abspath(item), *self._file_stats[index])
         rgb = _to_rgb(item)
         return (*rgb.shape, hashlib.blake2b(rgb, digest_size=16).hexdigest())
 
 
-def read_image(path) -> np.ndarray:
+def read_image(path: PathLike) -> Image:
     """Read an image file.
 
-    All formats that OpenCV reads are taken: grey, grey with alpha, palette,
-    CMYK and 16-bit files come out as RGB. The orientation in EXIF data is
+    All formats that OpenCV reads are accepted. Grey, grey with alpha, palette, CMYK
+    and 16-bit files are converted to 8-bit RGB. The orientation in EXIF data is
     ignored, so that an image and its mask stay aligned.
 
     Parameters
@@ -203,10 +215,10 @@ def read_image(path) -> np.ndarray:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If the file is empty, truncated, not an image or larger than OpenCV's
-        limit of pixels.
+        If the file is empty, truncated, not an image, or has more pixels than
+        OpenCV allows.
 
     Examples
     --------
@@ -219,8 +231,8 @@ def read_image(path) -> np.ndarray:
     return _read_file(os.fspath(path), repr(os.fspath(path)))
 
 
-def limit_side(image, max_side) -> np.ndarray:
-    """Shrink an image until no side is longer than `max_side`.
+def limit_side(image: Image, max_side: int | None) -> Image:
+    """Shrink an image so that its longer side is at most `max_side`.
 
     Parameters
     ----------
@@ -233,7 +245,7 @@ def limit_side(image, max_side) -> np.ndarray:
     Returns
     -------
     image : ndarray of shape (new_height, new_width, 3), dtype uint8
-        The image, its aspect ratio kept to the pixel; never enlarged.
+        The image with the same aspect ratio, up to rounding. It is never enlarged.
 
     Examples
     --------
@@ -252,8 +264,8 @@ def limit_side(image, max_side) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def resize(image, size) -> np.ndarray:
-    """Resize an image, whatever becomes of its aspect ratio.
+def resize(image: Image, size: ImageSize) -> Image:
+    """Resize an image, without keeping its aspect ratio.
 
     Parameters
     ----------
@@ -266,8 +278,8 @@ def resize(image, size) -> np.ndarray:
     Returns
     -------
     image : ndarray of shape (new_height, new_width, 3), dtype uint8
-        The image, by the mean of the pixels that fall together where it shrinks,
-        by linear interpolation where a side grows.
+        The resized image. Pixels are averaged if the image shrinks, and interpolated
+        linearly if a side grows.
 
     Examples
     --------
@@ -284,6 +296,16 @@ def resize(image, size) -> np.ndarray:
     shrinks = size[0] <= height and size[1] <= width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, (size[1], size[0]), interpolation=interpolation)
+
+
+def _check_length(items, y, name):
+    if len(items) == 0:
+        raise ValueError(f"{name} is empty: pass at least one image.")
+    if y is not None and len(y) != len(items):
+        raise ValueError(
+            f"{name} has {len(items)} images, but y has {len(y)} entries. Pass "
+            "one entry per image."
+        )
 
 
 def _as_items(X, name):
@@ -317,7 +339,7 @@ def _as_items(X, name):
 
 
 def _as_array(X, name):
-    """Turn a Series, DataFrame column or other array-like into an ndarray."""
+    """Convert a Series, DataFrame column or other array-like to an ndarray."""
     if not hasattr(X, "__array__"):
         raise ValueError(
             f"{name} is of type {type(X).__name__}. Pass an array, a list of arrays, "
@@ -326,8 +348,8 @@ def _as_array(X, name):
     array = np.asarray(X)
     if array.dtype.kind in _PATH_KINDS and array.ndim == 2 and array.shape[1] != 1:
         raise ValueError(
-            f"{name} is a table of {array.shape[1]} columns. Pass the one column that "
-            f"holds the paths, e.g. {name}['path'] or {name}[['path']]."
+            f"{name} is a table of {array.shape[1]} columns. Pass only the column of "
+            f"paths, e.g. {name}['path'] or {name}[['path']]."
         )
     return array
 
@@ -364,8 +386,7 @@ def _check_elements(X, name):
             shown = f" ({item!r})" if item is None or np.isscalar(item) else ""
             raise ValueError(
                 f"{name}[{position}] is of type {type(item).__name__}{shown}. Pass "
-                "either arrays of shape (height, width[, 3]) or paths, and only one of "
-                "them."
+                "either arrays of shape (height, width[, 3]) or paths, not both."
             )
     return list(X), False
 
@@ -377,7 +398,7 @@ def _check_pixels(image, location):
             "grey, (height, width, 3) for RGB or (height, width, 4) for RGB and alpha."
         )
     if image.size == 0:
-        raise ValueError(f"{location} has shape {image.shape}: it holds no pixel.")
+        raise ValueError(f"{location} has shape {image.shape}: it has no pixels.")
     _check_values(image, location)
 
 
@@ -393,19 +414,19 @@ def _check_unit_range(image, location):
     low, high = image.min(), image.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(
-            f"{location} holds NaN or infinity. Replace them, e.g. by np.nan_to_num, "
-            "or leave the image out."
+            f"{location} has NaN or infinite values. Replace them, e.g. by "
+            "np.nan_to_num, or remove the image."
         )
     if low < -_FLOAT_TOLERANCE:
         raise ValueError(
             f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
-            "floating point images are in [0, 1]. Pass them as they were before they "
-            "were standardised: what a network needs of that, the estimator does."
+            "floating point images must be in [0, 1]. Pass the images from before they "
+            "were standardised: the estimator does the preprocessing itself."
         )
     if high > 1 + _FLOAT_TOLERANCE:
         raise ValueError(
             f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
-            "floating point images are in [0, 1]. Divide by their largest possible "
+            "floating point images must be in [0, 1]. Divide by their largest possible "
             "value, or for 0 to 255 use X.astype(np.uint8)."
         )
 

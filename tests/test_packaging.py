@@ -1,5 +1,6 @@
 """The wheel and the README."""
 
+import os
 import re
 import subprocess
 import sys
@@ -39,6 +40,21 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {"skinest/py.typed", "skinest/__init__.pyi"} <= shipped
 
 
+def test_types_reach_the_code_of_a_user(wheel, tmp_path):
+    wheel.extractall(tmp_path / "installed")
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"),
+            *("--cache-dir", ROOT / ".mypy_cache", ROOT / "tests" / "typed_usage.py"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout
+
+
 def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
     name = next(name for name in wheel.namelist() if name.endswith("METADATA"))
     metadata = wheel.read(name).decode()
@@ -46,6 +62,7 @@ def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
     core = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE)
     assert set(core) == {
+        "filelock",
         "h5py",
         "imbalanced-learn",
         "joblib",
@@ -54,21 +71,21 @@ def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
         "numpy",
         "opencv-contrib-python-headless",
         "pooch",
-        "rich",
         "scikit-learn",
         "tensorflow",
         "threadpoolctl",
     }
     extras = re.findall(r"^Provides-Extra: (\w+)$", metadata, re.MULTILINE)
-    assert set(extras) == {"dask", "docs", "plot", "scikeras", "test"}
+    assert set(extras) == {"docs", "examples", "plot", "scikeras", "test"}
 
 
 def test_the_readme_examples_run(tmp_path):
     blocks = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
     )
-    lines = [line for line in blocks[0].splitlines() if line]
-    assert len(lines) <= 15
+    assert len(blocks) == 3
+    for block in blocks:
+        assert len([line for line in block.splitlines() if line]) <= 15
     run = subprocess.run(
         [sys.executable, "-c", "".join(blocks)],
         cwd=tmp_path,
@@ -76,7 +93,12 @@ def test_the_readme_examples_run(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert run.stdout.count("precision") == 1
+    auc, dice = (
+        float(re.search(rf"^{name} (.+)$", run.stdout, re.MULTILINE)[1])
+        for name in ("AUC", "Dice")
+    )
+    assert 0.6 < auc <= 1
+    assert 0.6 < dice <= 1
 
 
 def test_the_readme_s_table_names_every_estimator():
@@ -94,7 +116,7 @@ def test_the_readme_s_table_names_every_estimator():
     assert named == estimators
 
 
-def test_the_picture_of_the_readme_is_small_and_names_what_drew_it():
+def test_the_picture_of_the_readme_is_small_and_names_its_script():
     shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     assert shown == ["docs/_static/readme.png"]
     picture = ROOT / shown[0]
@@ -112,3 +134,8 @@ def test_the_readme_names_every_make_target_it_shows():
 
 def test_continuous_integration_runs_the_readme_test_command():
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
+
+
+def test_the_citation_has_the_version_of_the_package():
+    stated = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert stated[1] == skinest.__version__

@@ -10,15 +10,15 @@ import numpy as np
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight
 
 from .._apply_augmentation import apply_augmentation
 from .._training._batches import Batches, PrefetchedBatches, Split, allocate
-from .._training._features import ResizedImages, iterate_features
+from .._training._features import AugmentedCopies, ResizedImages, iterate_features
 from .._training._network_estimator import resolve_validation_fraction, split_data
 from ..images import check_images
 from ..networks._transfer_network import count_features
-from ..utils._checks import as_column, read_class_weight
+from ..utils._checks import as_column, check_sample_weight, read_class_weight
+from ..utils._deprecation import renamed_parameter
 
 
 def encode_labels(y):
@@ -188,7 +188,7 @@ def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
     images = check_images(X, y)
     classes, indices = encode_labels(y)
     class_weights = weigh_classes(estimator.class_weight, classes, indices)
-    own = _check_sample_weight(sample_weight, indices, ensure_non_negative=True)
+    own = check_sample_weight(sample_weight, len(indices))
     weights = own * class_weights[indices]
     data = _make_split(estimator, images, indices, weights, classes)
     fraction = resolve_validation_fraction(estimator, X_val)
@@ -218,6 +218,15 @@ def _make_split(estimator, images, class_indices, weights, classes):
         weights.astype(np.float32),
         np.arange(n_images),
     )
+
+
+def make_copies(estimator, augmentation, seed):
+    """Return what a head is trained on beside the images themselves."""
+    n_copies = renamed_parameter(
+        "n_views", estimator.n_views, "n_augmented_copies", estimator.n_augmented_copies
+    )
+    n_copies = 0 if augmentation is None else n_copies
+    return AugmentedCopies(n_copies, augmentation, seed)
 
 
 def collect_features(fitting, network, split, copies):

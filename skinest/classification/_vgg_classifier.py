@@ -3,8 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from sklearn.utils._param_validation import StrOptions
-
+from .._compat import StrOptions
 from ._transfer_classifier import TransferClassifier
 
 

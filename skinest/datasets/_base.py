@@ -3,17 +3,23 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sklearn.utils._param_validation import validate_params
+from .._compat import validate_params
+
+if TYPE_CHECKING:
+    from .._typing import PathLike
 
 
 @validate_params(
     {"data_home": [str, os.PathLike, None]}, prefer_skip_nested_validation=True
 )
-def get_data_home(data_home=None):
+def get_data_home(data_home: PathLike | None = None) -> str:
     """Return the folder that data sets are kept in; make it if it is missing.
 
     Parameters
@@ -35,9 +41,8 @@ def get_data_home(data_home=None):
 
     Notes
     -----
-    What has come of an unfinished download is kept elsewhere: in the folder
-    ``partial`` of the one named by the environment variable ``SKINEST_CACHE``, else of
-    the user's cache.
+    What has come of an unfinished download is kept there too, in the folder
+    ``.unfinished``.
 
     Examples
     --------
@@ -65,10 +70,7 @@ def resolve_data_home(data_home):
 
 
 def resolve_cache_home():
-    """Return the absolute path of the cache.
-
-    It is for unfinished downloads and for what is extracted from read-only folders.
-    """
+    """Return the absolute path of the cache, for archives of read-only folders."""
     return _absolute(os.environ.get("SKINEST_CACHE") or _user_cache())
 
 

@@ -3,10 +3,14 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, overload
+
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
 
+from .._compat import StrOptions, validate_params
 from ._archives import extract_archive
 from ._base import resolve_data_home
 from ._download import require_file_by_hand
@@ -18,6 +22,9 @@ from ._ham10000 import (
     read_task3,
 )
 from ._tables import find_masks
+
+if TYPE_CHECKING:
+    from .._typing import PathLike, Paths
 
 _ARCHIVE_NAME = "HAM10000_segmentations_lesion_tschandl.zip"
 _PAGE = "https://doi.org/10.7910/DVN/DBW86T (Harvard Dataverse)"
@@ -46,13 +53,33 @@ doi:10.1038/s41591-020-0942-0.
 """
 
 
+@overload
+def fetch_ham10000_masks(
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+@overload
+def fetch_ham10000_masks(
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[True],
+) -> tuple[Paths, Paths]: ...
 @validate_params(
     TASK3.constraints | {"subset": [StrOptions({"train"})]},
     prefer_skip_nested_validation=True,
 )
 def fetch_ham10000_masks(
-    data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
-):
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Paths, Paths]:
     """Load the HAM10000 images with masks of their lesions (segmentation).
 
     The images, diagnoses and lesions are those of :func:`fetch_isic2018_task3`.
@@ -121,8 +148,7 @@ def fetch_ham10000_masks(
     ------
     OSError
         If the masks are missing, or another file is and `download_if_missing` is
-        False or its download fails, or if the disk is full. Nothing half-made is left
-        in `data_home`.
+        False or its download fails, or if the disk is full.
     ValueError
         If an image has no mask or a mask no image, or for any of the reasons of
         :func:`fetch_isic2018_task3`.

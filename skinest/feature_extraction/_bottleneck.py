@@ -3,27 +3,48 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 from contextlib import closing
 from numbers import Integral
+from typing import TYPE_CHECKING, Self
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._cache import Cache
-from .._compat import resolve_compute_dtype
+from .._compat import (
+    DocLinkMixin,
+    Interval,
+    StrOptions,
+    fit_context,
+    resolve_compute_dtype,
+)
 from .._training._features import ResizedImages, iterate_features
 from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE
 from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import MAX_SEED, check_image_size
-from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import (
+        AutoDtype,
+        BackboneName,
+        ImageSize,
+        ImagesLike,
+        MemoryLike,
+        PathLike,
+        Pooling,
+        RandomStateLike,
+    )
 
 
 class BottleneckFeatureExtractor(
@@ -118,16 +139,16 @@ class BottleneckFeatureExtractor(
 
     def __init__(
         self,
-        backbone="vgg16",
+        backbone: BackboneName = "vgg16",
         *,
-        weights="imagenet",
-        pooling="flatten",
-        image_size=(224, 224),
-        compute_dtype="auto",
-        batch_size=32,
-        memory=None,
-        random_state=None,
-    ):
+        weights: PathLike | None = "imagenet",
+        pooling: Pooling = "flatten",
+        image_size: ImageSize = (224, 224),
+        compute_dtype: AutoDtype = "auto",
+        batch_size: int = 32,
+        memory: MemoryLike = None,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.pooling = pooling
@@ -137,8 +158,8 @@ class BottleneckFeatureExtractor(
         self.memory = memory
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ImagesLike, y: ArrayLike | None = None) -> Self:
         """Load the weights.
 
         Parameters
@@ -178,7 +199,7 @@ class BottleneckFeatureExtractor(
         self.n_features_out_ = count_features(self._spec)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> NDArray[np.float32]:
         """Compute features.
 
         Parameters
@@ -202,7 +223,7 @@ class BottleneckFeatureExtractor(
         with closing(batches):
             return np.concatenate([batch[:, 0] for batch in batches])
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: None = None) -> NDArray[np.object_]:
         """Return names of the features, such as "vgg16_7".
 
         Parameters

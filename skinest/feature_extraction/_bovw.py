@@ -3,25 +3,35 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 import warnings
 from contextlib import closing, nullcontext
 from functools import partial
 from numbers import Integral
+from typing import TYPE_CHECKING, Literal, Self
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .._compat import (
+    CallbackSupportMixin,
+    DocLinkMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    open_callback_context,
+    with_callbacks,
+)
 from ..images import check_images
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
-from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
 from ..utils._verbose import announce
 from ._describing import DescribedImages
@@ -36,6 +46,9 @@ from ._vocabulary import (
     learn_vocabulary,
     make_clusterer,
 )
+
+if TYPE_CHECKING:
+    from .. import _typing as t
 
 _COMPACT_ENCODINGS = ("vlad", "fisher")  # few words, many numbers for each
 _N_COMPONENTS = 64
@@ -189,19 +202,19 @@ default="histogram"
 
     def __init__(
         self,
-        n_words="auto",
+        n_words: int | Literal["auto"] = "auto",
         *,
-        descriptor=None,
-        encoding="histogram",
-        n_components="auto",
-        pyramid=(1,),
-        max_descriptors=200_000,
-        clusterer=None,
-        memory=None,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        descriptor: t.DescriptorLike = None,
+        encoding: t.Encoding = "histogram",
+        n_components: int | Literal["auto"] | None = "auto",
+        pyramid: tuple[int, ...] = (1,),
+        max_descriptors: int = 200_000,
+        clusterer: BaseEstimator | None = None,
+        memory: t.MemoryLike = None,
+        n_jobs: int | None = None,
+        random_state: t.RandomStateLike = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_words = n_words
         self.descriptor = descriptor
         self.encoding = encoding
@@ -215,8 +228,8 @@ default="histogram"
         self.verbose = verbose
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> Self:
         """Learn the vocabulary.
 
         Parameters
@@ -241,8 +254,8 @@ default="histogram"
         return self
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X, y=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> t.Features:
         """Learn the vocabulary and encode the same images, described once.
 
         Parameters
@@ -260,8 +273,8 @@ default="histogram"
         """
         return self._weigh(self._fit(X, y, with_vectors=True))
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> Self:
         """Go on learning the vocabulary from another batch of images.
 
         For more images than one pass should hold. PCA is learned from the first
@@ -311,7 +324,7 @@ default="histogram"
             self._set_vocabulary(pca, clusterer.partial_fit(projected))
         return self
 
-    def transform(self, X):
+    def transform(self, X: t.ImagesLike) -> t.Features:
         """Encode images.
 
         Parameters
@@ -331,7 +344,7 @@ default="histogram"
         self._warn_of_empty(n_empty, len(images))
         return self._weigh(vectors)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: None = None) -> t.Names:
         """Name the features, such as "word7" or "cell0of2x2_word7_dim3".
 
         Parameters
@@ -355,9 +368,7 @@ default="histogram"
         clusterer = self._make_clusterer(seed)
         described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
         n_passes = 2 if with_vectors else 1
-        context = self._init_callback_context(
-            max_subtasks=n_passes * described.n_batches
-        )
+        context = open_callback_context(self, n_passes * described.n_batches)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         vectors = None
         with described.keep_for_two_passes() if with_vectors else nullcontext():

@@ -1,12 +1,14 @@
-"""Display of where a network looks, by Grad-CAM."""
+"""Display of the image areas that a network uses, by Grad-CAM."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import textwrap
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils._plotting import _validate_style_kwargs
 from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
@@ -14,17 +16,25 @@ from ._gradcam_maps import compute_maps, find_class_index, find_layer, scale_map
 from ._grid import check_plotting, choose_cell_size, make_axes
 from ._reading import read_images
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.colors import Colormap
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import AxesLike, Image, ImagesLike, StyleDict
+
 _CELL_WIDTH = 2.8  # inches
 _TITLE_WIDTH = 26  # characters in a line above an image of that width
 
 
 class GradCAMDisplay:
-    """Images with a heat map of what speaks for a class, by Grad-CAM.
+    """Images with Grad-CAM heat maps of the evidence for a class.
 
-    Grad-CAM weighs each feature map of the last convolution by the mean of the
-    gradient of the class's score in it, and keeps what is positive in their sum.
-    Make the display by :meth:`from_estimator`, or by :meth:`from_maps` of maps
-    that exist; the parameters are stored as attributes.
+    Grad-CAM multiplies each feature map of the last convolution by the mean gradient of
+    the class score with respect to it. The heat map is the positive part of the sum.
+    Create the display by :meth:`from_estimator`, or by :meth:`from_maps` for existing
+    maps. The parameters are stored as attributes.
 
     Parameters
     ----------
@@ -32,31 +42,31 @@ class GradCAMDisplay:
         The images.
 
     maps : list of ndarray of shape (height, width), dtype float32
-        The heat map of each image, in its size and in [0, 1].
+        The heat map of each image, with its size and with values in [0, 1].
 
     titles : list of str, default=None
-        What stands above each image.
+        Title of each image.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure.
+        The figure that holds the plots.
 
     axes_ : ndarray of shape (n_images,), dtype object
         One matplotlib Axes per image.
 
     overlays_ : list of matplotlib AxesImage
-        The heat maps drawn.
+        The heat maps.
 
     See Also
     --------
-    TrainingHistoryDisplay : How loss and metrics went in training.
+    TrainingHistoryDisplay : Loss and metrics by epoch.
 
     Notes
     -----
-    Each map is divided by its own largest value: colours compare the places of
-    one image, not images. A map of zeros means that nothing at that layer speaks
-    for the class.
+    Each map is divided by its own maximum, so you can compare areas of one image but
+    not different images. A map of zeros means that the layer has no evidence for the
+    class.
 
     References
     ----------
@@ -77,7 +87,7 @@ class GradCAMDisplay:
     >>> len(display.axes_), display.maps[0].shape
     (3, (128, 128))
 
-    Maps that exist, of any size:
+    Existing maps of any size:
 
     >>> import numpy as np
     >>> coarse = np.zeros((2, 7, 7))
@@ -87,7 +97,13 @@ class GradCAMDisplay:
     ((128, 128), 1.0)
     """
 
-    def __init__(self, images, maps, *, titles=None):
+    def __init__(
+        self,
+        images: Sequence[Image],
+        maps: Sequence[NDArray[np.float32]],
+        *,
+        titles: Sequence[str] | None = None,
+    ) -> None:
         self.images = images
         self.maps = maps
         self.titles = titles
@@ -95,18 +111,18 @@ class GradCAMDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: ImagesLike,
         *,
-        target=None,
-        layer=None,
-        ax=None,
-        max_cols=4,
-        alpha=0.6,
-        cmap="jet",
-        im_kw=None,
-    ):
-        """Compute and draw the maps of a fitted classifier.
+        target: Any = None,
+        layer: str | None = None,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.6,
+        cmap: str | Colormap = "jet",
+        im_kw: StyleDict = None,
+    ) -> Self:
+        """Compute and plot the maps of a fitted classifier.
 
         Parameters
         ----------
@@ -114,34 +130,34 @@ class GradCAMDisplay:
             A fitted classifier.
 
         X : array, list of arrays or paths of length n_images
-            The images, see :mod:`skinest.images`. All of them are held and drawn.
+            The images, see :mod:`skinest.images`. All of them are plotted.
 
         target : label, default=None
-            The class, one of `estimator.classes_`, whose evidence is shown. None
+            The class, one of `estimator.classes_`, to show the evidence for. None
             takes the class that is predicted for each image.
 
         layer : str, default=None
-            The layer of `estimator.model_` whose feature maps are weighed. From it
-            on the network must be a chain of layers. None is the last one with
-            feature maps that is not a pooling layer, e.g. "block5_conv3" of VGG16.
+            The layer of `estimator.model_` whose feature maps are used. After it, the
+            network must be a chain of layers. None is the last layer with feature maps
+            that is not a pooling layer, e.g. "block5_conv3" of VGG16.
 
         ax, max_cols, alpha, cmap, im_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
         display : GradCAMDisplay
-            Each title is the class shown and its predicted probability.
+            Each title has the class and its predicted probability.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is no classifier with a network.
+            If the estimator is not a classifier with a network.
         ValueError
-            If `X` holds no images, `target` is not a class, or `layer` is unknown
-            or does not begin a chain.
+            If `X` does not contain images, `target` is not a class, or `layer` is
+            unknown or is not the start of a chain.
         """
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         _check_estimator(estimator)
@@ -167,17 +183,17 @@ class GradCAMDisplay:
     @classmethod
     def from_maps(
         cls,
-        images,
-        maps,
+        images: ImagesLike,
+        maps: Sequence[ArrayLike] | NDArray[Any],
         *,
-        titles=None,
-        ax=None,
-        max_cols=4,
-        alpha=0.6,
-        cmap="jet",
-        im_kw=None,
-    ):
-        """Draw maps that exist.
+        titles: Sequence[str] | None = None,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.6,
+        cmap: str | Colormap = "jet",
+        im_kw: StyleDict = None,
+    ) -> Self:
+        """Plot existing maps.
 
         Parameters
         ----------
@@ -185,14 +201,14 @@ class GradCAMDisplay:
             The images, see :mod:`skinest.images`.
 
         maps : list of array-like of shape (map_height, map_width)
-            One map per image, of numbers that are not negative. It is scaled
-            bilinearly to the size of its image, and divided by its largest value.
+            One map per image, with values of 0 or more. It is scaled bilinearly to the
+            size of its image and divided by its maximum.
 
         titles : list of str, default=None
-            What stands above each image.
+            Title of each image.
 
         ax, max_cols, alpha, cmap, im_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -210,38 +226,46 @@ class GradCAMDisplay:
             if values is not None and len(values) != len(images):
                 raise ValueError(
                     f"There are {len(images)} images, but {len(values)} {name}. Pass "
-                    "one for each image."
+                    "one per image."
                 )
-        maps = [
+        scaled = [
             scale_map(_check_map(heat, position), image.shape[:2])
             for position, (heat, image) in enumerate(zip(maps, images, strict=True))
         ]
-        return cls(images, maps, titles=titles).plot(
+        return cls(images, scaled, titles=titles).plot(
             ax=ax, max_cols=max_cols, alpha=alpha, cmap=cmap, im_kw=im_kw
         )
 
-    def plot(self, *, ax=None, max_cols=4, alpha=0.6, cmap="jet", im_kw=None):
-        """Draw the images under their heat maps.
+    def plot(
+        self,
+        *,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.6,
+        cmap: str | Colormap = "jet",
+        im_kw: StyleDict = None,
+    ) -> Self:
+        """Plot the images with their heat maps.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
             One Axes, divided if there are several images, or one for each image.
-            None makes a new figure.
+            None creates a new figure.
 
         max_cols : int, default=4
-            The most images side by side.
+            Maximum number of images per row.
 
         alpha : float in [0, 1], default=0.6
-            Opacity of the heat map where it is 1. It falls to 0 with the map, so
-            that the image is seen as it is where nothing speaks for the class.
+            Opacity of the heat map where its value is 1. The opacity is proportional to
+            the map, so areas without evidence show the image unchanged.
 
         cmap : str or matplotlib Colormap, default="jet"
             Colours of the heat map.
 
         im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow` for the heat map; an `alpha`
-            here holds for the whole map.
+            Keywords of `matplotlib.axes.Axes.imshow` for the heat map. An `alpha` here
+            is used for the whole map.
 
         Returns
         -------
@@ -249,6 +273,9 @@ class GradCAMDisplay:
             This object.
         """
         check_plotting(f"{type(self).__name__}.plot", max_cols)
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.image import AxesImage
+
         titles = [textwrap.fill(str(t), _TITLE_WIDTH) for t in self.titles or []]
         n_lines = max((title.count("\n") + 1 for title in titles), default=0)
         cell_size = choose_cell_size(self.images, _CELL_WIDTH, n_lines)
@@ -257,7 +284,8 @@ class GradCAMDisplay:
         for axis, image, heat in zip(self.axes_, self.images, self.maps, strict=True):
             style = {"cmap": cmap, "vmin": 0, "vmax": 1, "alpha": alpha * heat}
             axis.imshow(image)
-            overlay = axis.imshow(heat, **_validate_style_kwargs(style, im_kw or {}))
+            style |= normalize_kwargs(im_kw or {}, AxesImage)
+            overlay = axis.imshow(heat, **style)
             self.overlays_.append(overlay)
             axis.set_axis_off()
         for axis, title in zip(self.axes_, titles, strict=False):
@@ -271,8 +299,8 @@ def _check_estimator(estimator):
     if not all(hasattr(estimator, name) for name in names):
         raise TypeError(
             f"{type(estimator).__name__} is not a classifier with a network. Pass a "
-            "TransferClassifier: of a pipeline its last step, pipeline[-1], with "
-            "images as they reach it; of a search its best_estimator_."
+            "TransferClassifier: for a pipeline, its last step, pipeline[-1], with "
+            "the images that this step gets; for a search, its best_estimator_."
         )
 
 

@@ -1,17 +1,19 @@
-"""Losses as objects that hold parameters."""
+"""Losses as objects with parameters."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import ops
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 
-from ..utils._doc_link import DocLinkMixin
+from .._compat import DocLinkMixin, Interval, check_params
 from ._functional import (
     check_tensors,
     crossentropy,
@@ -21,6 +23,11 @@ from ._functional import (
     jaccard,
     tversky,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._typing import Tensor
 
 _NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
 _register = keras.saving.register_keras_serializable(package="skinest")
@@ -41,39 +48,45 @@ def _check_class_weights(name, values):
 
 
 class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
-    """A function with its parameters, as a loss of Keras.
+    """Base class of losses: a function and its parameters, as a Keras loss.
 
-    It is an estimator to have parameters that can be set, as in
+    It is also an estimator, so that parameters can be set, as in
     ``segmenter__loss__smooth``.
     """
 
     _parameter_constraints: dict = {}
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(name=type(self).__name__.lower(), dtype="float32")
-        self._validate_params()
+        self._check()
+
+    def _check(self):
+        """Raise ValueError if a parameter is invalid."""
+        check_params(self)
 
     # Keras' own writes a file.
     __reduce__ = object.__reduce__
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         parameters = self.get_params(deep=False).items()
         listed = ", ".join(f"{name}={value!r}" for name, value in parameters)
         return f"{type(self).__name__}({listed})"
 
-    def get_config(self) -> dict:
-        """Return the parameters as plain numbers and lists, for Keras to save."""
+    def get_config(self) -> dict[str, Any]:
+        """Return the parameters as numbers and lists that Keras can save."""
         config = self.get_params(deep=False)
         for name, value in config.items():
             if value is not None:
                 config[name] = np.asarray(value, dtype=float).tolist()
         return config
 
-    def call(self, y_true, y_pred):
-        """Compute the loss of each image, as Keras calls it."""
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Compute the loss of each image. Keras calls this method."""
         return self.per_image(y_true, y_pred)
 
-    def per_image(self, y_true, y_pred, pixel_weight=None):
+    def per_image(
+        self, y_true: Tensor, y_pred: Tensor, pixel_weight: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss of each image.
 
         Parameters
@@ -93,23 +106,23 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
 
 
 class _SmoothLoss(MaskLoss):
-    """A loss whose only parameter is `smooth`."""
+    """Base class of losses with the parameter `smooth` only."""
 
     _parameter_constraints: dict = {"smooth": _NOT_NEGATIVE}
 
-    def __init__(self, smooth=1.0):
+    def __init__(self, smooth: float = 1.0) -> None:
         self.smooth = smooth
         super().__init__()
 
 
 @_register
 class Dice(_SmoothLoss):
-    """Dice loss of each image: :func:`dice` with its parameters.
+    """Dice loss of each image, see :func:`dice`.
 
     Parameters
     ----------
     smooth : float, default=1.0
-        Added above and below the line; 0 or more.
+        Added to numerator and denominator; 0 or more.
 
     Examples
     --------
@@ -123,12 +136,12 @@ class Dice(_SmoothLoss):
 
 @_register
 class Jaccard(_SmoothLoss):
-    """Jaccard loss of each image: :func:`jaccard` with its parameters.
+    """Jaccard loss of each image, see :func:`jaccard`.
 
     Parameters
     ----------
     smooth : float, default=1.0
-        Added above and below the line; 0 or more.
+        Added to numerator and denominator; 0 or more.
 
     Examples
     --------
@@ -142,18 +155,18 @@ class Jaccard(_SmoothLoss):
 
 @_register
 class Tversky(MaskLoss):
-    """Tversky loss of each image: :func:`tversky` with its parameters.
+    """Tversky loss of each image, see :func:`tversky`.
 
     Parameters
     ----------
     alpha : float, default=0.3
-        What false positives count; 0 or more.
+        Weight of false positives; 0 or more.
 
     beta : float, default=0.7
-        What false negatives count; 0 or more.
+        Weight of false negatives; 0 or more.
 
     smooth : float, default=1.0
-        Added above and below the line; 0 or more.
+        Added to numerator and denominator; 0 or more.
 
     Examples
     --------
@@ -167,7 +180,9 @@ class Tversky(MaskLoss):
     )
     _function = staticmethod(tversky)
 
-    def __init__(self, alpha=0.3, beta=0.7, smooth=1.0):
+    def __init__(
+        self, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0
+    ) -> None:
         self.alpha = alpha
         self.beta = beta
         self.smooth = smooth
@@ -176,7 +191,7 @@ class Tversky(MaskLoss):
 
 @_register
 class Crossentropy(MaskLoss):
-    """Cross entropy of each image: :func:`crossentropy`.
+    """Cross entropy of each image, see :func:`crossentropy`.
 
     Examples
     --------
@@ -190,17 +205,18 @@ class Crossentropy(MaskLoss):
 
 @_register
 class WeightedCrossentropy(MaskLoss):
-    """Cross entropy of each image, its pixels weighted by their class.
+    """Cross entropy of each image, with weights of the classes.
 
     Parameters
     ----------
     weights : sequence of float
-        A finite number above 0 for each class: background and foreground where there
-        is one channel, else one for each channel. They multiply any `pixel_weight`.
+        A finite number above 0 for each class. With one channel, the weights of
+        background and foreground; with more, one weight per channel. They are
+        multiplied with any `pixel_weight`.
 
     See Also
     --------
-    crossentropy : What is weighted, and by what it is divided.
+    crossentropy : The formula, and how the sum is normalised.
 
     Examples
     --------
@@ -209,11 +225,12 @@ class WeightedCrossentropy(MaskLoss):
     WeightedCrossentropy(weights=(1.0, 20.0))
     """
 
-    def __init__(self, weights):
+    def __init__(self, weights: Sequence[float]) -> None:
         self.weights = weights
         super().__init__()
 
-    def _validate_params(self):
+    def _check(self):
+        """Raise ValueError if a weight is invalid."""
         _check_class_weights("weights", self.weights)
 
     def _function(self, y_true, y_pred, *, pixel_weight, weights):
@@ -233,16 +250,17 @@ class WeightedCrossentropy(MaskLoss):
 
 @_register
 class Focal(MaskLoss):
-    """Focal loss of each image: :func:`focal` with its parameters.
+    """Focal loss of each image, see :func:`focal`.
 
     Parameters
     ----------
     gamma : float, default=2.0
-        How much less those pixels count that are predicted well; 0 or more.
+        Focusing exponent, 0 or more. Larger values reduce the weight of pixels that are
+        already predicted well.
 
     alpha : float or sequence of float, default=None
-        What classes count: a number from 0 to 1, or for two or more channels a
-        finite number above 0 for each; None is 1 for all.
+        Weights of the classes: a number from 0 to 1, or for two or more channels a
+        finite number above 0 per channel. With None, all weights are 1.
 
     Examples
     --------
@@ -257,25 +275,28 @@ class Focal(MaskLoss):
     }
     _function = staticmethod(focal)
 
-    def __init__(self, gamma=2.0, alpha=None):
+    def __init__(
+        self, gamma: float = 2.0, alpha: float | Sequence[float] | None = None
+    ) -> None:
         self.gamma = gamma
         self.alpha = alpha
         super().__init__()
 
-    def _validate_params(self):
-        super()._validate_params()
+    def _check(self):
+        """Raise ValueError if a parameter is invalid."""
+        super()._check()
         if self.alpha is not None and not isinstance(self.alpha, Real):
             _check_class_weights("alpha", self.alpha)
 
 
 @_register
 class DiceCrossentropy(_SmoothLoss):
-    """Dice loss and cross entropy of each image: :func:`dice_crossentropy`.
+    """Sum of Dice loss and cross entropy, see :func:`dice_crossentropy`.
 
     Parameters
     ----------
     smooth : float, default=1.0
-        Added above and below the line of the Dice loss; 0 or more.
+        Added to numerator and denominator of the Dice loss; 0 or more.
 
     Examples
     --------
