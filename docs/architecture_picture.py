@@ -111,7 +111,7 @@ def draw():
 
 
 def draw_module(axes, module, left, floor, width, colors):
-    """Draw a box with the name of a module, and dots in some colours below it."""
+    """Add a box with the name of a module, and dots in some colours below it."""
     from matplotlib.patches import FancyBboxPatch
 
     box = FancyBboxPatch(

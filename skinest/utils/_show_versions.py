@@ -1,4 +1,4 @@
-"""What results depend on beside the data: versions, processor, threads."""
+"""Versions, processor and threads: what results depend on besides the data."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -71,11 +71,11 @@ def show_versions():
             print(f"    {name:>{width}}: {value}")
 
 
-def _find_versions() -> dict:
+def _find_versions() -> dict[str, str | None]:
     """Return the version of skinest and of each package that it uses, or None."""
-    required = [line for line in requires("skinest") if "extra ==" not in line]
-    names = [re.match(r"[\w.-]+", line)[0] for line in required]
-    versions = {}
+    required = [line for line in requires("skinest") or () if "extra ==" not in line]
+    names = [re.split(r"[^\w.-]", line)[0] for line in required]
+    versions: dict[str, str | None] = {}
     for name in ("skinest", *sorted({*names, *_OPTIONAL}), "pip"):
         try:
             versions[name] = version(name)
