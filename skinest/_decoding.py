@@ -1,4 +1,4 @@
-"""Files of images and masks: checks that they are there, and decoding."""
+"""Checking and decoding of image and mask files."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -13,15 +13,15 @@ _JPEG = b"\xff\xd8"  # how such a file begins
 
 
 def check_files(paths, name="X"):
-    """Check that all files can be read, and return what tells versions of them apart.
+    """Check that all files can be read, and return their sizes and modification times.
 
     Parameters
     ----------
     paths : list of str
-        The files. None of them is opened.
+        The files. They are not opened.
 
     name : str, default="X"
-        What errors call the list of paths.
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -31,9 +31,9 @@ def check_files(paths, name="X"):
     Raises
     ------
     FileNotFoundError
-        If paths are missing, are folders or may not be read.
+        If files are missing, are folders or cannot be read.
     ValueError
-        If files are empty. Both errors name the first few files.
+        If files are empty. Both errors list the first few files.
     """
     file_stats, missing, empty = [], [], []
     for position, path in enumerate(paths):
@@ -41,7 +41,7 @@ def check_files(paths, name="X"):
         try:
             info = os.stat(path)
         except PermissionError:
-            missing.append(f"{location} may not be reached by this user")
+            missing.append(f"{location} cannot be reached by this user")
             continue
         except (OSError, ValueError):  # ValueError: a null character in the name
             missing.append(f"{location} does not exist")
@@ -50,11 +50,11 @@ def check_files(paths, name="X"):
             kind = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
             missing.append(f"{location} is {kind}")
         elif not os.access(path, os.R_OK):
-            missing.append(f"{location} may not be read by this user")
+            missing.append(f"{location} cannot be read by this user")
         elif info.st_size == 0:
             empty.append(f"{location} is empty")
         file_stats.append((info.st_size, info.st_mtime_ns))
-    _raise_for_files(missing, paths, name, FileNotFoundError, "are not files to read")
+    _raise_for_files(missing, paths, name, FileNotFoundError, "cannot be read")
     _raise_for_files(empty, paths, name, ValueError, "are files of 0 bytes")
     return file_stats
 
@@ -66,15 +66,15 @@ def _raise_for_files(problems, paths, name, error, fault):
         raise error(
             f"{len(problems)} of {len(paths)} paths {fault}: {named}"
             f"{f'; and {more} more' if more > 0 else ''}. Remove them from {name} or "
-            f"mend them; relative paths start from {os.getcwd()!r}."
+            f"correct them; relative paths start from {os.getcwd()!r}."
         )
 
 
 def decode_file(path, flags, location):
     """Decode a file by OpenCV.
 
-    `imdecode`, unlike `imread`, opens non-ASCII names on every system and refuses
-    truncated files.
+    `imdecode`, unlike `imread`, works with non-ASCII file names on every system and
+    detects truncated files.
 
     Parameters
     ----------
@@ -82,23 +82,23 @@ def decode_file(path, flags, location):
         The file.
 
     flags : int
-        OpenCV's flags of decoding.
+        Flags of OpenCV for decoding.
 
     location : str
-        What errors call the file.
+        Name of the file in error messages.
 
     Returns
     -------
     pixels : ndarray of shape (height, width) or (height, width, n_channels)
-        The values as OpenCV gives them, colours in the order BGR.
+        The values as OpenCV returns them, with colours in the order BGR.
 
     is_jpeg : bool
-        Whether the file is a JPEG, whatever its name says.
+        Whether the file is a JPEG, whatever its extension.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
         If the file is empty, truncated, not an image or larger than OpenCV's limit of
         pixels.
@@ -107,9 +107,7 @@ def decode_file(path, flags, location):
 
     content = np.fromfile(path, dtype=np.uint8)
     if not content.size:
-        raise ValueError(
-            f"{location} is a file of 0 bytes. Leave it out or replace it."
-        )
+        raise ValueError(f"{location} is a file of 0 bytes. Remove or replace it.")
     try:
         pixels = cv2.imdecode(content, flags)
     except cv2.error as error:
@@ -123,7 +121,7 @@ def decode_file(path, flags, location):
         ) from None
     if pixels is None:
         raise ValueError(
-            f"{location} is truncated or not an image that OpenCV can decode. Leave it "
-            "out or replace it."
+            f"{location} is truncated or not an image that OpenCV can decode. Remove "
+            "or replace it."
         )
     return pixels, content[:2].tobytes() == _JPEG

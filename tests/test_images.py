@@ -184,7 +184,7 @@ def test_files_are_decoded_only_when_asked_for(paths, decoded):
 def test_checked_images_are_given_back_as_they_are(paths):
     images = check_images(paths, name="X_val")
     assert check_images(images, [0, 1, 1]) is images
-    with pytest.raises(ValueError, match="X holds 3 images, but y 2 entries"):
+    with pytest.raises(ValueError, match="X has 3 images, but y has 2 entries"):
         check_images(images, [0, 1])
     with pytest.raises(ValueError, match="X is empty"):
         check_images(images[:0])
@@ -325,7 +325,7 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         ([IMAGE, IMAGE[..., :2]], r"X\[1\] has shape \(8, 8, 2\)"),
         ([IMAGE, IMAGE[np.newaxis]], r"X\[1\] has shape \(1, 8, 8, 3\)"),
         ([IMAGE, IMAGE[0, :, 0]], r"X\[1\] has shape \(8,\)"),
-        (np.zeros((2, 0, 8, 3), np.uint8), "holds no pixel"),
+        (np.zeros((2, 0, 8, 3), np.uint8), "has no pixels"),
         (np.zeros((0, 8, 8, 3), np.uint8), "X is empty"),
         ([], "X is empty"),
         (np.array([], dtype=object), "X is empty"),
@@ -333,8 +333,8 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         (np.array([]), "X is empty"),
         ([IMAGE * 1.0 + 255], r"X\[0\].*values from 255 to 255.*astype\(np.uint8\)"),
         ([IMAGE, IMAGE - 0.01], r"X\[1\].*values from -0.01.*standardised"),
-        ([IMAGE, IMAGE + np.nan], r"X\[1\] holds NaN or infinity"),
-        ([IMAGE, IMAGE + np.inf], r"X\[1\] holds NaN or infinity"),
+        ([IMAGE, IMAGE + np.nan], r"X\[1\] has NaN or infinite"),
+        ([IMAGE, IMAGE + np.inf], r"X\[1\] has NaN or infinite"),
         ([IMAGE.astype(np.int64) + 7], r"int64.*from 7 to 7.*astype\(np.uint8\)"),
         ([IMAGE.astype(np.int16)], "int16"),
         (np.zeros((2, 8, 8), dtype=bool), r"bool.*astype\(np.uint8\) \* 255"),
@@ -383,7 +383,7 @@ def test_resize_leaves_an_image_of_that_size():
 
 
 def test_X_and_y_of_different_length(rgb):
-    with pytest.raises(ValueError, match="X holds 3 images, but y 2 entries"):
+    with pytest.raises(ValueError, match="X has 3 images, but y has 2 entries"):
         check_images(rgb, [0, 1])
     check_images(rgb, [0, 1, 1])
 
@@ -394,5 +394,5 @@ def test_X_and_y_of_different_length(rgb):
 )
 def test_a_file_without_permission_is_named(paths):
     os.chmod(paths[0], 0)
-    with pytest.raises(FileNotFoundError, match=r"X\[0\].*0\.png.*may not be read"):
+    with pytest.raises(FileNotFoundError, match=r"X\[0\].*0\.png.*cannot be read"):
         check_images(paths)

@@ -3,7 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -12,12 +15,27 @@ from .._training._features import ResizedImages, iterate_features
 from .._training._models import borrow_model
 from ..images import check_images
 from ..networks._weights import save_backbone_weights
+from ..utils._verbose import announce
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    from .._typing import ImagesLike, MemoryLike, PathLike
+    from ..networks._transfer_network import TransferNetwork
 
 
 class ClassPredictionMixin:
     """Predict classes and probabilities, and give the network out."""
 
-    def predict_proba(self, X):
+    classes_: NDArray[Any]
+    batch_size: int
+    memory: MemoryLike
+    _network: TransferNetwork
+    _trainable: str
+    _model: keras.Model | None
+
+    def predict_proba(self, X: ImagesLike) -> NDArray[np.float32]:
         """Predict the probability of each class.
 
         Parameters
@@ -33,8 +51,9 @@ class ClassPredictionMixin:
         check_is_fitted(self)
         network = self._network
         description = network.describe_training("head")
+        images = check_images(X)
         batches = iterate_features(
-            ResizedImages(check_images(X), network.backbone_spec.image_size),
+            ResizedImages(images, network.backbone_spec.image_size),
             network.backbone_spec,
             network.backbone,
             batch_size=self.batch_size,
@@ -42,6 +61,7 @@ class ClassPredictionMixin:
         )
         outputs = []
         with (
+            announce(self, f"Predicting {len(images)} images"),
             borrow_model(description["key"], description["build"]) as head,
             closing(batches),
         ):
@@ -51,7 +71,23 @@ class ClassPredictionMixin:
         outputs = np.concatenate(outputs)
         return np.hstack([1 - outputs, outputs]) if len(self.classes_) == 2 else outputs
 
-    def predict(self, X):
+    def predict_log_proba(self, X: ImagesLike) -> NDArray[np.float32]:
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_images, n_classes), dtype float32
+            In the order of `classes_`; ``-inf`` where a probability is 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: ImagesLike) -> NDArray[Any]:
         """Predict the most probable class of each image.
 
         Parameters
@@ -68,14 +104,14 @@ class ClassPredictionMixin:
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     @property
-    def model_(self):
+    def model_(self) -> keras.Model:
         """The fitted network as one flat Keras model."""
         check_is_fitted(self)
         if self._model is None:
             self._model = self._network.build(self._trainable)
         return self._model
 
-    def save_backbone(self, path):
+    def save_backbone(self, path: PathLike) -> None:
         """Save the weights of the backbone, to give as `weights` or to Keras.
 
         Parameters

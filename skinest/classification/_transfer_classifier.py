@@ -3,9 +3,12 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Self
 
 import joblib
 import numpy as np
@@ -20,14 +23,13 @@ from .._compat import (
     resolve_compute_dtype,
     with_callbacks,
 )
-from .._training._features import AugmentedCopies
 from .._training._models import train_network
 from .._training._network_estimator import (
     LEARNING_RATE,
     NetworkEstimator,
     make_output_bias,
 )
-from ..networks._backbones import BACKBONES, MIN_SIDE, list_stages
+from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage
 from ..networks._transfer_network import (
     BackboneSpec,
     HeadSpec,
@@ -38,14 +40,18 @@ from ..networks._transfer_network import (
 )
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
-from ..utils._deprecation import DEPRECATED, NOT_PASSED, renamed_parameter
+from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
 from ._training_data import (
     collect_features,
     make_batches,
+    make_copies,
     make_objective,
     split_images,
 )
+
+if TYPE_CHECKING:
+    from .. import _typing as t
 
 
 class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
@@ -122,7 +128,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training images at random, see
-        :class:`skinest.augmentation.Augmentation`. A callable is called with an
+        :class:`skinest.Augmentation`. A callable is called with an
         image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
         a :class:`numpy.random.Generator`, and returns such an image.
 
@@ -134,7 +140,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     validation_fraction : float, default=None
         The share of the training images that is held out and measured after each
-        epoch, in (0, 1): stratified by class, or by whole `groups`.
+        epoch, in (0, 1): stratified by class, or by whole `groups`. None is 0.1 where
+        `early_stopping` needs held-out images and `X_val` is not given, else it holds
+        none out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
@@ -172,7 +180,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
-        1 and 2 show epochs in Keras' two ways.
+        Above 0, each pass over the images prints a line.
 
     n_views : int
         The old name of `n_augmented_copies`.
@@ -268,37 +276,37 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def __init__(
         self,
-        backbone="vgg16",
+        backbone: t.BackboneName = "vgg16",
         *,
-        weights="imagenet",
-        image_size=(224, 224),
-        hidden_units=(),
-        pooling="avg",
-        dropout=0.5,
-        l2="auto",
-        trainable="head",
-        epochs=50,
-        learning_rate=1e-3,
-        optimizer="adam",
-        batch_size=32,
-        fine_tune=None,
-        fine_tune_epochs=20,
-        fine_tune_learning_rate=1e-6,
-        class_weight=None,
-        augmentation=None,
-        n_augmented_copies=3,
-        validation_fraction=None,
-        early_stopping=False,
-        n_iter_no_change=10,
-        monitor="val_loss",
-        compute_dtype="auto",
-        memory=None,
-        keras_callbacks=None,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-        n_views=DEPRECATED,
-    ):
+        weights: t.PathLike | None = "imagenet",
+        image_size: t.ImageSize = (224, 224),
+        hidden_units: tuple[int, ...] = (),
+        pooling: t.Pooling = "avg",
+        dropout: float = 0.5,
+        l2: t.Penalty = "auto",
+        trainable: str = "head",
+        epochs: int = 50,
+        learning_rate: t.LearningRate = 1e-3,
+        optimizer: t.OptimizerLike = "adam",
+        batch_size: int = 32,
+        fine_tune: str | None = None,
+        fine_tune_epochs: int = 20,
+        fine_tune_learning_rate: t.LearningRate = 1e-6,
+        class_weight: t.ClassWeight = None,
+        augmentation: t.AugmentationLike = None,
+        n_augmented_copies: int = 3,
+        validation_fraction: float | None = None,
+        early_stopping: bool = False,
+        n_iter_no_change: int = 10,
+        monitor: str = "val_loss",
+        compute_dtype: t.AutoDtype = "auto",
+        memory: t.MemoryLike = None,
+        keras_callbacks: t.KerasCallbacks = None,
+        warm_start: bool = False,
+        random_state: t.RandomStateLike = None,
+        verbose: int = 0,
+        n_views: int | str = DEPRECATED,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.image_size = image_size
@@ -331,7 +339,16 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: t.ImagesLike,
+        y: t.ArrayLike,
+        *,
+        sample_weight: t.ArrayLike | None = None,
+        groups: t.ArrayLike | None = None,
+        X_val: t.ImagesLike | None = None,
+        y_val: t.ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -374,7 +391,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         if augmentation is not None:
             augmentation = check_augmentation(augmentation)
         seeds = self._make_seeds()
-        copies = self._make_copies(augmentation, seeds["copies"])
+        copies = make_copies(self, augmentation, seeds["copies"])
         classes, totals, train, validation = split_images(
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
@@ -423,14 +440,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for what the constraints of parameters cannot say."""
         check_image_size(self.image_size, MIN_SIDE)
-        names = list_stages(self.backbone)
-        for name in ("trainable", "fine_tune"):
-            value = getattr(self, name)
-            if value not in (*names, None):
-                raise ValueError(
-                    f"{name}={value!r} is no part of {self.backbone}: choose one of "
-                    f"{', '.join(names)}."
-                )
+        check_stage(self.backbone, "trainable", self.trainable)
+        if self.fine_tune is not None:
+            check_stage(self.backbone, "fine_tune", self.fine_tune)
         check_hidden_units(self.hidden_units)
         self._check_training(X_val, y_val)
         if self.memory is not None:
@@ -472,14 +484,6 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                 "Put backbone, image_size, pooling, hidden_units, dropout, l2 and "
                 "compute_dtype back, or set warm_start=False to start anew."
             )
-
-    def _make_copies(self, augmentation, seed):
-        """Return what a head is trained on beside the images themselves."""
-        n_copies = renamed_parameter(
-            "n_views", self.n_views, "n_augmented_copies", self.n_augmented_copies
-        )
-        n_copies = 0 if augmentation is None else n_copies
-        return AugmentedCopies(n_copies, augmentation, seed)
 
     def _list_stages(self):
         """List the lowest part, epochs and rate of each stage; count all epochs."""

@@ -79,7 +79,7 @@ class VGGTransferClassifier(TransferClassifier):
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training images at random, see
-        :class:`skinest.augmentation.Augmentation`. A callable is called with an
+        :class:`skinest.Augmentation`. A callable is called with an
         image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
         a :class:`numpy.random.Generator`, and returns such an image.
 
@@ -91,7 +91,9 @@ class VGGTransferClassifier(TransferClassifier):
 
     validation_fraction : float, default=None
         The share of the training images that is held out and measured after each
-        epoch, in (0, 1): stratified by class, or by whole `groups`.
+        epoch, in (0, 1): stratified by class, or by whole `groups`. None is 0.1 where
+        `early_stopping` needs held-out images and `X_val` is not given, else it holds
+        none out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
@@ -129,7 +131,7 @@ class VGGTransferClassifier(TransferClassifier):
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
-        1 and 2 show epochs in Keras' two ways.
+        Above 0, each pass over the images prints a line.
 
     n_views : int
         The old name of `n_augmented_copies`.
@@ -192,13 +194,13 @@ class VGGTransferClassifier(TransferClassifier):
 
     Examples
     --------
-    A linear head on the averaged features of ImageNet's weights:
+    A linear head on averaged features of ImageNet's weights:
 
-    >>> from skinest import VGGTransferClassifier
+    >>> from skinest import Augmentation, VGGTransferClassifier
     >>> default = VGGTransferClassifier(class_weight="balanced")
 
     The larger head of the study that the examples reproduce, 512 units on flattened
-    feature maps, 27,560,769 parameters in all:
+    feature maps, with 27,560,769 parameters in all:
 
     >>> study = VGGTransferClassifier(
     ...     hidden_units=(512,), pooling="flatten", dropout=0.5, l2=0.0,
@@ -208,14 +210,13 @@ class VGGTransferClassifier(TransferClassifier):
     Its settings for benign or malignant:
 
     >>> from sklearn.base import clone
-    >>> from skinest.augmentation import Augmentation
     >>> task1 = clone(study).set_params(
     ...     epochs=100, learning_rate=1e-5, class_weight="balanced",
     ...     augmentation=Augmentation(), validation_fraction=0.15,
     ...     early_stopping=True, n_iter_no_change=10,
     ... )
 
-    And for seven diagnoses: block5 and the head, then all layers.
+    Its settings for seven diagnoses: block5 and the head, then all layers.
 
     >>> task2 = clone(study).set_params(
     ...     trainable="block5", epochs=35,

@@ -3,9 +3,12 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from .._training._models import train_network
 from .._training._network_estimator import (
     NetworkEstimator,
     make_output_bias,
+    resolve_validation_fraction,
     split_data,
 )
 from ..networks._unet_network import (
@@ -33,6 +37,9 @@ from ._pairs import (
     read_pairs,
     warn_of_one_label,
 )
+
+if TYPE_CHECKING:
+    from .. import _typing as t
 
 _COMPUTE_DTYPE = "bfloat16"  # what "auto" prefers
 
@@ -91,7 +98,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training pairs at random, see
-        :class:`skinest.augmentation.Augmentation`. A callable is called with a
+        :class:`skinest.Augmentation`. A callable is called with a
         ``uint8`` image of shape (height, width, 3), its ``uint8`` mask of shape
         (height, width), both of `image_size`, and a :class:`numpy.random.Generator`,
         and returns such a pair. The mask holds positions in `classes_`, and 255 where
@@ -112,7 +119,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     validation_fraction : float, default=None
         The share of the training images that is held out and measured after each
-        epoch, in (0, 1): at random, or by whole `groups`.
+        epoch, in (0, 1): at random, or by whole `groups`. None is 0.1 where
+        `early_stopping` needs held-out images and `X_val` is not given, else it holds
+        none out.
 
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `n_iter_no_change` epochs. The weights
@@ -142,7 +151,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
-        1 and 2 show epochs in Keras' two ways.
+        Above 0, each pass over the images prints a line.
 
     Attributes
     ----------
@@ -222,32 +231,32 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     def __init__(
         self,
         *,
-        depth=4,
-        base_filters=64,
-        image_size=(128, 128),
-        pad_to_aspect_ratio=False,
-        loss="dice",
-        class_weight=None,
-        dropout=0.0,
-        batch_norm=True,
-        epochs=20,
-        learning_rate=1e-3,
-        optimizer="adam",
-        batch_size=16,
-        augmentation=None,
-        threshold=0.5,
-        tile_overlap=None,
-        crop_margin=0.1,
-        validation_fraction=None,
-        early_stopping=False,
-        n_iter_no_change=10,
-        monitor="val_loss",
-        compute_dtype="auto",
-        keras_callbacks=None,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-    ):
+        depth: int = 4,
+        base_filters: int = 64,
+        image_size: t.ImageSize = (128, 128),
+        pad_to_aspect_ratio: bool = False,
+        loss: t.LossLike = "dice",
+        class_weight: t.ClassWeight = None,
+        dropout: float = 0.0,
+        batch_norm: bool = True,
+        epochs: int = 20,
+        learning_rate: t.LearningRate = 1e-3,
+        optimizer: t.OptimizerLike = "adam",
+        batch_size: int = 16,
+        augmentation: t.AugmentationLike = None,
+        threshold: float = 0.5,
+        tile_overlap: float | None = None,
+        crop_margin: float = 0.1,
+        validation_fraction: float | None = None,
+        early_stopping: bool = False,
+        n_iter_no_change: int = 10,
+        monitor: str = "val_loss",
+        compute_dtype: t.AutoDtype = "auto",
+        keras_callbacks: t.KerasCallbacks = None,
+        warm_start: bool = False,
+        random_state: t.RandomStateLike = None,
+        verbose: int = 0,
+    ) -> None:
         self.depth = depth
         self.base_filters = base_filters
         self.image_size = image_size
@@ -276,7 +285,16 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: t.ImagesLike,
+        y: t.MasksLike,
+        *,
+        sample_weight: t.ArrayLike | None = None,
+        groups: t.ArrayLike | None = None,
+        X_val: t.ImagesLike | None = None,
+        y_val: t.MasksLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -386,7 +404,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         n_pairs = len(pairs.images)
         weights = check_sample_weight(sample_weight, n_pairs).astype(np.float32)
         data = Split(pairs, None, weights, np.arange(n_pairs))
-        fraction = self.validation_fraction if X_val is None else None
+        fraction = resolve_validation_fraction(self, X_val)
         train, validation = split_data(data, fraction, groups, seed)
         if X_val is not None:
             names = "X_val", "y_val"

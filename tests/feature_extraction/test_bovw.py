@@ -20,6 +20,7 @@ from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
 
 # A sample is random: only many of them, without images, show that it is uniform.
 from skinest.feature_extraction._vocabulary import DescriptorSample
+from tests.callbacks import needs_callbacks
 
 from .conftest import LoggingDescriptor, make_textured, n_lines
 
@@ -401,6 +402,9 @@ def test_verbose_prints_a_line_for_each_pass(textured, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert "vocabulary of 12 images" in lines[0] and "Encoding 12 images" in lines[1]
+    BoVWSIFTTransformer(4, verbose=1).partial_fit(textured)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "Describing 12 images" in line
     BoVWSIFTTransformer(4).fit_transform(textured)
     assert capsys.readouterr().out == ""
 
@@ -452,6 +456,7 @@ class StopAtOnce:
         return True
 
 
+@needs_callbacks
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_a_pass_that_is_stopped_warns_of_nothing(n_jobs, textured):
