@@ -232,8 +232,8 @@ def build_transfer_network(
         images in `meta` or, without `meta`, (224, 224).
 
     hidden_units : tuple of int, default=()
-        Number of units of each dense ReLU layer between features and output; ``()`` is
-        none.
+        Number of units of each dense ReLU layer between features and output. The
+        default adds no such layer.
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps are converted to a vector: the mean or maximum of each channel,
