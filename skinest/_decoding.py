@@ -9,7 +9,6 @@ import stat
 import numpy as np
 
 _N_NAMED = 3  # how many offending files an error names
-_JPEG = b"\xff\xd8"  # how such a file begins
 
 
 def check_files(paths, name="X"):
@@ -70,60 +69,38 @@ def _raise_for_files(problems, paths, name, error, fault):
         )
 
 
-def decode_file(path, flags, location):
-    """Decode a file by OpenCV.
-
-    `imdecode`, unlike `imread`, opens non-ASCII names on every system and refuses
-    truncated files.
+def read_file(path, location, *, as_labels=False) -> tuple[np.ndarray, str]:
+    """Read and decode a file.
 
     Parameters
     ----------
     path : str
         The file.
 
-    flags : int
-        OpenCV's flags of decoding.
-
     location : str
         What errors call the file.
+
+    as_labels : bool, default=False
+        Whether the values are labels, see :func:`skinest._formats.decode`.
 
     Returns
     -------
     pixels : ndarray of shape (height, width) or (height, width, n_channels)
-        The values as OpenCV gives them, colours in the order BGR.
+        The image. Channels are grey, grey and alpha, RGB, or RGB and alpha.
 
-    is_jpeg : bool
-        Whether the file is a JPEG, whatever its name says.
+    format_name : str
+        The name of the format, whatever the file is called.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is empty, truncated, not an image or larger than OpenCV's limit of
-        pixels.
+        If the file is empty, damaged, too large, or of a format that is not read.
     """
-    import cv2
+    from ._formats import decode
 
-    content = np.fromfile(path, dtype=np.uint8)
-    if not content.size:
-        raise ValueError(
-            f"{location} is a file of 0 bytes. Leave it out or replace it."
-        )
-    try:
-        pixels = cv2.imdecode(content, flags)
-    except cv2.error as error:
-        if "IO_MAX_IMAGE" not in str(error):
-            raise ValueError(
-                f"{location} cannot be decoded by OpenCV: {error}"
-            ) from None
-        raise ValueError(
-            f"{location} is larger than OpenCV's limit of pixels. Shrink it, or raise "
-            "the limit by the environment variable OPENCV_IO_MAX_IMAGE_PIXELS."
-        ) from None
-    if pixels is None:
-        raise ValueError(
-            f"{location} is truncated or not an image that OpenCV can decode. Leave it "
-            "out or replace it."
-        )
-    return pixels, content[:2].tobytes() == _JPEG
+    check_files([path])
+    with open(path, "rb") as file:
+        content = file.read()
+    return decode(content, location, as_labels=as_labels)
