@@ -14,7 +14,7 @@ from docutils.utils import get_source_line
 from inventories import reachable
 
 import skinest
-from skinest.utils._doc_link import SITE
+from skinest._compat import SITE
 
 # Examples run on synthetic images, whatever the machine holds.
 os.environ.pop("SKINEST_DATA", None)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from ._compat import check_params, list_seed_states
 from .augmentation import Augmentation
 
 # Keras layers hold the state of their generators, one call at a time may set it.
@@ -212,7 +213,7 @@ def _check_kind(augmentation, contract):
     if _is_keras_layer(augmentation):
         return _copy_layer(augmentation, contract)
     if isinstance(augmentation, Augmentation):
-        augmentation._validate_params()
+        check_params(augmentation)
     return augmentation
 
 
@@ -325,10 +326,9 @@ def _call_seeded(layer, built, call, random_state):
         if not built:
             call()  # may make seed generators
             random.seed(seed)
-        for variable in layer.variables:
-            if variable.name == "seed_generator_state":
-                # 30 bits, as some backends hold the state in signed 32.
-                variable.assign([random.getrandbits(30), random.getrandbits(30)])
+        for variable in list_seed_states(layer):
+            # 30 bits, as some backends hold the state in signed 32.
+            variable.assign([random.getrandbits(30), random.getrandbits(30)])
         return call()
 
 

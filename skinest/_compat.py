@@ -1,7 +1,8 @@
 """The processor and other packages, as far as results depend on them.
 
-What they tell under private names alone is imported here and nowhere else, with what
-it is for.
+What other packages offer under private names alone, or in some versions alone, is
+taken from them here and nowhere else. Each has a line that says what it is for and
+since which version it is there.
 """
 
 # Authors: The skinest developers
@@ -11,7 +12,189 @@ import random
 import threading
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
+
+import sklearn
+
+# Checks what is passed to `fit` and the like; scikit-learn 1.3.
+from sklearn.base import _fit_context as fit_context
+
+# What a parameter may be, and the check of a function's; scikit-learn 1.2. Estimators
+# list theirs in `_parameter_constraints`, which `fit_context` reads.
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Hidden,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_params,
+)
+
+try:
+    # Callbacks of a fit; scikit-learn 1.9.
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    HAS_CALLBACKS = True
+except ImportError:
+    HAS_CALLBACKS = False
+
+    class CallbackSupportMixin:
+        """Stand in for the callbacks of scikit-learn, and refuse them."""
+
+        def set_callbacks(self, *callbacks):
+            """Raise an error: callbacks need a newer scikit-learn.
+
+            Parameters
+            ----------
+            *callbacks : callback instances
+                The callbacks to set.
+
+            Returns
+            -------
+            self : estimator
+                The estimator, if there are no callbacks to set.
+
+            Raises
+            ------
+            ImportError
+                If there are.
+            """
+            if callbacks:
+                raise ImportError(
+                    "Callbacks need scikit-learn 1.9 or newer, and this is "
+                    f"{sklearn.__version__}. Upgrade it, or leave set_callbacks out."
+                )
+            return self
+
+    def with_callbacks(method):
+        """Return a method as it is."""
+        return method
+
+
+__all__ = [
+    "HAS_CALLBACKS",
+    "SITE",
+    "CallbackSupportMixin",
+    "DocLinkMixin",
+    "HasMethods",
+    "Hidden",
+    "Interval",
+    "InvalidParameterError",
+    "Options",
+    "StrOptions",
+    "check_params",
+    "cpu_has_bfloat16",
+    "find_producer",
+    "fit_context",
+    "list_seed_states",
+    "open_callback_context",
+    "preserved_random_state",
+    "resolve_compute_dtype",
+    "rounds_by_place",
+    "validate_params",
+    "with_callbacks",
+]
+
+SITE = "https://skinest.readthedocs.io/en/latest"
+
+
+def check_params(estimator) -> None:
+    """Raise InvalidParameterError if a parameter of an estimator is a wrong one.
+
+    For what has parameters and no `fit`: `_validate_params`, scikit-learn 1.2.
+    """
+    estimator._validate_params()
+
+
+class DocLinkMixin:
+    """Link the HTML of an estimator to its page of the site.
+
+    It stands left of `BaseEstimator`, whose links it replaces: `_doc_link_...`,
+    scikit-learn 1.4.
+    """
+
+    _doc_link_module = "skinest"
+    _doc_link_template = SITE + "/api/generated/{module}.{name}.html"
+
+    def _doc_link_url_param_generator(self):
+        import skinest
+
+        name = type(self).__name__
+        parts = type(self).__module__.split(".")
+        home = ".".join(takewhile(lambda part: not part.startswith("_"), parts))
+        return {"module": "skinest" if name in skinest.__all__ else home, "name": name}
+
+
+def open_callback_context(estimator, max_subtasks):
+    """Return the context of the callbacks of a fit, and call their `setup`.
+
+    To be called under `with_callbacks`, which ends it: `_init_callback_context`,
+    scikit-learn 1.9.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator that is being fitted.
+
+    max_subtasks : int
+        The most tasks that its fit has.
+
+    Returns
+    -------
+    context : CallbackContext
+        In an older scikit-learn, what does nothing in its place.
+    """
+    if not HAS_CALLBACKS:
+        return _NoCallbacks()
+    return estimator._init_callback_context(max_subtasks=max_subtasks)
+
+
+class _NoCallbacks:
+    """The context of no callbacks, where scikit-learn has none."""
+
+    def subcontext(self, **options):
+        """Return the context of a task."""
+        return self
+
+    def call_on_fit_task_begin(self, **arguments):
+        """Do nothing."""
+
+    def call_on_fit_task_end(self, **arguments) -> bool:
+        """Tell that no callback asks to stop."""
+        return False
+
+
+def find_producer(tensor):
+    """Return the operation of a Keras model that a tensor comes from, and its inputs.
+
+    `layer.input` will not do, which tells of the layer's first call alone:
+    `_keras_history` and `_inbound_nodes`, Keras 3.0.
+
+    Parameters
+    ----------
+    tensor : keras.KerasTensor
+        An output of an operation.
+
+    Returns
+    -------
+    operation : keras.Operation
+    inputs : list of keras.KerasTensor
+        What it was called with for this output.
+    """
+    operation, node_index, _ = tensor._keras_history
+    return operation, operation._inbound_nodes[node_index].input_tensors
+
+
+def list_seed_states(layer) -> list:
+    """List the variables that hold what is random in a Keras layer or model.
+
+    Each belongs to a `keras.random.SeedGenerator`, of which a layer has no list. It is
+    known by its name, "seed_generator_state": Keras 3.0.
+    """
+    return [v for v in layer.variables if v.name == "seed_generator_state"]
+
 
 _lock = threading.Lock()
 _preserved: dict = {"depth": 0, "state": None}

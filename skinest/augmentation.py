@@ -7,9 +7,8 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 
-from .utils._doc_link import DocLinkMixin
+from ._compat import DocLinkMixin, Interval, check_params
 
 __all__ = ["Augmentation"]
 
@@ -143,7 +142,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         TypeError
             If `random_state` is not a generator.
         """
-        self._validate_params()
+        check_params(self)
         _check_arguments(image, random_state, mask)
         matrix, brightness, contrast = self._draw(image.shape[:2], random_state)
         variant = _relight(_warp(image, matrix), brightness, contrast)

@@ -20,7 +20,6 @@ import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
 from ._decoding import check_files, decode_file
 
@@ -76,9 +75,9 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
     items, is_path = (X, False) if is_checked else _as_items(X, name)
     if len(items) == 0:
         raise ValueError(f"{name} is empty: pass at least one image.")
-    if y is not None and _num_samples(y) != len(items):
+    if y is not None and len(y) != len(items):
         raise ValueError(
-            f"{name} holds {len(items)} images, but y {_num_samples(y)} entries. Pass "
+            f"{name} holds {len(items)} images, but y {len(y)} entries. Pass "
             "one for each image."
         )
     if is_checked:

@@ -17,15 +17,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.metrics import make_scorer
-from sklearn.utils._param_validation import (
-    Interval,
-    Options,
-    StrOptions,
-    validate_params,
-)
-from sklearn.utils.validation import _check_sample_weight
 
+from ._compat import Interval, Options, StrOptions, validate_params
 from .masks import check_masks
+from .utils._checks import check_sample_weight
 
 __all__ = [
     "dice_score",
@@ -301,9 +296,7 @@ def segmentation_report(
 def _score(ratio, y_true, y_pred, labels, average, zero_division, sample_weight):
     labels = _check_labels(labels)
     y_true, y_pred = _check_pair(y_true, y_pred)
-    weights = _check_sample_weight(
-        sample_weight, np.empty(len(y_true)), ensure_non_negative=True
-    )
+    weights = check_sample_weight(sample_weight, len(y_true))
     pixels, n_pixels = _count(y_true, y_pred)
     counts = _select(pixels, n_pixels, _foreground(pixels, labels))
     if average == "pooled":

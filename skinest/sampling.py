@@ -11,15 +11,14 @@ import os
 
 import numpy as np
 from imblearn.base import SamplerMixin
-from sklearn.base import BaseEstimator, _fit_context, clone
-from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils._param_validation import HasMethods, Hidden, StrOptions
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 
+from ._compat import DocLinkMixin, HasMethods, fit_context
 from .images import check_images
 from .masks import check_masks
-from .utils._checks import as_column
-from .utils._deprecation import DEPRECATED, renamed_parameter
-from .utils._doc_link import DocLinkMixin
+from .utils._checks import as_column, select_items
+from .utils._deprecation import DEPRECATED, NOT_PASSED, renamed_parameter
 from .utils._tags import mark_image_input
 
 __all__ = ["ImageResampler", "has_foreground"]
@@ -142,7 +141,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
     _parameter_constraints = {
         "sampler": [HasMethods(["fit", "fit_resample", "get_params"])],
         "balance_by": [callable, None],
-        "labels": [callable, None, Hidden(StrOptions({DEPRECATED}))],
+        "labels": [callable, None, NOT_PASSED],
     }
 
     def __init__(self, sampler, *, balance_by=None, labels=DEPRECATED):
@@ -150,7 +149,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         self.balance_by = balance_by
         self.labels = labels
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y):
         """Check the images and count their labels; use ``fit_resample`` instead.
 
@@ -172,7 +171,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         self.sampling_strategy_ = self.sampler_.sampling_strategy_
         return self
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit_resample(self, X, y, sample_weight=None):
         """Select images.
 
@@ -316,4 +315,4 @@ def _select(items, indices):
         return items[indices]
     if isinstance(items, list | tuple):
         return type(items)(items[index] for index in indices)
-    return _safe_indexing(items, indices)
+    return select_items(items, indices)

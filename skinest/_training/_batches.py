@@ -212,20 +212,18 @@ def as_dataset(batches):
         return Dataset()
     import tensorflow as tf
 
-    def yield_epoch():
-        for index in range(len(batches)):
-            yield batches[index]
+    shapes, dtypes = zip(*batches.signature, strict=True)
 
-    signature = []
-    for shape, dtype in batches.signature:
-        signature.append(tf.TensorSpec((None, *shape), dtype))
-    dataset = tf.data.Dataset.from_generator(
-        yield_epoch, output_signature=tuple(signature)
-    )
+    def read(index):
+        arrays = tf.numpy_function(batches.__getitem__, [index], dtypes)
+        return tuple(
+            tf.ensure_shape(array, (None, *shape))
+            for array, shape in zip(arrays, shapes, strict=True)
+        )
+
     options = tf.data.Options()
     options.autotune.enabled = False
-    known = tf.data.experimental.assert_cardinality(len(batches))
-    return dataset.apply(known).with_options(options)
+    return tf.data.Dataset.range(len(batches)).map(read).with_options(options)
 
 
 def allocate(shape, dtype) -> np.ndarray:

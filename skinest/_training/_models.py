@@ -17,7 +17,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from .._compat import preserved_random_state, rounds_by_place
+from .._compat import list_seed_states, preserved_random_state, rounds_by_place
 from ._batches import as_dataset
 
 _MAX_IDLE = 32  # models
@@ -77,10 +77,9 @@ class ReusableModel:
         if isinstance(learning_rate, Real):
             optimizer.learning_rate = float(learning_rate)
         generator = np.random.default_rng(seed)
-        for variable in self.model.non_trainable_variables:
-            if variable.name == "seed_generator_state":
-                state = generator.integers(2**31, dtype=np.uint32)
-                variable.assign(np.array([state, 0], dtype=np.uint32))
+        for variable in list_seed_states(self.model):
+            state = generator.integers(2**31, dtype=np.uint32)
+            variable.assign(np.array([state, 0], dtype=np.uint32))
 
     def predict(self, batch, batch_size) -> np.ndarray:
         """Apply the model to the rows of a batch, each as if it came alone.

@@ -12,15 +12,20 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from .._compat import (
+    CallbackSupportMixin,
+    DocLinkMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    open_callback_context,
+)
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED, check_groups
-from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
 
 _N_TRIES = 50  # random splits by groups, of which the most even is taken
@@ -100,7 +105,7 @@ class NetworkEstimator(
     def _begin_fit(self, X, y, seeds, n_tasks) -> "Fitting":
         """Open the context of scikit-learn's callbacks, and records."""
         is_continued = self.warm_start and hasattr(self, "n_iter_")
-        context = self._init_callback_context(max_subtasks=n_tasks)
+        context = open_callback_context(self, n_tasks)
         fitting = Fitting(
             estimator=self,
             hook_arguments={"estimator": self, "X": X, "y": y},
@@ -197,9 +202,9 @@ class Fitting:
 
         settings, callbacks = self.estimator, []
         for callback in settings.keras_callbacks or ():
-            callback = copy.copy(callback)
-            callback._model = None  # of an earlier training, which need not be copied
-            callbacks.append(copy.deepcopy(callback))
+            # The model of an earlier training need not be copied.
+            without_model = {id(callback.model): None}
+            callbacks.append(copy.deepcopy(callback, without_model))
         if settings.early_stopping:
             is_loss = settings.monitor.removeprefix("val_") == "loss"
             stopping = keras.callbacks.EarlyStopping(

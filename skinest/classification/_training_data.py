@@ -1,8 +1,9 @@
-"""Training data of a classifier: labels, weights, and batches of images."""
+"""Training data of a classifier: labels, weights, features, batches of images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,12 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._apply_augmentation import apply_augmentation
-from .._training._batches import Batches, PrefetchedBatches
-from ..utils._checks import as_column, read_class_weight
+from .._training._batches import Batches, PrefetchedBatches, Split, allocate
+from .._training._features import ResizedImages, iterate_features
+from .._training._network_estimator import split_data
+from ..images import check_images
+from ..networks._transfer_network import count_features
+from ..utils._checks import as_column, check_sample_weight, read_class_weight
 
 
 def encode_labels(y):
@@ -166,3 +171,89 @@ class ImageBatches(PrefetchedBatches):
                 image = apply_augmentation(self.augmentation, image, generator)
             pixels.append(image)
         return np.stack(pixels), self.split.targets[positions]
+
+
+def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
+    """Check images, labels and weights, and hold images out.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    totals : ndarray of shape (n_classes,)
+        What the images of each class that are trained on weigh in all.
+    train : Split
+    validation : Split or None
+    """
+    images = check_images(X, y)
+    classes, indices = encode_labels(y)
+    class_weights = weigh_classes(estimator.class_weight, classes, indices)
+    own = check_sample_weight(sample_weight, len(indices))
+    weights = own * class_weights[indices]
+    data = _make_split(estimator, images, indices, weights, classes)
+    fraction = estimator.validation_fraction if X_val is None else None
+    train, validation = split_data(data, fraction, groups, seed, indices, classes)
+    totals = np.bincount(
+        indices[train.positions], data.sample_weight[train.positions], len(classes)
+    )
+    if X_val is not None:
+        images = check_images(X_val, name="X_val")
+        indices = encode_known_labels(y_val, classes, len(images))
+        weights = class_weights[indices]
+        validation = _make_split(estimator, images, indices, weights, classes)
+    return classes, totals, train, validation
+
+
+def _make_split(estimator, images, class_indices, weights, classes):
+    """Return all images with targets and weights, kept where they are read again.
+
+    A stage that trains the backbone takes each image in each epoch.
+    """
+    n_images, size = len(images), tuple(map(int, estimator.image_size))
+    is_kept = {estimator.trainable, estimator.fine_tune} - {"head", None}
+    pixels = allocate((n_images, *size, 3), np.uint8) if is_kept else None
+    return Split(
+        ResizedImages(images, size, pixels),
+        make_targets(class_indices, len(classes)),
+        weights.astype(np.float32),
+        np.arange(n_images),
+    )
+
+
+def collect_features(fitting, network, split, copies):
+    """Compute the features of a split, if there is one."""
+    if split is None:
+        return None
+    batch_size, memory = fitting.estimator.batch_size, fitting.estimator.memory
+    n_variants = 1 if copies is None else 1 + copies.n_copies
+    shape = len(split.positions), n_variants, count_features(network.backbone_spec)
+    features, n_done = allocate(shape, np.float32), 0
+    batches = iterate_features(
+        split.images,
+        network.backbone_spec,
+        network.backbone,
+        batch_size=batch_size,
+        memory=memory if network.is_backbone_given else None,
+        positions=split.positions,
+        copies=copies,
+    )
+    n_batches = -(-len(split.positions) // batch_size)
+    with closing(fitting.iterate(batches, n_batches, "compute-features")) as tasks:
+        for batch in tasks:
+            features[n_done : n_done + len(batch)] = batch
+            n_done += len(batch)
+    return features
+
+
+def make_batches(fitting, split, features, augmentation=None, seed=None):
+    """Return batches of features, or of images where there are none."""
+    if split is None:
+        return None
+    settings = {
+        "split": split,
+        "batch_size": fitting.estimator.batch_size,
+        "seed": seed,
+        "epoch": fitting.epoch,
+    }
+    if features is None:
+        return ImageBatches(augmentation=augmentation, **settings)
+    return FeatureBatches(features=features, **settings)

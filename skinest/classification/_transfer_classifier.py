@@ -4,30 +4,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-from contextlib import closing
 from functools import partial
 from numbers import Integral, Real
 
 import joblib
 import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.callback import with_callbacks
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.base import ClassifierMixin
 
 from .._apply_augmentation import check_augmentation
 from .._cache import Cache
-from .._compat import resolve_compute_dtype
-from .._training._batches import Split, allocate
-from .._training._features import AugmentedCopies, ResizedImages, iterate_features
-from .._training._models import borrow_model, train_network
+from .._compat import (
+    Interval,
+    StrOptions,
+    fit_context,
+    resolve_compute_dtype,
+    with_callbacks,
+)
+from .._training._features import AugmentedCopies
+from .._training._models import train_network
 from .._training._network_estimator import (
     LEARNING_RATE,
     NetworkEstimator,
     make_output_bias,
-    split_data,
 )
-from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE, list_stages
 from ..networks._transfer_network import (
     BackboneSpec,
@@ -37,23 +36,20 @@ from ..networks._transfer_network import (
     count_features,
     make_random_head,
 )
-from ..networks._weights import load_backbone_weights, save_backbone_weights
+from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
-from ..utils._deprecation import DEPRECATED, renamed_parameter
-from ._docs import NOTES, STAGES, parameters
+from ..utils._deprecation import DEPRECATED, NOT_PASSED, renamed_parameter
+from ._class_prediction import ClassPredictionMixin
 from ._training_data import (
-    FeatureBatches,
-    ImageBatches,
-    encode_known_labels,
-    encode_labels,
+    collect_features,
+    make_batches,
     make_objective,
-    make_targets,
-    weigh_classes,
+    split_images,
 )
 
 
-class TransferClassifier(ClassifierMixin, NetworkEstimator):
-    __doc__ = f"""Classify images by a pretrained network with a new head.
+class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
+    """Classify images by a pretrained network with a new head.
 
     Preprocessing, the backbone, pooling, dense layers and a sigmoid, or a softmax for
     more than two classes, make one network. It trains in one or two stages. While the
@@ -62,10 +58,149 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
 
     Parameters
     ----------
-    backbone : {{"vgg16", "vgg19", "mobilenetv2"}}, default="vgg16"
-        The network of `keras.applications` that the head stands on.
+    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
+        The network of `keras.applications` that makes features of images.
 
-    {parameters(STAGES)}
+    weights : "imagenet", str, path or None, default="imagenet"
+        Where the backbone's weights are from. "imagenet" is what `keras.applications`
+        downloads once. A path names a file that Keras' `save_weights` wrote of this
+        network, with or without its top, or one by
+        :meth:`TransferClassifier.save_backbone`. None starts from random ones (He et
+        al. 2015).
+
+    image_size : tuple of int, default=(224, 224)
+        (height, width) in pixels, 32 or more, that images are resized to.
+
+    hidden_units : tuple of int, default=(512,)
+        Units of each dense ReLU layer between features and output; ``()`` is none.
+
+    pooling : {"flatten", "avg", "max"}, default="flatten"
+        How the backbone's last feature maps, of shape (rows, columns, channels), become
+        a vector: all values, or the mean or maximum of each channel.
+
+    dropout : float, default=0.5
+        Rate of dropout after each hidden layer, or before the output where there is
+        none, in [0, 1).
+
+    l2 : float, default=0.0
+        L2 penalty on the kernel of each layer that trains.
+
+    trainable : str, default="head"
+        The lowest part of the network that trains in the first stage: "head", a stage
+        ("block5" to "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
+        "expanded_conv" of MobileNetV2), or "all". All above it trains too; batch
+        normalisation never does.
+
+    epochs : int, default=50
+        Passes over the images in the first stage.
+
+    learning_rate : float or LearningRateSchedule, default=1e-4
+        Learning rate of the first stage, where `optimizer` is a name.
+
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        What trains both stages, by Keras' name or as an object, which is copied and
+        whose own learning rate holds in the first stage.
+
+    batch_size : int, default=32
+        Images in a step of training, and through the network at a time.
+
+    fine_tune : str, default=None
+        The lowest part that trains in a second stage, which starts from the weights
+        that the first ended with. None means no second stage.
+
+    fine_tune_epochs : int, default=20
+        Passes over the images in the second stage.
+
+    fine_tune_learning_rate : float or LearningRateSchedule, default=1e-6
+        Learning rate of the second stage.
+
+    class_weight : dict, "balanced" or None, default=None
+        Weights of classes in the loss, as ``{label: weight}`` in the labels of `y`.
+        "balanced" is n_images / (n_classes * n_images_of_class).
+
+    augmentation : Augmentation, callable or keras.layers.Layer, default=None
+        What changes training images at random, see
+        :class:`skinest.augmentation.Augmentation`. A callable is called with an
+        image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
+        a :class:`numpy.random.Generator`, and returns such an image.
+
+    n_augmented_copies : int, default=3
+        With `augmentation`, the number of augmented copies of each image that a head
+        is trained on beside the image itself, where the head trains alone: each epoch
+        takes the image or one of its copies at random. Where the backbone trains,
+        every epoch makes new ones.
+
+    validation_fraction : float, default=None
+        The share of the training images that is held out and measured after each
+        epoch, in (0, 1): stratified by class, or by whole `groups`.
+
+    early_stopping : bool, default=False
+        Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
+        weights of the stage's best epoch are restored even if all epochs ran; an
+        earlier stage's do not count, even where they were better.
+
+    n_iter_no_change : int, default=10
+        How many epochs to wait for an improvement.
+
+    monitor : str, default="val_loss"
+        What early stopping looks at: "loss", "accuracy", "precision", "recall" or
+        "auc", with ``"val_"`` before it for the held-out images.
+
+    compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
+        Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
+        on a processor that has it, and float32 otherwise. Weights and outputs are
+        float32 either way.
+
+    memory : str, path or joblib.Memory, default=None
+        Where features are kept, so that a search over settings of the head computes
+        each of them once. A file is known by its path, size and modification time, an
+        array by its content. Give `random_state` an integer, so that augmented copies
+        and random weights are the same in every fit.
+
+    keras_callbacks : list of keras.callbacks.Callback, default=None
+        Called in training, on copies.
+
+    warm_start : bool, default=False
+        Go on from the weights that the last `fit` ended with. Epochs, `history_` and
+        `n_iter_` are counted on; the optimizer starts anew. With `validation_fraction`
+        give `random_state` an integer, so that the same images stay held out.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, validation images, order, augmentation and dropout. The same
+        integer gives the same bits on a processor; no global state is touched.
+
+    verbose : int, default=0
+        1 and 2 show epochs in Keras' two ways.
+
+    n_views : int
+        The old name of `n_augmented_copies`.
+
+        .. deprecated:: 0.1
+           It will be removed in 0.2.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+
+    model_ : keras.Model
+        The fitted network as one flat Keras model, from RGB images of
+        `image_size`, an array of shape (n_images, height, width, 3) and values 0 to
+        255, to probabilities: of ``classes_[1]`` where there are two classes, else of
+        each. It is a copy, for Grad-CAM, export and the like: training it changes no
+        prediction here.
+
+    history_ : dict of str to list of float
+        Loss, accuracy, precision, recall and AUC after each epoch of all stages, and
+        ``"val_"`` of each where there are validation images. With more than two classes
+        precision and recall count each class' probability above 0.5 (micro average).
+        With `warm_start`, NaN where one of the fits has not measured it.
+
+    n_iter_ : int
+        The number of epochs.
+
+    n_iter_per_stage_ : list of int
+        The number of epochs of each stage.
 
     See Also
     --------
@@ -74,7 +209,22 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
 
     Notes
     -----
-    {NOTES}
+    The output starts at the classes' shares: with two classes its bias is the log odds
+    of the second, otherwise the log shares; with `class_weight` or `sample_weight`,
+    shares of the weights, so that with "balanced" all classes start equal.
+
+    `val_loss` is weighted as `loss` is, by class and sample weights; images in `X_val`
+    by class weights alone.
+
+    `fit` gets `groups` inside a Pipeline and GridSearchCV in one of two ways:
+    ``search.fit(X, y, clf__groups=groups)`` with the step's name, or metadata routing,
+    ``clf.set_fit_request(groups=True)`` under
+    ``sklearn.set_config(enable_metadata_routing=True)`` and
+    ``search.fit(X, y, groups=groups)``. Without routing a plain ``groups=groups``
+    reaches only the search's own splitter.
+
+    A pickle holds weights, no optimizer: 110 MB for VGG16 with one hidden layer of 512
+    units on flattened maps of 224 x 224 pixels, 60 MB with ``pooling="avg"``.
 
     References
     ----------
@@ -111,10 +261,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         "fine_tune_learning_rate": LEARNING_RATE,
         "n_augmented_copies": [Interval(Integral, 1, None, closed="left")],
         "memory": [str, os.PathLike, joblib.Memory, None],
-        "n_views": [
-            Interval(Integral, 1, None, closed="left"),
-            Hidden(StrOptions({DEPRECATED})),
-        ],
+        "n_views": [Interval(Integral, 1, None, closed="left"), NOT_PASSED],
     }
 
     def __init__(
@@ -181,7 +328,7 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         self.n_views = n_views
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
         """Train the network.
 
@@ -226,8 +373,8 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
             augmentation = check_augmentation(augmentation)
         seeds = self._make_seeds()
         copies = self._make_copies(augmentation, seeds["copies"])
-        classes, totals, train, validation = self._split(
-            X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
+        classes, totals, train, validation = split_images(
+            self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
         network = self._start(classes, totals, seeds)
         stages, n_tasks = self._list_stages()
@@ -240,8 +387,8 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
                 features = None, None
             elif features[0] is None:
                 features = (
-                    self._collect_features(fitting, network, train, copies),
-                    self._collect_features(fitting, network, validation, None),
+                    collect_features(fitting, network, train, copies),
+                    collect_features(fitting, network, validation, None),
                 )
 
             def collect_attributes(arrays, network=network, trainable=trainable):
@@ -256,10 +403,10 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
                 fitting,
                 **network.describe_training(trainable, self.l2),
                 objective=partial(make_objective, network.head_spec.n_outputs),
-                batches=self._make_batches(
+                batches=make_batches(
                     fitting, train, features[0], augmentation, seeds["shuffle"]
                 ),
-                validation=self._make_batches(fitting, validation, features[1]),
+                validation=make_batches(fitting, validation, features[1]),
                 epochs=epochs,
                 learning_rate=rate,
                 attributes_of=collect_attributes,
@@ -270,82 +417,6 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
                 break
         self._end_fit(fitting, attributes)
         return self
-
-    def predict_proba(self, X):
-        """Predict the probability of each class.
-
-        Parameters
-        ----------
-        X : array, list of arrays or paths of length n_images
-            Images, see :mod:`skinest.images`.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_images, n_classes), dtype float32
-            In the order of `classes_`.
-        """
-        check_is_fitted(self)
-        network = self._network
-        description = network.describe_training("head", 0)
-        batches = iterate_features(
-            ResizedImages(check_images(X), network.backbone_spec.image_size),
-            network.backbone_spec,
-            network.backbone,
-            batch_size=self.batch_size,
-            memory=self.memory if network.is_backbone_given else None,
-        )
-        outputs = []
-        with (
-            borrow_model(description["key"], description["build"]) as head,
-            closing(batches),
-        ):
-            head.load(network.head)
-            for features in batches:
-                outputs.append(head.predict(features[:, 0], self.batch_size))
-        outputs = np.concatenate(outputs)
-        return np.hstack([1 - outputs, outputs]) if len(self.classes_) == 2 else outputs
-
-    def predict(self, X):
-        """Predict the most probable class of each image.
-
-        Parameters
-        ----------
-        X : array, list of arrays or paths of length n_images
-            Images, see :mod:`skinest.images`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_images,)
-            Labels, as they were in `y`.
-        """
-        check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-    @property
-    def model_(self):
-        """The fitted network as one flat Keras model."""
-        check_is_fitted(self)
-        if self._model is None:
-            self._model = self._network.build(self._trainable)
-        return self._model
-
-    def save_backbone(self, path):
-        """Save the weights of the backbone, to give as `weights` or to Keras.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; its name ends in ".weights.h5". The network of
-            `keras.applications` without its top can load it.
-
-        Raises
-        ------
-        ValueError
-            If the name ends otherwise.
-        """
-        check_is_fitted(self)
-        network = self._network
-        save_backbone_weights(network.backbone_spec.backbone, network.backbone, path)
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for what the constraints of parameters cannot say."""
@@ -362,51 +433,6 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         self._check_training(X_val, y_val)
         if self.memory is not None:
             Cache(self.memory)
-
-    def _split(self, X, y, sample_weight, groups, X_val, y_val, seed):
-        """Check images, labels and weights, and hold images out.
-
-        Returns
-        -------
-        classes : ndarray of shape (n_classes,)
-        totals : ndarray of shape (n_classes,)
-            What the images of each class that are trained on weigh in all.
-        train : Split
-        validation : Split or None
-        """
-        images = check_images(X, y)
-        classes, indices = encode_labels(y)
-        class_weights = weigh_classes(self.class_weight, classes, indices)
-        own = _check_sample_weight(sample_weight, indices, ensure_non_negative=True)
-        data = self._make_split(images, indices, own * class_weights[indices], classes)
-        fraction = self.validation_fraction if X_val is None else None
-        train, validation = split_data(data, fraction, groups, seed, indices, classes)
-        totals = np.bincount(
-            indices[train.positions],
-            data.sample_weight[train.positions],
-            len(classes),
-        )
-        if X_val is not None:
-            images = check_images(X_val, name="X_val")
-            indices = encode_known_labels(y_val, classes, len(images))
-            weights = class_weights[indices]
-            validation = self._make_split(images, indices, weights, classes)
-        return classes, totals, train, validation
-
-    def _make_split(self, images, class_indices, weights, classes):
-        """Return all images with targets and weights, kept where they are read again.
-
-        A stage that trains the backbone takes each image in each epoch.
-        """
-        n_images, size = len(images), tuple(map(int, self.image_size))
-        is_kept = {self.trainable, self.fine_tune} - {"head", None}
-        pixels = allocate((n_images, *size, 3), np.uint8) if is_kept else None
-        return Split(
-            ResizedImages(images, size, pixels),
-            make_targets(class_indices, len(classes)),
-            weights.astype(np.float32),
-            np.arange(n_images),
-        )
 
     def _start(self, classes, totals, seeds):
         """Return the network before training, or that of the last fit."""
@@ -461,40 +487,3 @@ class TransferClassifier(ClassifierMixin, NetworkEstimator):
         rate = self.fine_tune_learning_rate
         stages.append((self.fine_tune, self.fine_tune_epochs, rate))
         return stages, self.epochs + self.fine_tune_epochs
-
-    def _collect_features(self, fitting, network, split, copies):
-        """Compute the features of a split, if there is one."""
-        if split is None:
-            return None
-        n_variants = 1 if copies is None else 1 + copies.n_copies
-        shape = len(split.positions), n_variants, count_features(network.backbone_spec)
-        features, n_done = allocate(shape, np.float32), 0
-        batches = iterate_features(
-            split.images,
-            network.backbone_spec,
-            network.backbone,
-            batch_size=self.batch_size,
-            memory=self.memory if network.is_backbone_given else None,
-            positions=split.positions,
-            copies=copies,
-        )
-        n_batches = -(-len(split.positions) // self.batch_size)
-        with closing(fitting.iterate(batches, n_batches, "compute-features")) as tasks:
-            for batch in tasks:
-                features[n_done : n_done + len(batch)] = batch
-                n_done += len(batch)
-        return features
-
-    def _make_batches(self, fitting, split, features, augmentation=None, seed=None):
-        """Return batches of features, or of images where there are none."""
-        if split is None:
-            return None
-        settings = {
-            "split": split,
-            "batch_size": self.batch_size,
-            "seed": seed,
-            "epoch": fitting.epoch,
-        }
-        if features is None:
-            return ImageBatches(augmentation=augmentation, **settings)
-        return FeatureBatches(features=features, **settings)

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from sklearn.utils._param_validation import validate_params
+from .._compat import validate_params
 
 
 @validate_params(

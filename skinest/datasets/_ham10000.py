@@ -5,8 +5,8 @@
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
+from .._compat import validate_params
 from ._sources import Challenge
 from ._tables import ADD_LINES, check_all_known, read_labelled, read_table
 

@@ -5,8 +5,8 @@
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
 
+from .._compat import StrOptions, validate_params
 from ._archives import extract_archive
 from ._base import resolve_data_home
 from ._download import require_file_by_hand

@@ -5,8 +5,8 @@
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
+from .._compat import validate_params
 from ._sources import ISIC2016_REFERENCE, Challenge
 from ._tables import read_labelled
 

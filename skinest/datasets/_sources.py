@@ -6,8 +6,7 @@
 import os
 from dataclasses import dataclass
 
-from sklearn.utils._param_validation import StrOptions
-
+from .._compat import StrOptions
 from ._archives import is_there
 from ._base import resolve_data_home
 from ._download import require_file

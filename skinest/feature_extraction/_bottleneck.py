@@ -9,20 +9,24 @@ from numbers import Integral
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._cache import Cache
-from .._compat import resolve_compute_dtype
+from .._compat import (
+    DocLinkMixin,
+    Interval,
+    StrOptions,
+    fit_context,
+    resolve_compute_dtype,
+)
 from .._training._features import ResizedImages, iterate_features
 from ..images import check_images
 from ..networks._backbones import BACKBONES, MIN_SIDE
 from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import MAX_SEED, check_image_size
-from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
 
 
@@ -38,24 +42,26 @@ class BottleneckFeatureExtractor(
     Parameters
     ----------
     backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        The network.
+        The network of `keras.applications` that makes features of images.
 
     weights : "imagenet", str, path or None, default="imagenet"
-        Where the network's weights are from. "imagenet" is what
-        `keras.applications` downloads once. A path names a file that Keras'
-        `save_weights` wrote of this network, with or without its top, or one by
-        :meth:`TransferClassifier.save_backbone`. None draws them.
+        Where the backbone's weights are from. "imagenet" is what `keras.applications`
+        downloads once. A path names a file that Keras' `save_weights` wrote of this
+        network, with or without its top, or one by
+        :meth:`TransferClassifier.save_backbone`. None starts from random ones (He et
+        al. 2015).
 
     pooling : {"flatten", "avg", "max"}, default="flatten"
-        How feature maps of shape (rows, columns, channels) become a vector: all
-        values, or the mean or maximum of each channel.
+        How the backbone's last feature maps, of shape (rows, columns, channels), become
+        a vector: all values, or the mean or maximum of each channel.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) in pixels, 32 or more, that images are resized to.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        What the network computes in. "auto" is bfloat16 for VGG16 and VGG19 on a
-        processor that has it, and float32 otherwise.
+        Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
+        on a processor that has it, and float32 otherwise. Weights and outputs are
+        float32 either way.
 
     batch_size : int, default=32
         Images that go through the network at a time.
@@ -135,7 +141,7 @@ class BottleneckFeatureExtractor(
         self.memory = memory
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Load the weights.
 

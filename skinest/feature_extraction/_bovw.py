@@ -12,17 +12,24 @@ from numbers import Integral
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .._compat import (
+    CallbackSupportMixin,
+    DocLinkMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    open_callback_context,
+    with_callbacks,
+)
 from ..images import check_images
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
-from ..utils._doc_link import DocLinkMixin
 from ..utils._tags import ImageInputMixin
 from ._describing import DescribedImages
 from ._descriptors import postprocess
@@ -215,7 +222,7 @@ default="histogram"
         self.verbose = verbose
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Learn the vocabulary.
 
@@ -241,7 +248,7 @@ default="histogram"
         return self
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None):
         """Learn the vocabulary and encode the same images, described once.
 
@@ -260,7 +267,7 @@ default="histogram"
         """
         return self._weigh(self._fit(X, y, with_vectors=True))
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
         """Go on learning the vocabulary from another batch of images.
 
@@ -354,9 +361,7 @@ default="histogram"
         clusterer = self._make_clusterer(seed)
         described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
         n_passes = 2 if with_vectors else 1
-        context = self._init_callback_context(
-            max_subtasks=n_passes * described.n_batches
-        )
+        context = open_callback_context(self, n_passes * described.n_batches)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         vectors = None
         with described.keep_for_two_passes() if with_vectors else nullcontext():

@@ -17,10 +17,9 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._compat import DocLinkMixin, Interval, StrOptions, check_params
 from ..images import limit_side
-from ..utils._doc_link import DocLinkMixin
 from ._dense_sift import compute_dense_sift
 
 _N_AT_A_TIME = 1024  # descriptors
@@ -267,7 +266,7 @@ class SIFTDescriptor(_Descriptor):
             Their places (x, y), in fractions of the width and height.
         """
 
-        self._validate_params()
+        check_params(self)
         image = limit_side(image, self.max_side)
         if self.detector == "grid":
             return self._describe_grid(image)
@@ -402,7 +401,7 @@ class ColorPatchDescriptor(_Descriptor):
         """
         import cv2
 
-        self._validate_params()
+        check_params(self)
         _check_positive(self.sigmas, "sigmas")
         image = limit_side(image, self.max_side)
         colors = _convert_colors(image.astype(np.float32) / 255, self.color)

@@ -6,7 +6,6 @@
 import textwrap
 
 import numpy as np
-from sklearn.utils._plotting import _validate_style_kwargs
 from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
@@ -249,6 +248,9 @@ class GradCAMDisplay:
             This object.
         """
         check_plotting(f"{type(self).__name__}.plot", max_cols)
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.image import AxesImage
+
         titles = [textwrap.fill(str(t), _TITLE_WIDTH) for t in self.titles or []]
         n_lines = max((title.count("\n") + 1 for title in titles), default=0)
         cell_size = choose_cell_size(self.images, _CELL_WIDTH, n_lines)
@@ -257,7 +259,7 @@ class GradCAMDisplay:
         for axis, image, heat in zip(self.axes_, self.images, self.maps, strict=True):
             style = {"cmap": cmap, "vmin": 0, "vmax": 1, "alpha": alpha * heat}
             axis.imshow(image)
-            overlay = axis.imshow(heat, **_validate_style_kwargs(style, im_kw or {}))
+            overlay = axis.imshow(heat, **style | normalize_kwargs(im_kw, AxesImage))
             self.overlays_.append(overlay)
             axis.set_axis_off()
         for axis, title in zip(self.axes_, titles, strict=False):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._compat import find_producer
 from ..images import resize
 from ._gradients import compute_score_gradients
 
@@ -105,10 +106,8 @@ def _walk_chain(model):
 
     tensor = model.outputs[0]
     while True:
-        # Not layer.output: a layer that was called elsewhere too has several.
-        operation, node_index, _ = tensor._keras_history
+        operation, inputs = find_producer(tensor)
         yield operation, tensor
-        inputs = operation._inbound_nodes[node_index].input_tensors
         # An operation that is no layer may take constants, which are not seen here.
         if len(inputs) != 1 or not isinstance(operation, Layer):
             return

@@ -6,15 +6,16 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_scalar
+
+from ..utils._checks import check_installed
 
 _MARGIN, _LINE_HEIGHT = 0.1, 0.19  # inches, around images and of titles
 
 
 def check_plotting(caller, max_cols=1):
     """Raise an error unless matplotlib is there and `max_cols` is 1 or more."""
-    check_matplotlib_support(caller)
+    check_installed("matplotlib", caller)
     check_scalar(max_cols, "max_cols", Integral, min_val=1)
 
 

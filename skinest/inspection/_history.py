@@ -6,7 +6,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.utils._plotting import _validate_style_kwargs
 from sklearn.utils.validation import check_is_fitted
 
 from ._grid import check_plotting, make_axes
@@ -250,10 +249,13 @@ def _find_stage_starts(n_iter_per_stage, n_epochs):
 
 
 def _draw_line(ax, values, color, label, linestyle, user_kw):
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
     style = {"color": color, "linestyle": linestyle, "label": label}
     if len(values) == 1:  # a line through one point is not seen
         style["marker"] = "o"
-    style = _validate_style_kwargs(style, user_kw or {})
+    style |= normalize_kwargs(user_kw, Line2D)
     return ax.plot(np.arange(1, len(values) + 1), values, **style)[0]
 
 

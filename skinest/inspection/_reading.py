@@ -5,9 +5,8 @@
 
 from numbers import Integral
 
-from sklearn.utils import _safe_indexing
-
 from ..images import check_images
+from ..utils._checks import select_items
 
 
 def read_images(X, n_images=None):
@@ -37,7 +36,7 @@ def _read(collection, X, n_images):
     images = list(collection[:n_images])
     if collection.from_files:
         return images, images
-    return images, X if n_images is None else _safe_indexing(X, slice(n_images))
+    return images, X if n_images is None else select_items(X, slice(n_images))
 
 
 def read_pairs(X, n_images, **masks):

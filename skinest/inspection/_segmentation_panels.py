@@ -4,7 +4,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
-from sklearn.utils._plotting import _validate_style_kwargs
 
 # Blue and yellow are told apart by all common kinds of colour vision, and skin and
 # lesions have neither; a dark rim keeps them in sight on what is bright.
@@ -81,6 +80,8 @@ def _outline(is_inside):
 
 def _line_style(k, which, n_labels, user_kw):
     """Return keywords of the line of the k-th label, of truth (0) or prediction (1)."""
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
     from matplotlib.patheffects import withStroke
 
     is_alone, colors = n_labels <= 1, _LABEL_COLORS
@@ -89,7 +90,7 @@ def _line_style(k, which, n_labels, user_kw):
         "linestyle": ("-", (0, (4, 1.5)))[which],
         "linewidth": 1.3,
     }
-    style = _validate_style_kwargs(style, user_kw or {})
+    style |= normalize_kwargs(user_kw, Line2D)
     rim = withStroke(linewidth=style["linewidth"] + 1.2, foreground=_RIM)
     return {"path_effects": [rim], **style}
 

@@ -9,9 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 
-from ..utils._doc_link import DocLinkMixin
+from .._compat import DocLinkMixin, Interval, check_params
 from ._functional import (
     check_tensors,
     crossentropy,
@@ -51,7 +50,11 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
 
     def __init__(self):
         super().__init__(name=type(self).__name__.lower(), dtype="float32")
-        self._validate_params()
+        self._check()
+
+    def _check(self):
+        """Raise ValueError if a parameter is a wrong one."""
+        check_params(self)
 
     # Keras' own writes a file.
     __reduce__ = object.__reduce__
@@ -213,7 +216,8 @@ class WeightedCrossentropy(MaskLoss):
         self.weights = weights
         super().__init__()
 
-    def _validate_params(self):
+    def _check(self):
+        """Raise ValueError if a weight is a wrong one."""
         _check_class_weights("weights", self.weights)
 
     def _function(self, y_true, y_pred, *, pixel_weight, weights):
@@ -262,8 +266,9 @@ class Focal(MaskLoss):
         self.alpha = alpha
         super().__init__()
 
-    def _validate_params(self):
-        super()._validate_params()
+    def _check(self):
+        """Raise ValueError if a parameter is a wrong one."""
+        super()._check()
         if self.alpha is not None and not isinstance(self.alpha, Real):
             _check_class_weights("alpha", self.alpha)
 

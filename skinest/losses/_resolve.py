@@ -98,7 +98,7 @@ def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
     passed, loss = loss, _find_loss(loss)
     if isinstance(loss, MaskLoss):
         loss = copy.deepcopy(loss)  # whose parameters stay as they are now
-        loss._validate_params()
+        loss._check()
         if has_class_weight and isinstance(loss, WeightedCrossentropy):
             raise ValueError(
                 f"loss={passed!r} weighs the classes, and class_weight would do so "

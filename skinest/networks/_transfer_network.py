@@ -10,8 +10,8 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from .._compat import Interval, StrOptions, validate_params
 from ..utils._checks import MAX_SEED, check_image_size
 from ._backbones import (
     BACKBONES,

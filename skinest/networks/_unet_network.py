@@ -10,8 +10,8 @@ from operator import attrgetter
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from .._compat import Interval, StrOptions, validate_params
 from ..utils._checks import MAX_SEED
 from ._scikeras import (
     check_rows_of_masks,

@@ -8,13 +8,9 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight
 
 from .._apply_augmentation import check_pair_augmentation
-from .._compat import resolve_compute_dtype
+from .._compat import Interval, fit_context, resolve_compute_dtype, with_callbacks
 from .._training._batches import Split
 from .._training._models import train_network
 from .._training._network_estimator import (
@@ -28,6 +24,7 @@ from ..networks._unet_network import (
     check_unet_size,
     make_random_weights,
 )
+from ..utils._checks import check_sample_weight
 from ._mask_prediction import MaskPredictionMixin
 from ._pairs import (
     Letterbox,
@@ -118,8 +115,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         epoch, in (0, 1): at random, or by whole `groups`.
 
     early_stopping : bool, default=False
-        Stop when `monitor` has not improved for `n_iter_no_change` epochs. The
-        weights of the best epoch are kept either way.
+        Stop when `monitor` has not improved for `n_iter_no_change` epochs. The weights
+        of the best epoch are restored even if all epochs ran.
 
     n_iter_no_change : int, default=10
         How many epochs to wait for an improvement.
@@ -129,18 +126,19 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         or "dice", with ``"val_"`` before it for the held-out images.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        What the network computes in. "auto" is bfloat16 on a processor that has it.
-        Weights and outputs are float32 either way.
+        Floating-point precision of the network. "auto" is bfloat16 on a processor that
+        has it, and float32 otherwise. Weights and outputs are float32 either way.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Called in training, on copies.
 
     warm_start : bool, default=False
-        Go on from the weights that the last `fit` ended with. Epochs and `history_`
-        are counted on; the optimizer starts anew.
+        Go on from the weights that the last `fit` ended with. Epochs, `history_` and
+        `n_iter_` are counted on; the optimizer starts anew. With `validation_fraction`
+        give `random_state` an integer, so that the same images stay held out.
 
     random_state : int, RandomState instance or None, default=None
-        Draws weights, validation images, order, augmentation and dropout. The same
+        Seeds weights, validation images, order, augmentation and dropout. The same
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
@@ -277,7 +275,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.verbose = verbose
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
         """Train the network.
 
@@ -386,9 +384,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         letterbox = Letterbox(size, self.pad_to_aspect_ratio)
         pairs = PairCollection(X, y, letterbox, 2**self.depth)
         n_pairs = len(pairs.images)
-        weights = _check_sample_weight(
-            sample_weight, np.zeros((n_pairs, 1), np.float32), ensure_non_negative=True
-        ).astype(np.float32)
+        weights = check_sample_weight(sample_weight, n_pairs).astype(np.float32)
         data = Split(pairs, None, weights, np.arange(n_pairs))
         fraction = self.validation_fraction if X_val is None else None
         train, validation = split_data(data, fraction, groups, seed)

@@ -3,12 +3,24 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from importlib import import_module
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d
 
 MAX_SEED = np.iinfo(np.int32).max  # below which seeds are, from a `random_state`
+
+
+def check_installed(package, caller) -> None:
+    """Raise ImportError, which names what needs the package, if it is not there."""
+    try:
+        import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} requires {package}. You can install it with `pip install "
+            f"{package}`."
+        ) from error
 
 
 def check_image_size(image_size, min_side):
@@ -41,6 +53,38 @@ def check_groups(groups, n_images):
             f"groups contains NaN, at position {first}. Give each image a group."
         )
     return groups
+
+
+def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
+    """Return a weight for each sample, 1 where None is given.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many, one is below 0 or not finite, or all are 0.
+    """
+    if sample_weight is None:
+        return np.ones(n_samples)
+    weights = check_array(
+        sample_weight,
+        dtype=[np.float64, np.float32],
+        ensure_2d=False,
+        ensure_non_negative=True,
+        input_name="sample_weight",
+    )
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight has the shape {weights.shape}, but must be ({n_samples},): "
+            "one for each sample."
+        )
+    if not weights.any():
+        raise ValueError("sample_weight is 0 for all samples. Raise one of them.")
+    return weights
+
+
+def select_items(items, indices):
+    """Select items of an array, list, series or table by their positions."""
+    return getattr(items, "iloc", items)[indices]
 
 
 def as_column(values, name):

@@ -5,7 +5,10 @@
 
 import warnings
 
+from .._compat import Hidden, StrOptions
+
 DEPRECATED = "deprecated"  # the default of a parameter under its old name
+NOT_PASSED = Hidden(StrOptions({DEPRECATED}))  # its constraint
 
 
 def renamed_parameter(old_name, old, new_name, new):

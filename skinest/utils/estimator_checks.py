@@ -24,8 +24,8 @@ from joblib.parallel import Parallel, delayed, parallel_config
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_html_repr, get_tags
-from sklearn.utils._param_validation import InvalidParameterError
 
+from .._compat import InvalidParameterError
 from ._check_data import (
     FIT_METHODS,
     METHODS,

@@ -214,7 +214,7 @@ def test_label_of_validation_masks_that_no_training_mask_has(
         ({"sample_weight": [1] * 7}, "sample_weight.*7"),
         ({"sample_weight": [-1] + [1] * 7}, "Negative values .*sample_weight"),
         ({"sample_weight": [np.nan] + [1] * 7}, "sample_weight contains NaN"),
-        ({"sample_weight": [0] * 8}, "Sample weights .* non-zero"),
+        ({"sample_weight": [0] * 8}, "sample_weight is 0"),
         ({"groups": [1] * 7}, "groups has 7 entries, .* 8 images"),
         ({"groups": ["a", None] * 4}, "groups mixes values of types NoneType, str"),
     ],

@@ -7,9 +7,9 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._optional_dependencies import check_pandas_support
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from ..._compat import Interval, StrOptions, validate_params
+from ...utils._checks import check_installed
 from .._ham10000 import TASK3_NAMES
 from .description import describe
 from .generation import (
@@ -328,7 +328,7 @@ def make_dermoscopy(
     image_size = _check_image_size(image_size)
     labels, counts = _check_classes(task, n_images, class_shares, malignant_fraction)
     if as_frame:
-        check_pandas_support("make_dermoscopy(as_frame=True)")
+        check_installed("pandas", "make_dermoscopy(as_frame=True)")
     if images_per_lesion == "auto":
         images_per_lesion = _HAM10000_IMAGES_PER_LESION if task == "diagnosis" else 1
     # First, since it may be too much.

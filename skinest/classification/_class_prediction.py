@@ -1,0 +1,94 @@
+"""Predictions of a fitted transfer classifier."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from contextlib import closing
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._training._features import ResizedImages, iterate_features
+from .._training._models import borrow_model
+from ..images import check_images
+from ..networks._weights import save_backbone_weights
+
+
+class ClassPredictionMixin:
+    """Predict classes and probabilities, and give the network out."""
+
+    def predict_proba(self, X):
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_images, n_classes), dtype float32
+            In the order of `classes_`.
+        """
+        check_is_fitted(self)
+        network = self._network
+        description = network.describe_training("head", 0)
+        batches = iterate_features(
+            ResizedImages(check_images(X), network.backbone_spec.image_size),
+            network.backbone_spec,
+            network.backbone,
+            batch_size=self.batch_size,
+            memory=self.memory if network.is_backbone_given else None,
+        )
+        outputs = []
+        with (
+            borrow_model(description["key"], description["build"]) as head,
+            closing(batches),
+        ):
+            head.load(network.head)
+            for features in batches:
+                outputs.append(head.predict(features[:, 0], self.batch_size))
+        outputs = np.concatenate(outputs)
+        return np.hstack([1 - outputs, outputs]) if len(self.classes_) == 2 else outputs
+
+    def predict(self, X):
+        """Predict the most probable class of each image.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_images,)
+            Labels, as they were in `y`.
+        """
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    @property
+    def model_(self):
+        """The fitted network as one flat Keras model."""
+        check_is_fitted(self)
+        if self._model is None:
+            self._model = self._network.build(self._trainable)
+        return self._model
+
+    def save_backbone(self, path):
+        """Save the weights of the backbone, to give as `weights` or to Keras.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; its name ends in ".weights.h5". The network of
+            `keras.applications` without its top can load it.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise.
+        """
+        check_is_fitted(self)
+        network = self._network
+        save_backbone_weights(network.backbone_spec.backbone, network.backbone, path)
