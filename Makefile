@@ -10,10 +10,11 @@ endif
 
 # x86-64 without AVX512: no oneDNN, unless it is asked for, and other rounding.
 OLDER_PROCESSOR := ONEDNN_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0
+SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema vendor
 BITS := tests/test_same_bits.py tests/feature_extraction/test_features.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench docs docs-fast clean
+.PHONY: help demo test test-slow coverage lint format bench docs docs-fast dist clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,10 +29,19 @@ test: .venv/.test lint  ## install what tests need, then lint and run the whole 
 test-slow: .venv/.test  ## run the checks that take minutes
 	$(BIN)/python -m pytest -m slow
 
-lint: .venv/.test  ## check style and spelling
+coverage: .venv/.test  ## run the suite and list the lines that it never reaches
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+		--cov=skinest --cov-report=term-missing:skip-covered --cov-fail-under=85
+
+lint: .venv/.test  ## check style, spelling, types and the files of .github
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github
+	$(SCHEMA).github-workflows .github/workflows/*.yml
+	$(SCHEMA).github-issue-forms .github/ISSUE_TEMPLATE/*_re*.yml
+	$(SCHEMA).dependabot .github/dependabot.yml
 
 format: .venv/.test  ## put the code into the project's style
 	$(BIN)/ruff check --fix
@@ -48,8 +58,13 @@ docs: .venv/.docs  ## build the site and its gallery into docs/_build/html
 docs-fast: .venv/.docs  ## the same without running the examples
 	$(BIN)/python -m sphinx -W --keep-going -D plot_gallery=0 docs docs/_build/html
 
+dist: .venv/.test  ## build the wheel and the sdist into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m twine check --strict dist/*
+
 clean:  ## remove the environment and all that was built
-	rm -rf .venv build dist figures .pytest_cache .ruff_cache
+	rm -rf .venv build dist figures .mypy_cache .pytest_cache .ruff_cache
 	rm -rf docs/_build docs/api docs/auto_examples
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -59,7 +74,7 @@ clean:  ## remove the environment and all that was built
 	$(PYTHON) -m venv --without-pip .venv
 
 .venv/.demo: pyproject.toml | .venv/bin/python
-	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[plot]'
+	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[examples]'
 	touch $@
 
 .venv/.test: pyproject.toml | .venv/bin/python

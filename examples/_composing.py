@@ -1,4 +1,4 @@
-"""What the examples of composing share."""
+"""Functions shared by the examples that combine estimators."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 
 
 def parse_arguments(description, *, data_home=True, weights=False):
-    """Read where real images and weights are, and where figures go."""
+    """Read the folders of real images and of plots, and the file of weights."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,18 +32,21 @@ def parse_arguments(description, *, data_home=True, weights=False):
         "--figures",
         type=Path,
         default=Path("figures"),
-        help="folder that figures are saved in (default: figures)",
+        help="folder to save plots in (default: figures)",
     )
     return parser.parse_args()
 
 
 def save(figure, arguments, name):
-    """Save a figure in the folder of figures."""
+    """Save a figure in the folder for plots."""
     _script.save(figure, arguments.figures / name)
 
 
 def load_training_images(data_home, n_synthetic):
-    """Load ISIC 2016's training images, else synthetic ones, more of them malignant."""
+    """Load the ISIC 2016 training images, or synthetic images if they are missing.
+
+    40 % of the synthetic images are malignant.
+    """
     if _script.on_archives(data_home, "ISBI2016_ISIC_Part3_Training_*", False):
         X, y = fetch_isic2016_part3(
             data_home, download_if_missing=False, return_X_y=True
@@ -56,7 +59,7 @@ def load_training_images(data_home, n_synthetic):
 
 
 def backbone_of(weights):
-    """Return a network's arguments: MobileNetV2 with weights, else a small one."""
+    """Return arguments of MobileNetV2, or of a small VGG16 if there are no weights."""
     if weights:
         sides = {"backbone": "mobilenetv2", "image_size": (224, 224)}
     else:
@@ -65,15 +68,15 @@ def backbone_of(weights):
 
 
 def share(n_found, n):
-    """Return a share of `n`, and its exact 95 % interval (Clopper and Pearson 1934)."""
+    """Return a proportion and its exact 95 % interval (Clopper and Pearson 1934)."""
     interval = binomtest(int(n_found), int(n)).proportion_ci(0.95, method="exact")
     return n_found / n, interval.low, interval.high
 
 
 def over_folds(values, n_splits):
-    """Return the mean over folds, and half the width of its 95 % interval.
+    """Return the mean over folds and half the width of its 95 % interval.
 
-    Training images of the folds overlap, so the variance is that of C. Nadeau and
+    Training sets of the folds overlap. The variance allows for this as in C. Nadeau and
     Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
     """
     factor = 1 / len(values) + 1 / (n_splits - 1)

@@ -1,4 +1,4 @@
-"""What the scripts of the study's tasks share: arguments, tables, matrices, figures."""
+"""Functions shared by the scripts of the study: arguments, tables and plots."""
 
 import argparse
 import os
@@ -10,20 +10,21 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import ConfusionMatrixDisplay, classification_report
 
-# Arguments that shorten a run: help, and how a difference from the study is told.
+# Arguments that shorten a run: the help text, and the text for a difference from the
+# study.
 SHORTENING = {
-    "images": ("images to take", None),
+    "images": ("number of images", None),
     "side": (
-        "pixels that images are resized to",
+        "height and width to resize images to",
         "{0} x {0} pixels; {1} x {1} in the study",
     ),
-    "batch": ("images in a step of training", "batches of {0}; {1} in the study"),
+    "batch": ("batch size in training", "batches of {0}; {1} in the study"),
     "filters": (
         "filters of the first level",
         "{0} filters at the first level; {1} in the study",
     ),
     "epochs": (
-        "share of the study's epochs",
+        "epochs, as a fraction of the study's",
         "epochs: {0:g} times as many as in the study",
     ),
     "rates": (
@@ -35,24 +36,24 @@ AVERAGES = {"macro avg": "macro average", "weighted avg": "weighted average"}
 
 
 def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
-    """Read a script's arguments: by default a quick run's, by --full the study's.
+    """Read a script's arguments: a quick run by default, the study's with --full.
 
     Parameters
     ----------
     doc : str
-        The script's docstring.
+        The docstring of the script.
 
     archives : str
-        What archives it reads.
+        Name of the archives that the script reads.
 
     quick, study : dict
-        Values of the arguments in SHORTENING; all images are None.
+        Values of the arguments in SHORTENING. `images` is None for all images.
 
     network : bool, default=True
         Whether the script starts from the weights of a network.
 
     more : callable, default=None
-        Adds arguments of the script's own to the parser.
+        Function that adds other arguments to the parser.
     """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -66,7 +67,7 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
     parser.add_argument(
         "--full",
         action="store_true",
-        help="the study's full setting, on real images, downloaded where missing",
+        help="the study's full settings, on real images (downloaded if missing)",
     )
     for name, value in quick.items():
         with_full = "all" if study[name] is None else study[name]
@@ -79,8 +80,8 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
         parser.add_argument(
             "--weights",
             type=existing_weights,
-            help="of VGG16: a file, imagenet (a download; the default for real images) "
-            "or none (drawn; the default for synthetic images)",
+            help="weights of VGG16: a file, imagenet (downloaded; the default for real "
+            "images) or none (random; the default for synthetic images)",
         )
     if more is not None:
         more(parser)
@@ -92,15 +93,15 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
 
 
 def make_console():
-    """Return a console that is wide enough for the tables where it is no terminal."""
+    """Return a console; outside a terminal it is wide enough for the tables."""
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
 def existing_weights(text):
-    """Return a file that is there, "imagenet" or "none"."""
+    """Return the argument if it is an existing file, "imagenet" or "none"."""
     if text not in ("imagenet", "none") and not Path(text).is_file():
         raise argparse.ArgumentTypeError(
-            f"{text} is no file, nor imagenet or none: check the path"
+            f"{text} is not a file, imagenet or none: check the path"
         )
     return text
 
@@ -112,7 +113,7 @@ def weights_of(name, is_real):
 
 
 def on_archives(data_home, pattern, download):
-    """Tell whether to take real images: from a folder's archives, or by download."""
+    """Return whether to use real images, from archives in a folder or by download."""
     if download or not data_home:
         return download
     if not Path(data_home).is_dir():
@@ -123,11 +124,11 @@ def on_archives(data_home, pattern, download):
 
 
 def take(n_images, y):
-    """Return positions of so many images with the classes' shares, of all by None."""
+    """Return positions of `n_images` images, with the same class frequencies."""
     positions = np.random.default_rng(0).permutation(len(y))
     if n_images is None or n_images >= len(y):
         return np.arange(len(y))
-    # Sorted by class, evenly spaced ones have each class by its share.
+    # Evenly spaced positions in the images sorted by class keep class frequencies.
     positions = positions[np.argsort(y[positions], kind="stable")]
     spaced = (np.arange(n_images) + 0.5) * len(y) / n_images
     return np.sort(positions[spaced.astype(int)])
@@ -138,7 +139,7 @@ def shortened(epochs, share):
 
 
 def print_differences(console, arguments, study, lines):
-    """Print what differs from the study: the script's lines and what arguments do."""
+    """Print the differences from the study: the given lines and changed arguments."""
     lines = list(lines)
     for name, value in study.items():
         text = SHORTENING[name][1]
@@ -154,14 +155,14 @@ def print_lines(console, title, lines):
 
 
 def describe_weights(weights):
-    """Return where weights of VGG16 are from, beside the study's."""
-    whose = {None: "drawn at random, not pretrained", "imagenet": "ImageNet's"}
+    """Return a line on the weights of VGG16, here and in the study."""
+    whose = {None: "random, not pretrained", "imagenet": "ImageNet"}
     ours = whose.get(weights, f"from {Path(weights or '').name}")
-    return f"weights of VGG16: {ours}; ImageNet's in the study"
+    return f"weights of VGG16: {ours}; ImageNet in the study"
 
 
 def labels_of(matrix):
-    """Return truth and prediction of images that have this confusion matrix."""
+    """Return true and predicted labels that have this confusion matrix."""
     matrix = np.asarray(matrix)
     truth, predicted = np.indices(matrix.shape).reshape(2, -1)
     return np.repeat(truth, matrix.ravel()), np.repeat(predicted, matrix.ravel())
@@ -180,12 +181,12 @@ def report_of(y, predicted, names):
 
 
 def print_reports(console, names, ours, study):
-    """Print precision, recall, F1 and support of each class beside the study's."""
+    """Print precision, recall, F1 and support by class, with those of the study."""
     table = Table(title="Precision, recall, F1 and number of test images by class")
     table.add_column("")
     for whose in ("ours", "study"):
-        for figure in ("prec.", "recall", "F1", "images"):
-            table.add_column(f"{whose}\n{figure}", justify="right")
+        for metric in ("prec.", "recall", "F1", "images"):
+            table.add_column(f"{whose}\n{metric}", justify="right")
     for name in (*names, *AVERAGES):
         cells = []
         for report in (ours, study):
@@ -202,7 +203,7 @@ def print_reports(console, names, ours, study):
 
 
 def accuracy_of(report):
-    """Return accuracy; it is the weighted average of recall."""
+    """Return the accuracy, which is the weighted average of recall."""
     return report["weighted avg"]["recall"]
 
 
@@ -218,7 +219,7 @@ def print_matrix(console, title, names, matrix):
 
 
 def plot_matrices(matrices, names):
-    """Plot matrices side by side, coloured by the share of each row."""
+    """Plot confusion matrices side by side, coloured by the fraction of each row."""
     import matplotlib.pyplot as plt
 
     width = 2.2 + 0.45 * len(names)

@@ -1,4 +1,4 @@
-"""Splits by image and by lesion, and by how much the former flatters."""
+"""Splits by image and by lesion, and how much a split by image raises the scores."""
 
 import numpy as np
 from _script import take
@@ -11,16 +11,16 @@ TEST, VALIDATION = 0.20, 0.15
 
 
 def take_lesions(n_images, y, groups):
-    """Return positions of about so many images, all of each lesion that is taken."""
+    """Return positions of about `n_images` images, with all images of each lesion."""
     names, firsts = np.unique(groups, return_index=True)
     n_lesions = n_images and round(n_images * len(names) / len(y))
     return np.flatnonzero(np.isin(groups, names[take(n_lesions, y[firsts])]))
 
 
 def split_by_image(y, random_state=0):
-    """Split positions 65 / 15 / 20 to train, validate, test, with the classes' shares.
+    """Split positions 65 / 15 / 20 into training, validation and test, stratified.
 
-    As in the study: pictures of one lesion may stand on both sides.
+    As in the study, images of one lesion can be in several parts.
     """
     rest, test = train_test_split(
         np.arange(len(y)), test_size=TEST, stratify=y, random_state=random_state
@@ -35,7 +35,7 @@ def split_by_image(y, random_state=0):
 
 
 def split_by_lesion(y, groups, random_state=0):
-    """Split by whole lesions, as near to the classes' shares as chance comes."""
+    """Split by lesion, with class frequencies as similar as possible."""
     rest, test = _hold_out_lesions(y, groups, TEST, random_state)
     train, validation = _hold_out_lesions(
         y[rest], groups[rest], VALIDATION / (1 - TEST), random_state
@@ -44,9 +44,9 @@ def split_by_lesion(y, groups, random_state=0):
 
 
 def _hold_out_lesions(y, groups, share, random_state, n_tries=50):
-    """Return, of many random splits, the one nearest to the share in each class.
+    """Return the split, of many random ones, with the best fraction of each class.
 
-    StratifiedGroupKFold warns where a class has fewer images than there are folds.
+    StratifiedGroupKFold would warn if a class has fewer images than there are folds.
     """
     counts = np.bincount(y)
 
@@ -55,21 +55,21 @@ def _hold_out_lesions(y, groups, share, random_state, n_tries=50):
         return np.abs(held_out - share * counts)[counts > 0] @ (1 / counts[counts > 0])
 
     splitter = GroupShuffleSplit(n_tries, test_size=share, random_state=random_state)
-    codes = np.unique(groups, return_inverse=True)[1]
-    return min(splitter.split(y, groups=codes), key=distance)
+    indices = np.unique(groups, return_inverse=True)[1]
+    return min(splitter.split(y, groups=indices), key=distance)
 
 
 def seen(groups, train, test):
-    """Tell which test images show a lesion that a training image shows too."""
+    """Return which test images show a lesion that is also in the training set."""
     return np.isin(groups[test], groups[train])
 
 
 def twin_training_sets(y, groups, test, rng):
-    """Return training images with and without other pictures of tested lesions.
+    """Return training sets with and without other images of the tested lesions.
 
-    Two arrays of positions that hold as many images of each class: of those outside
-    `test`, first the ones that show a tested lesion, filled up at random, and then
-    only ones that show none.
+    The two arrays of positions have the same number of images of each class, all
+    outside `test`. The first has all images of tested lesions and random others. The
+    second has no image of a tested lesion.
     """
     rest = rng.permutation(np.setdiff1d(np.arange(len(y)), test))
     is_seen = seen(groups, test, rest)
@@ -92,16 +92,16 @@ def measure(y, predicted, labels):
 
 
 def measure_leak(classifier, features, y, groups, n_repeats=10):
-    """Measure figures of a classifier by split, each an array of shape (n_repeats,).
+    """Return scores of a classifier by split, as arrays of shape (n_repeats,).
 
     Returns
     -------
-    figures : dict of dict
-        By split: "by image" and "by lesion", each tested on its own fifth; "with" and
-        "without" other pictures of the tested lesions in training, both tested on
-        "by image"'s fifth after training on as many images of each class; and "seen
-        with", "seen without", which are these two on the test images that have another
-        picture of their lesion among the rest.
+    scores : dict of dict
+        Scores of each split. "by image" and "by lesion" are tested on their own test
+        sets. "with" and "without" have training sets of the same size, with and without
+        other images of the tested lesions; both use the test set of "by image". "seen
+        with" and "seen without" are the same two on those test images whose lesion has
+        other images outside the test set.
     """
     labels, rows = np.unique(y), []
     for repeat in range(n_repeats):

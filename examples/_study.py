@@ -1,8 +1,8 @@
-"""Settings and figures of the study that the examples re-do.
+"""Settings and scores of the study that the examples reproduce.
 
-A student study on the ISIC challenges; figures of task 1 and task 3 are on the
-challenge's own test images, those of task 2 on a fifth of its images. Rows of a
-matrix are the truth, columns the prediction.
+It is a student study on the ISIC challenges. Scores of task 1 and task 3 are on the
+test images of the challenge, those of task 2 on a fifth of its images. Rows of a
+matrix are the true classes, columns the predicted ones.
 """
 
 TASK1_BASELINE = {"accuracy": 0.802, "sensitivity": 0.0}
@@ -32,7 +32,8 @@ TASK1_VGG = {
     "AUC": 0.762,
     "matrix": ((273, 31), (36, 39)),
 }
-# What was tried one by one beside the best: Adam, 1e-5, batches of 32, dropout .5.
+# Values that the study tried, one at a time, instead of the best setting: Adam, 1e-5,
+# batches of 32, dropout .5.
 TASK1_VGG_TRIED = {
     "dropout": (0.2, 0.7),
     "l2": (5e-4,),
@@ -45,8 +46,8 @@ TASK1_VGG_TRIED = {
 TASK2_BASELINE = {"accuracy": 0.669}
 TASK2_NAMES = ("AKIEC", "BCC", "BKL", "DF", "MEL", "NV", "VASC")
 TASK2_N_IMAGES = 10_015
-# What trains in each of two stages, for how many epochs and how fast; the accuracy on
-# test images after each.
+# Layers, epochs and learning rate of each of two stages, and the accuracy on test
+# images after each stage.
 TASK2_SCHEDULES = {
     "head, then all": {
         "stages": (("head", 50, 1e-4), ("all", 100, 1e-6)),
@@ -79,7 +80,7 @@ TASK2_MATRIX = (
 
 TASK3_N_TRAIN, TASK3_N_VALIDATION, TASK3_N_TEST = 640, 167, 335
 TASK3_BASELINE = {"accuracy": 0.98}
-# By loss. "channel Dice" is along the axis of three equal output channels.
+# Scores by loss. "channel Dice" is computed along the axis of three equal channels.
 TASK3 = {
     "globules": {
         "dice": {

@@ -1,4 +1,4 @@
-"""What the scripts on benign and malignant lesions share."""
+"""Functions shared by the scripts that classify benign and malignant lesions."""
 
 import numpy as np
 from _script import on_archives
@@ -20,7 +20,7 @@ SYNTHETIC = "synthetic images"
 
 
 def load_images(data_home, n_synthetic=600, download=False):
-    """Load training and test images: real ones from the folder, else synthetic ones."""
+    """Load training and test images from a folder, or synthetic images without it."""
     if on_archives(data_home, ARCHIVES, download):
         (X_train, y_train), (X_test, y_test) = (
             fetch_isic2016_part3(
@@ -35,11 +35,12 @@ def load_images(data_home, n_synthetic=600, download=False):
 
 
 def share(hits, cases):
-    """Return the share of the cases, along the last axis; 0 where there is none."""
+    """Return hits divided by cases along the last axis, or 0 if there are no cases."""
     return hits.sum(axis=-1) / np.maximum(cases.sum(axis=-1), 1)
 
 
-# Of labels 0 and 1 along the last axis, so that all draws are counted at once.
+# The labels 0 and 1 are on the last axis, so that all bootstrap samples are computed
+# at once.
 RATES = {
     "accuracy": lambda y, p: np.mean(y == p, axis=-1),
     "precision": lambda y, p: share(y * p, p),
@@ -57,23 +58,24 @@ def evaluate(y, predicted, decision):
     }
 
 
-def intervals(y, predicted, decision, n_draws=2000):
-    """Return 95 % intervals of the same figures, over test images drawn again."""
-    draws = np.random.default_rng(0).integers(len(y), size=(n_draws, len(y)))
-    draws = draws[y[draws].min(axis=1) < y[draws].max(axis=1)]  # of both classes
-    figures = {name: rate(y[draws], predicted[draws]) for name, rate in RATES.items()}
+def intervals(y, predicted, decision, n_samples=2000):
+    """Return 95 % bootstrap intervals of the same scores over the test images."""
+    samples = np.random.default_rng(0).integers(len(y), size=(n_samples, len(y)))
+    # Both classes are needed.
+    samples = samples[y[samples].min(axis=1) < y[samples].max(axis=1)]
+    scores = {
+        name: rate(y[samples], predicted[samples]) for name, rate in RATES.items()
+    }
     for name, score in {
         "AUC": roc_auc_score,
         "average precision": average_precision_score,
     }.items():
-        figures[name] = [score(y[drawn], decision[drawn]) for drawn in draws]
-    return {
-        name: np.percentile(values, (2.5, 97.5)) for name, values in figures.items()
-    }
+        scores[name] = [score(y[sample], decision[sample]) for sample in samples]
+    return {name: np.percentile(values, (2.5, 97.5)) for name, values in scores.items()}
 
 
 def all_benign(y):
-    """Return the same figures where all are taken for benign."""
+    """Return the same scores if all predictions are benign."""
     return {
         "accuracy": np.mean(y == 0),
         "sensitivity": 0.0,
@@ -84,9 +86,9 @@ def all_benign(y):
 
 
 def print_test(console, y, columns, study, setting=None):
-    """Print figures on the test images, the all-benign baseline and the study's row.
+    """Print scores on the test images, the all-benign baseline and the study's scores.
 
-    `columns` holds figures by name, or pairs of figures and intervals.
+    The values of `columns` are scores, or pairs of scores and intervals.
     """
     ours = f"skinest: {len(y)} test images, {int(y.sum())} malignant"
     table = Table(
@@ -108,13 +110,13 @@ def print_test(console, y, columns, study, setting=None):
 
 
 def cell(column, metric):
-    """Return a figure, with its interval where there is one."""
-    figures, bounds = column if isinstance(column, tuple) else (column, None)
-    if metric not in figures:
+    """Return a score as text, with its interval if there is one."""
+    scores, bounds = column if isinstance(column, tuple) else (column, None)
+    if metric not in scores:
         return "-"
     if bounds is None:
-        return f"{figures[metric]:.3f}"
-    return "{:.3f} [{:.2f}, {:.2f}]".format(figures[metric], *bounds[metric])
+        return f"{scores[metric]:.3f}"
+    return "{:.3f} [{:.2f}, {:.2f}]".format(scores[metric], *bounds[metric])
 
 
 def plot_curves(y, decisions):

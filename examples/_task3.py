@@ -1,4 +1,4 @@
-"""Figures of masks as task 3 of the study prints them."""
+"""Scores of masks that task 3 of the study prints."""
 
 import numpy as np
 
@@ -6,16 +6,17 @@ from skinest.metrics import segmentation_report
 
 
 def channel_dice(truth, probabilities):
-    """Compute the study's "Dice": of each pixel along three equal channels, plus 1.
+    """Compute the study's "Dice" of each pixel along three equal channels, plus 1.
 
-    It is 1 where nothing is and nothing is found, so that it measures the background.
+    It is 1 where both truth and prediction are background, so it measures the
+    background.
     """
     overlap, total = truth * probabilities, truth + probabilities
     return float(np.mean((6 * overlap + 1) / (3 * total + 1)))
 
 
 def measure(y_true, y_pred, probabilities):
-    """Measure pooled figures of the foreground, and two that the background makes."""
+    """Return pooled scores of the foreground, and two that the background dominates."""
     report = segmentation_report(
         y_true,
         y_pred,
@@ -33,7 +34,7 @@ def measure(y_true, y_pred, probabilities):
 
 
 def with_overlaps(study):
-    """Add Dice and IoU of the foreground to the study's row, from its other figures."""
+    """Add Dice and IoU of the foreground, computed from precision and recall."""
     precision, recall = study["precision"], study["recall"]
     dice = 2 * precision * recall / (precision + recall)
     return study | {"Dice": dice, "IoU": dice / (2 - dice)}

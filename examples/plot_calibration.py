@@ -1,20 +1,19 @@
 """
-Probabilities that can be taken at their word
-=============================================
+Calibrated probabilities
+========================
 
-Of lesions that are given a probability of .3, three in ten should be malignant. Two
-classifiers of images that break this promise are mended here by calibration: a
-support vector machine on visual words, which has no probabilities at all, and a
-network whose class weights distort them.
+Of the lesions with a predicted probability of .3, three in ten should be malignant.
+This example calibrates two classifiers for which this is not true: a support vector
+machine on visual words, which has no probabilities, and a network whose class weights
+shift them.
 
-Look at the reliability diagrams, where probabilities that keep the promise lie on the
-diagonal, and at the Brier score and log loss in the table: by the sigmoid both fall,
-while the order of the lesions, and with it the area under the ROC curve, stays.
+Look at the reliability diagrams: calibrated probabilities are on the diagonal. Then look
+at the Brier score and the log loss in the table. Sigmoid calibration lowers both. It does
+not change the ranking of the lesions, so the area under the ROC curve stays the same.
 
-On the ISIC 2016 archives where ``--data-home`` or the environment variable
-``SKINEST_DATA`` names a folder that holds them, with a MobileNetV2 where ``--weights``
-names its weights; else on synthetic images, with a small VGG16 whose weights are
-random below the head.
+By default the example uses synthetic images and a small VGG16 with random weights. With
+``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives
+in that folder, and with ``--weights`` a MobileNetV2.
 """
 
 # Authors: The skinest developers
@@ -23,10 +22,9 @@ random below the head.
 # %%
 # Two classifiers
 # ---------------
-# ``class_weight="balanced"`` makes each malignant image count as much as several
-# benign ones, so that the network learns for a world in which half of all lesions are
-# malignant. That helps to find them, and makes its probabilities far too large for
-# this one.
+# With ``class_weight="balanced"``, one malignant image has the weight of several benign
+# images, and the network learns as if half of all lesions were malignant. This helps to
+# find malignant lesions, but the predicted probabilities become much too large.
 
 from tempfile import TemporaryDirectory
 
@@ -76,17 +74,17 @@ network = TransferClassifier(
 # %%
 # Calibration
 # -----------
-# :class:`~sklearn.calibration.CalibratedClassifierCV` learns a curve from outputs to
-# probabilities on images that the classifier has not seen: with ``ensemble=False`` on
-# those that three folds leave out, and then fits one classifier on all training
-# images. ``"sigmoid"`` is a logistic curve of two parameters, ``"isotonic"`` any curve
-# that rises, which needs more images. ``memory`` spares the second method the
-# descriptors, vocabularies and features of the first.
+# :class:`~sklearn.calibration.CalibratedClassifierCV` learns a function from outputs to
+# probabilities, on images that the classifier was not trained on. With
+# ``ensemble=False`` these are the left-out images of three folds; the final classifier
+# is then fitted on all training images. ``"sigmoid"`` is a logistic curve with two
+# parameters. ``"isotonic"`` is any increasing curve, which needs more images. Thanks to
+# ``memory``, the second method computes no descriptors, vocabularies and features again.
 #
-# Beside them stands what one might do without images. Of the machine, a logistic
-# function of its decision, for lack of anything better. Of the network, its odds
-# divided by the ratio of the weights, which is what the weights have multiplied the
-# odds by.
+# For comparison there is a simple method without calibration for each classifier. For
+# the support vector machine it is the logistic function of the decision value. For the
+# network, the odds are divided by the ratio of the class weights, because training with
+# these weights multiplies the odds by this ratio.
 
 folds = StratifiedKFold(3, shuffle=True, random_state=0)
 
@@ -112,7 +110,7 @@ columns = {
         **by_both_methods(svc),
     },
     "network, balanced": {
-        "as it is": raw,
+        "uncalibrated": raw,
         "odds / weights": expit(logit(raw) - np.log(ratio_of_weights)),
         **by_both_methods(network),
     },
@@ -121,13 +119,12 @@ columns = {
 # %%
 # Scores of probabilities
 # -----------------------
-# The Brier score is the mean squared distance of the probability from 0 or 1, log loss
-# the mean negative logarithm of the probability that was given to the truth: it
-# punishes those who are sure and wrong. The yardstick is the share of malignant
-# training images as the probability of every lesion. Isotonic curves have flat
-# pieces, which make ties and cost some area under the curve, and may give
-# probabilities of exactly 0 or 1, of which a single wrong one is very costly in log
-# loss.
+# The Brier score is the mean squared difference between the probability and the true
+# label, 0 or 1. The log loss is the mean negative logarithm of the probability of the
+# true class; confident wrong predictions raise it a lot. The baseline predicts the
+# prevalence in the training set for every lesion. An isotonic curve has flat parts,
+# which give ties and lower the area under the ROC curve a little. It can also give
+# probabilities of exactly 0 or 1; a single wrong one makes the log loss very large.
 
 table = Table(title=f"{len(y_test)} test images, {y_test.mean():.3f} of them malignant")
 for heading in ("", "probabilities", "their mean", "Brier score", "log loss", "AUC"):
@@ -139,7 +136,7 @@ def add_row(classifier, method, p):
     table.add_row(classifier, method, *(f"{x:.3f}" for x in (p.mean(), *scores)))
 
 
-add_row("none", "share in training", np.full(len(y_test), y_train.mean()))
+add_row("none", "training prevalence", np.full(len(y_test), y_train.mean()))
 for classifier, probabilities in columns.items():
     table.add_section()
     for method, p in probabilities.items():
@@ -149,29 +146,30 @@ console.print(table)
 # %%
 # Reliability
 # -----------
-# Test images in groups of equal size by their probability: its mean in a group against
-# the share of malignant ones. Where probabilities are right, 19 of 20 points are
-# within the grey band, which chance alone makes so wide. Below, how probabilities are
-# spread: giving all lesions the share of malignant ones would be right, and useless.
+# The test images are sorted by probability and put into groups of equal size. Each point
+# shows the mean probability and the fraction of malignant lesions of one group. If the
+# probabilities are right, 19 of 20 points are in the grey band. The histograms below show
+# the distribution of the probabilities. Predicting the prevalence for every lesion would
+# also be calibrated, but useless.
 
 N_GROUPS = 6
 styles = {
     "logistic of decision": ("C7", "s"),
-    "as it is": ("C7", "s"),
+    "uncalibrated": ("C7", "s"),
     "odds / weights": ("C2", "D"),
     "sigmoid": ("C0", "o"),
     "isotonic": ("C1", "^"),
 }
 group = len(y_test) // N_GROUPS
-shares = np.linspace(0, 1, 201)
-band = [binom.ppf(level, group, shares) / group for level in (0.025, 0.975)]
+fractions = np.linspace(0, 1, 201)
+band = [binom.ppf(level, group, fractions) / group for level in (0.025, 0.975)]
 figure, axes = plt.subplots(
     2, 2, figsize=(9, 6.8), height_ratios=(3, 1), sharex=True, layout="constrained"
 )
 for (above, below), (classifier, probabilities) in zip(
     axes.T, columns.items(), strict=True
 ):
-    above.fill_between(shares, *band, color="0.9", label="19 of 20 by chance")
+    above.fill_between(fractions, *band, color="0.9", label="19 of 20 by chance")
     for method, p in probabilities.items():
         color, marker = styles[method]
         CalibrationDisplay.from_predictions(
@@ -185,7 +183,7 @@ for (above, below), (classifier, probabilities) in zip(
             marker=marker,
         )
         below.hist(p, bins=np.linspace(0, 1, 26), histtype="step", color=color)
-    above.set(title=classifier, xlabel="", ylabel="share of malignant lesions")
+    above.set(title=classifier, xlabel="", ylabel="fraction of malignant lesions")
     above.set_aspect("equal")
     above.legend(loc="upper left", fontsize="small")
     below.set(xlabel="probability of malignant", ylabel="images", xlim=(0, 1))

@@ -2,19 +2,18 @@
 Cross-validation that keeps lesions together
 ============================================
 
-Sets of dermoscopic images have several pictures of some lesions. Where one picture is
-learned from and another is left out, a classifier may recognise the lesion in place of
-the diagnosis, and its scores flatter. Here the same classifier is scored by folds of
-images and by folds of lesions, for several ways of cutting each.
+Dermoscopic data sets have several images of some lesions. If one of these images is in
+the training set and another in the test set, a classifier may recognise the lesion
+instead of the diagnosis, and its scores are too optimistic. This example scores the same
+classifier with folds of images and with folds of lesions, for several random splits.
 
-Look at the gap between the two, which tends to grow with how freely the classifier may
-learn, and at who makes it: images whose lesion is also among the training images, and
-no others.
+Look at the gap between the two scores. It tends to grow if the classifier is less
+regularised. It comes only from images whose lesion is also in the training set.
 
-On the ISIC 2018 task 3 archives (HAM10000) where ``--data-home`` or the environment
-variable ``SKINEST_DATA`` names a folder that holds them, with a MobileNetV2 where
-``--weights`` names its weights; else on synthetic images, with two pictures of a lesion
-where HAM10000 has 1.34, and a small VGG16 whose weights are random below the head.
+By default the example uses synthetic images with two images per lesion (HAM10000 has
+1.34) and a small VGG16 with random weights. With ``--data-home`` or the environment
+variable ``SKINEST_DATA`` it uses the archives of ISIC 2018 task 3 (HAM10000) in that
+folder, and with ``--weights`` a MobileNetV2.
 """
 
 # Authors: The skinest developers
@@ -23,9 +22,8 @@ where HAM10000 has 1.34, and a small VGG16 whose weights are random below the he
 # %%
 # Images, diagnoses and lesions
 # -----------------------------
-# ``groups`` names the lesion of each image. Of real images, as many of each diagnosis
-# are taken as of the synthetic ones, by whole lesions, so that all folds have all
-# diagnoses and chance is one in seven.
+# ``groups`` has the lesion of each image. All diagnoses have about the same number of
+# images, so that all folds have all diagnoses and the chance level is 1/7.
 
 from tempfile import TemporaryDirectory
 
@@ -55,7 +53,7 @@ N_OF_EACH = 43
 
 
 def load(data_home):
-    """Load images, diagnoses, lesions and the diagnoses' names."""
+    """Load images, diagnoses, lesions and the names of the diagnoses."""
     if on_archives(data_home, "ISIC2018_Task3_Training_*", False):
         data = fetch_isic2018_task3(data_home, download_if_missing=False)
         kept = whole_lesions(data.target, data.groups)
@@ -73,7 +71,7 @@ def load(data_home):
 
 
 def whole_lesions(y, groups):
-    """Take about as many images of each diagnosis, by lesions in random order."""
+    """Return positions of random lesions, with about N_OF_EACH images per diagnosis."""
     rng, kept = np.random.default_rng(0), []
     for label in np.unique(y):
         lesions = rng.permutation(np.unique(groups[y == label]))
@@ -93,8 +91,8 @@ console.print(
 )
 
 # %%
-# Pictures of one lesion are not copies: camera, light, hairs and turn differ, which a
-# classifier of images is made to see through.
+# Images of one lesion are not copies: camera, light, hairs and orientation differ. A
+# good classifier is not affected by these differences, so it can recognise the lesion.
 
 shown = lesions[np.argsort(-n_pictures, kind="stable")[:5]]
 figure, rows = plt.subplots(3, 5, figsize=(9, 5.6), layout="constrained")
@@ -110,10 +108,10 @@ save(figure, arguments, "grouped_lesions.png")
 # %%
 # A search by images and by lesions
 # ---------------------------------
-# :class:`~sklearn.model_selection.StratifiedKFold` knows nothing of lesions,
-# :class:`~sklearn.model_selection.StratifiedGroupKFold` keeps each in one fold. A
-# search hands ``groups`` to its splitter. Both searches are over how freely a logistic
-# regression may learn, from a small ``C``, which holds it back, to a large one.
+# :class:`~sklearn.model_selection.StratifiedKFold` ignores lesions.
+# :class:`~sklearn.model_selection.StratifiedGroupKFold` puts all images of a lesion into
+# one fold. A search passes ``groups`` to its splitter. Both searches are over ``C`` of a
+# logistic regression; a small ``C`` means strong regularisation.
 
 C = [0.001, 0.01, 0.1, 1.0]
 SEEDS = range(4)
@@ -142,7 +140,7 @@ def search(kind, seed):
 
 scores = {kind: np.array([search(kind, seed) for seed in SEEDS]) for kind in SPLITTERS}
 gaps = scores["images"] - scores["lesions"]
-table = Table(title=f"Balanced accuracy, mean of {len(SEEDS)} ways to cut 3 folds")
+table = Table(title=f"Balanced accuracy, mean of {len(SEEDS)} splits into 3 folds")
 for heading in ("C", "by images", "by lesions", "gap", "smallest", "largest"):
     table.add_column(heading, justify="right")
 for i, c in enumerate(C):
@@ -156,17 +154,17 @@ for i, c in enumerate(C):
 console.print(table)
 
 # %%
-# Who makes the gap
-# -----------------
-# Each image is left out once by either kind of folds. Some have another picture of the
-# lesion among the training images of the folds of images. If anything but recognised
-# lesions made the gap, the others would show it too. Grey: each way to cut the folds.
+# Where the gap comes from
+# ------------------------
+# Both kinds of folds leave out each image once. With folds of images, the lesion of some
+# images is also in the training set. If the gap had another cause than recognised
+# lesions, the other images would show it too. Grey lines are the random splits.
 
 model = clone(words).set_params(regression__C=0.1)
 
 
 def correct(kind, seed):
-    """Tell whether each image is right, and whether its lesion was learned from."""
+    """Return which predictions are right, and which lesions are in the training set."""
     folds = SPLITTERS[kind](3, shuffle=True, random_state=seed)
     splits = list(folds.split(X, y, groups if kind == "lesions" else None))
     seen = np.empty(len(y), dtype=bool)
@@ -175,18 +173,18 @@ def correct(kind, seed):
     return cross_val_predict(model, X, y, cv=splits) == y, seen
 
 
-shares = np.empty((len(SEEDS), 2, 2))  # of images that are right: seed, seen, kind
+accuracies = np.empty((len(SEEDS), 2, 2))  # seed, seen, kind
 for seed in SEEDS:
     by_images, seen = correct("images", seed)
     by_lesions, _ = correct("lesions", seed)
     for row, members in enumerate((seen, ~seen)):
-        shares[seed, row] = by_images[members].mean(), by_lesions[members].mean()
+        accuracies[seed, row] = by_images[members].mean(), by_lesions[members].mean()
 
-titles = ("other pictures of the lesion learned from", "lesion never learned from")
-table = Table(title="Share of images that are right, C = 0.1")
+titles = ("lesion also in the training set", "lesion not in the training set")
+table = Table(title="Accuracy, C = 0.1")
 for heading in ("with folds of images", "by images", "by lesions"):
     table.add_column(heading, justify="right")
-for title, values in zip(titles, shares.mean(axis=0), strict=True):
+for title, values in zip(titles, accuracies.mean(axis=0), strict=True):
     table.add_row(title, *(f"{value:.3f}" for value in values))
 console.print(table)
 
@@ -199,27 +197,27 @@ for kind, color in (("images", "C1"), ("lesions", "C0")):
 left.set(
     xscale="log",
     xlabel="C of the logistic regression",
-    ylabel="share of images that are right",
+    ylabel="accuracy",
     title="All images",
 )
 left.legend(title="folds of")
 for axes, values, title in zip(
-    (middle, right), shares.transpose(1, 0, 2), titles, strict=True
+    (middle, right), accuracies.transpose(1, 0, 2), titles, strict=True
 ):
     axes.plot([0, 1], values.T, color="0.6", marker="o", linewidth=1)
     axes.plot([0, 1], values.mean(axis=0), color="black", marker="o")
     axes.set_xticks([0, 1], ["of images", "of lesions"])
-    axes.set_title(title.replace(" learned", "\nlearned"), fontsize="medium")
+    axes.set_title(title.replace(" in the", "\nin the"), fontsize="medium")
     axes.set(xlim=(-0.4, 1.4), xlabel="folds")
 save(figure, arguments, "grouped_scores.png")
 
 # %%
 # Lesions inside a fit
 # --------------------
-# A network that holds out validation images in ``fit`` needs the lesions as well, or
-# it stops too late, by images that it has as good as seen. A plain ``groups=`` of a
-# search reaches only the splitter. There are two ways into ``fit``. In a pipeline, the
-# name of the step says where an argument goes; each fold gets its part of it.
+# A network that holds out validation images in ``fit`` needs the lesions too. Otherwise
+# its validation set has lesions that are also in its training set, and it stops too late.
+# A search passes ``groups`` to the splitter only. There are two ways to pass it to
+# ``fit``. The first is the name of the step in a pipeline; each fold gets its part.
 
 network = TransferClassifier(
     **backbone_of(arguments.weights),
@@ -242,9 +240,8 @@ by_name = GridSearchCV(
 ).fit(X, y, groups=groups, clf__groups=groups)
 
 # %%
-# Or by metadata routing, where the network asks for ``groups`` and one argument
-# reaches both it and the splitter, which asks for them by itself. Both ways do the
-# same.
+# The second is metadata routing: the network requests ``groups``, and one argument goes
+# to both the network and the splitter. Both ways give the same result.
 
 with config_context(enable_metadata_routing=True):
     routed = GridSearchCV(

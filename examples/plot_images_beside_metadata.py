@@ -1,16 +1,16 @@
 """
-Images beside age, sex and site
-===============================
+Images with age, sex and site
+=============================
 
-A doctor does not look at a lesion alone: the patient's age, sex and the site on the
-body count too. Here a column of images stands beside them in one table, a
-:class:`~sklearn.compose.ColumnTransformer` makes features of each column in its own
-way, and one classifier learns from all.
+Doctors use not only the image of a lesion but also the patient's age and sex and the
+site on the body. This example puts images and metadata into one table. A
+:class:`~sklearn.compose.ColumnTransformer` computes features of each column in its own
+way, and one classifier learns from all of them.
 
-Look at how much metadata add to images, and at which columns the classifier leans on.
+Look at how much the metadata improve the score, and at which columns matter most.
 
-On synthetic images, whose age, sex and site are drawn in the manner of HAM10000. For a
-table of your own, the column of images may hold paths of files.
+The images are synthetic; age, sex and site are sampled with frequencies similar to those
+of HAM10000. In your own table, the image column can have file paths.
 """
 
 # Authors: The skinest developers
@@ -19,7 +19,7 @@ table of your own, the column of images may hold paths of files.
 # %%
 # A table with a column of images
 # -------------------------------
-# Some ages, sexes and sites are missing, as they are in real tables.
+# As in real tables, some ages, sexes and sites are missing.
 
 from tempfile import TemporaryDirectory
 
@@ -50,12 +50,11 @@ console.print(X[metadata].assign(malignant=y).head(8).to_string(), highlight=Fal
 console.print("missing:", X[metadata].isna().sum().to_dict(), highlight=False)
 
 # %%
-# Each column in its own way
-# --------------------------
-# Visual words of images; ages, with the median where one is missing and a column that
-# says so; sex and site one-hot, where "unknown" is a value like others, and values with
-# few rows share a column. All of it is learned anew in each fold, from its training
-# rows alone.
+# Features of each column
+# -----------------------
+# Images become visual words. A missing age is replaced by the median, and an extra column
+# marks it. Sex and site are one-hot encoded; "unknown" is a category, and rare categories
+# share a column. All this is learned in each fold, from its training rows only.
 
 memory = TemporaryDirectory()
 bovw = BoVWSIFTTransformer(
@@ -86,9 +85,9 @@ model = Pipeline(
 )
 
 # %%
-# With and without
-# ----------------
-# A part of the table is left out by setting its transformer to ``"drop"``.
+# Metadata, images or both
+# ------------------------
+# Setting a transformer to ``"drop"`` leaves out its columns.
 
 models = {
     "metadata": clone(model).set_params(columns__image="drop"),
@@ -112,9 +111,9 @@ for name, values in scores.items():
 console.print(table)
 
 # %%
-# What the classifier leans on
-# ----------------------------
-# One more fit, on seven of ten rows.
+# Which columns matter
+# --------------------
+# Fit the model once more, on 70 % of the rows.
 
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=0
@@ -122,9 +121,9 @@ X_train, X_test, y_train, y_test = train_test_split(
 model.fit(X_train, y_train)
 
 # %%
-# The importance of a column is what the area under the curve loses when the column is
-# shuffled, here on rows that were left out of the fit. Images are a column like
-# others: shuffled, each patient is shown the lesion of somebody else.
+# Permutation importance is the loss of area under the ROC curve when a column is
+# shuffled, here on the test rows. The image column is shuffled like the others: each
+# patient then has the image of another patient.
 
 importance = permutation_importance(
     model, X_test, y_test, scoring="roc_auc", n_repeats=20, random_state=0
@@ -135,8 +134,8 @@ for name, losses in zip(X.columns, importance, strict=True):
     )
 
 # %%
-# Left, what each part of the table is worth; right, what each column is worth to the
-# classifier that has all.
+# The left plot shows the score with each part of the table. The right plot shows the
+# importance of each column for the classifier with all columns.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for place, values in enumerate(scores.values()):
@@ -160,10 +159,9 @@ right.set(title="Shuffled column", xlabel="loss of area under the ROC curve, tes
 save(figure, arguments, "metadata_scores.png")
 
 # %%
-# Coefficients of the metadata have names and signs: by how much each multiplies the
-# odds of malignant, per standard deviation for age. Values with fewer than 20 training
-# rows, "unknown" among them, are the rare ones. This tells what is in the table, not
-# what is true of patients.
+# The coefficients of the metadata tell by which factor each category multiplies the odds
+# of malignant (for age: per standard deviation). "Rare" are categories with fewer than 20
+# training rows, including "unknown". This describes the synthetic table, not patients.
 
 names = model[:-1].get_feature_names_out()
 of_metadata = [i for i, name in enumerate(names) if not name.startswith("image__")]

@@ -1,31 +1,30 @@
 """
-A grid search that computes nothing twice
-=========================================
+A grid search with cached features
+==================================
 
-A search fits the same images again and again. With ``memory`` it describes each image
-once, learns each vocabulary once and sends each image through a network once, for all
-folds, all settings and all searches to come, and still learns no vocabulary from an
-image that a fold leaves out.
+A search fits on the same images many times. With ``memory``, it describes each image
+once, learns each vocabulary once and computes the network's features of each image once,
+for all folds, all settings and all later searches. No vocabulary is learned from images
+that a fold leaves out.
 
-Look at the tables: what each search has computed, out of what its fits have asked for,
-and how long it took. Then at the maps of scores, which is what one searches for.
+Look at the tables first: they show how much each search has computed and how long it
+took. Then look at the scores of the settings.
 
-On the training images of ISIC 2016 where ``--data-home`` or the environment variable
-``SKINEST_DATA`` names a folder that holds them, with a MobileNetV2 where ``--weights``
-names its weights; else on synthetic images, with a small VGG16 whose weights are
-random below the head.
+By default the example uses synthetic images and a small VGG16 with random weights. With
+``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the training images of
+ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 # %%
-# What is searched
-# ----------------
-# Visual words and a support vector machine. ``memory`` is a folder, here one that ends
-# with the script; give it a name and it serves the next script too. An integer as
-# ``random_state`` makes vocabularies the same in every fit, without which none could
-# be used again. Classes of our own count what is computed.
+# The pipeline
+# ------------
+# The pipeline has visual words and a support vector machine. ``memory`` is a folder. Here
+# it is temporary; use a fixed folder to share the cache with other scripts. An integer
+# ``random_state`` makes vocabularies the same in every fit, so that they can be used
+# again. Two subclasses count the computations.
 
 from collections import Counter
 from tempfile import TemporaryDirectory
@@ -51,11 +50,11 @@ console = Console()
 source, X, y = load_training_images(arguments.data_home, 300)
 console.print(f"{source}: {len(y)} images, {int(y.sum())} of them malignant")
 
-DONE = []  # what is computed, in the order of computing
+DONE = []  # one entry per computation
 
 
 class CountedSIFT(SIFTDescriptor):
-    """SIFT that counts the images it describes."""
+    """Count the images that SIFT describes."""
 
     def describe(self, image):
         DONE.append("descriptions")
@@ -63,7 +62,7 @@ class CountedSIFT(SIFTDescriptor):
 
 
 class CountedClusterer(MiniBatchKMeans):
-    """A clusterer that counts the vocabularies it learns."""
+    """Count the vocabularies that are learned."""
 
     def fit(self, X, y=None, sample_weight=None):
         DONE.append("vocabularies")
@@ -82,13 +81,13 @@ words = Pipeline([("bovw", bovw), ("svc", SVC(class_weight="balanced"))])
 folds = StratifiedKFold(3, shuffle=True, random_state=0)
 
 # %%
-# Searches that are counted
-# -------------------------
-# What was computed is counted anew for each search.
+# Count the computations of a search
+# ----------------------------------
+# Each search starts with counts of zero.
 
 
 def search(estimator, grid):
-    """Search; return the fitted search, its seconds and what it has computed."""
+    """Return the fitted search, and its seconds and numbers of computations."""
     DONE.clear()
     start = perf_counter()
     searched = GridSearchCV(estimator, grid, scoring="roc_auc", cv=folds).fit(X, y)
@@ -111,11 +110,11 @@ def print_counts(title, counts, kinds):
 # %%
 # Three searches of visual words
 # ------------------------------
-# The first describes all images, and learns one vocabulary for each size and fold, and
-# one of the best size for all images. The second has another kernel, and only fits
-# support vector machines; it learns a vocabulary of all images if its best size is
-# another. The third has another size, and learns vocabularies from descriptors that are
-# there.
+# The first search describes all images. It learns one vocabulary for each size and fold,
+# and one with the best size for all images. The second search has another kernel and only
+# fits support vector machines; it learns one vocabulary of all images if its best size
+# differs. The third search has another size and learns vocabularies from the cached
+# descriptors.
 
 N_WORDS, C = [50, 100, 200], [0.1, 1, 10]
 intersection = {
@@ -133,8 +132,9 @@ print_counts(
 )
 
 # %%
-# The maps have one scale, so that kernels can be compared. Look for a plateau rather
-# than for the best cell: neighbours differ by less than folds do.
+# Both plots have the same colour scale, so that you can compare kernels. Look for a
+# region of good settings rather than for the best one: neighbouring settings differ less
+# than folds do.
 
 
 class Axis(NamedTuple):
@@ -146,7 +146,7 @@ class Axis(NamedTuple):
 
 
 def scores_by(searches, row, column):
-    """Return mean scores of searches by two parameters."""
+    """Return mean scores of searches as an array, by two parameters."""
     scores = np.empty((len(row.values), len(column.values)))
     for searched in searches:
         results = searched.cv_results_
@@ -159,7 +159,7 @@ def scores_by(searches, row, column):
 
 
 def plot_maps(maps, row, column, file):
-    """Draw maps of scores, all in one scale."""
+    """Plot scores of settings, all with the same colour scale."""
     every = list(maps.values())
     limits = {"vmin": np.min(every), "vmax": np.max(every)}
     figure, panels = plt.subplots(
@@ -198,15 +198,15 @@ plot_maps(
 # %%
 # Two searches of a head
 # ----------------------
-# While the network below its head is frozen, its features of an image are the same in
-# every fold and for every head. Augmented copies are kept too: copy 1 of an image
-# is the same in all fits. The second search computes none.
+# While the backbone is frozen, the features of an image are the same in every fold and
+# for every head. Features of augmented copies are cached too: copy 1 of an image is the
+# same in all fits. So the second search computes no features.
 
 RATES, LAYERS = [1e-3, 1e-2, 1e-1], [(), (16,), (64,)]
 
 
 class CountedAugmentation(Augmentation):
-    """Augmentation that counts the copies it makes."""
+    """Count the augmented copies."""
 
     def __call__(self, image, random_state):
         DONE.append("augmented copies")
@@ -226,14 +226,14 @@ network = TransferClassifier(
 bare, first = search(network, {"hidden_units": LAYERS[:1], "learning_rate": RATES})
 hidden, second = search(network, {"hidden_units": LAYERS[1:], "learning_rate": RATES})
 print_counts(
-    f"Network, {len(y)} images, each as it is and augmented",
+    f"Network, {len(y)} images, each with one augmented copy",
     {"first": first, "other heads": second},
     ("augmented copies",),
 )
 
 # %%
-# One map of both searches. An area of exactly .5 is a head whose hidden units have all
-# died: the learning rate is too high for it.
+# One plot has both searches. An area of exactly .5 means that all hidden units of the
+# head are inactive, because the learning rate is too high.
 
 row = Axis("hidden_units", LAYERS, "hidden units")
 column = Axis("learning_rate", RATES, "learning rate")

@@ -2,23 +2,24 @@
 Segment, crop, classify
 =======================
 
-A small U-Net learns to find lesions, and is looked at on images that it has not
-seen. Frozen, it is then the first step of a pipeline that crops images to their
-lesion before visual words and a support vector machine tell benign from malignant:
-does that help? The same pipeline without cropping, on the same folds, is the answer.
+Does it help to crop images to the lesion before they are classified? A small U-Net learns
+to segment lesions and is tested on other images. Then it is frozen and becomes the first
+step of a pipeline, before visual words and a support vector machine that classifies
+lesions as benign or malignant. The same pipeline without cropping is scored on the same
+folds.
 
-On the HAM10000 masks and the ISIC 2016 archives where ``--data-home`` or the
-environment variable ``SKINEST_DATA`` names a folder that holds both, else on
-synthetic images. No image that the U-Net is trained on is classified.
+By default the example uses synthetic images. With ``--data-home`` or the environment
+variable ``SKINEST_DATA`` it uses the HAM10000 masks and the ISIC 2016 archives in that
+folder. The classified images are not among the U-Net's training images.
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 # %%
-# Images to segment, and others to classify
-# -----------------------------------------
-# One image of each lesion, so that none is both learned from and tested on.
+# Images to segment and images to classify
+# ----------------------------------------
+# There is one image per lesion, so that no lesion is in both the training and test set.
 
 import argparse
 import os
@@ -71,7 +72,7 @@ def parse_arguments():
 
 
 def load(data_home):
-    """Load images and masks to learn from and to test on, and images to classify."""
+    """Load training and test images with masks, and images to classify."""
     if all(on_archives(data_home, name, False) for name in ARCHIVES):
         data = fetch_ham10000_masks(data_home, download_if_missing=False)
         _, firsts = np.unique(data.groups, return_index=True)
@@ -103,13 +104,13 @@ def load(data_home):
 # %%
 # Crop, then classify
 # -------------------
-# A fitted :class:`~skinest.UNetSegmenter` is also a transformer, from images to what it
-# has found in them. :class:`~sklearn.frozen.FrozenEstimator` keeps the folds from
-# training it again. ``memory`` keeps descriptors, so that each image is described once.
+# A fitted :class:`~skinest.UNetSegmenter` is also a transformer that crops images to the
+# predicted foreground. :class:`~sklearn.frozen.FrozenEstimator` prevents training it again
+# in each fold. With ``memory``, each image is described once.
 
 
 def classifier(crop, memory):
-    """Make a pipeline: crop, if asked for; visual words; a support vector machine."""
+    """Return a pipeline that crops images, computes visual words and classifies."""
     return Pipeline(
         [
             ("crop", crop),
@@ -128,7 +129,7 @@ def compare(segmenter, X, y):
     """Return {name: {metric: scores of the folds}} with and without cropping."""
     folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0)
     scores = {}
-    with TemporaryDirectory() as memory:  # keeps descriptors from fold to fold
+    with TemporaryDirectory() as memory:  # cached descriptors, for all folds
         for name, crop in (
             ("whole image", "passthrough"),
             ("cropped", FrozenEstimator(segmenter)),
@@ -153,11 +154,11 @@ def print_comparison(console, scores):
         ]
         table.add_row(metric, *cells, f"{np.sum(gain > 0)} of {len(gain)}")
     console.print(table)
-    console.print("A difference below its standard deviation says little.")
+    console.print("A difference smaller than its standard deviation means little.")
 
 
 def print_features(console, segmenter, X, y):
-    """Print the names of visual words after the crop."""
+    """Print features of cropped images as a DataFrame with the names of words."""
     pipeline = classifier(FrozenEstimator(segmenter), None)
     pipeline.set_output(transform="pandas").fit(X, y)
     features = pipeline[:-1].transform(X[:3])
@@ -166,12 +167,12 @@ def print_features(console, segmenter, X, y):
 
 
 # %%
-# What the classifier gets to see
-# -------------------------------
+# The cropped images
+# ------------------
 
 
 def plot_crops(images, cropped, folder):
-    """Plot images above what is left of them."""
+    """Plot images above their cropped versions."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
@@ -182,7 +183,7 @@ def plot_crops(images, cropped, folder):
             axis.imshow(image)
             axis.set_title("{} x {}".format(*image.shape[:2]), fontsize="small")
             axis.set_axis_off()
-    figure.suptitle("Images, and what they are cropped to (height x width)")
+    figure.suptitle("Images and cropped images (height x width)")
     return save(figure, folder / "segment_crop_crops.png")
 
 
@@ -192,8 +193,8 @@ def main():
     console = Console()
     data = load(arguments.data_home)
     console.print(
-        f"{data.source}: {N_TRAIN} images to learn masks from, {N_TEST} to test them "
-        f"on, {len(data.y)} to classify, {int(data.y.sum())} of them malignant"
+        f"{data.source}: {N_TRAIN} training and {N_TEST} test images with masks, "
+        f"{len(data.y)} to classify, {int(data.y.sum())} of them malignant"
     )
     segmenter = UNetSegmenter(
         depth=3, base_filters=8, image_size=(64, 64), epochs=12, random_state=0
@@ -216,12 +217,12 @@ def main():
     print_comparison(console, compare(segmenter, data.X, data.y))
     print_features(console, segmenter, data.X, data.y)
     for path in paths:
-        console.print(f"Figure: {path}")
+        console.print(f"Saved {path}")
 
 
 # %%
-# How good masks are, and whether cropping helps
-# ----------------------------------------------
+# Scores of the masks, and of the classifier with and without cropping
+# --------------------------------------------------------------------
 
 if __name__ == "__main__":
     main()

@@ -1,26 +1,24 @@
 """
-Skewed classes
-==============
+Imbalanced classes
+==================
 
-Four of five lesions are benign, so a classifier that calls all of them benign is right
-for four of five. What can be done is compared by repeated stratified
-cross-validation, for visual words with a support vector machine and for features of
-MobileNetV2 with a logistic regression: nothing, class weights, images drawn again
-(over-sampling) or left out (under-sampling) by
-:class:`~skinest.sampling.ImageResampler`, new vectors between others (SMOTE), or a
-threshold that is chosen on the training images (by folds of their vectors, whose words
-were learned from all of them: labels play no part in that, so little can leak).
+Four of five lesions are benign, so always predicting benign has an accuracy of .8. This
+example compares treatments by repeated stratified cross-validation, for visual words with
+a support vector machine and for features of MobileNetV2 with a logistic regression.
 
-On ISIC 2016 all of them move along nearly one curve of sensitivity and specificity, as
-the threshold alone does: they find more malignant lesions and call more benign ones
-malignant. None ranks the lesions better beyond what another split changes; SMOTE and
-under-sampling rank them worse by features of MobileNetV2. So choose the threshold
-first.
+The treatments are: none; class weights; over-sampling and under-sampling of images by
+:class:`~skinest.sampling.ImageResampler`; new vectors between existing ones (SMOTE); and a
+threshold that is chosen by folds of the training images. For the threshold, the
+vocabulary is learned from all training images; it uses no labels, so little can leak.
 
-Images are those of ISIC 2016 where ``--data-home`` or the environment variable
-``SKINEST_DATA`` names a folder with its archives, else synthetic ones. For the former,
-``--weights`` names a file with the weights of MobileNetV2; without it those of ImageNet
-are downloaded. For the latter the weights are drawn.
+On ISIC 2016, all treatments do nearly the same as another threshold: they find more
+malignant lesions and predict malignant for more benign ones. None improves the ranking of
+the lesions by more than another split does. With features of MobileNetV2, SMOTE and
+under-sampling make it worse. So try the threshold first.
+
+By default the example uses synthetic images and random weights. With ``--data-home`` or
+the environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder and
+downloads ImageNet weights of MobileNetV2, unless ``--weights`` is a file with weights.
 """
 
 # Authors: The skinest developers
@@ -58,7 +56,7 @@ from skinest import BottleneckFeatureExtractor, BoVWSIFTTransformer, SIFTDescrip
 from skinest.sampling import ImageResampler
 
 N_FOLDS = 5
-FIGURES = ("sensitivity", "specificity", "geometric mean", "average precision")
+METRICS = ("sensitivity", "specificity", "geometric mean", "average precision")
 BASELINE = "no treatment"
 
 
@@ -66,9 +64,15 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", default="imagenet", help="file of MobileNetV2's")
-    parser.add_argument("--repeats", type=int, help="of 5 folds (default: 10, or 2)")
-    parser.add_argument("--n-jobs", type=int, default=2, help="processes")
+    parser.add_argument(
+        "--weights", default="imagenet", help="file with weights of MobileNetV2"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        help="repeats of 5 folds (default: 10; synthetic images: 2)",
+    )
+    parser.add_argument("--n-jobs", type=int, default=2, help="number of processes")
     parser.add_argument(
         "--data-home",
         default=os.environ.get("SKINEST_DATA"),
@@ -79,7 +83,7 @@ def parse_arguments():
 
 
 def classifiers(weights, side, memory):
-    """Return, by name, steps that make vectors of images, and what classifies those."""
+    """Return feature extraction steps and a classifier for each method."""
     descriptor = SIFTDescriptor(contrast_threshold=0.01)
     bovw = BoVWSIFTTransformer(
         300, descriptor=descriptor, memory=memory, random_state=0
@@ -102,7 +106,7 @@ def classifiers(weights, side, memory):
 
 
 def treatments(features, classifier):
-    """Return pipelines that treat skewed classes in one way each."""
+    """Return one pipeline for each treatment of imbalanced classes."""
     balanced = clone(classifier).set_params(class_weight="balanced")
     tuned = TunedThresholdClassifierCV(
         classifier, scoring=make_scorer(geometric_mean_score), cv=StratifiedKFold(5)
@@ -120,14 +124,14 @@ def treatments(features, classifier):
 
 
 def predict_fold(pipeline, X, y, train, test):
-    """Return labels and decision values of the images that were held out."""
+    """Return predicted labels and decision values of the test images of a fold."""
     fitted = clone(pipeline).fit([X[i] for i in train], y[train])
     held_out = [X[i] for i in test]
     return fitted.predict(held_out), fitted.decision_function(held_out)
 
 
 def evaluate(y, folds, outputs):
-    """Return figures of one repeat: means over its folds."""
+    """Return the scores of one repeat, as means over its folds."""
     rows = []
     for (_, test), (predicted, decision) in zip(folds, outputs, strict=True):
         report = classification_report_imbalanced(
@@ -142,7 +146,7 @@ def evaluate(y, folds, outputs):
 
 
 def mean_roc(y, folds, outputs, grid):
-    """Return sensitivity at each share of false alarms, mean over folds."""
+    """Return the sensitivity at each false positive rate, as mean over folds."""
     curves = [
         np.interp(grid, *roc_curve(y[test], decision)[:2])
         for (_, test), (_, decision) in zip(folds, outputs, strict=True)
@@ -151,11 +155,11 @@ def mean_roc(y, folds, outputs, grid):
 
 
 def compare(X, y, features, classifier, n_repeats, n_jobs):
-    """Return {treatment: figures of each repeat}, and a ROC curve of no treatment."""
+    """Return {treatment: scores of each repeat}, and a ROC curve without treatment."""
     cv = RepeatedStratifiedKFold(n_splits=N_FOLDS, n_repeats=n_repeats, random_state=0)
     folds = list(cv.split(np.zeros(len(y)), y))
     for step in features[:-1]:
-        step.fit_transform(X, y)  # descriptors and features are computed here, once
+        step.fit_transform(X, y)  # computes and caches descriptors and features
     scores, grid = {}, np.linspace(0, 1, 101)
     for name, pipeline in treatments(features, classifier).items():
         outputs = Parallel(n_jobs)(
@@ -174,7 +178,7 @@ def compare(X, y, features, classifier, n_repeats, n_jobs):
 
 
 def interval(values):
-    """Return the mean of the repeats, and where 95 % of them lie."""
+    """Return the mean of the repeats, and the range of 95 % of them."""
     return np.mean(values), *np.percentile(values, (2.5, 97.5))
 
 
@@ -186,8 +190,8 @@ def shown(values):
 def print_scores(console, title, scores):
     table = Table(title=title)
     table.add_column("")
-    for figure in FIGURES:
-        table.add_column(figure, justify="right")
+    for metric in METRICS:
+        table.add_column(metric, justify="right")
     for name, repeats in scores.items():
         table.add_row(name, *(shown(values) for values in repeats.T))
     console.print(table)
@@ -196,14 +200,14 @@ def print_scores(console, title, scores):
 
 
 def conclusions(scores):
-    """State what the figures say of each treatment beside none, repeat by repeat."""
-    yield f"Less {BASELINE}, mean and 95 % of the repeats:"
+    """Yield lines that compare each treatment with no treatment, repeat by repeat."""
+    yield f"Difference to {BASELINE}, mean and range of 95 % of the repeats:"
     for name, repeats in scores.items():
         if name != BASELINE:
             changes = repeats - scores[BASELINE]
             parts = (
                 "{} {:+.3f} [{:+.3f}, {:+.3f}]".format(
-                    FIGURES[column], *interval(changes[:, column])
+                    METRICS[column], *interval(changes[:, column])
                 )
                 for column in (2, 3)
             )
@@ -211,7 +215,7 @@ def conclusions(scores):
     means = {name: repeats.mean(axis=0) for name, repeats in scores.items()}
     for column in (2, 3):
         best = max(means, key=lambda name, column=column: means[name][column])
-        yield f"Best {FIGURES[column]}: {best}, {means[best][column]:.3f}"
+        yield f"Best {METRICS[column]}: {best}, {means[best][column]:.3f}"
 
 
 def plot(comparisons, source, path):
@@ -234,12 +238,12 @@ def plot(comparisons, source, path):
         plot_precision(column[1], scores)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
-    figure.suptitle(f"What skewed classes cost, and what helps ({source})")
+    figure.suptitle(f"Treatments of imbalanced classes ({source})")
     return save(figure, path)
 
 
 def plot_plane(axes, scores, curve):
-    """Plot where each treatment stands, and lines of equal geometric mean."""
+    """Plot sensitivity against specificity, with lines of equal geometric mean."""
     side = np.linspace(0.001, 1, 200)
     specificity, sensitivity = np.meshgrid(side, side)
     lines = axes.contour(
@@ -303,7 +307,7 @@ def main():
             print_scores(console, title, comparisons[title][0])
             console.print(f"{perf_counter() - start:.0f} s")
     path = plot(comparisons, source, arguments.figures / "skewed_classes.png")
-    console.print(f"Figure: {path}")
+    console.print(f"Saved {path}")
 
 
 if __name__ == "__main__":

@@ -2,16 +2,16 @@
 Benign or malignant by visual words
 ===================================
 
-The study's first approach to its first task: SIFT, visual words and a support vector
-machine, with a search over the number of words and the kernel.
+This example reproduces the first method of the study: SIFT, visual words and a support
+vector machine, with a search over the number of words and the kernel.
 
-The search is by cross-validation on the training images alone; then the test images
-are looked at once. Look at recall beside accuracy: with one malignant lesion in five,
-an accuracy of .8 is what calling all benign earns, and words and kernels that look
-alike by accuracy find very different numbers of malignant lesions.
+The search uses cross-validation on the training images; then the best setting is tested
+once on the test images. Look at recall, not only at accuracy: one lesion in five is
+malignant, so always predicting benign has an accuracy of .8. Settings with the same
+accuracy can find very different numbers of malignant lesions.
 
-On the ISIC 2016 archives where ``--data-home`` or the environment variable
-``SKINEST_DATA`` names a folder that holds them, else on synthetic images.
+By default the example uses synthetic images. With ``--data-home`` or the environment
+variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder.
 """
 
 # Authors: The skinest developers
@@ -57,7 +57,8 @@ KERNELS = {
     "intersection": histogram_intersection_kernel,
     "chi2": chi2_kernel,
 }
-# The study's graphs go over words with the RBF kernel, and over kernels at 300 words.
+# The study's plots show several numbers of words with the RBF kernel, and several
+# kernels with 300 words.
 STUDY_PLACE = N_WORDS.index(300), list(KERNELS).index("rbf")
 SCORING = {
     "accuracy": "accuracy",
@@ -80,24 +81,24 @@ def parse_arguments():
     )
     parser.add_argument("--figures", type=Path, default=Path("figures"))
     parser.add_argument(
-        "--full", action="store_true", help="real images, downloaded where missing"
+        "--full", action="store_true", help="use real images (downloaded if missing)"
     )
-    parser.add_argument("--save", type=Path, help="keep the fitted pipeline in a file")
+    parser.add_argument("--save", type=Path, help="file to save the pipeline to")
     parser.add_argument(
         "--load",
         type=Path,
-        help="reuse a pipeline that --save kept; a pickle: load only what you trust",
+        help="load a pipeline from --save; it is a pickle: load only what you trust",
     )
     return parser.parse_args()
 
 
 # %%
-# The search: descriptors, vocabularies and encodings are kept, so that none is computed
-# twice, whatever the fold and the kernel.
+# The search caches descriptors, vocabularies and encodings, so that none is computed
+# twice.
 
 
 def search_words_and_kernels(X, y, memory):
-    """Make a grid search: standardised features for two kernels, plain ones for two."""
+    """Return a fitted search over words and kernels; two kernels standardise first."""
     pipeline = Pipeline(
         [
             ("bovw", BoVWSIFTTransformer(memory=memory, n_jobs=2, random_state=0)),
@@ -120,7 +121,7 @@ def search_words_and_kernels(X, y, memory):
     if sys.stdout.isatty():
         search.set_callbacks(ProgressBar(max_propagation_depth=0))
     search.fit(X, y)
-    search.best_estimator_.set_params(bovw__memory=None)  # it ends with this script
+    search.best_estimator_.set_params(bovw__memory=None)  # the folder is temporary
     return search
 
 
@@ -169,13 +170,13 @@ def print_search(console, search, scores):
     print_metrics(console, "By the number of words, RBF kernel", by_words)
     print_metrics(console, "By kernel, 300 words", by_kernel)
     console.print(
-        "In the study 300 words and the RBF kernel were best in accuracy, precision "
-        "and F1, others in recall: of the kernels histogram intersection."
+        "In the study, 300 words and the RBF kernel had the best accuracy, precision "
+        "and F1. The kernel with the best recall was histogram intersection."
     )
 
 
 def print_metrics(console, title, rows):
-    """Print means of the folds, the best of each metric in bold."""
+    """Print the means over folds, with the best of each metric in bold."""
     table = Table(title=f"{title}: means of the folds")
     table.add_column("")
     for metric in SCORING:
@@ -199,16 +200,16 @@ def describe_setting(search):
 
 def differences(source, y_train, y_test):
     return (
-        f"{source}: {len(y_train)} images to train on and {len(y_test)} to test on; "
+        f"{source}: {len(y_train)} training and {len(y_test)} test images; "
         f"{TASK1_BOVW['n_train']} and {TASK1_BOVW['n_test']} in the study",
-        "words and kernel are chosen by 5-fold cross-validation, not by test images",
-        "descriptors are matched exactly, not by FLANN; classes are balanced; for the "
-        "linear and the RBF kernel features are standardised",
+        "words and kernel are chosen by 5-fold cross-validation, not on test images",
+        "descriptors are matched exactly, not by FLANN; class weights are balanced; "
+        "features are standardised for the linear and the RBF kernel",
     )
 
 
 def plot_search(scores, folder):
-    """Plot metrics against the number of words, and by kernel."""
+    """Plot metrics by number of words and by kernel."""
     import matplotlib.pyplot as plt
 
     row, column = STUDY_PLACE
@@ -246,13 +247,13 @@ def plot_search(scores, folder):
 
 
 # %%
-# One look at the test images, beside the study's figures.
+# Scores on the test images, with those of the study.
 
 
 def report(console, y, predicted, decision, setting):
-    """Print figures on the test images; matrices and curves by name."""
-    figures = evaluate(y, predicted, decision)
-    print_test(console, y, {"skinest": figures}, TASK1_BOVW, setting)
+    """Print scores on the test images, and yield plots with their names."""
+    scores = evaluate(y, predicted, decision)
+    print_test(console, y, {"skinest": scores}, TASK1_BOVW, setting)
     study = report_of(*labels_of(TASK1_BOVW["matrix"]), CLASSES)
     print_reports(console, CLASSES, report_of(y, predicted, CLASSES), study)
     matrices = {
@@ -275,7 +276,7 @@ def main():
     print_lines(
         console, "What differs from the study:", differences(source, y_train, y_test)
     )
-    console.print(f"All benign: accuracy {np.mean(y_train == 0):.3f} in training")
+    console.print(f"All benign: accuracy {np.mean(y_train == 0):.3f} on training images")
     saved = []
     if arguments.load:
         pipeline, setting = joblib.load(arguments.load)
@@ -295,11 +296,11 @@ def main():
     for name, figure in report(console, y_test, predicted, decision, setting):
         saved.append(save(figure, arguments.figures / f"task1_bovw_{name}.png"))
     for path in saved:
-        console.print(f"Figure: {path}")
+        console.print(f"Saved {path}")
 
 
 # %%
-# What it prints and draws.
+# Tables and plots.
 
 if __name__ == "__main__":
     main()

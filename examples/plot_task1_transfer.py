@@ -2,17 +2,15 @@
 Benign or malignant by transfer learning
 ========================================
 
-A pretrained network with a new head: settings of the head are chosen by
-cross-validation on the training images alone, on features that are computed once;
-then the top of the network is fine-tuned too. Both are looked at once on the test
-images, with ``--compare`` beside the same network from random weights.
+This example trains a new head on a pretrained backbone. Settings of the head are chosen by
+cross-validation on the training images, with features that are computed once. Then the
+top layers of the backbone are fine-tuned too. Both networks are tested once on the test
+images. With ``--compare``, the same network is also trained from random weights.
 
-Images are those of ISIC 2016 where ``--data-home`` or the environment variable
-``SKINEST_DATA`` names a folder with its archives, else synthetic ones. ``--weights``
-names a file with the backbone's weights, or is ``imagenet``. Without it those of
-ImageNet are downloaded for real images; on synthetic ones the network starts from
-drawn weights, so that nothing is downloaded, and its figures show no more than how
-it is done.
+By default the example uses synthetic images and random weights, so that it downloads
+nothing. Its scores then only show usage. With ``--data-home`` or the environment variable
+``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder and downloads ImageNet
+weights, unless ``--weights`` is a file with weights of the backbone.
 """
 
 # Authors: The skinest developers
@@ -46,7 +44,7 @@ from skinest.augmentation import Augmentation
 from skinest.inspection import GradCAMDisplay, TrainingHistoryDisplay
 
 SIDES = {"mobilenetv2": 352, "vgg16": 128, "vgg19": 128}
-# What is fine-tuned: the top, some tens of millions of operations an image.
+# The blocks to fine-tune, at a cost of tens of millions of operations per image.
 TOPS = {"mobilenetv2": "block_16", "vgg16": "block5", "vgg19": "block5"}
 SEARCHED = ("hidden_units", "l2", "learning_rate")
 GRID = [
@@ -61,15 +59,21 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--backbone", choices=SIDES, default="mobilenetv2")
-    parser.add_argument("--weights", help='file of the backbone\'s, or "imagenet"')
-    parser.add_argument("--side", type=int, help="pixels that images are resized to")
-    parser.add_argument("--epochs", type=int, default=60, help="of the head")
-    parser.add_argument("--fine-tune-epochs", type=int, default=5, help="of the top")
+    parser.add_argument(
+        "--weights", help='file with weights of the backbone, or "imagenet"'
+    )
+    parser.add_argument(
+        "--side", type=int, help="height and width to resize images to"
+    )
+    parser.add_argument("--epochs", type=int, default=60, help="epochs of the head")
+    parser.add_argument(
+        "--fine-tune-epochs", type=int, default=5, help="epochs of fine-tuning"
+    )
     parser.add_argument(
         "--compare", action="store_true", help="also start from random weights"
     )
     parser.add_argument(
-        "--memory", type=Path, help="folder that keeps features for the next run"
+        "--memory", type=Path, help="folder to cache features in for later runs"
     )
     parser.add_argument(
         "--data-home",
@@ -99,7 +103,7 @@ def classifier(arguments, memory):
 
 
 def search_heads(clf, X, y):
-    """Return a grid search over settings of the head; features are computed once."""
+    """Return a fitted grid search over settings of the head."""
     return GridSearchCV(
         clf,
         GRID,
@@ -110,10 +114,10 @@ def search_heads(clf, X, y):
 
 
 def candidates(search, arguments):
-    """Return the head alone, and with the top; to compare, from random weights too."""
+    """Yield the frozen and the fine-tuned network, with `--compare` also random ones."""
     chosen = search.best_estimator_
     tuned = {
-        "l2": 0.0,  # on ImageNet's kernels it would outweigh the loss
+        "l2": 0.0,  # the penalty on ImageNet kernels would be larger than the loss
         "fine_tune": TOPS[arguments.backbone],
         "fine_tune_epochs": arguments.fine_tune_epochs,
         "fine_tune_learning_rate": 1e-4,
@@ -154,7 +158,7 @@ def plot(fitted, columns, X_test, y_test, arguments):
     malignant = np.flatnonzero(y_test == 1)[:N_EXAMPLES]
     shown = [X_test[index] for index in malignant]
     display = GradCAMDisplay.from_estimator(fitted, shown, target=1)
-    display.figure_.suptitle("What speaks for malignant, in malignant lesions")
+    display.figure_.suptitle("Areas that raise the score of malignant")
     yield save(display.figure_, arguments.figures / f"{name}_gradcam.png")
 
 
@@ -167,7 +171,7 @@ def main():
         arguments.weights = "imagenet"
     console.print(
         f"{source}: {len(y_train)} training images, {len(y_test)} test images\n"
-        f"{arguments.backbone}, weights: {arguments.weights or 'drawn'}; "
+        f"{arguments.backbone}, weights: {arguments.weights or 'random'}; "
         f"classes: {CLASSES}"
     )
     columns = {}
@@ -185,19 +189,19 @@ def main():
             predicted = network.classes_[(decision > 0.5).astype(int)]
             columns[name] = {
                 "decision": decision,
-                "figures": evaluate(y_test, predicted, decision),
+                "scores": evaluate(y_test, predicted, decision),
                 "intervals": intervals(y_test, predicted, decision),
             }
             console.print(f"{name}: {perf_counter() - start:.0f} s")
             if name == "fine-tuned":
                 fitted = network
     rows = {
-        name: (column["figures"], column["intervals"])
+        name: (column["scores"], column["intervals"])
         for name, column in columns.items()
     }
     print_test(console, y_test, rows, TASK1_VGG)
     for path in plot(fitted, columns, X_test, y_test, arguments):
-        console.print(f"Figure: {path}")
+        console.print(f"Saved {path}")
 
 
 if __name__ == "__main__":

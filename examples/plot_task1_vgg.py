@@ -2,22 +2,20 @@
 Benign or malignant by VGG16
 ============================
 
-The study's second approach to its first task: a frozen VGG16 with a new head.
+This example reproduces the second method of the study: a frozen VGG16 with a new head.
 
-The head, one dense layer of 512 units and a sigmoid, is trained by the study's best
-setting, and stops when the loss on 15 % of the training images, held out with the
-classes' shares, has not fallen for 10 epochs. Look at the curves, which show whether
-it has learned more than the training images, and at the figures on the test images
-beside those of the study: with one malignant lesion in five, an accuracy of .8 is what
-calling all benign earns.
+The head has one dense layer of 512 units and a sigmoid. It is trained with the study's
+best setting. A stratified 15 % of the training images are held out, and training stops
+when their loss has not improved for 10 epochs. Look at the training curves for signs of
+overfitting. Then compare the scores on the test images with those of the study. One
+lesion in five is malignant, so always predicting benign has an accuracy of .8.
 
-Without arguments it takes synthetic images and random weights, so that
-nothing is downloaded, and its figures say nothing about the study's. On the ISIC 2016
-archives where ``--data-home`` or the environment variable ``SKINEST_DATA`` names a
-folder that holds them, with ImageNet's weights; ``--full`` is the study's setting, and
-``--tried`` goes through the other settings that the study tried. ISIC 2016 names no
-lesions, so that nobody can say whether one is among both the images trained on and
-those held out.
+By default the example uses synthetic images and random weights, so that it downloads
+nothing. Its scores are then not comparable with the study's. With ``--data-home`` or the
+environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder and
+ImageNet weights. ``--full`` uses the study's settings, and ``--tried`` also trains with
+the other settings that the study tried. ISIC 2016 has no lesion identifiers, so a lesion
+may be in both the training and the validation set.
 """
 
 # Authors: The skinest developers
@@ -63,10 +61,10 @@ from skinest.inspection import TrainingHistoryDisplay
 
 QUICK = {"images": 500, "side": 48, "batch": 32, "epochs": 1.0, "rates": 10.0}
 STUDY = {"images": None, "side": 224, "batch": 32, "epochs": 1.0, "rates": 1.0}
-N_IMAGES = 1279  # of the study, to train and to test
+N_IMAGES = 1279  # training and test images of the study
 
 # %%
-# The study's setting, and what of it this run changes.
+# The study's settings, and the differences from them.
 
 
 def read_arguments():
@@ -74,7 +72,7 @@ def read_arguments():
         parser.add_argument(
             "--tried",
             action="store_true",
-            help="also train by each other value of a setting that the study tried",
+            help="also train with each other setting that the study tried",
         )
 
     return parse_arguments(__doc__, "ISIC 2016 part 3", QUICK, STUDY, more=more)
@@ -103,23 +101,23 @@ def classifier(arguments, weights, memory):
 def differences(source, weights, y_train, y_test):
     n_train, n_test = len(y_train), len(y_test)
     return (
-        f"{source}: {n_train} images to train on and {n_test} to test on; "
+        f"{source}: {n_train} training and {n_test} test images; "
         f"{TASK1_VGG['n_train']} and {TASK1_VGG['n_test']} in the study",
         describe_weights(weights),
-        "each epoch takes an image or one of 3 augmented copies of it, whose features "
-        "are computed once; the study drew new copies in each epoch",
-        "the weights of the epoch with the least val_loss are kept; the study kept "
-        "those with the best val_precision",
+        "each epoch uses an image or one of its 3 augmented copies, whose features are "
+        "computed once; the study created new copies in each epoch",
+        "the weights of the epoch with the lowest val_loss are restored; the study "
+        "restored those with the best val_precision",
     )
 
 
 # %%
-# Training: features of the frozen network are computed once, whatever is tried on
-# them, so that a further setting of the head costs seconds.
+# Training. Features of the frozen network are computed only once, so that training with
+# another setting of the head takes only seconds.
 
 
 def best_epoch(fitted):
-    """Return what was measured on held-out images in the epoch that was kept."""
+    """Return the best epoch and its scores on the held-out images."""
     history = fitted.history_
     best = int(np.argmin(history["val_loss"]))
     return best + 1, {
@@ -129,7 +127,7 @@ def best_epoch(fitted):
 
 
 def print_tried(console, clf, X, y, rates):
-    """Print one setting changed at a time, measured on the held-out images."""
+    """Print scores on the held-out images with one setting changed at a time."""
     table = Table(title="Settings that the study tried, on the held-out images")
     for name in ("", "epoch", "loss", "accuracy", "precision", "recall", "AUC"):
         table.add_column(name, justify="right" if name else "left")
@@ -140,23 +138,23 @@ def print_tried(console, clf, X, y, rates):
         name = ", ".join(f"{key}={value}" for key, value in setting.items())
         if "learning_rate" in setting:
             setting = {"learning_rate": setting["learning_rate"] * rates}
-        epoch, figures = best_epoch(clone(clf).set_params(**setting).fit(X, y))
-        cells = (f"{value:.3f}" for value in figures.values())
-        table.add_row(name or "the best of the study", str(epoch), *cells)
+        epoch, scores = best_epoch(clone(clf).set_params(**setting).fit(X, y))
+        cells = (f"{value:.3f}" for value in scores.values())
+        table.add_row(name or "best setting of the study", str(epoch), *cells)
     console.print(table)
 
 
 # %%
-# The figures on the test images, beside the study's.
+# Scores on the test images, with those of the study.
 
 
 def report(console, arguments, fitted, X_test, y_test):
-    """Print figures and draw matrices and curves; paths of the figures."""
+    """Print scores, save plots of matrices and curves, and yield their paths."""
     decision = fitted.predict_proba(X_test)[:, 1]
     predicted = fitted.classes_[(decision > 0.5).astype(int)]
-    figures = evaluate(y_test, predicted, decision)
+    scores = evaluate(y_test, predicted, decision)
     bounds = intervals(y_test, predicted, decision)
-    print_test(console, y_test, {"skinest": (figures, bounds)}, TASK1_VGG)
+    print_test(console, y_test, {"skinest": (scores, bounds)}, TASK1_VGG)
     study = report_of(*labels_of(TASK1_VGG["matrix"]), CLASSES)
     print_reports(console, CLASSES, report_of(y_test, predicted, CLASSES), study)
     matrices = {
@@ -193,20 +191,20 @@ def main():
         clf = classifier(arguments, weights, memory)
         start = perf_counter()
         clf.fit(X_train, y_train)
-        epoch, figures = best_epoch(clf)
+        epoch, scores = best_epoch(clf)
         console.print(
             f"Trained in {perf_counter() - start:.0f} s: {clf.n_iter_} epochs, the "
-            f"best on held-out images was number {epoch}, with AUC {figures['auc']:.3f}"
+            f"best on held-out images was number {epoch}, with AUC {scores['auc']:.3f}"
         )
         if arguments.tried:
             print_tried(console, clf, X_train, y_train, arguments.rates)
         paths = list(report(console, arguments, clf, X_test, y_test))
     for path in paths:
-        console.print(f"Figure: {path}")
+        console.print(f"Saved {path}")
 
 
 # %%
-# What it prints and draws.
+# Tables and plots.
 
 if __name__ == "__main__":
     main()

@@ -1,23 +1,22 @@
 """
-Seven diagnoses by VGG16, and by how much a leak flatters
-=========================================================
+Seven diagnoses by VGG16, and the effect of a leak
+==================================================
 
-The study's second task: a VGG16 trained in two stages by two schedules, on images
-split as the study did it, and split by lesion.
+This example reproduces the second task of the study: a VGG16 is trained in two stages,
+with two schedules. The images are split by image, as in the study, and by lesion.
 
-Both schedules are measured after each stage. The study split its images one by one, so
-that another picture of the same lesion may be among the training images of a test
-image. The same is done here by whole lesions, and the last table says what the
-difference is worth: a classifier on features of the network is tested on the same
-images, after training on as many images of each class, with and without the other
-pictures of the tested lesions.
+Both schedules are tested after each stage. In a split by image, the training set may have
+other images of the lesions in the test set. A split by lesion prevents this leak. The
+last table measures its effect: a classifier on features of the network is tested on the
+same images after training with and without other images of the tested lesions. Both
+training sets have the same number of images of each class.
 
-Without arguments it takes synthetic images, random weights, so that
-nothing is downloaded, and a few epochs, after which the networks have hardly learned
-anything: they show how it is done. The leak can be seen, if barely, on those test
-images whose lesion has other pictures. With ImageNet's weights on the images of
-HAM10000, where ``--data-home`` or the environment variable ``SKINEST_DATA`` names a
-folder with the archives of ISIC 2018 task 3; ``--full`` is the study's setting.
+By default the example uses synthetic images, random weights and few epochs, so that it
+downloads nothing. The networks then learn hardly anything and only show usage. The effect
+of the leak is small; you can see it on the test images whose lesion has other images.
+With ``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the archives of
+ISIC 2018 task 3 (HAM10000) in that folder and ImageNet weights. ``--full`` uses the
+study's settings.
 """
 
 # Authors: The skinest developers
@@ -83,35 +82,38 @@ SPLITS = ("by image", "by lesion")
 def read_arguments():
     def more(parser):
         parser.add_argument(
-            "--only", choices=("schedules", "leak"), help="leave the other part out"
+            "--only", choices=("schedules", "leak"), help="run only this part"
         )
         parser.add_argument(
             "--repeats",
             type=int,
             choices=range(2, 101),
             metavar="2..100",
-            help="splits to measure the leak on (default: 10; synthetic images: 20)",
+            help="number of splits to measure the leak on "
+            "(default: 10; synthetic images: 20)",
         )
         parser.add_argument(
             "--leak-backbone",
             choices=("vgg16", "vgg19", "mobilenetv2"),
             default="vgg16",
-            help="whose features the leak is measured on",
+            help="backbone for the features to measure the leak on",
         )
         parser.add_argument(
             "--leak-weights",
             type=existing_weights,
-            help="its weights (default: as --weights)",
+            help="weights of this backbone (default: as --weights)",
         )
         parser.add_argument(
-            "--leak-side", type=int, help="its pixels (default: --side, at least 64)"
+            "--leak-side",
+            type=int,
+            help="height and width of its images (default: --side, at least 64)",
         )
 
     return parse_arguments(__doc__, "ISIC 2018 task 3", QUICK, STUDY, more=more)
 
 
 def load(arguments):
-    """Load images, positions of their labels in TASK2_NAMES, and lesions."""
+    """Load images, class indices in TASK2_NAMES, and lesions."""
     is_real = on_archives(
         arguments.data_home, "ISIC2018_Task3_Training_*", arguments.full
     )
@@ -131,7 +133,7 @@ def load(arguments):
 
 
 def print_images(console, y, groups, splits):
-    table = Table(title="Images by class and split: trained on / held out / tested on")
+    table = Table(title="Images by class and split: training / validation / test")
     for name in ("", "images", "lesions", *SPLITS):
         table.add_column(name, justify="right" if name else "left")
 
@@ -151,8 +153,8 @@ def print_images(console, y, groups, splits):
         train, _, test = splits[split]
         share = seen(groups, train, test).mean()
         console.print(
-            f"Split {split}: {share:.1%} of the test images show a lesion that was "
-            "trained on"
+            f"Split {split}: {share:.1%} of the test images show a lesion that is also "
+            "in the training set"
         )
     console.print(
         f"Always {TASK2_NAMES[np.bincount(y).argmax()]}: accuracy "
@@ -161,12 +163,12 @@ def print_images(console, y, groups, splits):
 
 
 # %%
-# Two stages: the second fit goes on from the weights of the first, so that the test
-# images can be looked at in between.
+# Training in two stages. The second fit continues from the weights of the first, so that
+# the network can be tested in between.
 
 
 def classifier(arguments, weights, memory):
-    """Return the study's settings, whatever the schedule."""
+    """Return a classifier with the study's settings for both schedules."""
     return VGGTransferClassifier(
         weights=weights,
         image_size=(arguments.side, arguments.side),
@@ -187,7 +189,7 @@ def classifier(arguments, weights, memory):
 
 
 def run_schedule(console, arguments, clf, schedule, X, y, split):
-    """Return predictions after each stage, and the classifier."""
+    """Return the predictions after each stage, and the classifier."""
     train, validation, test = split
     predictions = []
     for lowest, epochs, rate in TASK2_SCHEDULES[schedule]["stages"]:
@@ -208,7 +210,7 @@ def run_schedule(console, arguments, clf, schedule, X, y, split):
 
 
 def run(console, arguments, weights, memory, X, y, splits):
-    """Run both schedules by image, the study's best one by lesion; with --full all."""
+    """Train both schedules by image and the best by lesion, or all with `--full`."""
     fits = {}
     for split in SPLITS:
         for schedule in TASK2_SCHEDULES:
@@ -236,19 +238,19 @@ def print_schedules(console, y, splits, fits):
         table.add_row(schedule, "study, by image", *cells, end_section=True)
     console.print(table)
     console.print(
-        "One network for each row, on other test images by image and by lesion: where "
-        "these are few, chance makes most of the difference. The leak is measured "
-        "below.\nIn the curves the loss jumps where stage 2 begins, for the L2 penalty "
-        "is that of all layers which train."
+        "Each row is one network. The test images by image and by lesion differ; if "
+        "there are few, most of the difference is due to chance. The leak is measured "
+        "below.\nThe loss in the training curves jumps at the start of stage 2, because "
+        "more layers are trained and the L2 penalty includes them."
     )
 
 
 # %%
-# By how much the leak flatters.
+# The effect of the leak.
 
 
 def leak(arguments, weights, memory, X, y, groups):
-    """Return figures of a support vector machine on features of a network, by split."""
+    """Return scores of a support vector machine on a network's features, by split."""
     side = arguments.leak_side or max(arguments.side, 64)
     extractor = BottleneckFeatureExtractor(
         arguments.leak_backbone,
@@ -271,49 +273,49 @@ def leak(arguments, weights, memory, X, y, groups):
 
 PAIRS = {
     "Each split on its own test images": SPLITS[::-1],
-    "The same test images, without and with other pictures of their lesions among as "
-    "many training images": ("without", "with"),
-    "Those of these test images that have such pictures": (
+    "The same test images, without and with other images of their lesions in a "
+    "training set of the same size": ("without", "with"),
+    "Those of these test images that have such other images": (
         "seen without",
         "seen with",
     ),
 }
 
 
-def print_leak(console, figures, arguments):
+def print_leak(console, scores, arguments):
     table = Table(
         title=f"A support vector machine on features of {arguments.leak_backbone}, "
         f"means over {arguments.repeats} splits"
     )
-    for name in ("", "honest", "leaking", "difference [95 % interval]"):
+    for name in ("", "without leak", "with leak", "difference [95 % interval]"):
         table.add_column(name, justify="right" if name else "left")
     for title, (honest, leaking) in PAIRS.items():
         table.add_row(f"[bold]{title}")
-        for metric in figures[honest]:
-            pair = figures[honest][metric], figures[leaking][metric]
+        for metric in scores[honest]:
+            pair = scores[honest][metric], scores[leaking][metric]
             mean, low, high = mean_interval(pair[1] - pair[0])
             table.add_row(
                 metric,
                 *(f"{values.mean():.3f}" for values in pair),
                 f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]",
-                end_section=metric == list(figures[honest])[-1],
+                end_section=metric == list(scores[honest])[-1],
             )
     console.print(table)
 
 
-def plot_leak(figures):
-    """Plot differences by leak, with their intervals."""
+def plot_leak(scores):
+    """Plot the differences caused by the leak, with their intervals."""
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
 
-    labels = ("own test images", "same test images", "those shown in training")
-    metrics = list(figures["with"])
+    labels = ("own test images", "same test images", "lesion also in training")
+    metrics = list(scores["with"])
     figure, axes = plt.subplots(figsize=(8.5, 3.5), layout="constrained")
     for offset, (label, (honest, leaking)) in enumerate(
         zip(labels, PAIRS.values(), strict=True)
     ):
         for row, metric in enumerate(metrics):
-            gain = figures[leaking][metric] - figures[honest][metric]
+            gain = scores[leaking][metric] - scores[honest][metric]
             mean, low, high = mean_interval(gain)
             axes.errorbar(
                 mean,
@@ -329,19 +331,19 @@ def plot_leak(figures):
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set(
-        xlabel="leaking less honest, with 95 % interval",
-        title="By how much other pictures of a lesion flatter",
+        xlabel="score with leak minus score without, 95 % interval",
+        title="Effect of other images of the tested lesions",
     )
     figure.legend(loc="outside right upper")
     return figure
 
 
 # %%
-# Tables and figures, beside the study's.
+# Tables and plots, with those of the study.
 
 
 def report(console, y, splits, fits):
-    """Print classes and matrices of the study's best schedule; the matrices."""
+    """Print scores by class of the study's best schedule, and return the matrices."""
     study = report_of(*labels_of(TASK2_MATRIX), TASK2_NAMES)
     matrices = {"study, by image": np.array(TASK2_MATRIX)}
     for split in SPLITS:
@@ -359,7 +361,7 @@ def report(console, y, splits, fits):
 
 
 def plot_histories(fits):
-    """Plot accuracy and loss by epoch, a row for each schedule; split by image."""
+    """Plot accuracy and loss by epoch for each schedule, split by image."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
@@ -377,10 +379,10 @@ def differences(is_real, weights, splits):
     return (
         f"{source}: {n_images} images; {TASK2_N_IMAGES} of HAM10000 in the study",
         describe_weights(weights),
-        "where the head trains alone, each epoch takes an image or one of 3 augmented "
-        "copies of it, whose features are computed once",
-        "the weights of the epoch with the least val_loss are kept; the study kept "
-        "those with the best val_accuracy",
+        "if only the head is trained, each epoch uses an image or one of its 3 "
+        "augmented copies, whose features are computed once",
+        "the weights of the epoch with the lowest val_loss are restored; the study "
+        "restored those with the best val_accuracy",
     )
 
 
@@ -412,11 +414,11 @@ def main():
             figures["leak"] = plot_leak(gains)
     for name, figure in figures.items():
         path = save(figure, arguments.figures / f"task2_vgg_{name}.png")
-        console.print(f"Figure: {path}")
+        console.print(f"Saved {path}")
 
 
 # %%
-# What it prints and draws.
+# All tables and plots.
 
 if __name__ == "__main__":
     main()

@@ -2,22 +2,22 @@
 Globules and streaks by a U-Net
 ===============================
 
-The study's third task: masks of globules, then of streaks, by its four losses, and by
-settings of our own.
+This example reproduces the third task of the study: masks of globules and of streaks. It
+trains with the study's four losses and with settings of our own.
 
-Both are small, sparse and missing in most images: calling nothing a globule anywhere
-is right for 98 % of the pixels. Precision, recall, IoU and Dice of the foreground,
-pooled over all test images, say what was found; accuracy, an IoU that counts the
-background in, and the study's own "Dice" do not, and are printed to show it. The
-study's figures failed through its code (masks in another order than the images, light
-changed in masks, a loss taken along the axis of three equal channels); here its
-settings run without these faults, and beside them cross entropy with the foreground
-weighed 5 times and a higher learning rate.
+Both structures are small and missing in most images, so an empty prediction is right for
+98 % of the pixels. Look at precision, recall, IoU and Dice of the foreground, pooled over
+all test images. Accuracy, an IoU that includes the background, and the study's "Dice" are
+printed too; they hardly show whether structures were found. The study's scores were low
+because of errors in its code: masks were in another order than the images, augmentation
+changed the brightness of masks, and the loss was computed along the axis of three equal
+channels. Here its settings run without these errors. Our settings use cross entropy with a
+weight of 5 for the foreground, and a higher learning rate.
 
-Without arguments it takes synthetic images, a small network and few steps, after which
-the order of the losses means little. On the masks of ISIC 2016 part 2B where
-``--data-home`` or the environment variable ``SKINEST_DATA`` names a folder with its
-archives; ``--full`` is the study's setting, days on a processor.
+By default the example uses synthetic images, a small network and few steps, so the
+ranking of the losses means little. With ``--data-home`` or the environment variable
+``SKINEST_DATA`` it uses the archives of ISIC 2016 part 2B in that folder. ``--full`` uses
+the study's settings and takes days on a CPU.
 """
 
 # Authors: The skinest developers
@@ -75,12 +75,12 @@ N_IMAGES = TASK3_N_TRAIN + TASK3_N_VALIDATION + TASK3_N_TEST
 HELD_OUT = TASK3_N_VALIDATION / (TASK3_N_TRAIN + TASK3_N_VALIDATION)
 LOSSES = tuple(TASK3["globules"])
 OURS = "ours"
+EMPTY = "empty prediction"
 METRICS = ["accuracy", "loss", "precision", "recall", "dice"]
 N_SHOWN = 6
 
 # %%
-# Images and their masks. Of the drawn ones as large a share is tested on as in the
-# study.
+# Images and masks. The fraction of test images is that of the study.
 
 
 def read_arguments():
@@ -90,14 +90,14 @@ def read_arguments():
             nargs="+",
             choices=tuple(TASK3),
             default=list(TASK3),
-            help="what to find (default: both)",
+            help="structures to segment (default: both)",
         )
         parser.add_argument(
             "--losses",
             nargs="+",
             choices=(*LOSSES, OURS),
             default=[*LOSSES, OURS],
-            help="what to train by (default: all)",
+            help="losses to train with (default: all)",
         )
 
     return parse_arguments(
@@ -106,7 +106,7 @@ def read_arguments():
 
 
 def load(feature, arguments):
-    """Load images and masks to train on and to test on, in the size of the network."""
+    """Load training and test images with masks, in the size of the network's input."""
     size = arguments.side, arguments.side
     if on_archives(arguments.data_home, "ISBI2016_ISIC_Part2B_*", arguments.full):
         parts = {}
@@ -137,17 +137,17 @@ def load(feature, arguments):
 
 
 def resized(mask, size):
-    """Resize labels to those at the nearest pixels."""
+    """Resize a mask by the nearest pixels."""
     return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 # %%
-# The study's settings, and ours. Twenty epochs of 8 steps of 80 images are twenty
-# passes over its 640 training images.
+# The study's settings and ours. An epoch of the study has 8 steps of 80 images, which is
+# one pass over its 640 training images.
 
 
 def segmenter(loss, arguments):
-    """Return the study's settings with one of its losses, or ours."""
+    """Return a segmenter with one of the study's losses, or with our settings."""
     study = UNetSegmenter(
         base_filters=arguments.filters,
         image_size=(arguments.side, arguments.side),
@@ -172,22 +172,22 @@ def segmenter(loss, arguments):
 
 
 def fit_all(console, arguments, data):
-    """Return fitted segmenters and their figures by loss."""
+    """Return fitted segmenters and their scores by loss."""
     X_test, y_test = data.test
-    fitted, figures = {}, {}
-    figures["nothing found"] = measure(y_test, np.zeros_like(y_test), 0.0 * y_test)
+    fitted, scores = {}, {}
+    scores[EMPTY] = measure(y_test, np.zeros_like(y_test), 0.0 * y_test)
     for loss in arguments.losses:
         start = perf_counter()
         fitted[loss] = segmenter(loss, arguments).fit(*data.train)
         probabilities = fitted[loss].predict_proba(X_test)[..., 1]
         predicted = fitted[loss].predict(X_test)
-        figures[loss] = measure(y_test, predicted, probabilities)
+        scores[loss] = measure(y_test, predicted, probabilities)
         console.print(f"  {loss}: {perf_counter() - start:.0f} s")
-    return fitted, figures
+    return fitted, scores
 
 
 # %%
-# Tables by loss, beside the study's.
+# Tables by loss, with those of the study.
 
 
 def describe(console, feature, data):
@@ -195,12 +195,12 @@ def describe(console, feature, data):
     share, empty = masks.mean(), np.mean(~masks.any(axis=(1, 2)))
     console.print(
         f"[bold]{feature.capitalize()}[/bold], {data.source}: {len(data.train[0])} "
-        f"images to train on, {len(masks)} to test on; {share:.1%} of their pixels "
-        f"are marked, and nothing in {empty:.0%} of the masks"
+        f"training and {len(masks)} test images; {share:.1%} of the test pixels are "
+        f"foreground, and {empty:.0%} of the test masks are empty"
     )
 
 
-def print_figures(console, feature, figures):
+def print_scores(console, feature, scores):
     table = Table(title=f"{feature.capitalize()}, pooled over the test images, by loss")
     names = ("accuracy", "precision", "recall", "IoU", "Dice")
     short = ("accuracy", "precision", "recall", "IoU", "Dice", "mean IoU", '"Dice"')
@@ -215,20 +215,20 @@ def print_figures(console, feature, figures):
         )
         table.add_row(name, *cells, **style)
 
-    for name, row in figures.items():
-        add(name, row, end_section=name == list(figures)[-1])
-    add("study: nothing found", TASK3_BASELINE)
+    for name, row in scores.items():
+        add(name, row, end_section=name == list(scores)[-1])
+    add(f"study: {EMPTY}", TASK3_BASELINE)
     for loss, row in TASK3[feature].items():
         add(f"study: {loss}", with_overlaps(row))
     console.print(table)
 
 
-def plot_losses(figures, feature):
+def plot_losses(scores, feature):
     """Plot precision, recall and Dice of the foreground by loss."""
     import matplotlib.pyplot as plt
 
     names = ("precision", "recall", "Dice")
-    rows = {name: row for name, row in figures.items() if name != "nothing found"}
+    rows = {name: row for name, row in scores.items() if name != EMPTY}
     rows |= {
         f"study: {name}": with_overlaps(row) for name, row in TASK3[feature].items()
     }
@@ -241,15 +241,15 @@ def plot_losses(figures, feature):
         axes.barh(places + 0.26 * (offset - 1), widths, height=0.26, label=name)
     axes.set_yticks(places, rows)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1), title=f"{feature.capitalize()}: what was found, by loss")
+    axes.set(xlim=(0, 1), title=f"{feature.capitalize()}: scores by loss")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside right upper")
     return figure
 
 
-def plot(fitted, figures, feature, data):
-    """Plot figures by their names: losses, curves of training, masks."""
-    yield "losses", plot_losses(figures, feature)
+def plot(fitted, scores, feature, data):
+    """Yield names and plots: scores by loss, training curves and masks."""
+    yield "losses", plot_losses(scores, feature)
     for loss in dict.fromkeys((next(iter(fitted)), list(fitted)[-1])):
         display = TrainingHistoryDisplay.from_estimator(fitted[loss], metrics=METRICS)
         display.figure_.suptitle(f"{feature.capitalize()}, {loss}")
@@ -263,20 +263,22 @@ def plot(fitted, figures, feature, data):
         y_test[shown],
         target_names=[feature],
     )
-    display.figure_.suptitle(f"Largest masks of {feature}, found by {list(fitted)[-1]}")
+    display.figure_.suptitle(f"Largest masks of {feature}, loss: {list(fitted)[-1]}")
     yield "masks", display.figure_
 
 
 def differences(source, n_train, n_test):
     return (
-        f"{source}: {n_train} images to train on, of which {HELD_OUT:.0%} are held "
-        f"out, and {n_test} to test on; {TASK3_N_TRAIN}, {TASK3_N_VALIDATION} more "
-        f"and {TASK3_N_TEST} of ISIC 2016 part 2B in the study",
-        "images and masks stay together, light changes images alone, losses are those "
-        "of the foreground, and weighted cross entropy is balanced",
+        f"{source}: {n_train} training images, of which {HELD_OUT:.0%} are held out, "
+        f"and {n_test} test images; in the study {TASK3_N_TRAIN} training, "
+        f"{TASK3_N_VALIDATION} validation and {TASK3_N_TEST} test images of ISIC 2016 "
+        "part 2B",
+        "images and masks stay together, augmentation changes the brightness of images "
+        "only, losses are computed on the foreground, and weighted cross entropy has "
+        "balanced weights",
         "one output channel; three equal ones in the study",
-        f'"{OURS}" is cross entropy with the foreground weighed 5 times, Adam 1e-3 and '
-        "batches of 16 images that are turned by any angle",
+        f'"{OURS}" is cross entropy with a weight of 5 for the foreground, Adam 1e-3 '
+        "and batches of 16 images rotated by any angle",
     )
 
 
@@ -292,23 +294,23 @@ def main():
             lines = differences(data.source, *sizes)
             print_differences(console, arguments, STUDY, lines)
         describe(console, feature, data)
-        fitted, figures = fit_all(console, arguments, data)
-        print_figures(console, feature, figures)
-        for name, figure in plot(fitted, figures, feature, data):
+        fitted, scores = fit_all(console, arguments, data)
+        print_scores(console, feature, scores)
+        for name, figure in plot(fitted, scores, feature, data):
             path = arguments.figures / f"task3_unet_{feature}_{name}.png"
             paths.append(save(figure, path))
     console.print(
-        'Pooled, so that images weigh by their pixels. "mean IoU" counts the '
-        'background in, and "Dice" is the study\'s along the channel axis: both are '
-        "high where nothing is found. The study's IoU and Dice of the foreground "
-        "follow from its precision and recall."
+        'Scores are pooled over all pixels. "mean IoU" includes the background, and '
+        '"Dice" is the study\'s along the channel axis: both are high for empty '
+        "predictions. The study's IoU and Dice of the foreground are computed from its "
+        "precision and recall."
     )
     for path in paths:
-        console.print(f"Figure: {path}")
+        console.print(f"Saved {path}")
 
 
 # %%
-# What it prints and draws, with the masks that the last of the segmenters found.
+# Tables and plots, with masks predicted by the last segmenter.
 
 if __name__ == "__main__":
     main()

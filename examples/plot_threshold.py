@@ -1,18 +1,17 @@
 """
-A decision threshold for a wanted sensitivity
-=============================================
+A decision threshold for a required sensitivity
+===============================================
 
-Where few lesions are malignant, a classifier that calls malignant what has a
-probability above .5 misses most of them. Here the threshold is chosen instead: at
-least nine of ten malignant lesions are to be found, with as few benign ones as
-possible called malignant.
+If few lesions are malignant, the default threshold of .5 misses most of them. This
+example chooses a threshold that finds at least 90 % of the malignant lesions, with as few
+false alarms as possible.
 
-Look at three things: what the threshold costs in specificity on images that no one
-has seen; what happens if it is chosen on the images that the classifier has learned
-from; and how uncertain it is with so few malignant images.
+Look at three things: the loss of specificity on test images; the result if the threshold
+is chosen on the classifier's own training images; and the uncertainty of the threshold
+with so few malignant images.
 
-On the ISIC 2016 archives where ``--data-home`` or the environment variable
-``SKINEST_DATA`` names a folder that holds them, else on synthetic images.
+By default the example uses synthetic images. With ``--data-home`` or the environment
+variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder.
 """
 
 # Authors: The skinest developers
@@ -21,10 +20,9 @@ On the ISIC 2016 archives where ``--data-home`` or the environment variable
 # %%
 # Images and a classifier
 # -----------------------
-# Visual words, standardised, and a logistic regression. Without class weights its
-# probabilities are about as large as malignant lesions are frequent. Descriptors,
-# vocabularies and histograms are kept in a temporary folder, because the folds below
-# are gone through more than once.
+# The classifier is a logistic regression on standardised visual words. It has no class
+# weights, so its mean probability is about the prevalence. Descriptors, vocabularies and
+# histograms are cached in a temporary folder, because the folds are used more than once.
 
 from tempfile import TemporaryDirectory
 
@@ -52,7 +50,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skinest import BoVWSIFTTransformer
 
-WANTED = 0.9  # of the malignant lesions
+WANTED = 0.9  # required sensitivity
 
 arguments = parse_arguments(__doc__)
 console = Console()
@@ -76,13 +74,13 @@ classifier = Pipeline(
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
 
 # %%
-# Threshold chosen by folds
-# -------------------------
-# What is wanted is a scorer: specificity where sensitivity is high enough, and less
-# than any specificity where it is not.
+# A threshold chosen by cross-validation
+# --------------------------------------
+# The scorer returns the specificity if the sensitivity is high enough, and a negative
+# value otherwise.
 # :class:`~sklearn.model_selection.TunedThresholdClassifierCV` fits the classifier on
-# each fold's training images, scores all thresholds on its other images, and keeps
-# the threshold with the best mean over the folds; then it fits the classifier on all
+# the training images of each fold, scores all thresholds on the other images, and chooses
+# the threshold with the best mean over the folds. Then it fits the classifier on all
 # training images.
 
 
@@ -99,21 +97,21 @@ tuned = TunedThresholdClassifierCV(
     cv=folds,
 ).fit(X_train, y_train)
 fitted = tuned.estimator_
-console.print(f"Threshold chosen by folds: {tuned.best_threshold_:.3f}")
+console.print(f"Threshold chosen by cross-validation: {tuned.best_threshold_:.3f}")
 
 # %%
-# Thresholds that are fixed
-# -------------------------
-# :class:`~sklearn.model_selection.FixedThresholdClassifier` takes a threshold that was
-# found in another way: here the highest one that finds nine of ten malignant training
-# images. Once it is looked for among the probabilities that images get from the
-# classifier of the fold which left them out, and once among those that they get from
-# the classifier which has learned from them. The second way is wrong: a classifier is
-# too sure of its own training images, so that the threshold comes out too high.
+# Fixed thresholds
+# ----------------
+# :class:`~sklearn.model_selection.FixedThresholdClassifier` uses a threshold that you
+# chose in another way. Here it is the highest one that finds 90 % of the malignant
+# training images. It is chosen in two ways: by cross-validated probabilities, and by
+# probabilities from the classifier that was trained on the same images. The second way is
+# wrong: a classifier is too confident on its training images, so the threshold is too
+# high.
 
 
 def highest_threshold(y, probabilities):
-    """Return the highest one that finds the wanted share of malignant images."""
+    """Return the highest threshold with the required sensitivity."""
     malignant = np.sort(probabilities[y == 1])[::-1]
     return malignant[int(np.ceil(WANTED * len(malignant))) - 1]
 
@@ -130,11 +128,10 @@ thresholds = {
 }
 
 # %%
-# What it costs on held-out images
-# --------------------------------
-# All classifiers below are one fitted pipeline with different thresholds. Intervals
-# are exact ones of a share (95 %): of the malignant test images for sensitivity, of
-# the benign ones for specificity.
+# Sensitivity and specificity on test images
+# ------------------------------------------
+# All rows below use the same fitted pipeline with different thresholds. Intervals are
+# exact 95 % intervals of a proportion.
 
 
 def with_threshold(threshold):
@@ -144,7 +141,7 @@ def with_threshold(threshold):
 
 
 def print_thresholds(thresholds):
-    table = Table(title=f"Test images; wanted: sensitivity {WANTED}")
+    table = Table(title=f"Test images; required sensitivity: {WANTED}")
     for heading in ("chosen on", "threshold", "sensitivity", "specificity"):
         table.add_column(heading, justify="right")
     for name, threshold in thresholds.items():
@@ -164,7 +161,7 @@ def print_thresholds(thresholds):
 print_thresholds(thresholds)
 
 # %%
-# On the ROC curve of the test images each threshold is a point.
+# Each threshold is a point on the ROC curve of the test images.
 
 probabilities = fitted.predict_proba(X_test)[:, 1]
 figure, axes = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
@@ -188,14 +185,14 @@ for (name, threshold), marker in zip(thresholds.items(), "osD^", strict=True):
     )
 axes.set(
     title="Test images",
-    xlabel="1 - specificity: benign lesions called malignant",
+    xlabel="1 - specificity: benign lesions predicted as malignant",
     ylabel="sensitivity: malignant lesions found",
 )
 axes.legend(loc="lower right", title="threshold chosen on")
 save(figure, arguments, "threshold_roc.png")
 
 # %%
-# The same as counts of lesions, at one half and at the threshold chosen by folds.
+# The next plot shows the numbers of lesions at .5 and at the chosen threshold.
 
 figure, panels = plt.subplots(1, 2, figsize=(8.4, 4), layout="constrained")
 for axes, name in zip(panels, ("one half", "folds, averaged"), strict=True):
@@ -212,24 +209,23 @@ for axes, name in zip(panels, ("one half", "folds, averaged"), strict=True):
 save(figure, arguments, "threshold_matrices.png")
 
 # %%
-# How uncertain it is
-# -------------------
-# Other training images would have given another threshold. Drawing the left-out
-# probabilities with replacement shows how far it moves: it hangs on the few malignant
-# images that look most benign. Where nine of ten must be found and not only may be,
-# take a low quantile of these thresholds. The cautious one is what 19 of 20 draws are
-# above: it misses no more, and costs specificity.
+# How uncertain the threshold is
+# ------------------------------
+# Other training images would give another threshold. The bootstrap shows by how much: the
+# threshold depends on the few malignant images that look most benign. If you must find
+# 90 % of the malignant lesions, use a low quantile of the bootstrapped thresholds. The
+# "cautious" threshold is their 5 % quantile. It misses no more malignant lesions, but its
+# specificity is lower.
 
 rng = np.random.default_rng(0)
-draws = rng.integers(len(y_train), size=(2000, len(y_train)))
-drawn = np.array([highest_threshold(y_train[d], left_out[d]) for d in draws])
-thresholds["cautious"] = np.quantile(drawn, 0.05)
+samples = rng.integers(len(y_train), size=(2000, len(y_train)))
+bootstrapped = np.array([highest_threshold(y_train[s], left_out[s]) for s in samples])
+thresholds["cautious"] = np.quantile(bootstrapped, 0.05)
 print_thresholds({name: thresholds[name] for name in ("folds, pooled", "cautious")})
 
 # %%
-# Left, sensitivity and specificity against the threshold in each fold, on the images
-# that it left out: each malignant image that is missed is a step. Right, the
-# thresholds of all draws.
+# The left plot shows sensitivity and specificity by threshold on the left-out images of
+# each fold. The right plot shows the thresholds of all bootstrap samples.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 grid = np.linspace(0, 1, 501)
@@ -242,20 +238,20 @@ for _, members in folds.split(X_train, y_train):
 left.plot([], color="C3", label="sensitivity, each fold")
 left.plot([], color="C0", label="specificity, each fold")
 left.axhline(WANTED, color="0.7", linestyle=":")
-right.hist(drawn, bins=30, color="0.8")
+right.hist(bootstrapped, bins=30, color="0.8")
 for name, color in (("folds, pooled", "C2"), ("cautious", "C1")):
     for axes in (left, right):
         axes.axvline(thresholds[name], color=color, label=name)
 left.set(
-    title="Each fold, on the images that it left out",
+    title="Left-out images of each fold",
     xlabel="threshold",
-    ylabel="share of images",
+    ylabel="fraction of images",
     xlim=(0, 0.6),
 )
 right.set(
-    title="Thresholds of 2000 draws",
+    title="Thresholds of 2000 bootstrap samples",
     xlabel="threshold",
-    ylabel="draws",
+    ylabel="bootstrap samples",
 )
 figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 save(figure, arguments, "threshold_uncertainty.png")

@@ -1,19 +1,18 @@
 """
-Visual words and a network in one vote and in a stack
-=====================================================
+Combining visual words and a network by voting and stacking
+===========================================================
 
-Visual words see grey structure, a network sees colour and shape: do they do better
-together? A soft vote takes the mean of their probabilities, a stack learns how much
-each is to be trusted. Both are compared with each of the two alone, on the same folds.
+Visual words describe grey structure, a network also describes colour and shape. Are they
+better together? A soft vote uses the mean of their probabilities. A stack learns a weight
+for each. This example compares both with each classifier alone, on the same folds.
 
-Look at the second figure first: images that both get wrong cannot be helped by either
-way. Then at the differences in the first, whose intervals say whether the folds show
-a gain at all.
+Look at the second plot first: neither way helps for images that both classifiers get
+wrong. Then look at the differences in the first plot. Their intervals show whether there
+is any gain.
 
-On the training images of ISIC 2016 where ``--data-home`` or the environment variable
-``SKINEST_DATA`` names a folder that holds them, with a MobileNetV2 where ``--weights``
-names its weights; else on synthetic images, with a small VGG16 whose weights are
-random.
+By default the example uses synthetic images and a small VGG16 with random weights. With
+``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the training images of
+ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
 """
 
 # Authors: The skinest developers
@@ -22,9 +21,9 @@ random.
 # %%
 # Two classifiers of images
 # -------------------------
-# Both start from images and end with a logistic regression on standardised features.
-# The network is not trained here. Even with random weights its features tell more
-# about an image than chance; with ImageNet's they tell much more.
+# Both take images and end with a logistic regression on standardised features. The
+# network is not trained here. Even with random weights its features are better than
+# chance; with ImageNet weights they are much better.
 
 from tempfile import TemporaryDirectory
 
@@ -70,15 +69,15 @@ network = make_pipeline(
 )
 
 # %%
-# One vote, one stack
-# -------------------
-# Images go through :class:`~sklearn.ensemble.VotingClassifier` and
-# :class:`~sklearn.ensemble.StackingClassifier` as they are, and each member makes its
-# own features of them. The stack's last step is a logistic regression on two
-# probabilities, which it gets for images that three inner folds leave out: a member
-# that knows its training images by heart would otherwise be trusted too much. All that
-# learns is thus fitted 3 + 1 times in each fold, but no descriptor and no feature is
-# computed twice, thanks to ``memory``.
+# A vote and a stack
+# ------------------
+# :class:`~sklearn.ensemble.VotingClassifier` and
+# :class:`~sklearn.ensemble.StackingClassifier` pass the images to each classifier, which
+# computes its own features. The last step of the stack is a logistic regression on the
+# two probabilities. It is trained on images that three inner folds leave out; otherwise
+# a classifier that overfits would get too much weight. So each classifier is fitted
+# 3 + 1 times in each fold, but thanks to ``memory`` descriptors and features are computed
+# only once.
 
 members = [("words", words), ("network", network)]
 models = {
@@ -95,9 +94,9 @@ probabilities = {
 }
 
 # %%
-# Scores of the folds, and of the difference to the better of the two alone. Folds
-# share most of their training images, so that intervals from the folds' deviation
-# alone would be too narrow; these allow for it.
+# The table shows scores and their difference to the better single classifier. The
+# training sets of the folds overlap, so intervals from the standard deviation over folds
+# would be too narrow; these intervals allow for the overlap.
 
 METRICS = {"AUC": roc_auc_score, "average precision": average_precision_score}
 members_alone = ("visual words", "network")
@@ -132,9 +131,10 @@ for model in models:
 console.print(table)
 
 # %%
-# Left, the area under the ROC curve: a line for each fold, and the mean of all. Right,
-# its difference to the better of the two alone. Where the interval holds 0, the folds
-# show no gain and no loss. It takes many images, not many folds, to make it narrow.
+# The left plot shows the area under the ROC curve, with a line for each fold. The right
+# plot shows the difference to the better single classifier. If an interval includes 0,
+# there is no clear gain or loss. To make it narrower you need more images, not more
+# folds.
 
 auc = scores["AUC"]
 better = max(members_alone, key=lambda name: auc[name].mean())
@@ -152,12 +152,12 @@ right.set(title=f"Difference to {better} alone", ylabel="difference")
 save(figure, arguments, "vote_and_stack_scores.png")
 
 # %%
-# Why there is little or much to gain
-# -----------------------------------
-# Each image by its ranks among the left-out probabilities of the two: the area under
-# the ROC curve counts nothing but order. A malignant lesion that both rank low, at the
-# lower left, is found by neither vote nor stack. A gain comes from those that only one
-# of the two sees, at the upper left and lower right.
+# How much there is to gain
+# -------------------------
+# The next plot shows the rank of each image by both classifiers, because the area under
+# the ROC curve depends on ranks only. Malignant lesions with two low ranks, at the lower
+# left, are missed by the vote and the stack too. A gain comes from malignant lesions that
+# only one classifier ranks high, at the upper left and lower right.
 
 figure, axes = plt.subplots(figsize=(5.6, 5.4), layout="constrained")
 ranks = {name: rankdata(probabilities[name]) / len(y) for name in members_alone}

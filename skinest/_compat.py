@@ -10,15 +10,17 @@ since which version it is there.
 
 import random
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
+from typing import Any, TypeVar
 
 import sklearn
 
 # Checks what is passed to `fit` and the like; scikit-learn 1.3.
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 
 # What a parameter may be, and the check of a function's; scikit-learn 1.2. Estimators
 # list theirs in `_parameter_constraints`, which `fit_context` reads.
@@ -29,12 +31,15 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
-    validate_params,
+)
+from sklearn.utils._param_validation import (
+    validate_params as _validate_params,
 )
 
 try:
     # Callbacks of a fit; scikit-learn 1.9.
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 
     HAS_CALLBACKS = True
 except ImportError:
@@ -68,10 +73,16 @@ except ImportError:
                 )
             return self
 
-    def with_callbacks(method):
+    def _with_callbacks(method):
         """Return a method as it is."""
         return method
 
+
+# scikit-learn has no types, and would take those of what these decorate.
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+fit_context: Callable[..., Callable[[_Function], _Function]] = _fit_context
+validate_params: Callable[..., Callable[[_Function], _Function]] = _validate_params
+with_callbacks: Callable[[_Function], _Function] = _with_callbacks
 
 __all__ = [
     "HAS_CALLBACKS",

@@ -3,12 +3,18 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from ._compat import DocLinkMixin, Interval, check_params
+
+if TYPE_CHECKING:
+    from ._typing import Image, Mask
 
 __all__ = ["Augmentation"]
 
@@ -96,14 +102,14 @@ class Augmentation(DocLinkMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        rotation=10,
-        shift=0.1,
-        zoom=0.0,
-        horizontal_flip=True,
-        vertical_flip=False,
-        brightness=0.0,
-        contrast=0.0,
-    ):
+        rotation: float = 10,
+        shift: float = 0.1,
+        zoom: float = 0.0,
+        horizontal_flip: bool = True,
+        vertical_flip: bool = False,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+    ) -> None:
         self.rotation = rotation
         self.shift = shift
         self.zoom = zoom
@@ -112,7 +118,22 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         self.brightness = brightness
         self.contrast = contrast
 
-    def __call__(self, image, random_state, mask=None):
+    @overload
+    def __call__(
+        self, image: Image, random_state: np.random.Generator, mask: None = None
+    ) -> Image: ...
+
+    @overload
+    def __call__(
+        self, image: Image, random_state: np.random.Generator, mask: Mask
+    ) -> tuple[Image, Mask]: ...
+
+    def __call__(
+        self,
+        image: Image,
+        random_state: np.random.Generator,
+        mask: Mask | None = None,
+    ) -> Image | tuple[Image, Mask]:
         """Draw a variant of an image and its mask.
 
         Parameters

@@ -15,13 +15,19 @@ shape (height, width, 3).
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 
 from ._decoding import check_files, decode_file
+
+if TYPE_CHECKING:
+    from ._typing import Image, ImageSize, ImagesLike, PathLike
 
 __all__ = ["ImageCollection", "check_images", "limit_side", "read_image", "resize"]
 
@@ -29,7 +35,7 @@ _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable lengt
 _FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
 
 
-def check_images(X, y=None, *, name="X") -> "ImageCollection":
+def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageCollection:
     """Check that `X` holds images, and make them readable one at a time.
 
     Arrays are checked to their last value, paths to be existing files. No file
@@ -71,17 +77,11 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
     >>> len(images), images[0].shape, images[0].dtype
     (2, (8, 6, 3), dtype('uint8'))
     """
-    is_checked = isinstance(X, ImageCollection)
-    items, is_path = (X, False) if is_checked else _as_items(X, name)
-    if len(items) == 0:
-        raise ValueError(f"{name} is empty: pass at least one image.")
-    if y is not None and len(y) != len(items):
-        raise ValueError(
-            f"{name} holds {len(items)} images, but y {len(y)} entries. Pass "
-            "one for each image."
-        )
-    if is_checked:
+    if isinstance(X, ImageCollection):
+        _check_length(X, y, name)
         return X
+    items, is_path = _as_items(X, name)
+    _check_length(items, y, name)
     if is_path:
         return ImageCollection(items, check_files(items, name), name=name)
     for position, image in enumerate(items):
@@ -89,7 +89,7 @@ def check_images(X, y=None, *, name="X") -> "ImageCollection":
     return ImageCollection(items, name=name)
 
 
-class ImageCollection(Sequence):
+class ImageCollection(Sequence[np.ndarray]):
     """Checked images, read when they are asked for.
 
     Made by :func:`check_images`. Indexing by an integer reads one image; by a slice, it
@@ -118,8 +118,14 @@ class ImageCollection(Sequence):
     [2, 2, 1]
     """
 
-    def __init__(self, items, file_stats=None, start=0, name="X"):
-        self._items = items
+    def __init__(
+        self,
+        items: Sequence[str] | Sequence[np.ndarray],
+        file_stats: list[tuple[int, int]] | None = None,
+        start: int = 0,
+        name: str = "X",
+    ) -> None:
+        self._items: Sequence[Any] = items
         self._file_stats = file_stats
         self._start = start
         self._name = name
@@ -132,12 +138,19 @@ class ImageCollection(Sequence):
         """Tell whether the images are decoded from files."""
         return self._file_stats is not None
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Image: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ImageCollection: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Image | ImageCollection:
         if isinstance(index, slice):
             start, _, step = index.indices(len(self))
             if step != 1:
                 raise ValueError("Images are sliced in steps of one.")
-            file_stats = self._file_stats[index] if self.from_files else None
+            stats = self._file_stats
+            file_stats = None if stats is None else stats[index]
             start += self._start
             return ImageCollection(self._items[index], file_stats, start, self._name)
         index = range(len(self))[index]
@@ -146,7 +159,7 @@ class ImageCollection(Sequence):
             return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
         return _to_rgb(item)
 
-    def batches(self, size) -> Iterator["ImageCollection"]:
+    def batches(self, size: int) -> Iterator[ImageCollection]:
         """Cut the collection into collections of `size` images, the last shorter.
 
         Parameters
@@ -161,7 +174,7 @@ class ImageCollection(Sequence):
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
-    def key(self, index) -> tuple:
+    def key(self, index: int) -> tuple[Any, ...]:
         """Return what identifies the content of an image, for caches.
 
         Parameters
@@ -176,13 +189,13 @@ class ImageCollection(Sequence):
             file has another key; shape and digest of an array.
         """
         item = self._items[index]
-        if self.from_files:
+        if self._file_stats is not None:
             return (os.path.abspath(item), *self._file_stats[index])
         rgb = _to_rgb(item)
         return (*rgb.shape, hashlib.blake2b(rgb, digest_size=16).hexdigest())
 
 
-def read_image(path) -> np.ndarray:
+def read_image(path: PathLike) -> Image:
     """Read an image file.
 
     All formats that OpenCV reads are taken: grey, grey with alpha, palette,
@@ -218,7 +231,7 @@ def read_image(path) -> np.ndarray:
     return _read_file(os.fspath(path), repr(os.fspath(path)))
 
 
-def limit_side(image, max_side) -> np.ndarray:
+def limit_side(image: Image, max_side: int | None) -> Image:
     """Shrink an image until no side is longer than `max_side`.
 
     Parameters
@@ -251,7 +264,7 @@ def limit_side(image, max_side) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def resize(image, size) -> np.ndarray:
+def resize(image: Image, size: ImageSize) -> Image:
     """Resize an image, whatever becomes of its aspect ratio.
 
     Parameters
@@ -283,6 +296,16 @@ def resize(image, size) -> np.ndarray:
     shrinks = size[0] <= height and size[1] <= width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, (size[1], size[0]), interpolation=interpolation)
+
+
+def _check_length(items, y, name):
+    if len(items) == 0:
+        raise ValueError(f"{name} is empty: pass at least one image.")
+    if y is not None and len(y) != len(items):
+        raise ValueError(
+            f"{name} holds {len(items)} images, but y {len(y)} entries. Pass "
+            "one for each image."
+        )
 
 
 def _as_items(X, name):

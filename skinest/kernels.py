@@ -3,13 +3,22 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.metrics.pairwise import check_pairwise_arrays, manhattan_distances
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["histogram_intersection_kernel"]
 
 
-def histogram_intersection_kernel(X, Y=None):
+def histogram_intersection_kernel(
+    X: ArrayLike, Y: ArrayLike | None = None
+) -> NDArray[np.floating[Any]]:
     r"""Compute the histogram intersection kernel of the rows of `X` and `Y`.
 
     .. math:: k(x, y) = \sum_i \min(x_i, y_i)

@@ -14,13 +14,21 @@ They are never changed: a file of 0 and 255 has the labels 0 and 255.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from numbers import Real
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
 from ._decoding import check_files, decode_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._typing import Mask, MasksLike, PathLike
 
 __all__ = ["MaskCollection", "check_masks", "read_mask"]
 
@@ -28,7 +36,7 @@ MAX_LABELS = 32  # more of them are anti-aliasing or the noise of JPEG
 _MAX_RANGE = 2**16
 
 
-def check_masks(y, *, name="y") -> "MaskCollection":
+def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
     """Check that `y` holds masks, and make them readable one at a time.
 
     Arrays are checked by shape and type, paths to be existing files. No file is
@@ -79,7 +87,7 @@ def check_masks(y, *, name="y") -> "MaskCollection":
     return MaskCollection(items, name)
 
 
-class MaskCollection(Sequence):
+class MaskCollection(Sequence[np.ndarray]):
     """Checked masks, read when they are asked for.
 
     Made by :func:`check_masks`. Indexing by an integer reads one mask and raises
@@ -103,17 +111,20 @@ class MaskCollection(Sequence):
     [(3, 3), (2, 4)]
     """
 
-    def __init__(self, items, name="y"):
-        self._items = items
+    def __init__(
+        self, items: Sequence[str] | Sequence[np.ndarray], name: str = "y"
+    ) -> None:
+        self._items: Sequence[Any] = items
         self._name = name
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index) -> np.ndarray:
+    # A sequence without slices.
+    def __getitem__(self, index: SupportsIndex) -> Mask:  # type: ignore[override]
         return self.read(index)[0]
 
-    def read(self, index) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: SupportsIndex) -> tuple[Mask, NDArray[Any]]:
         """Read one mask.
 
         Parameters
@@ -134,14 +145,14 @@ class MaskCollection(Sequence):
         mask = _read_file(item, location) if isinstance(item, str) else item
         return mask, _find_labels(mask, location)
 
-    def where(self, index) -> str:
+    def where(self, index: int) -> str:
         """Return what errors call a mask: its position, and its path if it has one."""
         item = self._items[index]
         place = f"{self._name}[{index}]"
         return f"{place}: {item!r}" if isinstance(item, str) else place
 
 
-def read_mask(path) -> np.ndarray:
+def read_mask(path: PathLike) -> Mask:
     """Read a mask file.
 
     Parameters

@@ -13,7 +13,10 @@ predicting none of them has an accuracy of .98 and a mean IoU with background of
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from sklearn.metrics import make_scorer
@@ -21,6 +24,13 @@ from sklearn.metrics import make_scorer
 from ._compat import Interval, Options, StrOptions, validate_params
 from .masks import check_masks
 from .utils._checks import check_sample_weight
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._typing import Average, AveragedScoring, MasksLike, Reporting, Scoring
 
 __all__ = [
     "dice_score",
@@ -49,16 +59,24 @@ _CONSTRAINTS = {
 }
 
 
+@overload
+def dice_score(
+    y_true: MasksLike, y_pred: MasksLike, *, average: None, **options: Unpack[Scoring]
+) -> NDArray[np.float64]: ...
+@overload
+def dice_score(
+    y_true: MasksLike, y_pred: MasksLike, **options: Unpack[AveragedScoring]
+) -> float: ...
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def dice_score(
-    y_true,
-    y_pred,
+    y_true: MasksLike,
+    y_pred: MasksLike,
     *,
-    labels=None,
-    average="imagewise",
-    zero_division=1.0,
-    sample_weight=None,
-):
+    labels: ArrayLike | None = None,
+    average: Average | None = "imagewise",
+    zero_division: float = 1.0,
+    sample_weight: ArrayLike | None = None,
+) -> float | NDArray[np.float64]:
     r"""Compute the Dice coefficient of the foreground, also known as F1 score.
 
     .. math:: \mathrm{Dice} = \frac{2 |A \cap B|}{|A| + |B|}
@@ -131,16 +149,24 @@ def dice_score(
     return _score("Dice", y_true, y_pred, labels, average, zero_division, sample_weight)
 
 
+@overload
+def iou_score(
+    y_true: MasksLike, y_pred: MasksLike, *, average: None, **options: Unpack[Scoring]
+) -> NDArray[np.float64]: ...
+@overload
+def iou_score(
+    y_true: MasksLike, y_pred: MasksLike, **options: Unpack[AveragedScoring]
+) -> float: ...
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def iou_score(
-    y_true,
-    y_pred,
+    y_true: MasksLike,
+    y_pred: MasksLike,
     *,
-    labels=None,
-    average="imagewise",
-    zero_division=1.0,
-    sample_weight=None,
-):
+    labels: ArrayLike | None = None,
+    average: Average | None = "imagewise",
+    zero_division: float = 1.0,
+    sample_weight: ArrayLike | None = None,
+) -> float | NDArray[np.float64]:
     r"""Compute intersection over union of the foreground, also known as Jaccard index.
 
     .. math:: \mathrm{IoU} = \frac{|A \cap B|}{|A \cup B|}
@@ -192,6 +218,22 @@ dice_scorer = make_scorer(dice_score)
 iou_scorer = make_scorer(iou_score)
 
 
+@overload
+def segmentation_report(
+    y_true: MasksLike,
+    y_pred: MasksLike,
+    *,
+    output_dict: Literal[True],
+    **options: Unpack[Reporting],
+) -> dict[str, Any]: ...
+@overload
+def segmentation_report(
+    y_true: MasksLike,
+    y_pred: MasksLike,
+    *,
+    output_dict: Literal[False] = False,
+    **options: Unpack[Reporting],
+) -> str: ...
 @validate_params(
     {
         **_CONSTRAINTS,
@@ -203,16 +245,16 @@ iou_scorer = make_scorer(iou_score)
     prefer_skip_nested_validation=True,
 )
 def segmentation_report(
-    y_true,
-    y_pred,
+    y_true: MasksLike,
+    y_pred: MasksLike,
     *,
-    labels=None,
-    target_names=None,
-    average="imagewise",
-    zero_division=1.0,
-    digits=3,
-    output_dict=False,
-):
+    labels: ArrayLike | None = None,
+    target_names: ArrayLike | None = None,
+    average: Average = "imagewise",
+    zero_division: float = 1.0,
+    digits: int = 3,
+    output_dict: bool = False,
+) -> str | dict[str, Any]:
     r"""Report accuracy, precision, recall, IoU and Dice of each foreground label.
 
     Parameters

@@ -7,7 +7,10 @@ nothing but labels, so it can select images, in whatever form they are.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from imblearn.base import SamplerMixin
@@ -21,10 +24,17 @@ from .utils._checks import as_column, select_items
 from .utils._deprecation import DEPRECATED, NOT_PASSED, renamed_parameter
 from .utils._tags import mark_image_input
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._typing import AnyImages, AnyTarget, ImagesLike, MasksLike, TargetLike
+
 __all__ = ["ImageResampler", "has_foreground"]
 
 
-def has_foreground(X, y):
+def has_foreground(X: Any, y: MasksLike) -> NDArray[np.bool_]:
     """Tell which masks hold anything but 0, to balance images by that.
 
     Parameters
@@ -144,13 +154,19 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         "labels": [callable, None, NOT_PASSED],
     }
 
-    def __init__(self, sampler, *, balance_by=None, labels=DEPRECATED):
+    def __init__(
+        self,
+        sampler: SamplerMixin,
+        *,
+        balance_by: Callable[..., ArrayLike] | None = None,
+        labels: Callable[..., ArrayLike] | str | None = DEPRECATED,
+    ) -> None:
         self.sampler = sampler
         self.balance_by = balance_by
         self.labels = labels
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: ImagesLike, y: TargetLike) -> Self:
         """Check the images and count their labels; use ``fit_resample`` instead.
 
         Parameters
@@ -172,7 +188,9 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit_resample(self, X, y, sample_weight=None):
+    def fit_resample(
+        self, X: AnyImages, y: AnyTarget, sample_weight: None = None
+    ) -> tuple[AnyImages, AnyTarget]:
         """Select images.
 
         Parameters

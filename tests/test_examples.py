@@ -51,7 +51,7 @@ def test_task1_bovw_on_synthetic_images_then_from_the_kept_pipeline(tmp_path):
 
 def tables(printed):
     """What is printed about the test images."""
-    return printed[printed.index("test images, ") :].split("Figure:")[0]
+    return printed[printed.index("test images, ") :].split("Saved ")[0]
 
 
 def check_figures(printed, folder, prefix, names):
@@ -70,8 +70,8 @@ def rows(printed, name):
 def test_task1_vgg_on_synthetic_images(tmp_path):
     printed = run("examples/plot_task1_vgg.py", cwd=tmp_path)
     for part in (
-        "synthetic images: 350 images to train on and 150 to test on",
-        "drawn at random, not pretrained",
+        "synthetic images: 350 training and 150 test images",
+        "random, not pretrained",
         "48 x 48 pixels; 224 x 224 in the study",
         "learning rates: 10 times the study's",
     ):
@@ -118,20 +118,20 @@ def test_task3_unet_on_synthetic_images(tmp_path):
     for part in ("8 filters at the first level; 64 in the study", "one output channel"):
         assert part in printed
     dice = {}
-    for loss in ("nothing found", "dice", "jaccard", "binary_crossentropy", "ours"):
+    for loss in ("empty prediction", "dice", "jaccard", "binary_crossentropy", "ours"):
         both = rows(printed, loss)
         assert len(both) == 2  # globules, streaks
         dice[loss] = [float(row[5]) for row in both]
-    assert dice["nothing found"] == [0, 0]
-    # By the study's own "Dice", finding nothing is best.
+    assert dice["empty prediction"] == [0, 0]
+    # By the study's own "Dice", an empty prediction is best.
     for column, feature in enumerate(("globules", "streaks")):
         own = {loss: float(rows(printed, loss)[column][-1]) for loss in dice}
-        assert max(own, key=own.get) == "nothing found"
+        assert max(own, key=own.get) == "empty prediction"
         assert max(dice[loss][column] for loss in dice) > 0.1
         names = ("losses", "history_dice", "history_ours", "masks")
         check_figures(printed, tmp_path, f"task3_unet_{feature}", names)
     assert rows(printed, "study: jaccard")[0][1:4] == ["0.881", "0.016", "0.101"]
-    assert [row[1] for row in rows(printed, "study: nothing found")] == ["0.980"] * 2
+    assert [row[1] for row in rows(printed, "study: empty prediction")] == ["0.980"] * 2
 
 
 @pytest.mark.slow
@@ -152,8 +152,8 @@ def test_task3_unet_on_archives_of_isic_2016(tmp_path):
         *("--side", 32, "--filters", 2, "--epochs", 0.1),
         cwd=tmp_path,
     )
-    assert "ISIC 2016 part 2B: 20 images to train on" in printed
-    assert "and 10 to test on" in printed
+    assert "ISIC 2016 part 2B: 20 training images" in printed
+    assert "and 10 test images" in printed
     check_figures(printed, tmp_path, "task3_unet_streaks", ("losses", "masks"))
 
 

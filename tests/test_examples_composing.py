@@ -79,17 +79,17 @@ def test_threshold(tmp_path):
 def test_calibration(tmp_path):
     rows = numbers_by_name(run("calibration", tmp_path), n_names=2)
     mean, brier, loss, auc = range(4)
-    share = rows["none", "share in training"][mean]
+    share = rows["none", "training prevalence"][mean]
     for classifier, raw in (
         ("visual words, SVC", "logistic of decision"),
-        ("network, balanced", "as it is"),
+        ("network, balanced", "uncalibrated"),
     ):
         before, after = rows[classifier, raw], rows[classifier, "sigmoid"]
         assert after[brier] < before[brier]
         assert after[loss] < before[loss]
         assert after[auc] == before[auc]
     network = "network, balanced"
-    assert rows[network, "as it is"][mean] > 1.5 * share
+    assert rows[network, "uncalibrated"][mean] > 1.5 * share
     assert abs(rows[network, "odds / weights"][mean] - share) < 0.1
     assert_drawn(tmp_path, "calibration_reliability")
 
@@ -125,8 +125,8 @@ def test_grouped_cross_validation(tmp_path):
     gaps = [rows[c][2] for c in ("0.001", "0.01", "0.1", "1")]
     assert min(gaps) == gaps[0]
     assert gaps[2] > 0.03
-    leaked, honest = rows["other pictures of the lesion learned from"]
-    by_images, by_lesions = rows["lesion never learned from"]
+    leaked, honest = rows["lesion also in the training set"]
+    by_images, by_lesions = rows["lesion not in the training set"]
     assert leaked - honest > 0.05
     assert abs(by_images - by_lesions) < 0.05
     by_name, routed = (

@@ -138,7 +138,7 @@ def test_lesions_are_taken_whole_and_with_the_shares_of_all(lesions):
 def test_weights_that_are_not_there_are_refused_before_any_work(tmp_path):
     from _script import existing_weights, weights_of
 
-    with pytest.raises(ArgumentTypeError, match="nowhere is no file"):
+    with pytest.raises(ArgumentTypeError, match="nowhere is not a file"):
         existing_weights("nowhere")
     file = tmp_path / "some.weights.h5"
     file.touch()
@@ -168,7 +168,7 @@ def test_figures_of_task_1_are_scikit_learn_s_and_lie_in_their_intervals():
     assert figures["precision"] == pytest.approx(precision[1])
     assert (figures["specificity"], figures["sensitivity"]) == pytest.approx(recall)
     assert figures["f1"] == pytest.approx(f1[1])
-    bounds = intervals(y, predicted, decision, n_draws=200)
+    bounds = intervals(y, predicted, decision, n_samples=200)
     assert bounds.keys() == figures.keys()
     for name, (low, high) in bounds.items():
         assert low < figures[name] < high

@@ -45,7 +45,7 @@ class ResizedImages:
     _kept: set = field(default_factory=set)
 
     def __getitem__(self, position) -> np.ndarray:
-        if position in self._kept:
+        if self.pixels is not None and position in self._kept:
             return self.pixels[position]
         image = resize(self.images[position], self.size)
         if self.pixels is not None:
@@ -162,7 +162,7 @@ def iterate_features(
 
 def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
     """Compute features of any number of resized images."""
-    features = []
+    features: list[np.ndarray] = []
     if not pixels:
         return features
     key = "pooled backbone", spec

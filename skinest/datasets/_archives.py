@@ -5,17 +5,15 @@
 
 import hashlib
 import os
-import posixpath
 import shutil
-import stat
 import struct
 import tempfile
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from ._base import check_cache, is_writable, resolve_cache_home
-from ._space import check_free_space, explain_if_full
+from ._space import check_free_space
 
 # Holds the identity of the archive that a folder was extracted from.
 _STAMP_NAME = ".skinest-archive"
@@ -58,8 +56,7 @@ def extract_archive(archive):
     Raises
     ------
     ValueError
-        If the archive is damaged, holds a file twice, or a member would leave the
-        folder.
+        If the archive is damaged.
     OSError
         If the disk has no room for the files.
     """
@@ -139,51 +136,13 @@ def _extract(archive, folder, stamp):
 def _unzip(archive, folder):
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = opened.infolist()
-            fault = _find_fault(members)
-            if fault is None:
-                _extract_all(opened, members, folder)
+            n_bytes = sum(member.file_size for member in opened.infolist())
+            # Not in the scratch folder, which will be gone.
+            check_free_space(folder.parent.parent, n_bytes, f"Extracting {archive}")
+            # Lets no member leave the folder; reading one to its end checks its CRC.
+            opened.extractall(folder)
     except DAMAGE as error:
         raise ValueError(
             f"The archive {archive} is damaged ({error}). Delete it and download "
             "it again."
         ) from error
-    if fault is not None:
-        raise ValueError(f"The archive {archive} is not safe to extract: {fault}.")
-
-
-def _extract_all(opened, members, folder):
-    n_bytes = sum(member.file_size for member in members)
-    what = f"Extracting {opened.filename}"
-    location = folder.parent.parent  # not the scratch folder, which will be gone
-    check_free_space(location, n_bytes, what)
-    with explain_if_full(location, lambda: n_bytes, what):
-        # Reading a member to its end checks its CRC.
-        opened.extractall(folder)
-
-
-def _find_fault(members):
-    """Say why the members must not be extracted; None if they may."""
-    names = set()
-    for member in members:
-        name = member.filename
-        if _escapes(name):
-            return f"its member {name!r} would be written outside the target folder"
-        if stat.S_ISLNK(member.external_attr >> 16):
-            return f"its member {name!r} is a symbolic link"
-        if not member.is_dir():
-            name = posixpath.normpath(name)
-            if name in names:
-                return f"it holds {name!r} twice"
-            names.add(name)
-    for member in members:
-        for parent in PurePosixPath(posixpath.normpath(member.filename)).parents:
-            if str(parent) in names:
-                return f"its member {str(parent)!r} is both a file and a folder"
-    return None
-
-
-def _escapes(name):
-    # Windows paths know both separators and drives, hence every way out.
-    path = PureWindowsPath(name)
-    return bool(path.anchor) or ".." in path.parts

@@ -35,9 +35,8 @@ def get_data_home(data_home=None):
 
     Notes
     -----
-    What has come of an unfinished download is kept elsewhere: in the folder
-    ``partial`` of the one named by the environment variable ``SKINEST_CACHE``, else of
-    the user's cache.
+    What has come of an unfinished download is kept there too, in the folder
+    ``.unfinished``.
 
     Examples
     --------
@@ -65,10 +64,7 @@ def resolve_data_home(data_home):
 
 
 def resolve_cache_home():
-    """Return the absolute path of the cache.
-
-    It is for unfinished downloads and for what is extracted from read-only folders.
-    """
+    """Return the absolute path of the cache, for archives of read-only folders."""
     return _absolute(os.environ.get("SKINEST_CACHE") or _user_cache())
 
 

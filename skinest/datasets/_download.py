@@ -4,19 +4,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
-import errno
 import os
-import shutil
-import tempfile
+import sys
 import zipfile
-from pathlib import Path
 
 from ._archives import DAMAGE, is_there
-from ._base import check_cache, is_writable, nearest_existing
-from ._locks import hold_lock
-from ._progress import ProgressBar
-from ._resuming import REST, Part, ResumingDownloader
-from ._space import check_free_space, explain_if_full, format_size
+from ._base import is_writable, nearest_existing
+from ._resuming import ResumingDownloader
+from ._space import format_size
+
+# A folder in that of the data set. It stays, for its lock: who deletes one may let two
+# others in.
+_UNFINISHED = ".unfinished"
+_N_RETRIES = 4  # pooch waits 1, 2, 3 and 4 seconds before them
 
 
 def require_file(path, url, *, known_hash=None, download_if_missing=True):
@@ -24,8 +24,8 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
 
     A file that is there already is left as it is, whatever its hash. A download is
     put into its folder when it is complete and checked, never before. What has come
-    of one that failed is kept in the user's cache, and the next one goes on from
-    there. Processes that need the same file wait for the one that downloads it.
+    of one that failed is kept in a folder beside it, and the next one goes on from
+    there. One process at a time downloads.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
             f"{path.name} is not in {path.parent}, and cannot be downloaded into it "
             f"since the folder is read-only. Choose another data_home, or {by_hand}."
         )
-    part = Part(url)
+    downloader = ResumingDownloader(path.parent / _UNFINISHED / f"{path.name}.part")
     try:
-        _download(path, url, known_hash, part)
+        _download(path, url, known_hash, downloader)
     except (OSError, ValueError) as error:
         reason = str(getattr(error, "strerror", None) or error).rstrip(".?")
         raise OSError(
             f"{path.name} is not in {path.parent}, and its download failed: {reason}. "
-            f"{_describe_kept(part, path.name)}Try again, or {by_hand}."
+            f"{_describe_kept(downloader.part)}Try again, or {by_hand}."
         ) from error
 
 
@@ -94,105 +94,64 @@ def require_file_by_hand(path, page):
         )
 
 
-def _download(path, url, known_hash, part):
-    # The folder itself comes and goes.
-    check_cache(part.folder.parent, "unfinished downloads are kept")
-    waiting = f"Waiting for another process, which downloads {path.name} ..."
-    with hold_lock(part.folder / "lock", waiting):
-        bar = ProgressBar(path.name)
-        try:
-            if not path.is_file():
-                _put(_retrieve(path, url, known_hash, part, bar), path)
-        finally:
-            bar.close()
-            if path.is_file() or not _count_kept(part, path.name):
-                _discard(part.folder)
-
-
-def _discard(folder):
-    """Delete a folder at once, since another process may be about to fill it anew."""
-    doomed = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
-    # Windows moves no folder with an open file, the lock; what stays does no harm.
-    with contextlib.suppress(OSError):
-        os.replace(folder, doomed / folder.name)
-    shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _retrieve(path, url, known_hash, part, bar):
-    """Download a file beside its part; pooch checks its hash."""
+def _download(path, url, known_hash, downloader):
     import pooch
 
-    def check_space(n_bytes, n_total):
-        check_free_space(part.folder, n_bytes, REST)
-        if not _share_a_disk(part.folder, path):
-            check_free_space(path.parent, n_total, "it")
+    unfinished = downloader.part.parent
+    unfinished.mkdir(parents=True, exist_ok=True)
+    with _hold_lock(unfinished / "lock"):
+        if path.is_file():
+            return
+        files = pooch.create(
+            unfinished,
+            base_url="",
+            registry={path.name: known_hash},
+            urls={path.name: url},
+            retry_if_failed=_N_RETRIES,
+        )
+        fetched = files.fetch(path.name, downloader=downloader)
+        fault = _find_fault(fetched)
+        if fault is not None:
+            os.unlink(fetched)
+            raise OSError(f"what came is {fault}; it is deleted")
+        os.replace(fetched, path)
 
-    files = pooch.create(
-        part.folder,
-        base_url="",
-        registry={path.name: known_hash},
-        urls={path.name: url},
-    )
-    downloader = ResumingDownloader(part, bar, check_space)
-    fetched = Path(files.fetch(path.name, downloader=downloader))
-    fault = _find_fault(fetched, path.suffix)
-    if fault is not None:
-        fetched.unlink()
-        raise ValueError(f"what came {fault}; it is deleted")
-    return fetched
+
+@contextlib.contextmanager
+def _hold_lock(file):
+    """Let no other process or thread pass, as long as one is here."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("Waiting for another download to end ...", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _find_fault(file, suffix):
+def _find_fault(file):
     """Say why a file cannot be what was asked for; None if it may be."""
-    with file.open("rb") as opened:
+    with open(file, "rb") as opened:
         begin = opened.read(40)
-    if suffix != ".zip":
-        # A page that a network shows before it is used.
-        is_page = begin.lstrip().startswith(b"<")
-        return f"is no table, it begins with {begin!r}" if is_page else None
-    if not zipfile.is_zipfile(file):
-        return f"is no zip archive, it begins with {begin!r}"
+    if begin.lstrip().startswith(b"<"):
+        return f"a page of the network, which begins with {begin}"
+    if not file.endswith(".zip"):
+        return None
     try:
         with zipfile.ZipFile(file) as archive:
-            damaged = archive.testzip()
+            damage = archive.testzip()
     except DAMAGE as error:
-        return f"is a damaged archive ({error})"
-    return None if damaged is None else f"is a damaged archive ({damaged!r} in it)"
+        damage = error
+    return None if damage is None else f"a damaged archive ({damage})"
 
 
-def _put(fetched, path):
-    """Move a file to its place, where it appears as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.replace(fetched, path)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
-        n_bytes = fetched.stat().st_size
-        try:
-            with explain_if_full(path.parent, lambda: n_bytes, "it"):
-                os.replace(shutil.copyfile(fetched, scratch / path.name), path)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        fetched.unlink()
-
-
-def _share_a_disk(*paths):
-    return len({nearest_existing(path).stat().st_dev for path in paths}) == 1
-
-
-def _count_kept(part, name):
-    """Count the bytes that the next download need not fetch."""
-    whole = part.folder / name
-    return whole.stat().st_size if whole.is_file() else part.size
-
-
-def _describe_kept(part, name):
-    n_kept = _count_kept(part, name)
-    if not n_kept:
+def _describe_kept(part):
+    if not part.is_file():
         return ""
-    return (
-        f"{format_size(n_kept)} of it are kept in {part.folder}, from where the next "
-        "try goes on. "
-    )
+    size = format_size(part.stat().st_size)
+    return f"{size} of it are kept in {part}, from where the next try goes on. "

@@ -136,11 +136,11 @@ def fetch_isic2018_task3(
     ------
     OSError
         If a file is missing and `download_if_missing` is False, its download fails,
-        or the disk is full. Nothing half-made is left in `data_home`.
+        or the disk is full.
     ValueError
-        If an archive is damaged or unsafe to extract, a table has another header
-        than the official one, a label is not one-hot, an image has no label or
-        two, or no lesion, or a label has no image.
+        If an archive is damaged, a table has another header than the official one,
+        a label is not one-hot, an image has no label or two, or no lesion, or a
+        label has no image.
 
     See Also
     --------

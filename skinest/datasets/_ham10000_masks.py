@@ -121,8 +121,7 @@ def fetch_ham10000_masks(
     ------
     OSError
         If the masks are missing, or another file is and `download_if_missing` is
-        False or its download fails, or if the disk is full. Nothing half-made is left
-        in `data_home`.
+        False or its download fails, or if the disk is full.
     ValueError
         If an image has no mask or a mask no image, or for any of the reasons of
         :func:`fetch_isic2018_task3`.

@@ -103,9 +103,9 @@ def fetch_isic2016_part2b(
     ------
     OSError
         If a file is missing and `download_if_missing` is False, its download fails,
-        or the disk is full. Nothing half-made is left in `data_home`.
+        or the disk is full.
     ValueError
-        If an archive is damaged or unsafe to extract, or an image has no mask of the
+        If an archive is damaged, or an image has no mask of the
         feature, or a mask of it no image.
 
     See Also

@@ -90,10 +90,10 @@ def fetch_isic2016_part3(
     ------
     OSError
         If a file is missing and `download_if_missing` is False, its download fails,
-        or the disk is full. Nothing half-made is left in `data_home`.
+        or the disk is full.
     ValueError
-        If an archive is damaged or unsafe to extract, a label is unknown, an
-        image has no label, or a label has no image.
+        If an archive is damaged, a label is unknown, an image has no label, or a
+        label has no image.
 
     See Also
     --------

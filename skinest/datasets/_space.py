@@ -3,7 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import contextlib
 import errno
 import shutil
 
@@ -24,40 +23,13 @@ def check_free_space(folder, n_bytes, what):
     what : str
         What the error says that needs so much.
     """
-    if n_bytes > _count_free(folder):
-        raise _make_full_error(folder, n_bytes, what)
-
-
-@contextlib.contextmanager
-def explain_if_full(folder, count_bytes, what):
-    """Say how much room is needed if the disk is full after all.
-
-    Parameters
-    ----------
-    folder, what
-        As for :func:`check_free_space`.
-
-    count_bytes : callable
-        Returns how many bytes are still to be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise _make_full_error(folder, count_bytes(), what) from error
-
-
-def _make_full_error(folder, n_bytes, what):
-    return OSError(
-        errno.ENOSPC,
-        f"{what} needs {format_size(n_bytes)} in {folder}, where "
-        f"{format_size(_count_free(folder))} are free; make room there",
-    )
-
-
-def _count_free(folder):
-    return shutil.disk_usage(nearest_existing(folder)).free
+    n_free = shutil.disk_usage(nearest_existing(folder)).free
+    if n_bytes > n_free:
+        raise OSError(
+            errno.ENOSPC,
+            f"{what} needs {format_size(n_bytes)} in {folder}, where "
+            f"{format_size(n_free)} are free; make room there",
+        )
 
 
 def format_size(n_bytes):

@@ -38,7 +38,7 @@ class DescriptorSample:
         The descriptors that are held.
     """
 
-    def __init__(self, max_descriptors, seed):
+    def __init__(self, max_descriptors, seed) -> None:
         self.max_descriptors = max_descriptors
         self.n_images = 0
         self.n_empty = 0

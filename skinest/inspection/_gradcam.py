@@ -3,7 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import textwrap
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -12,6 +15,14 @@ from ..images import check_images
 from ._gradcam_maps import compute_maps, find_class_index, find_layer, scale_map
 from ._grid import check_plotting, choose_cell_size, make_axes
 from ._reading import read_images
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.colors import Colormap
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import AxesLike, Image, ImagesLike, StyleDict
 
 _CELL_WIDTH = 2.8  # inches
 _TITLE_WIDTH = 26  # characters in a line above an image of that width
@@ -86,7 +97,13 @@ class GradCAMDisplay:
     ((128, 128), 1.0)
     """
 
-    def __init__(self, images, maps, *, titles=None):
+    def __init__(
+        self,
+        images: Sequence[Image],
+        maps: Sequence[NDArray[np.float32]],
+        *,
+        titles: Sequence[str] | None = None,
+    ) -> None:
         self.images = images
         self.maps = maps
         self.titles = titles
@@ -94,17 +111,17 @@ class GradCAMDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: ImagesLike,
         *,
-        target=None,
-        layer=None,
-        ax=None,
-        max_cols=4,
-        alpha=0.6,
-        cmap="jet",
-        im_kw=None,
-    ):
+        target: Any = None,
+        layer: str | None = None,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.6,
+        cmap: str | Colormap = "jet",
+        im_kw: StyleDict = None,
+    ) -> Self:
         """Compute and draw the maps of a fitted classifier.
 
         Parameters
@@ -166,16 +183,16 @@ class GradCAMDisplay:
     @classmethod
     def from_maps(
         cls,
-        images,
-        maps,
+        images: ImagesLike,
+        maps: Sequence[ArrayLike] | NDArray[Any],
         *,
-        titles=None,
-        ax=None,
-        max_cols=4,
-        alpha=0.6,
-        cmap="jet",
-        im_kw=None,
-    ):
+        titles: Sequence[str] | None = None,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.6,
+        cmap: str | Colormap = "jet",
+        im_kw: StyleDict = None,
+    ) -> Self:
         """Draw maps that exist.
 
         Parameters
@@ -211,15 +228,23 @@ class GradCAMDisplay:
                     f"There are {len(images)} images, but {len(values)} {name}. Pass "
                     "one for each image."
                 )
-        maps = [
+        scaled = [
             scale_map(_check_map(heat, position), image.shape[:2])
             for position, (heat, image) in enumerate(zip(maps, images, strict=True))
         ]
-        return cls(images, maps, titles=titles).plot(
+        return cls(images, scaled, titles=titles).plot(
             ax=ax, max_cols=max_cols, alpha=alpha, cmap=cmap, im_kw=im_kw
         )
 
-    def plot(self, *, ax=None, max_cols=4, alpha=0.6, cmap="jet", im_kw=None):
+    def plot(
+        self,
+        *,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.6,
+        cmap: str | Colormap = "jet",
+        im_kw: StyleDict = None,
+    ) -> Self:
         """Draw the images under their heat maps.
 
         Parameters

@@ -3,12 +3,20 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._grid import check_plotting, make_axes
+
+if TYPE_CHECKING:
+    import keras
+
+    from .._typing import AxesLike, StyleDict
 
 _METRICS = ("accuracy", "loss", "precision", "recall")
 _VALIDATION = "val_"
@@ -71,14 +79,25 @@ class TrainingHistoryDisplay:
     'Loss'
     """
 
-    def __init__(self, history, *, n_iter_per_stage=None):
+    def __init__(
+        self,
+        history: Mapping[str, Sequence[float]],
+        *,
+        n_iter_per_stage: Sequence[int] | None = None,
+    ) -> None:
         self.history = history
         self.n_iter_per_stage = n_iter_per_stage
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, metrics=None, ax=None, train_kw=None, val_kw=None
-    ):
+        cls,
+        estimator: Any,
+        *,
+        metrics: str | Sequence[str] | None = None,
+        ax: AxesLike = None,
+        train_kw: StyleDict = None,
+        val_kw: StyleDict = None,
+    ) -> Self:
         """Draw the training of a fitted estimator.
 
         Parameters
@@ -123,14 +142,14 @@ class TrainingHistoryDisplay:
     @classmethod
     def from_history(
         cls,
-        history,
+        history: Mapping[str, Sequence[float]] | keras.callbacks.History,
         *,
-        n_iter_per_stage=None,
-        metrics=None,
-        ax=None,
-        train_kw=None,
-        val_kw=None,
-    ):
+        n_iter_per_stage: Sequence[int] | None = None,
+        metrics: str | Sequence[str] | None = None,
+        ax: AxesLike = None,
+        train_kw: StyleDict = None,
+        val_kw: StyleDict = None,
+    ) -> Self:
         """Draw a history of training.
 
         Parameters
@@ -167,7 +186,14 @@ class TrainingHistoryDisplay:
         display = cls(history, n_iter_per_stage=n_iter_per_stage)
         return display.plot(metrics, ax=ax, train_kw=train_kw, val_kw=val_kw)
 
-    def plot(self, metrics=None, *, ax=None, train_kw=None, val_kw=None):
+    def plot(
+        self,
+        metrics: str | Sequence[str] | None = None,
+        *,
+        ax: AxesLike = None,
+        train_kw: StyleDict = None,
+        val_kw: StyleDict = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters

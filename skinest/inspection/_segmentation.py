@@ -3,6 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,6 +15,13 @@ from ..metrics import _check_labels, _row_names, choose_foreground, dice_score
 from . import _segmentation_panels as panels
 from ._grid import check_plotting, choose_cell_size, make_axes
 from ._reading import read_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import AxesLike, Image, ImagesLike, Mask, MasksLike, StyleDict
 
 _PANEL_WIDTH = 2.8  # inches
 
@@ -87,8 +98,15 @@ class SegmentationDisplay:
     """
 
     def __init__(
-        self, images, y_true, y_pred, *, labels, scores=None, target_names=None
-    ):
+        self,
+        images: Sequence[Image],
+        y_true: Sequence[Mask] | None,
+        y_pred: Sequence[Mask],
+        *,
+        labels: Sequence[int],
+        scores: Sequence[float] | NDArray[Any] | None = None,
+        target_names: Sequence[str] | None = None,
+    ) -> None:
         self.images = images
         self.y_true = y_true
         self.y_pred = y_pred
@@ -99,20 +117,20 @@ class SegmentationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Any,
+        X: ImagesLike,
+        y: MasksLike | None = None,
         *,
-        labels=None,
-        target_names=None,
-        n_images=8,
-        differences=True,
-        ax=None,
-        max_cols=4,
-        alpha=0.5,
-        true_kw=None,
-        pred_kw=None,
-    ):
+        labels: ArrayLike | None = None,
+        target_names: ArrayLike | None = None,
+        n_images: int | None = 8,
+        differences: bool = True,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.5,
+        true_kw: StyleDict = None,
+        pred_kw: StyleDict = None,
+    ) -> Self:
         """Predict masks by a fitted segmenter, and draw them.
 
         Parameters
@@ -178,20 +196,20 @@ class SegmentationDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        y_true,
-        y_pred,
+        X: ImagesLike,
+        y_true: MasksLike | None,
+        y_pred: MasksLike,
         *,
-        labels=None,
-        target_names=None,
-        n_images=8,
-        differences=True,
-        ax=None,
-        max_cols=4,
-        alpha=0.5,
-        true_kw=None,
-        pred_kw=None,
-    ):
+        labels: ArrayLike | None = None,
+        target_names: ArrayLike | None = None,
+        n_images: int | None = 8,
+        differences: bool = True,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.5,
+        true_kw: StyleDict = None,
+        pred_kw: StyleDict = None,
+    ) -> Self:
         """Draw masks that were predicted before.
 
         Parameters
@@ -261,13 +279,13 @@ class SegmentationDisplay:
     def plot(
         self,
         *,
-        differences=True,
-        ax=None,
-        max_cols=4,
-        alpha=0.5,
-        true_kw=None,
-        pred_kw=None,
-    ):
+        differences: bool = True,
+        ax: AxesLike = None,
+        max_cols: int = 4,
+        alpha: float = 0.5,
+        true_kw: StyleDict = None,
+        pred_kw: StyleDict = None,
+    ) -> Self:
         """Draw the images and masks.
 
         One label is outlined in blue where it truly is, in yellow and dashed where it
@@ -309,7 +327,8 @@ class SegmentationDisplay:
         self.differences_ = []
         styles = (true_kw, pred_kw)
         for k, (image, row) in enumerate(zip(self.images, self.axes_, strict=True)):
-            shown = (image, self.y_true[k] if has_truth else None, self.y_pred[k])
+            truth = None if self.y_true is None else self.y_true[k]
+            shown = (image, truth, self.y_pred[k])
             self.outlines_[k] = panels.draw_outlines(
                 row[0], *shown, self.labels, styles
             )

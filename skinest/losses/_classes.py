@@ -3,7 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -20,6 +23,11 @@ from ._functional import (
     jaccard,
     tversky,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._typing import Tensor
 
 _NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
 _register = keras.saving.register_keras_serializable(package="skinest")
@@ -48,7 +56,7 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
 
     _parameter_constraints: dict = {}
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(name=type(self).__name__.lower(), dtype="float32")
         self._check()
 
@@ -59,12 +67,12 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
     # Keras' own writes a file.
     __reduce__ = object.__reduce__
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         parameters = self.get_params(deep=False).items()
         listed = ", ".join(f"{name}={value!r}" for name, value in parameters)
         return f"{type(self).__name__}({listed})"
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the parameters as plain numbers and lists, for Keras to save."""
         config = self.get_params(deep=False)
         for name, value in config.items():
@@ -72,11 +80,13 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
                 config[name] = np.asarray(value, dtype=float).tolist()
         return config
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Compute the loss of each image, as Keras calls it."""
         return self.per_image(y_true, y_pred)
 
-    def per_image(self, y_true, y_pred, pixel_weight=None):
+    def per_image(
+        self, y_true: Tensor, y_pred: Tensor, pixel_weight: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss of each image.
 
         Parameters
@@ -100,7 +110,7 @@ class _SmoothLoss(MaskLoss):
 
     _parameter_constraints: dict = {"smooth": _NOT_NEGATIVE}
 
-    def __init__(self, smooth=1.0):
+    def __init__(self, smooth: float = 1.0) -> None:
         self.smooth = smooth
         super().__init__()
 
@@ -170,7 +180,9 @@ class Tversky(MaskLoss):
     )
     _function = staticmethod(tversky)
 
-    def __init__(self, alpha=0.3, beta=0.7, smooth=1.0):
+    def __init__(
+        self, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0
+    ) -> None:
         self.alpha = alpha
         self.beta = beta
         self.smooth = smooth
@@ -212,7 +224,7 @@ class WeightedCrossentropy(MaskLoss):
     WeightedCrossentropy(weights=(1.0, 20.0))
     """
 
-    def __init__(self, weights):
+    def __init__(self, weights: Sequence[float]) -> None:
         self.weights = weights
         super().__init__()
 
@@ -261,7 +273,9 @@ class Focal(MaskLoss):
     }
     _function = staticmethod(focal)
 
-    def __init__(self, gamma=2.0, alpha=None):
+    def __init__(
+        self, gamma: float = 2.0, alpha: float | Sequence[float] | None = None
+    ) -> None:
         self.gamma = gamma
         self.alpha = alpha
         super().__init__()

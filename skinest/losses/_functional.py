@@ -3,12 +3,27 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 from keras import ops
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def dice(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
+    from .._typing import Tensor
+
+
+def dice(
+    y_true: Tensor,
+    y_pred: Tensor,
+    *,
+    pixel_weight: Tensor | None = None,
+    smooth: float = 1.0,
+) -> Tensor:
     r"""Compute the Dice loss of each image.
 
     .. math:: 1 - \frac{2 \sum w t p + s}{\sum w t + \sum w p + s}
@@ -51,7 +66,13 @@ def dice(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
     return _region_loss(y_true, y_pred, pixel_weight, 0.5, 0.5, smooth / 2)
 
 
-def jaccard(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
+def jaccard(
+    y_true: Tensor,
+    y_pred: Tensor,
+    *,
+    pixel_weight: Tensor | None = None,
+    smooth: float = 1.0,
+) -> Tensor:
     r"""Compute the Jaccard loss of each image, 1 - intersection over union.
 
     .. math:: 1 - \frac{\sum w t p + s}{\sum w t + \sum w p - \sum w t p + s}
@@ -86,7 +107,15 @@ def jaccard(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
     return _region_loss(y_true, y_pred, pixel_weight, 1.0, 1.0, smooth)
 
 
-def tversky(y_true, y_pred, *, pixel_weight=None, alpha=0.3, beta=0.7, smooth=1.0):
+def tversky(
+    y_true: Tensor,
+    y_pred: Tensor,
+    *,
+    pixel_weight: Tensor | None = None,
+    alpha: float = 0.3,
+    beta: float = 0.7,
+    smooth: float = 1.0,
+) -> Tensor:
     r"""Compute the Tversky loss of each image.
 
     .. math:: 1 - \frac{\sum w t p + s}
@@ -138,7 +167,9 @@ def tversky(y_true, y_pred, *, pixel_weight=None, alpha=0.3, beta=0.7, smooth=1.
     return _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth)
 
 
-def crossentropy(y_true, y_pred, *, pixel_weight=None):
+def crossentropy(
+    y_true: Tensor, y_pred: Tensor, *, pixel_weight: Tensor | None = None
+) -> Tensor:
     r"""Compute the cross entropy of each image, Keras' own.
 
     .. math:: - \frac{1}{n} \sum w \sum_c t_c \log p_c
@@ -177,7 +208,14 @@ def crossentropy(y_true, y_pred, *, pixel_weight=None):
     return average_pixels(values, pixel_weight)
 
 
-def focal(y_true, y_pred, *, pixel_weight=None, gamma=2.0, alpha=None):
+def focal(
+    y_true: Tensor,
+    y_pred: Tensor,
+    *,
+    pixel_weight: Tensor | None = None,
+    gamma: float = 2.0,
+    alpha: float | Sequence[float] | None = None,
+) -> Tensor:
     r"""Compute the focal loss of each image, Keras' own.
 
     .. math:: - \frac{1}{n} \sum w \sum_c \alpha_c t_c (1 - p_c)^\gamma \log p_c
@@ -217,7 +255,8 @@ def focal(y_true, y_pred, *, pixel_weight=None, gamma=2.0, alpha=None):
     """
     y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
     n_channels = y_pred.shape[-1]
-    if np.ndim(alpha) and (n_channels == 1 or np.shape(alpha) != (n_channels,)):
+    shape = np.asarray(alpha).shape
+    if shape and (n_channels == 1 or shape != (n_channels,)):
         raise ValueError(
             f"alpha={alpha!r} must be one number, or one for each of two or more "
             f"channels; there are {n_channels}."
@@ -234,7 +273,13 @@ def focal(y_true, y_pred, *, pixel_weight=None, gamma=2.0, alpha=None):
     return average_pixels(values, pixel_weight)
 
 
-def dice_crossentropy(y_true, y_pred, *, pixel_weight=None, smooth=1.0):
+def dice_crossentropy(
+    y_true: Tensor,
+    y_pred: Tensor,
+    *,
+    pixel_weight: Tensor | None = None,
+    smooth: float = 1.0,
+) -> Tensor:
     """Add the Dice loss and the cross entropy of each image.
 
     Parameters

@@ -3,10 +3,13 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -22,6 +25,20 @@ from ._backbones import (
 )
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import keras
+
+    from .._typing import (
+        BackboneName,
+        ComputeDtype,
+        ImageSize,
+        PathLike,
+        Pooling,
+        RandomStateLike,
+    )
 
 
 @dataclass(frozen=True)
@@ -88,7 +105,7 @@ class TransferNetwork:
             "has_convolutions": True,
         }
 
-    def replace_weights(self, trainable, arrays) -> "TransferNetwork":
+    def replace_weights(self, trainable, arrays) -> TransferNetwork:
         """Return the network with the weights that it got by such a training."""
         if trainable == "head":
             return replace(self, head=arrays)
@@ -169,21 +186,21 @@ def build_network(backbone_spec, head_spec, *, trainable="head", l2=0.0):
     prefer_skip_nested_validation=True,
 )
 def build_transfer_network(
-    backbone="vgg16",
+    backbone: BackboneName = "vgg16",
     *,
-    weights="imagenet",
-    image_size=None,
-    hidden_units=(512,),
-    pooling="flatten",
-    dropout=0.5,
-    l2=0.0,
-    n_outputs=None,
-    trainable="head",
-    compute_dtype="float32",
-    random_state=None,
-    meta=None,
-    compile_kwargs=None,
-):
+    weights: PathLike | None = "imagenet",
+    image_size: ImageSize | None = None,
+    hidden_units: Sequence[int] = (512,),
+    pooling: Pooling = "flatten",
+    dropout: float = 0.5,
+    l2: float = 0.0,
+    n_outputs: int | None = None,
+    trainable: str = "head",
+    compute_dtype: ComputeDtype = "float32",
+    random_state: RandomStateLike = None,
+    meta: Mapping[str, Any] | None = None,
+    compile_kwargs: Mapping[str, Any] | None = None,
+) -> keras.Model:
     """Build a transfer network as one flat Keras model.
 
     For code that trains Keras models itself, and for SciKeras, as the `model=` of

@@ -3,10 +3,13 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral, Real
 from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -19,6 +22,13 @@ from ._scikeras import (
     compile_network,
     resolve_image_size,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import keras
+
+    from .._typing import ComputeDtype, ImageSize, RandomStateLike
 
 # Keras' .99 would still hold a part of its start after a hundred steps.
 _MOMENTUM = 0.9
@@ -71,17 +81,17 @@ def check_unet_size(image_size, depth):
 )
 def build_unet(
     *,
-    depth=4,
-    base_filters=64,
-    image_size=None,
-    dropout=0.0,
-    batch_norm=True,
-    n_outputs=1,
-    compute_dtype="float32",
-    random_state=None,
-    meta=None,
-    compile_kwargs=None,
-):
+    depth: int = 4,
+    base_filters: int = 64,
+    image_size: ImageSize | None = None,
+    dropout: float = 0.0,
+    batch_norm: bool = True,
+    n_outputs: int = 1,
+    compute_dtype: ComputeDtype = "float32",
+    random_state: RandomStateLike = None,
+    meta: Mapping[str, Any] | None = None,
+    compile_kwargs: Mapping[str, Any] | None = None,
+) -> keras.Model:
     """Build a U-Net as one flat Keras model.
 
     For code that trains Keras models itself, and for SciKeras, as the `model=` of

@@ -66,7 +66,7 @@ class Letterbox:
         if mask.shape == size:
             inner = np.searchsorted(labels, mask)
         else:
-            shares = []
+            shares: list[np.ndarray] = []
             for label in labels[1:]:
                 shares.append(resize((mask == label).astype(np.float32), size))
             rest = np.ones(size, np.float32) - sum(shares)
@@ -279,7 +279,9 @@ def read_pairs(pairs, fitting) -> Pairs:
     n_pairs, size = len(pairs.images), pairs.letterbox.size
     images = allocate((n_pairs, *size, 3), np.uint8)
     masks = allocate((n_pairs, *size), np.uint8)
-    shapes, dtypes, locations = [], set(), {}
+    shapes: list[tuple] = []
+    dtypes: set[np.dtype] = set()
+    locations: dict = {}
 
     def read(positions):
         return list(map(pairs.read, positions))

@@ -13,7 +13,7 @@ import numpy as np
 from .._training._batches import Prefetch
 from .._training._models import borrow_model
 from ..networks._unet_network import build
-from ._pairs import check_side
+from ._pairs import Letterbox, check_side
 
 
 def iterate_outputs(
@@ -88,7 +88,7 @@ class _View:
     image: np.ndarray
     tile_shape: tuple
     corners: list
-    letterbox: object
+    letterbox: Letterbox
 
     def cut(self):
         """Make the tiles in the size of the network."""

@@ -251,7 +251,9 @@ def make_wrong_images(images, paths) -> dict:
         "a missing file": ([*paths[:-1], missing], missing.name),
         "a folder": ([*paths[:-1], folder], folder.name),
     }
-    table = {case: (X, ValueError, named) for case, (X, named) in wrong.items()}
+    table: dict[str, tuple] = {
+        case: (X, ValueError, named) for case, (X, named) in wrong.items()
+    }
     for case, (X, named) in no_files.items():
         table[case] = X, FileNotFoundError, named
     return table

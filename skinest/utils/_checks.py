@@ -122,9 +122,8 @@ def read_class_weight(class_weight, classes) -> np.ndarray:
             f"{missing or unknown} {'is missing' if missing else 'is not in y'}."
         )
     weights = [class_weight[label] for label in labels]
-    if not all(isinstance(w, Real) and 0 <= w < np.inf for w in weights) or not any(
-        weights
-    ):
+    are_fit = [isinstance(w, Real) and 0 <= float(w) < np.inf for w in weights]
+    if not all(are_fit) or not any(weights):
         raise ValueError(
             f"class_weight={class_weight} must hold finite numbers, none below 0 and "
             "one above."

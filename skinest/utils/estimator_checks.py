@@ -9,6 +9,8 @@ vectors, labels, masks or a resampled set of images.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import inspect
 import random
 import re
@@ -17,6 +19,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -47,10 +50,23 @@ from ._check_data import (
     write_png_files,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pytest
+    from numpy.typing import NDArray
+
+    from .._typing import TargetLike
+
 __all__ = ["check_image_estimator", "parametrize_with_image_checks"]
 
 
-def check_image_estimator(estimator, *, make_y=None, atol=1e-6):
+def check_image_estimator(
+    estimator: Any,
+    *,
+    make_y: Callable[[NDArray[np.uint8]], TargetLike] | None = None,
+    atol: float = 1e-6,
+) -> None:
     """Check that an estimator of images keeps scikit-learn's conventions.
 
     What applies is read from the estimator's tags and methods: ``transform``,
@@ -95,8 +111,12 @@ def check_image_estimator(estimator, *, make_y=None, atol=1e-6):
 
 
 def parametrize_with_image_checks(
-    estimators, expected_failed_checks=None, *, make_y=None, atol=1e-6
-):
+    estimators: Sequence[Any],
+    expected_failed_checks: Callable[[Any], dict[str, str]] | None = None,
+    *,
+    make_y: Callable[[NDArray[np.uint8]], TargetLike] | None = None,
+    atol: float = 1e-6,
+) -> pytest.MarkDecorator:
     """Decorate a pytest test to run each check on each estimator.
 
     Parameters

@@ -28,12 +28,6 @@ def content(home):
 
 
 @pytest.fixture
-def cache(tmp_path):
-    """Return the folder of unfinished downloads."""
-    return tmp_path / "cache" / "partial"
-
-
-@pytest.fixture
 def target(tmp_path):
     """Return the target of the archive, in a data home that has the table."""
     return make_target(tmp_path / "new")

@@ -28,18 +28,29 @@ def fetch(target):
 
 
 def get_error(server, target):
-    """Return the error of a download that fails and leaves nothing in its folder."""
+    """Return the error of a download that fails and leaves nothing half-made."""
     with pytest.raises(OSError) as error:
         fetch(target)
-    assert [path.name for path in target.parent.iterdir()] == [TABLE]
+    names = {path.name for path in target.parent.iterdir()}
+    assert names == {TABLE, ".unfinished"}
     message = str(error.value)
     assert message.startswith(f"{NAME} is not in {target.parent}, and its download")
     assert f"Try again, or download {server.url}{NAME} by hand" in message
     return message
 
 
-def assert_fetched(target, cache, content):
+def list_unfinished(target):
+    """List what is kept of unfinished downloads; their lock stays."""
+    return {path.name for path in unfinished(target).iterdir()} - {"lock"}
+
+
+def unfinished(target):
+    return target.parent / ".unfinished"
+
+
+def assert_fetched(target, content):
     fetch(target)
     assert target.read_bytes() == content
-    assert {path.name for path in target.parent.iterdir()} == {TABLE, NAME, STEM}
-    assert not list(cache.iterdir())
+    names = {path.name for path in target.parent.iterdir()}
+    assert names == {TABLE, NAME, STEM, ".unfinished"}
+    assert not list_unfinished(target)

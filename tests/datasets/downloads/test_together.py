@@ -22,7 +22,7 @@ def start_threads(targets):
     return threads
 
 
-def test_who_comes_second_waits(server, target, cache, content, capsys):
+def test_who_comes_second_waits(server, target, content, capsys):
     end = threading.Event()
     server.faults = [{"silence": end}]
     threads = start_threads([target] * 3)
@@ -32,15 +32,14 @@ def test_who_comes_second_waits(server, target, cache, content, capsys):
     for thread in threads:
         thread.join()
     assert server.requested == [NAME]
-    assert_fetched(target, cache, content)
+    assert_fetched(target, content)
 
 
-def test_two_folders_at_once(server, tmp_path, cache, content):
+def test_two_folders_at_once(server, tmp_path, content):
     targets = [make_target(tmp_path / f"home{i}") for i in range(4)]
     for thread in start_threads(targets):
         thread.join()
     assert all(target.read_bytes() == content for target in targets)
-    assert not list(cache.iterdir())
 
 
 def start_process(target, url, **options):
@@ -59,32 +58,40 @@ def start_process(target, url, **options):
     )
 
 
-def test_two_processes_at_once(server, target, tmp_path, cache, content):
+def test_two_processes_at_once(server, target, tmp_path, content):
     end = threading.Event()
     server.faults = [{"silence": end}]
+    threads = start_threads([target])
+    while not server.requested:
+        time.sleep(0.01)
     said = tmp_path / "said"
     with said.open("wb") as file:
-        processes = [start_process(target, server.url, stderr=file) for _ in range(2)]
-        while "Waiting for another process" not in said.read_text():
-            assert all(process.poll() is None for process in processes)
-            time.sleep(0.02)
-        end.set()
-        assert [process.wait() for process in processes] == [0, 0]
+        process = start_process(target, server.url, stderr=file)
+    while "Waiting for another download to end" not in said.read_text():
+        assert process.poll() is None
+        time.sleep(0.02)
+    end.set()
+    assert process.wait() == 0
+    threads[0].join()
     assert server.requested == [NAME]
-    assert_fetched(target, cache, content)
+    assert_fetched(target, content)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_killed_process_leaves_nothing_in_the_folder(server, target, cache, content):
+def test_killed_process_leaves_what_has_come(server, target, tmp_path, content):
     end = threading.Event()
     server.faults = [{"cut_after": 9 * CHUNK}, {"silence": end}]
-    process = start_process(target, server.url, stderr=subprocess.DEVNULL)
+    said = tmp_path / "said"
+    with said.open("wb") as file:
+        process = start_process(target, server.url, stderr=file)
     while len(server.requested) < 2:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     end.set()
+    assert f"Downloading file '{NAME}'" in said.read_text()
     assert not target.exists()
-    assert_fetched(target, cache, content)
+    fetch(target)
+    assert target.read_bytes() == content
     assert server.ranges[-1] == f"bytes={9 * CHUNK}-"

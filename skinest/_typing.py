@@ -1,0 +1,121 @@
+"""Names for the types of public arguments and results.
+
+Annotations alone use them: importing skinest does not import this module.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+)
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import joblib
+    import keras
+    from matplotlib.axes import Axes
+
+    from .augmentation import Augmentation
+
+
+class SupportsArray(Protocol):
+    """What NumPy makes an array of, such as a column of pandas."""
+
+    def __array__(self) -> NDArray[Any]:
+        """Return the values as an array."""
+
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+# An array, arrays of different sizes, or paths: see skinest.images and skinest.masks.
+ImagesLike: TypeAlias = (
+    NDArray[Any] | Sequence[NDArray[Any]] | Sequence[PathLike] | SupportsArray
+)
+MasksLike: TypeAlias = ImagesLike
+TargetLike: TypeAlias = ArrayLike | MasksLike  # labels or masks
+# What comes back in the form that it has.
+AnyImages = TypeVar("AnyImages", bound=ImagesLike)
+AnyTarget = TypeVar("AnyTarget", bound=TargetLike)
+
+Image: TypeAlias = NDArray[np.uint8]  # of shape (height, width, 3)
+Mask: TypeAlias = NDArray[Any]  # of shape (height, width)
+ImageSize: TypeAlias = tuple[int, int]  # (height, width)
+
+RandomStateLike: TypeAlias = int | np.random.RandomState | None
+MemoryLike: TypeAlias = "PathLike | joblib.Memory | None"
+
+BackboneName: TypeAlias = Literal["vgg16", "vgg19", "mobilenetv2"]
+Pooling: TypeAlias = Literal["flatten", "avg", "max"]
+ComputeDtype: TypeAlias = Literal["float32", "bfloat16"]
+AutoDtype: TypeAlias = Literal["auto"] | ComputeDtype
+ClassWeight: TypeAlias = Mapping[Any, float] | Literal["balanced"] | None
+LearningRate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
+OptimizerLike: TypeAlias = "str | keras.optimizers.Optimizer"
+LossLike: TypeAlias = "str | keras.losses.Loss | Callable[..., Any]"
+AugmentationLike: TypeAlias = (
+    "Augmentation | Callable[..., Any] | keras.layers.Layer | None"
+)
+Tensor: TypeAlias = Any  # of the backend of Keras, or what it makes one of
+
+Encoding: TypeAlias = Literal["histogram", "soft", "tfidf", "vlad", "fisher"]
+
+Paths: TypeAlias = NDArray[np.object_]  # of shape (n_images,)
+Labels: TypeAlias = NDArray[np.int_]
+SyntheticTask: TypeAlias = Literal[
+    "malignancy", "diagnosis", "lesion", "globules", "streaks"
+]
+
+
+class Generating(TypedDict, total=False):
+    """Options of the synthetic images."""
+
+    task: SyntheticTask
+    image_size: ImageSize
+    malignant_fraction: float
+    class_shares: ArrayLike | Literal["balanced"] | None
+    images_per_lesion: float | Literal["auto"]
+    random_state: RandomStateLike
+
+
+Average: TypeAlias = Literal["imagewise", "pooled"]
+
+
+class Scoring(TypedDict, total=False):
+    """Options of a metric of masks."""
+
+    labels: ArrayLike | None
+    zero_division: float
+    sample_weight: ArrayLike | None
+
+
+class AveragedScoring(Scoring, total=False):
+    """Options of a metric of masks that is one number."""
+
+    average: Average
+
+
+class Reporting(TypedDict, total=False):
+    """Options of a report of masks."""
+
+    labels: ArrayLike | None
+    target_names: ArrayLike | None
+    average: Average
+    zero_division: float
+    digits: int
+
+
+AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[Any] | None"
+StyleDict: TypeAlias = Mapping[str, Any] | None
