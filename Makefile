@@ -14,7 +14,7 @@ SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema vendor
 BITS := tests/test_same_bits.py tests/feature_extraction/test_features.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow coverage lint format bench docs docs-fast dist clean
+.PHONY: help demo test test-min test-slow coverage lint format bench docs docs-fast dist clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ demo: .venv/.demo  ## install, then search words and kernels for benign or malig
 test: .venv/.test lint  ## install what tests need, then lint and run the whole suite
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 	$(OLDER_PROCESSOR) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(BITS)
+
+test-min: .venv-min/.test  ## run the suite with the oldest versions that are allowed
+	.venv-min/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: .venv/.test  ## run the checks that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -51,6 +54,7 @@ bench: .venv/.test  ## time skinest beside what a user would write today
 	$(BIN)/python benchmarks/bench_bovw.py
 	$(BIN)/python benchmarks/bench_vgg.py
 	$(BIN)/python benchmarks/bench_unet.py
+	$(BIN)/python benchmarks/make_tables.py
 
 docs: .venv/.docs  ## build the site and its gallery into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going docs docs/_build/html
@@ -64,7 +68,7 @@ dist: .venv/.test  ## build the wheel and the sdist into dist/, and check them
 	$(BIN)/python -m twine check --strict dist/*
 
 clean:  ## remove the environment and all that was built
-	rm -rf .venv build dist figures .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-min build dist figures .mypy_cache .pytest_cache .ruff_cache
 	rm -rf docs/_build docs/api docs/auto_examples
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -80,6 +84,13 @@ clean:  ## remove the environment and all that was built
 .venv/.test: pyproject.toml | .venv/bin/python
 	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[test]'
 	touch $@ .venv/.demo
+
+.venv-min/.test: pyproject.toml tools/minimum_requirements.py
+	$(PYTHON) -m venv --clear --without-pip .venv-min
+	$(PYTHON) tools/minimum_requirements.py > .venv-min/constraints.txt
+	$(PYTHON) -m pip --python .venv-min/bin/python install \
+		--constraint .venv-min/constraints.txt --editable '.[test]'
+	touch $@
 
 .venv/.docs: pyproject.toml | .venv/bin/python
 	$(PYTHON) -m pip --python $(BIN)/python install --editable '.[docs]'

@@ -10,7 +10,6 @@ Both sides go through the same scalers, kernels and scorer.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from statistics import mean
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import cv2
@@ -179,15 +178,8 @@ def seconds_of_search(parts):
     return plain, learn + len(KERNELS) * test + parts["SVMs"]
 
 
-def check_by_search(paths, y, splits, seconds, words):
-    """Search one number of words for real, and print that beside the sum of parts."""
-    n_words = words[len(words) // 2]
-    print(f"check: a real search of one fold, {n_words} words, all kernels")
-    with TemporaryDirectory() as memory:
-        for name, expected, where in zip(
-            "ab", seconds[n_words], (None, memory), strict=True
-        ):
-            steps = [("bovw", OpenCVBoVW()), *classifier_steps()]
-            pipeline = Pipeline(steps, memory=where)
-            measured, _ = run_search(pipeline, paths, y, [n_words], splits, 1)
-            print(f"  ({name}) {measured:.1f} s, by parts {expected:.1f} s", flush=True)
+def search_for_real(paths, y, n_words, split, memory):
+    """Return seconds of a real search with OpenCV: one fold, one number of words."""
+    steps = [("bovw", OpenCVBoVW()), *classifier_steps()]
+    pipeline = Pipeline(steps, memory=memory)
+    return run_search(pipeline, paths, y, [n_words], [split], 1)[0]

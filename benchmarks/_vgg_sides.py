@@ -3,7 +3,7 @@
 The plain side is the student study in Keras as a user would write it today: VGG16
 frozen in the graph under a new head, Keras' own layers that augment each batch in a
 tf.data pipeline, `model.fit`. All is float32. Both sides start from one file of
-backbone weights and are clocked by one callback.
+backbone weights.
 """
 
 # Authors: The skinest developers
@@ -23,7 +23,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 
 from skinest import BottleneckFeatureExtractor, VGGTransferClassifier
-from skinest._training import _models
 from skinest.augmentation import Augmentation
 from skinest.images import read_image, resize
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
@@ -39,47 +38,6 @@ class Part:
     paths: np.ndarray
     pixels: np.ndarray
     y: np.ndarray
-
-
-@dataclass
-class Result:
-    """What a training has taken and given.
-
-    `seconds` are of the start and each epoch that was run, `history` is Keras' own,
-    and `probabilities` are of validation and test images after all epochs.
-    """
-
-    start: float
-    seconds: list
-    history: dict
-    probabilities: list
-
-    def total(self, epochs):
-        """Sum seconds of all epochs: those not run count as later ones' mean."""
-        left = epochs - len(self.seconds)
-        more = left * np.mean(self.seconds[1:]) if left else 0
-        return self.start + sum(self.seconds) + more
-
-
-class Clock(keras.callbacks.Callback):
-    """When training begins and each epoch, its validation included, ends."""
-
-    def __init__(self):
-        super().__init__()
-        self.created, self.times = perf_counter(), []
-
-    def __deepcopy__(self, memo):
-        return self  # skinest calls callbacks on copies; this one is to be read
-
-    def on_train_begin(self, logs=None):
-        self.times.append(perf_counter())
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.times.append(perf_counter())
-
-    def result(self, history, probabilities):
-        start = self.times[0] - self.created
-        return Result(start, np.diff(self.times).tolist(), history, probabilities)
 
 
 def weights_file(weights, folder):
@@ -172,33 +130,58 @@ def plain_augmentation():
     )
 
 
-def train_plain(train, validation, test, file, options):
-    keras.utils.set_random_seed(0)
-    weights = compute_class_weight("balanced", classes=np.array([0, 1]), y=train.y)
-    clock = Clock()
+def class_weights(y):
+    weights = compute_class_weight("balanced", classes=np.array([0, 1]), y=y)
+    return dict(enumerate(weights))
+
+
+def time_plain_epoch(train, validation, file, options):
+    """Return the seconds of an epoch of `model.fit` after a first one on few images.
+
+    The first builds and traces, which is left out: to the good of this side.
+    """
     model = plain_model(file, options.side, options.learning_rate)
-    history = model.fit(
+    augment = plain_augmentation()
+    few = Part(
+        *(values[:BATCH_SIZE] for values in (train.paths, train.pixels, train.y))
+    )
+    for part, validated in ((few, few), (train, validation)):
+        start = perf_counter()
+        model.fit(
+            plain_batches(part, augment),
+            validation_data=plain_batches(validated),
+            class_weight=class_weights(train.y),
+            verbose=0,
+        )
+        seconds = perf_counter() - start
+    return seconds
+
+
+def train_plain(train, validation, others, file, options):
+    """Return probabilities of other images after all epochs."""
+    keras.utils.set_random_seed(0)
+    model = plain_model(file, options.side, options.learning_rate)
+    model.fit(
         plain_batches(train, plain_augmentation()),
         validation_data=plain_batches(validation),
-        epochs=options.n_plain,
-        class_weight=dict(enumerate(weights)),
-        callbacks=[clock],
+        epochs=options.epochs,
+        class_weight=class_weights(train.y),
         verbose=0,
-    ).history
-    ended = (validation, test) if options.n_plain == options.epochs else ()
-    probabilities = [
-        model.predict(plain_batches(part), verbose=0)[:, 0] for part in ended
-    ]
-    return clock.result(history, probabilities)
+    )
+    return [model.predict(plain_batches(part), verbose=0)[:, 0] for part in others]
 
 
 # skinest's side
 
 
 def classifier(file, side, **settings):
+    """Return a classifier with the head of the study, as the plain side has it."""
     return VGGTransferClassifier(
         weights=file,
         image_size=(side, side),
+        hidden_units=(512,),
+        pooling="flatten",
+        dropout=0.5,
         class_weight="balanced",
         batch_size=BATCH_SIZE,
         random_state=0,
@@ -213,25 +196,24 @@ def copies(n_copies):
     return {"augmentation": Augmentation(), "n_augmented_copies": n_copies}
 
 
-def train_ours(train, validation, test, file, options, n_copies):
-    _models._idle.clear()  # no compiled model is there, as in a new process
-    clock = Clock()
+def train_ours(train, validation, file, options, n_copies):
+    """Return a classifier that ran all epochs, and the seconds of its fit."""
     clf = classifier(
         file,
         options.side,
         epochs=options.epochs,
         learning_rate=options.learning_rate,
-        keras_callbacks=[clock],
         **copies(n_copies),
     )
+    start = perf_counter()
     clf.fit(train.paths, train.y, X_val=validation.paths, y_val=validation.y)
-    probabilities = [clf.predict_proba(part.paths)[:, 1] for part in (validation, test)]
-    return clock.result(clf.history_, probabilities)
+    return clf, perf_counter() - start
 
 
 def extractor(file, side, compute_dtype):
     return BottleneckFeatureExtractor(
         weights=file,
+        pooling="flatten",
         image_size=(side, side),
         compute_dtype=compute_dtype,
         batch_size=BATCH_SIZE,

@@ -1,116 +1,91 @@
 """UNetSegmenter beside the same network in plain Keras, on real images.
 
-Lesion masks of the HAM10000 images, from files. Plain Keras is float32, with the
-generator that one writes by hand: it reads, resizes and flips a batch of pairs at a
-time. skinest trains from paths in float32 and as it comes, and as it comes from images
-in memory. Every run is a process of its own, and the sides take turns:
+Lesion masks of the HAM10000 images, from files. Every run is a process of its own, and
+the sides take turns.
 
-- images per second in training, epochs after the first;
-- images per second of a whole fit, with reading and compiling;
-- images per second in prediction, from paths to masks in the size of the images;
-- peak resident memory.
+speed
+    Plain Keras is float32, with the generator that one writes by hand: it reads,
+    resizes and flips a batch of pairs at a time. skinest trains from paths in float32
+    and bfloat16. Images a second in training (epochs after the first), in a whole fit
+    (with reading and compiling) and in prediction (from paths to masks in the size of
+    the images), and peak memory. All sides have oneDNN, which skinest asks TensorFlow
+    for wherever it is imported, and the same seed in each run.
+paths
+    skinest, as it comes, from paths and from images in memory.
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import argparse
 import json
 import os
-import subprocess
 import sys
-from collections import defaultdict
 from statistics import median
 from time import perf_counter
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-PLAIN = "plain Keras, float32"
-SIDES = {
-    PLAIN: None,
-    "skinest, float32": {"compute_dtype": "float32"},
-    "skinest": {},
-    "skinest, from arrays": {},
-}
+from _parts import in_own_process, make_parser, parse, run_part
+from _quiet import read_peak_memory
+from make_tables import PLAIN, UNETS
+
 BATCH_SIZE = 16
 SECONDS = []  # of the epochs of this process
+SIDES = {
+    "speed": (PLAIN, *UNETS),
+    "paths": ("skinest, paths", "skinest, arrays"),
+}
 
 
 def main():
     options = read_options()
     if options.worker:
-        print(json.dumps(work(options)))
+        print(json.dumps(run_side(options.worker[1], options)))
         return
-    import joblib
-
     from skinest._compat import cpu_has_bfloat16
 
-    has = "has" if cpu_has_bfloat16() else "has not"
-    print(
-        f"{joblib.cpu_count()} cores, the processor {has} bfloat16; {options.images} "
-        f"images, {options.filters} filters, {options.side} x {options.side} pixels, "
-        f"{options.epochs} epochs, {options.runs} runs",
-        flush=True,
-    )
-    results = defaultdict(list)
-    for _ in range(options.runs):
-        for side in SIDES:
-            results[side].append(run(side))
-    say(results)
+    for part in options.parts:
+        run_part(
+            f"unet_{part}",
+            [
+                side
+                for side in SIDES[part]
+                if "bfloat16" not in side or cpu_has_bfloat16()
+            ],
+            in_own_process(__file__, part, sys.argv[1:]),
+            options,
+            n_runs=3,
+            settings={
+                "images": options.images,
+                "filters": options.filters,
+                "pixels": options.side,
+                "batches of": BATCH_SIZE,
+                "epochs": options.epochs,
+            },
+            tensorflow=True,
+        )
 
 
 def read_options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--images", type=int, default=320)
+    parser = make_parser(__doc__, tuple(SIDES))
+    parser.add_argument("--images", type=int)
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--side", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--data-home", help="folder of the HAM10000 archives")
-    parser.add_argument("--worker", choices=SIDES, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parser.add_argument("--epochs", type=int)
+    options = parse(parser, tuple(SIDES))
+    options.images = options.images or (32 if options.quick else 160)
+    options.epochs = options.epochs or (2 if options.quick else 4)
+    return options
 
 
-def run(side):
-    command = [sys.executable, __file__, "--worker", side, *sys.argv[1:]]
-    output = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    return json.loads(output.stdout.splitlines()[-1])
-
-
-def say(results):
-    names = ("training", "whole fit", "prediction", "peak memory")
-    middle = {
-        side: {name: median(each[name] for each in runs) for name in names}
-        for side, runs in results.items()
-    }
-    print("\nimages per second (times plain Keras'), and peak memory; medians")
-    for side, values in middle.items():
-        cells = [
-            f"{name} {values[name]:.1f} ({values[name] / middle[PLAIN][name]:.2f})"
-            for name in names[:3]
-        ]
-        print(f"{side:22}", *cells, f"{values['peak memory'] / 1e9:.2f} GB", sep="  ")
-    paths, arrays = middle["skinest"], middle["skinest, from arrays"]
-    for name in ("training", "whole fit"):
-        print(f"{name}, paths / arrays: {arrays[name] / paths[name]:.2f} of the time")
-
-
-def work(options):
+def run_side(side, options):
     """Run a side once in this process."""
-    import resource
-
     from skinest.datasets import fetch_ham10000_masks
 
     X, y = fetch_ham10000_masks(options.data_home, return_X_y=True)
     X, y = X[: options.images].tolist(), y[: options.images].tolist()
-    side = plain if options.worker == PLAIN else ours
-    result = side(X, y, options)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**result, "peak memory": 1024 * peak}
+    run = plain if side == PLAIN else ours
+    return {**run(X, y, side, options), "peak GB": read_peak_memory()}
 
 
 def timer():
@@ -127,7 +102,7 @@ def timer():
     return Timer()
 
 
-def plain(X, y, options):
+def plain(X, y, side, options):
     import cv2
     import keras
     import numpy as np
@@ -136,6 +111,7 @@ def plain(X, y, options):
     from skinest.networks import build_unet
 
     size = options.side, options.side
+    generator = np.random.default_rng(0)
 
     class Generator(keras.utils.PyDataset):
         def __len__(self):
@@ -152,11 +128,11 @@ def plain(X, y, options):
             mask = cv2.imread(mask_path, cv2.IMREAD_GRAYSCALE)
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
-            if np.random.default_rng().random() < 0.5:
+            if generator.random() < 0.5:
                 image, mask = image[:, ::-1], mask[:, ::-1]
             return image, mask
 
-    model = build_unet(base_filters=options.filters, image_size=size)
+    model = build_unet(base_filters=options.filters, image_size=size, random_state=0)
     model.compile("adam", Dice(), metrics=["accuracy"])
     start = perf_counter()
     model.fit(Generator(), epochs=options.epochs, callbacks=[timer()], verbose=0)
@@ -171,10 +147,10 @@ def plain(X, y, options):
             for mask, image in zip(found, images, strict=True)
         ]
 
-    return speeds(options, whole, predict)
+    return measure_speeds(options, whole, predict)
 
 
-def ours(X, y, options):
+def ours(X, y, side, options):
     import numpy as np
 
     from skinest import UNetSegmenter
@@ -182,7 +158,7 @@ def ours(X, y, options):
     from skinest.images import read_image
     from skinest.masks import read_mask
 
-    if options.worker == "skinest, from arrays":
+    if side == "skinest, arrays":
         X = np.stack([read_image(x) for x in X])
         y = np.stack([read_mask(mask) for mask in y])
     segmenter = UNetSegmenter(
@@ -191,18 +167,18 @@ def ours(X, y, options):
         epochs=options.epochs,
         batch_size=BATCH_SIZE,
         augmentation=Augmentation(rotation=0, shift=0),
+        compute_dtype=side.rpartition(" ")[2] if side in UNETS else "auto",
         keras_callbacks=[timer()],
         random_state=0,
-        **SIDES[options.worker],
     )
     start = perf_counter()
     segmenter.fit(X, y)
     whole = perf_counter() - start
-    return speeds(options, whole, lambda: segmenter.predict(X))
+    return measure_speeds(options, whole, lambda: segmenter.predict(X))
 
 
-def speeds(options, whole, predict):
-    """Return images per second."""
+def measure_speeds(options, whole, predict):
+    """Return images a second."""
     predict()  # compiles
     start = perf_counter()
     predict()

@@ -107,7 +107,15 @@ html_theme_options = {
 }
 # Pages without pages below them need no navigation at their side.
 html_sidebars = {
-    page: [] for page in ("start", "study", "benchmarks", "whats_new", "contributing")
+    page: []
+    for page in (
+        "start",
+        "study",
+        "benchmarks",
+        "whats_new",
+        "contributing",
+        "architecture",
+    )
 }
 
 

@@ -7,13 +7,14 @@ This example calibrates two classifiers for which this is not true: a support ve
 machine on visual words, which has no probabilities, and a network whose class weights
 shift them.
 
-Look at the reliability diagrams: calibrated probabilities are on the diagonal. Then look
-at the Brier score and the log loss in the table. Sigmoid calibration lowers both. It does
-not change the ranking of the lesions, so the area under the ROC curve stays the same.
+Look at the reliability diagrams: calibrated probabilities are on the diagonal. Then
+look at the Brier score and the log loss in the table. Sigmoid calibration lowers both.
+It does not change the ranking of the lesions, so the area under the ROC curve stays the
+same.
 
 By default the example uses synthetic images and a small VGG16 with random weights. With
-``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives
-in that folder, and with ``--weights`` a MobileNetV2.
+``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the ISIC 2016
+archives in that folder, and with ``--weights`` a MobileNetV2.
 """
 
 # Authors: The skinest developers
@@ -79,7 +80,8 @@ network = TransferClassifier(
 # ``ensemble=False`` these are the left-out images of three folds; the final classifier
 # is then fitted on all training images. ``"sigmoid"`` is a logistic curve with two
 # parameters. ``"isotonic"`` is any increasing curve, which needs more images. Thanks to
-# ``memory``, the second method computes no descriptors, vocabularies and features again.
+# ``memory``, the second method computes no descriptors, vocabularies and features
+# again.
 #
 # For comparison there is a simple method without calibration for each classifier. For
 # the support vector machine it is the logistic function of the decision value. For the
@@ -146,11 +148,11 @@ console.print(table)
 # %%
 # Reliability
 # -----------
-# The test images are sorted by probability and put into groups of equal size. Each point
-# shows the mean probability and the fraction of malignant lesions of one group. If the
-# probabilities are right, 19 of 20 points are in the grey band. The histograms below show
-# the distribution of the probabilities. Predicting the prevalence for every lesion would
-# also be calibrated, but useless.
+# The test images are sorted by probability and put into groups of equal size. Each
+# point shows the mean probability and the fraction of malignant lesions of one group.
+# If the probabilities are right, 19 of 20 points are in the grey band. The histograms
+# below show the distribution of the probabilities. Predicting the prevalence for every
+# lesion would also be calibrated, but useless.
 
 N_GROUPS = 6
 styles = {

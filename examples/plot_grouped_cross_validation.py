@@ -4,8 +4,9 @@ Cross-validation that keeps lesions together
 
 Dermoscopic data sets have several images of some lesions. If one of these images is in
 the training set and another in the test set, a classifier may recognise the lesion
-instead of the diagnosis, and its scores are too optimistic. This example scores the same
-classifier with folds of images and with folds of lesions, for several random splits.
+instead of the diagnosis, and its scores are too optimistic. This example scores the
+same classifier with folds of images and with folds of lesions, for several random
+splits.
 
 Look at the gap between the two scores. It tends to grow if the classifier is less
 regularised. It comes only from images whose lesion is also in the training set.
@@ -109,9 +110,9 @@ save(figure, arguments, "grouped_lesions.png")
 # A search by images and by lesions
 # ---------------------------------
 # :class:`~sklearn.model_selection.StratifiedKFold` ignores lesions.
-# :class:`~sklearn.model_selection.StratifiedGroupKFold` puts all images of a lesion into
-# one fold. A search passes ``groups`` to its splitter. Both searches are over ``C`` of a
-# logistic regression; a small ``C`` means strong regularisation.
+# :class:`~sklearn.model_selection.StratifiedGroupKFold` puts all images of a lesion
+# into one fold. A search passes ``groups`` to its splitter. Both searches are over
+# ``C`` of a logistic regression; a small ``C`` means strong regularisation.
 
 C = [0.001, 0.01, 0.1, 1.0]
 SEEDS = range(4)
@@ -156,8 +157,8 @@ console.print(table)
 # %%
 # Where the gap comes from
 # ------------------------
-# Both kinds of folds leave out each image once. With folds of images, the lesion of some
-# images is also in the training set. If the gap had another cause than recognised
+# Both kinds of folds leave out each image once. With folds of images, the lesion of
+# some images is also in the training set. If the gap had another cause than recognised
 # lesions, the other images would show it too. Grey lines are the random splits.
 
 model = clone(words).set_params(regression__C=0.1)
@@ -215,9 +216,9 @@ save(figure, arguments, "grouped_scores.png")
 # Lesions inside a fit
 # --------------------
 # A network that holds out validation images in ``fit`` needs the lesions too. Otherwise
-# its validation set has lesions that are also in its training set, and it stops too late.
-# A search passes ``groups`` to the splitter only. There are two ways to pass it to
-# ``fit``. The first is the name of the step in a pipeline; each fold gets its part.
+# its validation set has lesions that are also in its training set, and it stops too
+# late. A search passes ``groups`` to the splitter only. There are two ways to pass it
+# to ``fit``. The first is the name of the step in a pipeline; each fold gets its part.
 
 network = TransferClassifier(
     **backbone_of(arguments.weights),

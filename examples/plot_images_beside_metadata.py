@@ -9,8 +9,8 @@ way, and one classifier learns from all of them.
 
 Look at how much the metadata improve the score, and at which columns matter most.
 
-The images are synthetic; age, sex and site are sampled with frequencies similar to those
-of HAM10000. In your own table, the image column can have file paths.
+The images are synthetic; age, sex and site are sampled with frequencies similar to
+those of HAM10000. In your own table, the image column can have file paths.
 """
 
 # Authors: The skinest developers
@@ -52,9 +52,10 @@ console.print("missing:", X[metadata].isna().sum().to_dict(), highlight=False)
 # %%
 # Features of each column
 # -----------------------
-# Images become visual words. A missing age is replaced by the median, and an extra column
-# marks it. Sex and site are one-hot encoded; "unknown" is a category, and rare categories
-# share a column. All this is learned in each fold, from its training rows only.
+# Images become visual words. A missing age is replaced by the median, and an extra
+# column marks it. Sex and site are one-hot encoded; "unknown" is a category, and rare
+# categories share a column. All this is learned in each fold, from its training rows
+# only.
 
 memory = TemporaryDirectory()
 bovw = BoVWSIFTTransformer(
@@ -159,9 +160,10 @@ right.set(title="Shuffled column", xlabel="loss of area under the ROC curve, tes
 save(figure, arguments, "metadata_scores.png")
 
 # %%
-# The coefficients of the metadata tell by which factor each category multiplies the odds
-# of malignant (for age: per standard deviation). "Rare" are categories with fewer than 20
-# training rows, including "unknown". This describes the synthetic table, not patients.
+# The coefficients of the metadata tell by which factor each category multiplies the
+# odds of malignant (for age: per standard deviation). "Rare" are categories with fewer
+# than 20 training rows, including "unknown". This describes the synthetic table, not
+# patients.
 
 names = model[:-1].get_feature_names_out()
 of_metadata = [i for i, name in enumerate(names) if not name.startswith("image__")]

@@ -3,16 +3,16 @@ A grid search with cached features
 ==================================
 
 A search fits on the same images many times. With ``memory``, it describes each image
-once, learns each vocabulary once and computes the network's features of each image once,
-for all folds, all settings and all later searches. No vocabulary is learned from images
-that a fold leaves out.
+once, learns each vocabulary once and computes the network's features of each image
+once, for all folds, all settings and all later searches. No vocabulary is learned from
+images that a fold leaves out.
 
 Look at the tables first: they show how much each search has computed and how long it
 took. Then look at the scores of the settings.
 
 By default the example uses synthetic images and a small VGG16 with random weights. With
-``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the training images of
-ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
+``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the training images
+of ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
 """
 
 # Authors: The skinest developers
@@ -21,10 +21,10 @@ ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
 # %%
 # The pipeline
 # ------------
-# The pipeline has visual words and a support vector machine. ``memory`` is a folder. Here
-# it is temporary; use a fixed folder to share the cache with other scripts. An integer
-# ``random_state`` makes vocabularies the same in every fit, so that they can be used
-# again. Two subclasses count the computations.
+# The pipeline has visual words and a support vector machine. ``memory`` is a folder.
+# Here it is temporary; use a fixed folder to share the cache with other scripts. An
+# integer ``random_state`` makes vocabularies the same in every fit, so that they can be
+# used again. Two subclasses count the computations.
 
 from collections import Counter
 from tempfile import TemporaryDirectory
@@ -110,11 +110,11 @@ def print_counts(title, counts, kinds):
 # %%
 # Three searches of visual words
 # ------------------------------
-# The first search describes all images. It learns one vocabulary for each size and fold,
-# and one with the best size for all images. The second search has another kernel and only
-# fits support vector machines; it learns one vocabulary of all images if its best size
-# differs. The third search has another size and learns vocabularies from the cached
-# descriptors.
+# The first search describes all images. It learns one vocabulary for each size and
+# fold, and one with the best size for all images. The second search has another kernel
+# and only fits support vector machines; it learns one vocabulary of all images if its
+# best size differs. The third search has another size and learns vocabularies from the
+# cached descriptors.
 
 N_WORDS, C = [50, 100, 200], [0.1, 1, 10]
 intersection = {
@@ -133,8 +133,8 @@ print_counts(
 
 # %%
 # Both plots have the same colour scale, so that you can compare kernels. Look for a
-# region of good settings rather than for the best one: neighbouring settings differ less
-# than folds do.
+# region of good settings rather than for the best one: neighbouring settings differ
+# less than folds do.
 
 
 class Axis(NamedTuple):

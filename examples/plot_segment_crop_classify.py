@@ -2,11 +2,11 @@
 Segment, crop, classify
 =======================
 
-Does it help to crop images to the lesion before they are classified? A small U-Net learns
-to segment lesions and is tested on other images. Then it is frozen and becomes the first
-step of a pipeline, before visual words and a support vector machine that classifies
-lesions as benign or malignant. The same pipeline without cropping is scored on the same
-folds.
+Does it help to crop images to the lesion before they are classified? A small U-Net
+learns to segment lesions and is tested on other images. Then it is frozen and becomes
+the first step of a pipeline, before visual words and a support vector machine that
+classifies lesions as benign or malignant. The same pipeline without cropping is scored
+on the same folds.
 
 By default the example uses synthetic images. With ``--data-home`` or the environment
 variable ``SKINEST_DATA`` it uses the HAM10000 masks and the ISIC 2016 archives in that
@@ -104,9 +104,9 @@ def load(data_home):
 # %%
 # Crop, then classify
 # -------------------
-# A fitted :class:`~skinest.UNetSegmenter` is also a transformer that crops images to the
-# predicted foreground. :class:`~sklearn.frozen.FrozenEstimator` prevents training it again
-# in each fold. With ``memory``, each image is described once.
+# A fitted :class:`~skinest.UNetSegmenter` is also a transformer that crops images to
+# the predicted foreground. :class:`~sklearn.frozen.FrozenEstimator` prevents training
+# it again in each fold. With ``memory``, each image is described once.
 
 
 def classifier(crop, memory):

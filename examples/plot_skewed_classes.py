@@ -3,22 +3,24 @@ Imbalanced classes
 ==================
 
 Four of five lesions are benign, so always predicting benign has an accuracy of .8. This
-example compares treatments by repeated stratified cross-validation, for visual words with
-a support vector machine and for features of MobileNetV2 with a logistic regression.
+example compares treatments by repeated stratified cross-validation, for visual words
+with a support vector machine and for features of MobileNetV2 with a logistic
+regression.
 
 The treatments are: none; class weights; over-sampling and under-sampling of images by
-:class:`~skinest.sampling.ImageResampler`; new vectors between existing ones (SMOTE); and a
-threshold that is chosen by folds of the training images. For the threshold, the
+:class:`~skinest.sampling.ImageResampler`; new vectors between existing ones (SMOTE);
+and a threshold that is chosen by folds of the training images. For the threshold, the
 vocabulary is learned from all training images; it uses no labels, so little can leak.
 
 On ISIC 2016, all treatments do nearly the same as another threshold: they find more
-malignant lesions and predict malignant for more benign ones. None improves the ranking of
-the lesions by more than another split does. With features of MobileNetV2, SMOTE and
+malignant lesions and predict malignant for more benign ones. None improves the ranking
+of the lesions by more than another split does. With features of MobileNetV2, SMOTE and
 under-sampling make it worse. So try the threshold first.
 
 By default the example uses synthetic images and random weights. With ``--data-home`` or
-the environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder and
-downloads ImageNet weights of MobileNetV2, unless ``--weights`` is a file with weights.
+the environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder
+and downloads ImageNet weights of MobileNetV2, unless ``--weights`` is a file with
+weights.
 """
 
 # Authors: The skinest developers

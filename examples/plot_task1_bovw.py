@@ -39,7 +39,6 @@ from _script import (
 from _study import TASK1_BOVW
 from _task1 import CLASSES, evaluate, load_images, plot_curves, print_test
 from rich.table import Table
-from sklearn.callback import ProgressBar
 from sklearn.metrics import confusion_matrix, make_scorer, precision_score
 from sklearn.metrics.pairwise import chi2_kernel
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -118,7 +117,9 @@ def search_words_and_kernels(X, y, memory):
         refit="average_precision",
         cv=StratifiedKFold(5, shuffle=True, random_state=0),
     )
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and hasattr(search, "set_callbacks"):  # scikit-learn 1.9
+        from sklearn.callback import ProgressBar
+
         search.set_callbacks(ProgressBar(max_propagation_depth=0))
     search.fit(X, y)
     search.best_estimator_.set_params(bovw__memory=None)  # the folder is temporary
@@ -276,7 +277,9 @@ def main():
     print_lines(
         console, "What differs from the study:", differences(source, y_train, y_test)
     )
-    console.print(f"All benign: accuracy {np.mean(y_train == 0):.3f} on training images")
+    console.print(
+        f"All benign: accuracy {np.mean(y_train == 0):.3f} on training images"
+    )
     saved = []
     if arguments.load:
         pipeline, setting = joblib.load(arguments.load)

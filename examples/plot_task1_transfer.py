@@ -2,15 +2,15 @@
 Benign or malignant by transfer learning
 ========================================
 
-This example trains a new head on a pretrained backbone. Settings of the head are chosen by
-cross-validation on the training images, with features that are computed once. Then the
-top layers of the backbone are fine-tuned too. Both networks are tested once on the test
-images. With ``--compare``, the same network is also trained from random weights.
+This example trains a new head on a pretrained backbone. Settings of the head are chosen
+by cross-validation on the training images, with features that are computed once. Then
+the top layers of the backbone are fine-tuned too. Both networks are tested once on the
+test images. With ``--compare``, the same network is also trained from random weights.
 
 By default the example uses synthetic images and random weights, so that it downloads
-nothing. Its scores then only show usage. With ``--data-home`` or the environment variable
-``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder and downloads ImageNet
-weights, unless ``--weights`` is a file with weights of the backbone.
+nothing. Its scores then only show usage. With ``--data-home`` or the environment
+variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder and downloads
+ImageNet weights, unless ``--weights`` is a file with weights of the backbone.
 """
 
 # Authors: The skinest developers
@@ -62,9 +62,7 @@ def parse_arguments():
     parser.add_argument(
         "--weights", help='file with weights of the backbone, or "imagenet"'
     )
-    parser.add_argument(
-        "--side", type=int, help="height and width to resize images to"
-    )
+    parser.add_argument("--side", type=int, help="height and width to resize images to")
     parser.add_argument("--epochs", type=int, default=60, help="epochs of the head")
     parser.add_argument(
         "--fine-tune-epochs", type=int, default=5, help="epochs of fine-tuning"
@@ -114,7 +112,7 @@ def search_heads(clf, X, y):
 
 
 def candidates(search, arguments):
-    """Yield the frozen and the fine-tuned network, with `--compare` also random ones."""
+    """Yield the frozen and the fine-tuned network, and random ones to compare."""
     chosen = search.best_estimator_
     tuned = {
         "l2": 0.0,  # the penalty on ImageNet kernels would be larger than the loss

@@ -11,11 +11,11 @@ overfitting. Then compare the scores on the test images with those of the study.
 lesion in five is malignant, so always predicting benign has an accuracy of .8.
 
 By default the example uses synthetic images and random weights, so that it downloads
-nothing. Its scores are then not comparable with the study's. With ``--data-home`` or the
-environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder and
-ImageNet weights. ``--full`` uses the study's settings, and ``--tried`` also trains with
-the other settings that the study tried. ISIC 2016 has no lesion identifiers, so a lesion
-may be in both the training and the validation set.
+nothing. Its scores are then not comparable with the study's. With ``--data-home`` or
+the environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder
+and ImageNet weights. ``--full`` uses the study's settings, and ``--tried`` also trains
+with the other settings that the study tried. ISIC 2016 has no lesion identifiers, so a
+lesion may be in both the training and the validation set.
 """
 
 # Authors: The skinest developers

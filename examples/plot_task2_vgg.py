@@ -5,18 +5,18 @@ Seven diagnoses by VGG16, and the effect of a leak
 This example reproduces the second task of the study: a VGG16 is trained in two stages,
 with two schedules. The images are split by image, as in the study, and by lesion.
 
-Both schedules are tested after each stage. In a split by image, the training set may have
-other images of the lesions in the test set. A split by lesion prevents this leak. The
-last table measures its effect: a classifier on features of the network is tested on the
-same images after training with and without other images of the tested lesions. Both
+Both schedules are tested after each stage. In a split by image, the training set may
+have other images of the lesions in the test set. A split by lesion prevents this leak.
+The last table measures its effect: a classifier on features of the network is tested on
+the same images after training with and without other images of the tested lesions. Both
 training sets have the same number of images of each class.
 
 By default the example uses synthetic images, random weights and few epochs, so that it
-downloads nothing. The networks then learn hardly anything and only show usage. The effect
-of the leak is small; you can see it on the test images whose lesion has other images.
-With ``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the archives of
-ISIC 2018 task 3 (HAM10000) in that folder and ImageNet weights. ``--full`` uses the
-study's settings.
+downloads nothing. The networks then learn hardly anything and only show usage. The
+effect of the leak is small; you can see it on the test images whose lesion has other
+images. With ``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the
+archives of ISIC 2018 task 3 (HAM10000) in that folder and ImageNet weights. ``--full``
+uses the study's settings.
 """
 
 # Authors: The skinest developers
@@ -163,8 +163,8 @@ def print_images(console, y, groups, splits):
 
 
 # %%
-# Training in two stages. The second fit continues from the weights of the first, so that
-# the network can be tested in between.
+# Training in two stages. The second fit continues from the weights of the first, so
+# that the network can be tested in between.
 
 
 def classifier(arguments, weights, memory):
@@ -240,7 +240,7 @@ def print_schedules(console, y, splits, fits):
     console.print(
         "Each row is one network. The test images by image and by lesion differ; if "
         "there are few, most of the difference is due to chance. The leak is measured "
-        "below.\nThe loss in the training curves jumps at the start of stage 2, because "
+        "below.\nThe loss in the training curves jumps at the start of stage 2: "
         "more layers are trained and the L2 penalty includes them."
     )
 

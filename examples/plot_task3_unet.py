@@ -2,22 +2,23 @@
 Globules and streaks by a U-Net
 ===============================
 
-This example reproduces the third task of the study: masks of globules and of streaks. It
-trains with the study's four losses and with settings of our own.
+This example reproduces the third task of the study: masks of globules and of streaks.
+It trains with the study's four losses and with settings of our own.
 
-Both structures are small and missing in most images, so an empty prediction is right for
-98 % of the pixels. Look at precision, recall, IoU and Dice of the foreground, pooled over
-all test images. Accuracy, an IoU that includes the background, and the study's "Dice" are
-printed too; they hardly show whether structures were found. The study's scores were low
-because of errors in its code: masks were in another order than the images, augmentation
-changed the brightness of masks, and the loss was computed along the axis of three equal
-channels. Here its settings run without these errors. Our settings use cross entropy with a
-weight of 5 for the foreground, and a higher learning rate.
+Both structures are small and missing in most images, so an empty prediction is right
+for 98 % of the pixels. Look at precision, recall, IoU and Dice of the foreground,
+pooled over all test images. Accuracy, an IoU that includes the background, and the
+study's "Dice" are printed too; they hardly show whether structures were found. The
+study's scores were low because of errors in its code: masks were in another order than
+the images, augmentation changed the brightness of masks, and the loss was computed
+along the axis of three equal channels. Here its settings run without these errors. Our
+settings use cross entropy with a weight of 5 for the foreground, and a higher learning
+rate.
 
 By default the example uses synthetic images, a small network and few steps, so the
 ranking of the losses means little. With ``--data-home`` or the environment variable
-``SKINEST_DATA`` it uses the archives of ISIC 2016 part 2B in that folder. ``--full`` uses
-the study's settings and takes days on a CPU.
+``SKINEST_DATA`` it uses the archives of ISIC 2016 part 2B in that folder. ``--full``
+uses the study's settings and takes days on a CPU.
 """
 
 # Authors: The skinest developers
@@ -142,8 +143,8 @@ def resized(mask, size):
 
 
 # %%
-# The study's settings and ours. An epoch of the study has 8 steps of 80 images, which is
-# one pass over its 640 training images.
+# The study's settings and ours. An epoch of the study has 8 steps of 80 images, which
+# is one pass over its 640 training images.
 
 
 def segmenter(loss, arguments):

@@ -3,12 +3,12 @@ A decision threshold for a required sensitivity
 ===============================================
 
 If few lesions are malignant, the default threshold of .5 misses most of them. This
-example chooses a threshold that finds at least 90 % of the malignant lesions, with as few
-false alarms as possible.
+example chooses a threshold that finds at least 90 % of the malignant lesions, with as
+few false alarms as possible.
 
-Look at three things: the loss of specificity on test images; the result if the threshold
-is chosen on the classifier's own training images; and the uncertainty of the threshold
-with so few malignant images.
+Look at three things: the loss of specificity on test images; the result if the
+threshold is chosen on the classifier's own training images; and the uncertainty of the
+threshold with so few malignant images.
 
 By default the example uses synthetic images. With ``--data-home`` or the environment
 variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder.
@@ -21,8 +21,9 @@ variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder.
 # Images and a classifier
 # -----------------------
 # The classifier is a logistic regression on standardised visual words. It has no class
-# weights, so its mean probability is about the prevalence. Descriptors, vocabularies and
-# histograms are cached in a temporary folder, because the folds are used more than once.
+# weights, so its mean probability is about the prevalence. Descriptors, vocabularies
+# and histograms are cached in a temporary folder, because the folds are used more than
+# once.
 
 from tempfile import TemporaryDirectory
 
@@ -77,11 +78,10 @@ folds = StratifiedKFold(5, shuffle=True, random_state=0)
 # A threshold chosen by cross-validation
 # --------------------------------------
 # The scorer returns the specificity if the sensitivity is high enough, and a negative
-# value otherwise.
-# :class:`~sklearn.model_selection.TunedThresholdClassifierCV` fits the classifier on
-# the training images of each fold, scores all thresholds on the other images, and chooses
-# the threshold with the best mean over the folds. Then it fits the classifier on all
-# training images.
+# value otherwise. :class:`~sklearn.model_selection.TunedThresholdClassifierCV` fits the
+# classifier on the training images of each fold, scores all thresholds on the other
+# images, and chooses the threshold with the best mean over the folds. Then it fits the
+# classifier on all training images.
 
 
 def specificity_if_sensitive(y_true, y_pred):
@@ -105,9 +105,9 @@ console.print(f"Threshold chosen by cross-validation: {tuned.best_threshold_:.3f
 # :class:`~sklearn.model_selection.FixedThresholdClassifier` uses a threshold that you
 # chose in another way. Here it is the highest one that finds 90 % of the malignant
 # training images. It is chosen in two ways: by cross-validated probabilities, and by
-# probabilities from the classifier that was trained on the same images. The second way is
-# wrong: a classifier is too confident on its training images, so the threshold is too
-# high.
+# probabilities from the classifier that was trained on the same images. The second way
+# is wrong: a classifier is too confident on its training images, so the threshold is
+# too high.
 
 
 def highest_threshold(y, probabilities):
@@ -211,11 +211,11 @@ save(figure, arguments, "threshold_matrices.png")
 # %%
 # How uncertain the threshold is
 # ------------------------------
-# Other training images would give another threshold. The bootstrap shows by how much: the
-# threshold depends on the few malignant images that look most benign. If you must find
-# 90 % of the malignant lesions, use a low quantile of the bootstrapped thresholds. The
-# "cautious" threshold is their 5 % quantile. It misses no more malignant lesions, but its
-# specificity is lower.
+# Other training images would give another threshold. The bootstrap shows by how much:
+# the threshold depends on the few malignant images that look most benign. If you must
+# find 90 % of the malignant lesions, use a low quantile of the bootstrapped thresholds.
+# The "cautious" threshold is their 5 % quantile. It misses no more malignant lesions,
+# but its specificity is lower.
 
 rng = np.random.default_rng(0)
 samples = rng.integers(len(y_train), size=(2000, len(y_train)))

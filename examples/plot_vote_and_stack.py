@@ -2,17 +2,18 @@
 Combining visual words and a network by voting and stacking
 ===========================================================
 
-Visual words describe grey structure, a network also describes colour and shape. Are they
-better together? A soft vote uses the mean of their probabilities. A stack learns a weight
-for each. This example compares both with each classifier alone, on the same folds.
+Visual words describe grey structure, a network also describes colour and shape. Are
+they better together? A soft vote uses the mean of their probabilities. A stack learns a
+weight for each. This example compares both with each classifier alone, on the same
+folds.
 
 Look at the second plot first: neither way helps for images that both classifiers get
-wrong. Then look at the differences in the first plot. Their intervals show whether there
-is any gain.
+wrong. Then look at the differences in the first plot. Their intervals show whether
+there is any gain.
 
 By default the example uses synthetic images and a small VGG16 with random weights. With
-``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the training images of
-ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
+``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the training images
+of ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
 """
 
 # Authors: The skinest developers
@@ -72,12 +73,12 @@ network = make_pipeline(
 # A vote and a stack
 # ------------------
 # :class:`~sklearn.ensemble.VotingClassifier` and
-# :class:`~sklearn.ensemble.StackingClassifier` pass the images to each classifier, which
-# computes its own features. The last step of the stack is a logistic regression on the
-# two probabilities. It is trained on images that three inner folds leave out; otherwise
-# a classifier that overfits would get too much weight. So each classifier is fitted
-# 3 + 1 times in each fold, but thanks to ``memory`` descriptors and features are computed
-# only once.
+# :class:`~sklearn.ensemble.StackingClassifier` pass the images to each classifier,
+# which computes its own features. The last step of the stack is a logistic regression
+# on the two probabilities. It is trained on images that three inner folds leave out;
+# otherwise a classifier that overfits would get too much weight. So each classifier is
+# fitted 3 + 1 times in each fold, but thanks to ``memory`` descriptors and features are
+# computed only once.
 
 members = [("words", words), ("network", network)]
 models = {
@@ -95,8 +96,8 @@ probabilities = {
 
 # %%
 # The table shows scores and their difference to the better single classifier. The
-# training sets of the folds overlap, so intervals from the standard deviation over folds
-# would be too narrow; these intervals allow for the overlap.
+# training sets of the folds overlap, so intervals from the standard deviation over
+# folds would be too narrow; these intervals allow for the overlap.
 
 METRICS = {"AUC": roc_auc_score, "average precision": average_precision_score}
 members_alone = ("visual words", "network")
@@ -155,9 +156,9 @@ save(figure, arguments, "vote_and_stack_scores.png")
 # How much there is to gain
 # -------------------------
 # The next plot shows the rank of each image by both classifiers, because the area under
-# the ROC curve depends on ranks only. Malignant lesions with two low ranks, at the lower
-# left, are missed by the vote and the stack too. A gain comes from malignant lesions that
-# only one classifier ranks high, at the upper left and lower right.
+# the ROC curve depends on ranks only. Malignant lesions with two low ranks, at the
+# lower left, are missed by the vote and the stack too. A gain comes from malignant
+# lesions that only one classifier ranks high, at the upper left and lower right.
 
 figure, axes = plt.subplots(figsize=(5.6, 5.4), layout="constrained")
 ranks = {name: rankdata(probabilities[name]) / len(y) for name in members_alone}

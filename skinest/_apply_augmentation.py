@@ -1,4 +1,4 @@
-"""Checking and calling an estimator's `augmentation`, for images and for pairs."""
+"""Checks and calls of the parameter `augmentation`, for images and for pairs."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -14,24 +14,25 @@ import numpy as np
 from ._compat import check_params, list_seed_states
 from .augmentation import Augmentation
 
-# Keras layers hold the state of their generators, one call at a time may set it.
+# Keras layers store the state of their generators, so only one call at a time may set
+# it.
 _keras_lock = threading.Lock()
 
 _IMAGE_CALL = "(image, random_state) -> image"
 _PAIR_CALL = "(image, mask, random_state) -> (image, mask)"
 
-# The value of pixels of a mask that are not in the image.
+# The mask value of pixels outside the image.
 _OUTSIDE = 255
 
-# Keras layers whose masks do not fit their images, and why.
+# Keras layers whose masks do not fit the images, with the reason.
 _UNFIT_FOR_MASKS = {
     "AugMix": "blends several variants of a mask, so that labels become fractions",
     "CutMix": "mixes the images of a batch, but a pair is augmented alone",
     "MixUp": "blends masks, so that labels become fractions",
-    "RandomElasticTransform": "distorts the mask otherwise than the image",
+    "RandomElasticTransform": "distorts the mask and the image differently",
 }
 
-# Keras layers that take no masks, and leave each pixel where it is.
+# Keras layers that take no masks and do not move pixels.
 _POINTWISE_LAYERS = (
     "ContrastLimitedAdaptiveHistogramEqualization",
     "Dropout",
@@ -69,18 +70,18 @@ def check_augmentation(augmentation):
 
 
 def check_pair_augmentation(augmentation):
-    """Check an `augmentation` of images together with masks.
+    """Check an `augmentation` of images and their masks.
 
     Parameters
     ----------
     augmentation : Augmentation, callable, keras.Layer or None
         A callable takes an image, its mask and a ``numpy.random.Generator`` and
         returns both. A Keras layer takes and returns
-        ``{"images": ..., "segmentation_masks": ...}``, as Keras' own layers of
-        image preprocessing do; those that change each value by itself get the image
-        alone, and a ``keras.Sequential`` or ``keras.layers.Pipeline`` is taken apart.
-        Masks are batches of shape (1, height, width, 1) for a layer of a user, and of
-        one channel for each label for Keras' own.
+        ``{"images": ..., "segmentation_masks": ...}``, as the image preprocessing
+        layers of Keras do. Layers that change each value separately get the image only.
+        The layers of a ``keras.Sequential`` or ``keras.layers.Pipeline`` are called one
+        by one. A layer of a user gets masks of shape (1, height, width, 1). Layers of
+        Keras get masks with one channel per label.
 
     Returns
     -------
@@ -90,8 +91,8 @@ def check_pair_augmentation(augmentation):
     Raises
     ------
     ValueError
-        If a parameter is outside its range, or a Keras layer cannot be copied, does
-        not take masks or is known to move or blend them otherwise than images.
+        If a parameter is out of range, or a Keras layer cannot be copied, does not
+        accept masks, or is known to transform masks differently from images.
     TypeError
         If it is a class or not callable, or cannot be called as above.
     """
@@ -105,19 +106,20 @@ def check_pair_augmentation(augmentation):
 
 
 def apply_augmentation(augmentation, image, random_state) -> np.ndarray:
-    """Draw a variant of an image.
+    """Return an augmented copy of an image.
 
     Parameters
     ----------
     augmentation : Augmentation, callable, keras.Layer or None
-        From :func:`check_augmentation`. What a Keras layer returns is rounded and
-        clipped to 0 to 255; all its ``keras.random.SeedGenerator`` are set anew.
+        A value from :func:`check_augmentation`. The output of a Keras layer is rounded
+        and clipped to 0 to 255. All its ``keras.random.SeedGenerator`` are seeded
+        again.
 
     image : ndarray of shape (height, width, 3), dtype uint8
         The image in RGB. It is not changed.
 
     random_state : numpy.random.Generator
-        Where all that is random comes from.
+        Source of all randomness.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def apply_augmentation(augmentation, image, random_state) -> np.ndarray:
     Raises
     ------
     ValueError
-        If `augmentation` returns anything but an image of the same shape.
+        If `augmentation` does not return an image of the same shape.
     """
     if augmentation is None:
         return image
@@ -145,39 +147,39 @@ def apply_augmentation(augmentation, image, random_state) -> np.ndarray:
 
 
 def apply_to_pair(augmentation, image, mask, random_state):
-    """Draw a variant of an image together with its mask.
+    """Return an augmented copy of an image and its mask.
 
     Parameters
     ----------
     augmentation : Augmentation, callable, keras.Layer or None
-        From :func:`check_pair_augmentation`. As for :func:`apply_augmentation`, and
-        what Keras' own layers fill with a constant beyond the border of an image is
-        255 in its mask.
+        A value from :func:`check_pair_augmentation`, used as in
+        :func:`apply_augmentation`. If a layer of Keras fills pixels outside the image
+        with a constant, the mask is 255 there.
 
     image : ndarray of shape (height, width, 3), dtype uint8
         The image in RGB. It is not changed.
 
     mask : ndarray of shape (height, width), dtype uint8
-        A class index for each pixel, and 255 where it is not in the image. It is not
+        A class index for each pixel, and 255 for pixels outside the image. It is not
         changed.
 
     random_state : numpy.random.Generator
-        Where all that is random comes from.
+        Source of all randomness.
 
     Returns
     -------
     variant : ndarray of shape (height, width, 3), dtype uint8
-        A new array, or `image` itself if `augmentation` is None; the same as without
-        a mask.
+        A new array, or `image` itself if `augmentation` is None. It is the same as
+        without a mask.
 
     mask_variant : ndarray of shape (height, width), dtype uint8
-        A new array, or `mask` itself if `augmentation` is None. It holds no
-        class indices but those of `mask`, 0 and 255.
+        A new array, or `mask` itself if `augmentation` is None. Its only values are
+        those of `mask`, 0 and 255.
 
     Raises
     ------
     ValueError
-        If `augmentation` returns anything but such a pair.
+        If `augmentation` does not return such a pair.
     """
     if augmentation is None:
         return image, mask
@@ -233,14 +235,14 @@ def _check_signature(augmentation):
         misplaced = True
     if misplaced:
         raise TypeError(
-            f"augmentation={augmentation!r} takes {signature}, but masks are to be "
-            f"augmented with their images: pass a callable {_PAIR_CALL}, which moves "
-            "both alike and returns a mask of the same labels, or an Augmentation."
+            f"augmentation={augmentation!r} takes {signature}, but masks must be "
+            f"augmented with their images: pass a callable {_PAIR_CALL} that "
+            "transforms both in the same way and keeps the labels, or an Augmentation."
         )
 
 
 def _find_fault(variant, reference):
-    """Name what is wrong with an array that a user's object returned, or None."""
+    """Return a description of the error in a user's result, or None."""
     if not isinstance(variant, np.ndarray):
         return f"a {type(variant).__name__}"
     if variant.shape != reference.shape or variant.dtype != np.uint8:
@@ -264,7 +266,7 @@ def _find_pair_fault(pair, image, mask):
 
 
 def _check_class_indices(class_indices, mask, augmentation):
-    """Raise ValueError if class indices have come up that no mask should get."""
+    """Raise ValueError if a mask has new class indices after augmentation."""
     known = np.bincount(mask.ravel(), minlength=256) > 0
     known[[0, _OUTSIDE]] = True
     with np.errstate(invalid="ignore"):
@@ -273,20 +275,20 @@ def _check_class_indices(class_indices, mask, augmentation):
     if strange.any():
         values = np.unique(class_indices[strange])[:5].tolist()
         raise ValueError(
-            f"augmentation={augmentation!r} returned a mask with values that it did "
-            f"not have, such as {values}. Labels must be moved, not interpolated: take "
-            "the nearest pixel, and fill with 0 or 255."
+            f"augmentation={augmentation!r} returned a mask with new values, such as "
+            f"{values}. Labels must not be interpolated: use the nearest pixel, and "
+            "fill with 0 or 255."
         )
 
 
 def _is_keras_layer(augmentation) -> bool:
-    # Who passes a layer has imported Keras; nobody else needs it.
+    # If there is a Keras layer, Keras has been imported. Do not import it otherwise.
     return isinstance(augmentation, getattr(sys.modules.get("keras"), "Layer", ()))
 
 
 @contextmanager
 def _python_random(seed):
-    """Seed Python's generator, which Keras draws from, and put it back at the end."""
+    """Seed Python's generator, which Keras uses, and restore its state at the end."""
     state = random.getstate()
     try:
         random.seed(seed)
@@ -299,20 +301,20 @@ def _copy_layer(layer, contract):
     keras = sys.modules["keras"]
     scope = keras.saving.custom_object_scope(_collect_classes(layer))
     try:
-        # Unlike from_config, this keeps weights and takes Lambda layers. A model's own
-        # methods of copying are others once SciKeras was imported.
+        # Unlike from_config, this copies weights and supports Lambda layers. A model's
+        # own methods for copying are changed when SciKeras is imported.
         with _keras_lock, _python_random(0), scope:
             rebuild, arguments = keras.layers.Layer.__reduce__(layer)
             return rebuild(*arguments)
     except Exception as error:
         raise ValueError(
-            f"augmentation={layer!r} cannot be copied: give it a complete get_config, "
-            f"or pass a callable {contract}."
+            f"augmentation={layer!r} cannot be copied: add a complete get_config, or "
+            f"pass a callable {contract}."
         ) from error
 
 
 def _collect_classes(layer) -> dict:
-    """Return classes of a layer and of those in it, so that none need be registered."""
+    """Return the classes of a layer and its inner layers, which may be unregistered."""
     found = {type(layer).__name__: type(layer)}
     for inner in getattr(layer, "layers", ()):
         found.update(_collect_classes(inner))
@@ -320,7 +322,7 @@ def _collect_classes(layer) -> dict:
 
 
 def _call_seeded(layer, built, call, random_state):
-    """Call a layer with all that is random in it set by a generator."""
+    """Call a layer with all its random states set from a generator."""
     seed = int(random_state.integers(2**63))
     with _keras_lock, _python_random(seed):
         if not built:
@@ -357,7 +359,7 @@ def _as_image(values, layer, batch) -> np.ndarray:
 def _list_parts(layer) -> list:
     """List the layers that a layer calls one after the other, in this order.
 
-    A Sequential that is built does not take pairs, though its layers do.
+    A Sequential that is built does not accept pairs, although its layers do.
     """
     keras = sys.modules["keras"]
     containers = (keras.Sequential, keras.layers.Pipeline)
@@ -376,14 +378,14 @@ def _check_takes_masks(part):
     for name, reason in _UNFIT_FOR_MASKS.items():
         if isinstance(part, getattr(layers, name, ())):
             raise ValueError(
-                f"augmentation holds {part!r}, which cannot augment masks: it "
+                f"augmentation has {part!r}, which cannot augment masks: it "
                 f"{reason}. Use layers such as RandomFlip, RandomRotation, RandomZoom, "
                 "RandomTranslation or RandomContrast, or an Augmentation of skinest."
             )
     if getattr(part, "data_format", None) == "channels_first":
         raise ValueError(
-            f"augmentation holds {part!r} with data_format='channels_first', but "
-            "images come with their channels last."
+            f"augmentation has {part!r} with data_format='channels_first', but the "
+            "last axis of images has the channels."
         )
     image, mask = np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8)
     try:
@@ -391,10 +393,10 @@ def _check_takes_masks(part):
             _call_part(part, image[np.newaxis].astype(np.float32), mask)
     except Exception as error:
         raise ValueError(
-            f"augmentation holds {part!r}, which cannot augment masks: it must take "
-            'and return {"images": ..., "segmentation_masks": ...}, as Keras\' layers '
-            f"of image preprocessing do, but fails: {type(error).__name__}. Pass a "
-            f"callable {_PAIR_CALL} instead."
+            f"augmentation has {part!r}, which cannot augment masks: it must take and "
+            'return {"images": ..., "segmentation_masks": ...}, as the image '
+            f"preprocessing layers of Keras do, but raises {type(error).__name__}. "
+            f"Pass a callable {_PAIR_CALL} instead."
         ) from error
 
 
@@ -432,11 +434,12 @@ def _call_part(part, images, mask):
 
 
 def _make_planes(mask):
-    """Return class indices of a mask and a plane for each, 1 where the mask has it.
+    """Return the class indices of a mask, and one binary plane for each.
 
-    Keras interpolated masks before version 3.14, and fills them with what images are
-    filled with. With planes both do no harm: the class index of a pixel is that of the
-    largest plane, and the first, of pixels outside, where all are filled alike.
+    Keras before 3.14 interpolates masks, and it fills masks with the same value as
+    images. Planes avoid both problems: the class of a pixel is the plane with the
+    largest value, and if all planes are filled with the same value, it is the first
+    plane.
     """
     held = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
     class_indices = np.array([_OUTSIDE, *held[held != _OUTSIDE]], dtype=np.uint8)

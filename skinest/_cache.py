@@ -1,4 +1,4 @@
-"""A cache on disk for what is computed from images."""
+"""A cache on disk for results that are computed from images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -17,25 +17,25 @@ _N_CHECKSUM = 4  # bytes at the start of a file
 
 
 class Cache:
-    """Values under keys, each in a file of its own.
+    """Cache on disk with one file per key.
 
-    Threads and processes may share a folder: a file appears whole or not at all, and
-    a damaged one counts as missing. The folder may be deleted at any time.
+    Threads and processes can share a folder: files are written atomically, and a
+    damaged file counts as missing. The folder can be deleted at any time.
 
     Parameters
     ----------
     memory : str, path, joblib.Memory or None
-        The folder. None, or a Memory without a location, keeps nothing.
+        The folder. With None, or a Memory without a location, nothing is cached.
 
     Attributes
     ----------
     is_on : bool
-        Whether anything is kept.
+        Whether anything is cached.
 
     Raises
     ------
     ValueError
-        If the folder cannot be made.
+        If the folder cannot be created.
 
     Examples
     --------
@@ -64,14 +64,14 @@ class Cache:
         Returns
         -------
         values : list
-            The value of each key; None where there is none that can be read.
+            The value of each key, or None if it is missing or cannot be read.
         """
         if not self.is_on:
             return [None] * len(keys)
         return [_read(self._find_path(key)) for key in keys]
 
     def put(self, keys, values) -> None:
-        """Write values; where that fails, warn and go on.
+        """Write values, or warn if that fails.
 
         Parameters
         ----------
@@ -96,9 +96,9 @@ class Cache:
             except Exception as error:  # pickle raises errors of many classes
                 self._can_write = False
                 warnings.warn(
-                    f"memory: nothing more is kept in {self._folder!r}, because of "
-                    f"{type(error).__name__}: {error}. Results are right, but are "
-                    "computed again the next time.",
+                    f"memory: nothing more is cached in {self._folder!r}, because of "
+                    f"{type(error).__name__}: {error}. Results are correct, but will "
+                    "be computed again the next time.",
                     stacklevel=2,
                 )
 
@@ -108,23 +108,23 @@ class Cache:
 
 
 def make_key(*parts) -> str:
-    """Make the key of a value.
+    """Return the key of a value.
 
     Parameters
     ----------
     *parts : str, int, float, bool, None or tuple of these
-        All that the value depends on. What is more than that comes as its digest.
+        Everything that the value depends on. Pass a digest for any other type.
 
     Returns
     -------
     key : str
-        The same in every process.
+        A text that is the same in every process.
     """
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 def _find_folder(memory):
-    """Return the folder of a Memory or path; None where there is none."""
+    """Return the folder of a Memory or path, or None if there is none."""
     if not isinstance(memory, joblib.Memory):
         memory = os.fspath(memory)
         try:
@@ -132,7 +132,7 @@ def _find_folder(memory):
             memory = joblib.Memory(memory, verbose=0)
         except OSError as error:
             raise ValueError(
-                f"memory={memory!r} is not a folder that can be made: {error}"
+                f"memory={memory!r} cannot be created as a folder: {error}"
             ) from error
     if memory.location is None:
         return None
@@ -141,7 +141,7 @@ def _find_folder(memory):
 
 
 def _read(path):
-    """Return the value in a file; None if it is missing, damaged or unreadable."""
+    """Return the value in a file, or None if it is missing or cannot be read."""
     try:
         with open(path, "rb", buffering=0) as file:
             content = memoryview(file.read())

@@ -1,4 +1,4 @@
-"""Files of images and masks: checks that they are there, and decoding."""
+"""Checking and reading of image and mask files."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -12,15 +12,15 @@ _N_NAMED = 3  # how many offending files an error names
 
 
 def check_files(paths, name="X"):
-    """Check that all files can be read, and return what tells versions of them apart.
+    """Check that all files can be read, and return their sizes and modification times.
 
     Parameters
     ----------
     paths : list of str
-        The files. None of them is opened.
+        The files. They are not opened.
 
     name : str, default="X"
-        What errors call the list of paths.
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -30,32 +30,36 @@ def check_files(paths, name="X"):
     Raises
     ------
     FileNotFoundError
-        If paths are missing, are folders or may not be read.
+        If files are missing, are folders or cannot be read.
     ValueError
-        If files are empty. Both errors name the first few files.
+        If files are empty. Both errors list the first few files.
     """
     file_stats, missing, empty = [], [], []
     for position, path in enumerate(paths):
-        location = f"{name}[{position}]: {path!r}"
-        try:
-            info = os.stat(path)
-        except PermissionError:
-            missing.append(f"{location} may not be reached by this user")
-            continue
-        except (OSError, ValueError):  # ValueError: a null character in the name
-            missing.append(f"{location} does not exist")
-            continue
-        if not stat.S_ISREG(info.st_mode):
-            kind = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
-            missing.append(f"{location} is {kind}")
-        elif not os.access(path, os.R_OK):
-            missing.append(f"{location} may not be read by this user")
+        info, fault = _stat_file(path)
+        if fault:
+            missing.append(f"{name}[{position}]: {path!r} {fault}")
         elif info.st_size == 0:
-            empty.append(f"{location} is empty")
-        file_stats.append((info.st_size, info.st_mtime_ns))
-    _raise_for_files(missing, paths, name, FileNotFoundError, "are not files to read")
+            empty.append(f"{name}[{position}]: {path!r} is empty")
+        else:
+            file_stats.append((info.st_size, info.st_mtime_ns))
+    _raise_for_files(missing, paths, name, FileNotFoundError, "cannot be read")
     _raise_for_files(empty, paths, name, ValueError, "are files of 0 bytes")
     return file_stats
+
+
+def _stat_file(path):
+    """Return what the system knows of a file, and why it cannot be read, or None."""
+    try:
+        info = os.stat(path)
+    except PermissionError:
+        return None, "cannot be reached by this user"
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return None, "does not exist"
+    if not stat.S_ISREG(info.st_mode):
+        kind = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
+        return info, f"is {kind}"
+    return info, None if os.access(path, os.R_OK) else "cannot be read by this user"
 
 
 def _raise_for_files(problems, paths, name, error, fault):
@@ -65,7 +69,7 @@ def _raise_for_files(problems, paths, name, error, fault):
         raise error(
             f"{len(problems)} of {len(paths)} paths {fault}: {named}"
             f"{f'; and {more} more' if more > 0 else ''}. Remove them from {name} or "
-            f"mend them; relative paths start from {os.getcwd()!r}."
+            f"correct them; relative paths start from {os.getcwd()!r}."
         )
 
 
@@ -78,7 +82,7 @@ def read_file(path, location, *, as_labels=False) -> tuple[np.ndarray, str]:
         The file.
 
     location : str
-        What errors call the file.
+        Name of the file in error messages.
 
     as_labels : bool, default=False
         Whether the values are labels, see :func:`skinest._formats.decode`.
@@ -89,18 +93,29 @@ def read_file(path, location, *, as_labels=False) -> tuple[np.ndarray, str]:
         The image. Channels are grey, grey and alpha, RGB, or RGB and alpha.
 
     format_name : str
-        The name of the format, whatever the file is called.
+        The name of the format, whatever the extension of the file.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist or cannot be read.
     ValueError
-        If the file is empty, damaged, too large, or of a format that is not read.
+        If the file is empty, damaged, too large or of another format.
     """
     from ._formats import decode
 
-    check_files([path])
-    with open(path, "rb") as file:
-        content = file.read()
+    _, fault = _stat_file(path)
+    if fault:
+        raise FileNotFoundError(
+            f"{location} {fault}. Relative paths start from {os.getcwd()!r}."
+        )
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise FileNotFoundError(f"{location} cannot be read: {error}") from error
+    if not content:
+        raise ValueError(
+            f"{location} is a file of 0 bytes. Remove it from the list or replace it."
+        )
     return decode(content, location, as_labels=as_labels)

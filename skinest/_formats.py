@@ -136,7 +136,7 @@ def _decode_jpeg(file):
             "file or leave it out.",
             stacklevel=2,
         )
-    return pixels
+    return pixels[..., 0] if colorspace == "GRAY" else pixels
 
 
 def _decode_png(file):
@@ -228,6 +228,11 @@ def _check_tiff(page, n_bytes):
         raise DecodingError(
             f"is a TIFF of kind {kind}, which is not read. Save it as RGB or grey."
         )
+    if page.samplesperpixel > _MAX_SAMPLES.get(page.photometric.name, 4):
+        raise DecodingError(
+            f"is a TIFF of {page.samplesperpixel} channels, more than grey or RGB with "
+            "alpha. Save those that are meant."
+        )
     itemsize = page.samplesperpixel * page.dtype.itemsize
     _check_size(page.imagelength, page.imagewidth, itemsize)
     ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.float64)
@@ -241,11 +246,6 @@ def _check_tiff(page, n_bytes):
 
 def _read_tiff_grey(page, pixels, as_labels):
     if page.samplesperpixel > 1:
-        if len(page.extrasamples) != page.samplesperpixel - 1:
-            raise DecodingError(
-                f"is a TIFF of {page.samplesperpixel} grey channels. Save the one "
-                "that is meant."
-            )
         pixels = pixels[..., 0]
     largest = 2**page.bitspersample - 1
     if page.photometric.name == "MINISWHITE" and pixels.dtype.kind in "bu":
@@ -284,6 +284,8 @@ _TIFF_COLOURS = {
     "PALETTE": _read_tiff_palette,
     "SEPARATED": _read_tiff_cmyk,
 }
+# With alpha; the others have 3 colours and alpha.
+_MAX_SAMPLES = {"MINISBLACK": 2, "MINISWHITE": 2, "PALETTE": 1, "SEPARATED": 5}
 
 
 def _scale(pixels, largest, as_labels):

@@ -21,7 +21,10 @@ from typing import (
 )
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+# Under the same names, for modules that import this one as a whole.
+from numpy.typing import ArrayLike as ArrayLike
+from numpy.typing import NDArray as NDArray
 
 if TYPE_CHECKING:
     import joblib
@@ -30,23 +33,25 @@ if TYPE_CHECKING:
 
     from .augmentation import Augmentation
 
+# Images and masks.
+
 
 class SupportsArray(Protocol):
-    """What NumPy makes an array of, such as a column of pandas."""
+    """Anything that NumPy makes an array of, such as a column of pandas."""
 
     def __array__(self) -> NDArray[Any]:
         """Return the values as an array."""
 
 
 PathLike: TypeAlias = str | os.PathLike[str]
-
 # An array, arrays of different sizes, or paths: see skinest.images and skinest.masks.
 ImagesLike: TypeAlias = (
     NDArray[Any] | Sequence[NDArray[Any]] | Sequence[PathLike] | SupportsArray
 )
 MasksLike: TypeAlias = ImagesLike
 TargetLike: TypeAlias = ArrayLike | MasksLike  # labels or masks
-# What comes back in the form that it has.
+IgnoredTarget: TypeAlias = ArrayLike | None
+# For what comes back in the form that it has.
 AnyImages = TypeVar("AnyImages", bound=ImagesLike)
 AnyTarget = TypeVar("AnyTarget", bound=TargetLike)
 
@@ -54,26 +59,41 @@ Image: TypeAlias = NDArray[np.uint8]  # of shape (height, width, 3)
 Mask: TypeAlias = NDArray[Any]  # of shape (height, width)
 ImageSize: TypeAlias = tuple[int, int]  # (height, width)
 
+# Parameters of several estimators.
 RandomStateLike: TypeAlias = int | np.random.RandomState | None
 MemoryLike: TypeAlias = "PathLike | joblib.Memory | None"
-
 BackboneName: TypeAlias = Literal["vgg16", "vgg19", "mobilenetv2"]
 Pooling: TypeAlias = Literal["flatten", "avg", "max"]
 ComputeDtype: TypeAlias = Literal["float32", "bfloat16"]
 AutoDtype: TypeAlias = Literal["auto"] | ComputeDtype
 ClassWeight: TypeAlias = Mapping[Any, float] | Literal["balanced"] | None
-LearningRate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
-OptimizerLike: TypeAlias = "str | keras.optimizers.Optimizer"
-LossLike: TypeAlias = "str | keras.losses.Loss | Callable[..., Any]"
 AugmentationLike: TypeAlias = (
     "Augmentation | Callable[..., Any] | keras.layers.Layer | None"
 )
-Tensor: TypeAlias = Any  # of the backend of Keras, or what it makes one of
+LossLike: TypeAlias = "str | keras.losses.Loss | Callable[..., Any]"
+LearningRate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
+OptimizerLike: TypeAlias = "str | keras.optimizers.Optimizer"
+KerasCallbacks: TypeAlias = "Sequence[keras.callbacks.Callback] | None"
+Tensor: TypeAlias = Any  # of any backend of Keras, or what it makes one of
 
+# Feature extraction.
+
+
+class SupportsDescribe(Protocol):
+    """A descriptor that gives places too."""
+
+    def describe(self, image: Image) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the descriptors of an image, and their places."""
+
+
+DescriptorLike: TypeAlias = Callable[[Image], NDArray[Any]] | SupportsDescribe | None
 Encoding: TypeAlias = Literal["histogram", "soft", "tfidf", "vlad", "fisher"]
+Features: TypeAlias = NDArray[np.float32]  # of shape (n_images, n_features)
+Names: TypeAlias = NDArray[np.object_]  # of shape (n_features,)
 
+# Data sets.
 Paths: TypeAlias = NDArray[np.object_]  # of shape (n_images,)
-Labels: TypeAlias = NDArray[np.int_]
+Labels: TypeAlias = NDArray[np.int_]  # of shape (n_images,)
 SyntheticTask: TypeAlias = Literal[
     "malignancy", "diagnosis", "lesion", "globules", "streaks"
 ]
@@ -90,6 +110,7 @@ class Generating(TypedDict, total=False):
     random_state: RandomStateLike
 
 
+# Metrics.
 Average: TypeAlias = Literal["imagewise", "pooled"]
 
 
@@ -117,5 +138,10 @@ class Reporting(TypedDict, total=False):
     digits: int
 
 
+# Displays.
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[Any] | None"
-StyleDict: TypeAlias = Mapping[str, Any] | None
+StyleDict: TypeAlias = dict[str, Any] | None
+
+# Checks of estimators.
+MakeTarget: TypeAlias = Callable[[Any, Image], TargetLike] | None
+ExpectedFailures: TypeAlias = Callable[[Any], dict[str, str]] | None

@@ -1,4 +1,4 @@
-"""Random variants of training images and their masks."""
+"""Random augmentation of training images and their masks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -20,55 +20,55 @@ __all__ = ["Augmentation"]
 
 
 class Augmentation(DocLinkMixin, BaseEstimator):
-    """Random flip, zoom, rotation, shift and change of light of an image.
+    """Random flip, zoom, rotation, shift, brightness and contrast of an image.
 
-    An object of parameters that can be searched, as in
-    ``clf__augmentation__rotation``, and that is called with an image and a
-    generator, and with the mask of the image where it has one. Each number below is
-    drawn uniformly from its range, for each image.
+    Call it with an image, a generator and, if there is one, the mask of the image. You
+    can search its parameters, as in ``clf__augmentation__rotation``. For each image,
+    each value is sampled uniformly from its range.
 
     Parameters
     ----------
     rotation : float, default=10
-        Largest angle in degrees, 0 to 180; drawn from [-rotation, rotation],
-        counter-clockwise where positive.
+        Largest angle in degrees, from 0 to 180. The angle is sampled from
+        [-rotation, rotation]; positive angles are counter-clockwise.
 
     shift : float, default=0.1
-        Largest shift as a fraction of the side, 0 to 1; drawn from
-        [-shift, shift] for x and for y.
+        Largest shift as a fraction of the side length, from 0 to 1. The shifts in x and
+        y are sampled from [-shift, shift].
 
     zoom : float, default=0.0
-        Largest change of size, at least 0 and below 1; the factor of both sides is
-        drawn from [1 - zoom, 1 + zoom] and magnifies where above 1.
+        Largest relative change of size, at least 0 and below 1. The factor is sampled
+        from [1 - zoom, 1 + zoom]; above 1 it enlarges the image.
 
     horizontal_flip : bool, default=True
-        Mirror left and right with probability 1/2.
+        Whether to swap left and right with probability 1/2.
 
     vertical_flip : bool, default=False
-        Mirror top and bottom with probability 1/2.
+        Whether to swap top and bottom with probability 1/2.
 
     brightness : float, default=0.0
-        Largest change as a fraction of the value range, 0 to 1; 255 times a number
-        from [-brightness, brightness] is added to all channels.
+        Largest change of brightness as a fraction of the value range, from 0 to 1. A
+        number sampled from [-brightness, brightness], times 255, is added to all
+        channels.
 
     contrast : float, default=0.0
-        Largest change of contrast, 0 to 1; the difference of each value from the
-        mean of all values of the image is multiplied by a factor from
+        Largest relative change of contrast, from 0 to 1. The difference of each value
+        from the mean of the image is multiplied by a factor sampled from
         [1 - contrast, 1 + contrast].
 
     Notes
     -----
-    Flip, zoom, rotation and shift are applied in this order about the centre of the
-    image as one affine warp, interpolated linearly once; pixels from beyond the
-    border take the value of the nearest pixel of the edge. Contrast and then
-    brightness follow in one table of the 256 values, rounded and clipped.
+    Flip, zoom, rotation and shift are applied in this order, about the centre of the
+    image. They are one affine warp with a single linear interpolation. Pixels from
+    outside the image get the value of the nearest pixel at the border. Contrast and
+    then brightness are applied to the 256 possible values, rounded and clipped.
 
-    A mask goes through the same warp: each pixel takes the label that has most of it
-    by the same interpolation. Contrast and brightness leave it alone. The variant of
-    the image is the same whether it comes with a mask or not.
+    The same warp is applied to a mask: each pixel gets the label with the largest
+    weight in the same interpolation. Contrast and brightness do not change a mask. The
+    augmented image is the same with and without a mask.
 
-    Eight numbers are drawn for each image whatever the settings are, so that a change
-    of one setting leaves what is drawn for the others as it was.
+    Eight random numbers are always sampled for each image, so that a change of one
+    parameter does not change the random numbers of the others.
 
     Examples
     --------
@@ -77,15 +77,15 @@ class Augmentation(DocLinkMixin, BaseEstimator):
     >>> from skinest.datasets import make_dermoscopy
     >>> image = make_dermoscopy(1, random_state=0).images[0]
     >>> augmentation = Augmentation(rotation=180, vertical_flip=True)
-    >>> variant = augmentation(image, np.random.default_rng(0))
-    >>> variant.shape == image.shape, variant.dtype
+    >>> augmented = augmentation(image, np.random.default_rng(0))
+    >>> augmented.shape == image.shape, augmented.dtype
     (True, dtype('uint8'))
 
-    A mask is augmented together with its image, and keeps its labels:
+    A mask is augmented together with its image and keeps its labels:
 
     >>> mask = np.where(image.mean(axis=2) < 128, 255, 0).astype(np.uint8)
     >>> again, mask = augmentation(image, np.random.default_rng(0), mask=mask)
-    >>> np.array_equal(again, variant), np.unique(mask)
+    >>> np.array_equal(again, augmented), np.unique(mask)
     (True, array([  0, 255], dtype=uint8))
     """
 
@@ -134,7 +134,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         random_state: np.random.Generator,
         mask: Mask | None = None,
     ) -> Image | tuple[Image, Mask]:
-        """Draw a variant of an image and its mask.
+        """Return an augmented copy of an image and its mask.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
             The image in RGB. It is not changed.
 
         random_state : numpy.random.Generator
-            Where the numbers are drawn from. The same state gives the same variant.
+            Source of the random numbers. The same state gives the same result.
 
         mask : ndarray of shape (height, width), dtype uint8, default=None
             The label of each pixel of the image. It is not changed.
@@ -158,8 +158,8 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is outside its range or `image` or `mask` is not such an
-            array.
+            If a parameter is out of range, or `image` or `mask` has another shape or
+            dtype.
         TypeError
             If `random_state` is not a generator.
         """
@@ -172,7 +172,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         return variant, _warp_mask(mask, matrix)
 
     def _draw(self, shape, random_state):
-        """Draw the matrix of the warp, brightness to add and factor of contrast."""
+        """Sample the matrix of the warp, the brightness and the contrast factor."""
         numbers = random_state.random(8)
         angle, right, down, zoom, brightness, contrast = 2 * numbers[:6] - 1
         mirror, upend = numbers[6:] < 0.5
@@ -209,7 +209,7 @@ def _check_arguments(image, random_state, mask):
 
 
 def _inverse_matrix(shape, flip, scale, angle, shift) -> np.ndarray:
-    """Return the affine map, of shape (2, 3), from the variant into the image."""
+    """Return the affine map, of shape (2, 3), from the augmented image to `image`."""
     size = np.array(shape[::-1])
     cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     linear = np.array([[cos, -sin], [sin, cos]]) / scale
@@ -234,9 +234,9 @@ def _warp(image, matrix) -> np.ndarray:
 
 
 def _warp_mask(mask, matrix) -> np.ndarray:
-    """Give each pixel the label that has most of it, by the interpolation of images.
+    """Warp a mask; each pixel gets the label with the largest interpolation weight.
 
-    The nearest label would be up to half a pixel off the image.
+    With the nearest label, the mask could be shifted by half a pixel from the image.
     """
     labels = np.flatnonzero(np.bincount(mask.ravel())).astype(np.uint8)
     shares = [_warp(np.uint8(255) * (mask == label), matrix) for label in labels]

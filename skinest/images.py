@@ -1,15 +1,15 @@
 """Images: checking, reading and resizing.
 
-Every estimator of skinest takes images in one of three forms, and this module
-is the one place where they are checked and read:
+Every estimator of skinest accepts images in three forms. This module checks and reads
+them:
 
 1. an array of shape (n_images, height, width) or (n_images, height, width, 3);
 2. a list, tuple or object array of arrays of different sizes;
 3. paths: a list, tuple, 1-d array, ``Series`` or single column of ``str`` or
    :class:`~pathlib.Path`.
 
-Whatever the form, an image that has been read is an RGB ``uint8`` array of
-shape (height, width, 3).
+In all three cases, an image is read as an RGB ``uint8`` array of shape
+(height, width, 3).
 """
 
 # Authors: The skinest developers
@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 
-from ._decoding import check_files, decode_file
+from ._decoding import check_files, read_file
 
 if TYPE_CHECKING:
     from ._typing import Image, ImageSize, ImagesLike, PathLike
@@ -33,18 +34,19 @@ __all__ = ["ImageCollection", "check_images", "limit_side", "read_image", "resiz
 
 _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
 _FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
+_MAX_DARK = 4095  # no picture of 16 bits is so dark as a whole
 
 
 def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageCollection:
-    """Check that `X` holds images, and make them readable one at a time.
+    """Check images, and return a collection that reads one image at a time.
 
-    Arrays are checked to their last value, paths to be existing files. No file
-    is decoded here, so 10,000 paths cost no more memory than their names.
+    All values of arrays are checked. Of paths, only the existence of the files is
+    checked. Files are decoded later, so 10,000 paths take almost no memory.
 
     Parameters
     ----------
     X : array, list of arrays, paths or ImageCollection
-        Images in any form that skinest takes, see :mod:`skinest.images`. What this
+        Images in any form that skinest accepts, see :mod:`skinest.images`. What this
         function has returned comes back as it is. Values are ``uint8`` (0 to 255),
         ``uint16`` (0 to 65535) or floating point in [0, 1]. One channel is grey, three
         are RGB, the fourth is alpha and is dropped.
@@ -53,12 +55,12 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
         If given, its length must be that of `X`.
 
     name : str, default="X"
-        What errors call the images.
+        Name of the argument in error messages.
 
     Returns
     -------
     images : ImageCollection of length n_images
-        The images, decoded when they are asked for.
+        The images. Files are decoded when an image is accessed.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
         If `X` is empty, has a shape, type or values that cannot be images, or
         differs from `y` in length, or if a file is empty.
     FileNotFoundError
-        If paths are missing, are folders or may not be read. The error names the
+        If files are missing, are folders or cannot be read. The error lists the
         first few.
 
     Examples
@@ -86,14 +88,16 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
         return ImageCollection(items, check_files(items, name), name=name)
     for position, image in enumerate(items):
         _check_pixels(image, f"{name}[{position}]")
+    deep = [image for image in items if image.dtype == np.uint16]
+    _warn_if_dark(name, [i.min() for i in deep], [i.max() for i in deep])
     return ImageCollection(items, name=name)
 
 
 class ImageCollection(Sequence[np.ndarray]):
-    """Checked images, read when they are asked for.
+    """Sequence of checked images, each of which is read when it is accessed.
 
-    Made by :func:`check_images`. Indexing by an integer reads one image; by a slice, it
-    gives a collection of those images, which still knows their positions in `X`.
+    :func:`check_images` creates it. An integer index reads one image. A slice gives a
+    collection of those images; error messages still use their positions in `X`.
 
     Parameters
     ----------
@@ -107,7 +111,7 @@ class ImageCollection(Sequence[np.ndarray]):
         Position in `X` of the first item, for error messages.
 
     name : str, default="X"
-        What errors call the images.
+        Name of the argument in error messages.
 
     Examples
     --------
@@ -135,7 +139,7 @@ class ImageCollection(Sequence[np.ndarray]):
 
     @property
     def from_files(self) -> bool:
-        """Tell whether the images are decoded from files."""
+        """Return whether the images are decoded from files."""
         return self._file_stats is not None
 
     @overload
@@ -157,10 +161,10 @@ class ImageCollection(Sequence[np.ndarray]):
         item = self._items[index]
         if self.from_files:
             return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
-        return _to_rgb(item)
+        return np.array(_to_rgb(item), order="C")  # a copy, never the user's own
 
     def batches(self, size: int) -> Iterator[ImageCollection]:
-        """Cut the collection into collections of `size` images, the last shorter.
+        """Yield collections of `size` images; the last one may be shorter.
 
         Parameters
         ----------
@@ -175,7 +179,7 @@ class ImageCollection(Sequence[np.ndarray]):
             yield self[start : start + size]
 
     def key(self, index: int) -> tuple[Any, ...]:
-        """Return what identifies the content of an image, for caches.
+        """Return a key that identifies the content of an image, for caches.
 
         Parameters
         ----------
@@ -185,21 +189,21 @@ class ImageCollection(Sequence[np.ndarray]):
         Returns
         -------
         key : tuple
-            Absolute path, size and modification time of a file, so that a replaced
-            file has another key; shape and digest of an array.
+            For a file, its absolute path, size and modification time, so that a
+            replaced file has another key. For an array, its shape and digest.
         """
         item = self._items[index]
         if self._file_stats is not None:
             return (os.path.abspath(item), *self._file_stats[index])
-        rgb = _to_rgb(item)
+        rgb = np.ascontiguousarray(_to_rgb(item))
         return (*rgb.shape, hashlib.blake2b(rgb, digest_size=16).hexdigest())
 
 
 def read_image(path: PathLike) -> Image:
     """Read an image file.
 
-    All formats that OpenCV reads are taken: grey, grey with alpha, palette,
-    CMYK and 16-bit files come out as RGB. The orientation in EXIF data is
+    All formats that OpenCV reads are accepted. Grey, grey with alpha, palette, CMYK
+    and 16-bit files are converted to 8-bit RGB. The orientation in EXIF data is
     ignored, so that an image and its mask stay aligned.
 
     Parameters
@@ -215,10 +219,10 @@ def read_image(path: PathLike) -> Image:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If the file is empty, truncated, not an image or larger than OpenCV's
-        limit of pixels.
+        If the file is empty, truncated, not an image, or has more pixels than
+        OpenCV allows.
 
     Examples
     --------
@@ -232,7 +236,7 @@ def read_image(path: PathLike) -> Image:
 
 
 def limit_side(image: Image, max_side: int | None) -> Image:
-    """Shrink an image until no side is longer than `max_side`.
+    """Shrink an image so that its longer side is at most `max_side`.
 
     Parameters
     ----------
@@ -245,7 +249,7 @@ def limit_side(image: Image, max_side: int | None) -> Image:
     Returns
     -------
     image : ndarray of shape (new_height, new_width, 3), dtype uint8
-        The image, its aspect ratio kept to the pixel; never enlarged.
+        The image with the same aspect ratio, up to rounding. It is never enlarged.
 
     Examples
     --------
@@ -265,7 +269,7 @@ def limit_side(image: Image, max_side: int | None) -> Image:
 
 
 def resize(image: Image, size: ImageSize) -> Image:
-    """Resize an image, whatever becomes of its aspect ratio.
+    """Resize an image, without keeping its aspect ratio.
 
     Parameters
     ----------
@@ -278,8 +282,8 @@ def resize(image: Image, size: ImageSize) -> Image:
     Returns
     -------
     image : ndarray of shape (new_height, new_width, 3), dtype uint8
-        The image, by the mean of the pixels that fall together where it shrinks,
-        by linear interpolation where a side grows.
+        The resized image. Pixels are averaged if the image shrinks, and interpolated
+        linearly if a side grows.
 
     Examples
     --------
@@ -303,8 +307,8 @@ def _check_length(items, y, name):
         raise ValueError(f"{name} is empty: pass at least one image.")
     if y is not None and len(y) != len(items):
         raise ValueError(
-            f"{name} holds {len(items)} images, but y {len(y)} entries. Pass "
-            "one for each image."
+            f"{name} has {len(items)} images, but y has {len(y)} entries. Pass "
+            "one entry per image."
         )
 
 
@@ -339,7 +343,7 @@ def _as_items(X, name):
 
 
 def _as_array(X, name):
-    """Turn a Series, DataFrame column or other array-like into an ndarray."""
+    """Convert a Series, DataFrame column or other array-like to an ndarray."""
     if not hasattr(X, "__array__"):
         raise ValueError(
             f"{name} is of type {type(X).__name__}. Pass an array, a list of arrays, "
@@ -348,8 +352,8 @@ def _as_array(X, name):
     array = np.asarray(X)
     if array.dtype.kind in _PATH_KINDS and array.ndim == 2 and array.shape[1] != 1:
         raise ValueError(
-            f"{name} is a table of {array.shape[1]} columns. Pass the one column that "
-            f"holds the paths, e.g. {name}['path'] or {name}[['path']]."
+            f"{name} is a table of {array.shape[1]} columns. Pass only the column of "
+            f"paths, e.g. {name}['path'] or {name}[['path']]."
         )
     return array
 
@@ -386,8 +390,7 @@ def _check_elements(X, name):
             shown = f" ({item!r})" if item is None or np.isscalar(item) else ""
             raise ValueError(
                 f"{name}[{position}] is of type {type(item).__name__}{shown}. Pass "
-                "either arrays of shape (height, width[, 3]) or paths, and only one of "
-                "them."
+                "either arrays of shape (height, width[, 3]) or paths, not both."
             )
     return list(X), False
 
@@ -399,7 +402,7 @@ def _check_pixels(image, location):
             "grey, (height, width, 3) for RGB or (height, width, 4) for RGB and alpha."
         )
     if image.size == 0:
-        raise ValueError(f"{location} has shape {image.shape}: it holds no pixel.")
+        raise ValueError(f"{location} has shape {image.shape}: it has no pixels.")
     _check_values(image, location)
 
 
@@ -415,19 +418,19 @@ def _check_unit_range(image, location):
     low, high = image.min(), image.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(
-            f"{location} holds NaN or infinity. Replace them, e.g. by np.nan_to_num, "
-            "or leave the image out."
+            f"{location} has NaN or infinite values. Replace them, e.g. by "
+            "np.nan_to_num, or remove the image."
         )
     if low < -_FLOAT_TOLERANCE:
         raise ValueError(
             f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
-            "floating point images are in [0, 1]. Pass them as they were before they "
-            "were standardised: what a network needs of that, the estimator does."
+            "floating point images must be in [0, 1]. Pass the images from before they "
+            "were standardised: the estimator does the preprocessing itself."
         )
     if high > 1 + _FLOAT_TOLERANCE:
         raise ValueError(
             f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
-            "floating point images are in [0, 1]. Divide by their largest possible "
+            "floating point images must be in [0, 1]. Divide by their largest possible "
             "value, or for 0 to 255 use X.astype(np.uint8)."
         )
 
@@ -444,28 +447,43 @@ def _conversion_hint(image):
 
 
 def _to_rgb(image) -> np.ndarray:
-    """Return a checked array as uint8 of shape (height, width, 3)."""
+    """Return checked pixels as uint8 of shape (height, width, 3)."""
     if image.ndim == 2:
         image = image[..., np.newaxis]
-    image = _to_uint8(image[..., :3])
-    if image.shape[2] == 1:
-        image = np.repeat(image, 3, axis=2)
-    return np.array(image, order="C")  # a copy, so that nothing changes the user's
+    n_colours = 1 if image.shape[2] < 3 else 3  # what follows is alpha
+    image = _to_uint8(image[..., :n_colours])
+    return np.repeat(image, 3, axis=2) if n_colours == 1 else image
 
 
 def _to_uint8(image) -> np.ndarray:
-    if image.dtype.kind == "f":
-        return np.rint(np.clip(image, 0, 1) * 255.0).astype(np.uint8)
-    if image.dtype.itemsize == 2:
-        return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.asarray(image, dtype=np.uint8)
+    if image.dtype == np.uint8:
+        return image
+    out = np.empty(image.shape, np.uint8)
+    for row, scaled in zip(image, out, strict=True):  # whole images need much memory
+        if image.dtype.kind == "f":
+            scaled[:] = np.rint(np.clip(row, 0, 1) * np.float32(255))
+        else:
+            scaled[:] = (
+                row if image.itemsize == 1 else (row.astype(np.uint32) + 128) // 257
+            )
+    return out
+
+
+def _warn_if_dark(name, lows, highs):
+    """Warn if images of 16 bits use a small part of their range, and would be black."""
+    if not highs or not 0 < max(highs) <= _MAX_DARK:
+        return
+    warnings.warn(
+        f"{name} is uint16 with values from {min(lows)} to {max(highs)}. White is "
+        "65535, so it is read as nearly black. If its white is 255, use "
+        "astype(np.uint8); if its white is 4095 (12 bits), multiply by 16.",
+        stacklevel=2,
+    )
 
 
 def _read_file(path, location) -> np.ndarray:
-    import cv2
-
-    # EXIF orientation is ignored for images and masks alike.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    image, _ = decode_file(path, flags, location)
-    _check_values(image, location)
-    return cv2.cvtColor(_to_uint8(image), cv2.COLOR_BGR2RGB)
+    pixels, _ = read_file(path, location)
+    _check_values(pixels, location)
+    if pixels.dtype == np.uint16:
+        _warn_if_dark(location, [pixels.min()], [pixels.max()])
+    return np.ascontiguousarray(_to_rgb(pixels))

@@ -23,8 +23,8 @@ def histogram_intersection_kernel(
 
     .. math:: k(x, y) = \sum_i \min(x_i, y_i)
 
-    A kernel for ``SVC(kernel=histogram_intersection_kernel)``, beside
-    scikit-learn's own :func:`~sklearn.metrics.pairwise.chi2_kernel`.
+    Use it as ``SVC(kernel=histogram_intersection_kernel)``. Another kernel for
+    histograms is :func:`~sklearn.metrics.pairwise.chi2_kernel` of scikit-learn.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def histogram_intersection_kernel(
     References
     ----------
     M. J. Swain and D. H. Ballard, "Color indexing", International Journal of
-    Computer Vision 7(1), 1991. That it is a kernel: A. Barla, F. Odone and
+    Computer Vision 7(1), 1991. A proof that it is a kernel: A. Barla, F. Odone and
     A. Verri, "Histogram intersection kernel for image classification", ICIP 2003.
 
     Examples
@@ -62,6 +62,6 @@ def histogram_intersection_kernel(
             "Histogram intersection needs values of 0 or more; do not standardise "
             "the histograms before this kernel."
         )
-    # min(a, b) = (a + b - |a - b|) / 2, and the distances are compiled code.
+    # min(a, b) = (a + b - |a - b|) / 2, and compiled code computes the distances.
     kernel = X.sum(axis=1)[:, np.newaxis] + Y.sum(axis=1) - manhattan_distances(X, Y)
     return kernel / 2

@@ -1,14 +1,13 @@
-"""Masks: checking and reading, the counterpart of images.
+"""Masks: checking and reading, as for images.
 
-A mask is an image of integer labels, one for each pixel. Masks come in one of three
-forms:
+A mask is an image with one integer label per pixel. Masks are accepted in three forms:
 
 1. an array of shape (n_masks, height, width);
 2. a list, tuple or object array of arrays of shape (height, width);
 3. paths: a list, tuple, 1-d array, ``Series`` or single column of ``str`` or
    :class:`~pathlib.Path`.
 
-They are never changed: a file of 0 and 255 has the labels 0 and 255.
+Labels are never changed: a file with the values 0 and 255 has the labels 0 and 255.
 """
 
 # Authors: The skinest developers
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from ._decoding import check_files, decode_file
+from ._decoding import check_files, read_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,24 +36,24 @@ _MAX_RANGE = 2**16
 
 
 def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
-    """Check that `y` holds masks, and make them readable one at a time.
+    """Check masks, and return a collection that reads one mask at a time.
 
-    Arrays are checked by shape and type, paths to be existing files. No file is
-    decoded here.
+    Of arrays, shape and type are checked. Of paths, only the existence of the files is
+    checked. Files are decoded later.
 
     Parameters
     ----------
     y : array, list of arrays or paths
-        Masks in any form that skinest takes, see :mod:`skinest.masks`, of integers
-        or booleans. What this function has returned comes back as it is.
+        Masks in any form that skinest accepts, see :mod:`skinest.masks`, of integers
+        or booleans. A collection that this function has returned is returned unchanged.
 
     name : str, default="y"
-        What errors call them.
+        Name of the argument in error messages.
 
     Returns
     -------
     masks : MaskCollection of length n_masks
-        The masks, decoded when they are asked for.
+        The masks. Files are decoded when a mask is accessed.
 
     Raises
     ------
@@ -62,7 +61,7 @@ def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
         If `y` is empty or has a shape or type that cannot be masks, or if a file is
         empty.
     FileNotFoundError
-        If paths are missing, are folders or may not be read. The error names the
+        If files are missing, are folders or cannot be read. The error lists the
         first few.
 
     Examples
@@ -88,11 +87,11 @@ def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
 
 
 class MaskCollection(Sequence[np.ndarray]):
-    """Checked masks, read when they are asked for.
+    """Sequence of checked masks, each of which is read when it is accessed.
 
-    Made by :func:`check_masks`. Indexing by an integer reads one mask and raises
-    ValueError, naming the file or position, if it is no mask, has more than 32 labels,
-    or several near 0 and near 255, as JPEG leaves them.
+    :func:`check_masks` creates it. An integer index reads one mask. It raises
+    ValueError with the file or position if the mask is invalid, has more than 32
+    labels, or has several labels near 0 and near 255, as JPEG compression creates them.
 
     Parameters
     ----------
@@ -100,7 +99,7 @@ class MaskCollection(Sequence[np.ndarray]):
         Paths, or arrays of shape (height, width).
 
     name : str, default="y"
-        What errors call them.
+        Name of the argument in error messages.
 
     Examples
     --------
@@ -138,7 +137,7 @@ class MaskCollection(Sequence[np.ndarray]):
             The mask.
 
         labels : ndarray of shape (n_labels,)
-            The labels that it holds, sorted.
+            Its labels, sorted.
         """
         index = range(len(self))[index]
         item, location = self._items[index], self.where(index)
@@ -146,7 +145,7 @@ class MaskCollection(Sequence[np.ndarray]):
         return mask, _find_labels(mask, location)
 
     def where(self, index: int) -> str:
-        """Return what errors call a mask: its position, and its path if it has one."""
+        """Return the name of a mask in error messages: position, and path if known."""
         item = self._items[index]
         place = f"{self._name}[{index}]"
         return f"{place}: {item!r}" if isinstance(item, str) else place
@@ -158,7 +157,7 @@ def read_mask(path: PathLike) -> Mask:
     Parameters
     ----------
     path : str or Path
-        A grey image of 1, 8 or 16 bits without loss, such as PNG.
+        A grey image of 1, 8 or 16 bits in a lossless format, such as PNG.
 
     Returns
     -------
@@ -168,10 +167,10 @@ def read_mask(path: PathLike) -> Mask:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If the file is no image, is a colour image, or holds more than 32 labels or
-        several near 0 and near 255, as those of JPEG.
+        If the file is not an image, is a colour image, has more than 32 labels, or has
+        several labels near 0 and near 255, as JPEG compression creates them.
 
     Examples
     --------
@@ -240,13 +239,13 @@ def _as_paths(items, name) -> list[str]:
         if not isinstance(item, str | os.PathLike):
             raise ValueError(
                 f"{name}[{position}] is of type {type(item).__name__}, but {name}[0] a "
-                "path. Pass either arrays or paths, and only one of them."
+                "path. Pass either arrays or paths, not both."
             )
     return [str(os.fspath(item)) for item in items]  # no np.str_ in errors
 
 
 def _check_array(mask, location):
-    """Raise ValueError unless an array can be a mask, whatever its labels are."""
+    """Raise ValueError unless an array has the shape and type of a mask."""
     if not isinstance(mask, np.ndarray):
         shown = f" ({mask!r})" if mask is None or np.isscalar(mask) else ""
         raise ValueError(
@@ -265,7 +264,7 @@ def _check_array(mask, location):
             f"{location} has shape {mask.shape}. A mask is (height, width).{hint}"
         )
     if mask.size == 0:
-        raise ValueError(f"{location} has shape {mask.shape}: it holds no pixel.")
+        raise ValueError(f"{location} has shape {mask.shape}: it has no pixels.")
     if mask.dtype.kind not in "biu":
         raise ValueError(
             f"{location} is of dtype {mask.dtype}. A mask holds integer labels or "
@@ -275,7 +274,7 @@ def _check_array(mask, location):
 
 
 def _find_labels(mask, location) -> np.ndarray:
-    """Return the labels of a mask, sorted; ValueError if they are too many."""
+    """Return the sorted labels of a mask, or raise ValueError if there are too many."""
     low, high = int(mask.min()), int(mask.max())
     if high - low < _MAX_RANGE:  # counting is ten times as fast as sorting
         offsets = mask.astype(np.intp) - low
@@ -284,29 +283,28 @@ def _find_labels(mask, location) -> np.ndarray:
         labels = np.unique(mask)
     if len(labels) > MAX_LABELS:
         raise ValueError(
-            f"{location} holds {len(labels)} different values from {labels[0]} to "
-            f"{labels[-1]}, but a mask no more than {MAX_LABELS} labels. They may come "
-            "from JPEG or smooth edges: threshold it, and save it as PNG."
+            f"{location} has {len(labels)} different values from {labels[0]} to "
+            f"{labels[-1]}, but a mask has at most {MAX_LABELS} labels. JPEG "
+            "compression or smooth edges may be the cause: threshold the mask, and "
+            "save it as PNG."
         )
     if _is_blurred(labels):
         raise ValueError(
-            f"{location} holds {len(labels)} different values near 0 and near 255, as "
-            "JPEG or smooth edges leave them: threshold it, as in mask > 127, and save "
-            "it as PNG."
+            f"{location} has {len(labels)} different values near 0 and near 255, as "
+            "caused by JPEG compression or smooth edges: threshold the mask, as in "
+            "mask > 127, and save it as PNG."
         )
     return labels
 
 
 def _is_blurred(labels) -> bool:
-    """Tell whether several labels are near 0, several near 255, and none elsewhere."""
+    """Return whether all labels are near 0 or near 255, several of each."""
     low, high = labels <= 64, (labels >= 191) & (labels <= 255)
     return labels[0] >= 0 and min(low.sum(), high.sum()) > 1 and (low | high).all()
 
 
 def _read_file(path, location) -> np.ndarray:
-    import cv2
-
-    mask, is_jpeg = decode_file(path, cv2.IMREAD_UNCHANGED, location)
+    mask, format_name = read_file(path, location, as_labels=True)
     if mask.ndim != 2:
         raise ValueError(
             f"{location} is a colour image of {mask.shape[2]} channels. A mask has one "
@@ -314,9 +312,9 @@ def _read_file(path, location) -> np.ndarray:
             "it as PNG."
         )
     _check_array(mask, location)
-    if is_jpeg and len(labels := _find_labels(mask, location)) > 2:
+    if format_name == "JPEG" and len(labels := _find_labels(mask, location)) > 2:
         raise ValueError(
-            f"{location} is a JPEG of {len(labels)} labels, and JPEG changes labels. "
-            "Save the mask as PNG where it is made, or threshold it."
+            f"{location} is a JPEG file with {len(labels)} labels, and JPEG "
+            "compression changes labels. Create the mask again as PNG, or threshold it."
         )
     return mask

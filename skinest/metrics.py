@@ -1,9 +1,9 @@
-r"""Metrics of segmentation: how well predicted masks meet the true ones.
+r"""Metrics of segmentation, which compare predicted and true masks.
 
-They speak of the foreground. Globules and streaks fill 1 or 2 % of an image, so that
-predicting none of them has an accuracy of .98 and a mean IoU with background of .49;
-:func:`segmentation_report` shows these for comparison, :func:`dice_score` and
-:func:`iou_score` leave the background out. Masks are read one pair at a time.
+They measure the foreground. Globules and streaks cover 1 or 2 % of an image, so an
+empty prediction has an accuracy of .98 and a mean IoU with background of .49.
+:func:`segmentation_report` shows these two for comparison; :func:`dice_score` and
+:func:`iou_score` ignore the background. Masks are read one pair at a time.
 
 ``dice_scorer`` and ``iou_scorer`` are for ``GridSearchCV(scoring=dice_scorer)``,
 ``cross_validate(scoring={"dice": dice_scorer, "iou": iou_scorer})`` and scikit-learn's
@@ -40,7 +40,8 @@ __all__ = [
     "segmentation_report",
 ]
 
-# Numerator and denominator, from pixels in both, in truth, in the prediction, in all.
+# Numerator and denominator, from the numbers of pixels in both masks, in the true one,
+# in the predicted one, and of all pixels.
 _RATIOS = {
     "accuracy": lambda both, true, pred, n: (n - true - pred + 2 * both, n),
     "precision": lambda both, true, pred, n: (both, pred),
@@ -48,7 +49,7 @@ _RATIOS = {
     "IoU": lambda both, true, pred, n: (both, true + pred - both),
     "Dice": lambda both, true, pred, n: (2 * both, true + pred),
 }
-_FOREGROUNDS = {1, 255, 65535}  # of masks of two labels, by convention
+_FOREGROUNDS = {1, 255, 65535}  # common values of the foreground
 _MEAN_IOU = "mean IoU with background"
 
 _CONSTRAINTS = {
@@ -81,40 +82,43 @@ def dice_score(
 
     .. math:: \mathrm{Dice} = \frac{2 |A \cap B|}{|A| + |B|}
 
-    with the pixels :math:`A` and :math:`B` that have a label in truth and prediction.
+    where :math:`A` and :math:`B` are the pixels with a label in truth and prediction.
 
     Parameters
     ----------
     y_true, y_pred : array, list of arrays or paths
-        True and predicted masks in any form that skinest takes, see
+        True and predicted masks in any form that skinest accepts, see
         :mod:`skinest.masks`. The masks of a pair have the same size.
 
     labels : array-like of int, default=None
-        The foreground. None is all labels of both masks but the smallest, which is
-        background; if there is one label only, it is foreground unless it is 0. Where
-        a fold may lack one of several labels, pass them.
+        The foreground labels. None means all labels of both masks except the smallest,
+        which is the background. A single label is foreground unless it is 0. Pass the
+        labels if some folds may not have all of them.
 
     average : {"imagewise", "pooled"} or None, default="imagewise"
-        - ``"imagewise"``: the ratio for each image and label, the mean over labels,
-          then over images: each image counts the same;
-        - ``"pooled"``: one ratio for each label over the pixels of all images, the mean
-          over labels: each pixel counts the same;
-        - None: the mean over labels for each image.
+        How images are averaged:
 
-        It says how images are averaged, unlike the `average` of scikit-learn, which
-        is about labels. Labels are averaged as by scikit-learn's ``"macro"``.
+        - ``"imagewise"``: compute the score of each image and label, and average over
+          labels, then over images. Each image has the same weight.
+        - ``"pooled"``: compute the score of each label over the pixels of all images,
+          and average over labels. Each pixel has the same weight.
+        - None: return the mean over labels for each image.
+
+        This differs from `average` in scikit-learn, which tells how labels are
+        averaged. Here labels are averaged as by ``"macro"``.
 
     zero_division : {0.0, 1.0, np.nan}, default=1.0
-        The ratio for a label in neither mask. NaN leaves it out of the mean.
+        The score for a label that is absent from both masks. NaN excludes it from the
+        mean.
 
     sample_weight : array-like of shape (n_images,), default=None
-        Weights, 0 or more, of images or their pixels; unused if `average` is None.
+        Weights, 0 or more, of images or their pixels. Ignored if `average` is None.
 
     Returns
     -------
     score : float or ndarray of shape (n_images,)
-        Between 0, no pixel in common, and 1, masks alike. NaN if
-        ``zero_division=np.nan`` and there is no ratio to take the mean of.
+        From 0 (no common pixel) to 1 (equal masks). NaN if ``zero_division=np.nan`` and
+        there is no score to average.
 
     Raises
     ------
@@ -124,10 +128,10 @@ def dice_score(
 
     Notes
     -----
-    By default an empty mask that is predicted empty scores 1, for it is right; the
-    losses of skinest have it so too. Where most masks are empty, as those of globules
-    and streaks, this flatters who predicts nothing: look at ``average="pooled"`` as
-    well, in which empty masks count by what is wrongly found in them.
+    By default the score is 1 if both the true and the predicted mask are empty, because
+    the prediction is right; the losses of skinest do the same. If most masks are empty,
+    as for globules and streaks, this rewards empty predictions. Then also use
+    ``average="pooled"``, in which empty masks matter only through false positives.
 
     References
     ----------
@@ -171,22 +175,22 @@ def iou_score(
 
     .. math:: \mathrm{IoU} = \frac{|A \cap B|}{|A \cup B|}
 
-    with the pixels :math:`A` and :math:`B` that have a label in truth and prediction.
+    where :math:`A` and :math:`B` are the pixels with a label in truth and prediction.
 
     Parameters
     ----------
     y_true, y_pred : array, list of arrays or paths
-        True and predicted masks in any form that skinest takes, see
+        True and predicted masks in any form that skinest accepts, see
         :mod:`skinest.masks`. The masks of a pair have the same size.
 
     labels : array-like of int, default=None
         The foreground; None is all but the smallest, see :func:`dice_score`.
 
     average : {"imagewise", "pooled"} or None, default="imagewise"
-        Over images, over the pixels of all images or neither, see :func:`dice_score`.
+        How images are averaged, see :func:`dice_score`.
 
     zero_division : {0.0, 1.0, np.nan}, default=1.0
-        The ratio for a label in neither mask, see the notes of :func:`dice_score`.
+        The score for a label that is absent from both masks, see :func:`dice_score`.
 
     sample_weight : array-like of shape (n_images,), default=None
         Weights of the images, see :func:`dice_score`.
@@ -260,7 +264,7 @@ def segmentation_report(
     Parameters
     ----------
     y_true, y_pred : array, list of arrays or paths
-        True and predicted masks in any form that skinest takes, see
+        True and predicted masks in any form that skinest accepts, see
         :mod:`skinest.masks`. The masks of a pair have the same size.
 
     labels : array-like of int, default=None
@@ -270,37 +274,39 @@ def segmentation_report(
         Names of the foreground labels, in the order of `labels`.
 
     average : {"imagewise", "pooled"}, default="imagewise"
-        The mean of the ratios of the images, or the ratios of the pixels of all images.
+        Whether to average the scores of the images or to pool the pixels of all images.
 
     zero_division : {0.0, 1.0, np.nan}, default=1.0
-        The value of a ratio with denominator 0. NaN leaves it out of the mean. As in
-        scikit-learn, the precision of a label that is predicted nowhere and the recall
-        of one that is truly nowhere are such ratios.
+        The value of a score with denominator 0. NaN excludes it from the mean. As in
+        scikit-learn, this includes the precision of a label that is never predicted and
+        the recall of a label that is never present.
 
     digits : int, default=3
         Number of decimals in the text.
 
     output_dict : bool, default=False
-        Whether to return a dict in place of a text.
+        Whether to return a dict instead of a text.
 
     Returns
     -------
     report : str or dict
-        A row for each label, told from all others, with its true pixels as support; the
-        mean of the rows (in the text if there are several); the mean IoU over all
-        labels that the masks hold; the number of images. The dict is ``{"1":
+        A row for each label against all others, with its number of true pixels as
+        support; the mean of the rows (in the text only if there are several); the mean
+        IoU over all labels, including the background; and the number of images. The
+        dict is ``{"1":
         {"accuracy": …, "precision": …, "recall": …, "IoU": …, "Dice": …, "support": …},
         "macro avg": {…}, "mean IoU with background": …, "n_images": …}``.
 
     Notes
     -----
-    With :math:`A` and :math:`B` the pixels that have a label in truth and prediction,
-    and :math:`N` all pixels, precision is :math:`|A \cap B| / |B|`, recall
-    :math:`|A \cap B| / |A|`, accuracy :math:`1 - (|A \cup B| - |A \cap B|) / N`. The
-    mean IoU with background says little: predicting nothing earns about one half.
+    Let :math:`A` and :math:`B` be the pixels with a label in truth and prediction, and
+    :math:`N` the number of all pixels. Then precision is :math:`|A \cap B| / |B|`,
+    recall is :math:`|A \cap B| / |A|`, and accuracy is
+    :math:`1 - (|A \cup B| - |A \cap B|) / N`. The mean IoU with background says
+    little: an empty prediction has a score of about 0.5.
 
     With several labels and ``zero_division=np.nan``, the macro average can differ from
-    :func:`dice_score`, which takes the mean over labels before that over images.
+    :func:`dice_score`, which averages over labels first, then over images.
 
     Examples
     --------
@@ -351,7 +357,9 @@ def _check_pair(y_true, y_pred):
     y_true = check_masks(y_true, name="y_true")
     y_pred = check_masks(y_pred, name="y_pred")
     if len(y_true) != len(y_pred):
-        raise ValueError(f"y_true holds {len(y_true)} masks, but y_pred {len(y_pred)}.")
+        raise ValueError(
+            f"y_true has {len(y_true)} masks, but y_pred has {len(y_pred)}."
+        )
     return y_true, y_pred
 
 
@@ -403,13 +411,13 @@ def _foreground(pixels, labels):
 
 
 def choose_foreground(held):
-    """Return what is foreground by default: all labels but the smallest, sorted."""
+    """Return the default foreground: all labels except the smallest, sorted."""
     held = sorted(held)
     return held if len(held) == 1 and held != [0] else held[1:]
 
 
 def _check_same_coding(in_true, in_pred, labels):
-    """Raise ValueError if 1 here and 255 there seem to mean the same."""
+    """Raise ValueError if 1 in one mask and 255 in the other seem to be the same."""
     sets = [set(each) - {0} for each in (in_true, in_pred, labels or ())]
     found = set.union(*sets)
     binary = found <= _FOREGROUNDS and len(sets[0]) < 2 and len(sets[1]) < 2
@@ -417,21 +425,22 @@ def _check_same_coding(in_true, in_pred, labels):
         return
     small, large = sorted(found)[:2]
     raise ValueError(
-        f"y_true holds {sorted(in_true)}, y_pred {sorted(in_pred)}; labels={labels}. "
-        f"If {small} and {large} mean the same, use one of them everywhere, e.g. by "
-        f"[mask * {large // small} for mask in masks]; if not, labels={sorted(found)}."
+        f"y_true has {sorted(in_true)}, but y_pred has {sorted(in_pred)}; "
+        f"labels={labels}. If {small} and {large} are the same label, use one of them "
+        f"in all masks, e.g. by [mask * {large // small} for mask in masks]; if not, "
+        f"pass labels={sorted(found)}."
     )
 
 
 def _select(pixels, n_pixels, labels):
-    """Stack counts as (4, n_images, n_labels); no label is as one without pixels."""
+    """Stack counts as (4, n_images, n_labels); without labels, as for an absent one."""
     nowhere = np.zeros((3, len(n_pixels)), dtype=np.int64)
     columns = [pixels.get(label, nowhere) for label in labels or [None]]
     return np.stack([np.vstack([each, n_pixels]) for each in columns], axis=-1)
 
 
 def _pool(counts, weights=1):
-    """Add up the counts of all images, as if they were one."""
+    """Sum the counts over all images."""
     return np.sum(counts * np.reshape(weights, (-1, 1)), axis=1, keepdims=True)
 
 
@@ -445,7 +454,7 @@ def _divide(numerator, denominator, zero_division):
 
 
 def _mean(values, axis=0, weights=1.0):
-    """Return the mean of what is not NaN; NaN where there is nothing."""
+    """Return the mean without NaN, or NaN if there are no other values."""
     weights = weights * ~np.isnan(values)
     total = np.sum(weights * np.nan_to_num(values), axis=axis)
     return _divide(total, np.sum(weights, axis=axis), np.nan)
@@ -455,13 +464,14 @@ def _row_names(labels, target_names):
     names = [str(name) for name in (labels if target_names is None else target_names)]
     if len(names) != len(labels):
         raise ValueError(
-            f"target_names holds {len(names)} names, but {labels} are foreground."
+            f"target_names has {len(names)} names, but the foreground labels are "
+            f"{labels}."
         )
     return names
 
 
 def _report_rows(counts, names, zero_division):
-    """Make a dict of the rows by name, and of their mean."""
+    """Return a dict of the rows by name, with their mean."""
     n, table = len(names), {}
     for name in _RATIOS:
         column = _mean(_ratio(name, counts, zero_division))

@@ -1,7 +1,7 @@
-"""Resampling of images by the samplers of imbalanced-learn.
+"""Resampling of images by samplers of imbalanced-learn.
 
-imbalanced-learn's samplers take tables. One that only selects rows needs to see
-nothing but labels, so it can select images, in whatever form they are.
+Samplers of imbalanced-learn take tables. A sampler that only selects rows needs only
+the labels, so it can also select images.
 """
 
 # Authors: The skinest developers
@@ -35,25 +35,25 @@ __all__ = ["ImageResampler", "has_foreground"]
 
 
 def has_foreground(X: Any, y: MasksLike) -> NDArray[np.bool_]:
-    """Tell which masks hold anything but 0, to balance images by that.
+    """Return which masks have any foreground, to balance images by it.
 
     Parameters
     ----------
     X : array, list of arrays or paths
-        The images, which are not looked at.
+        The images. They are not used.
 
     y : array of shape (n_images, height, width), list of arrays or paths
-        Their masks, see :mod:`skinest.masks`.
+        The masks, see :mod:`skinest.masks`.
 
     Returns
     -------
     labels : ndarray of shape (n_images,), dtype bool
-        True where a mask has a foreground.
+        True if the mask has any pixel that is not 0.
 
     Raises
     ------
     ValueError
-        If `y` are no masks, or a file cannot be read.
+        If `y` does not contain masks, or a file cannot be decoded.
     FileNotFoundError
         If files are missing.
 
@@ -72,30 +72,29 @@ def has_foreground(X: Any, y: MasksLike) -> NDArray[np.bool_]:
 class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
     """Resample images by an imbalanced-learn sampler that selects rows.
 
-    For an imbalanced-learn Pipeline, before what takes images; it acts in ``fit``
-    alone. `RandomOverSampler` and `RandomUnderSampler` can be given, and any other
-    sampler whose tags say that it exposes `sample_indices_` and needs no numbers in
-    `X`. `X` and `y` come back in the form that they have, and no file is decoded.
+    Put it into an imbalanced-learn Pipeline, before a step that takes images. It
+    resamples in ``fit`` only. You can use `RandomOverSampler`, `RandomUnderSampler` and
+    any other sampler whose tags say that it has `sample_indices_` and needs no numbers
+    in `X`. `X` and `y` keep their types, and no file is decoded.
 
-    Samplers that invent rows (`SMOTE`, `ADASYN`) or choose rows by distances
-    (`NearMiss`, `TomekLinks`) work on feature vectors. Put them after the features,
-    without this class: ``make_pipeline(BoVWSIFTTransformer(), SMOTE(), SVC())`` of
+    Samplers that create new rows (`SMOTE`, `ADASYN`) or select rows by distances
+    (`NearMiss`, `TomekLinks`) need feature vectors. Put them after the feature
+    extraction, without this class:
+    ``make_pipeline(BoVWSIFTTransformer(), SMOTE(), SVC())`` from
     :mod:`imblearn.pipeline`.
 
     Parameters
     ----------
     sampler : imbalanced-learn sampler
-        Selects the images. It is cloned; what it draws follows from its own
-        `random_state`.
+        Sampler that selects the images. It is cloned and uses its own `random_state`.
 
     balance_by : callable, default=None
-        Called with the `X` and `y` that are resampled, and returns one label for each
-        image, to balance by. None balances by `y`. With masks as `y` it is needed:
-        :func:`has_foreground`, or a function of your own, such as one that looks up
-        the diagnosis of each path in `X`. It is an argument of the constructor because
-        imbalanced-learn's Pipeline passes no argument of ``fit`` on to samplers
-        unless metadata routing is enabled, and because it then needs no slicing by
-        folds.
+        Function of `X` and `y` that returns one label per image, to balance by. None
+        balances by `y`. If `y` has masks, pass :func:`has_foreground` or your own
+        function, for example one that returns the diagnosis of each path in `X`. It is
+        a constructor argument because imbalanced-learn's Pipeline passes arguments of
+        ``fit`` to samplers only with metadata routing. A function also needs no
+        splitting into folds.
 
     labels : callable or None, default="deprecated"
         The old name of `balance_by`.
@@ -109,10 +108,10 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         The fitted clone of `sampler`.
 
     sample_indices_ : ndarray of shape (n_images_new,)
-        Position in `X` of each image that was selected, after ``fit_resample``.
+        Positions in `X` of the selected images, after ``fit_resample``.
 
     sampling_strategy_ : dict
-        How many images `sampler_` draws, by label; see imbalanced-learn.
+        Number of images that `sampler_` samples, by label; see imbalanced-learn.
 
     See Also
     --------
@@ -120,13 +119,13 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
     Notes
     -----
-    A selection from an array is a copy of its images; lists of arrays, and paths, are
-    repeated without any. Rows of a `Series` or `DataFrame` keep their index, so that
-    labels of the index repeat where images do.
+    Images of an array are copied. Lists of arrays and paths are repeated without a
+    copy. Rows of a `Series` or `DataFrame` keep their index, so index labels can
+    repeat.
 
-    Weights cannot follow their rows: imbalanced-learn's Pipeline takes `X` and `y`
-    from a sampler and nothing else, and would hand the weights of all images to the
-    classifier, which refuses them for their number. Resample first, and fit with
+    Sample weights cannot be resampled in a Pipeline: imbalanced-learn takes only `X`
+    and `y` from a sampler and would pass the weights of all images to the classifier,
+    which raises an error. Resample first, and fit with
     ``sample_weight=weights[resampler.sample_indices_]``.
 
     Examples
@@ -167,12 +166,12 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ImagesLike, y: TargetLike) -> Self:
-        """Check the images and count their labels; use ``fit_resample`` instead.
+        """Check images and labels only; use ``fit_resample`` to resample.
 
         Parameters
         ----------
         X : array, list of arrays or paths
-            Images in any form that skinest takes, see :mod:`skinest.images`.
+            Images in any form that skinest accepts, see :mod:`skinest.images`.
 
         y : array-like of length n_images
             Labels or masks.
@@ -191,23 +190,23 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
     def fit_resample(
         self, X: AnyImages, y: AnyTarget, sample_weight: None = None
     ) -> tuple[AnyImages, AnyTarget]:
-        """Select images.
+        """Resample images.
 
         Parameters
         ----------
         X : array, list of arrays or paths
-            Images in any form that skinest takes, see :mod:`skinest.images`.
+            Images in any form that skinest accepts, see :mod:`skinest.images`.
 
         y : array-like of length n_images
-            Labels; or masks, see :mod:`skinest.masks`, with `balance_by`.
+            Labels, or with `balance_by` also masks, see :mod:`skinest.masks`.
 
         sample_weight : None
-            Raises an error that says what to do.
+            Not supported. The error explains what to do instead.
 
         Returns
         -------
         X_resampled : same type as X
-            The images that were selected.
+            The selected images.
 
         y_resampled : same type as y
             Their labels or masks.
@@ -215,36 +214,36 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X`, `y` or `balance_by` is wrong or of another length, if the sampler
-            cannot select images, or if `sample_weight` is given.
+            If `X`, `y` or `balance_by` is invalid or lengths differ, if the sampler
+            cannot select images, or if `sample_weight` is passed.
         FileNotFoundError
             If paths in `X` are missing.
         """
         if sample_weight is not None:
             raise ValueError(
-                "sample_weight cannot follow its images, because imbalanced-learn's "
-                "Pipeline takes X and y alone from a sampler. Resample first, and fit "
-                "with sample_weight=weights[resampler.sample_indices_]; or leave the "
-                "sampler out and multiply the weights."
+                "sample_weight cannot be resampled, because imbalanced-learn's "
+                "Pipeline takes only X and y from a sampler. Resample first, and fit "
+                "with sample_weight=weights[resampler.sample_indices_]; or remove the "
+                "sampler and multiply the weights."
             )
         return self._fit_resample(X, y)
 
     def _fit_resample(self, X, y):
         rows, labels = self._check(X, y)
         self.sampler_ = clone(self.sampler)
-        drawn, _ = self.sampler_.fit_resample(rows, labels)
+        selected, _ = self.sampler_.fit_resample(rows, labels)
         indices = self.sampler_.sample_indices_
-        if not np.array_equal(np.ravel(drawn), indices):
+        if not np.array_equal(np.ravel(selected), indices):
             raise ValueError(
-                f"sampler={self.sampler!r} changes the rows that it selects, which "
-                f"images cannot follow. {_after_features(self.sampler)}"
+                f"sampler={self.sampler!r} changes the rows that it selects, which is "
+                f"not possible for images. {_after_features(self.sampler)}"
             )
         self.sample_indices_ = indices
         self.sampling_strategy_ = self.sampler_.sampling_strategy_
         return _select(X, indices), _select(y, indices)
 
     def _check(self, X, y):
-        """Return the number of each row, as a table, and the labels to balance by."""
+        """Return a table of row numbers, and the labels to balance by."""
         _check_sampler(self.sampler)
         if y is None:
             raise ValueError("y is None. Pass y, the label or mask of each image.")
@@ -259,7 +258,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
             if len(labels) != n_images:
                 raise ValueError(
                     f"balance_by(X, y) has {len(labels)} entries, but there are "
-                    f"{n_images} images. Return one for each image."
+                    f"{n_images} images. Return one label per image."
                 )
         return np.arange(n_images)[:, np.newaxis], labels
 
@@ -274,13 +273,13 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
 
 def _check_sampler(sampler):
-    """Raise ValueError unless a sampler selects rows without looking at them."""
+    """Raise ValueError unless a sampler selects rows by their labels only."""
     tags = get_tags(sampler)
     sampler_tags = getattr(tags, "sampler_tags", None)
     if sampler_tags is None or not sampler_tags.sample_indices:
-        does = "exposes no sample_indices_: it makes rows that no image belongs to"
+        does = "has no sample_indices_, because it creates rows that are not images"
     elif not tags.input_tags.string:
-        does = "selects rows by their numbers, which images do not have"
+        does = "selects rows by numeric features, which images do not have"
     else:
         return
     raise ValueError(
@@ -298,22 +297,22 @@ def _after_features(sampler) -> str:
 
 
 def _check_labels(y):
-    """Return the labels of the images, which masks are not."""
+    """Return the labels of the images, or raise ValueError if `y` has masks."""
     items = y if isinstance(y, list | tuple) else np.asarray(y)
     if isinstance(items, np.ndarray):
         if items.ndim == 0:
             raise ValueError(
-                f"y is of type {type(y).__name__}. Pass one label for each image, as a "
-                "list or an array."
+                f"y is of type {type(y).__name__}. Pass one label per image, as a list "
+                "or an array."
             )
         if items.ndim == 2 and items.shape[1] == 1:
             items = items.ravel()
     first = items[0]
     are_masks = np.ndim(first) >= 2 or _are_files(items)
     if are_masks or (isinstance(first, str) and len(set(items)) == len(items) > 1):
-        what = "masks" if are_masks else "another string for each image, as masks do"
+        what = "masks" if are_masks else "a different string for each image"
         raise ValueError(
-            f"y holds {what}: there is no label to balance by. Pass "
+            f"y has {what}, so there are no labels to balance by. Pass "
             "balance_by=has_foreground, or another callable that takes X and y and "
             "returns the label of each image."
         )
@@ -328,7 +327,7 @@ def _are_files(items) -> bool:
 
 
 def _select(items, indices):
-    """Select items by their positions, in the form that they come in."""
+    """Select items by their positions, and return them in the same type."""
     if isinstance(items, np.ndarray):
         return items[indices]
     if isinstance(items, list | tuple):

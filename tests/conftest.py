@@ -26,7 +26,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 class DecodedFiles:
-    """Counts of the files that OpenCV has decoded, in this process."""
+    """Counts of the files that are decoded, in this process."""
 
     def __init__(self):
         self.contents = []
@@ -40,15 +40,15 @@ class DecodedFiles:
 @pytest.fixture
 def decoded(monkeypatch):
     """Count how often files are decoded from here on: `decoded.counts(paths)`."""
-    import cv2
+    from skinest import _formats
 
-    files, decode = DecodedFiles(), cv2.imdecode
+    files, decode = DecodedFiles(), _formats.decode
 
     def count_and_decode(content, *args, **kwargs):
-        files.contents.append(content.tobytes())
+        files.contents.append(content)
         return decode(content, *args, **kwargs)
 
-    monkeypatch.setattr(cv2, "imdecode", count_and_decode)
+    monkeypatch.setattr(_formats, "decode", count_and_decode)
     return files
 
 
@@ -137,20 +137,16 @@ def processor(monkeypatch):
     What is told of it is called directly: no machine has all these processors, and
     each would need a fit. It is also kept, and has to be forgotten.
     """
-    from numpy._core import _multiarray_umath
-
     from skinest._compat import cpu_has_bfloat16
+    from tests.private_names import replace_cpu_features
 
     read_text = Path.read_text
 
     def has(numpy=(), linux=None):
-        if numpy is None:
-            monkeypatch.delattr(_multiarray_umath, "__cpu_features__", raising=False)
-        else:
+        features = None
+        if numpy is not None:
             features = dict.fromkeys(numpy, True) | {"AVX512F": True, "VSX": False}
-            monkeypatch.setattr(
-                _multiarray_umath, "__cpu_features__", features, raising=False
-            )
+        replace_cpu_features(monkeypatch, features)
 
         def read(path, *args, **options):
             if str(path) != "/proc/cpuinfo":

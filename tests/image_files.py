@@ -196,10 +196,14 @@ def make_png(pixels, n_bits, colour_type=0, extra=b""):
         return struct.pack(">I", len(data)) + kind + data + check
 
     flat = pixels.reshape(len(pixels), -1)
-    bits = np.unpackbits(flat.astype(">u2").view(np.uint8).reshape(*flat.shape, 2), axis=2)
+    bits = np.unpackbits(
+        flat.astype(">u2").view(np.uint8).reshape(*flat.shape, 2), axis=2
+    )
     rows = np.packbits(bits[..., 16 - n_bits :].reshape(len(flat), -1), axis=1)
     data = b"".join(b"\0" + row.tobytes() for row in rows)
-    size = struct.pack(">IIBBBBB", pixels.shape[1], len(flat), n_bits, colour_type, 0, 0, 0)
+    size = struct.pack(
+        ">IIBBBBB", pixels.shape[1], len(flat), n_bits, colour_type, 0, 0, 0
+    )
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", size)

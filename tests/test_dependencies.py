@@ -34,6 +34,7 @@ UNDECLARED = {
 NOT_IMPORTED = {
     "codespell": "a command of make lint",
     "hatchling": "builds the wheel that a test looks into",
+    "mypy": "a command of make lint",
     "myst-parser": "an extension that docs/conf.py names",
     "numpydoc": "an extension that docs/conf.py names",
     "pydata-sphinx-theme": "the theme that docs/conf.py names",

@@ -1,9 +1,7 @@
 """Forms of X, and errors of bad input."""
 
 import os
-import struct
 import sys
-import zlib
 from pathlib import Path
 
 import cv2
@@ -75,6 +73,30 @@ def test_16_bits_are_rounded_to_the_nearest_of_8():
     values = np.arange(2**16, dtype=np.uint16).reshape(1, 256, 256)
     expected = np.repeat(np.rint(values / 257)[..., np.newaxis], 3, axis=-1)
     assert_reads(values, expected)
+
+
+@pytest.mark.parametrize("largest", [255, 4095])
+def test_16_bits_that_would_be_black_are_warned_of_once(largest, tmp_path):
+    X = np.full((2, 4, 5), largest, dtype=np.uint16)
+    with pytest.warns(UserWarning, match=f"X is uint16.* {largest} to {largest}.*12 b"):
+        check_images(X)
+    with pytest.warns(UserWarning, match="X_val is uint16"):
+        check_images(list(X), name="X_val")
+    cv2.imwrite(str(tmp_path / "dark.png"), X[0])
+    with pytest.warns(UserWarning, match=r"dark\.png' is uint16 with values from"):
+        read_image(tmp_path / "dark.png")
+
+
+@pytest.mark.filterwarnings("error")
+def test_black_and_bright_images_of_16_bits_are_not_warned_of():
+    black = np.zeros((2, 4, 5), dtype=np.uint16)
+    check_images(black)
+    check_images([black[0], black[0] + 65535])
+
+
+def test_half_floats_are_rounded_as_others(rgb):
+    halves = (rgb / 255).astype(np.float16)
+    assert_reads(halves, np.rint(halves.astype(float) * 255))
 
 
 def test_floats_that_leave_the_range_by_rounding_are_clipped():
@@ -184,7 +206,7 @@ def test_files_are_decoded_only_when_asked_for(paths, decoded):
 def test_checked_images_are_given_back_as_they_are(paths):
     images = check_images(paths, name="X_val")
     assert check_images(images, [0, 1, 1]) is images
-    with pytest.raises(ValueError, match="X holds 3 images, but y 2 entries"):
+    with pytest.raises(ValueError, match="X has 3 images, but y has 2 entries"):
         check_images(images, [0, 1])
     with pytest.raises(ValueError, match="X is empty"):
         check_images(images[:0])
@@ -291,20 +313,6 @@ def test_read_image_names_the_file(tmp_path):
         read_image(tmp_path / "text.png")
 
 
-def png_chunk(kind, data):
-    body = kind + data
-    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-
-def test_an_image_over_the_limit_of_pixels_is_named(tmp_path):
-    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    content = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
-    content += png_chunk(b"IDAT", zlib.compress(bytes(100))) + png_chunk(b"IEND", b"")
-    (tmp_path / "huge.png").write_bytes(content)
-    with pytest.raises(ValueError, match=r"huge\.png.*OPENCV_IO_MAX_IMAGE_PIXELS"):
-        read_image(tmp_path / "huge.png")
-
-
 IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
 
 
@@ -325,7 +333,7 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         ([IMAGE, IMAGE[..., :2]], r"X\[1\] has shape \(8, 8, 2\)"),
         ([IMAGE, IMAGE[np.newaxis]], r"X\[1\] has shape \(1, 8, 8, 3\)"),
         ([IMAGE, IMAGE[0, :, 0]], r"X\[1\] has shape \(8,\)"),
-        (np.zeros((2, 0, 8, 3), np.uint8), "holds no pixel"),
+        (np.zeros((2, 0, 8, 3), np.uint8), "has no pixels"),
         (np.zeros((0, 8, 8, 3), np.uint8), "X is empty"),
         ([], "X is empty"),
         (np.array([], dtype=object), "X is empty"),
@@ -333,8 +341,8 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         (np.array([]), "X is empty"),
         ([IMAGE * 1.0 + 255], r"X\[0\].*values from 255 to 255.*astype\(np.uint8\)"),
         ([IMAGE, IMAGE - 0.01], r"X\[1\].*values from -0.01.*standardised"),
-        ([IMAGE, IMAGE + np.nan], r"X\[1\] holds NaN or infinity"),
-        ([IMAGE, IMAGE + np.inf], r"X\[1\] holds NaN or infinity"),
+        ([IMAGE, IMAGE + np.nan], r"X\[1\] has NaN or infinite"),
+        ([IMAGE, IMAGE + np.inf], r"X\[1\] has NaN or infinite"),
         ([IMAGE.astype(np.int64) + 7], r"int64.*from 7 to 7.*astype\(np.uint8\)"),
         ([IMAGE.astype(np.int16)], "int16"),
         (np.zeros((2, 8, 8), dtype=bool), r"bool.*astype\(np.uint8\) \* 255"),
@@ -383,7 +391,7 @@ def test_resize_leaves_an_image_of_that_size():
 
 
 def test_X_and_y_of_different_length(rgb):
-    with pytest.raises(ValueError, match="X holds 3 images, but y 2 entries"):
+    with pytest.raises(ValueError, match="X has 3 images, but y has 2 entries"):
         check_images(rgb, [0, 1])
     check_images(rgb, [0, 1, 1])
 
@@ -394,5 +402,5 @@ def test_X_and_y_of_different_length(rgb):
 )
 def test_a_file_without_permission_is_named(paths):
     os.chmod(paths[0], 0)
-    with pytest.raises(FileNotFoundError, match=r"X\[0\].*0\.png.*may not be read"):
+    with pytest.raises(FileNotFoundError, match=r"X\[0\].*0\.png.*cannot be read"):
         check_images(paths)

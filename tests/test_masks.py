@@ -91,7 +91,7 @@ def test_labels_of_every_type(dtype):
         (np.zeros((2, 4, 5, 1), int), r"shape \(2, 4, 5, 1\).*y\[\.\.\., 0\]"),
         (np.zeros((2, 4, 5)), r"y\[0\] is of dtype float64.*threshold"),
         ([np.zeros((4, 5, 3), np.uint8)], r"y\[0\] has shape \(4, 5, 3\)"),
-        ([np.zeros((0, 5), np.uint8)], r"y\[0\].*holds no pixel"),
+        ([np.zeros((0, 5), np.uint8)], r"y\[0\].*has no pixels"),
         ([np.zeros((4, 5), np.uint8), None], r"y\[1\] is of type NoneType \(None\)"),
         ([0, 1], r"y\[0\] is 0: one label for each image.*FrozenEstimator"),
         (np.array([0, 1, 1], dtype=object), r"y\[0\] is 0: one label for each image"),
@@ -129,7 +129,7 @@ def test_wrong_files_are_named_when_read(tmp_path):
     files["text.png"].write_text("no image")
     says = {
         "colour.png": "colour image of 3 channels",
-        "grey.jpg": r"different values from \d+ to \d+.*no more than 32.*PNG",
+        "grey.jpg": r"different values from \d+ to \d+.*at most 32.*PNG",
         "text.png": "not an image",
     }
     masks = check_masks(list(files.values()))
@@ -161,7 +161,7 @@ def test_jpeg_gives_no_labels_that_were_not_drawn(tmp_path, quality, foreground)
 def test_smooth_edges_are_refused_in_arrays_too():
     blurred = np.array([[0, 1, 3, 0], [255, 254, 250, 0]], dtype=np.uint8)
     with pytest.raises(
-        ValueError, match=r"y\[1\] holds 6 different values near 0 and near 255.*> 127"
+        ValueError, match=r"y\[1\] has 6 different values near 0 and near 255.*> 127"
     ):
         check_masks([blurred > 9, blurred])[1]
 
@@ -175,5 +175,5 @@ def test_labels_that_are_meant_are_kept(labels):
 def test_thirty_two_labels_are_taken_and_no_more():
     mask = np.arange(33, dtype=np.uint8)[np.newaxis]
     assert len(check_masks([mask[:, :32]]).read(0)[1]) == 32
-    with pytest.raises(ValueError, match=r"y\[0\] holds 33 different values"):
+    with pytest.raises(ValueError, match=r"y\[0\] has 33 different values"):
         check_masks([mask])[0]

@@ -17,7 +17,6 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.callback import ProgressBar
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -25,6 +24,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
+from tests.callbacks import ProgressBar, needs_callbacks
 
 N_IMAGES = 40  # batches of 16, 16 and 8
 N_BATCHES = 3
@@ -404,6 +404,7 @@ class Recorder:
         pass
 
 
+@needs_callbacks
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_callback_sees_three_batches_of_forty_images(n_jobs, images):
     recorder = Recorder()
@@ -415,6 +416,7 @@ def test_callback_sees_three_batches_of_forty_images(n_jobs, images):
     assert recorder.tasks == {"fit": 1, **both}
 
 
+@needs_callbacks
 def test_callback_sees_no_batches_of_what_is_kept(images, tmp_path):
     recorder = Recorder()
     transformer = bovw(memory=tmp_path)
@@ -424,6 +426,7 @@ def test_callback_sees_no_batches_of_what_is_kept(images, tmp_path):
 
 
 # joblib warns of the batches that its threads had begun.
+@needs_callbacks
 @pytest.mark.filterwarnings("ignore:.* tasks :UserWarning:joblib")
 @pytest.mark.parametrize("n_jobs", [None, 2])
 @pytest.mark.parametrize("with_memory", [False, True], ids=["plain", "memory"])
@@ -448,6 +451,7 @@ def test_stopped_fit_transform_has_a_row_for_each_image(
     np.testing.assert_array_equal(transformer.vocabulary_, whole.vocabulary_)
 
 
+@needs_callbacks
 def test_encoding_is_not_stopped(images):
     recorder = Recorder(stop_at="encode-images")
     vectors = bovw().set_callbacks(recorder).fit_transform(images)
@@ -455,6 +459,7 @@ def test_encoding_is_not_stopped(images):
     np.testing.assert_array_equal(vectors, bovw().fit_transform(images))
 
 
+@needs_callbacks
 @pytest.mark.filterwarnings("ignore:The estimator SVC does not support callbacks")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_stop_in_a_search_learns_from_fewer_images(n_jobs, images):
@@ -465,6 +470,7 @@ def test_stop_in_a_search_learns_from_fewer_images(n_jobs, images):
     np.testing.assert_array_equal(learned, best.vocabulary_)
 
 
+@needs_callbacks
 @pytest.mark.filterwarnings("ignore:The estimator SVC does not support callbacks")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_progress_bar_of_a_search(n_jobs, images, capsys):
@@ -477,6 +483,7 @@ def test_progress_bar_of_a_search(n_jobs, images, capsys):
     assert sum("BoVWSIFTTransformer - fit" in line for line in lines) == 4 + 1
 
 
+@needs_callbacks
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_progress_bar_of_the_transformer_alone(n_jobs, images, capsys):
     bovw(n_jobs=n_jobs).set_callbacks(ProgressBar()).fit(images)

@@ -268,7 +268,7 @@ def test_masks_are_left_unchanged():
 
 @pytest.mark.parametrize("score", [dice_score, iou_score, segmentation_report])
 def test_pairs_must_agree(score, write_masks):
-    with pytest.raises(ValueError, match="y_true holds 2 masks, but y_pred 1"):
+    with pytest.raises(ValueError, match="y_true has 2 masks, but y_pred has 1"):
         score([TOP, TOP], [TOP])
     with pytest.raises(
         ValueError, match=r"y_true\[1\].*\(3, 4\).*y_pred\[1\].*\(4, 3\)"
@@ -342,7 +342,7 @@ def test_what_is_no_mask_is_named(name, bad, error):
         ({"zero_division": 0.5}, "'zero_division' parameter of iou_score"),
         ({"zero_division": "warn"}, "'zero_division' parameter of iou_score"),
         ({"sample_weight": [1, 2]}, r"sample_weight .* \(1,\)"),
-        ({"sample_weight": [-1]}, "Negative values .* `sample_weight`"),
+        ({"sample_weight": [-1]}, "Negative values .* sample_weight"),
         ({"sample_weight": [0]}, "sample_weight is 0"),
         *[({"labels": each}, "labels") for each in WRONG_LABELS],
     ],

@@ -1,5 +1,6 @@
 """The wheel and the README."""
 
+import os
 import re
 import subprocess
 import sys
@@ -37,6 +38,21 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     }
     assert shipped == package
     assert {"skinest/py.typed", "skinest/__init__.pyi"} <= shipped
+
+
+def test_types_reach_the_code_of_a_user(wheel, tmp_path):
+    wheel.extractall(tmp_path / "installed")
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"),
+            *("--cache-dir", ROOT / ".mypy_cache", ROOT / "tests" / "typed_usage.py"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout
 
 
 def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
@@ -118,3 +134,8 @@ def test_the_readme_names_every_make_target_it_shows():
 
 def test_continuous_integration_runs_the_readme_test_command():
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
+
+
+def test_the_citation_has_the_version_of_the_package():
+    stated = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert stated[1] == skinest.__version__

@@ -115,6 +115,35 @@ def test_public_methods_are_documented(value):
             assert inspect.getdoc(method), name
 
 
+def list_functions(value):
+    """Return a public function, or what a user calls of a class, by name."""
+    if inspect.isfunction(value):
+        return {value.__name__: value}
+    functions = {}
+    for cls in reversed(value.__mro__):
+        if cls.__module__.startswith("skinest"):
+            for name, member in vars(cls).items():
+                function = getattr(member, "fget", getattr(member, "__func__", member))
+                is_called = not name.startswith("_") or name in CALLED
+                if inspect.isfunction(function) and is_called:
+                    functions[name] = function
+    return functions
+
+
+CALLED = ("__init__", "__call__", "__getitem__", "__len__")
+
+
+@pytest.mark.parametrize("value", public_objects())
+def test_arguments_and_results_have_types(value):
+    for name, function in list_functions(value).items():
+        signature = inspect.signature(function)
+        parameters = list(signature.parameters.values())
+        bound = parameters[1:] if inspect.isclass(value) else parameters
+        untyped = [p.name for p in bound if p.annotation is p.empty]
+        assert not untyped, f"{name}: {untyped}"
+        assert signature.return_annotation is not signature.empty, name
+
+
 FILES = sorted(FOLDER.rglob("*.py"))
 
 

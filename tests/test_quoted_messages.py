@@ -144,7 +144,7 @@ def test_a_quoted_message_is_one_of_the_library(message):
         "All masks are of no label but 0. There is nothing to learn, and it is what "
         "will be predicted everywhere.",
         "2 of 900 paths are none of yours: X[0]: '1.jpg' does not exist. Remove them "
-        "from X or mend them; relative paths start from '/home/me'.",
+        "from X or correct them; relative paths start from '/home/me'.",
     ],
 )
 def test_an_invented_message_is_found_out(invented):

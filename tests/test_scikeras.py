@@ -6,6 +6,7 @@
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,6 +21,7 @@ from skinest.metrics import dice_score
 from skinest.networks import build_transfer_network, build_unet
 
 from .augmented import apply_augmentation, check_augmentation
+from .private_names import is_determinism_on
 
 pytest.importorskip("scikeras")
 
@@ -32,11 +34,9 @@ MENDED = "SciKeras is mended: take this out of docs/guide/scikeras.rst, and "
 @pytest.fixture(scope="module", autouse=True)
 def determinism_of_other_tests():
     """Check that SciKeras puts it back where somebody asked for it before."""
-    from tensorflow.python.framework import config
-
-    was_on = config.is_op_determinism_enabled()
+    was_on = is_determinism_on()
     yield
-    assert config.is_op_determinism_enabled() == was_on
+    assert is_determinism_on() == was_on
 
 
 @pytest.fixture(scope="module")
@@ -182,19 +182,19 @@ def test_settings_that_do_not_fit_the_data_are_refused(images, masks):
     rows = masks.reshape(12, -1)
     wrong = [
         (transfer(model__image_size=(64, 64)), Y, r"holds images of \(32, 32\)"),
-        (transfer(model__n_outputs=1), THREE, "y holds 3 classes"),
+        (transfer(model__n_outputs=1), THREE, "y has 3 classes"),
         (transfer(), rows, "one label for each image"),
         (unet(model__image_size=(64, 64)), rows, r"holds images of \(32, 32\)"),
         (unet(), Y, "as rows of 32 \\* 32 pixels"),
         (unet(), rows[:, :-1], "as rows of 32 \\* 32 pixels"),
         (unet(), 2 * rows + rows[::-1], "UNetSegmenter takes masks as they are"),
-        (unet(model__n_outputs=2), rows, "leave n_outputs out"),
+        (unet(model__n_outputs=2), rows, "remove n_outputs"),
         (unet(), 255 * rows, r"masks of 0 to 255.*\(masks > 0\).astype\(int\)"),
-        (transfer(loss="categorical_crossentropy"), Y, "one column for each class"),
+        (transfer(loss="categorical_crossentropy"), Y, "one column per class"),
         (
             transfer(loss=keras.losses.CategoricalCrossentropy),
             Y,
-            "one column for each class",
+            "one column per class",
         ),
         (transfer(model__hidden_units=(0,)), Y, r"hidden_units=\(0,\) must be"),
         (
@@ -267,8 +267,8 @@ from scikeras.wrappers import KerasClassifier
 model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
 clf = KerasClassifier(model, loss="binary_crossentropy", verbose=0, random_state=0)
 clf.fit(np.eye(2), np.arange(2))
-from tensorflow.python.framework.config import is_op_determinism_enabled
-print("left on:", is_op_determinism_enabled())
+from tests.private_names import is_determinism_on
+print("left on:", is_determinism_on())
 """
 
 
@@ -276,7 +276,11 @@ print("left on:", is_op_determinism_enabled())
 def test_a_seeded_fit_leaves_determinism_on():
     """In a process of its own, which is changed; asking before mends it."""
     run = subprocess.run(
-        [sys.executable, "-c", LEFT_ON], capture_output=True, text=True, check=True
+        [sys.executable, "-c", LEFT_ON],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "left on: True" in run.stdout, f"{MENDED}the fixture of this module out."
 

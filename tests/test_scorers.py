@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin, ScoringMonitor, with_callbacks
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, cross_validate
 
+from skinest._compat import CallbackSupportMixin, open_callback_context, with_callbacks
 from skinest.metrics import dice_score, dice_scorer, iou_score, iou_scorer
+from tests.callbacks import ScoringMonitor, needs_callbacks
 
 
 class Threshold(CallbackSupportMixin, BaseEstimator):
@@ -25,7 +26,7 @@ class Threshold(CallbackSupportMixin, BaseEstimator):
 
     @with_callbacks
     def fit(self, X, y, sample_weight=None):
-        root = self._init_callback_context(max_subtasks=2)
+        root = open_callback_context(self, 2)
         root.call_on_fit_task_begin(estimator=self)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         state = {
@@ -91,6 +92,7 @@ def test_cross_validation_by_several_scorers(scene, write_masks):
     np.testing.assert_array_equal(of_paths["test_iou"], scores["test_iou"])
 
 
+@needs_callbacks
 @pytest.mark.parametrize("in_search", [False, True])
 def test_scoring_monitor(scene, in_search):
     X, y = scene
@@ -108,6 +110,7 @@ def test_scoring_monitor(scene, in_search):
     assert expected in [(row["dice"], row["iou"]) for row in epochs]
 
 
+@needs_callbacks
 def test_scorers_take_sample_weight(scene):
     X, y = scene
     weights = np.arange(8.0)

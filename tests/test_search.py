@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.callback import ProgressBar
 from sklearn.cluster import KMeans
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics.pairwise import chi2_kernel
@@ -22,6 +21,7 @@ from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
 from skinest.kernels import histogram_intersection_kernel
+from tests.callbacks import ProgressBar, needs_callbacks
 
 N_IMAGES = 20
 Y = np.arange(N_IMAGES) % 2
@@ -272,6 +272,7 @@ class Recorder:
         pass
 
 
+@needs_callbacks
 def test_callback_sees_a_task_for_each_batch_of_16_images(images):
     recorder = Recorder()
     transformer = bovw().set_callbacks(recorder).fit(images)
@@ -281,6 +282,7 @@ def test_callback_sees_a_task_for_each_batch_of_16_images(images):
     assert recorder.begun["encode-images"] == 2
 
 
+@needs_callbacks
 @pytest.mark.filterwarnings("ignore:The estimator SVC does not support callbacks")
 def test_callback_of_a_search_sees_the_batches_of_each_fit(images):
     recorder = Recorder()
@@ -292,6 +294,7 @@ def test_callback_of_a_search_sees_the_batches_of_each_fit(images):
     assert recorder.begun == recorder.ended
 
 
+@needs_callbacks
 @pytest.mark.filterwarnings("ignore:The estimator SVC does not support callbacks")
 @pytest.mark.parametrize("outermost", ["transformer", "pipeline", "search"])
 def test_progress_bar(outermost, images, capsys):
@@ -305,6 +308,7 @@ def test_progress_bar(outermost, images, capsys):
     assert "BoVWSIFTTransformer" in capsys.readouterr().out
 
 
+@needs_callbacks
 def test_callback_stops_the_reading_of_images(images, tmp_path):
     log = tmp_path / "log"
     memory = str(tmp_path / "kept")

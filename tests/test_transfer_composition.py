@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -32,6 +31,7 @@ from skinest import (
 )
 from skinest.augmentation import Augmentation
 from skinest.images import resize
+from tests.callbacks import ProgressBar, ScoringMonitor, needs_callbacks
 
 NETWORK = {"weights": None, "image_size": (32, 32), "pooling": "avg"}
 
@@ -175,6 +175,7 @@ class Recorder:
         pass
 
 
+@needs_callbacks
 def test_each_epoch_of_both_stages_is_a_task(images, y):
     recorder = Recorder()
     two = small(epochs=3, fine_tune="Conv_1", fine_tune_epochs=2)
@@ -183,6 +184,7 @@ def test_each_epoch_of_both_stages_is_a_task(images, y):
     assert recorder.ended.count("compute-features-of-batch") == 4  # 16 images by 4
 
 
+@needs_callbacks
 @pytest.mark.parametrize(("stop_after", "per_stage"), [(2, [2]), (4, [3, 1])])
 def test_a_callback_that_asks_to_stop_is_obeyed(images, y, stop_after, per_stage):
     two = small(epochs=3, fine_tune="Conv_1", fine_tune_epochs=2)
@@ -191,6 +193,7 @@ def test_a_callback_that_asks_to_stop_is_obeyed(images, y, stop_after, per_stage
     assert two.predict(images).shape == (16,)
 
 
+@needs_callbacks
 @pytest.mark.parametrize("trainable", ["head", "Conv_1"])
 def test_monitored_scores_are_those_of_shorter_fits(images, y, trainable):
     monitor = ScoringMonitor(scoring="neg_log_loss")
@@ -206,6 +209,7 @@ def test_monitored_scores_are_those_of_shorter_fits(images, y, trainable):
     np.testing.assert_allclose(logged, expected, rtol=1e-5)
 
 
+@needs_callbacks
 def test_callbacks_of_a_search_see_the_epochs_of_each_fit(images, y):
     monitor = ScoringMonitor(scoring="accuracy")
     network = small().set_callbacks(monitor)
@@ -216,6 +220,7 @@ def test_callbacks_of_a_search_see_the_epochs_of_each_fit(images, y):
     assert len(epochs) == 2 * (2 * 2 + 1)  # 2 epochs of 2 x 2 fits and the last one
 
 
+@needs_callbacks
 def test_progress_bar_and_keras_own_output(images, y, capfd):
     small(verbose=2).set_callbacks(ProgressBar()).fit(images, y)
     printed = capfd.readouterr().out

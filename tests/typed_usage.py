@@ -1,4 +1,4 @@
-"""What a user's typed code does; checked by mypy, and never run."""
+"""Typed code of a user, which mypy checks and nothing runs."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -9,16 +9,50 @@ from typing import Any, assert_type
 import numpy as np
 from numpy.typing import NDArray
 
+import skinest
+from skinest import (
+    BottleneckFeatureExtractor,
+    BoVWSIFTTransformer,
+    SIFTDescriptor,
+    TransferClassifier,
+    UNetSegmenter,
+    VGGTransferClassifier,
+)
 from skinest.augmentation import Augmentation
-from skinest.images import ImageCollection, check_images, read_image
-from skinest.inspection import GradCAMDisplay, SegmentationDisplay
+from skinest.datasets import (
+    fetch_isic2016_part2b,
+    get_data_home,
+    load_image_folder,
+    make_dermoscopy,
+)
+from skinest.images import ImageCollection, check_images, read_image, resize
+from skinest.inspection import (
+    GradCAMDisplay,
+    SegmentationDisplay,
+    TrainingHistoryDisplay,
+)
 from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.networks import build_transfer_network, build_unet
 from skinest.sampling import has_foreground
+from skinest.utils.estimator_checks import check_image_estimator
 
 Image = NDArray[np.uint8]
+Paths = NDArray[np.object_]
+
+
+def load(folder: Path) -> None:
+    images, labels = make_dermoscopy(20, random_state=0, return_X_y=True)
+    assert_type(images, Image)
+    assert_type(make_dermoscopy(task="lesion").images, Any)
+    make_dermoscopy(task="nevus")  # type: ignore[call-overload]
+    paths, mask_paths = fetch_isic2016_part2b("streaks", folder, return_X_y=True)
+    assert_type(mask_paths, Paths)
+    print(load_image_folder(folder, subset="train").target_names)
+    assert_type(get_data_home(), str)
+    TransferClassifier().fit(paths, labels)
 
 
 def read(paths: list[Path], stack: Image) -> None:
@@ -26,7 +60,7 @@ def read(paths: list[Path], stack: Image) -> None:
     assert_type(images, ImageCollection)
     assert_type(images[0], Image)
     assert_type(images[:2], ImageCollection)
-    assert_type(read_image("lesion.jpg"), Image)
+    assert_type(resize(read_image("lesion.jpg"), (64, 64)), Image)
     check_images(stack)
     check_images([stack[0], stack[1]])
     check_images(images)
@@ -34,6 +68,44 @@ def read(paths: list[Path], stack: Image) -> None:
     read_mask(paths[0])
     check_images(3)  # type: ignore[arg-type]
     read_image(None)  # type: ignore[arg-type]
+
+
+def describe(paths: list[str], y: list[str]) -> None:
+    bovw = BoVWSIFTTransformer(50, descriptor=SIFTDescriptor(root=False), n_jobs=2)
+    assert_type(bovw.fit(paths, y), BoVWSIFTTransformer)
+    assert_type(bovw.fit(paths).transform(paths), NDArray[np.float32])
+    assert_type(bovw.get_feature_names_out(), NDArray[np.object_])
+    BoVWSIFTTransformer(descriptor=lambda image: image[:, :, 0])
+    BoVWSIFTTransformer(encoding="hard")  # type: ignore[arg-type]
+    features = BottleneckFeatureExtractor("vgg19", pooling="avg", memory="cache")
+    assert_type(features.fit(paths).transform(paths), NDArray[np.float32])
+
+
+def classify(paths: list[str], y: list[str]) -> None:
+    classifier = VGGTransferClassifier(
+        "vgg16",
+        class_weight={"benign": 1.0, "malignant": 4.0},
+        augmentation=Augmentation(),
+        random_state=np.random.RandomState(0),
+    )
+    assert_type(classifier.fit(paths, y, groups=paths), VGGTransferClassifier)
+    assert_type(classifier.predict(paths), NDArray[Any])
+    assert_type(classifier.predict_proba(paths), NDArray[np.float32])
+    assert_type(classifier.history_["loss"], list[float])
+    GradCAMDisplay.from_estimator(classifier, paths[:3], target="malignant").plot()
+    skinest.TransferClassifier(epochs="many")  # type: ignore[arg-type]
+    skinest.TransferClassifier().fit(paths)  # type: ignore[call-arg]
+
+
+def segment(images: Image, masks: Image) -> None:
+    segmenter = UNetSegmenter(loss=Dice(smooth=0.5), class_weight="balanced")
+    assert_type(segmenter.fit(images, masks), UNetSegmenter)
+    assert_type(segmenter.score(images, masks), float)
+    segmenter.fit(images, masks, X_val=list(images), y_val=["a.png"]).predict(images)
+    TrainingHistoryDisplay.from_estimator(segmenter, metrics="dice")
+    display = SegmentationDisplay.from_estimator(segmenter, images, masks, n_images=3)
+    assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
+    UNetSegmenter(3)  # type: ignore[call-arg]
 
 
 def augment(image: Image, mask: Image) -> None:
@@ -54,18 +126,10 @@ def measure(y_true: Image, paths: list[str]) -> None:
     dice_score(y_true, paths, average="macro")  # type: ignore[call-overload]
 
 
-def compare(histograms: NDArray[np.float64]) -> None:
+def build(histograms: NDArray[np.float64]) -> None:
     histogram_intersection_kernel(histograms).sum()
-
-
-def lose() -> None:
-    Dice(smooth=0.5)
     Focal(alpha=[1.0, 2.0])
     Dice(smooth="no")  # type: ignore[arg-type]
-
-
-def show(image: Image, mask: Image) -> None:
-    display = SegmentationDisplay.from_predictions([image], [mask], [mask])
-    assert_type(display, SegmentationDisplay)
-    assert_type(display.plot(alpha=0.3), SegmentationDisplay)
-    GradCAMDisplay.from_maps([image], [mask], titles=["lesion"], cmap="gray")
+    build_unet(depth=3, image_size=(64, 64)).count_params()
+    build_transfer_network("mobilenetv2", weights=None, hidden_units=())
+    check_image_estimator(BoVWSIFTTransformer(5))

@@ -1,6 +1,6 @@
 """Images with targets and weights, in batches for Keras.
 
-Batches are shuffled and augmented by seed, epoch and position alone.
+Shuffling and augmentation depend only on seed, epoch and position.
 """
 
 # Authors: The skinest developers
@@ -18,14 +18,14 @@ from tempfile import TemporaryFile, gettempdir
 
 import numpy as np
 
-_N_THREADS = 2  # that read images
-_N_AHEAD = 3  # what is read while something else is used
+_N_THREADS = 2  # threads that read images
+_N_AHEAD = 3  # batches to read before they are needed
 _MAX_IN_MEMORY = 2**30  # bytes; larger arrays go into a temporary file
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images with targets and weights, and which of them take part.
+    """Images with targets and weights, and the positions of those in use.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ class Split:
         The images.
 
     targets : ndarray of shape (n_images, ...)
-        What the network shall make of each.
+        Target of the network for each image.
 
     sample_weight : ndarray of shape (n_images,), dtype float32
-        Weights in the loss.
+        Weights of the images in the loss.
 
     positions : ndarray of shape (n_chosen,)
-        Those that take part.
+        Positions of the images in use.
     """
 
     images: Sequence
@@ -50,7 +50,7 @@ class Split:
 
 @dataclass(kw_only=True)
 class Batches:
-    """Batches of images or of what stands for them: order, targets and weights.
+    """Base class of batches: order, targets and weights of the images.
 
     Parameters
     ----------
@@ -58,16 +58,16 @@ class Batches:
         The images.
 
     batch_size : int
-        Images in a batch.
+        Number of images in a batch.
 
     seed : int or None
-        Seeds the order of each epoch; None keeps the order.
+        Seed of the order in each epoch. None keeps the order.
 
     epoch : int
         The number of the first epoch.
 
     error : Exception or None
-        Why a batch could not be made. TensorFlow passes on no more than its text.
+        The error that prevented a batch. TensorFlow passes on only its text.
     """
 
     split: Split
@@ -93,7 +93,7 @@ class Batches:
         return inputs, targets, self.split.sample_weight[self.split.positions[chosen]]
 
     def begin_epoch(self, epoch):
-        """Order the images anew, before Keras reads an epoch."""
+        """Set the order of the images, before Keras reads an epoch."""
         self.epoch = epoch
         n_images = len(self.split.positions)
         self._order = np.arange(n_images)
@@ -102,7 +102,7 @@ class Batches:
             self._order = generator.permutation(n_images)
 
     def release(self):
-        """Let go of all data. TensorFlow keeps each object that it has read from."""
+        """Release all data; TensorFlow keeps every object that it has read."""
         vars(self).clear()
 
     @property
@@ -111,16 +111,16 @@ class Batches:
         raise NotImplementedError
 
     def _make_batch(self, index, chosen):
-        """Return inputs and targets of the chosen places in the split."""
+        """Return inputs and targets of the given indices in the split."""
         raise NotImplementedError
 
 
 @dataclass(kw_only=True)
 class PrefetchedBatches(Batches):
-    """Batches that threads make, a few ahead of their use.
+    """Batches that threads prepare a little before they are used.
 
-    Keras' own threads, which `workers` stands for, wait for ever where training ends
-    within an epoch.
+    The threads of Keras (`workers`) would wait for ever if training ends within an
+    epoch.
     """
 
     _prefetched = None
@@ -140,25 +140,25 @@ class PrefetchedBatches(Batches):
         return self._prefetched[index]
 
     def _read(self, chosen):
-        """Return inputs and targets of the chosen places in the split."""
+        """Return inputs and targets of the given indices in the split."""
         raise NotImplementedError
 
     def _make_generator(self, position):
-        """Return what the random changes of an image in this epoch come from."""
+        """Return the random generator of an image in this epoch."""
         return np.random.default_rng([self.seed, self.epoch, position, 2])
 
 
 @dataclass
 class Prefetch:
-    """Results of a function, computed by threads a little ahead of their use.
+    """Results of a function, computed by threads a little before they are used.
 
     Parameters
     ----------
     function : callable
-        Called with each argument.
+        Function to call with each argument.
 
     arguments : sequence
-        What it is called with.
+        Arguments of the function.
     """
 
     function: Callable
@@ -169,13 +169,13 @@ class Prefetch:
     )
 
     def __iter__(self):
-        """Yield all results in their order, and close at the end."""
+        """Yield all results in order, and close at the end."""
         with closing(self):
             for index in range(len(self.arguments)):
                 yield self[index]
 
     def __getitem__(self, index):
-        """Return the result of an argument; it is not kept."""
+        """Return the result for an argument, and forget it."""
         for ahead in range(index, min(index + _N_AHEAD + 1, len(self.arguments))):
             if ahead not in self._pending:
                 self._pending[ahead] = self._executor.submit(
@@ -184,13 +184,13 @@ class Prefetch:
         return self._pending.pop(index).result()
 
     def close(self):
-        """Wait for what is at work, and leave the rest."""
+        """Wait for running calls, and cancel the others."""
         self._executor.shutdown(cancel_futures=True)
         self._pending.clear()
 
 
 def as_dataset(batches):
-    """Return what Keras is given to read batches from.
+    """Return the object from which Keras reads batches.
 
     Under TensorFlow what Keras would make of its own `PyDataset` tunes its speed, for
     which epochs are a third longer where they are short, and wait for a second at their
@@ -227,10 +227,10 @@ def as_dataset(batches):
 
 
 def allocate(shape, dtype) -> np.ndarray:
-    """Return an array that need not fit in memory: a large one is in a temporary file.
+    """Return an array, which is in a temporary file if it is large.
 
-    The file has no name, or loses it with the last use of the array, so that nothing
-    is left behind even if the process is killed.
+    The file has no name, or is deleted with the array, so that no file remains even if
+    the process is killed.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def allocate(shape, dtype) -> np.ndarray:
     Raises
     ------
     OSError
-        If the folder of temporary files has too little space left.
+        If the folder for temporary files has too little space.
     """
     n_bytes = np.dtype(dtype).itemsize * math.prod(shape)
     if n_bytes <= _MAX_IN_MEMORY:

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +24,7 @@ from ._models import borrow_model
 
 @dataclass
 class ResizedImages:
-    """Images in the size of a network.
+    """Images resized for a network.
 
     Parameters
     ----------
@@ -32,11 +32,10 @@ class ResizedImages:
         The images.
 
     size : tuple of int
-        (height, width) of the network's images.
+        (height, width) of the input of the network.
 
     pixels : ndarray of shape (n_images, *size, 3), dtype uint8, default=None
-        Where images are kept that have been read, so that none is read twice. None
-        keeps none.
+        Array to store images in, so that no image is read twice. None stores nothing.
     """
 
     images: ImageCollection
@@ -54,16 +53,16 @@ class ResizedImages:
         return image
 
     def key(self, position) -> tuple:
-        """Return what identifies the content of an image, for caches."""
+        """Return a key that identifies the content of an image, for caches."""
         return self.images.key(position)
 
 
 @dataclass(frozen=True)
 class AugmentedCopies:
-    """Augmented copies of images, of which features are computed beside their own.
+    """Augmented copies of images, whose features are computed too.
 
-    Copy j of an image depends on the seed, the image's pixels and j, so that folds
-    which share the image share its copies.
+    Copy j of an image depends only on the seed, the pixels of the image and j, so that
+    all folds use the same copies of an image.
 
     Parameters
     ----------
@@ -71,10 +70,10 @@ class AugmentedCopies:
         The number of copies of each image.
 
     augmentation : Augmentation, callable or Keras layer, default=None
-        What makes them.
+        Augmentation for the copies.
 
     seed : int, default=0
-        What they are random by.
+        Seed of the copies.
     """
 
     n_copies: int = 0
@@ -82,7 +81,7 @@ class AugmentedCopies:
     seed: int = 0
 
     def make(self, pixels, number) -> np.ndarray:
-        """Return a copy of a resized image, by its number from 1."""
+        """Return an augmented copy of a resized image; copies are numbered from 1."""
         content = int(joblib.hash(pixels), 16)
         generator = np.random.default_rng([self.seed, content, number])
         return apply_augmentation(self.augmentation, pixels, generator)
@@ -90,8 +89,8 @@ class AugmentedCopies:
 
 def iterate_features(
     images, spec, weights, *, batch_size, memory=None, positions=None, copies=None
-) -> Iterator[np.ndarray]:
-    """Compute features or read them from a cache, a batch of images at a time.
+) -> Generator[np.ndarray, None, None]:
+    """Compute features or read them from a cache, in batches of images.
 
     Parameters
     ----------
@@ -105,16 +104,16 @@ def iterate_features(
         Its weights.
 
     batch_size : int
-        Images that go through the network together.
+        Number of images in a batch.
 
     memory : str, path or Memory, default=None
-        Where features are cached; None caches none.
+        Cache for the features. None caches nothing.
 
     positions : ndarray of int, default=None
-        Which of the images; None means all.
+        Positions of the images to use. None means all.
 
     copies : AugmentedCopies, default=None
-        What is computed of each beside the image itself; None is nothing.
+        Augmented copies to compute features of. None means no copies.
 
     Yields
     ------
@@ -128,7 +127,7 @@ def iterate_features(
         cache, settings = Cache(memory), _describe(spec, weights, copies)
 
     def read(chunk):
-        """Return keys, features that are cached, and pixels of those that are not."""
+        """Return keys, cached features, and pixels of all other images."""
         keys, found, pixels = [], [None] * (len(chunk) * n_variants), []
         if cache is not None:
             for position in chunk:
@@ -161,7 +160,7 @@ def iterate_features(
 
 
 def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
-    """Compute features of any number of resized images."""
+    """Compute features of resized images."""
     features: list[np.ndarray] = []
     if not pixels:
         return features
@@ -175,7 +174,7 @@ def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
 
 
 def _describe(spec, weights, copies) -> list[str]:
-    """Make a digest of all that features of an image and its copies depend on."""
+    """Return a digest of all settings that the features depend on."""
     import keras
 
     network = keras.__version__, keras.backend.backend(), spec, weights.digest
@@ -187,7 +186,7 @@ def _describe(spec, weights, copies) -> list[str]:
             )
         except Exception as error:  # pickle raises errors of many classes
             raise ValueError(
-                f"augmentation={copies.augmentation!r} cannot be pickled, as memory "
+                f"augmentation={copies.augmentation!r} cannot be pickled, but memory "
                 "needs it."
             ) from error
         numbers = range(1, 1 + copies.n_copies)
@@ -196,7 +195,7 @@ def _describe(spec, weights, copies) -> list[str]:
 
 
 def _fingerprint_augmentation(augmentation):
-    """Return what an augmentation is known by: parameters, code and state."""
+    """Return a fingerprint of an augmentation: parameters, code and state."""
     if hasattr(augmentation, "get_config"):
         return _fingerprint_layer(augmentation)
     parameters = (
@@ -206,7 +205,7 @@ def _fingerprint_augmentation(augmentation):
 
 
 def _fingerprint_layer(layer):
-    """Return what a Keras layer is known by, but for its name, which Keras numbers."""
+    """Return a fingerprint of a Keras layer, without its automatic name."""
     config = dict(layer.get_config())
     config.pop("name", None)
     if "input_layers" not in config:  # layers in a row, which come below

@@ -1,8 +1,8 @@
-"""Keras models that are used again: borrowed, trained, applied.
+"""Reuse of Keras models for training and prediction.
 
-TensorFlow keeps tens of MB for each model that has run, whatever is collected. So
-one model for each architecture serves all fits of a process: it is borrowed, its
-weights are replaced, and it is given back.
+TensorFlow never frees tens of MB per model that has run. So all fits of a process share
+one model per architecture: a fit borrows the model, replaces its weights, and returns
+it.
 """
 
 # Authors: The skinest developers
@@ -21,23 +21,23 @@ from .._compat import list_seed_states, preserved_random_state, rounds_by_place
 from ._batches import as_dataset
 
 _MAX_IDLE = 32  # models
-_MAX_BYTES = 2**30  # of what idle models hold; the last one may hold more
+_MAX_BYTES = 2**30  # total size of idle models; a single one may be larger
 _lock = threading.Lock()
-_idle: list = []  # (key, model), the one given back last at the end
+_idle: list = []  # (key, model), the one returned last at the end
 
 
 class ReusableModel:
-    """A Keras model that forgets what it was used for.
+    """A Keras model that can be reset and used again.
 
     Parameters
     ----------
     model : keras.Model
-        The model; compiled if it is for training.
+        The model, which is compiled if it will be trained.
 
     Attributes
     ----------
     n_bytes : int
-        What its weights and those of its optimizer hold, about.
+        Approximate size of its weights and those of its optimizer.
     """
 
     def __init__(self, model):
@@ -60,7 +60,7 @@ class ReusableModel:
         self.n_bytes = 4 * int(sum(sizes))
 
     def load(self, arrays):
-        """Set the weights, unless these very arrays are there already."""
+        """Set the weights, unless the same arrays are already set."""
         pairs = zip(self._loaded, arrays, strict=False)
         if not self._loaded or any(array() is not new for array, new in pairs):
             for weight, array in zip(self.model.weights, arrays, strict=True):
@@ -68,7 +68,7 @@ class ReusableModel:
             self._loaded = list(map(weakref.ref, arrays))
 
     def reset(self, learning_rate, seed):
-        """Put the optimizer back to its start, and seed the layers."""
+        """Reset the optimizer, and seed the layers."""
         self._loaded = []  # training changes the weights
         optimizer = self.model.optimizer
         start = zip(optimizer.variables, self._optimizer_start, strict=True)
@@ -82,16 +82,16 @@ class ReusableModel:
             variable.assign(np.array([state, 0], dtype=np.uint32))
 
     def predict(self, batch, batch_size) -> np.ndarray:
-        """Apply the model to the rows of a batch, each as if it came alone.
+        """Apply the model to a batch, so that rows do not affect each other.
 
-        The outputs of a row do not depend on the other rows, nor on their number:
+        The output of a row does not depend on the other rows or on their number:
 
-        - oneDNN computes a batch of one row in another way than larger ones, so a
-          batch is filled up with zeros to a power of two, from 2;
-        - TensorFlow's own operations round a row by its place, so there each is a
-          batch.
+        - oneDNN computes a batch of one row differently from larger ones, so batches
+          are padded with zeros to a power of two, at least 2;
+        - with TensorFlow's own operations, rounding depends on the position of a row,
+          so each row is one batch.
 
-        Few sizes of batches are ever seen, each of which TensorFlow compiles.
+        There are few batch sizes, because TensorFlow compiles the model for each.
         """
         n_rows = len(batch)
         if self._rounds_by_place:
@@ -104,15 +104,15 @@ class ReusableModel:
 
 @contextmanager
 def borrow_model(key, build):
-    """Borrow the model of a key; nobody else has it until it is given back.
+    """Borrow the model of a key; no other code can use it until it is returned.
 
     Parameters
     ----------
     key : hashable
-        Names the architecture, and for training what it is compiled with.
+        Key of the architecture and, for training, of the compile arguments.
 
     build : callable
-        Builds the Keras model where none is idle.
+        Function that builds the Keras model if there is no idle one.
 
     Yields
     ------
@@ -127,7 +127,7 @@ def borrow_model(key, build):
     if reusable is None:
         reusable = ReusableModel(build())
     yield reusable
-    with _lock:  # not reached after an error, whatever state the model is in
+    with _lock:  # not reached after an error, when the state of the model is unknown
         _idle.append((key, reusable))
         n_bytes = 0
         for _, idle in _idle:
@@ -137,7 +137,7 @@ def borrow_model(key, build):
 
 
 def copy_weights(model) -> tuple[np.ndarray, ...]:
-    """Return arrays of a model's weights, which may not be changed."""
+    """Return the weights of a model as read-only arrays."""
     arrays = tuple(map(_copy_value, model.weights))
     for array in arrays:
         array.flags.writeable = False
@@ -158,50 +158,51 @@ def train_network(
     has_convolutions,
     attributes_of,
 ) -> tuple[np.ndarray, ...]:
-    """Train a network from given weights, and write down how it went.
+    """Train a network from given weights, and record its history.
 
     Parameters
     ----------
     fitting : Fitting
-        The fit that this is a stage of; its records are continued.
+        The fit that this stage belongs to. Its records are extended.
 
     key : hashable
-        Names the architecture, what of it trains, and for what objective.
+        Key of the architecture, the trained layers and the objective.
 
     build : callable
-        Builds the Keras model, uncompiled.
+        Function that builds the uncompiled Keras model.
 
     objective : callable
-        Makes `loss` and `metrics` of Keras' `compile`, as a dict.
+        Function that returns a dict of `loss` and `metrics` for Keras' `compile`.
 
     weights : sequence of ndarray
-        Weights to start from.
+        Initial weights.
 
     batches, validation : Batches
-        What is trained on, and what is measured on after each epoch or None; released.
+        Training data, and data to evaluate after each epoch or None. Both are released
+        at the end.
 
     epochs : int
-        How many epochs.
+        Number of epochs.
 
     learning_rate : float, schedule or None
-        None keeps that of an optimizer that was given as an object.
+        None keeps the learning rate of an optimizer that was passed as an object.
 
     has_convolutions : bool
-        Whether most of the work is convolutions, which XLA computes slower on
-        processors than TensorFlow's own operations.
+        Whether most of the work is convolutions. On a CPU, XLA computes them more
+        slowly than TensorFlow's own operations.
 
     attributes_of : callable
-        Makes the attributes of an estimator that is fitted so far from weights.
+        Function from weights to the fitted attributes of the estimator so far.
 
     Returns
     -------
     weights : tuple of ndarray
-        Weights at the end.
+        Final weights.
 
     Raises
     ------
     Exception
-        What kept a batch from being made, as it was raised.
+        The error that prevented a batch, as it was raised.
     """
     import keras
 
@@ -253,7 +254,7 @@ def train_network(
 
 
 def _follow_epochs(fitting, batches, attributes_of):
-    """Make a Keras callback by which each epoch is a task of scikit-learn's."""
+    """Return a Keras callback that reports each epoch as a task to scikit-learn."""
     import keras
 
     task = None
@@ -277,15 +278,15 @@ def _follow_epochs(fitting, batches, attributes_of):
 
 
 def check_optimizer(estimator, names):
-    """Raise ValueError unless Keras can build the optimizer anew at each rate.
+    """Raise ValueError unless Keras can rebuild the optimizer with each learning rate.
 
     Parameters
     ----------
     estimator : NetworkEstimator
-        Holds `optimizer`.
+        Estimator with the parameter `optimizer`.
 
     names : sequence of str
-        Names of its learning rates.
+        Names of its parameters for learning rates.
     """
     import keras
 
@@ -302,7 +303,7 @@ def check_optimizer(estimator, names):
             keras.optimizers.get(optimizer)
         except Exception as error:
             raise ValueError(
-                f"optimizer={optimizer!r} is no optimizer that Keras knows, such as "
+                f"optimizer={optimizer!r} is not an optimizer of Keras, such as "
                 "'adam', 'sgd' or 'rmsprop'."
             ) from error
         for name in names:
@@ -325,10 +326,10 @@ def check_optimizer(estimator, names):
 
 
 def _describe_optimizer(optimizer, learning_rate):
-    """Return what builds an optimizer anew: its configuration and classes of a user.
+    """Return the configuration of an optimizer, and classes defined by the user.
 
-    A plain learning rate is set later, so that it makes no new model. Classes are
-    found by their names, so that none need be registered with Keras.
+    A constant learning rate is set later, so that it needs no new model. Classes are
+    found by name and need not be registered with Keras.
     """
     import keras
 
@@ -350,7 +351,7 @@ def _describe_optimizer(optimizer, learning_rate):
 
 
 def _copy_value(variable):
-    """Copy a variable's value, whose memory Keras may go on using."""
+    """Copy the value of a variable, because Keras may use its memory again."""
     import keras
 
     return np.array(keras.ops.convert_to_numpy(variable.value))

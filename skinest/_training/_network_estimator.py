@@ -28,7 +28,7 @@ from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED, check_groups
 from ..utils._tags import ImageInputMixin
 
-_N_TRIES = 50  # random splits by groups, of which the most even is taken
+_N_TRIES = 50  # number of random splits by groups, to choose the best from
 
 LEARNING_RATE = [
     Interval(Real, 0, None, closed="neither"),
@@ -39,14 +39,18 @@ LEARNING_RATE = [
 class NetworkEstimator(
     ImageInputMixin, DocLinkMixin, CallbackSupportMixin, BaseEstimator
 ):
-    """Parameters of training and their checks, records, warm starts and pickling.
+    """Base class with parameters of training, checks, records and warm starts.
 
-    A subclass names what it measures, what it seeds, and its learning rates.
+    A subclass sets the names of its metrics, its seeds and its learning rates.
     """
 
     _metrics: tuple[str, ...] = ()
     _seeded: tuple[str, ...] = ()
     _learning_rates: tuple[str, ...] = ("learning_rate",)
+
+    history_: dict[str, list[float]]
+    n_iter_: int
+    n_iter_per_stage_: list[int]
 
     _parameter_constraints: dict = {
         "image_size": [tuple, list],
@@ -69,7 +73,7 @@ class NetworkEstimator(
     }
 
     def _check_training(self, X_val, y_val):
-        """Raise ValueError for what trains a network and cannot."""
+        """Raise ValueError for invalid parameters of training."""
         import keras
 
         from ._models import check_optimizer
@@ -77,18 +81,19 @@ class NetworkEstimator(
         names, monitor = self._metrics, self.monitor
         if self.early_stopping and monitor.removeprefix("val_") not in names:
             raise ValueError(
-                f"monitor={monitor!r}: choose one of {', '.join(names)}, with 'val_' "
-                "before it for images that are held out."
+                f"monitor={monitor!r}: choose one of {', '.join(names)}, with the "
+                "prefix 'val_' for validation images."
             )
         check_optimizer(self, self._learning_rates)
         for callback in self.keras_callbacks or ():
             if not isinstance(callback, keras.callbacks.Callback):
                 raise ValueError(
-                    f"keras_callbacks holds {callback!r}, which is no instance of "
-                    "keras.callbacks.Callback. scikit-learn's go to set_callbacks()."
+                    f"keras_callbacks has {callback!r}, which is not an instance of "
+                    "keras.callbacks.Callback. Pass callbacks of scikit-learn to "
+                    "set_callbacks()."
                 )
         if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together: pass both or none.")
+            raise ValueError("Pass both X_val and y_val, or none of them.")
         is_validated = X_val is not None or self.validation_fraction is not None
         if self.early_stopping and monitor.startswith("val_") and not is_validated:
             raise ValueError(
@@ -97,13 +102,13 @@ class NetworkEstimator(
             )
 
     def _make_seeds(self) -> dict:
-        """Return a seed for each thing that is random, from `random_state`."""
+        """Return one seed for each use of randomness, from `random_state`."""
         rng = check_random_state(self.random_state)
         drawn = rng.randint(MAX_SEED, size=len(self._seeded)).tolist()
         return dict(zip(self._seeded, drawn, strict=True))
 
     def _begin_fit(self, X, y, seeds, n_tasks) -> "Fitting":
-        """Open the context of scikit-learn's callbacks, and records."""
+        """Open the context of scikit-learn's callbacks, and start the records."""
         is_continued = self.warm_start and hasattr(self, "n_iter_")
         context = open_callback_context(self, n_tasks)
         fitting = Fitting(
@@ -141,24 +146,24 @@ class NetworkEstimator(
 
 @dataclass(kw_only=True)
 class Fitting:
-    """A fit that is going on: its callbacks, seeds and records.
+    """State of a running fit: callbacks, seeds and records.
 
     Parameters
     ----------
     estimator : NetworkEstimator
-        What is fitted.
+        The estimator that is fitted.
 
     hook_arguments : dict
-        What scikit-learn's callbacks get: `estimator`, `X` and `y`.
+        Arguments of scikit-learn's callbacks: `estimator`, `X` and `y`.
 
     context : CallbackContext
         Their context.
 
     seeds : dict of str to int
-        The seed of each thing that is random.
+        The seed of each use of randomness.
 
     epoch : int
-        The number of the next epoch; not 0 at first where an earlier fit is continued.
+        Index of the next epoch. It starts above 0 if an earlier fit is continued.
 
     stopped : bool
         Whether a callback has asked to stop.
@@ -180,7 +185,7 @@ class Fitting:
     n_iter_per_stage: list = field(default_factory=list)
 
     def iterate(self, results, n_results, name):
-        """Yield results, a task of scikit-learn's callbacks for all and for each."""
+        """Yield results, with callback tasks for the whole and for each result."""
         estimator = self.estimator
         task = self.context.subcontext(task_name=name, max_subtasks=n_results)
         task.call_on_fit_task_begin(estimator=estimator)
@@ -197,7 +202,7 @@ class Fitting:
         task.call_on_fit_task_end(estimator=estimator)
 
     def make_keras_callbacks(self) -> list:
-        """Copy the user's Keras callbacks, and add early stopping where it is set."""
+        """Return copies of the user's Keras callbacks, and early stopping."""
         import keras
 
         settings, callbacks = self.estimator, []
@@ -217,7 +222,7 @@ class Fitting:
         return callbacks
 
     def record(self, history):
-        """Keep the history of a stage; warn where it has diverged."""
+        """Record the history of a stage, and warn if it has diverged."""
         for name, values in history.items():
             self.history.setdefault(name, []).extend(map(float, values))
         self.n_iter_per_stage.append(len(history["loss"]))
@@ -231,7 +236,7 @@ class Fitting:
 
 
 def split_data(data, fraction, groups, seed, class_indices=None, classes=None):
-    """Choose images to train on and to validate on.
+    """Split images into a training and a validation set.
 
     Parameters
     ----------
@@ -239,18 +244,18 @@ def split_data(data, fraction, groups, seed, class_indices=None, classes=None):
         All images.
 
     fraction : float or None
-        The share that is held out; None holds none out.
+        Fraction to hold out. None holds out no images.
 
     groups : array-like of shape (n_images,) or None
-        Images of one group stay on one side. Of 50 random splits the one nearest to
-        `fraction`, in each class, is taken.
+        Images of one group stay in one set. Of 50 random splits, the one nearest to
+        `fraction` in each class is used.
 
     seed : int
-        Seeds the split.
+        Seed of the split.
 
     class_indices : ndarray of shape (n_images,), default=None
-        The class of each image: the split is stratified, and each class stays on the
-        side that is trained on.
+        The class of each image. Then the split is stratified, and each class is in the
+        training set.
 
     classes : ndarray of shape (n_classes,), default=None
         The labels of the classes, for errors.
@@ -264,8 +269,8 @@ def split_data(data, fraction, groups, seed, class_indices=None, classes=None):
     Raises
     ------
     ValueError
-        If there are too few images, of a class or in all, or too few groups, or if all
-        that are trained on have the weight 0.
+        If there are too few images, in total or of one class, or too few groups, or if
+        all training images have the weight 0.
     """
     n_images, train, held_out = len(data.positions), data.positions, None
     if groups is not None:
@@ -277,14 +282,14 @@ def split_data(data, fraction, groups, seed, class_indices=None, classes=None):
         held_out = replace(data, positions=held_out)
     if not np.any(data.sample_weight[train]):
         raise ValueError(
-            "All images that are trained on have the weight 0, by sample_weight and "
-            "class_weight. Raise one of them, or hold out other images."
+            "All training images have the weight 0, because of sample_weight and "
+            "class_weight. Raise a weight, or hold out other images."
         )
     return replace(data, positions=train), held_out
 
 
 def _hold_out(n_images, fraction, groups, seed, class_indices, classes):
-    """Return sorted positions to train on and to hold out."""
+    """Return sorted positions of training and validation images."""
     if class_indices is not None:
         _check_classes_can_be_split(class_indices, fraction, groups, classes)
     n_units = n_images if groups is None else len(np.unique(groups))
@@ -292,7 +297,7 @@ def _hold_out(n_images, fraction, groups, seed, class_indices, classes):
     if n_held_out == n_units:
         raise ValueError(
             f"validation_fraction={fraction} of the {n_units} "
-            f"{'images' if groups is None else 'groups'} leaves none to train on. "
+            f"{'images' if groups is None else 'groups'} leaves none for training. "
             "Lower it, add images, or pass X_val and y_val."
         )
     if groups is not None:
@@ -307,9 +312,9 @@ def _hold_out(n_images, fraction, groups, seed, class_indices, classes):
         absent = np.setdiff1d(class_indices, class_indices[train])
         if len(absent):
             raise ValueError(
-                f"validation_fraction={fraction} leaves no image of "
-                f"{classes[absent].tolist()} to train on. Lower it, add images, or "
-                "pass X_val and y_val."
+                f"validation_fraction={fraction} leaves no training images of "
+                f"{classes[absent].tolist()}. Lower it, add images, or pass X_val and "
+                "y_val."
             )
     return np.sort(train), np.sort(held_out)
 
@@ -318,22 +323,23 @@ def _check_classes_can_be_split(class_indices, fraction, groups, classes):
     counts, n_images = np.bincount(class_indices), len(class_indices)
     if counts.min() < 2:
         raise ValueError(
-            f"y holds {classes[counts < 2].tolist()} once only, but "
-            f"validation_fraction={fraction} needs two images of each class, one to "
-            "train and one to validate on. Leave the class out, add images, or pass "
+            f"y has only one image of {classes[counts < 2].tolist()}, but "
+            f"validation_fraction={fraction} needs two images of each class, one for "
+            "training and one for validation. Remove the class, add images, or pass "
             "X_val and y_val."
         )
     n_held_out = int(np.ceil(fraction * n_images))
     if groups is None and min(n_held_out, n_images - n_held_out) < len(classes):
         raise ValueError(
-            f"validation_fraction={fraction} of {n_images} images holds {n_held_out} "
-            f"out and leaves {n_images - n_held_out}: fewer than the {len(classes)} "
-            "classes on one side. Change it, add images, or pass X_val and y_val."
+            f"validation_fraction={fraction} of {n_images} images gives {n_held_out} "
+            f"for validation and {n_images - n_held_out} for training, but both need "
+            f"at least one image of the {len(classes)} classes. Change it, add images, "
+            "or pass X_val and y_val."
         )
 
 
 def _hold_out_groups(n_images, fraction, groups, seed, class_indices):
-    """Return, of many random splits by groups, the one nearest to the fraction."""
+    """Return the random split by groups that is nearest to the fraction."""
     if class_indices is None:
         class_indices = np.zeros(n_images, dtype=int)
     counts = np.bincount(class_indices)
@@ -341,32 +347,32 @@ def _hold_out_groups(n_images, fraction, groups, seed, class_indices):
     splitter = GroupShuffleSplit(_N_TRIES, test_size=fraction, random_state=seed)
     for train, held_out in splitter.split(class_indices, groups=groups):
         held_counts = np.bincount(class_indices[held_out], minlength=len(counts))
-        if (held_counts == counts).any():  # nothing of a class is left to train on
+        if (held_counts == counts).any():  # no training images of a class
             continue
         distance = np.abs(held_counts / counts - fraction).sum()
         if distance < best_distance:
             best, best_distance = (train, held_out), distance
     if best is None:
         raise ValueError(
-            f"validation_fraction={fraction}: in none of {_N_TRIES} random splits by "
-            "groups is every class left to train on. Pass X_val and y_val."
+            f"validation_fraction={fraction}: none of {_N_TRIES} random splits by "
+            "groups has training images of every class. Pass X_val and y_val."
         )
     return best
 
 
 def make_output_bias(totals) -> np.ndarray:
-    """Return the bias with which a network starts at the classes' shares.
+    """Return the output bias that makes initial predictions the class frequencies.
 
-    The log odds of the second class where there are two, else the log shares.
-    Training towards other shares would first have to move the bias, by as much as
-    many steps of a low learning rate.
+    For two classes it is the log odds of the second class, otherwise the log
+    frequencies. Without it, training with a low learning rate would need many steps
+    only to change the bias.
 
     Parameters
     ----------
     totals : ndarray of shape (n_classes,)
-        What the images or pixels of each class weigh in all.
+        Total weight of the images or pixels of each class.
     """
-    totals = np.maximum(totals, 1e-6 * max(totals.sum(), 1))  # a class may weigh 0
+    totals = np.maximum(totals, 1e-6 * max(totals.sum(), 1))  # a weight can be 0
     shares = totals / totals.sum()
     if len(totals) == 2:
         return np.log(shares[1:] / shares[:1]).astype(np.float32)

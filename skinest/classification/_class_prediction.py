@@ -3,7 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -13,11 +16,25 @@ from .._training._models import borrow_model
 from ..images import check_images
 from ..networks._weights import save_backbone_weights
 
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    from .._typing import ImagesLike, MemoryLike, PathLike
+    from ..networks._transfer_network import TransferNetwork
+
 
 class ClassPredictionMixin:
     """Predict classes and probabilities, and give the network out."""
 
-    def predict_proba(self, X):
+    classes_: NDArray[Any]
+    batch_size: int
+    memory: MemoryLike
+    _network: TransferNetwork
+    _trainable: str
+    _model: keras.Model | None
+
+    def predict_proba(self, X: ImagesLike) -> NDArray[np.float32]:
         """Predict the probability of each class.
 
         Parameters
@@ -51,7 +68,7 @@ class ClassPredictionMixin:
         outputs = np.concatenate(outputs)
         return np.hstack([1 - outputs, outputs]) if len(self.classes_) == 2 else outputs
 
-    def predict(self, X):
+    def predict(self, X: ImagesLike) -> NDArray[Any]:
         """Predict the most probable class of each image.
 
         Parameters
@@ -68,14 +85,14 @@ class ClassPredictionMixin:
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     @property
-    def model_(self):
+    def model_(self) -> keras.Model:
         """The fitted network as one flat Keras model."""
         check_is_fitted(self)
         if self._model is None:
             self._model = self._network.build(self._trainable)
         return self._model
 
-    def save_backbone(self, path):
+    def save_backbone(self, path: PathLike) -> None:
         """Save the weights of the backbone, to give as `weights` or to Keras.
 
         Parameters

@@ -3,9 +3,12 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Self
 
 import joblib
 import numpy as np
@@ -27,7 +30,7 @@ from .._training._network_estimator import (
     NetworkEstimator,
     make_output_bias,
 )
-from ..networks._backbones import BACKBONES, MIN_SIDE, list_stages
+from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage
 from ..networks._transfer_network import (
     BackboneSpec,
     HeadSpec,
@@ -46,6 +49,9 @@ from ._training_data import (
     make_objective,
     split_images,
 )
+
+if TYPE_CHECKING:
+    from .. import _typing as t
 
 
 class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
@@ -266,37 +272,37 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def __init__(
         self,
-        backbone="vgg16",
+        backbone: t.BackboneName = "vgg16",
         *,
-        weights="imagenet",
-        image_size=(224, 224),
-        hidden_units=(512,),
-        pooling="flatten",
-        dropout=0.5,
-        l2=0.0,
-        trainable="head",
-        epochs=50,
-        learning_rate=1e-4,
-        optimizer="adam",
-        batch_size=32,
-        fine_tune=None,
-        fine_tune_epochs=20,
-        fine_tune_learning_rate=1e-6,
-        class_weight=None,
-        augmentation=None,
-        n_augmented_copies=3,
-        validation_fraction=None,
-        early_stopping=False,
-        n_iter_no_change=10,
-        monitor="val_loss",
-        compute_dtype="auto",
-        memory=None,
-        keras_callbacks=None,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-        n_views=DEPRECATED,
-    ):
+        weights: t.PathLike | None = "imagenet",
+        image_size: t.ImageSize = (224, 224),
+        hidden_units: tuple[int, ...] = (512,),
+        pooling: t.Pooling = "flatten",
+        dropout: float = 0.5,
+        l2: float = 0.0,
+        trainable: str = "head",
+        epochs: int = 50,
+        learning_rate: t.LearningRate = 1e-4,
+        optimizer: t.OptimizerLike = "adam",
+        batch_size: int = 32,
+        fine_tune: str | None = None,
+        fine_tune_epochs: int = 20,
+        fine_tune_learning_rate: t.LearningRate = 1e-6,
+        class_weight: t.ClassWeight = None,
+        augmentation: t.AugmentationLike = None,
+        n_augmented_copies: int = 3,
+        validation_fraction: float | None = None,
+        early_stopping: bool = False,
+        n_iter_no_change: int = 10,
+        monitor: str = "val_loss",
+        compute_dtype: t.AutoDtype = "auto",
+        memory: t.MemoryLike = None,
+        keras_callbacks: t.KerasCallbacks = None,
+        warm_start: bool = False,
+        random_state: t.RandomStateLike = None,
+        verbose: int = 0,
+        n_views: int | str = DEPRECATED,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.image_size = image_size
@@ -329,7 +335,16 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: t.ImagesLike,
+        y: t.ArrayLike,
+        *,
+        sample_weight: t.ArrayLike | None = None,
+        groups: t.ArrayLike | None = None,
+        X_val: t.ImagesLike | None = None,
+        y_val: t.ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -421,14 +436,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for what the constraints of parameters cannot say."""
         check_image_size(self.image_size, MIN_SIDE)
-        names = list_stages(self.backbone)
-        for name in ("trainable", "fine_tune"):
-            value = getattr(self, name)
-            if value not in (*names, None):
-                raise ValueError(
-                    f"{name}={value!r} is no part of {self.backbone}: choose one of "
-                    f"{', '.join(names)}."
-                )
+        check_stage(self.backbone, "trainable", self.trainable)
+        if self.fine_tune is not None:
+            check_stage(self.backbone, "fine_tune", self.fine_tune)
         check_hidden_units(self.hidden_units)
         self._check_training(X_val, y_val)
         if self.memory is not None:

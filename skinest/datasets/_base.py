@@ -3,17 +3,23 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._compat import validate_params
+
+if TYPE_CHECKING:
+    from .._typing import PathLike
 
 
 @validate_params(
     {"data_home": [str, os.PathLike, None]}, prefer_skip_nested_validation=True
 )
-def get_data_home(data_home=None):
+def get_data_home(data_home: PathLike | None = None) -> str:
     """Return the folder that data sets are kept in; make it if it is missing.
 
     Parameters

@@ -3,12 +3,19 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, overload
+
 import numpy as np
 from sklearn.utils import Bunch
 
 from .._compat import validate_params
 from ._sources import Challenge
 from ._tables import ADD_LINES, check_all_known, read_labelled, read_table
+
+if TYPE_CHECKING:
+    from .._typing import Labels, PathLike, Paths
 
 TASK3 = Challenge(
     2018,
@@ -67,10 +74,30 @@ the International Skin Imaging Collaboration (ISIC). arXiv:1902.03368.
 """
 
 
+@overload
+def fetch_isic2018_task3(
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train", "valid", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+@overload
+def fetch_isic2018_task3(
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train", "valid", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[True],
+) -> tuple[Paths, Labels]: ...
 @validate_params(TASK3.constraints, prefer_skip_nested_validation=True)
 def fetch_isic2018_task3(
-    data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
-):
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train", "valid", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Paths, Labels]:
     """Load the ISIC 2018 task 3 images, of seven diagnoses (classification).
 
     The training images of the challenge are known as HAM10000. Several of them may

@@ -3,6 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, overload
+
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -18,6 +22,9 @@ from ._ham10000 import (
     read_task3,
 )
 from ._tables import find_masks
+
+if TYPE_CHECKING:
+    from .._typing import PathLike, Paths
 
 _ARCHIVE_NAME = "HAM10000_segmentations_lesion_tschandl.zip"
 _PAGE = "https://doi.org/10.7910/DVN/DBW86T (Harvard Dataverse)"
@@ -46,13 +53,33 @@ doi:10.1038/s41591-020-0942-0.
 """
 
 
+@overload
+def fetch_ham10000_masks(
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+@overload
+def fetch_ham10000_masks(
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[True],
+) -> tuple[Paths, Paths]: ...
 @validate_params(
     TASK3.constraints | {"subset": [StrOptions({"train"})]},
     prefer_skip_nested_validation=True,
 )
 def fetch_ham10000_masks(
-    data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
-):
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Paths, Paths]:
     """Load the HAM10000 images with masks of their lesions (segmentation).
 
     The images, diagnoses and lesions are those of :func:`fetch_isic2018_task3`.

@@ -3,16 +3,24 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 import stat
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from .._compat import StrOptions, validate_params
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._typing import Labels, PathLike, Paths
 
 # What `skinest.images.read_image` reads.
 _EXTENSIONS = [
@@ -39,6 +47,22 @@ Files left out: {n_ignored} ({ignored}).
 """
 
 
+@overload
+def load_image_folder(
+    container_path: PathLike,
+    *,
+    subset: Literal["train", "valid", "test"] | None = None,
+    allowed_extensions: Sequence[str] | None = None,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+@overload
+def load_image_folder(
+    container_path: PathLike,
+    *,
+    subset: Literal["train", "valid", "test"] | None = None,
+    allowed_extensions: Sequence[str] | None = None,
+    return_X_y: Literal[True],
+) -> tuple[Paths, Labels]: ...
 @validate_params(
     {
         "container_path": [str, os.PathLike],
@@ -49,8 +73,12 @@ Files left out: {n_ignored} ({ignored}).
     prefer_skip_nested_validation=True,
 )
 def load_image_folder(
-    container_path, *, subset=None, allowed_extensions=None, return_X_y=False
-):
+    container_path: PathLike,
+    *,
+    subset: Literal["train", "valid", "test"] | None = None,
+    allowed_extensions: Sequence[str] | None = None,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Paths, Labels]:
     """Find the images of a folder that holds a folder for each class.
 
     Nothing is decoded: paths are what every estimator of skinest takes as `X`. The

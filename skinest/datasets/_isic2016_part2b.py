@@ -3,12 +3,19 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, overload
+
 import numpy as np
 from sklearn.utils import Bunch
 
 from .._compat import StrOptions, validate_params
 from ._sources import ISIC2016_REFERENCE, Challenge
 from ._tables import find_images, find_masks
+
+if TYPE_CHECKING:
+    from .._typing import PathLike, Paths
 
 _PART2B = Challenge(
     2016,
@@ -31,18 +38,36 @@ Here, subset {subset!r}: {n_images} images were found, each with its mask of {fe
 _DESCR += ISIC2016_REFERENCE
 
 
+@overload
+def fetch_isic2016_part2b(
+    feature: Literal["globules", "streaks"] = "globules",
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+@overload
+def fetch_isic2016_part2b(
+    feature: Literal["globules", "streaks"] = "globules",
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[True],
+) -> tuple[Paths, Paths]: ...
 @validate_params(
     {"feature": [StrOptions({"globules", "streaks"})], **_PART2B.constraints},
     prefer_skip_nested_validation=True,
 )
 def fetch_isic2016_part2b(
-    feature="globules",
-    data_home=None,
+    feature: Literal["globules", "streaks"] = "globules",
+    data_home: PathLike | None = None,
     *,
-    subset="train",
-    download_if_missing=True,
-    return_X_y=False,
-):
+    subset: Literal["train", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Paths, Paths]:
     """Load the ISIC 2016 part 2B images with masks of a feature (segmentation).
 
     Each image has exactly its mask of the feature, found by the name of the image.

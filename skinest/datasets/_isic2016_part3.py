@@ -3,12 +3,19 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, overload
+
 import numpy as np
 from sklearn.utils import Bunch
 
 from .._compat import validate_params
 from ._sources import ISIC2016_REFERENCE, Challenge
 from ._tables import read_labelled
+
+if TYPE_CHECKING:
+    from .._typing import Labels, PathLike, Paths
 
 _PART3 = Challenge(
     2016,
@@ -34,10 +41,30 @@ Here, subset {subset!r}: {n_images} images were found ({n_benign} benign and
 _DESCR += ISIC2016_REFERENCE
 
 
+@overload
+def fetch_isic2016_part3(
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+@overload
+def fetch_isic2016_part3(
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: Literal[True],
+) -> tuple[Paths, Labels]: ...
 @validate_params(_PART3.constraints, prefer_skip_nested_validation=True)
 def fetch_isic2016_part3(
-    data_home=None, *, subset="train", download_if_missing=True, return_X_y=False
-):
+    data_home: PathLike | None = None,
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Paths, Labels]:
     """Load the ISIC 2016 part 3 images, benign or malignant (classification).
 
     Missing files are downloaded; an interrupted download goes on at the next call.

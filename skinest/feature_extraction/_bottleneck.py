@@ -3,9 +3,12 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 from contextlib import closing
 from numbers import Integral
+from typing import TYPE_CHECKING, Self
 
 import joblib
 import numpy as np
@@ -28,6 +31,20 @@ from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import MAX_SEED, check_image_size
 from ..utils._tags import ImageInputMixin
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import (
+        AutoDtype,
+        BackboneName,
+        ImageSize,
+        ImagesLike,
+        MemoryLike,
+        PathLike,
+        Pooling,
+        RandomStateLike,
+    )
 
 
 class BottleneckFeatureExtractor(
@@ -122,16 +139,16 @@ class BottleneckFeatureExtractor(
 
     def __init__(
         self,
-        backbone="vgg16",
+        backbone: BackboneName = "vgg16",
         *,
-        weights="imagenet",
-        pooling="flatten",
-        image_size=(224, 224),
-        compute_dtype="auto",
-        batch_size=32,
-        memory=None,
-        random_state=None,
-    ):
+        weights: PathLike | None = "imagenet",
+        pooling: Pooling = "flatten",
+        image_size: ImageSize = (224, 224),
+        compute_dtype: AutoDtype = "auto",
+        batch_size: int = 32,
+        memory: MemoryLike = None,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.pooling = pooling
@@ -142,7 +159,7 @@ class BottleneckFeatureExtractor(
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: ArrayLike | None = None) -> Self:
         """Load the weights.
 
         Parameters
@@ -182,7 +199,7 @@ class BottleneckFeatureExtractor(
         self.n_features_out_ = count_features(self._spec)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> NDArray[np.float32]:
         """Compute features.
 
         Parameters
@@ -206,7 +223,7 @@ class BottleneckFeatureExtractor(
         with closing(batches):
             return np.concatenate([batch[:, 0] for batch in batches])
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: None = None) -> NDArray[np.object_]:
         """Return names of the features, such as "vgg16_7".
 
         Parameters

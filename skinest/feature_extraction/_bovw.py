@@ -3,12 +3,14 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
-import time
 import warnings
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from numbers import Integral
+from typing import TYPE_CHECKING, Literal, Self
 
 import joblib
 import numpy as np
@@ -31,7 +33,7 @@ from ..images import check_images
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
-from ._describing import DescribedImages
+from ._describing import DescribedImages, announce
 from ._descriptors import postprocess
 from ._encoding import Encoder, check_pyramid, encode_batch
 from ._vocabulary import (
@@ -43,6 +45,9 @@ from ._vocabulary import (
     learn_vocabulary,
     make_clusterer,
 )
+
+if TYPE_CHECKING:
+    from .. import _typing as t
 
 _COMPACT_ENCODINGS = ("vlad", "fisher")  # few words, many numbers for each
 _N_COMPONENTS = 64
@@ -196,19 +201,19 @@ default="histogram"
 
     def __init__(
         self,
-        n_words="auto",
+        n_words: int | Literal["auto"] = "auto",
         *,
-        descriptor=None,
-        encoding="histogram",
-        n_components="auto",
-        pyramid=(1,),
-        max_descriptors=200_000,
-        clusterer=None,
-        memory=None,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        descriptor: t.DescriptorLike = None,
+        encoding: t.Encoding = "histogram",
+        n_components: int | Literal["auto"] | None = "auto",
+        pyramid: tuple[int, ...] = (1,),
+        max_descriptors: int = 200_000,
+        clusterer: BaseEstimator | None = None,
+        memory: t.MemoryLike = None,
+        n_jobs: int | None = None,
+        random_state: t.RandomStateLike = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_words = n_words
         self.descriptor = descriptor
         self.encoding = encoding
@@ -223,7 +228,7 @@ default="histogram"
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> Self:
         """Learn the vocabulary.
 
         Parameters
@@ -249,7 +254,7 @@ default="histogram"
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> t.Features:
         """Learn the vocabulary and encode the same images, described once.
 
         Parameters
@@ -268,7 +273,7 @@ default="histogram"
         return self._weigh(self._fit(X, y, with_vectors=True))
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> Self:
         """Go on learning the vocabulary from another batch of images.
 
         For more images than one pass should hold. PCA is learned from the first
@@ -317,7 +322,7 @@ default="histogram"
             self._set_vocabulary(pca, clusterer.partial_fit(projected))
         return self
 
-    def transform(self, X):
+    def transform(self, X: t.ImagesLike) -> t.Features:
         """Encode images.
 
         Parameters
@@ -337,7 +342,7 @@ default="histogram"
         self._warn_of_empty(n_empty, len(images))
         return self._weigh(vectors)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: None = None) -> t.Names:
         """Name the features, such as "word7" or "cell0of2x2_word7_dim3".
 
         Parameters
@@ -378,7 +383,7 @@ default="histogram"
         n_images = len(described.images)
         n_components = self.encoding == "fisher", self.n_components
         settings = clusterer, n_components, self.max_descriptors, seed
-        with self._announce(f"Learning the vocabulary of {n_images} images"):
+        with announce(self, f"Learning the vocabulary of {n_images} images"):
             key, learned = described.recall("vocabulary", settings)
             if learned is None:
                 sample = self._sample(described, seed, context)
@@ -419,7 +424,7 @@ default="histogram"
         """
         encoder = self._encoder
         settings = encoder.encoding, encoder.pyramid, encoder.compute_digest()
-        with self._announce(f"Encoding {len(described.images)} images"):
+        with announce(self, f"Encoding {len(described.images)} images"):
             key, encoded = described.recall("vectors", settings)
             if encoded is None:
                 batches = iterate_with_callbacks(
@@ -482,14 +487,6 @@ default="histogram"
                 "keypoints; detector='grid' needs none.",
                 stacklevel=3,
             )
-
-    @contextmanager
-    def _announce(self, what):
-        start = time.perf_counter()
-        yield
-        if self.verbose:
-            seconds = time.perf_counter() - start
-            print(f"[{type(self).__name__}] {what}: {seconds:.1f} s")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

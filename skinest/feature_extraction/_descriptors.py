@@ -13,7 +13,10 @@ classes here offer
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -21,6 +24,13 @@ from sklearn.base import BaseEstimator
 from .._compat import DocLinkMixin, Interval, StrOptions, check_params
 from ..images import limit_side
 from ._dense_sift import compute_dense_sift
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .._typing import Image
 
 _N_AT_A_TIME = 1024  # descriptors
 
@@ -98,7 +108,7 @@ class _Descriptor(DocLinkMixin, BaseEstimator):
     # Parameters that only `finish` reads: stored descriptors do not depend on them.
     _finish_params: tuple[str, ...] = ()
 
-    def __call__(self, image) -> np.ndarray:
+    def __call__(self, image: Image) -> NDArray[np.float32]:
         """Describe one image.
 
         Parameters
@@ -114,7 +124,7 @@ class _Descriptor(DocLinkMixin, BaseEstimator):
         values, _ = self.describe(image)
         return self.finish(values.astype(np.float32))
 
-    def finish(self, values) -> np.ndarray:
+    def finish(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Make of stored descriptors what they are used as.
 
         Parameters
@@ -225,18 +235,18 @@ class SIFTDescriptor(_Descriptor):
     def __init__(
         self,
         *,
-        detector="keypoints",
-        contrast_threshold=0.01,
-        edge_threshold=10.0,
-        n_octave_layers=3,
-        sigma=1.6,
-        max_keypoints=None,
-        grid_step=8,
-        grid_sizes=(12, 24, 48),
-        max_side=None,
-        color="grey",
-        root=True,
-    ):
+        detector: Literal["keypoints", "grid"] = "keypoints",
+        contrast_threshold: float = 0.01,
+        edge_threshold: float = 10.0,
+        n_octave_layers: int = 3,
+        sigma: float = 1.6,
+        max_keypoints: int | None = None,
+        grid_step: int = 8,
+        grid_sizes: Sequence[float] = (12, 24, 48),
+        max_side: int | None = None,
+        color: Literal["grey", "lab", "opponent", "rgb"] = "grey",
+        root: bool = True,
+    ) -> None:
         self.detector = detector
         self.contrast_threshold = contrast_threshold
         self.edge_threshold = edge_threshold
@@ -249,7 +259,7 @@ class SIFTDescriptor(_Descriptor):
         self.color = color
         self.root = root
 
-    def describe(self, image):
+    def describe(self, image: Image) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Describe one image, with places.
 
         Parameters
@@ -307,7 +317,7 @@ class SIFTDescriptor(_Descriptor):
         # SIFT's 128 numbers are integers from 0 to 255: a quarter of the space.
         return values.astype(np.uint8), _convert_to_fractions(places, grey.shape)
 
-    def finish(self, values) -> np.ndarray:
+    def finish(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the square root of each SIFT if `root`, else change nothing.
 
         Parameters
@@ -376,14 +386,19 @@ class ColorPatchDescriptor(_Descriptor):
     }
 
     def __init__(
-        self, *, sigmas=(1, 2, 4, 8, 16), grid_step=6, color="lab", max_side=None
-    ):
+        self,
+        *,
+        sigmas: Sequence[float] = (1, 2, 4, 8, 16),
+        grid_step: int = 6,
+        color: Literal["lab", "opponent", "rgb"] = "lab",
+        max_side: int | None = None,
+    ) -> None:
         self.sigmas = sigmas
         self.grid_step = grid_step
         self.color = color
         self.max_side = max_side
 
-    def describe(self, image):
+    def describe(self, image: Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Describe one image, with places.
 
         Parameters

@@ -1,4 +1,4 @@
-"""Displays of what was learned, in scikit-learn's form."""
+"""Displays of trained models, in the form of scikit-learn's displays."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -1,4 +1,4 @@
-"""Display of where a network looks, by Grad-CAM."""
+"""Display of the image areas that a network uses, by Grad-CAM."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -29,12 +29,12 @@ _TITLE_WIDTH = 26  # characters in a line above an image of that width
 
 
 class GradCAMDisplay:
-    """Images with a heat map of what speaks for a class, by Grad-CAM.
+    """Images with Grad-CAM heat maps of the evidence for a class.
 
-    Grad-CAM weighs each feature map of the last convolution by the mean of the
-    gradient of the class's score in it, and keeps what is positive in their sum.
-    Make the display by :meth:`from_estimator`, or by :meth:`from_maps` of maps
-    that exist; the parameters are stored as attributes.
+    Grad-CAM multiplies each feature map of the last convolution by the mean gradient of
+    the class score with respect to it. The heat map is the positive part of the sum.
+    Create the display by :meth:`from_estimator`, or by :meth:`from_maps` for existing
+    maps. The parameters are stored as attributes.
 
     Parameters
     ----------
@@ -42,31 +42,31 @@ class GradCAMDisplay:
         The images.
 
     maps : list of ndarray of shape (height, width), dtype float32
-        The heat map of each image, in its size and in [0, 1].
+        The heat map of each image, with its size and with values in [0, 1].
 
     titles : list of str, default=None
-        What stands above each image.
+        Title of each image.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure.
+        The figure that holds the plots.
 
     axes_ : ndarray of shape (n_images,), dtype object
         One matplotlib Axes per image.
 
     overlays_ : list of matplotlib AxesImage
-        The heat maps drawn.
+        The heat maps.
 
     See Also
     --------
-    TrainingHistoryDisplay : How loss and metrics went in training.
+    TrainingHistoryDisplay : Loss and metrics by epoch.
 
     Notes
     -----
-    Each map is divided by its own largest value: colours compare the places of
-    one image, not images. A map of zeros means that nothing at that layer speaks
-    for the class.
+    Each map is divided by its own maximum, so you can compare areas of one image but
+    not different images. A map of zeros means that the layer has no evidence for the
+    class.
 
     References
     ----------
@@ -87,7 +87,7 @@ class GradCAMDisplay:
     >>> len(display.axes_), display.maps[0].shape
     (3, (128, 128))
 
-    Maps that exist, of any size:
+    Existing maps of any size:
 
     >>> import numpy as np
     >>> coarse = np.zeros((2, 7, 7))
@@ -122,7 +122,7 @@ class GradCAMDisplay:
         cmap: str | Colormap = "jet",
         im_kw: StyleDict = None,
     ) -> Self:
-        """Compute and draw the maps of a fitted classifier.
+        """Compute and plot the maps of a fitted classifier.
 
         Parameters
         ----------
@@ -130,34 +130,34 @@ class GradCAMDisplay:
             A fitted classifier.
 
         X : array, list of arrays or paths of length n_images
-            The images, see :mod:`skinest.images`. All of them are held and drawn.
+            The images, see :mod:`skinest.images`. All of them are plotted.
 
         target : label, default=None
-            The class, one of `estimator.classes_`, whose evidence is shown. None
+            The class, one of `estimator.classes_`, to show the evidence for. None
             takes the class that is predicted for each image.
 
         layer : str, default=None
-            The layer of `estimator.model_` whose feature maps are weighed. From it
-            on the network must be a chain of layers. None is the last one with
-            feature maps that is not a pooling layer, e.g. "block5_conv3" of VGG16.
+            The layer of `estimator.model_` whose feature maps are used. After it, the
+            network must be a chain of layers. None is the last layer with feature maps
+            that is not a pooling layer, e.g. "block5_conv3" of VGG16.
 
         ax, max_cols, alpha, cmap, im_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
         display : GradCAMDisplay
-            Each title is the class shown and its predicted probability.
+            Each title has the class and its predicted probability.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is no classifier with a network.
+            If the estimator is not a classifier with a network.
         ValueError
-            If `X` holds no images, `target` is not a class, or `layer` is unknown
-            or does not begin a chain.
+            If `X` does not contain images, `target` is not a class, or `layer` is
+            unknown or is not the start of a chain.
         """
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         _check_estimator(estimator)
@@ -193,7 +193,7 @@ class GradCAMDisplay:
         cmap: str | Colormap = "jet",
         im_kw: StyleDict = None,
     ) -> Self:
-        """Draw maps that exist.
+        """Plot existing maps.
 
         Parameters
         ----------
@@ -201,14 +201,14 @@ class GradCAMDisplay:
             The images, see :mod:`skinest.images`.
 
         maps : list of array-like of shape (map_height, map_width)
-            One map per image, of numbers that are not negative. It is scaled
-            bilinearly to the size of its image, and divided by its largest value.
+            One map per image, with values of 0 or more. It is scaled bilinearly to the
+            size of its image and divided by its maximum.
 
         titles : list of str, default=None
-            What stands above each image.
+            Title of each image.
 
         ax, max_cols, alpha, cmap, im_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -226,7 +226,7 @@ class GradCAMDisplay:
             if values is not None and len(values) != len(images):
                 raise ValueError(
                     f"There are {len(images)} images, but {len(values)} {name}. Pass "
-                    "one for each image."
+                    "one per image."
                 )
         scaled = [
             scale_map(_check_map(heat, position), image.shape[:2])
@@ -245,27 +245,27 @@ class GradCAMDisplay:
         cmap: str | Colormap = "jet",
         im_kw: StyleDict = None,
     ) -> Self:
-        """Draw the images under their heat maps.
+        """Plot the images with their heat maps.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
             One Axes, divided if there are several images, or one for each image.
-            None makes a new figure.
+            None creates a new figure.
 
         max_cols : int, default=4
-            The most images side by side.
+            Maximum number of images per row.
 
         alpha : float in [0, 1], default=0.6
-            Opacity of the heat map where it is 1. It falls to 0 with the map, so
-            that the image is seen as it is where nothing speaks for the class.
+            Opacity of the heat map where its value is 1. The opacity is proportional to
+            the map, so areas without evidence show the image unchanged.
 
         cmap : str or matplotlib Colormap, default="jet"
             Colours of the heat map.
 
         im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow` for the heat map; an `alpha`
-            here holds for the whole map.
+            Keywords of `matplotlib.axes.Axes.imshow` for the heat map. An `alpha` here
+            is used for the whole map.
 
         Returns
         -------
@@ -284,7 +284,8 @@ class GradCAMDisplay:
         for axis, image, heat in zip(self.axes_, self.images, self.maps, strict=True):
             style = {"cmap": cmap, "vmin": 0, "vmax": 1, "alpha": alpha * heat}
             axis.imshow(image)
-            overlay = axis.imshow(heat, **style | normalize_kwargs(im_kw, AxesImage))
+            style |= normalize_kwargs(im_kw or {}, AxesImage)
+            overlay = axis.imshow(heat, **style)
             self.overlays_.append(overlay)
             axis.set_axis_off()
         for axis, title in zip(self.axes_, titles, strict=False):
@@ -298,8 +299,8 @@ def _check_estimator(estimator):
     if not all(hasattr(estimator, name) for name in names):
         raise TypeError(
             f"{type(estimator).__name__} is not a classifier with a network. Pass a "
-            "TransferClassifier: of a pipeline its last step, pipeline[-1], with "
-            "images as they reach it; of a search its best_estimator_."
+            "TransferClassifier: for a pipeline, its last step, pipeline[-1], with "
+            "the images that this step gets; for a search, its best_estimator_."
         )
 
 

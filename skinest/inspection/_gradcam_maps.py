@@ -1,7 +1,7 @@
 """Grad-CAM: heat maps of the evidence for a class, from a Keras model.
 
-The model is that of a fitted classifier: its layer "logits" gives the scores of
-the classes, or in the binary case the one score of the second class.
+The model is that of a fitted classifier. Its layer "logits" has the scores of the
+classes, or in the binary case only the score of the second class.
 """
 
 # Authors: The skinest developers
@@ -19,7 +19,7 @@ _BATCH_SIZE = 8  # all that VGG16 computes of 8 images of 224 pixels is 0.5 GB
 
 
 class FeatureLayer(NamedTuple):
-    """A layer whose feature maps are weighed, as :func:`find_layer` finds it."""
+    """A layer whose feature maps are used, as found by :func:`find_layer`."""
 
     operation: object
     """The layer itself."""
@@ -32,19 +32,19 @@ class FeatureLayer(NamedTuple):
 
 
 def find_class_index(classes, target):
-    """Find the position of a label in `classes`; a ValueError lists them."""
+    """Return the index of a label in `classes`, or raise ValueError."""
     if np.ndim(target) == 0:
         for index, label in enumerate(classes):
             if label == target:
                 return index
     raise ValueError(
         f"target={target!r} is not one of the classes, {np.asarray(classes).tolist()}. "
-        "Pass one of them, or None for the class that is predicted for each image."
+        "Pass one of them, or None for the predicted class of each image."
     )
 
 
 def find_layer(model, name=None):
-    """Find the layer whose feature maps are weighed.
+    """Find the layer whose feature maps are used.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def find_layer(model, name=None):
     Raises
     ------
     ValueError
-        If there is no such layer, or a later one takes more than the output of the
-        one before it.
+        If the layer does not exist, or a later layer has other inputs than the output
+        of the layer before it.
     """
     usable = _list_usable_layers(model)
     for layer in usable:
@@ -71,15 +71,15 @@ def find_layer(model, name=None):
         if layer.operation.name == name or (name is None and not is_pooling):
             return layer
     known = any(layer.name == name for layer in model.layers)
-    what = f"layer={name!r} does not begin a chain of layers with feature maps"
+    what = f"layer={name!r} is not the start of a chain of feature layers"
     raise ValueError(
-        f"{what if known else f'The model has no layer {name!r}'}. Those that do, the "
-        "last first: " + ", ".join(repr(layer.operation.name) for layer in usable)
+        f"{what if known else f'The model has no layer {name!r}'}. Use one of "
+        + ", ".join(repr(layer.operation.name) for layer in usable)
     )
 
 
 def _list_usable_layers(model):
-    """List the layers of the chain that ends at the logits, the last first."""
+    """Return the layers of the chain that ends at the logits, last first."""
     from keras.layers import InputLayer, Layer
 
     chain = list(_walk_chain(model))
@@ -101,14 +101,15 @@ def _list_usable_layers(model):
 
 
 def _walk_chain(model):
-    """Yield operations and their outputs, from the last to one of several inputs."""
+    """Yield operations and outputs, from the last one to one with several inputs."""
     from keras.layers import Layer
 
     tensor = model.outputs[0]
     while True:
         operation, inputs = find_producer(tensor)
         yield operation, tensor
-        # An operation that is no layer may take constants, which are not seen here.
+        # An operation that is not a layer can have constants, which are not visible
+        # here.
         if len(inputs) != 1 or not isinstance(operation, Layer):
             return
         (tensor,) = inputs
@@ -123,22 +124,22 @@ def compute_maps(model, layer, images, class_indices, image_size):
         Takes float32 RGB images of shape (n, height, width, 3) in 0 to 255.
 
     layer : FeatureLayer
-        The layer of `model` whose feature maps are weighed.
+        The layer of `model` whose feature maps are used.
 
     images : list of ndarray of shape (height, width, 3), dtype uint8
         The images, of any sizes.
 
     class_indices : ndarray of shape (n_images,)
-        The position among the classes of the one that is shown for each image.
+        The index of the class to show for each image.
 
     image_size : tuple of (int, int)
-        Height and width that `model` takes.
+        Height and width of the input of `model`.
 
     Returns
     -------
     maps : list of ndarray of shape (height, width), dtype float32
-        The map of each image, in its size, with 1 as the largest value unless the
-        map is zero everywhere.
+        The map of each image, with its size. Its maximum is 1, unless the map is zero
+        everywhere.
     """
     import keras
 
@@ -158,7 +159,7 @@ def compute_maps(model, layer, images, class_indices, image_size):
 
 
 def scale_map(heat, size):
-    """Scale a map that is not negative to a size in pixels and to [0, 1]."""
+    """Resize a non-negative map, and scale its values to [0, 1]."""
     import cv2
 
     heat = np.ascontiguousarray(heat, dtype=np.float32)
@@ -168,7 +169,7 @@ def scale_map(heat, size):
 
 
 def _score_coefficients(class_indices, n_scores):
-    """Return what each score of the model counts in that of the class shown."""
+    """Return the coefficients of the model's scores in the score of the class."""
     if n_scores == 1:  # one logit: that of the second class, minus that of the first
         return np.where(class_indices == 1, 1.0, -1.0)[:, np.newaxis]
     return np.eye(n_scores)[class_indices]

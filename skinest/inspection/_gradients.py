@@ -7,22 +7,21 @@
 def compute_score_gradients(function, inputs, coefficients):
     """Compute the gradient of a weighted sum of scores with respect to the inputs.
 
-    Keras has no gradient that works in all its backends. The variables of
-    layers that `function` calls stay as they are.
+    Keras has no gradient function for all its backends. The variables of layers that
+    `function` calls do not change.
 
     Parameters
     ----------
     function : callable
-        Takes a tensor like `inputs` and returns scores, a tensor of shape
-        (n_images, n_scores). The scores of an image must depend on that image
-        only, so that the gradient of the sum is that of each image.
+        Takes a tensor like `inputs` and returns scores, a tensor of shape (n_images,
+        n_scores). The scores of an image must depend on that image only. Then the
+        gradient of the sum has the gradient of each image.
 
     inputs : ndarray or tensor of shape (n_images, ...)
-        Where the gradient is taken.
+        Inputs at which to compute the gradient.
 
     coefficients : ndarray of shape (n_images, n_scores)
-        What each score counts: 1 for the score that is derived and 0 for the
-        others; -1 for its negative.
+        Coefficient of each score in the sum, e.g. 1 for one score and 0 for the others.
 
     Returns
     -------

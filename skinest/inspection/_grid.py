@@ -1,4 +1,4 @@
-"""Axes in rows and columns, new ones or the user's."""
+"""Axes in rows and columns, created here or passed by the user."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -14,25 +14,25 @@ _MARGIN, _LINE_HEIGHT = 0.1, 0.19  # inches, around images and of titles
 
 
 def check_plotting(caller, max_cols=1):
-    """Raise an error unless matplotlib is there and `max_cols` is 1 or more."""
+    """Raise an error unless matplotlib is installed and `max_cols` is 1 or more."""
     check_installed("matplotlib", caller)
     check_scalar(max_cols, "max_cols", Integral, min_val=1)
 
 
 def make_axes(n_axes, ax, n_cols, cell_size):
-    """Return a figure and axes to draw on.
+    """Return a figure and axes to plot on.
 
     Parameters
     ----------
     n_axes : int
-        How many axes are drawn on.
+        Number of axes to plot on.
 
     ax : matplotlib Axes, array-like of Axes or None
-        None makes a figure, one Axes is divided into a grid unless `n_axes` is 1,
-        and `n_axes` of them are taken as they are.
+        None creates a figure. One Axes is divided into a grid, unless `n_axes` is 1. An
+        array of `n_axes` Axes is used as it is.
 
     n_cols : int
-        The most axes side by side, where they are made here.
+        Maximum number of axes per row, where they are made here.
 
     cell_size : tuple of (float, float)
         Width and height of one axes of a new figure, in inches.
@@ -46,7 +46,7 @@ def make_axes(n_axes, ax, n_cols, cell_size):
     Raises
     ------
     ValueError
-        If `ax` holds another number of axes, or cannot be divided.
+        If `ax` has another number of axes, or cannot be divided.
     """
     import matplotlib.pyplot as plt
     from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
@@ -65,8 +65,8 @@ def make_axes(n_axes, ax, n_cols, cell_size):
     spec = ax.get_subplotspec()
     if spec is None or not ax.axison:
         raise ValueError(
-            f"ax cannot be divided into {n_axes} axes: it was placed by hand or "
-            f"divided before. Pass None, or {n_axes} axes, e.g. display.axes_."
+            f"ax cannot be divided into {n_axes} axes: it is not part of a grid or "
+            f"was divided before. Pass None, or {n_axes} axes, e.g. display.axes_."
         )
     ax.set_axis_off()
     grid = GridSpecFromSubplotSpec(n_rows, n_cols, subplot_spec=spec)
@@ -80,7 +80,7 @@ def _fill(figure, grid, n_axes):
 def _check_axes(n_axes, ax):
     axes = np.asarray(ax, dtype=object).ravel()
     if len(axes) != n_axes:
-        raise ValueError(f"ax holds {len(axes)} axes, but {n_axes} are drawn on.")
+        raise ValueError(f"ax has {len(axes)} axes, but {n_axes} are needed.")
     return axes[0].figure, axes
 
 
@@ -91,7 +91,7 @@ def _as_array(axes):
 
 
 def choose_cell_size(images, width, n_lines):
-    """Choose width and height in inches for an image of usual proportions and a title.
+    """Return width and height in inches for an image and its title.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _METRICS = ("accuracy", "loss", "precision", "recall")
 _VALIDATION = "val_"
-# What lies in [0, 1] by chance, not by its definition, keeps free limits.
+# Not bounded by [0, 1], even if all values are in it: their axes keep automatic limits.
 _UNBOUNDED = ("loss", "learning_rate")
 _TOP = 1.02
 _CELL_SIZE = (4.5, 3.2)
@@ -29,39 +29,38 @@ _CELL_SIZE = (4.5, 3.2)
 class TrainingHistoryDisplay:
     """Loss and metrics of each epoch of training.
 
-    One axes per metric shows it on the training data as a solid line and, where
-    there was validation data, on that as a dashed one. Make it by
-    :meth:`from_estimator` or :meth:`from_history`; the parameters are stored as
-    attributes.
+    Each metric has its own axes, with a solid line for training data and a dashed line
+    for validation data, if there is any. Create the display by :meth:`from_estimator`
+    or :meth:`from_history`. The parameters are stored as attributes.
 
     Parameters
     ----------
     history : dict of str to list of float
-        One value per epoch for each metric, e.g. under "loss" and "accuracy", and
-        on validation data under ``"val_loss"`` and ``"val_accuracy"``.
+        One value per epoch for each metric. Keys are e.g. "loss" and "accuracy", and
+        ``"val_loss"`` and ``"val_accuracy"`` for validation data.
 
     n_iter_per_stage : list of int, default=None
-        The epochs of each stage of training. A vertical line marks where each
-        stage but the first begins. None is one stage.
+        Number of epochs of each stage of training. A vertical line marks the start of
+        each stage except the first. None is one stage.
 
     Attributes
     ----------
     metrics_ : list of str
-        The metrics drawn.
+        The plotted metrics.
 
     figure_ : matplotlib Figure
-        The figure.
+        The figure that holds the plots.
 
     axes_ : ndarray of shape (n_metrics,), dtype object
         One matplotlib Axes per metric, in the order of `metrics_`.
 
     lines_ : ndarray of shape (n_metrics, 2), dtype object
-        The matplotlib lines of training and validation; None where there was no
-        validation data.
+        The matplotlib lines of training and validation, or None without validation
+        data.
 
     See Also
     --------
-    GradCAMDisplay : Where a network looks.
+    GradCAMDisplay : Image areas that a network uses.
 
     Examples
     --------
@@ -98,7 +97,7 @@ class TrainingHistoryDisplay:
         train_kw: StyleDict = None,
         val_kw: StyleDict = None,
     ) -> Self:
-        """Draw the training of a fitted estimator.
+        """Plot the training curves of a fitted estimator.
 
         Parameters
         ----------
@@ -107,7 +106,7 @@ class TrainingHistoryDisplay:
             if it was trained in stages.
 
         metrics, ax, train_kw, val_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -118,7 +117,7 @@ class TrainingHistoryDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it keeps no history.
+            If it has no history.
         ValueError
             If a metric is not in the history.
         """
@@ -126,8 +125,8 @@ class TrainingHistoryDisplay:
         check_is_fitted(estimator)
         if not hasattr(estimator, "history_"):
             raise TypeError(
-                f"{type(estimator).__name__} keeps no history_ of its training. Of a "
-                "pipeline pass its last step, pipeline[-1]; of a search its "
+                f"{type(estimator).__name__} has no history_ of its training. For a "
+                "pipeline, pass its last step, pipeline[-1]; for a search, its "
                 "best_estimator_."
             )
         return cls.from_history(
@@ -150,19 +149,19 @@ class TrainingHistoryDisplay:
         train_kw: StyleDict = None,
         val_kw: StyleDict = None,
     ) -> Self:
-        """Draw a history of training.
+        """Plot a training history.
 
         Parameters
         ----------
         history : dict of str to list of float, or keras.callbacks.History
-            One value per epoch for each metric, or what `fit` of a Keras model
-            returns.
+            One value per epoch for each metric, or the result of `fit` of a Keras
+            model.
 
         n_iter_per_stage : list of int, default=None
-            The epochs of each stage of training. None is one stage.
+            Number of epochs of each stage of training. None is one stage.
 
         metrics, ax, train_kw, val_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -171,7 +170,7 @@ class TrainingHistoryDisplay:
         Raises
         ------
         TypeError
-            If `history` is neither a dict nor has one.
+            If `history` is neither a dict nor a Keras history.
         ValueError
             If the history is empty, a metric is not in it, or the epochs of the
             stages are not those of the history.
@@ -181,7 +180,7 @@ class TrainingHistoryDisplay:
         if not isinstance(history, Mapping):
             raise TypeError(
                 f"history is of type {type(history).__name__}. Pass a dict of lists, "
-                "or the History that a Keras model's fit returns."
+                "or the History that fit of a Keras model returns."
             )
         display = cls(history, n_iter_per_stage=n_iter_per_stage)
         return display.plot(metrics, ax=ax, train_kw=train_kw, val_kw=val_kw)
@@ -194,18 +193,17 @@ class TrainingHistoryDisplay:
         train_kw: StyleDict = None,
         val_kw: StyleDict = None,
     ) -> Self:
-        """Draw the curves.
+        """Plot the training curves.
 
         Parameters
         ----------
         metrics : str or list of str, default=None
-            The metrics to draw. None draws accuracy, loss, precision and recall,
-            those of them that are in the history, or all that is there if it has
-            none of them.
+            The metrics to plot. None plots accuracy, loss, precision and recall, as far
+            as they are in the history. If it has none of them, all metrics are plotted.
 
         ax : matplotlib Axes or array-like of Axes, default=None
             One Axes, divided if there are several metrics, or one for each metric.
-            None makes a new figure.
+            None creates a new figure.
 
         train_kw, val_kw : dict, default=None
             Keywords of `matplotlib.axes.Axes.plot` for the lines of training and
@@ -242,10 +240,10 @@ class TrainingHistoryDisplay:
 
 
 def _check_metrics(metrics, history):
-    """Return the metrics to draw, all of which are in the history."""
+    """Return the metrics to plot, after a check that they are in the history."""
     available = [name for name in history if not name.startswith(_VALIDATION)]
     if not available or not all(len(history[name]) for name in available):
-        raise ValueError("history is empty: it holds no value of any epoch.")
+        raise ValueError("history is empty: it has no values.")
     if metrics is None:
         return [name for name in _METRICS if name in available] or available
     metrics = [metrics] if isinstance(metrics, str) else list(metrics)
@@ -254,19 +252,19 @@ def _check_metrics(metrics, history):
     for name in metrics:
         if name not in available:
             raise ValueError(
-                f"Metric {name!r} is not in the history, which has {available}. Those "
-                "on validation data are drawn beside them."
+                f"Metric {name!r} is not in the history, which has {available}. Their "
+                "values on validation data are plotted with them."
             )
     return metrics
 
 
 def _find_stage_starts(n_iter_per_stage, n_epochs):
-    """Return number and first epoch of each stage that is marked by a line."""
+    """Return the number and first epoch of each stage to mark by a line."""
     if n_iter_per_stage is None:
         return []
     if sum(n_iter_per_stage) != n_epochs:
         raise ValueError(
-            f"n_iter_per_stage={list(n_iter_per_stage)} are "
+            f"n_iter_per_stage={list(n_iter_per_stage)} has "
             f"{sum(n_iter_per_stage)} epochs, but the history has {n_epochs}."
         )
     before = np.cumsum([0, *n_iter_per_stage[:-1]])
@@ -279,7 +277,7 @@ def _draw_line(ax, values, color, label, linestyle, user_kw):
     from matplotlib.lines import Line2D
 
     style = {"color": color, "linestyle": linestyle, "label": label}
-    if len(values) == 1:  # a line through one point is not seen
+    if len(values) == 1:  # a line with one point is not visible
         style["marker"] = "o"
     style |= normalize_kwargs(user_kw, Line2D)
     return ax.plot(np.arange(1, len(values) + 1), values, **style)[0]

@@ -1,4 +1,4 @@
-"""Images and masks as displays read them, each file once."""
+"""Reading of images and masks for displays, each file once."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -10,7 +10,7 @@ from ..utils._checks import select_items
 
 
 def read_images(X, n_images=None):
-    """Read the first images, and find the form in which an estimator gets them.
+    """Read the first images, and return them also in the form for an estimator.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def read_images(X, n_images=None):
         The images.
 
     n_images : int, default=None
-        How many are read; None is all.
+        Number of images to read. None is all.
 
     Returns
     -------
@@ -26,8 +26,8 @@ def read_images(X, n_images=None):
         The images in RGB.
 
     for_estimator : list of ndarray, or same type as X
-        `images` if `X` are files, which need not be decoded again; else the first
-        images of `X` as they are.
+        `images` if `X` has paths, so that no file is decoded twice. Otherwise the first
+        images of `X`, unchanged.
     """
     return _read(check_images(X), X, n_images)
 
@@ -48,10 +48,10 @@ def read_pairs(X, n_images, **masks):
         The images.
 
     n_images : int or None
-        How many are read; None is all.
+        Number of images to read. None is all.
 
     **masks : MaskCollection
-        Masks of the images, by the name that errors give them.
+        Masks of the images. The keys are their names in error messages.
 
     Returns
     -------
@@ -64,13 +64,13 @@ def read_pairs(X, n_images, **masks):
         The masks.
 
     held : dict of str to set of int
-        The labels that they hold.
+        Their labels.
 
     Raises
     ------
     ValueError
-        If `n_images` is no number above 0, or if the numbers or sizes of images and
-        masks differ.
+        If `n_images` is not an integer above 0, or if the numbers or sizes of images
+        and masks differ.
     """
     is_number = isinstance(n_images, Integral) and n_images > 0
     if n_images is not None and not is_number:
@@ -79,8 +79,8 @@ def read_pairs(X, n_images, **masks):
     for name, each in masks.items():
         if len(each) != len(collection):
             raise ValueError(
-                f"X holds {len(collection)} images, but {name} {len(each)} masks. Pass "
-                "one for each image."
+                f"X has {len(collection)} images, but {name} has {len(each)} masks. "
+                "Pass one mask per image."
             )
     images, for_estimator = _read(collection, X, n_images)
     read, held = {name: [] for name in masks}, {name: set() for name in masks}

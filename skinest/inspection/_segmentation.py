@@ -1,4 +1,4 @@
-"""Display of predicted masks over their images, beside the true ones."""
+"""Display of images with predicted and true masks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -27,14 +27,13 @@ _PANEL_WIDTH = 2.8  # inches
 
 
 class SegmentationDisplay:
-    """Images with the outlines of true and predicted masks, and where these differ.
+    """Images with outlines of true and predicted masks, and their differences.
 
-    Each image has two panels: the image under the outlines, with its Dice
-    coefficient above; and the image in grey, tinted where the masks agree, where the
-    prediction misses the truth and where it finds what is not there. Without true
-    masks there are the predicted outlines only. Make the display by
-    :meth:`from_estimator` or :meth:`from_predictions`; the parameters are stored as
-    attributes.
+    Each image has two panels. The first has the image with the outlines and its Dice
+    score. The second has the grey image with colours for pixels where the masks agree,
+    for missed pixels and for wrongly found ones. Without true masks, only the predicted
+    outlines are shown. Create the display by :meth:`from_estimator` or
+    :meth:`from_predictions`. The parameters are stored as attributes.
 
     Parameters
     ----------
@@ -42,16 +41,16 @@ class SegmentationDisplay:
         The images.
 
     y_true : list of ndarray of shape (height, width) or None
-        The true mask of each image, of its size. None if they are not known.
+        The true mask of each image, with its size. None if unknown.
 
     y_pred : list of ndarray of shape (height, width)
         The predicted masks.
 
     labels : list of int
-        The foreground. It is outlined; all other labels are background.
+        The foreground labels, which are outlined. All other labels are background.
 
     scores : array-like of shape (n_images,), default=None
-        The Dice coefficient of each image, its title: the mean over `labels`, see
+        The Dice score of each image for its title: the mean over `labels`, see
         :func:`skinest.metrics.dice_score`.
 
     target_names : list of str, default=None
@@ -60,18 +59,17 @@ class SegmentationDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure.
+        The figure that holds the plots.
 
     axes_ : ndarray of shape (n_images, n_panels), dtype object
-        The matplotlib Axes of each image: the outlines, then the differences if they
-        are drawn.
+        The matplotlib Axes of each image: outlines, then differences if they are shown.
 
     outlines_ : ndarray of shape (n_images, n_labels, 2), dtype object
-        The matplotlib lines of truth and prediction: without points where a mask
-        does not hold the label, None where there is no truth.
+        The matplotlib lines of truth and prediction. A line has no points if the mask
+        does not have the label, and is None if there is no true mask.
 
     differences_ : list of matplotlib AxesImage
-        The tints drawn over the grey images.
+        The colours over the grey images.
 
     legend_ : matplotlib Legend
         The legend.
@@ -79,7 +77,7 @@ class SegmentationDisplay:
     See Also
     --------
     skinest.metrics.segmentation_report : The same in numbers.
-    GradCAMDisplay : Where a classifier looks.
+    GradCAMDisplay : Image areas that a classifier uses.
 
     Examples
     --------
@@ -131,7 +129,7 @@ class SegmentationDisplay:
         true_kw: StyleDict = None,
         pred_kw: StyleDict = None,
     ) -> Self:
-        """Predict masks by a fitted segmenter, and draw them.
+        """Predict masks by a fitted segmenter, and plot them.
 
         Parameters
         ----------
@@ -146,17 +144,17 @@ class SegmentationDisplay:
             Their true masks, see :mod:`skinest.masks`, each of the size of its image.
 
         labels : array-like of int, default=None
-            The foreground. None is all of `estimator.classes_` but the first, or,
-            without that attribute, as in :meth:`from_predictions`.
+            The foreground labels. None is all of `estimator.classes_` except the first
+            or, without that attribute, as in :meth:`from_predictions`.
 
         target_names : array-like of str, default=None
             Names of the foreground labels, in the order of `labels`.
 
         n_images : int, default=8
-            Only the first `n_images` of `X` are predicted and drawn. None is all.
+            Number of images to predict and plot, from the first one. None is all.
 
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -210,7 +208,7 @@ class SegmentationDisplay:
         true_kw: StyleDict = None,
         pred_kw: StyleDict = None,
     ) -> Self:
-        """Draw masks that were predicted before.
+        """Plot existing predictions.
 
         Parameters
         ----------
@@ -222,17 +220,17 @@ class SegmentationDisplay:
             image. `y_true` is None if it is not known.
 
         labels : array-like of int, default=None
-            The foreground. None is all labels of the masks that are drawn but the
+            The foreground labels. None is all labels of the plotted masks except the
             smallest, see :func:`skinest.metrics.dice_score`.
 
         target_names : array-like of str, default=None
             Names of the foreground labels, in the order of `labels`.
 
         n_images : int, default=8
-            Only the first `n_images` of `X` are drawn. None is all.
+            Number of images to plot, from the first one. None is all.
 
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
-            How to draw, see :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -241,9 +239,9 @@ class SegmentationDisplay:
         Raises
         ------
         ValueError
-            If the numbers or sizes of images and masks differ, if one kind of mask
-            holds 0 and 1 and the other 0 and 255, if `labels` are not different
-            integers, or if `target_names` are not as many as they.
+            If the numbers or sizes of images and masks differ, if `y_true` has the
+            labels 0 and 1 and `y_pred` 0 and 255 or the reverse, if `labels` are not
+            different integers, or if `target_names` has another length.
         """
         check_plotting(f"{cls.__name__}.from_predictions", max_cols)
         masks = {"y_pred": check_masks(y_pred, name="y_pred")}
@@ -286,26 +284,26 @@ class SegmentationDisplay:
         true_kw: StyleDict = None,
         pred_kw: StyleDict = None,
     ) -> Self:
-        """Draw the images and masks.
+        """Plot the images and masks.
 
-        One label is outlined in blue where it truly is, in yellow and dashed where it
-        is predicted. Of several labels each has its colour, with solid lines for the
-        truth and dashed ones for the prediction.
+        With one label, the true outline is solid and blue, and the predicted one is
+        dashed and yellow. With several labels, each has its own colour; true outlines
+        are solid and predicted ones dashed.
 
         Parameters
         ----------
         differences : bool, default=True
-            Whether to draw the panels of differences, where there is truth.
+            Whether to plot the differences, if there are true masks.
 
         ax : matplotlib Axes or array-like of Axes, default=None
             One Axes, divided if there are several panels, or one for each panel, in
-            the order of `axes_`. None makes a new figure.
+            the order of `axes_`. None creates a new figure.
 
         max_cols : int, default=4
-            The most panels side by side. Those of one image stay together.
+            Maximum number of panels per row. Both panels of an image are in one row.
 
         alpha : float in [0, 1], default=0.5
-            Opacity of the tints.
+            Opacity of the colours.
 
         true_kw, pred_kw : dict, default=None
             Keywords of `matplotlib.axes.Axes.plot` for the outlines of truth and

@@ -5,12 +5,12 @@
 
 import numpy as np
 
-# Blue and yellow are told apart by all common kinds of colour vision, and skin and
-# lesions have neither; a dark rim keeps them in sight on what is bright.
+# People with any common kind of colour vision can distinguish blue and yellow, and skin
+# and lesions have neither colour. A dark rim makes them visible on bright areas.
 TRUE, PRED = "#00c8ff", "#ffe119"
 _LABEL_COLORS = (TRUE, PRED, "#ffffff", "#ff5ccd", "#69f0ae", "#3d5afe", "#ff6d00")
 _RIM = (0, 0, 0, 0.6)
-# Pixels of the panel of differences.
+# Kinds of pixels in the panel of differences.
 AGREEMENT, MISSED, FOUND, CONFUSED = 1, 2, 3, 4
 KINDS = {
     AGREEMENT: ("Agreement", "#0b9142"),
@@ -18,24 +18,24 @@ KINDS = {
     FOUND: ("Wrongly found", PRED),
     CONFUSED: ("Wrong label", "#8e24aa"),
 }
-# The legend, in inches: a line or patch, a letter beside it, and the height of a row.
+# Sizes in the legend in inches: a line or patch, a letter, and the height of a row.
 _HANDLE, _LETTER, _ROW = 0.5, 0.068, 0.2
 
 
 def check_known(held, classes):
-    """Raise ValueError if masks hold a label that is none of an estimator's."""
+    """Raise ValueError if masks have a label that the estimator does not know."""
     classes = np.asarray(classes).tolist()
     for name, labels in held.items():
         if unknown := sorted(labels.difference(classes)):
             raise ValueError(
-                f"{name} holds {unknown}, but the estimator knows {classes}. "
-                "If they mean the same, use the labels of its training masks; if not, "
-                "pass labels."
+                f"{name} has {unknown}, but the estimator knows {classes}. If they "
+                "are the same labels, use those of its training masks; if not, pass "
+                "labels."
             )
 
 
 def draw_outlines(ax, image, y_true, y_pred, labels, styles):
-    """Draw an image and the outlines of its true and its predicted mask.
+    """Plot an image with the outlines of its true and predicted masks.
 
     Parameters
     ----------
@@ -44,10 +44,10 @@ def draw_outlines(ax, image, y_true, y_pred, labels, styles):
     image : ndarray of shape (height, width, 3)
 
     y_true, y_pred : ndarray of shape (height, width)
-        The masks. `y_true` is None if it is not known.
+        The masks. `y_true` is None if unknown.
 
     labels : list of int
-        What is outlined.
+        The labels to outline.
 
     styles : tuple of (dict or None, dict or None)
         Keywords of the lines of truth and prediction.
@@ -55,7 +55,7 @@ def draw_outlines(ax, image, y_true, y_pred, labels, styles):
     Returns
     -------
     lines : ndarray of shape (n_labels, 2), dtype object
-        The lines, None where there is no truth.
+        The lines, or None if there is no true mask.
     """
     ax.imshow(image)
     ax.set_axis_off()
@@ -69,7 +69,7 @@ def draw_outlines(ax, image, y_true, y_pred, labels, styles):
 
 
 def _outline(is_inside):
-    """Return points along the edges of the pixels, NaN between closed lines."""
+    """Return points along the edges of pixels, with NaN between closed lines."""
     from contourpy import contour_generator
 
     padded = np.pad(is_inside.astype(np.float32), 1)  # closes lines at the border
@@ -79,7 +79,7 @@ def _outline(is_inside):
 
 
 def _line_style(k, which, n_labels, user_kw):
-    """Return keywords of the line of the k-th label, of truth (0) or prediction (1)."""
+    """Return keywords of the line of label k, for truth (0) or prediction (1)."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import withStroke
@@ -96,7 +96,7 @@ def _line_style(k, which, n_labels, user_kw):
 
 
 def compare_pixels(y_true, y_pred, labels):
-    """Tell what a prediction is at each pixel.
+    """Return the kind of each pixel of a prediction.
 
     Parameters
     ----------
@@ -109,9 +109,8 @@ def compare_pixels(y_true, y_pred, labels):
     Returns
     -------
     kinds : ndarray of shape (height, width), dtype uint8
-        0 where both are background, 1 where both have the same label, 2 where
-        foreground is missed, 3 where background is taken for it, 4 where one label is
-        taken for another.
+        0 if both are background, 1 if both have the same label, 2 for missed
+        foreground, 3 for wrongly found foreground, 4 for a wrong label.
     """
     in_true, in_pred = np.isin(y_true, labels), np.isin(y_pred, labels)
     kinds = np.zeros(y_true.shape, dtype=np.uint8)
@@ -123,29 +122,29 @@ def compare_pixels(y_true, y_pred, labels):
 
 
 def draw_differences(ax, image, y_true, y_pred, labels, alpha):
-    """Draw an image in grey, tinted by :func:`compare_pixels`; return the tints."""
+    """Plot an image in grey with colours by :func:`compare_pixels`, and return them."""
     import cv2
     from matplotlib.colors import to_rgba
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     ax.imshow(grey, cmap="gray", vmin=0, vmax=255)
     ax.set_axis_off()
-    # In RGBA, which may be averaged where the panel is smaller than the image.
+    # RGBA values can be averaged if the panel is smaller than the image.
     tints = [(1, 1, 1, 0), *(to_rgba(color, alpha) for _, color in KINDS.values())]
     tints = np.round(255 * np.array(tints)).astype(np.uint8)
     return ax.imshow(tints[compare_pixels(y_true, y_pred, labels)])
 
 
 def draw_legend(display, ax, styles, alpha):
-    """Draw the legend below the axes of a display.
+    """Plot the legend below the axes of a display.
 
     Parameters
     ----------
     display : SegmentationDisplay
-        What is drawn but the legend.
+        The display, complete except for the legend.
 
     ax : matplotlib Axes, array-like of Axes or None
-        What the user gave to draw on.
+        The axes that the user passed.
 
     styles : tuple of (dict or None, dict or None)
         Keywords of the lines of truth and prediction.
@@ -165,7 +164,7 @@ def draw_legend(display, ax, styles, alpha):
         handles += _make_tint_handles(len(labels), alpha)
     figure, axes = display.figure_, display.axes_
     width, height = figure.bbox.size / figure.dpi
-    if ax is None:  # a new figure, which grows by its legend
+    if ax is None:  # enlarge a new figure for its legend
         host, available = figure, width
     else:
         host = ax if isinstance(ax, Axes) else axes[-1, 0]
@@ -175,7 +174,7 @@ def draw_legend(display, ax, styles, alpha):
     n_cols = int(available / (_HANDLE + _LETTER * n_letters))
     n_rows = -(-len(handles) // max(1, n_cols))
     n_cols = -(-len(handles) // n_rows)
-    # Legends are filled by columns, but read by rows.
+    # matplotlib fills legends by columns, but people read them by rows.
     handles = [handle for k in range(n_cols) for handle in handles[k::n_cols]]
     options = {"handles": handles, "ncols": n_cols, "fontsize": "small"}
     if ax is None:

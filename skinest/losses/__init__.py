@@ -1,4 +1,4 @@
-"""Losses for masks, with one value for each image."""
+"""Losses for masks, with one value per image."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -1,4 +1,4 @@
-"""Losses as objects that hold parameters."""
+"""Losses as objects with parameters."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -48,9 +48,9 @@ def _check_class_weights(name, values):
 
 
 class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
-    """A function with its parameters, as a loss of Keras.
+    """Base class of losses: a function and its parameters, as a Keras loss.
 
-    It is an estimator to have parameters that can be set, as in
+    It is also an estimator, so that parameters can be set, as in
     ``segmenter__loss__smooth``.
     """
 
@@ -61,7 +61,7 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
         self._check()
 
     def _check(self):
-        """Raise ValueError if a parameter is a wrong one."""
+        """Raise ValueError if a parameter is invalid."""
         check_params(self)
 
     # Keras' own writes a file.
@@ -73,7 +73,7 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
         return f"{type(self).__name__}({listed})"
 
     def get_config(self) -> dict[str, Any]:
-        """Return the parameters as plain numbers and lists, for Keras to save."""
+        """Return the parameters as numbers and lists that Keras can save."""
         config = self.get_params(deep=False)
         for name, value in config.items():
             if value is not None:
@@ -81,7 +81,7 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
         return config
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Compute the loss of each image, as Keras calls it."""
+        """Compute the loss of each image. Keras calls this method."""
         return self.per_image(y_true, y_pred)
 
     def per_image(
@@ -106,7 +106,7 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
 
 
 class _SmoothLoss(MaskLoss):
-    """A loss whose only parameter is `smooth`."""
+    """Base class of losses with the parameter `smooth` only."""
 
     _parameter_constraints: dict = {"smooth": _NOT_NEGATIVE}
 
@@ -117,12 +117,12 @@ class _SmoothLoss(MaskLoss):
 
 @_register
 class Dice(_SmoothLoss):
-    """Dice loss of each image: :func:`dice` with its parameters.
+    """Dice loss of each image, see :func:`dice`.
 
     Parameters
     ----------
     smooth : float, default=1.0
-        Added above and below the line; 0 or more.
+        Added to numerator and denominator; 0 or more.
 
     Examples
     --------
@@ -136,12 +136,12 @@ class Dice(_SmoothLoss):
 
 @_register
 class Jaccard(_SmoothLoss):
-    """Jaccard loss of each image: :func:`jaccard` with its parameters.
+    """Jaccard loss of each image, see :func:`jaccard`.
 
     Parameters
     ----------
     smooth : float, default=1.0
-        Added above and below the line; 0 or more.
+        Added to numerator and denominator; 0 or more.
 
     Examples
     --------
@@ -155,18 +155,18 @@ class Jaccard(_SmoothLoss):
 
 @_register
 class Tversky(MaskLoss):
-    """Tversky loss of each image: :func:`tversky` with its parameters.
+    """Tversky loss of each image, see :func:`tversky`.
 
     Parameters
     ----------
     alpha : float, default=0.3
-        What false positives count; 0 or more.
+        Weight of false positives; 0 or more.
 
     beta : float, default=0.7
-        What false negatives count; 0 or more.
+        Weight of false negatives; 0 or more.
 
     smooth : float, default=1.0
-        Added above and below the line; 0 or more.
+        Added to numerator and denominator; 0 or more.
 
     Examples
     --------
@@ -191,7 +191,7 @@ class Tversky(MaskLoss):
 
 @_register
 class Crossentropy(MaskLoss):
-    """Cross entropy of each image: :func:`crossentropy`.
+    """Cross entropy of each image, see :func:`crossentropy`.
 
     Examples
     --------
@@ -205,17 +205,18 @@ class Crossentropy(MaskLoss):
 
 @_register
 class WeightedCrossentropy(MaskLoss):
-    """Cross entropy of each image, its pixels weighted by their class.
+    """Cross entropy of each image, with weights of the classes.
 
     Parameters
     ----------
     weights : sequence of float
-        A finite number above 0 for each class: background and foreground where there
-        is one channel, else one for each channel. They multiply any `pixel_weight`.
+        A finite number above 0 for each class. With one channel, the weights of
+        background and foreground; with more, one weight per channel. They are
+        multiplied with any `pixel_weight`.
 
     See Also
     --------
-    crossentropy : What is weighted, and by what it is divided.
+    crossentropy : The formula, and how the sum is normalised.
 
     Examples
     --------
@@ -229,7 +230,7 @@ class WeightedCrossentropy(MaskLoss):
         super().__init__()
 
     def _check(self):
-        """Raise ValueError if a weight is a wrong one."""
+        """Raise ValueError if a weight is invalid."""
         _check_class_weights("weights", self.weights)
 
     def _function(self, y_true, y_pred, *, pixel_weight, weights):
@@ -249,16 +250,17 @@ class WeightedCrossentropy(MaskLoss):
 
 @_register
 class Focal(MaskLoss):
-    """Focal loss of each image: :func:`focal` with its parameters.
+    """Focal loss of each image, see :func:`focal`.
 
     Parameters
     ----------
     gamma : float, default=2.0
-        How much less those pixels count that are predicted well; 0 or more.
+        Focusing exponent, 0 or more. Larger values reduce the weight of pixels that are
+        already predicted well.
 
     alpha : float or sequence of float, default=None
-        What classes count: a number from 0 to 1, or for two or more channels a
-        finite number above 0 for each; None is 1 for all.
+        Weights of the classes: a number from 0 to 1, or for two or more channels a
+        finite number above 0 per channel. With None, all weights are 1.
 
     Examples
     --------
@@ -281,7 +283,7 @@ class Focal(MaskLoss):
         super().__init__()
 
     def _check(self):
-        """Raise ValueError if a parameter is a wrong one."""
+        """Raise ValueError if a parameter is invalid."""
         super()._check()
         if self.alpha is not None and not isinstance(self.alpha, Real):
             _check_class_weights("alpha", self.alpha)
@@ -289,12 +291,12 @@ class Focal(MaskLoss):
 
 @_register
 class DiceCrossentropy(_SmoothLoss):
-    """Dice loss and cross entropy of each image: :func:`dice_crossentropy`.
+    """Sum of Dice loss and cross entropy, see :func:`dice_crossentropy`.
 
     Parameters
     ----------
     smooth : float, default=1.0
-        Added above and below the line of the Dice loss; 0 or more.
+        Added to numerator and denominator of the Dice loss; 0 or more.
 
     Examples
     --------

@@ -33,15 +33,17 @@ def dice(
     Parameters
     ----------
     y_true, y_pred : tensor of shape (n_images, height, width, n_channels)
-        Targets, 0 or 1, and probabilities. One channel is the foreground; of more
-        the first is the background, left out, and the others' losses are averaged.
+        Targets, 0 or 1, and probabilities. A single channel is the foreground. Of
+        several channels, the first is the background and is left out; the losses of
+        the others are averaged.
 
     pixel_weight : tensor of shape (n_images, height, width), default=None
-        Weights of the pixels, which multiply all that is summed.
+        Weights w of the pixels.
 
     smooth : float, default=1.0
-        s. An empty mask predicted empty costs 0, and less foreground in its
-        prediction costs less. Below 1e-7 it counts as that.
+        The constant s. Because of it, an empty prediction of an empty mask has the
+        loss 0, and for an empty mask the loss falls with less predicted foreground.
+        Values below 1e-7 are replaced by 1e-7.
 
     Returns
     -------
@@ -51,8 +53,8 @@ def dice(
     References
     ----------
     M. Drozdzal et al., "The importance of skip connections in biomedical image
-    segmentation", DLMIA 2016, without s. The sums below the line are of p, not of
-    its square as in F. Milletari et al., "V-Net", 3DV 2016.
+    segmentation", DLMIA 2016, without s. The denominator has the sum of p, not of its
+    square as in F. Milletari et al., "V-Net", 3DV 2016.
 
     Examples
     --------
@@ -121,8 +123,7 @@ def tversky(
     .. math:: 1 - \frac{\sum w t p + s}
         {\sum w t p + \alpha \sum w (1 - t) p + \beta \sum w t (1 - p) + s}
 
-    It is the Dice loss where both factors are 1/2 and the Jaccard loss where both
-    are 1.
+    It is the Dice loss if both factors are 1/2, and the Jaccard loss if both are 1.
 
     Parameters
     ----------
@@ -130,10 +131,10 @@ def tversky(
         As in :func:`dice`.
 
     alpha : float, default=0.3
-        What false positives count.
+        Weight of false positives.
 
     beta : float, default=0.7
-        What false negatives count.
+        Weight of false negatives.
 
     smooth : float, default=1.0
         s, as in :func:`dice`.
@@ -145,8 +146,8 @@ def tversky(
 
     Notes
     -----
-    Some versions of Keras, such as 3.15, use the two factors of their own
-    ``keras.losses.Tversky`` the other way round.
+    Some versions of Keras, such as 3.15, swap the two factors in
+    ``keras.losses.Tversky``.
 
     References
     ----------
@@ -170,28 +171,28 @@ def tversky(
 def crossentropy(
     y_true: Tensor, y_pred: Tensor, *, pixel_weight: Tensor | None = None
 ) -> Tensor:
-    r"""Compute the cross entropy of each image, Keras' own.
+    r"""Compute the cross entropy of each image, as Keras does.
 
     .. math:: - \frac{1}{n} \sum w \sum_c t_c \log p_c
 
-    over the n pixels of an image that have a weight; c is foreground and background,
-    of probability 1 - p, where there is one channel.
+    over the n pixels of an image whose weight is not 0. With one channel, the classes c
+    are foreground and background, whose probability is 1 - p.
 
     Parameters
     ----------
     y_true, y_pred : tensor
-        As in :func:`dice`, the background not left out.
+        As in :func:`dice`, but the background is included.
 
     pixel_weight : tensor of shape (n_images, height, width), default=None
-        Weights of the pixels. The sum is divided by the number of those whose weight
-        is not 0, which are all that count; not by their weights.
+        Weights w of the pixels. The sum is divided by the number n of pixels whose
+        weight is not 0, not by the sum of the weights.
 
     Returns
     -------
     loss : tensor of shape (n_images,), dtype float32
-        0 or more. Keras clips p to [1e-7, 1 - 1e-7]. Where it trains by TensorFlow
-        and `y_pred` comes from a sigmoid or softmax in float32, it goes back to what
-        went into that and clips nothing.
+        0 or more. Keras clips p to [1e-7, 1 - 1e-7]. If it trains by TensorFlow and
+        `y_pred` comes from a sigmoid or softmax in float32, it uses the logits instead
+        and does not clip.
 
     Examples
     --------
@@ -216,12 +217,12 @@ def focal(
     gamma: float = 2.0,
     alpha: float | Sequence[float] | None = None,
 ) -> Tensor:
-    r"""Compute the focal loss of each image, Keras' own.
+    r"""Compute the focal loss of each image, as Keras does.
 
     .. math:: - \frac{1}{n} \sum w \sum_c \alpha_c t_c (1 - p_c)^\gamma \log p_c
 
-    over the n pixels of an image that have a weight; c is foreground and background,
-    of probability 1 - p, where there is one channel.
+    over the n pixels of an image whose weight is not 0. With one channel, the classes c
+    are foreground and background, whose probability is 1 - p.
 
     Parameters
     ----------
@@ -229,12 +230,13 @@ def focal(
         As in :func:`crossentropy`.
 
     gamma : float, default=2.0
-        How much less those pixels count that are predicted well; 0 is cross entropy.
+        Focusing exponent. Larger values reduce the weight of pixels that are already
+        predicted well; 0 is cross entropy.
 
     alpha : float or sequence of float, default=None
-        What classes count. With one channel, from 0 to 1: `alpha` for the
-        foreground, 1 - `alpha` for the background. With more, a number for each,
-        or one for all. None is 1 for all.
+        Weights of the classes. With one channel, a number from 0 to 1: `alpha` for the
+        foreground, 1 - `alpha` for the background. With more channels, one number per
+        channel or one for all. With None, all weights are 1.
 
     Returns
     -------
@@ -265,7 +267,7 @@ def focal(
     if n_channels > 1:
         values = keras.losses.categorical_focal_crossentropy(y_true, y_pred, **settings)
     else:
-        if gamma < 1:  # the power of 0 has no finite slope
+        if gamma < 1:  # the power of 0 has no finite derivative
             y_pred = ops.clip(y_pred, 1e-7, 1 - 1e-7)
         values = keras.losses.binary_focal_crossentropy(
             y_true, y_pred, apply_class_balancing=alpha is not None, **settings
@@ -280,7 +282,7 @@ def dice_crossentropy(
     pixel_weight: Tensor | None = None,
     smooth: float = 1.0,
 ) -> Tensor:
-    """Add the Dice loss and the cross entropy of each image.
+    """Compute the sum of Dice loss and cross entropy of each image.
 
     Parameters
     ----------
@@ -312,7 +314,7 @@ def dice_crossentropy(
 
 
 def check_tensors(y_true, y_pred, pixel_weight):
-    """Return the three in float32, their shapes checked as far as they are known."""
+    """Return the three tensors in float32, after a check of all known shapes."""
     y_true = ops.convert_to_tensor(y_true, "float32")
     y_pred = ops.convert_to_tensor(y_pred, "float32")
     true, found = tuple(y_true.shape), tuple(y_pred.shape)
@@ -332,7 +334,7 @@ def check_tensors(y_true, y_pred, pixel_weight):
 
 
 def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
-    """Compute 1 - Tversky index, which Dice and Jaccard are cases of."""
+    """Compute 1 - Tversky index; Dice and Jaccard are special cases."""
     y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
     if y_pred.shape[-1] > 1:
         y_true, y_pred = y_true[..., 1:], y_pred[..., 1:]
@@ -347,7 +349,7 @@ def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
 
 
 def average_pixels(values, pixel_weight):
-    """Average values of shape (n_images, height, width) over the pixels that count."""
+    """Average values of shape (n_images, height, width) over pixels with a weight."""
     if pixel_weight is None:
         return ops.mean(values, axis=(1, 2))
     n_counted = ops.sum(ops.cast(pixel_weight != 0, "float32"), axis=(1, 2))

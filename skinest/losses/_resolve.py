@@ -1,4 +1,4 @@
-"""Losses as users may pass them, turned into one form."""
+"""Conversion of all losses that users can pass to one form."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -28,7 +28,7 @@ from ._classes import (
 )
 from ._functional import average_pixels, check_tensors
 
-# Class weights become weights of pixels, for "weighted_crossentropy" too.
+# Class weights become pixel weights, also for "weighted_crossentropy".
 LOSSES = {
     "binary_crossentropy": Crossentropy,
     "dice": Dice,
@@ -44,17 +44,17 @@ _COMPLETE = {*LOSSES.values(), WeightedCrossentropy}
 
 @dataclass(frozen=True)
 class ResolvedLoss:
-    """A loss as training uses it.
+    """Loss in the form that training uses.
 
     Parameters
     ----------
     per_image : callable
         ``per_image(y_true, y_pred, pixel_weight=None)``, see
-        :meth:`Dice.per_image`. Without `weighs_pixels` it takes no weights.
+        :meth:`Dice.per_image`. If `weighs_pixels` is False, it takes no weights.
 
     key : str
-        The same only for losses that compute the same. It holds as long as
-        `per_image` is held, within a process.
+        Two losses have the same key only if they compute the same. It is valid within
+        a process, as long as `per_image` exists.
 
     weighs_pixels : bool
         Whether pixels can be weighted.
@@ -66,21 +66,21 @@ class ResolvedLoss:
 
 
 def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
-    """Turn what a user passed as `loss` into one value for each image.
+    """Convert the parameter `loss` to a function with one value per image.
 
     Parameters
     ----------
     loss : str, keras.losses.Loss or callable
-        A name from ``LOSSES``, an instance from `skinest.losses`, or what Keras
-        takes: the name of a loss, an instance, a function of `y_true` and `y_pred`.
-        Of Keras' instances the reduction is left out. What sums over a whole batch
-        is called with each image alone.
+        A name from ``LOSSES``, an instance from `skinest.losses`, or a loss of Keras:
+        its name, an instance, or a function of `y_true` and `y_pred`. The reduction of
+        Keras instances is ignored. A loss that sums over a batch is called with one
+        image at a time.
 
     has_class_weight : bool, default=False
-        Whether pixels are to be weighted.
+        Whether pixels will be weighted.
 
     n_channels : int, default=1
-        Channels of the predictions.
+        Number of channels of the predictions.
 
     Returns
     -------
@@ -91,33 +91,33 @@ def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
     TypeError
         If `loss` is a class.
     ValueError
-        If the name is unknown, a parameter is outside its range, the loss takes
-        logits, cannot be computed for masks or says nothing about predictions, or
-        if pixels are to be weighted and it cannot do that or does it already.
+        If the name is unknown or a parameter is out of range, if the loss takes logits,
+        cannot be computed for masks or does not depend on the predictions, or if
+        pixels will be weighted and the loss does not support it or already has weights.
     """
     passed, loss = loss, _find_loss(loss)
     if isinstance(loss, MaskLoss):
-        loss = copy.deepcopy(loss)  # whose parameters stay as they are now
+        loss = copy.deepcopy(loss)  # the user may change its parameters later
         loss._check()
         if has_class_weight and isinstance(loss, WeightedCrossentropy):
             raise ValueError(
-                f"loss={passed!r} weighs the classes, and class_weight would do so "
-                "again; leave one of them out."
+                f"loss={passed!r} already weights the classes. Remove either its "
+                "weights or class_weight."
             )
         _probe(loss.per_image, passed, n_channels)
         return ResolvedLoss(loss.per_image, _make_key(loss), True)
     if getattr(loss, "from_logits", False):
         raise ValueError(
-            f"loss={passed!r} takes logits, but predictions are probabilities; leave "
-            "from_logits out."
+            f"loss={passed!r} takes logits, but predictions are probabilities. Remove "
+            "from_logits."
         )
     function = loss.call if isinstance(loss, keras.losses.Loss) else loss
     shape, masks = _probe(function, passed, n_channels)
     weighs_pixels = len(shape) in (3, 4) and shape[:3] == masks[:3]
     if has_class_weight and not weighs_pixels:
         raise ValueError(
-            f"class_weight has no meaning for loss={passed!r}, which sums over pixels; "
-            f"it has one for {sorted(LOSSES)} and losses with a value for each pixel."
+            f"class_weight cannot be used with loss={passed!r}, which sums over "
+            f"pixels. Use one of {sorted(LOSSES)} or a loss with one value per pixel."
         )
     if weighs_pixels:
         per_image = partial(_compute_pixelwise, function)
@@ -129,7 +129,7 @@ def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
 
 
 def _find_loss(loss):
-    """Return an instance or function for what a user passed."""
+    """Return the loss as an instance or function."""
     if isinstance(loss, str):
         if loss in LOSSES:
             return LOSSES[loss]()
@@ -137,8 +137,8 @@ def _find_loss(loss):
             return keras.losses.get(loss)
         except ValueError as error:
             raise ValueError(
-                f"loss={loss!r} is none of {sorted(LOSSES)} and no name of a loss of "
-                "Keras."
+                f"loss={loss!r} is neither one of {sorted(LOSSES)} nor the name of a "
+                "Keras loss."
             ) from error
     if isinstance(loss, type):
         name = loss.__name__
@@ -147,7 +147,7 @@ def _find_loss(loss):
 
 
 def _probe(function, loss, n_channels):
-    """Return shapes of values and masks, from a call with masks whose sides differ."""
+    """Return the shapes of values and masks, from a call with rectangular masks."""
     shape = (n_channels + 1, n_channels + 7, n_channels + 5, n_channels)
     generator = np.random.default_rng(0)
     labels = generator.integers(max(n_channels, 2), size=shape[:3])
@@ -170,7 +170,7 @@ def _probe(function, loss, n_channels):
     if not np.isfinite(results).all() or np.allclose(*results, rtol=1e-4, atol=0):
         raise ValueError(
             f"loss={loss!r} is not finite or is the same for all predictions of "
-            f"{n_channels} channel(s), so that nothing can be learned by it."
+            f"{n_channels} channel(s), so the network cannot learn from it."
         )
     return results[0].shape, shape
 
@@ -199,12 +199,12 @@ def _compute_each_alone(function, y_true, y_pred, pixel_weight=None):
 
 def _check_unweighted(y_true, y_pred, pixel_weight):
     if pixel_weight is not None:
-        raise ValueError("This loss sums over pixels and takes no weights of them.")
+        raise ValueError("This loss sums over pixels and accepts no pixel weights.")
     return check_tensors(y_true, y_pred, None)[:2]
 
 
 def _make_key(loss) -> str:
-    """Return a text that living losses share only if they compute the same."""
+    """Return a text that two existing losses share only if they compute the same."""
     is_code = isinstance(loss, type | FunctionType)
     kind = loss if is_code else type(loss)
     name = f"{kind.__module__}.{kind.__qualname__}"
@@ -224,5 +224,5 @@ def _make_key(loss) -> str:
                 }
             )
         except Exception:
-            pass  # not all that it holds can be pickled
+            pass  # some attributes cannot be pickled
     return f"{name}@{id(kind)}:{state}"

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from .._compat import preserved_random_state
 
-MIN_SIDE = 32  # five halvings leave one pixel
-# What preprocessed pixels deviate by, roughly: 58 of 255 in ImageNet.
+MIN_SIDE = 32  # halved five times, it is one pixel
+# Approximate standard deviation of preprocessed pixels; it is 58 of 255 in ImageNet.
 PIXEL_SCALE = {"caffe": 58.0, "tf": 58 / 127.5}
 _ZEROS = {"module": "keras.initializers", "class_name": "Zeros", "config": {}}
 
@@ -22,17 +22,17 @@ class Backbone:
     Parameters
     ----------
     application : str
-        Its function in `keras.applications`.
+        Name of its function in `keras.applications`.
 
     stages : dict of str to str
-        First layer of each part that may train, from the top down.
+        First layer of each part that can be trained, from the top down.
 
     preprocessing : {"caffe", "tf"}
-        "caffe" turns RGB to BGR and takes ImageNet's mean colour away; "tf" scales
-        to [-1, 1].
+        "caffe" converts RGB to BGR and subtracts the mean colour of ImageNet; "tf"
+        scales values to [-1, 1].
 
     compute_dtype : {"bfloat16", "float32"}
-        What ``compute_dtype="auto"`` uses on a processor that has bfloat16.
+        The dtype for ``compute_dtype="auto"`` on a processor with bfloat16.
     """
 
     application: str
@@ -53,14 +53,24 @@ def _mobilenetv2_stages():
 BACKBONES = {
     "vgg16": Backbone("VGG16", _vgg_stages(), "caffe", "bfloat16"),
     "vgg19": Backbone("VGG19", _vgg_stages(), "caffe", "bfloat16"),
-    # In bfloat16 it is slower, and probabilities move by up to .24.
+    # bfloat16 is slower here, and probabilities change by up to .24.
     "mobilenetv2": Backbone("MobileNetV2", _mobilenetv2_stages(), "tf", "float32"),
 }
 
 
 def list_stages(backbone) -> list[str]:
-    """List the values of `trainable` and `fine_tune`, from the top down."""
+    """Return the values of `trainable` and `fine_tune`, from the top down."""
     return ["head", *BACKBONES[backbone].stages, "all"]
+
+
+def check_stage(backbone, name, stage) -> None:
+    """Raise ValueError unless a backbone has the stage that a parameter names."""
+    stages = list_stages(backbone)
+    if stage not in stages:
+        raise ValueError(
+            f"{name}={stage!r} is no part of {backbone}: choose one of "
+            f"{', '.join(stages)}."
+        )
 
 
 def get_first_layer(backbone, stage):
@@ -69,7 +79,7 @@ def get_first_layer(backbone, stage):
 
 
 def build_application(backbone, **options):
-    """Build a network as `keras.applications` does, without its classifier."""
+    """Build a network of `keras.applications` without its classifier."""
     import keras
 
     with preserved_random_state():
@@ -79,13 +89,13 @@ def build_application(backbone, **options):
 
 @lru_cache(maxsize=32)
 def _make_config(backbone, image_size) -> str:
-    """Make the configuration, as JSON, of preprocessing and network; weights are 0."""
+    """Return the configuration of preprocessing and network as JSON."""
     import keras
 
     images = keras.Input((*image_size, 3), dtype="float32", name="images")
     pixels = _preprocess(images, BACKBONES[backbone].preprocessing)
     network = build_application(backbone, weights=None, input_tensor=pixels)
-    # Keras has made its input a list, which warns when it is called with an array.
+    # Keras has made its input a list, which causes a warning for an array.
     config = keras.Model(images, network.output, name=backbone).get_config()
     for layer in config["layers"]:
         for key in ("kernel_initializer", "depthwise_initializer"):
@@ -118,7 +128,7 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
         (height, width) of the images in pixels, 32 or more.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
-        What the layers compute in; their weights are float32 either way.
+        Floating-point precision of the layers. Weights are always float32.
 
     l2 : float, default=0.0
         L2 penalty on kernels.
@@ -126,9 +136,9 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
     Returns
     -------
     model : keras.Model
-        RGB images of shape (n_images, height, width, 3) with values 0 to 255, to
-        feature maps. Its weights are all 0, but for the scales and variances of
-        batch normalisation, which are 1.
+        Model from RGB images of shape (n_images, height, width, 3), with values from 0
+        to 255, to feature maps. Its weights are 0, except scales and variances of batch
+        normalisation, which are 1.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""Transfer networks: a backbone, and a head that classifies its features."""
+"""Transfer networks: a backbone and a head that classifies its features."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -20,8 +20,8 @@ from ._backbones import (
     BACKBONES,
     MIN_SIDE,
     build_backbone,
+    check_stage,
     get_first_layer,
-    list_stages,
 )
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """A backbone with the pooling of its feature maps: it turns images to features."""
+    """Specification of a backbone with pooling, from images to features."""
 
     backbone: str
     image_size: tuple
@@ -53,7 +53,7 @@ class BackboneSpec:
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """A head: it turns features to probabilities."""
+    """Specification of a head, from features to probabilities."""
 
     hidden_units: tuple
     dropout: float
@@ -77,7 +77,7 @@ class TransferNetwork:
         Weights of the head.
 
     is_backbone_given : bool, default=True
-        Whether the backbone has the weights that it came with. False once it has been
+        Whether the backbone still has its initial weights. False after it has been
         trained.
     """
 
@@ -203,76 +203,77 @@ def build_transfer_network(
 ) -> keras.Model:
     """Build a transfer network as one flat Keras model.
 
-    For code that trains Keras models itself, and for SciKeras, as the `model=` of
-    `scikeras.wrappers.KerasClassifier`. :class:`~skinest.TransferClassifier` trains
-    the same network, takes images of any size and form, and computes the features of
-    a frozen backbone once instead of in each epoch: use that where nothing needs
-    SciKeras.
+    Use it if your code trains Keras models itself, or as `model=` of
+    `scikeras.wrappers.KerasClassifier`. Otherwise use
+    :class:`~skinest.TransferClassifier`: it trains the same network, accepts images of
+    any size and form, and computes the features of a frozen backbone once instead of in
+    each epoch.
 
-    The layers are, in this order: the input ``images`` (RGB, values 0 to 255), the
-    backbone's own preprocessing, its layers under the names that Keras gives them,
-    ``features`` (the pooling), ``hidden_1``, ``dropout_1`` and so on, ``logits`` and
-    ``probabilities``. Batch normalisation never trains.
+    The layers are, in this order: the input ``images`` (RGB, values from 0 to 255), the
+    preprocessing of the backbone, its layers with their names in Keras, ``features``
+    (the pooling), ``hidden_1``, ``dropout_1`` and so on, ``logits`` and
+    ``probabilities``. Batch normalisation is never trained.
 
     Parameters
     ----------
     backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        The network of `keras.applications` that the head stands on.
+        Network of `keras.applications` without its classifier.
 
     weights : "imagenet", path or None, default="imagenet"
-        Weights of the backbone: ImageNet's, downloaded at the first use; those of a
-        file; or drawn ones.
+        Weights of the backbone: "imagenet", which are downloaded at the first use; a
+        file with weights; or None for random weights.
 
     image_size : tuple of int, default=None
-        (height, width) of the images in pixels, 32 or more. None is the size of
-        SciKeras' images, else (224, 224).
+        (height, width) of the images in pixels, 32 or more. None is the size of the
+        images in `meta` or, without `meta`, (224, 224).
 
     hidden_units : tuple of int, default=(512,)
-        Units of each dense ReLU layer of the head.
+        Number of units of each dense ReLU layer of the head.
 
     pooling : {"flatten", "avg", "max"}, default="flatten"
-        How feature maps become a vector.
+        How feature maps are converted to a vector.
 
     dropout : float, default=0.5
-        Rate of dropout after each hidden layer, or before the output where there is
-        none.
+        Dropout rate after each hidden layer, or before the output if there is no hidden
+        layer.
 
     l2 : float, default=0.0
-        L2 penalty on the kernels of the layers that train.
+        L2 penalty on the kernels of the trained layers.
 
     n_outputs : int, default=None
-        1 for one sigmoid, more for a softmax. None is what SciKeras' classes need,
-        else 1.
+        1 for a sigmoid, more for a softmax. None is the number that the classes in
+        `meta` need or, without `meta`, 1.
 
     trainable : str, default="head"
-        The lowest part that trains: "head", a stage of the backbone, or "all".
+        The lowest part to train: "head", a stage of the backbone, or "all". All layers
+        above it are trained too.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
-        What the backbone computes in.
+        Floating-point precision of the backbone.
 
     random_state : int, RandomState instance or None, default=None
-        Draws the weights of the head, and of the backbone if `weights` is None. None
-        draws by NumPy's global generator, which SciKeras seeds.
+        Seed of the random weights of the head, and of the backbone if `weights` is
+        None. None uses NumPy's global generator, which SciKeras seeds.
 
     meta : dict, default=None
-        What SciKeras knows of `X` and `y`. It passes it itself.
+        Information about `X` and `y`. SciKeras passes it itself.
 
     compile_kwargs : dict, default=None
-        Arguments of Keras' ``compile``, by which the model is compiled; without a loss
-        by the cross entropy of its outputs. SciKeras passes them itself. None leaves
-        the model uncompiled.
+        Arguments of Keras' ``compile``. If they have no loss, the model is compiled
+        with the cross entropy of its outputs. SciKeras passes them itself. None returns
+        an uncompiled model.
 
     Returns
     -------
     model : keras.Model
-        Images of shape (n_images, height, width, 3) to probabilities of shape
-        (n_images, n_outputs), dtype float32.
+        Model from images of shape (n_images, height, width, 3) to probabilities of
+        shape (n_images, n_outputs), dtype float32.
 
     Raises
     ------
     ValueError
-        If an argument is wrong, or SciKeras' images or labels are not those of such a
-        network.
+        If an argument is invalid, or the network cannot be used for the images or
+        labels in `meta`.
     FileNotFoundError, OSError
         If weights are missing, or cannot be downloaded.
 
@@ -307,7 +308,7 @@ def build_transfer_network(
 
 
 def check_hidden_units(hidden_units):
-    """Raise ValueError unless they are numbers of units."""
+    """Raise ValueError unless `hidden_units` is a tuple of numbers of units."""
     for units in hidden_units:
         is_number = isinstance(units, Integral) and not isinstance(units, bool)
         if not is_number or units < 1:
@@ -318,7 +319,7 @@ def check_hidden_units(hidden_units):
 
 
 def make_random_head(n_features, units, seed) -> list[np.ndarray]:
-    """Make Glorot-uniform kernels and zero biases of dense layers, in their order."""
+    """Return Glorot-uniform kernels and zero biases of the dense layers, in order."""
     generator = np.random.default_rng(seed)
     arrays = []
     for n_units in units:
@@ -330,15 +331,10 @@ def make_random_head(n_features, units, seed) -> list[np.ndarray]:
 
 
 def set_trainable(network, backbone, stage):
-    """Let the layers from a stage's first on train, batch normalisation never."""
+    """Make all layers from a stage up trainable, except batch normalisation."""
     import keras
 
-    names = list_stages(backbone)
-    if stage not in names:
-        raise ValueError(
-            f"trainable={stage!r} is no part of {backbone}: choose one of "
-            f"{', '.join(names)}."
-        )
+    check_stage(backbone, "trainable", stage)
     first = "features" if stage == "head" else get_first_layer(backbone, stage)
     trains = first is None
     for layer in network.layers:

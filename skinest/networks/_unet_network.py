@@ -1,4 +1,4 @@
-"""U-Net: images to the probabilities of each pixel."""
+"""U-Net: a network from images to probabilities of each pixel."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -36,7 +36,7 @@ _MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class UNetSpec:
-    """The architecture of a U-Net."""
+    """Architecture of a U-Net."""
 
     depth: int
     base_filters: int
@@ -94,68 +94,66 @@ def build_unet(
 ) -> keras.Model:
     """Build a U-Net as one flat Keras model.
 
-    For code that trains Keras models itself, and for SciKeras, as the `model=` of
-    `scikeras.wrappers.KerasClassifier`, to which each pixel is a label of its own:
-    ``y`` are masks of 0 and 1 as rows,
-    ``(masks > 0).astype(int).reshape(len(masks), -1)``. Losses are those of Keras.
-    :class:`~skinest.UNetSegmenter` trains the same network, and takes images of any
-    size and form and masks as they are, with losses that masks need: use that where
-    nothing needs SciKeras.
+    Use it if your code trains Keras models itself, or as `model=` of
+    `scikeras.wrappers.KerasClassifier`. SciKeras needs masks of 0 and 1 as rows, with
+    one label per pixel: ``y = (masks > 0).astype(int).reshape(len(masks), -1)``, and a
+    loss of Keras. Otherwise use :class:`~skinest.UNetSegmenter`: it trains the same
+    network, accepts images and masks of any size and form, and has losses for masks.
 
-    Each level of the contracting path has two 3 x 3 convolutions with ReLU and halves
-    the image by 2 x 2 maxima; the bottom has twice the filters of the last level. Each
-    level of the expanding path doubles the image by a transposed convolution (3 x 3,
-    stride 2), sets the maps of its level beside it and has two 3 x 3 convolutions. All
+    Each level of the contracting path has two 3 x 3 convolutions with ReLU and 2 x 2
+    max pooling. The bottom has twice the filters of the last level. Each level of the
+    expanding path has a transposed convolution (3 x 3, stride 2), the concatenation
+    with the feature maps of the same level, and two 3 x 3 convolutions. All
     convolutions are padded, so that the output has the size of the image.
 
     Parameters
     ----------
     depth : int, default=4
-        How many times the image is halved.
+        Number of times that the image size is halved.
 
     base_filters : int, default=64
-        Filters of the first level; each further level has twice as many.
+        Number of filters of the first level. It doubles at each further level.
 
     image_size : tuple of int, default=None
         (height, width) of the images in pixels, multiples of ``2 ** depth``. None is
-        the size of SciKeras' images, else (128, 128).
+        the size of the images in `meta` or, without `meta`, (128, 128).
 
     dropout : float, default=0.0
-        Rate of dropout at the bottom, in [0, 1).
+        Dropout rate at the bottom, in [0, 1).
 
     batch_norm : bool, default=True
-        Batch normalisation before each ReLU of the contracting path.
+        Whether to use batch normalisation before each ReLU of the contracting path.
 
     n_outputs : int, default=1
-        1 for one sigmoid, the probability of the foreground; more for a softmax.
+        1 for a sigmoid, which is the probability of the foreground; more for a softmax.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
-        What the layers compute in; weights and outputs are float32 either way.
+        Floating-point precision of the layers. Weights and outputs are always float32.
 
     random_state : int, RandomState instance or None, default=None
-        Draws the weights. None draws by NumPy's global generator, which SciKeras
+        Seed of the random weights. None uses NumPy's global generator, which SciKeras
         seeds.
 
     meta : dict, default=None
-        What SciKeras knows of `X` and `y`. It passes it itself.
+        Information about `X` and `y`. SciKeras passes it itself.
 
     compile_kwargs : dict, default=None
-        Arguments of Keras' ``compile``, by which the model is compiled; without a loss
-        by the cross entropy of its outputs. SciKeras passes them itself. None leaves
-        the model uncompiled.
+        Arguments of Keras' ``compile``. If they have no loss, the model is compiled
+        with the cross entropy of its outputs. SciKeras passes them itself. None returns
+        an uncompiled model.
 
     Returns
     -------
     model : keras.Model
-        RGB images of shape (n_images, height, width, 3) with values 0 to 255 to
-        probabilities of shape (n_images, height, width, n_outputs), dtype float32;
-        with `meta` of shape (n_images, height * width).
+        Model from RGB images of shape (n_images, height, width, 3), with values from 0
+        to 255, to probabilities of shape (n_images, height, width, n_outputs), dtype
+        float32. With `meta`, their shape is (n_images, height * width).
 
     Raises
     ------
     ValueError
-        If an argument is wrong, or SciKeras' images or masks are not those of such a
-        network.
+        If an argument is invalid, or the network cannot be used for the images or masks
+        in `meta`.
 
     See Also
     --------
@@ -192,7 +190,7 @@ def build_unet(
 
 
 def build(spec):
-    """Build the Keras model of a spec; its kernels are 0 and need no random number."""
+    """Build the Keras model of a specification, with kernels of 0."""
     import keras
 
     layers = keras.layers
@@ -257,10 +255,11 @@ def build(spec):
 
 
 def make_random_weights(spec, output_bias, seed) -> list[np.ndarray]:
-    """Make weights to start from, in the order of the model's.
+    """Return random initial weights, in the order of the model's weights.
 
-    Kernels are random by He et al. 2015 (arXiv:1502.01852), that of the output by
-    Glorot and Bengio 2010, so that all is near `output_bias` at first.
+    Kernels are random as in He et al. 2015 (arXiv:1502.01852). The kernel of the output
+    is random as in Glorot and Bengio 2010, so that initial outputs are near
+    `output_bias`.
     """
     generator = np.random.default_rng(seed)
     arrays = []
@@ -279,7 +278,7 @@ def make_random_weights(spec, output_bias, seed) -> list[np.ndarray]:
 
 @lru_cache(maxsize=32)
 def _list_weights(spec) -> list[tuple[str, tuple]]:
-    """List path and shape of each weight."""
+    """Return the path and shape of each weight."""
     weights = build(spec).weights
     shapes = map(tuple, map(attrgetter("shape"), weights))
     return list(zip(map(attrgetter("path"), weights), shapes, strict=True))

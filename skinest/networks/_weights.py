@@ -25,7 +25,7 @@ _N_NAMED = 3  # how many differences an error names
 
 @dataclass(frozen=True)
 class Weights:
-    """Arrays in the order of a model's weights, and what they are known by."""
+    """Arrays in the order of a model's weights, with a digest of their values."""
 
     arrays: tuple
     digest: str
@@ -50,13 +50,13 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
     Parameters
     ----------
     backbone : str
-        A name of the table of backbones.
+        A name in the table of backbones.
 
     weights : "imagenet", path or None
-        Where they are from; None makes random ones.
+        Source of the weights; None creates random ones.
 
     seed : int
-        Seeds random ones.
+        Seed of random weights.
 
     Returns
     -------
@@ -66,11 +66,11 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     OSError
-        If ImageNet's weights are not cached and cannot be downloaded.
+        If ImageNet weights are not cached and cannot be downloaded.
     ValueError
-        If a file does not hold weights of this network.
+        If a file does not have weights of this network.
     """
     if weights is None:
         return _make_random(backbone, seed)
@@ -79,7 +79,7 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
     path = os.path.abspath(os.path.expanduser(os.fspath(weights)))
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f"weights={weights!r}: there is no file {path!r}. Give 'imagenet', the "
+            f"weights={weights!r}: there is no file {path!r}. Pass 'imagenet', the "
             "path of a weights file, or None."
         )
     info = os.stat(path)
@@ -88,11 +88,11 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
 
 
 def save_backbone_weights(backbone, weights, path):
-    """Write weights into a file that Keras loads into its network without top."""
+    """Write weights to a file that Keras can load for this network without its top."""
     path = os.path.expanduser(os.fspath(path))
     if not path.endswith(".weights.h5"):
         raise ValueError(
-            f"path={path!r} must end in '.weights.h5', by which Keras knows the format."
+            f"path={path!r} must end with '.weights.h5', as Keras needs it."
         )
     model = build_application(backbone, weights=None, input_shape=(224, 224, 3))
     model.set_weights(weights.arrays)
@@ -108,24 +108,24 @@ def _imagenet(backbone):
     except Exception as error:  # urllib and Keras raise errors of many classes
         raise OSError(
             f"weights='imagenet': the weights of {BACKBONES[backbone].application} "
-            f"come neither from Keras' cache nor by download ({error}). On a "
-            "connected machine save them by keras.applications."
+            f"are not in Keras' cache, and the download failed ({error}). On a machine "
+            "with internet access save them by keras.applications."
             f"{BACKBONES[backbone].application}(include_top=False).save_weights("
-            "'name.weights.h5'), copy the file here, and give its path as weights=; "
-            "weights=None starts from random ones."
+            "'name.weights.h5'), copy the file here, and pass its path as weights=; "
+            "weights=None uses random weights."
         ) from error
     return Weights.freeze(model.get_weights())
 
 
 @lru_cache(maxsize=2)
 def _from_file(backbone, path, version):
-    """Read a file, of which `version` tells what replaces it apart."""
+    """Read a weights file; `version` changes if the file is replaced."""
     import h5py
 
     needed = _list_layers(backbone)
     if not h5py.is_hdf5(path):
         raise ValueError(
-            f"weights={path!r} is not an HDF5 file, which Keras' save_weights writes. "
+            f"weights={path!r} is not an HDF5 file as written by Keras' save_weights. "
             "Load a '.keras' archive by Keras, and save its weights."
         )
     try:
@@ -140,44 +140,42 @@ def _from_file(backbone, path, version):
         raise ValueError(f"weights={path!r} is damaged: {error}") from error
     if not stored:
         raise ValueError(
-            f"weights={path!r} holds no layers with weights as Keras writes them. If "
-            "the network is nested in another, save its own weights."
+            f"weights={path!r} has no layers with weights in the format of Keras. If "
+            "the network is nested in another one, save the weights of the inner one."
         )
     if problems:
         named = "; ".join(problems[:_N_NAMED])
         left = len(problems) - _N_NAMED
         raise ValueError(
-            f"weights={path!r} are not those of "
+            f"weights={path!r} are not weights of "
             f"{BACKBONES[backbone].application}: {named}"
-            f"{f'; and {left} more differences' if left > 0 else ''}. Give the file of "
-            "the network that backbone= names."
+            f"{f'; and {left} more differences' if left > 0 else ''}. Pass a file with "
+            "weights of the network in backbone=."
         )
     if not all(np.isfinite(array).all() for array in weights.arrays):
-        raise ValueError(f"weights={path!r} hold NaN or infinity.")
+        raise ValueError(f"weights={path!r} have NaN or infinite values.")
     return weights
 
 
 def _differences(needed, stored, keys) -> list[str]:
-    """List needed layers that a file does not hold, and what it holds beside."""
+    """List layers that are missing in a file, differ, or are not needed."""
     problems = []
     for (name, shapes), key in zip(needed, keys, strict=True):
         arrays = stored.get(key, [])
         found = [array.shape for array in arrays]
         if not found:
-            problems.append(f"{name} is not in it")
+            problems.append(f"{name} is missing")
         elif found != shapes:
             problems.append(f"{name} is {found}, not {shapes}")
         elif any(array.dtype.kind != "f" for array in arrays):
             problems.append(f"{name} is of dtype {arrays[0].dtype}, not float32")
-    # A classifier on top, which is dense, is left where it is.
+    # A dense classifier on top is ignored.
     more = [key for key in stored if key not in keys and len(stored[key][0].shape) != 2]
-    return problems + [
-        f"it has {key}, which the network does not" for key in sorted(more)
-    ]
+    return problems + [f"the network has no {key}" for key in sorted(more)]
 
 
 def _find_layers(file, needed):
-    """Find the datasets of each layer in an HDF5 file, and the needed layers' names."""
+    """Return the datasets of each layer in an HDF5 file, and the layer names."""
     root = file.get("model_weights", file)
     if "layers" in root:
         return _find_keras3(root["layers"]), _keras3_names(needed)
@@ -210,9 +208,9 @@ def _find_keras2(root):
 
 
 def _keras2_names(needed, stored):
-    """Return the layers' names, or old ones, which Keras' own MobileNetV2 file has.
+    """Return the names of the layers, or old names as in Keras' MobileNetV2 file.
 
-    Keras goes by the order of layers alone.
+    Keras uses only the order of the layers.
     """
     in_order = list(stored)[: len(needed)]
     shapes = [[array.shape for array in stored[key]] for key in in_order]
@@ -222,7 +220,7 @@ def _keras2_names(needed, stored):
 
 
 def _keras3_names(needed):
-    """Make names such as "conv2d_3": Keras 3 numbers the layers of each class."""
+    """Return names such as "conv2d_3": Keras 3 numbers the layers of each class."""
     count, names = Counter(), []
     for _, shapes in needed:
         kind = _tell_kind(shapes)
@@ -232,7 +230,7 @@ def _keras3_names(needed):
 
 
 def _tell_kind(shapes):
-    """Tell the class of a layer, in Keras' spelling, by the shapes of its weights."""
+    """Return the class of a layer, as Keras spells it, by the shapes of its weights."""
     if len(shapes[0]) == 1:
         return "batch_normalization"
     return "depthwise_conv2d" if shapes[0][-1] == 1 else "conv2d"
@@ -240,7 +238,7 @@ def _tell_kind(shapes):
 
 @lru_cache
 def _list_layers(backbone):
-    """List (name, shapes of its weights) of each layer with weights, in order."""
+    """Return (name, shapes of its weights) of each layer with weights, in order."""
     layers = []
     for layer in build_backbone(backbone, (MIN_SIDE, MIN_SIDE)).layers:
         shapes = map(tuple, map(attrgetter("shape"), layer.weights))
@@ -251,10 +249,10 @@ def _list_layers(backbone):
 
 @lru_cache(maxsize=2)
 def _make_random(backbone, seed):
-    """Make kernels by He et al. 2015 (arXiv:1502.01852): they keep the signal's scale.
+    """Return random kernels of He et al. 2015 (arXiv:1502.01852), which keep the scale.
 
-    The first one brings pixels to a deviation of 1: VGG has no normalisation that
-    would, and its logits were 58 times as large without.
+    The first kernel also scales pixels to a standard deviation of 1. VGG has no
+    normalisation; without this scaling its logits would be 58 times as large.
     """
     generator = np.random.default_rng(seed)
     arrays = []

@@ -3,7 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from contextlib import closing
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -14,11 +17,28 @@ from ..networks._unet_network import build
 from ._pairs import PairCollection
 from ._tiles import iterate_outputs
 
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import ImagesLike, MasksLike
+    from ..networks._unet_network import UNetSpec
+    from ._pairs import Letterbox
+
 
 class MaskPredictionMixin:
     """Predict masks and probabilities, crop images to the foreground, and score."""
 
-    def predict_proba(self, X):
+    classes_: NDArray[Any]
+    tile_shape_: tuple[int, int]
+    depth: int
+    crop_margin: float
+    _letterbox: Letterbox
+    _spec: UNetSpec
+    _weights: tuple[NDArray[Any], ...]
+    _model: keras.Model | None
+
+    def predict_proba(self, X: ImagesLike) -> NDArray[Any]:
         """Predict the probability of each label for each pixel.
 
         Parameters
@@ -35,7 +55,7 @@ object array of ndarray of shape (height, width, n_classes), dtype float32
         """
         return self._collect(X, self._probabilities)
 
-    def predict(self, X):
+    def predict(self, X: ImagesLike) -> NDArray[Any]:
         """Predict the mask of each image.
 
         Parameters
@@ -52,7 +72,7 @@ of shape (height, width)
         """
         return self._collect(X, self._mask)
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> NDArray[np.object_]:
         """Crop each image to its foreground.
 
         Parameters
@@ -75,7 +95,7 @@ of shape (height, width)
                 cropped[position] = _crop(image, is_foreground, self.crop_margin)
         return cropped
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: str | None = None) -> Self:
         """Do nothing: images are never put into tables.
 
         So a Pipeline that holds a segmenter can set the output of its other steps.
@@ -92,7 +112,9 @@ of shape (height, width)
         """
         return self
 
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: ImagesLike, y: MasksLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Return the mean Dice coefficient of the foreground of each image.
 
         Parameters
@@ -133,7 +155,7 @@ of shape (height, width)
         )
 
     @property
-    def model_(self):
+    def model_(self) -> keras.Model:
         """The fitted network as a Keras model."""
         check_is_fitted(self)
         if self._model is None:

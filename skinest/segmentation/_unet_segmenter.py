@@ -3,9 +3,12 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -33,6 +36,9 @@ from ._pairs import (
     read_pairs,
     warn_of_one_label,
 )
+
+if TYPE_CHECKING:
+    from .. import _typing as t
 
 _COMPUTE_DTYPE = "bfloat16"  # what "auto" prefers
 
@@ -222,32 +228,32 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     def __init__(
         self,
         *,
-        depth=4,
-        base_filters=64,
-        image_size=(128, 128),
-        pad_to_aspect_ratio=False,
-        loss="dice",
-        class_weight=None,
-        dropout=0.0,
-        batch_norm=True,
-        epochs=20,
-        learning_rate=1e-3,
-        optimizer="adam",
-        batch_size=16,
-        augmentation=None,
-        threshold=0.5,
-        tile_overlap=None,
-        crop_margin=0.1,
-        validation_fraction=None,
-        early_stopping=False,
-        n_iter_no_change=10,
-        monitor="val_loss",
-        compute_dtype="auto",
-        keras_callbacks=None,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-    ):
+        depth: int = 4,
+        base_filters: int = 64,
+        image_size: t.ImageSize = (128, 128),
+        pad_to_aspect_ratio: bool = False,
+        loss: t.LossLike = "dice",
+        class_weight: t.ClassWeight = None,
+        dropout: float = 0.0,
+        batch_norm: bool = True,
+        epochs: int = 20,
+        learning_rate: t.LearningRate = 1e-3,
+        optimizer: t.OptimizerLike = "adam",
+        batch_size: int = 16,
+        augmentation: t.AugmentationLike = None,
+        threshold: float = 0.5,
+        tile_overlap: float | None = None,
+        crop_margin: float = 0.1,
+        validation_fraction: float | None = None,
+        early_stopping: bool = False,
+        n_iter_no_change: int = 10,
+        monitor: str = "val_loss",
+        compute_dtype: t.AutoDtype = "auto",
+        keras_callbacks: t.KerasCallbacks = None,
+        warm_start: bool = False,
+        random_state: t.RandomStateLike = None,
+        verbose: int = 0,
+    ) -> None:
         self.depth = depth
         self.base_filters = base_filters
         self.image_size = image_size
@@ -276,7 +282,16 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sample_weight=None, groups=None, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: t.ImagesLike,
+        y: t.MasksLike,
+        *,
+        sample_weight: t.ArrayLike | None = None,
+        groups: t.ArrayLike | None = None,
+        X_val: t.ImagesLike | None = None,
+        y_val: t.MasksLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks around batches of work."""
+"""Use of scikit-learn's callbacks for batches of work."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -9,27 +9,27 @@ from contextlib import closing
 def iterate_with_callbacks(
     results, n_results, *, estimator, context, name, can_stop=True
 ):
-    """Yield results, each computed and used as one task of the callbacks.
+    """Yield results; computing and using each one is one task of the callbacks.
 
     Parameters
     ----------
     results : generator
-        Computes a result at each step.
+        Generator that computes one result at each step.
 
     n_results : int
-        How many there are.
+        Number of results.
 
     estimator : estimator
         The estimator that is being fitted.
 
     context : CallbackContext or None
-        The context that the tasks belong to; None where nothing is being fitted.
+        Context of the tasks. None if no estimator is being fitted.
 
     name : str
         The name of a task.
 
     can_stop : bool, default=True
-        Whether a callback that asks to stop is obeyed.
+        Whether a callback can stop the work.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""Images, targets and wrong inputs on which estimators are checked."""
+"""Images, targets and invalid inputs for checks of estimators."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -18,13 +18,13 @@ from ..images import check_images
 
 N_IMAGES = 12
 _SIDE = 48
-_BLOCK = 6  # pixels a side of the squares of one colour in the images
+_BLOCK = 6  # side length of the coloured squares in the images
 FIT_METHODS = ("fit", "fit_transform", "partial_fit", "fit_resample")
 METHODS = ("transform", "predict", "predict_proba", "decision_function")
 
 
 class CheckData:
-    """Images and their target, and the results of an estimator on them.
+    """Images and targets, and the results of an estimator on them.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ class CheckData:
         The estimator to check.
 
     make_y : callable or None
-        Makes the target from the estimator and the images.
+        Function from the estimator and the images to the target.
 
     atol : float
-        How near results must be.
+        Largest absolute difference of results.
     """
 
     def __init__(self, estimator, make_y, atol):
@@ -49,7 +49,7 @@ class CheckData:
         return clone_seeded(estimator, **params).fit(X, self.y)
 
     def list_fit_methods(self, estimator) -> list[str]:
-        """Return the methods that fit; `partial_fit` where these settings allow it."""
+        """List the methods that fit, with `partial_fit` if the settings allow it."""
         names = list_methods(estimator, FIT_METHODS)
         try:
             clone_seeded(estimator).partial_fit(self.images, self.y)
@@ -58,7 +58,7 @@ class CheckData:
         return names
 
     def apply(self, fitted, X=None) -> dict:
-        """Return what each method makes of `X` or of the images."""
+        """Return the result of each method for `X` or for the images."""
         X = self.images if X is None else X
         names = list_methods(fitted, METHODS)
         outputs = {name: getattr(fitted, name)(X) for name in names}
@@ -69,11 +69,11 @@ class CheckData:
         return outputs
 
     def fit_and_apply(self, estimator, X=None, **params) -> dict:
-        """Return what each method of a clone, fitted to `X`, makes of `X`."""
+        """Return the result for `X` of each method of a clone fitted to `X`."""
         return self.apply(self.fit_clone(estimator, X, **params), X)
 
     def assert_same(self, expected, outputs, case, exact=False) -> None:
-        """Raise an AssertionError where outputs differ by more than `atol`."""
+        """Raise an AssertionError if outputs differ by more than `atol`."""
         assert expected.keys() == outputs.keys(), f"{case}: other methods."
         for name, rows in expected.items():
             rows, others = list(rows), list(outputs[name])
@@ -83,7 +83,7 @@ class CheckData:
 
 
 class CountingCallback:
-    """A callback of scikit-learn that counts the calls of its hooks."""
+    """Callback of scikit-learn that counts the calls of its hooks."""
 
     def __init__(self):
         self.counts = dict.fromkeys(
@@ -104,7 +104,7 @@ class CountingCallback:
 
 
 def assert_near(expected, values, atol, case) -> None:
-    """Raise an AssertionError where values differ by more than `atol`."""
+    """Raise an AssertionError if values differ by more than `atol`."""
     expected, values = np.asarray(expected), np.asarray(values)
     if expected.dtype.kind == "f":
         np.testing.assert_allclose(values, expected, rtol=0, atol=atol, err_msg=case)
@@ -113,7 +113,7 @@ def assert_near(expected, values, atol, case) -> None:
 
 
 def assert_finite(outputs) -> None:
-    """Raise an AssertionError where outputs hold NaN or infinity."""
+    """Raise an AssertionError if outputs have NaN or infinite values."""
     for name, rows in outputs.items():
         numbers = [row for row in map(np.asarray, rows) if row.dtype.kind == "f"]
         finite = all(np.isfinite(row).all() for row in numbers)
@@ -122,7 +122,7 @@ def assert_finite(outputs) -> None:
 
 @contextmanager
 def raises(error, named, case):
-    """Raise an AssertionError unless the block raises `error` and names the fault."""
+    """Raise an AssertionError unless the block raises an `error` with this text."""
     try:
         yield
     except error as raised:
@@ -134,7 +134,7 @@ def raises(error, named, case):
 
 
 def clone_seeded(estimator, **params):
-    """Return a clone with these parameters, and `random_state=0` if it has one."""
+    """Return a clone with these parameters and, if it has one, `random_state=0`."""
     estimator = clone(estimator)
     if "random_state" in get_own_params(estimator):
         params = {"random_state": 0, **params}
@@ -142,7 +142,7 @@ def clone_seeded(estimator, **params):
 
 
 def list_methods(estimator, names) -> list[str]:
-    """Return those of the named methods that the estimator has."""
+    """Return the names of those methods that the estimator has."""
     return [name for name in names if hasattr(estimator, name)]
 
 
@@ -181,7 +181,7 @@ def write_png_files(images):
 
 
 def make_forms(images, paths) -> dict:
-    """Return the same images in each form that skinest takes, by name."""
+    """Return the same images in each form that skinest accepts, by name."""
     names = [str(path) for path in paths]
     objects = np.empty(len(images), dtype=object)
     objects[:] = list(images)
@@ -204,20 +204,20 @@ def make_forms(images, paths) -> dict:
     if find_spec("pandas"):
         import pandas as pd
 
-        index = np.arange(len(names))[::-1]  # positions are not labels
+        index = np.arange(len(names))[::-1]  # index labels differ from positions
         series = pd.Series(names, index=index, name="path")
         same |= {"Series": series, "DataFrame column": series.to_frame()}
     return same
 
 
 def pair_labels(images, y) -> list:
-    """Return the content of each image beside its label."""
+    """Return pairs of image content and label."""
     contents = [image.tobytes() for image in check_images(images)]
     return list(zip(contents, y, strict=True))
 
 
 def make_wrong_images(images, paths) -> dict:
-    """List what no estimator takes: X, its error and what the message must name."""
+    """List invalid inputs: X, its error and a text in the message."""
     folder = paths[0].parent
     missing, empty, text = (folder / f"{name}.png" for name in ("none", "empty", "no"))
     empty.touch()
@@ -238,7 +238,7 @@ def make_wrong_images(images, paths) -> dict:
         "floats up to 255": (images.astype(float), "255"),
         "floats below 0": (unit - 1, "from -"),
         "NaN": (_with_value(unit, np.nan), "NaN"),
-        "infinity": (_with_value(unit, np.inf), "infinity"),
+        "infinity": (_with_value(unit, np.inf), "infinit"),
         "int64": (images.astype(np.int64), "int64"),
         "bool": (images > 128, "bool"),
         "arrays and a path": ([*images[:-1], str(paths[-1])], f"X[{N_IMAGES - 1}]"),
@@ -266,7 +266,7 @@ def _with_value(images, value):
 
 
 def _make_images() -> np.ndarray:
-    """Make stripes and squares of random colours, with texture for keypoints."""
+    """Return images of stripes and squares of random colours, with texture."""
     rng = np.random.RandomState(0)
     blocks = rng.uniform(size=(N_IMAGES, _SIDE // _BLOCK, _SIDE // _BLOCK, 3))
     blocks[::3] = 0.7 * blocks[::3, :1] + 0.3 * blocks[::3]
@@ -276,7 +276,7 @@ def _make_images() -> np.ndarray:
 
 
 def _make_y(estimator, images):
-    """Make labels, numbers or masks, by what the estimator is."""
+    """Return labels, numbers or masks, depending on the estimator."""
     if is_regressor(estimator):
         return images.mean(axis=(1, 2, 3)) / 255
     if hasattr(estimator, "predict") and not is_classifier(estimator):

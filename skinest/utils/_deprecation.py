@@ -1,4 +1,4 @@
-"""Old names of parameters, which work for one more version."""
+"""Old names of parameters, which still work for one version."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -12,20 +12,20 @@ NOT_PASSED = Hidden(StrOptions({DEPRECATED}))  # its constraint
 
 
 def renamed_parameter(old_name, old, new_name, new):
-    """Return the value of a parameter, and warn if it came by its old name.
+    """Return the value of a parameter, and warn if its old name was used.
 
     Parameters
     ----------
     old_name, new_name : str
-        Its names.
+        Names of the parameter.
 
     old, new : object
-        What was passed by each name; `old` is ``"deprecated"`` by default.
+        The values that were passed. `old` is ``"deprecated"`` by default.
 
     Returns
     -------
     value : object
-        `old` where it was passed, else `new`.
+        `old` if it was passed, otherwise `new`.
 
     Warns
     -----
@@ -35,7 +35,7 @@ def renamed_parameter(old_name, old, new_name, new):
     if isinstance(old, str) and old == DEPRECATED:
         return new
     warnings.warn(
-        f"{old_name} was renamed to {new_name} in version 0.1, and its old name will "
+        f"{old_name} was renamed to {new_name} in version 0.1, and the old name will "
         f"be removed in 0.2. Pass {new_name}={old!r}.",
         FutureWarning,
         stacklevel=3,

@@ -5,16 +5,16 @@
 
 
 def mark_image_input(tags):
-    """Say in an estimator's tags that it takes images and paths, and no tables."""
+    """Set tags of an estimator that takes images and paths, but no tables."""
     tags.input_tags.two_d_array = False
     tags.input_tags.three_d_array = True
     tags.input_tags.string = True
 
 
 class ImageInputMixin:
-    """Say by tags that an estimator takes images and paths, and no tables.
+    """Mixin that sets tags for images and paths, but no tables.
 
-    It stands left of `BaseEstimator`, whose tags it changes.
+    It must be left of `BaseEstimator`, because it changes its tags.
     """
 
     def __sklearn_tags__(self):

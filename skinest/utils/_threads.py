@@ -1,4 +1,4 @@
-"""Libraries' own threads beside ours, and threads that can be waited for."""
+"""Control of the threads of libraries, and threads that can be stopped."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -14,11 +14,11 @@ _held = {"depth": 0}
 
 @contextmanager
 def hold_library_threads():
-    """Hold OpenCV and BLAS to one thread, and put their numbers back after.
+    """Limit OpenCV and BLAS to one thread, and restore their settings at the end.
 
-    Their threads would compete with ours for the same cores. The numbers belong to
-    the whole process, so nested and concurrent uses are counted: the first to enter
-    sets them, the last to leave puts them back.
+    Otherwise their threads and ours would compete for the same cores. The settings are
+    those of the whole process, so nested and concurrent uses are counted: the first one
+    changes the settings, and the last one restores them.
     """
     with _lock:
         if _held["depth"] == 0:
@@ -49,16 +49,16 @@ def _release():
 
 
 class Workers:
-    """Threads that share one pass over images.
+    """Threads for one pass over images.
 
-    Entered where the pass is run. On leaving, also by an error or an interruption,
-    the threads are told to stop, and waited for. A worker process has a copy of its
-    own, which nobody stops.
+    Use it as a context manager around the pass. At the end, also after an error or an
+    interruption, the threads stop, and the manager waits for them. A worker process has
+    its own copy, which is never stopped.
 
     Attributes
     ----------
     is_stopped : bool
-        Whether the threads shall stop.
+        Whether the threads must stop.
     """
 
     def __init__(self):
@@ -84,7 +84,7 @@ class Workers:
 
     @contextmanager
     def work(self):
-        """Hold the libraries' threads while a worker is at work."""
+        """Limit the threads of libraries while a worker runs."""
         with self._changed:
             self.check()
             self._n_working += 1

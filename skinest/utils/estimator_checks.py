@@ -2,8 +2,8 @@
 
 scikit-learn runs only one of its common checks on an estimator whose tags say
 ``two_d_array=False``. The checks here restate the others for images in every
-form that :mod:`skinest.images` takes, whatever the estimator makes of them:
-vectors, labels, masks or a resampled set of images.
+form that :mod:`skinest.images` accepts, for estimators that return vectors, labels,
+masks or resampled images.
 """
 
 # Authors: The skinest developers
@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 from joblib.parallel import Parallel, delayed, parallel_config
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_html_repr, get_tags
 
-from .._compat import InvalidParameterError
+from .._compat import HAS_CALLBACKS, InvalidParameterError
+from . import _class_checks
 from ._check_data import (
     FIT_METHODS,
     METHODS,
@@ -51,49 +52,43 @@ from ._check_data import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import pytest
-    from numpy.typing import NDArray
 
-    from .._typing import TargetLike
+    from .. import _typing as t
 
 __all__ = ["check_image_estimator", "parametrize_with_image_checks"]
 
 
 def check_image_estimator(
-    estimator: Any,
-    *,
-    make_y: Callable[[NDArray[np.uint8]], TargetLike] | None = None,
-    atol: float = 1e-6,
+    estimator: Any, *, make_y: t.MakeTarget = None, atol: float = 1e-6
 ) -> None:
-    """Check that an estimator of images keeps scikit-learn's conventions.
+    """Check that an estimator of images follows scikit-learn's conventions.
 
-    What applies is read from the estimator's tags and methods: ``transform``,
-    ``predict``, ``predict_proba``, ``fit_resample``, ``n_jobs``,
+    The tags, methods and parameters of the estimator tell which checks apply:
+    ``transform``, ``predict``, ``predict_proba``, ``fit_resample``, ``n_jobs``,
     ``set_callbacks`` and so on.
 
     Parameters
     ----------
     estimator : estimator
-        An instance, fast enough to be fitted some fifty times to 12 images of
-        48 x 48 pixels. It is cloned, and not changed.
+        An instance that is fast enough to be fitted about fifty times to 12 images of
+        48 x 48 pixels. It is cloned and not changed.
 
     make_y : callable, default=None
-        Makes the target, called with the estimator and the images, an array of
-        shape (n_images, height, width, 3) and dtype ``uint8``. None makes labels
-        for classifiers, samplers and transformers, numbers for regressors, and
-        masks for what predicts otherwise.
+        Function that returns the target. Its arguments are the estimator and the
+        images, an array of shape (n_images, height, width, 3) and dtype ``uint8``. None
+        uses labels for classifiers, samplers and transformers, numbers for regressors,
+        and masks for other estimators that predict.
 
     atol : float, default=1e-6
-        Largest difference between the results for an image alone, in a batch,
-        in another form or in another process. What comes from the same data twice
-        must be equal to the bit.
+        Largest difference between the results for an image alone, in a batch, in
+        another form or in another process. Results of two runs on the same data must be
+        equal to the last bit.
 
     Raises
     ------
     Exception
-        What the first check that fails raises, mostly an `AssertionError`.
+        The error of the first check that fails, usually an `AssertionError`.
 
     See Also
     --------
@@ -111,10 +106,10 @@ def check_image_estimator(
 
 
 def parametrize_with_image_checks(
-    estimators: Sequence[Any],
-    expected_failed_checks: Callable[[Any], dict[str, str]] | None = None,
+    estimators: list[Any],
+    expected_failed_checks: t.ExpectedFailures = None,
     *,
-    make_y: Callable[[NDArray[np.uint8]], TargetLike] | None = None,
+    make_y: t.MakeTarget = None,
     atol: float = 1e-6,
 ) -> pytest.MarkDecorator:
     """Decorate a pytest test to run each check on each estimator.
@@ -125,11 +120,11 @@ def parametrize_with_image_checks(
         Instances, as for :func:`check_image_estimator`.
 
     expected_failed_checks : callable, default=None
-        Takes an estimator and returns a dict of names of checks and the reasons
-        why they fail. These are marked as strict expected failures.
+        Function from an estimator to a dict of names of checks and reasons why they
+        fail. These checks are marked as strict expected failures.
 
     make_y : callable, default=None
-        Makes the target, see :func:`check_image_estimator`.
+        Function that returns the target, see :func:`check_image_estimator`.
 
     atol : float, default=1e-6
         Largest difference, see :func:`check_image_estimator`.
@@ -164,7 +159,7 @@ def parametrize_with_image_checks(
 
 
 def check_clone(estimator, data):
-    """Check that a clone has the same parameters, and nothing that was learned."""
+    """Check that a clone has the same parameters and no fitted attributes."""
     cloned = clone(data.fit_clone(estimator, **get_own_params(estimator)))
     assert hash_params(cloned) == hash_params(estimator), "clone changed parameters."
     learned = [name for name in vars(cloned) if name.endswith("_")]
@@ -172,7 +167,7 @@ def check_clone(estimator, data):
 
 
 def check_get_and_set_params(estimator, data):
-    """Check that parameters, nested ones too, are read and set by name."""
+    """Check that parameters, also nested ones, can be read and set by name."""
     estimator = clone(estimator)
     params = estimator.get_params(deep=True)
     for name, value in params.items():
@@ -196,14 +191,14 @@ def check_init(estimator, data):
     positional = [p.name for p in later if p.kind is not p.KEYWORD_ONLY]
     assert not positional, f"{positional} can be passed by position."
     arguments = {name: object() for name in get_own_params(estimator)}
-    made = vars(cls(**arguments))  # raises where arguments are validated or used
+    made = vars(cls(**arguments))  # raises if arguments are validated or used
     assert made.keys() == arguments.keys(), f"__init__ sets {made.keys()}."
     changed = [name for name in arguments if made[name] is not arguments[name]]
     assert not changed, f"__init__ changes {changed}."
 
 
 def check_parameter_constraints(estimator, data):
-    """Check that a parameter of a wrong type is an InvalidParameterError in `fit`."""
+    """Check that `fit` raises InvalidParameterError for a wrong type."""
     constraints = estimator._parameter_constraints
     assert constraints.keys() == get_own_params(estimator).keys(), (
         "Not all constrained."
@@ -226,7 +221,7 @@ def check_fit_returns_self(estimator, data):
 
 
 def check_params_unchanged(estimator, data):
-    """Check that fitting and applying leave the constructor's parameters alone."""
+    """Check that fitting and applying do not change the constructor's parameters."""
     estimator = clone_seeded(estimator)
     params, before = get_own_params(estimator), hash_params(estimator)
     estimator.fit(data.images, data.y)
@@ -241,7 +236,7 @@ def check_params_unchanged(estimator, data):
 
 
 def check_fit_twice(estimator, data):
-    """Check that a second fit forgets the first, and a seed gives the same bits."""
+    """Check that a second fit is independent of the first and gives the same bits."""
     once = data.fit_clone(estimator)
     twice = data.fit_clone(estimator, data.images[::-1].copy()).fit(data.images, data.y)
     outputs = data.apply(once), data.apply(twice)
@@ -249,7 +244,7 @@ def check_fit_twice(estimator, data):
 
 
 def check_fit_transform(estimator, data):
-    """Check that `fit_transform` equals `fit`, then `transform`."""
+    """Check that `fit_transform` equals `fit` followed by `transform`."""
     if hasattr(estimator, "fit_transform"):
         at_once = clone_seeded(estimator).fit_transform(data.images, data.y)
         apart = data.fit_clone(estimator).transform(data.images)
@@ -257,7 +252,7 @@ def check_fit_transform(estimator, data):
 
 
 def check_not_fitted(estimator, data):
-    """Check that applying an estimator that is not fitted is a NotFittedError."""
+    """Check that applying an estimator before `fit` raises NotFittedError."""
     if not get_tags(estimator).requires_fit:
         return
     for method in list_methods(estimator, METHODS):
@@ -269,7 +264,7 @@ def check_not_fitted(estimator, data):
 
 
 def check_pickle(estimator, data):
-    """Check that pickle and joblib give back an equal estimator, fitted or not."""
+    """Check that pickle and joblib restore an equal estimator, fitted or not."""
     fitted = data.fit_clone(estimator)
     expected = data.apply(fitted)
     for copied in (copy_by_pickle, copy_by_joblib):
@@ -302,11 +297,11 @@ def check_read_only(estimator, data):
             for form in (X, list(X), np.load(file, mmap_mode="r")):
                 outputs = data.fit_and_apply(estimator, form)
                 data.assert_same(expected, outputs, f"Read-only {name}")
-        del form  # Windows removes no file that is mapped
+        del form  # Windows cannot delete a mapped file
 
 
 def check_batches_and_order(estimator, data):
-    """Check that the result for an image does not depend on those beside it."""
+    """Check that the result for an image does not depend on the other images."""
     fitted = data.fit_clone(estimator)
     order = np.random.RandomState(0).permutation(N_IMAGES)
     for method in list_methods(fitted, METHODS):
@@ -328,7 +323,7 @@ def check_forms(estimator, data):
 
 
 def check_n_jobs(estimator, data):
-    """Check that two processes give what one gives."""
+    """Check that two processes give the same result as one."""
     if "n_jobs" not in get_own_params(estimator):
         return
     expected = data.fit_and_apply(estimator, n_jobs=None)
@@ -339,7 +334,7 @@ def check_n_jobs(estimator, data):
 
 
 def check_in_workers(estimator, data):
-    """Check that fitting in worker processes gives what fitting here gives."""
+    """Check that fitting in a worker process gives the same result."""
     expected = data.fit_and_apply(estimator)
     work = delayed(data.fit_and_apply)(estimator)
     for outputs in Parallel(n_jobs=2, backend="loky")([work, work]):
@@ -351,30 +346,31 @@ def check_blank_images(estimator, data):
     X = data.images.copy()
     X[:3] = np.reshape([0, 128, 255], (3, 1, 1, 1))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # they may well be warned of
+        warnings.simplefilter("ignore", UserWarning)  # a warning is allowed
         assert_finite(data.fit_and_apply(estimator, X))
 
 
 def check_wrong_images(estimator, data):
-    """Check that what cannot be images is refused, and the fault named."""
+    """Check that invalid images raise an error that says what is wrong."""
     fitted, fit_methods = data.fit_clone(estimator), data.list_fit_methods(estimator)
     tags, is_sampler = get_tags(estimator), hasattr(estimator, "fit_resample")
     with write_png_files(data.images) as paths:
         for case, (X, error, named) in make_wrong_images(data.images, paths).items():
-            # Samplers and what learns nothing may leave files closed.
+            # Samplers, and estimators that learn nothing, need not open files.
             is_open = case != "a text file" or (tags.requires_fit and not is_sampler)
             for method in fit_methods if is_open else ():
                 with raises(error, named, f"{method} of {case}"):
                     made = getattr(clone(estimator), method)(X, data.y)
                     if method == "fit" and case == "a text file":
-                        data.apply(made, X)  # what is not learned from is not read
+                        # `fit` reads files only if it learns from them.
+                        data.apply(made, X)
             for method in list_methods(fitted, METHODS):
                 with raises(error, named, f"{method} of {case}"):
                     getattr(fitted, method)(X)
 
 
 def check_wrong_y(estimator, data):
-    """Check that a target of another length, or none where it is needed, is refused."""
+    """Check that a missing target or one of another length raises an error."""
     for method in data.list_fit_methods(estimator):
         with raises(ValueError, str(N_IMAGES - 1), f"{method} with a short y"):
             getattr(clone(estimator), method)(data.images, data.y[:-1])
@@ -384,7 +380,7 @@ def check_wrong_y(estimator, data):
 
 
 def check_global_random_state(estimator, data):
-    """Check that an integer seed leaves the global generators alone."""
+    """Check that an integer seed does not change the global generators."""
     before = joblib.hash((np.random.get_state(), random.getstate()))  # noqa: NPY002
     data.fit_and_apply(estimator)
     after = joblib.hash((np.random.get_state(), random.getstate()))  # noqa: NPY002
@@ -413,7 +409,7 @@ def check_set_output(estimator, data):
 
 
 def check_feature_names_out(estimator, data):
-    """Check that each feature has a name of its own."""
+    """Check that each feature has a unique name."""
     if hasattr(estimator, "get_feature_names_out"):
         fitted = data.fit_clone(estimator)
         names = fitted.get_feature_names_out()
@@ -425,7 +421,7 @@ def check_feature_names_out(estimator, data):
 
 
 def check_classifier(estimator, data):
-    """Check that classes are those of `y`, and probabilities in their order."""
+    """Check that classes are those of `y`, and probabilities have their order."""
     if not is_classifier(estimator):
         return
     fitted = data.fit_clone(estimator)
@@ -441,7 +437,7 @@ def check_classifier(estimator, data):
 
 
 def check_sampler(estimator, data):
-    """Check that images come back in the form of `X`, each with its own label."""
+    """Check that resampled images have the type of `X` and their own labels."""
     if not hasattr(estimator, "fit_resample"):
         return
     both = list_methods(estimator, METHODS)
@@ -459,24 +455,9 @@ def check_sampler(estimator, data):
                 assert pairs == selected, f"{name}: sample_indices_ of other images."
 
 
-def check_tags(estimator, data):
-    """Check that the tags say that images are taken, and tables are not."""
-    tags = get_tags(estimator)
-    assert not tags.input_tags.two_d_array, "two_d_array must be False."
-    assert tags.input_tags.three_d_array, "three_d_array must be True."
-
-
-def check_mixins(estimator, data):
-    """Check that mixins stand left of BaseEstimator, whose tags would hide theirs."""
-    mro = type(estimator).__mro__
-    late = mro[mro.index(BaseEstimator) :]
-    misplaced = [c.__name__ for c in late if c not in BaseEstimator.__mro__]
-    assert not misplaced, f"{misplaced} stand right of BaseEstimator."
-
-
 def check_callbacks(estimator, data):
-    """Check that scikit-learn's callbacks see each task, and change nothing."""
-    if not hasattr(estimator, "set_callbacks"):
+    """Check that scikit-learn's callbacks get each task and do not change results."""
+    if not (HAS_CALLBACKS and hasattr(estimator, "set_callbacks")):
         return
     expected = data.fit_and_apply(estimator)
     callback = CountingCallback()
@@ -489,20 +470,10 @@ def check_callbacks(estimator, data):
 
 
 def check_repr(estimator, data):
-    """Check that text and HTML show the estimator, before and after `fit`."""
+    """Check that text and HTML represent the estimator, before and after `fit`."""
     for shown in (clone(estimator), data.fit_clone(estimator)):
         assert repr(shown).startswith(type(estimator).__name__), repr(shown)
         assert type(estimator).__name__ in estimator_html_repr(shown), "HTML"
-
-
-def check_docstrings(estimator, data):
-    """Check that every parameter and every public method is documented."""
-    documentation = inspect.getdoc(type(estimator)) or ""
-    for name in get_own_params(estimator):
-        found = re.search(rf"^(\w+, )*{name}(, \w+)* :", documentation, re.MULTILINE)
-        assert found, f"The parameter {name} is not documented."
-    for name, method in inspect.getmembers(type(estimator), callable):
-        assert name.startswith("_") or inspect.getdoc(method), f"{name}: no docstring."
 
 
 def _run(check, make_y, atol, estimator):
@@ -510,6 +481,7 @@ def _run(check, make_y, atol, estimator):
 
 
 def _checks(make_y, atol):
-    """Return the checks above, in their order, each to be called with an estimator."""
-    names = [name for name in globals() if re.match("check_(?!image_estimator)", name)]
-    return [partial(_run, globals()[name], make_y, atol) for name in names]
+    """Return the checks of classes and those above. Each takes an estimator."""
+    known = vars(_class_checks) | globals()
+    names = [name for name in known if re.match("check_(?!image_estimator)", name)]
+    return [partial(_run, known[name], make_y, atol) for name in names]

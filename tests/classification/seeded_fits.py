@@ -14,6 +14,7 @@ import numpy as np
 
 from skinest import TransferClassifier
 from skinest.augmentation import Augmentation
+from tests.private_names import get_keras_generator_state
 
 COMMON = {
     "weights": None,
@@ -62,13 +63,12 @@ def fit(name, random_state=0):
 def global_states():
     """Return the whole states of all that is global."""
     import keras
-    from keras.src.random.seed_generator import global_seed_generator
 
-    generator = global_seed_generator()
+    of_keras = get_keras_generator_state()  # first, as it may draw from `random`
     return {
         "random": random.getstate(),
         "numpy": pickle.dumps(np.random.get_state()),  # noqa: NPY002
-        "keras generator": generator.state.numpy().tolist(),
+        "keras generator": of_keras,
         "keras policy": keras.config.dtype_policy().name,
         "keras floatx": keras.config.floatx(),
         "keras image format": keras.config.image_data_format(),

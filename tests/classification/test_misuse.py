@@ -81,7 +81,7 @@ def test_files_are_read_where_all_is_right(unread):
         ({"optimizer": "adamm"}, "optimizer.*adamm"),
         ({"optimizer": None}, "'optimizer' parameter"),
         ({"class_weight": "balance"}, "'class_weight' parameter"),
-        ({"class_weight": {0: 1}}, r"class_weight names \[0\].*\[1\] is missing"),
+        ({"class_weight": {0: 1}}, r"class_weight has \[0\].*\[1\] is missing"),
         ({"class_weight": {0: 1, 1: 1, 2: 1}}, r"class_weight.*\[2\] is not in y"),
         ({"class_weight": {"0": 1, "1": 1}}, r"class_weight.*\[0, 1\] is missing"),
         ({"class_weight": {0: -1, 1: 1}}, "class_weight=.*none below 0"),
@@ -112,7 +112,7 @@ def test_wrong_settings(settings, match, unread):
         ({"y": None}, "y is None"),
         ({"y": [0] * 8}, "y holds one class only, 0, in 8 images"),
         ({"y": ["a"] * 8}, "y holds one class only, 'a', in 8 images"),
-        ({"y": Y[:-1]}, "X holds 8 images, but y 7"),
+        ({"y": Y[:-1]}, "X has 8 images, but y has 7"),
         ({"y": np.linspace(0, 1, 8)}, "Unknown label type: continuous"),
         ({"y": np.zeros((8, 2))}, "y should be a 1d array"),
         ({"y": [0, 1, np.nan] + [1.0] * 5}, "y contains NaN"),
@@ -128,8 +128,8 @@ def test_wrong_settings(settings, match, unread):
         ({"sample_weight": [0] * 8}, "sample_weight is 0"),
         ({"groups": [1] * 7}, "groups has 7 entries, .* 8 images"),
         ({"groups": ["a", None] * 4}, "groups mixes values of types NoneType, str"),
-        ({"X_val": np.zeros((2, 32, 32))}, "X_val and y_val go together"),
-        ({"y_val": [0, 1]}, "X_val and y_val go together"),
+        ({"X_val": np.zeros((2, 32, 32))}, "Pass both X_val and y_val"),
+        ({"y_val": [0, 1]}, "Pass both X_val and y_val"),
         (
             {"X_val": np.zeros((2, 32, 32)), "y_val": [0, 1, 1]},
             "X_val holds 2 images, but y_val 3",
@@ -160,13 +160,13 @@ def test_wrong_arguments_of_fit(arguments, match, unread):
 def test_images_that_all_weigh_nothing(unread):
     settings = {"class_weight": {0: 0, 1: 1}}
     arguments = {"sample_weight": [1] * 4 + [0] * 4}
-    check_error(unread, settings, arguments, "trained on have the weight 0")
+    check_error(unread, settings, arguments, "training images have the weight 0")
 
 
 @pytest.mark.parametrize(
     "arguments, match",
     [
-        ({"y": ["a"] * 7 + ["rare"]}, r"y holds \['rare'\] once only"),
+        ({"y": ["a"] * 7 + ["rare"]}, r"y has only one image of \['rare'\]"),
         ({"groups": [1, 2, 3, np.nan] * 2}, "groups contains NaN"),
         ({"groups": [1] * 8}, "validation_fraction=0.5 of the 1 groups leaves none"),
         ({"groups": Y}, "validation_fraction=0.5: in none of 50 random splits"),

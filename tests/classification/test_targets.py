@@ -192,13 +192,13 @@ def test_split_depends_on_the_seed_alone(groups, hold_out):
 def test_split_leaves_each_class_to_train_on(hold_out):
     # Nine tenths of two images are two.
     y = np.repeat(["benign", "malignant"], [100, 2])
-    with pytest.raises(ValueError, match=r"leaves no image of \['malignant'\]"):
+    with pytest.raises(ValueError, match=r"no training images of \['malignant'\]"):
         hold_out(y, 0.9)
 
 
 def test_split_by_groups_leaves_each_class_to_train_on(hold_out):
     y, groups = np.repeat([0, 1], [12, 3]), np.repeat(range(5), 3)
-    with pytest.raises(ValueError, match=r"every class left to train on"):
+    with pytest.raises(ValueError, match=r"training images of every class"):
         hold_out(y, 0.1, y.copy())
     y[0] = 1
     for seed in range(5):

@@ -20,6 +20,7 @@ from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
 
 # A sample is random: only many of them, without images, show that it is uniform.
 from skinest.feature_extraction._vocabulary import DescriptorSample
+from tests.callbacks import needs_callbacks
 
 from .conftest import LoggingDescriptor, make_textured, n_lines
 
@@ -452,6 +453,7 @@ class StopAtOnce:
         return True
 
 
+@needs_callbacks
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_a_pass_that_is_stopped_warns_of_nothing(n_jobs, textured):

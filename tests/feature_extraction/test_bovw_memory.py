@@ -199,7 +199,7 @@ def test_a_file_that_may_not_be_read_counts_as_missing(textured, plain, tmp_path
     for file in kept_files(tmp_path):
         file.unlink()
         file.mkdir()  # as root reads whatever the permissions
-    with pytest.warns(UserWarning, match="memory: nothing more is kept") as caught:
+    with pytest.warns(UserWarning, match="memory: nothing more is cached") as caught:
         np.testing.assert_array_equal(fit_transform(textured, tmp_path), plain)
     assert len(caught) == 1
 
@@ -242,7 +242,7 @@ def test_a_folder_that_cannot_be_written_to_is_warned_of_once(
 ):
     memory = tmp_path / "memory"
     descriptor = DestructiveDescriptor(log, folder=memory, block=True)
-    with pytest.warns(UserWarning, match="memory: nothing more is kept in") as caught:
+    with pytest.warns(UserWarning, match="memory: nothing more is cached in") as caught:
         vectors = fit_transform(textured, memory, descriptor, encoding=encoding)
     assert len(caught) == 1
     plain = fit_transform(textured, None, encoding=encoding)
@@ -259,7 +259,9 @@ def test_a_read_only_folder_is_read(textured, plain, log, tmp_path):
     try:
         if os.access(folders[0], os.W_OK):
             pytest.skip("This user may write everywhere.")
-        with pytest.warns(UserWarning, match="memory: nothing more is kept") as caught:
+        with pytest.warns(
+            UserWarning, match="memory: nothing more is cached"
+        ) as caught:
             vectors = fit_transform(textured, tmp_path / "memory", descriptor)
         assert len(caught) == 1
         np.testing.assert_array_equal(vectors, plain)
@@ -298,7 +300,7 @@ def test_a_full_disk_does_not_lose_the_fit(textured, plain, tmp_path):
         check=True,
     )
     (line,) = result.stdout.splitlines()
-    assert "memory: nothing more is kept" in line and "File too large" in line
+    assert "memory: nothing more is cached" in line and "File too large" in line
     np.testing.assert_array_equal(np.load(tmp_path / "vectors.npy"), plain)
     assert kept_files(tmp_path / "memory") == []  # nothing half written
 

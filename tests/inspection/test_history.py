@@ -97,7 +97,7 @@ def test_one_stage_has_no_mark(history, stages):
 
 
 def test_stages_of_other_epochs_are_an_error(history):
-    with pytest.raises(ValueError, match=r"\[4, 3\] are 7 epochs.*has 6"):
+    with pytest.raises(ValueError, match=r"\[4, 3\] has 7 epochs.*has 6"):
         TrainingHistoryDisplay.from_history(history, n_iter_per_stage=[4, 3])
 
 
@@ -127,7 +127,7 @@ def test_not_fitted():
 
 def test_estimator_without_history():
     fitted = DummyClassifier().fit([[0]], [0])
-    with pytest.raises(TypeError, match="DummyClassifier keeps no history_"):
+    with pytest.raises(TypeError, match="DummyClassifier has no history_"):
         TrainingHistoryDisplay.from_estimator(fitted)
 
 

@@ -113,11 +113,11 @@ def test_number_of_images_that_is_none(images, masks, n_images):
 
 def test_lengths_that_differ(images, masks, predicted):
     draw = SegmentationDisplay.from_predictions
-    with pytest.raises(ValueError, match="X holds 5 images, but y_true 4 masks"):
+    with pytest.raises(ValueError, match="X has 5 images, but y_true has 4 masks"):
         draw(images, masks[:4], predicted)
-    with pytest.raises(ValueError, match="X holds 5 images, but y_pred 4 masks"):
+    with pytest.raises(ValueError, match="X has 5 images, but y_pred has 4 masks"):
         draw(images, masks, predicted[:4])
-    with pytest.raises(ValueError, match="X holds 5 images, but y 4 masks"):
+    with pytest.raises(ValueError, match="X has 5 images, but y has 4 masks"):
         SegmentationDisplay.from_estimator(Darkness().fit(), images, masks[:4])
 
 
@@ -143,7 +143,9 @@ def test_what_are_no_masks(images, masks):
 
 
 def test_ones_here_and_255_there(images, masks):
-    with pytest.raises(ValueError, match=r"y_true holds \[0, 1\], y_pred \[0, 255\]"):
+    with pytest.raises(
+        ValueError, match=r"y_true has \[0, 1\], but y_pred has \[0, 255\]"
+    ):
         SegmentationDisplay.from_predictions(images, masks // 255, masks)
     with pytest.raises(ValueError, match=r"y holds \[1\].* knows \[0, 255\]"):
         SegmentationDisplay.from_estimator(Darkness().fit(), images, masks // 255)
@@ -169,7 +171,7 @@ def test_labels_that_are_none(images, masks, labels, has_truth):
 
 
 def test_names_of_another_number(images, masks):
-    with pytest.raises(ValueError, match="target_names holds 2 names"):
+    with pytest.raises(ValueError, match="target_names has 2 names"):
         SegmentationDisplay.from_predictions(
             images, masks, masks, target_names=["globules", "streaks"]
         )

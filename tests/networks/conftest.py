@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from skinest.networks import build_transfer_network
+from tests.private_names import get_keras_generator_state
 
 APPLICATIONS = {
     "vgg16": keras.applications.VGG16,
@@ -85,12 +86,11 @@ def images():
 @pytest.fixture
 def unchanged_random_state():
     """Check that the generators of Python, NumPy and Keras stand where they stood."""
-    from keras.src.random.seed_generator import global_seed_generator
 
     def states():
         of_numpy = np.random.get_state()  # noqa: NPY002
-        of_keras = keras.ops.convert_to_numpy(global_seed_generator().state.value)
-        return random.getstate(), str(of_numpy), of_numpy[1].tolist(), of_keras.tolist()
+        of_keras = get_keras_generator_state()
+        return random.getstate(), str(of_numpy), of_numpy[1].tolist(), of_keras
 
     before = states()
     yield

@@ -14,11 +14,11 @@ import keras
 import ml_dtypes
 import numpy as np
 import pytest
-from keras.src.legacy.saving import legacy_h5_format
 from numpy.testing import assert_array_equal
 
 from skinest import BottleneckFeatureExtractor, TransferClassifier
 from skinest.networks import _weights, build_transfer_network
+from tests.private_names import save_weights_as_keras2
 
 from .conftest import (
     APPLICATIONS,
@@ -121,7 +121,7 @@ def write_top_keras2(model, folder):
 def write_by_legacy_module(model, folder):
     path = folder / "legacy.h5"
     with h5py.File(path, "w") as file:
-        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+        save_weights_as_keras2(model, file)
     return path
 
 
@@ -275,17 +275,17 @@ def test_file_of_another_network(stored, backbone, weights_file):
     message = error_of(backbone, weights_file(stored))
     application = APPLICATIONS[backbone].__name__
     first = FIRST_DIFFERENCE[stored, backbone]
-    assert f"are not those of {application}: {first} is [(" in message
+    assert f"are not weights of {application}: {first} is [(" in message
     assert "more differences" in message
 
 
 @pytest.mark.parametrize(
     ("stored", "backbone", "difference"),
     [
-        ("vgg16", "vgg19", "block3_conv4 is not in it; block4_conv4 is not in it"),
-        ("vgg19", "vgg16", "it has block3_conv4, which the network does not; it"),
-        ("vgg16", "mobilenetv2", "Conv1 is not in it; bn_Conv1 is not in it"),
-        ("mobilenetv2", "vgg16", "block1_conv1 is not in it; block1_conv2 is not"),
+        ("vgg16", "vgg19", "block3_conv4 is missing; block4_conv4 is missing"),
+        ("vgg19", "vgg16", "the network has no block3_conv4; the"),
+        ("vgg16", "mobilenetv2", "Conv1 is missing; bn_Conv1 is missing"),
+        ("mobilenetv2", "vgg16", "block1_conv1 is missing; block1_conv2 is miss"),
     ],
 )
 def test_keras2_file_of_another_network(
@@ -359,7 +359,7 @@ def test_hdf5_of_something_else(names, tmp_path):
     with h5py.File(path, "w") as file:
         for name in names:
             file[name] = np.zeros(3)
-    assert "holds no layers with weights as Keras writes them" in error_of(
+    assert "has no layers with weights in the format of Keras" in error_of(
         "vgg16", path
     )
 
@@ -367,7 +367,7 @@ def test_hdf5_of_something_else(names, tmp_path):
 def test_missing_file(tmp_path):
     path = tmp_path / "gone.weights.h5"
     message = error_of("vgg16", path, FileNotFoundError)
-    assert "Give 'imagenet', the path of a weights file, or None." in message
+    assert "Pass 'imagenet', the path of a weights file, or None." in message
 
 
 def test_folder_is_no_file(tmp_path):
@@ -380,7 +380,7 @@ def test_file_with_nan_or_infinity(value, weights_file, tmp_path):
     shutil.copy(weights_file("mobilenetv2"), path)
     with h5py.File(path, "r+") as file:
         file["layers/batch_normalization_9/vars/3"][5] = value
-    assert "hold NaN or infinity" in error_of("mobilenetv2", path)
+    assert "have NaN or infinite values" in error_of("mobilenetv2", path)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, ml_dtypes.bfloat16])

@@ -16,6 +16,7 @@ import numpy as np
 
 from skinest import UNetSegmenter
 from skinest.augmentation import Augmentation
+from tests.private_names import get_keras_generator_state
 
 COMMON = {
     "depth": 1,
@@ -60,13 +61,12 @@ def fit(name, random_state=0):
 def get_global_states():
     """Return whole states of all that is global."""
     import keras
-    from keras.src.random.seed_generator import global_seed_generator
 
-    generator = global_seed_generator()  # is made by a number of `random`
+    of_keras = get_keras_generator_state()  # first, as it may draw from `random`
     return {
         "random": random.getstate(),
         "numpy": pickle.dumps(np.random.get_state()),  # noqa: NPY002
-        "keras generator": generator.state.numpy().tolist(),
+        "keras generator": of_keras,
         "keras policy": keras.config.dtype_policy().name,
         "keras floatx": keras.config.floatx(),
         "keras image format": keras.config.image_data_format(),

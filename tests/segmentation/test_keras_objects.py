@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV
 
 from skinest.metrics import dice_score, dice_scorer
+from tests.callbacks import ProgressBar, ScoringMonitor, needs_callbacks
 
 from .conftest import hash_weights, make_small
 
@@ -126,6 +126,7 @@ class Recorder:
         return self.ended["epoch"] == self.stop_after
 
 
+@needs_callbacks
 def test_tasks_are_epochs_and_batches_that_are_read(images, masks):
     recorder = Recorder()
     X, y = (np.repeat(array, 2, axis=0) for array in (images, masks))
@@ -136,6 +137,7 @@ def test_tasks_are_epochs_and_batches_that_are_read(images, masks):
     assert recorder.begun == recorder.ended == expected
 
 
+@needs_callbacks
 def test_a_callback_that_asks_to_stop_ends_a_training_as_a_shorter_one(images, masks):
     recorder = Recorder(stop_after=2)
     stopped = make_small(epochs=5).set_callbacks(recorder).fit(images, masks)
@@ -146,6 +148,7 @@ def test_a_callback_that_asks_to_stop_ends_a_training_as_a_shorter_one(images, m
     )
 
 
+@needs_callbacks
 def test_what_callbacks_get_predicts_as_a_shorter_training(images, masks):
     recorder = Recorder()
     make_small(epochs=2).set_callbacks(recorder).fit(images, masks)
@@ -157,6 +160,7 @@ def test_what_callbacks_get_predicts_as_a_shorter_training(images, masks):
         )
 
 
+@needs_callbacks
 def test_monitored_scores_are_those_of_shorter_fits(images, masks):
     monitor = ScoringMonitor(scoring=dice_scorer)
     settings = {"learning_rate": 0.1}
@@ -173,6 +177,7 @@ def test_monitored_scores_are_those_of_shorter_fits(images, masks):
     assert_allclose(scores, expected, rtol=1e-6)
 
 
+@needs_callbacks
 def test_callbacks_in_a_search_see_each_fit(images, masks, capfd):
     monitor = ScoringMonitor(scoring=dice_scorer)
     search = GridSearchCV(

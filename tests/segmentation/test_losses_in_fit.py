@@ -187,7 +187,7 @@ def test_weights_of_pixels_and_images_come_into_the_loss(pairs):
 WRONG_DICTS = [
     (
         {0: 1},
-        r"class_weight names \[0\], but y holds \[0, 1\]: \[1\] is missing",
+        r"class_weight has \[0\], but y has \[0, 1\]: \[1\] is missing",
     ),
     ({0: 1, 1: 1, 255: 1}, r"class_weight.*\[255\] is not in y"),
     ({0: -1, 1: 1}, "class_weight=.*none below 0"),
@@ -209,7 +209,7 @@ def test_wrong_dicts_of_weights_are_refused(class_weight, match, pairs, never_tr
     [
         (
             keras.losses.Dice(),
-            "class_weight has no meaning for loss=.*sums over pixels",
+            "class_weight cannot be used with loss=.*sums over pixels",
         ),
         (losses.WeightedCrossentropy((1.0, 2.0)), "class_weight would do so again"),
     ],
@@ -392,6 +392,6 @@ def test_labels_too_small_for_the_network_are_warned_of_and_weigh_nothing():
 
 def test_images_that_all_weigh_nothing_are_refused(pairs):
     segmenter = make_small(validation_fraction=0.5, random_state=0)
-    with pytest.raises(ValueError, match="trained on have the weight 0"):
+    with pytest.raises(ValueError, match="training images have the weight 0"):
         for only in np.eye(len(OWN)):  # one of them is held out
             segmenter.fit(*pairs, sample_weight=only)

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from skinest import UNetSegmenter
 from skinest.augmentation import Augmentation
 from skinest.losses import Dice
+from tests.callbacks import needs_callbacks
 
 from .conftest import hash_weights, make_small
 
@@ -102,7 +103,7 @@ WRONG_MASKS = {
     "colour": (np.full((20, 24, 3), 9, np.uint8), "a colour image of 3 channels"),
     "grey values": (
         np.arange(480, dtype=np.uint16).reshape(20, 24).astype(np.uint8),
-        "256 different values from 0 to 255.* JPEG or smooth edges",
+        "256 different values from 0 to 255.* JPEG compression or smooth edges",
     ),
 }
 
@@ -123,7 +124,7 @@ def test_files_that_are_images_but_no_masks(kind, files, masks):
             r"y\[5\] has shape \(20, 24, 3\).*mask\[\.\.\.",
         ),
         (np.zeros((20, 24)), r"y\[5\] is of dtype float64.*threshold"),
-        (np.arange(480).reshape(20, 24), r"y\[5\] holds 480 different values"),
+        (np.arange(480).reshape(20, 24), r"y\[5\] has 480 different values"),
         (None, r"y\[5\] is of type NoneType"),
         ("mask.png", r"y\[5\] is of type str"),
         (np.zeros((0, 24), np.uint8), r"y\[5\].*no pixel"),
@@ -186,7 +187,7 @@ def test_images_smaller_than_the_network_can_halve_are_not_predicted(learned, im
 
 def test_validation_images_and_masks_go_together(images, masks, unread):
     for name, given in (("X_val", images), ("y_val", masks)):
-        check_error(*unread, "X_val and y_val go together", **{name: given})
+        check_error(*unread, "Pass both X_val and y_val", **{name: given})
     says = "X_val holds 10 images, but y_val 3 masks"
     check_error(*unread, says, X_val=images, y_val=masks[:3])
     floats = images.astype(float)
@@ -256,7 +257,7 @@ WRONG_SETTINGS = [
     ({"image_size": (64,)}, r"image_size=\(64,\) must be"),
     ({"image_size": (16, 17)}, r"image_size=\(16, 17\).* multiples of 2.*\(16, 16\)"),
     ({"pad_to_aspect_ratio": 1}, "'pad_to_aspect_ratio' parameter"),
-    ({"loss": "dise"}, "loss='dise' is none of .*'dice'"),
+    ({"loss": "dise"}, "loss='dise' is neither one of .*'dice'"),
     ({"loss": Dice}, "loss=Dice is a class"),
     ({"loss": None}, "'loss' parameter"),
     ({"loss": keras.losses.BinaryCrossentropy(from_logits=True)}, "takes logits"),
@@ -273,7 +274,7 @@ WRONG_SETTINGS = [
     ({"augmentation": 3}, "'augmentation' parameter"),
     ({"augmentation": Augmentation}, "augmentation=Augmentation is a class"),
     ({"augmentation": Augmentation(rotation=-1)}, "'rotation' parameter"),
-    ({"augmentation": ignore_mask}, "masks are to be augmented with their images"),
+    ({"augmentation": ignore_mask}, "masks must be augmented with their images"),
     ({"threshold": 1.0}, "'threshold' parameter"),
     ({"tile_overlap": 1.0}, "'tile_overlap' parameter"),
     ({"crop_margin": -0.1}, "'crop_margin' parameter"),
@@ -366,6 +367,7 @@ class Remover:
         pass
 
 
+@needs_callbacks
 def test_a_file_that_is_gone_when_it_is_read_is_named(files):
     X, y = files
     segmenter = make_small().set_callbacks(Remover(y[9]))

@@ -8,9 +8,10 @@ from collections import Counter
 import keras
 import numpy as np
 import pytest
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+
+from tests.callbacks import ProgressBar, ScoringMonitor, needs_callbacks
 
 from ..classification.conftest import bits, make_images, small
 
@@ -50,6 +51,7 @@ class Recorder:
         return self.ended[self.stop_at] == self.stop_after
 
 
+@needs_callbacks
 @pytest.mark.parametrize(
     ("settings", "n_epochs", "n_batches"),
     [
@@ -73,6 +75,7 @@ def test_tasks_are_epochs_and_batches_of_features(
     assert recorder.begun == recorder.ended == expected
 
 
+@needs_callbacks
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
 def test_a_callback_stops_the_training(stop_after, images):
     recorder = Recorder(stop_after)
@@ -85,11 +88,13 @@ def test_a_callback_stops_the_training(stop_after, images):
     assert again.n_iter_ == 4
 
 
+@needs_callbacks
 def test_a_stop_is_the_end_of_a_shorter_training(images):
     first = small(epochs=3).set_callbacks(Recorder(2)).fit(images, Y)
     assert bits(first) == bits(small(epochs=2).fit(images, Y))
 
 
+@needs_callbacks
 def test_the_best_epoch_is_kept_though_a_callback_stops(images):
     settings = {"validation_fraction": 0.25, "early_stopping": True, "epochs": 6}
     clf = small(**settings, learning_rate=0.5).set_callbacks(Recorder(5))
@@ -100,6 +105,7 @@ def test_the_best_epoch_is_kept_though_a_callback_stops(images):
     assert bits(clf) == bits(shorter.fit(images, Y))
 
 
+@needs_callbacks
 def test_features_are_computed_to_the_end(images):
     recorder = Recorder(1, stop_at="compute-features-of-batch")
     clf = small(epochs=2).set_callbacks(recorder).fit(images, Y)
@@ -115,6 +121,7 @@ def shorter(n_epochs, **settings):
     return small(**stages, **settings)
 
 
+@needs_callbacks
 def test_what_callbacks_get_predicts_as_a_shorter_training(images):
     recorder = Recorder()
     settings = {"dropout": 0.5, "hidden_units": (4,)}
@@ -134,6 +141,7 @@ def scores_of(monitor, name):
     return [row[name] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
 
 
+@needs_callbacks
 def test_scoring_monitor_scores_each_epoch(images):
     monitor = ScoringMonitor(scoring=["neg_log_loss", "accuracy"])
     small(**TWO_STAGES).set_callbacks(monitor).fit(images, Y)
@@ -146,6 +154,7 @@ def test_scoring_monitor_scores_each_epoch(images):
     assert len(set(losses)) == 4
 
 
+@needs_callbacks
 def test_scoring_monitor_of_string_labels_and_several_classes(images):
     y = np.array(["nevus", "melanoma", "keratosis"] * 4)
     monitor = ScoringMonitor(scoring="accuracy")
@@ -154,6 +163,7 @@ def test_scoring_monitor_of_string_labels_and_several_classes(images):
     assert scores_of(monitor, "accuracy") == expected
 
 
+@needs_callbacks
 def test_callbacks_of_a_pipeline(images, capsys):
     recorder = Recorder()
     monitor = ScoringMonitor(scoring="accuracy")
@@ -185,6 +195,7 @@ class FileRecorder(Recorder):
         self.write("end", context)
 
 
+@needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_callbacks_of_a_search(n_jobs, images, tmp_path, capsys, monkeypatch):
     """Try two learning rates on two folds, then the best on all images: five fits."""
@@ -216,6 +227,7 @@ def test_callbacks_of_a_search(n_jobs, images, tmp_path, capsys, monkeypatch):
     assert scores[-2:] == expected
 
 
+@needs_callbacks
 def test_progress_bar_of_the_classifier_alone(images, capsys):
     bar = ProgressBar()
     stops_early = {"early_stopping": True, "n_iter_no_change": 1, "epochs": 50}

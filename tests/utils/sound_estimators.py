@@ -12,15 +12,20 @@ from sklearn.base import (
     ClassifierMixin,
     RegressorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
-from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skinest._compat import (
+    CallbackSupportMixin,
+    Interval,
+    fit_context,
+    open_callback_context,
+    with_callbacks,
+)
 from skinest.images import check_images
+from tests.private_names import select_rows
 
 
 class ImageTags:
@@ -67,10 +72,10 @@ class MeanColor(ImageTags, CallbackSupportMixin, TransformerMixin, BaseEstimator
         self.random_state = random_state
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Draw the image."""
-        context = self._init_callback_context(max_subtasks=1)
+        context = open_callback_context(self, 1)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         task = context.subcontext(task_name="draw")
         task.call_on_fit_task_begin(estimator=self)
@@ -187,18 +192,18 @@ class HalfOfImages(ImageTags, BaseEstimator):
     def __init__(self, random_state=None):
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
         """Learn nothing."""
         check_images(X, y)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit_resample(self, X, y):
         """Draw the images."""
         images = check_images(X, y)
         rng = check_random_state(self.random_state)
         self.sample_indices_ = rng.permutation(len(images))[: len(images) // 2]
-        selected = _safe_indexing(X, self.sample_indices_)
+        selected = select_rows(X, self.sample_indices_)
         selected = tuple(selected) if isinstance(X, tuple) else selected
         return selected, np.asarray(y)[self.sample_indices_]

@@ -3,7 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -22,17 +25,22 @@ from .generation import (
 )
 from .labels import count_classes
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..._typing import Generating, ImageSize, RandomStateLike, SyntheticTask
+
 _MIN_SIDE = 32
 _MALIGNANT_FRACTION = 0.2
 # Images of each of the seven diagnoses in HAM10000, and images per lesion.
 _HAM10000_COUNTS = (1113, 6705, 514, 327, 1099, 115, 142)
 _HAM10000_IMAGES_PER_LESION = 10015 / 7470
-# The diagnoses that stand for benign and malignant.
+# The diagnoses used for benign and malignant.
 _AS_DIAGNOSES = np.array([TASK3_NAMES.index("NV"), TASK3_NAMES.index("MEL")])
 
 
 def _check_image_size(image_size):
-    """Return `image_size` as a tuple of two integers, or say what is wrong."""
+    """Return `image_size` as a tuple of two integers, or raise ValueError."""
     sides = tuple(image_size)
     if len(sides) != 2 or not all(
         isinstance(side, Integral) and side >= _MIN_SIDE for side in sides
@@ -45,7 +53,7 @@ def _check_image_size(image_size):
 
 
 def _check_classes(task, n_images, class_shares, malignant_fraction):
-    """Return labels of a task and the number of images of each."""
+    """Return the labels of a task and the number of images of each label."""
     if task == "diagnosis":
         if malignant_fraction != _MALIGNANT_FRACTION:
             raise ValueError(
@@ -80,10 +88,34 @@ def _check_class_shares(class_shares):
             f"{', '.join(TASK3_NAMES)}, not all of them 0; got {class_shares!r}."
         )
     shares = shares.astype(float)
-    # The sum of such numbers may be infinite.
+    # The sum of large numbers can be infinite.
     return shares / shares.max() if shares.max() > 1e300 else shares
 
 
+@overload
+def make_dermoscopy(
+    n_images: int = 200,
+    *,
+    as_frame: bool = False,
+    return_X_y: Literal[False] = False,
+    **options: Unpack[Generating],
+) -> Bunch: ...
+@overload
+def make_dermoscopy(
+    n_images: int = 200,
+    *,
+    as_frame: Literal[False] = False,
+    return_X_y: Literal[True],
+    **options: Unpack[Generating],
+) -> tuple[NDArray[np.uint8], NDArray[Any]]: ...
+@overload
+def make_dermoscopy(
+    n_images: int = 200,
+    *,
+    as_frame: Literal[True],
+    return_X_y: Literal[True],
+    **options: Unpack[Generating],
+) -> tuple[Any, Any]: ...
 @validate_params(
     {
         "n_images": [Interval(Integral, 1, None, closed="left")],
@@ -104,28 +136,28 @@ def _check_class_shares(class_shares):
     prefer_skip_nested_validation=True,
 )
 def make_dermoscopy(
-    n_images=200,
+    n_images: int = 200,
     *,
-    task="malignancy",
-    image_size=(128, 128),
-    malignant_fraction=_MALIGNANT_FRACTION,
-    class_shares=None,
-    images_per_lesion="auto",
-    random_state=None,
-    as_frame=False,
-    return_X_y=False,
-):
+    task: SyntheticTask = "malignancy",
+    image_size: ImageSize = (128, 128),
+    malignant_fraction: float = _MALIGNANT_FRACTION,
+    class_shares: ArrayLike | Literal["balanced"] | None = None,
+    images_per_lesion: float | Literal["auto"] = "auto",
+    random_state: RandomStateLike = None,
+    as_frame: bool = False,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Any, Any]:
     """Generate synthetic dermoscopic images, with labels, masks and lesion groups.
 
-    Each image shows skin with hairs and one lesion. For all tasks but
-    ``"diagnosis"`` it is pigmented, and benign or malignant. Benign lesions tend to
-    be symmetric, with a regular border, few colours and a regular network or
-    globules; malignant ones tend to be asymmetric, with an irregular border and
-    network, streaks, and black, blue-grey, white and red areas. Both come from one
-    severity scale whose distributions overlap, so that no classifier is perfect.
+    Each image shows skin with hairs and one lesion. For all tasks except
+    ``"diagnosis"``, the lesion is a benign or malignant pigmented lesion. Benign
+    lesions tend to be symmetric, with a regular border, few colours and a regular
+    network or globules. Malignant ones tend to be asymmetric, with an irregular border
+    and network, streaks, and black, blue-grey, white and red areas. Both classes have a
+    random severity; its two distributions overlap, so no classifier is perfect.
 
-    For ``task="diagnosis"`` it has one of the seven diagnoses of HAM10000, whose
-    criteria it shows more or less clearly. Nothing is downloaded.
+    For ``task="diagnosis"``, the lesion has one of the seven diagnoses of HAM10000 and
+    shows its criteria more or less clearly. Nothing is downloaded.
 
     Parameters
     ----------
@@ -134,45 +166,43 @@ def make_dermoscopy(
 
     task : {"malignancy", "diagnosis", "lesion", "globules", "streaks"}, \
             default="malignancy"
-        What is to be learned: whether a lesion is malignant, or which of seven
-        diagnoses it has (classification), or which pixels show the lesion, globules
-        or streaks (segmentation). The images of all tasks but ``"diagnosis"`` are
-        the same.
+        The target: whether a lesion is malignant, or which of seven diagnoses it has
+        (classification), or the pixels of the lesion, of globules or of streaks
+        (segmentation). All tasks except ``"diagnosis"`` have the same images.
 
     image_size : tuple of (int, int), default=(128, 128)
-        Height and width in pixels, each at least 32. The same scenes are shown
-        at every size of the same proportions.
+        Height and width in pixels, each at least 32. All sizes with the same aspect
+        ratio show the same scenes.
 
     malignant_fraction : float in [0, 1], default=0.2
-        Share of malignant images: exactly
-        ``round(malignant_fraction * n_images)``, in shuffled order. Not for
+        Fraction of malignant images. Their number is exactly
+        ``round(malignant_fraction * n_images)``, in random order. Not for
         ``task="diagnosis"``.
 
     class_shares : "balanced" or array-like of shape (7,), default=None
-        Numbers that the seven diagnoses are in proportion to, in the order of
-        `target_names`; None for those of HAM10000, of which two thirds are nevi,
-        ``"balanced"`` for equal ones. Shares of `n_images` are rounded by the
-        largest remainder. If `n_images` is at least the number of diagnoses with a
-        share, one that would have no image takes one from the most frequent. Only
-        for ``task="diagnosis"``.
+        Relative frequencies of the seven diagnoses, in the order of `target_names`.
+        None uses those of HAM10000, in which two thirds are nevi; ``"balanced"`` uses
+        equal frequencies. Numbers of images are rounded by the largest remainder. If
+        there are enough images, each diagnosis with a frequency above 0 has at least
+        one image. Only for ``task="diagnosis"``.
 
     images_per_lesion : float or "auto", default="auto"
-        Mean number of images of a lesion, at least 1; with 1 each image shows
-        another. ``"auto"`` is 10015 / 7470 = 1.34, as in HAM10000, for
-        ``task="diagnosis"`` and 1 for the other tasks.
+        Mean number of images per lesion, at least 1. With 1, each image shows a
+        different lesion. ``"auto"`` is 10015 / 7470 = 1.34, as in HAM10000, for
+        ``task="diagnosis"``, and 1 for the other tasks.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of all that is random. With None every call gives other images; the
-        global state of NumPy is neither read nor changed.
+        Seed of the images. With None, every call gives different images. The global
+        state of NumPy is neither read nor changed.
 
     as_frame : bool, default=False
-        Give the images with age, sex and site of the patients as a pandas
+        Whether to return the images with age, sex and site of the patients as a pandas
         ``DataFrame``, and the target as a ``Series``.
 
     return_X_y : bool, default=False
-        Return ``(X, y)`` instead of a `Bunch`: the images, or the table if
-        `as_frame` is True, and the target, or the masks if `task` asks for masks.
-        The lesions are not among them.
+        Whether to return ``(X, y)`` instead of a `Bunch`. `X` has the images, or the
+        table if `as_frame` is True. `y` has the target, or the masks if `task` is a
+        segmentation task. The lesion groups are not returned.
 
     Returns
     -------
@@ -182,20 +212,20 @@ def make_dermoscopy(
         images : ndarray of shape (n_images, height, width, 3), dtype uint8
             The images, RGB, 0 to 255.
         masks : ndarray of shape (n_images, height, width), dtype uint8
-            The masks, 255 on what is marked and 0 elsewhere; not there if `task`
-            is ``"malignancy"`` or ``"diagnosis"``.
+            The masks, with 255 for marked pixels and 0 elsewhere. Missing if `task` is
+            ``"malignancy"`` or ``"diagnosis"``.
         target : ndarray or Series of shape (n_images,), dtype int
             The class of each image, as an index into `target_names`.
         target_names : list of str
             ``["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]``, as in
-            :func:`fetch_isic2018_task3`, if `task` is ``"diagnosis"``; else
-            ``["benign", "malignant"]``, whatever the task.
+            :func:`fetch_isic2018_task3`, if `task` is ``"diagnosis"``. For all other
+            tasks ``["benign", "malignant"]``.
         groups : ndarray of shape (n_images,), dtype object
-            The lesion (str) that each image shows. Pass it as `groups` to what
-            splits the images.
+            The lesion (str) that each image shows. Pass it as `groups` when you split
+            the images.
         data : DataFrame of shape (n_images, 4)
             If `as_frame` is True: the columns ``"image"`` (one array per cell, which
-            every estimator of skinest takes), ``"age"`` (float, years, in steps of
+            every estimator of skinest accepts), ``"age"`` (float, years, in steps of
             five), ``"sex"`` (``"female"`` or ``"male"``) and ``"site"`` (one of the
             14 words of HAM10000). Some ages, sexes and sites are missing: NaN.
         frame : DataFrame of shape (n_images, 5)
@@ -204,12 +234,12 @@ def make_dermoscopy(
             A description of the images.
 
     (X, y) : tuple
-        Only these two, if `return_X_y` is True.
+        Only this tuple, if `return_X_y` is True.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range, or is not for this task.
+        If an argument is out of range, or is not for this task.
     ImportError
         If `as_frame` is True and pandas is not installed.
 
@@ -223,11 +253,10 @@ def make_dermoscopy(
     -----
     With an integer `random_state`, each image depends on the seed, on its index and
     on its class only, and so do its mask, age, sex and site: a larger `n_images`
-    begins with the same images, save the few whose class changes because the
-    numbers of the classes are exact. A larger `malignant_fraction` turns benign
-    images malignant, never the reverse. Where images share lesions, which lesion an
-    image shows depends on the classes of the images before it too, so a few more
-    may change.
+    starts with the same images, except a few whose class changes because the numbers of
+    images per class are exact. A larger `malignant_fraction` changes benign images to
+    malignant ones, never the reverse. If lesions have several images, the lesion of an
+    image also depends on the classes of the images before it, so a few more may change.
 
     The signs of malignancy are those of the ABCD rule [1]_: asymmetry,
     border, colours and dermoscopic structures.
@@ -245,27 +274,27 @@ def make_dermoscopy(
     - DF: a white centre like a scar in a delicate network;
     - VASC: red, purple or black lacunae, in part under a veil.
 
-    A further image of a lesion shows it turned, shifted, nearer or from farther off,
-    in another light and under other hairs; its mask follows. As in HAM10000, most
-    lesions have one image, some two, and few more: the numbers are geometrically
-    distributed. A split by image thus leaks, and one by `groups` does not.
+    A further image of a lesion shows it rotated, shifted and at another scale, with
+    another light and other hairs; the mask changes in the same way. As in HAM10000,
+    most lesions have one image, some have two, and few have more: the numbers have a
+    geometric distribution. So a split by image leaks, and a split by `groups` does not.
 
     Age, sex and site depend on the diagnosis: patients with BCC, AKIEC and BKL are
-    older, those with NV younger; faces have BCC, AKIEC and BKL, legs DF. The
-    figures are round ones which together give the mean age, the share of men and
-    the frequent sites of HAM10000 [5]_. Benign lesions have those of NV, malignant
-    ones those of MEL. Age and sex are missing for 2 % of the lesions, the site for
-    5 %, more than in HAM10000, so that small sets have some.
+    older, those with NV younger; BCC, AKIEC and BKL are more often on the face, DF on
+    the legs. The numbers are rounded; together they give the mean age, the fraction of
+    men and the most frequent sites of HAM10000 [5]_. Benign lesions have those of NV,
+    malignant ones those of MEL. Age and sex are missing for 2 % of the lesions, the
+    site for 5 %, more than in HAM10000, so that small sets have some.
 
-    The mask of a lesion is where it covers at least half of the skin. Globules and
-    streaks are marked as observers do it who mark whole areas [6]_: where, averaged
-    over a small neighbourhood, they darken the image by at least a fortieth of its
-    range, so that the marks are rounded blobs, somewhat wider than what they stand
-    for, and neighbours run together. What is faint, or small and alone, or hidden by
-    a veil, a scar, black pigment or the dark corners stays unmarked. Marks are thus
-    sparse, as in real images: with the default `malignant_fraction` about half of the
-    images have globules marked, and a third streaks, on one to two per cent of all
-    pixels. The masks are the same at every size of the same proportions.
+    The mask of a lesion has the pixels of which it covers at least half. The masks of
+    globules and streaks imitate observers who mark whole areas [6]_: a pixel is marked
+    if the structure, averaged over a small neighbourhood, darkens the image by at least
+    1/40 of its range. So marked areas are rounded, slightly wider than the structure,
+    and near structures are joined. Structures are not marked if they are faint, small
+    and isolated, or hidden by a veil, a scar, black pigment or the dark corners. As in
+    real images, marked pixels are rare: with the default `malignant_fraction`, about
+    half of the images have globules and a third have streaks, on 1 to 2 % of all
+    pixels. All sizes with the same aspect ratio have the same masks.
 
     References
     ----------
@@ -311,7 +340,7 @@ def make_dermoscopy(
     >>> masks.shape
     (10, 128, 128)
 
-    Images of seven diagnoses, some of which show one lesion:
+    Images of seven diagnoses, some of which show the same lesion:
 
     >>> data = make_dermoscopy(n_images=100, task="diagnosis", random_state=0)
     >>> np.bincount(data.target)
@@ -319,7 +348,7 @@ def make_dermoscopy(
     >>> len(set(data.groups))
     75
 
-    Images beside age, sex and site:
+    Images with age, sex and site:
 
     >>> X, y = make_dermoscopy(n_images=10, as_frame=True, return_X_y=True)
     >>> list(X.columns)
@@ -331,7 +360,7 @@ def make_dermoscopy(
         check_installed("pandas", "make_dermoscopy(as_frame=True)")
     if images_per_lesion == "auto":
         images_per_lesion = _HAM10000_IMAGES_PER_LESION if task == "diagnosis" else 1
-    # First, since it may be too much.
+    # First, because it may not fit in memory.
     images, masks = allocate_images(task, n_images, image_size)
     seed = sample_seed(random_state)
     target, first = sample_classes(seed, labels, counts, images_per_lesion)
@@ -358,10 +387,10 @@ def make_dermoscopy(
 
 
 def _add_frame(data, patients):
-    """Add images and patients as a table, and make the target its column."""
+    """Add a table of images, patients and target."""
     import pandas as pd
 
-    # One object per cell: an array of all images would be taken for a table.
+    # One object per cell: pandas would read an array of all images as a table.
     cells = pd.Series(list(data.images), dtype=object)
     data.data = pd.concat([cells.rename("image"), pd.DataFrame(patients)], axis=1)
     data.target = pd.Series(data.target, name="target")

@@ -14,7 +14,7 @@ and {malignant} malignant. Benign lesions tend to be symmetric, with a regular
 border, few colours and a regular network or globules; malignant ones tend to be
 asymmetric, with an irregular border and network, streaks, and black, blue-grey,
 white and red areas. The two classes overlap. No image shows a real patient, and
-nothing learned from them holds for one.
+nothing learned from them holds for real patients.
 """
 _DIAGNOSIS = """\
 Synthetic dermoscopic images of seven diagnoses
@@ -22,7 +22,7 @@ Synthetic dermoscopic images of seven diagnoses
 
 {size}:
 {MEL} MEL, {NV} NV, {BCC} BCC, {AKIEC} AKIEC, {BKL} BKL, {DF} DF, {VASC} VASC.
-What the diagnoses tend to show:
+Typical signs of the diagnoses:
 
 - MEL, melanoma: asymmetry, irregular border and network, streaks, and black,
   blue-grey, white and red areas
@@ -36,21 +36,20 @@ What the diagnoses tend to show:
 - DF, dermatofibroma: a white central patch like a scar, and a delicate network
 - VASC, vascular lesion: red, purple or black lacunae
 
-They are more or less clear, so the classes overlap. No image shows a real patient,
-and nothing learned from them holds for one.
+Not every image shows them clearly, so the classes overlap. No image shows a real
+patient, and nothing learned from them holds for real patients.
 """
 _SIZE = "{n_images} synthetic images of {height} x {width} pixels, RGB, uint8"
 _LESIONS = """
-The images show {n_lesions} lesions: use `groups` whenever images are split.
+The images show {n_lesions} lesions: use `groups` whenever you split the images.
 """
 _MASKS = """
-Each image has a mask of {marked}: 255 where marked, 0 elsewhere. In {n_marked} of the
-masks something is marked; over all masks it is {share:.1%} of the pixels.
+Each image has a mask of {marked}: 255 where marked, 0 elsewhere. {n_marked} of
+the masks have marked pixels, which are {share:.1%} of all pixels.
 """
 _MARKED = {"lesion": "its lesion", "globules": "globules", "streaks": "streaks"}
 _FRAME = """
-Age (years), sex and site depend on the diagnosis; where they are not known, they are
-NaN.
+Age (years), sex and site depend on the diagnosis; unknown values are NaN.
 """
 
 

@@ -160,18 +160,18 @@ _SAMPLERS = {
 
 
 def _sample_clarity(rng):
-    """Sample the share of its criteria that a lesion shows; some show few."""
+    """Sample the fraction of its criteria that a lesion shows; it can be small."""
     return rng.beta(2.2, 1.4)
 
 
 def _remove_melanocytes(scene):
-    """Return the scene without what only nevi and melanomas show."""
+    """Return the scene without structures of nevi and melanomas."""
     bare = scene.without("globules").without("streaks")
     return replace(bare, network=0.0, patches=())
 
 
 def _sample_points(rng, scene, n_points, spread):
-    """Sample points inside the lesion, within `spread` of the way to its border."""
+    """Sample points in the lesion, up to `spread` times the distance to its border."""
     u, v = sample_in_disc(rng, n_points, spread * scene.radius).T
     cos, sin = np.cos(scene.angle), np.sin(scene.angle)
     v = v / scene.elongation
@@ -189,7 +189,7 @@ def _sample_discs(rng, scene, colour, n_discs, radius, *, spread, opacity):
 
 
 def _sample_areas(rng, scene, name, n_areas, radii):
-    """Sample coloured areas, with radii as shares of that of the lesion."""
+    """Sample coloured areas, with radii relative to that of the lesion."""
     return tuple(
         (name, *place.tolist(), scene.radius * rng.uniform(*radii))
         for place in _sample_points(rng, scene, int(n_areas), 0.8)
@@ -235,6 +235,6 @@ def _sample_vessel_tree(rng, scene):
 
 
 def _find_on_ray(scene, direction, share):
-    """Return the point at a share of the lesion's radius from its centre."""
+    """Return the point at a fraction of the lesion's radius from its centre."""
     ray = np.array([np.cos(direction), np.sin(direction)])
     return scene.centre + share * scene.radius * ray

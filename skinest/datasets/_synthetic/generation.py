@@ -1,4 +1,4 @@
-"""From labels to images, masks and patients, each by its own random generator."""
+"""Generation of images, masks and patients, each with its own random generator."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -28,12 +28,12 @@ def sample_seed(random_state):
 
 
 def make_generators(seed, indices, *purpose):
-    """Make one generator per image, by seed, index and purpose alone."""
+    """Return one generator per image, from seed, index and purpose only."""
     return [np.random.default_rng([seed, int(i), *purpose]) for i in indices]
 
 
 def sample_classes(seed, labels, counts, images_per_lesion):
-    """Sample class and lesion of each image.
+    """Sample the class and the lesion of each image.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def sample_classes(seed, labels, counts, images_per_lesion):
         Seed of the data set.
 
     labels, counts : sequence of int
-        The classes, and how many images show each.
+        The classes, and the number of images of each.
 
     images_per_lesion : float
         Mean number of images of a lesion.
@@ -61,7 +61,7 @@ def sample_classes(seed, labels, counts, images_per_lesion):
 
 
 def sample_scenes(seed, task, target, first):
-    """Sample the scene of each image, from classes and lesions by `sample_classes`."""
+    """Sample the scene of each image, for the result of `sample_classes`."""
     sample = sample_diagnosis if task == "diagnosis" else sample_scene
     scenes = []
     for rng, again, label, i in zip(
@@ -74,13 +74,13 @@ def sample_scenes(seed, task, target, first):
         if i < len(scenes):
             scenes.append(view_again(scenes[i], again))
             continue
-        rng.random()  # what sample_target has used
+        rng.random()  # already used by sample_target
         scenes.append(sample(rng, label))
     return scenes
 
 
 def allocate_images(task, n_images, image_size):
-    """Make arrays for images, and for masks if the task has them, else None."""
+    """Return empty arrays for images and masks; masks are None without a mask task."""
     shape = (n_images, *image_size)
     has_masks = task not in ("malignancy", "diagnosis")
     return (
@@ -90,7 +90,7 @@ def allocate_images(task, n_images, image_size):
 
 
 def render_images(task, scenes, images, masks):
-    """Render scenes into arrays of images and of masks, if there are any."""
+    """Render scenes into the arrays of images and, if there are any, masks."""
     canvas = Canvas(*images.shape[1:3])
     for i, scene in enumerate(scenes):
         images[i], lesion = render(scene, canvas)
@@ -99,6 +99,6 @@ def render_images(task, scenes, images, masks):
 
 
 def sample_patients(seed, diagnoses, first):
-    """Sample age, sex and site of each image, the same for all of a lesion."""
+    """Sample age, sex and site of each image, the same for all images of a lesion."""
     rngs = make_generators(seed, first, _PATIENT)
     return [sample_patient(rng, i) for rng, i in zip(rngs, diagnoses, strict=True)]

@@ -7,11 +7,11 @@ import numpy as np
 
 
 def count_classes(n_images, shares):
-    """Split a number of images into classes.
+    """Return the number of images of each class.
 
-    Shares of `n_images` are rounded by the largest remainder, the earlier class
-    first where remainders are equal. If there are enough images, a class of some
-    share that would have none then takes one from the largest.
+    Numbers are rounded by the largest remainder; for equal remainders, the earlier
+    class is first. If there are enough images, each class with a share above 0 has at
+    least one image, taken from the largest class.
 
     Parameters
     ----------
@@ -19,12 +19,12 @@ def count_classes(n_images, shares):
         Number of images.
 
     shares : ndarray of shape (n_classes,)
-        Numbers of at least 0, not all of them 0, that classes are in proportion to.
+        Relative frequencies of the classes: at least 0, and not all 0.
 
     Returns
     -------
     counts : ndarray of shape (n_classes,), dtype int
-        Numbers of images, `n_images` in all.
+        Numbers of images, with the sum `n_images`.
     """
     quotas = n_images * (shares / shares.sum())
     counts = np.floor(quotas).astype(int)
@@ -38,19 +38,18 @@ def count_classes(n_images, shares):
 
 
 def sample_target(rngs, labels, counts):
-    """Give the images with the smallest random numbers the first label, and so on."""
+    """Assign the first label to images with the smallest random numbers, and so on."""
     target = np.empty(len(rngs), dtype=int)
     target[np.argsort([rng.random() for rng in rngs])] = np.repeat(labels, counts)
     return target
 
 
 def sample_lesions(rngs, target, images_per_lesion):
-    """Sample the lesion of each image: the index of the first image of it.
+    """Sample the lesion of each image, as the index of its first image.
 
-    An image shows a lesion that was there before with the probability that makes
-    the mean number of images of a lesion `images_per_lesion`. It is any of the
-    earlier lesions of its class, all equally likely, so that the numbers of images
-    of a lesion are geometrically distributed.
+    An image shows an earlier lesion with the probability for which the mean number of
+    images per lesion is `images_per_lesion`. All earlier lesions of its class are
+    equally likely, so the numbers of images per lesion have a geometric distribution.
 
     Parameters
     ----------
@@ -66,7 +65,7 @@ def sample_lesions(rngs, target, images_per_lesion):
     Returns
     -------
     first : ndarray of shape (n_images,), dtype int
-        Index of the first image of the same lesion: its own, if the lesion is new.
+        Index of the first image of the same lesion, or its own index if it is new.
     """
     first = np.arange(len(target))
     for i, rng in enumerate(rngs):

@@ -1,7 +1,7 @@
 """The layers of a synthetic dermoscopic image.
 
 Lengths are in units of half the shorter side of the frame, whose centre is the
-origin, so a scene keeps its look at every image size. Every layer is a plain
+origin, so a scene looks the same at every image size. Every layer is a plain
 function from a scene to a float32 field of shape (height, width). Colours stand
 in the first axis, (3, height, width), which NumPy broadcasts faster.
 """
@@ -24,7 +24,7 @@ _SHIFT = 4
 
 
 class Canvas:
-    """The frame of all layers of one image.
+    """Frame of all layers of one image.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class Canvas:
         Pixels per unit of length.
 
     frame : Canvas
-        The same canvas without a view, for what belongs to the frame and not to
-        the skin.
+        The same canvas without a view, for layers that belong to the frame and not
+        to the skin.
     """
 
     def __init__(self, height, width):
@@ -56,7 +56,7 @@ class Canvas:
         )
 
     def apply_view(self, view):
-        """Return a canvas of this size on which a scene lies as `view` sees it."""
+        """Return a canvas of this size with the scene as `view` shows it."""
         canvas = copy.copy(self)
         canvas.unit = self.unit * view.scale
         canvas._view = view
@@ -67,7 +67,7 @@ class Canvas:
         return canvas
 
     def to_pixels(self, points):
-        """Turn (x, y) points into the fixed-point pixels that OpenCV takes."""
+        """Convert (x, y) points to the fixed-point pixels of OpenCV."""
         centre = np.array([self.width - 1, self.height - 1]) / 2
         points = np.asarray(points)
         if self._view is not None:
@@ -77,7 +77,7 @@ class Canvas:
         return np.rint(pixels * 2**_SHIFT).astype(np.int32)
 
     def sample_noise(self, rng, cells):
-        """Sample smooth noise: `cells` knots of unit variance along the longer side."""
+        """Sample smooth noise of unit variance, `cells` knots on the longer side."""
         import cv2
 
         knots = rng.standard_normal((cells, cells), dtype=np.float32)
@@ -89,7 +89,7 @@ class Canvas:
         return field[top : top + self.height, left : left + self.width]
 
     def _warp_to_view(self, field):
-        """Move a square field to where the view sees it, mirrored at its edges."""
+        """Transform a square field as the view shows it, mirrored at its edges."""
         import cv2
 
         back = self._view.turn.T / self._view.scale
@@ -105,7 +105,7 @@ class Canvas:
         )
 
     def warp(self, rng, amount, cells=14):
-        """Return coordinates x and y of a frame bent by noise of about `amount`."""
+        """Return coordinates x and y of a frame, distorted by about `amount`."""
         x = self.x + amount * self.sample_noise(rng, cells)
         return x, self.y + amount * self.sample_noise(rng, cells)
 
@@ -213,7 +213,7 @@ def render_network(canvas, scene, rng):
         wave_y = 2 * math.pi / period * math.sin(angle)
         comb += np.cos(wave_x * x + wave_y * y)
     lines = sigmoid(2.2 * (0.1 - comb))
-    # An irregular network comes and goes over the lesion.
+    # An irregular network is visible in some parts of the lesion only.
     gaps = canvas.sample_noise(rng, 6) - 1.2 + 2.0 * scene.network_patchiness
     return lines * (1.0 - scene.network_patchiness * sigmoid(4.0 * gaps))
 
@@ -236,7 +236,7 @@ def render_streaks(canvas, scene):
         scene.streak_bends,
         strict=True,
     ):
-        # Half a width of 0.03 at the root, seen from the centre as an angle.
+        # Half of the width 0.03 at the root, as an angle at the centre.
         half = 0.03 / border
         angles = angle + np.array([-half, half, 0.5 * half + 0.4 * bend, bend])
         reach = border + np.array([-0.1, -0.1, 0.6 * length, length])
@@ -265,19 +265,19 @@ def render_marks(canvas, marks):
 
 
 def render_pale_centre(canvas, scene, rng, depth):
-    """Render a pale area in [0, 1] that keeps its distance from the border."""
+    """Render a pale area in [0, 1] at a distance from the border."""
     uneven = depth + 0.12 * canvas.sample_noise(rng, 14)
     return scene.pale_centre * sigmoid(9.0 * (uneven - scene.pale_depth))
 
 
 def render_flakes(canvas, rng):
-    """Render what dry scale leaves of an area, in [0, 1]."""
+    """Render an area of dry scale in [0, 1]."""
     coarse, fine = canvas.sample_noise(rng, 26), canvas.sample_noise(rng, 60)
     return sigmoid(5.0 * (coarse + 0.4 * fine))
 
 
 def render_ridges(canvas, rng):
-    """Render fissures in [0, 1] that wind between ridges, as those of a brain do."""
+    """Render winding fissures between ridges in [0, 1], as in a brain."""
     return np.exp(-((canvas.sample_noise(rng, 20) / 0.22) ** 2))
 
 
@@ -292,11 +292,11 @@ def render_hairs(canvas, scene):
 
 
 def render_vignette(canvas, scene):
-    """Render the light that the dermoscope lets through, in [0, 1]."""
+    """Render the light of the dermoscope in [0, 1], with dark corners."""
     distance = np.hypot(canvas.frame.x, canvas.frame.y)
     return 1.0 - scene.vignette * sigmoid((distance - scene.aperture) / 0.05)
 
 
 def sigmoid(values):
-    """Apply the logistic function, safe for any value."""
+    """Apply the logistic function, without overflow."""
     return 1.0 / (1.0 + np.exp(-np.clip(values, -30, 30)))

@@ -1,4 +1,4 @@
-"""Masks of synthetic images, as an observer would outline them.
+"""Masks of synthetic images, similar to those by a human observer.
 
 Lengths are in units of half the shorter side of the frame.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from .layers import Canvas
 from .rendering import render
 
-# Structures are looked for at one size, so that their masks are the same at all.
+# Structures are detected at one size, so that masks are the same at all sizes.
 _SHORTER_SIDE = 128
 
 # An observer marks areas, not single clods: contrast is averaged over a radius of
@@ -23,18 +23,18 @@ _MIN_AREA = 0.02
 
 
 def make_mask(task, scene, lesion):
-    """Make the mask of what a task asks for.
+    """Return the mask for a task.
 
     Parameters
     ----------
     task : {"lesion", "globules", "streaks"}
-        What is marked.
+        The structure to mark.
 
     scene : Scene
-        All that the image shows.
+        The scene of the image.
 
     lesion : ndarray of shape (height, width)
-        The share of each pixel that belongs to the lesion.
+        The fraction of each pixel that belongs to the lesion.
 
     Returns
     -------
@@ -49,8 +49,8 @@ def make_mask(task, scene, lesion):
 def _mark_structure(structure, scene, height, width):
     """Mark the pixels where a structure darkens the image enough to be seen.
 
-    It does not outside the frame, and does little in the pale or black areas that
-    cover it.
+    Nothing is visible outside the frame, and little in pale or black areas that cover
+    the structure.
     """
     import cv2
 
@@ -78,6 +78,6 @@ def _find_small_areas(contrast, min_area):
     visible = (contrast > _MIN_CONTRAST).astype(np.uint8)
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(visible)
     is_small = statistics[:, cv2.CC_STAT_AREA] < min_area
-    # Label 0 is all that is not visible.
+    # Label 0 has all pixels that are not visible.
     is_small[0] = False
     return is_small[labels]

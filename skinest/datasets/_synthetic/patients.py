@@ -1,4 +1,4 @@
-"""Age, sex and site that go with a synthetic lesion."""
+"""Age, sex and site for a synthetic lesion."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -37,12 +37,12 @@ _PATIENTS = {
     "DF": (52, 14, 45, (8, 58, 4, 22, 4, 0, 2, 2, 0, 0, 1, 0, 0, 0)),
     "VASC": (51, 19, 50, (16, 18, 12, 9, 15, 7, 10, 3, 3, 1, 2, 1, 1, 2)),
 }
-# Share of lesions without an entry.
+# Fraction of lesions without a value.
 _MISSING = {"age": 0.02, "sex": 0.02, "site": 0.05}
 
 
 class Patient(NamedTuple):
-    """Age, sex and site of a lesion; NaN where they are not known."""
+    """Age, sex and site of a lesion; NaN if unknown."""
 
     age: float
     sex: str | float
@@ -52,7 +52,7 @@ class Patient(NamedTuple):
 def sample_patient(rng, diagnosis):
     """Sample age, sex and site of a lesion of one of the seven diagnoses."""
     mean, deviation, n_men, weights = _PATIENTS[TASK3_NAMES[diagnosis]]
-    # In steps of five years, as real sets have it.
+    # In steps of five years, as in real data sets.
     age = 5.0 * round(np.clip(rng.normal(mean, deviation), 5, 85) / 5)
     sex = "male" if 100 * rng.random() < n_men else "female"
     site = str(rng.choice(_SITES, p=np.array(weights) / sum(weights)))

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import layers
 
-# Colours of what lies on the skin or hides what is below, RGB in [0, 1].
+# Colours of layers on the skin, RGB in [0, 1].
 COLOURS = {
     name: np.array(rgb, dtype=np.float32)[:, None, None]
     for name, rgb in {
@@ -27,15 +27,15 @@ COLOURS = {
         "black lacuna": (0.10, 0.06, 0.10),
     }.items()
 }
-# Share of what lies below that an area hides, in the order of painting.
+# Opacity of each area, in the order of painting.
 _AREA_OPACITIES = {"veil": 0.7, "scar": 0.6, "ulcer": 0.85, "scale": 0.6}
 
 
 def render(scene, canvas):
     """Render a scene.
 
-    What is random is sampled in one order, whatever globules and streaks the scene
-    has: without them the image differs only where they were.
+    Random numbers are sampled in a fixed order, independent of globules and streaks. So
+    without these structures, the image differs only at their positions.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The scene of a synthetic dermoscopic image: all that is random in it.
+"""The scene of a synthetic dermoscopic image, with all its random values.
 
 Lengths are in units of half the shorter side of the frame, whose centre is the
 origin; angles are in radians.
@@ -31,10 +31,10 @@ _ITEMS = {
 
 @dataclass(frozen=True)
 class View:
-    """The frame of one more image of a lesion.
+    """Frame of a further image of a lesion.
 
-    The skin is turned by `angle` around the origin, enlarged by `scale`, then moved
-    by `shift`. `grain_seed` seeds the noise of the sensor.
+    The skin is rotated by `angle` around the origin, scaled by `scale`, then shifted by
+    `shift`. `grain_seed` seeds the noise of the sensor.
     """
 
     angle: float
@@ -44,7 +44,7 @@ class View:
 
     @property
     def turn(self):
-        """Return the rotation, as a matrix that is multiplied by columns."""
+        """Return the rotation matrix, for column vectors."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return np.array([[cos, -sin], [sin, cos]])
 
@@ -67,11 +67,11 @@ class Marks:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that one image shows.
+    """Random parameters of one image.
 
     `texture_seed` seeds the noise fields; the other values are places, shapes
-    and strengths, where 0 means absent. `view` is None where the lesion lies as it
-    was sampled.
+    and strengths, where 0 means absent. `view` is None for the first image of a
+    lesion.
     """
 
     texture_seed: int
@@ -94,7 +94,7 @@ class Scene:
     harmonic_phases: np.ndarray
     roughness: float
     border_width: float
-    # what it holds
+    # structures of the lesion
     melanin: float
     blood: float
     unevenness: float
@@ -110,7 +110,7 @@ class Scene:
     streak_lengths: np.ndarray
     streak_bends: np.ndarray
     patches: tuple
-    # what only some diagnoses show
+    # structures of some diagnoses only
     marks: tuple = ()
     ridges: float = 0.0
     pale_centre: float = 0.0
@@ -118,7 +118,7 @@ class Scene:
     view: View | None = None
 
     def without(self, structure):
-        """Return the scene without its globules or streaks; itself if it has none."""
+        """Return the scene without globules or streaks, or itself if it has none."""
         items = {name: getattr(self, name) for name in _ITEMS[structure]}
         if not any(len(values) for values in items.values()):
             return self
@@ -126,7 +126,7 @@ class Scene:
 
 
 def _sample_frame(rng):
-    """Sample skin, light and hairs: what says nothing about the diagnosis."""
+    """Sample skin, light and hairs, which do not depend on the diagnosis."""
     tone = _SKIN_TONES[rng.integers(len(_SKIN_TONES))] + rng.normal(0, 0.02, 3)
     n_hairs = rng.poisson(rng.choice([0.0, 2.0, 9.0], p=[0.4, 0.4, 0.2]))
     starts = rng.uniform(-1.3, 1.3, (n_hairs, 2))
@@ -207,7 +207,7 @@ def _sample_structures(rng, severity, shape):
 
 
 def view_again(scene, rng):
-    """Return the lesion in another image: framed, lit and covered by hairs anew."""
+    """Return the lesion in another image, with new frame, light and hairs."""
     frame = _sample_frame(rng)
     white_balance = np.exp(rng.normal(0, 0.06) + rng.normal(0, 0.03, 3))
     tone = scene.skin_tone * white_balance.astype(np.float32)[:, None, None]
@@ -222,7 +222,7 @@ def view_again(scene, rng):
 
 
 def _sample_pair(rng, scale):
-    """Sample two normal Python floats, which leave float32 fields in float32."""
+    """Sample two normal Python floats, so that float32 fields remain float32."""
     return tuple(rng.normal(0, scale, 2).tolist())
 
 
@@ -235,13 +235,13 @@ def sample_in_disc(rng, n_points, radius):
 
 def sample_scene(rng, malignant):
     """Sample all parameters of one image of a nevus or a melanoma."""
-    # The overlap of the two distributions is what makes some cases ambiguous.
+    # The two distributions overlap, so that some cases are ambiguous.
     severity = rng.beta(5.0, 2.2) if malignant else rng.beta(2.0, 5.5)
     return sample_by_severity(rng, severity)
 
 
 def sample_by_severity(rng, severity):
-    """Sample all parameters of one image of a melanocytic lesion of some severity."""
+    """Sample all parameters of one image of a melanocytic lesion with this severity."""
     shape = _sample_shape(rng, severity)
     return Scene(
         texture_seed=int(rng.integers(2**32)),

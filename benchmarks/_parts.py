@@ -1,0 +1,102 @@
+"""What the benchmark scripts share: options, and the way through a part."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import argparse
+from pathlib import Path
+from tempfile import gettempdir
+
+from _quiet import describe_machine, say_machine
+from _runs import RESULTS, Record, alternate, run_in_new_process
+from make_tables import TABLES, make_table
+
+
+def make_parser(description, parts, by_name_only=()):
+    """Return a parser of the options that all scripts have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = ", ".join(parts)
+    if by_name_only:
+        names += f"; only when named: {', '.join(by_name_only)}"
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        choices=[*parts, *by_name_only],
+        default=[],
+        help=names,
+    )
+    parser.add_argument("--quick", action="store_true", help="a small rehearsal")
+    parser.add_argument("--runs", type=int, help="of each side")
+    parser.add_argument(
+        "--again", action="store_true", help="leave the runs that are stored"
+    )
+    parser.add_argument(
+        "--results", type=Path, help=f"folder; default {RESULTS.name} beside the script"
+    )
+    parser.add_argument("--data-home", help="folder of the images' archives")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    return parser
+
+
+def parse(parser, parts, arguments=None):
+    """Return options; those of a rehearsal never go to the committed results."""
+    options = parser.parse_args(arguments)
+    options.parts = options.parts or parts
+    if options.results is None:
+        rehearsal = Path(gettempdir(), "skinest-benchmarks")
+        options.results = rehearsal if options.quick else RESULTS
+    return options
+
+
+def run_part(name, sides, measure, options, *, n_runs, settings, tensorflow=False):
+    """Run the sides of a part in turn, and print what there is of it then.
+
+    Parameters
+    ----------
+    name : str
+        Names the file of results and its table.
+
+    sides : sequence of str
+        The sides.
+
+    measure : callable
+        Makes one run of a side; returns numbers by name.
+
+    options : Namespace
+        Options of the command line.
+
+    n_runs : int
+        Runs of each side, where the options say nothing.
+
+    settings : dict
+        What is measured, as the reader of the table sees it.
+
+    tensorflow : bool
+        Whether TensorFlow takes part.
+    """
+    print(f"\n## {name}", flush=True)
+    n_runs = options.runs or (2 if options.quick else n_runs)
+    machine = describe_machine(tensorflow)
+    record = Record(name, settings, machine, options.results, options.again)
+    if all(len(record.runs.get(side, ())) >= n_runs for side in sides):
+        print("all runs are stored; --again makes new ones")
+    else:
+        say_machine(machine)
+        record.note_load()
+        alternate(sides, n_runs, measure, record)
+        say_machine(machine)
+        record.note_load()
+    if name in TABLES:
+        print(f"\n{make_table(TABLES[name], options.results) or ''}", flush=True)
+
+
+def in_own_process(script, part, arguments):
+    """Return a measure that runs each side by the same script in a new process."""
+
+    def measure(side):
+        return run_in_new_process(script, "--worker", part, side, *arguments)
+
+    return measure

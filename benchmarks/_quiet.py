@@ -1,0 +1,200 @@
+"""What else a machine did during a run, and what speeds depend on of it."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+import platform
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+PACKAGES = ("skinest", "scikit-learn", "numpy", "tensorflow", "keras")
+OPENCV = ("opencv-contrib-python-headless", "opencv-python-headless", "opencv-python")
+# Flags of /proc/cpuinfo, the best first.
+INSTRUCTION_SETS = {
+    "amx_bf16": "AMX-bf16",
+    "avx512_bf16": "AVX512-bf16",
+    "avx512f": "AVX512",
+    "avx2": "AVX2",
+}
+# What limits the threads or instructions of a library, where it is set.
+LIMITS = (
+    "OMP_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+)
+MAX_OTHERS = 0.05  # of the processors' time, used by others while it is still quiet
+
+
+# What else used the processors
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Seconds of processor time, each summed from some moment on.
+
+    Parameters
+    ----------
+    total : float
+        Of all processors, used or idle.
+
+    busy : float
+        Used by any process.
+
+    own : float
+        Used by this process, those that it started and theirs.
+
+    stolen : float
+        Wanted here, but given to other machines by the host of a virtual machine.
+    """
+
+    total: float
+    busy: float
+    own: float
+    stolen: float
+
+
+def read_counters():
+    """Read the system's own counters, on Linux those of /proc/stat."""
+    times = psutil.cpu_times()._asdict()
+    for name in ("guest", "guest_nice"):  # they stand in "user" and "nice" as well
+        times.pop(name, None)
+    total, stolen = sum(times.values()), times.get("steal", 0)
+    unused = times["idle"] + times.get("iowait", 0) + stolen
+    return Counters(total, total - unused, read_own_seconds(), stolen)
+
+
+def read_own_seconds():
+    """Sum the seconds of this process and of its descendants, ended or not."""
+    own = os.times()
+    seconds = own.user + own.system + own.children_user + own.children_system
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended since
+            times = child.cpu_times()
+            seconds += times.user + times.system
+            seconds += times.children_user + times.children_system
+    return seconds
+
+
+def compare_counters(before, after):
+    """Return shares of the processors' time: what others used, and what was stolen."""
+    total = after.total - before.total
+    if total <= 0:  # less than a tick of the clock
+        return {"others": 0.0, "stolen": 0.0}
+    others = (after.busy - before.busy) - (after.own - before.own)
+    stolen = after.stolen - before.stolen
+    return {
+        "others": round(max(others, 0) / total, 4),
+        "stolen": round(max(stolen, 0) / total, 4),
+    }
+
+
+def is_quiet(run):
+    """Tell whether nothing else used much of the processors during a run."""
+    return run["others"] <= MAX_OTHERS and run["stolen"] <= MAX_OTHERS
+
+
+# The machine
+
+
+def describe_machine(with_tensorflow=False):
+    """Return what speeds depend on, without names of places or people."""
+    versions = {"Python": platform.python_version()}
+    for names in (*((name,) for name in PACKAGES), OPENCV):
+        for name in names:
+            with suppress(PackageNotFoundError):
+                versions["OpenCV" if names is OPENCV else name] = version(name)
+                break
+    machine = {
+        "processor": read_processor(),
+        "instructions": read_instructions(),
+        "cores": count_cores(),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}",
+        "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
+        "versions": versions,
+    }
+    if with_tensorflow:
+        machine["oneDNN"] = "on" if uses_onednn() else "off"
+    return machine
+
+
+def count_cores():
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def read_cpuinfo(key):
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(key):
+                return line.partition(":")[2].strip()
+    return ""
+
+
+def read_processor():
+    return read_cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def read_instructions():
+    """Return the best instruction set that the processor has for matrices."""
+    flags = read_cpuinfo("flags").split()
+    names = (name for flag, name in INSTRUCTION_SETS.items() if flag in flags)
+    return next(names, "not known")
+
+
+def uses_onednn():
+    """Tell whether TensorFlow, with what skinest sets, computes by oneDNN."""
+    import_module("skinest")  # which asks for it
+    from tensorflow.python.util._pywrap_util_port import IsMklEnabled
+
+    return IsMklEnabled()
+
+
+def say_machine(machine):
+    """Print the machine, and its load average now."""
+    print(describe_briefly(machine))
+    print(", ".join(f"{name} {value}" for name, value in machine["versions"].items()))
+    print(f"load average {read_load():.2f}", flush=True)
+
+
+def describe_briefly(machine):
+    """Return one line on what the speeds of a machine depend on."""
+    parts = [
+        f"{machine['cores']} cores of {machine['processor']}",
+        f"best instructions {machine['instructions']}",
+        machine["memory"],
+    ]
+    if "oneDNN" in machine:
+        parts.append(f"oneDNN {machine['oneDNN']}")
+    limits = [f"{name}={value}" for name, value in machine["limits"].items()]
+    parts.append(", ".join(limits) or "threads as they come")
+    return ", ".join(parts)
+
+
+def read_load():
+    return round(psutil.getloadavg()[0], 2)
+
+
+def read_peak_memory():
+    """Return the most GB that this process has had in memory.
+
+    The peak that `getrusage` tells is also that of the process which started this one.
+    """
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e9
+    import resource
+
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9

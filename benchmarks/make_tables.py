@@ -1,0 +1,296 @@
+"""Write the tables of speeds in README.md from the JSON files in `results`.
+
+Each table stands between two comments, `<!-- table NAME -->` and `<!-- end -->`. What
+is between them is written anew where its results are there, and left where not. A test
+checks that the page says what the files say.
+
+Usage: python benchmarks/make_tables.py
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+
+from _quiet import describe_briefly, is_quiet
+from _runs import (
+    RESULTS,
+    Spread,
+    describe_noise,
+    read_record,
+    spread,
+    times_as_good,
+)
+
+README = Path(__file__).parent / "README.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: one number of the runs of one side.
+
+    Parameters
+    ----------
+    label : str
+        What the reader sees.
+
+    side, measure : str
+        Where the number is in the record.
+
+    record : str, default=None
+        Another record than that of the table.
+    """
+
+    label: str
+    side: str
+    measure: str
+    record: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of spreads, and what follows from them.
+
+    Parameters
+    ----------
+    record : str
+        Names the file of results.
+
+    unit : str
+        Heads the column of labels.
+
+    rows : tuple of Row
+        Its rows.
+
+    pairs : tuple of (str, str)
+        Labels of rows that are compared: ours, and what it is compared with.
+
+    higher_is_better : bool
+        Whether the numbers are speeds rather than times.
+
+    closing : callable
+        Makes a sentence from the spreads by label.
+    """
+
+    record: str
+    unit: str
+    rows: tuple
+    pairs: tuple = ()
+    higher_is_better: bool = False
+    closing: object = None
+
+
+def compare_growth(spreads):
+    """Say by what exponents time and memory grow between the ends of `growth`."""
+
+    def exponent(kind):
+        few, many = spreads[f"{kind}, 600 images"], spreads[f"{kind}, 9,600 images"]
+        return math.log(many.median / few.median) / math.log(16)
+
+    return (
+        f"From 600 to 9,600 images, 16 times as many, time grows by the exponent "
+        f"{exponent('seconds'):.2f} and peak memory by {exponent('peak GB'):.2f}; by 1 "
+        f"they would be 16 times as much."
+    )
+
+
+PLAIN = "plain Keras, float32"
+SEARCH = (
+    Row("skinest, empty `memory`", "skinest", "empty memory"),
+    Row("skinest, full `memory`", "skinest", "full memory"),
+    Row("(a) OpenCV's classes in a Pipeline", "OpenCV", "plain"),
+    Row("(b) the same in `Pipeline(memory=...)`", "OpenCV", "cached"),
+)
+CHECK = (
+    Row("(a), a real search", "search", "plain"),
+    Row("(a), from its parts", "OpenCV", "plain, one fold", "bovw_search"),
+    Row("(b), a real search", "search", "cached"),
+    Row("(b), from its parts", "OpenCV", "cached, one fold", "bovw_search"),
+)
+SIZES = ("600 images", "2,400 images", "9,600 images")
+HEADS = ("skinest, no augmentation", "skinest, 1 copy", "skinest, 3 copies")
+FORWARD = ("skinest, float32", "skinest, bfloat16")
+PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
+UNETS = ("skinest, float32", "skinest, bfloat16")
+TIMED = ("training", "whole fit", "prediction")
+TABLES = {
+    "bovw_search": Table(
+        "bovw_search",
+        "seconds",
+        SEARCH,
+        tuple((ours.label, other.label) for ours in SEARCH[:2] for other in SEARCH[2:]),
+    ),
+    "bovw_check": Table("bovw_check", "seconds", CHECK),
+    "bovw_extract": Table(
+        "bovw_extract",
+        "seconds",
+        tuple(Row(side, side, "seconds") for side in ("skinest", "OpenCV")),
+        (("skinest", "OpenCV"),),
+    ),
+    "bovw_growth": Table(
+        "bovw_growth",
+        "`fit`",
+        tuple(
+            Row(f"{label}, {size}", size, measure)
+            for label, measure in (
+                ("seconds", "seconds"),
+                ("peak GB", "peak"),
+                ("GB before", "before"),
+            )
+            for size in SIZES
+        ),
+        closing=compare_growth,
+    ),
+    "vgg_head": Table(
+        "vgg_head",
+        "seconds of 50 epochs",
+        tuple(Row(side, side, "seconds") for side in (PLAIN, *HEADS)),
+        tuple((side, PLAIN) for side in HEADS),
+    ),
+    "vgg_forward": Table(
+        "vgg_forward",
+        "ms an image",
+        tuple(Row(side, side, "ms") for side in (PLAIN, *FORWARD)),
+        tuple((side, PLAIN) for side in FORWARD),
+    ),
+    "vgg_paths": Table(
+        "vgg_paths",
+        "seconds of `fit`",
+        tuple(
+            Row(f"{case}, {form}", f"{case}, {form}", "seconds")
+            for case in PATHS
+            for form in ("paths", "arrays")
+        ),
+        tuple((f"{case}, paths", f"{case}, arrays") for case in PATHS),
+    ),
+    "unet_speed": Table(
+        "unet_speed",
+        "images a second",
+        tuple(
+            Row(f"{what}: {side}", side, what)
+            for what in TIMED
+            for side in (PLAIN, *UNETS)
+        ),
+        tuple(
+            (f"{what}: {side}", f"{what}: {PLAIN}") for what in TIMED for side in UNETS
+        ),
+        higher_is_better=True,
+    ),
+    "unet_memory": Table(
+        "unet_speed",
+        "peak GB",
+        tuple(Row(side, side, "peak GB") for side in (PLAIN, *UNETS)),
+    ),
+    "unet_paths": Table(
+        "unet_paths",
+        "images a second",
+        tuple(
+            Row(f"{what}: from {form}", f"skinest, {form}", what)
+            for what in TIMED[:2]
+            for form in ("paths", "arrays")
+        ),
+        tuple((f"{what}: from paths", f"{what}: from arrays") for what in TIMED[:2]),
+        higher_is_better=True,
+    ),
+}
+
+
+def main():
+    README.write_text(fill_in_tables(README.read_text()))
+
+
+def fill_in_tables(page, folder=RESULTS):
+    """Return the page with all tables whose results are there."""
+
+    def write(found):
+        table = make_table(TABLES[found["name"]], folder)
+        return found[0] if table is None else f"{found[1]}\n\n{table}\n\n{found[4]}"
+
+    return re.sub(
+        r"(<!-- table (?P<name>\w+) -->)(\n.*?\n)(<!-- end -->)",
+        write,
+        page,
+        flags=re.DOTALL,
+    )
+
+
+def make_table(table, folder=RESULTS):
+    """Return a table with its comparisons and its machine, or None without results."""
+    names = {table.record, *(row.record or table.record for row in table.rows)}
+    if not all(Path(folder, f"{name}.json").exists() for name in names):
+        return None
+    records = {name: read_record(Path(folder, f"{name}.json")) for name in names}
+    runs = {}
+    for row in table.rows:
+        found = records[row.record or table.record]["runs"].get(row.side)
+        if found:  # a side that a processor cannot run is not there
+            runs[row.label] = found, row.measure
+    if not runs:
+        return None
+    spreads = {label: spread(*found) for label, found in runs.items()}
+    lines = [f"| {table.unit} | median | least to greatest | runs | |"]
+    lines.append("|---|---|---|---|---|")
+    remarks = {label: describe_quiet(found) for label, (found, _) in runs.items()}
+    for label, (found, _) in runs.items():
+        cells = say(spreads[label]), len(found), remarks[label]
+        lines.append(f"| {label} | {' | '.join(map(str, cells))} |")
+    pairs = [pair for pair in table.pairs if set(pair) <= set(spreads)]
+    if pairs:
+        lines += [
+            "",
+            "| times as fast | our median / their median | our median / their best | |",
+            "|---|---|---|---|",
+        ]
+    for ours, other in pairs:
+        times = times_as_good(spreads[ours], spreads[other], table.higher_is_better)
+        remark = "not quiet" if remarks[ours] or remarks[other] else ""
+        cells = f"{ours} / {other}", *map(say_number, times), remark
+        lines.append(f"| {' | '.join(cells)} |")
+    if table.closing:
+        lines += ["", fill(table.closing(spreads), 88)]
+    lines += ["", fill(describe_record(records[table.record]), 88)]
+    return "\n".join(lines)
+
+
+def describe_quiet(runs):
+    """Say in how many of the runs the machine was not quiet, if in any."""
+    noisy = [run for run in runs if not is_quiet(run)]
+    if not noisy:
+        return ""
+    return f"not quiet in {len(noisy)} of {len(runs)}: {describe_noise(noisy)}"
+
+
+def say(numbers: Spread):
+    least, greatest = say_number(numbers.least), say_number(numbers.greatest)
+    return f"{say_number(numbers.median)} | {least} to {greatest}"
+
+
+def say_number(value):
+    """Write three digits: 0.964, 2.84, 16.1, 112, 2,938."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 2
+    return f"{value:.{min(digits, 3)}f}"
+
+
+def describe_record(record):
+    """Return what was measured, where and when."""
+    settings = ", ".join(
+        f"{name} {value}" for name, value in record["settings"].items()
+    )
+    versions = record["machine"]["versions"]
+    versions = ", ".join(f"{name} {value}" for name, value in versions.items())
+    loads = record["loads"]
+    return (
+        f"{settings[0].upper()}{settings[1:]}; {describe_briefly(record['machine'])}; "
+        f"{versions}; {' and '.join(record['days'])}, load average {min(loads):.2f} to "
+        f"{max(loads):.2f} at the starts and ends."
+    )
+
+
+if __name__ == "__main__":
+    main()

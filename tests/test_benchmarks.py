@@ -1,0 +1,222 @@
+"""The benchmarks: how runs are made, kept, judged quiet and shown."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("psutil")
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+_quiet, _runs, make_tables = map(
+    importlib.import_module, ("_quiet", "_runs", "make_tables")
+)
+
+MACHINE = {
+    "processor": "A processor",
+    "instructions": "AVX2",
+    "cores": 2,
+    "memory": "8 GiB",
+    "limits": {},
+    "versions": {"skinest": "0.1"},
+}
+
+
+@pytest.fixture
+def system(monkeypatch):
+    """Stand in for the system's counters, which the test moves on."""
+    clock = {"total": 0.0, "busy": 0.0, "own": 0.0, "stolen": 0.0}
+    monkeypatch.setattr(_runs, "read_counters", lambda: _quiet.Counters(**clock))
+
+    def use(seconds, own=0.0, others=0.0, stolen=0.0):
+        """Let some seconds pass on two processors."""
+        clock["total"] += 2 * seconds
+        clock["busy"] += own + others
+        clock["own"] += own
+        clock["stolen"] += stolen
+
+    return use
+
+
+@pytest.fixture
+def record(tmp_path):
+    def make(name="a_part", settings=None, **options):
+        return _runs.Record(
+            name, settings or {"images": 3}, MACHINE, tmp_path, **options
+        )
+
+    return make
+
+
+def test_sides_take_turns(system, record):
+    order = []
+
+    def measure(side):
+        order.append(side)
+        return {"seconds": len(order)}
+
+    kept = record()
+    _runs.alternate("AB", 3, measure, kept)
+    assert "".join(order) == "ABABAB"
+    assert [run["seconds"] for run in kept.runs["B"]] == [2, 4, 6]
+
+
+def test_a_part_that_was_stopped_goes_on_where_it_ended(system, record):
+    order = []
+
+    def measure(side):
+        if len(order) == 3:
+            raise KeyboardInterrupt
+        order.append(side)
+        return {"seconds": 1}
+
+    with pytest.raises(KeyboardInterrupt):
+        _runs.alternate("AB", 2, measure, record())
+    again = []
+    kept = record()
+    _runs.alternate("AB", 2, lambda side: again.append(side) or {}, kept)
+    assert order + again == ["A", "B", "A", "B"]
+    assert not record(again=True).runs
+
+
+@pytest.mark.parametrize("key", ["settings", "machine"])
+def test_runs_of_other_settings_or_machines_are_not_mixed(key, record, monkeypatch):
+    record().add("A", {"seconds": 1})
+    settings = None
+    if key == "settings":
+        settings = {"images": 4}
+    else:
+        monkeypatch.setitem(MACHINE, "instructions", "AVX512")
+    with pytest.raises(SystemExit, match=f"other {key}"):
+        record(settings=settings)
+    assert record(settings=settings, again=True).runs == {}
+
+
+@pytest.mark.parametrize(
+    ("used", "quiet"),
+    [
+        ({"own": 20}, True),
+        ({"own": 19, "others": 0.9}, True),  # 4.5 % of two processors' 20 seconds
+        ({"own": 18, "others": 1.1}, False),
+        ({"own": 18, "stolen": 1.1}, False),
+        ({"others": 10}, False),
+    ],
+)
+def test_a_run_beside_other_work_is_not_quiet(used, quiet, system, record):
+    kept = record()
+    _runs.alternate(["A"], 1, lambda side: system(10, **used) or {"seconds": 10}, kept)
+    (run,) = kept.runs["A"]
+    assert _quiet.is_quiet(run) == quiet
+    assert ("not quiet" in _runs.describe_run(run)) != quiet
+    assert run["others"] == pytest.approx(used.get("others", 0) / 20)
+    assert run["stolen"] == pytest.approx(used.get("stolen", 0) / 20)
+
+
+def test_the_counters_of_the_system_know_what_is_idle(monkeypatch):
+    class Times(SimpleNamespace):
+        def _asdict(self):
+            return vars(self).copy()
+
+    # A guest of this machine used 2 of the 10 seconds of "user".
+    times = Times(
+        user=10, nice=1, system=4, idle=60, iowait=5, irq=0, softirq=1, steal=3
+    )
+    times.guest, times.guest_nice = 2, 0
+    monkeypatch.setattr(_quiet.psutil, "cpu_times", lambda: times)
+    monkeypatch.setattr(_quiet, "read_own_seconds", lambda: 7.0)
+    assert _quiet.read_counters() == _quiet.Counters(84, 16, 7.0, 3)
+
+
+def test_own_seconds_count_processes_that_were_started():
+    burn = "from time import process_time\nwhile process_time() < 0.2: pass\nprint(1)"
+    before = _quiet.read_own_seconds()
+    _runs.run_in_new_process("-c", burn)
+    assert _quiet.read_own_seconds() - before > 0.15
+
+
+def test_no_time_is_quiet():
+    now = _quiet.Counters(5, 4, 3, 0)
+    assert _quiet.compare_counters(now, now) == {"others": 0, "stolen": 0}
+
+
+def test_spread_and_ratios():
+    ours = _runs.spread([{"s": 2}, {"s": 3}, {"s": 2.5}], "s")
+    other = _runs.spread([{"s": 6}, {"s": 4}, {"s": 5}], "s")
+    assert ours == _runs.Spread(2.5, 2, 3)
+    assert _runs.times_as_good(ours, other) == (2, 1.6)
+    assert _runs.times_as_good(other, ours, higher_is_better=True) == (2, 5 / 3)
+
+
+def test_instructions_are_the_best_that_there_are(monkeypatch):
+    for flags, name in (
+        ("fpu avx2 avx512f avx512_bf16", "AVX512-bf16"),
+        ("avx2 amx_bf16 avx512f", "AMX-bf16"),
+        ("fpu", "not known"),
+    ):
+        monkeypatch.setattr(_quiet, "read_cpuinfo", lambda key, flags=flags: flags)
+        assert _quiet.read_instructions() == name
+
+
+def test_a_table_shows_spread_comparisons_and_noise(record, tmp_path, monkeypatch):
+    quiet, noise = {"others": 0.01, "stolen": 0}, {"others": 0.234, "stolen": 0}
+    kept = record("some_speed")
+    kept.note_load()
+    for speed in (20, 30, 25):
+        kept.add("plain", {"speed": speed, **(noise if speed == 30 else quiet)})
+        kept.add("ours", {"speed": 2 * speed, **quiet})
+    rows = tuple(make_tables.Row(side, side, "speed") for side in ("plain", "ours"))
+    table = make_tables.Table(
+        "some_speed", "images a second", rows, (("ours", "plain"),), True
+    )
+    monkeypatch.setitem(make_tables.TABLES, "some", table)
+    page = "before\n<!-- table some -->\nold\n<!-- end -->\nafter\n"
+    shown = make_tables.fill_in_tables(page, tmp_path)
+    assert "old" not in shown and shown.startswith("before\n<!-- table some -->\n")
+    assert shown.endswith("<!-- end -->\nafter\n")
+    assert (
+        "| plain | 25.0 | 20.0 to 30.0 | 3 | not quiet in 1 of 3: others used 23 % |"
+        in shown
+    )
+    assert "| ours | 50.0 | 40.0 to 60.0 | 3 |  |" in shown
+    assert "| ours / plain | 2.00 | 1.67 | not quiet |" in shown
+    assert "AVX2" in shown and "load average" in shown
+    assert make_tables.fill_in_tables(shown, tmp_path) == shown
+
+
+def test_a_table_without_results_stays(tmp_path):
+    page = "<!-- table unet_speed -->\nold\n<!-- end -->\n"
+    assert make_tables.fill_in_tables(page, tmp_path) == page
+
+
+def test_growth_is_an_exponent():
+    spreads = {
+        f"{kind}, {size} images": _runs.Spread(value, value, value)
+        for kind, values in (("seconds", (2, 8)), ("peak GB", (1, 1)))
+        for size, value in zip(("600", "9,600"), values, strict=True)
+    }
+    assert "exponent 0.50 and peak memory by 0.00" in make_tables.compare_growth(
+        spreads
+    )
+
+
+def test_the_page_has_each_table_once_and_says_what_the_results_say():
+    page = make_tables.README.read_text()
+    names = re.findall(r"<!-- table (\w+) -->", page)
+    assert sorted(names) == sorted(make_tables.TABLES)
+    assert page.count("<!-- end -->") == len(names)
+    assert make_tables.fill_in_tables(page) == page
+
+
+def test_results_name_no_place_of_a_machine():
+    for path in make_tables.RESULTS.glob("*.json"):
+        content = json.loads(path.read_text())
+        assert set(content) == {"settings", "machine", "days", "loads", "runs"}
+        assert not re.search(r"/(home|root|tmp|work|Users)/", path.read_text())
