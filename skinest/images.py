@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 
-from ._decoding import check_files, read_file
+from ._decoding._files import check_files, read_file
 
 if TYPE_CHECKING:
     from ._typing import Image, ImageSize, ImagesLike, PathLike
@@ -202,9 +202,10 @@ class ImageCollection(Sequence[np.ndarray]):
 def read_image(path: PathLike) -> Image:
     """Read an image file.
 
-    All formats that OpenCV reads are accepted. Grey, grey with alpha, palette, CMYK
-    and 16-bit files are converted to 8-bit RGB. The orientation in EXIF data is
-    ignored, so that an image and its mask stay aligned.
+    JPEG, PNG, TIFF, BMP, GIF, WebP, PNM, JPEG 2000 and AVIF files are read, the first
+    image of each. Grey, palette, CMYK and 16-bit files are converted to 8-bit RGB, and
+    so are TIFF files of floating point in [0, 1]. Alpha is dropped. The orientation in
+    the file is ignored, so that an image and its mask stay aligned.
 
     Parameters
     ----------
@@ -221,8 +222,15 @@ def read_image(path: PathLike) -> Image:
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file is empty, truncated, not an image, or has more pixels than
-        OpenCV allows.
+        If the file is empty, truncated or of another format, or if it has more pixels
+        than the environment variable ``SKINEST_MAX_IMAGE_PIXELS`` allows, 2 ** 27 by
+        default.
+
+    Warns
+    -----
+    UserWarning
+        If a JPEG file is damaged in part, or if a 16-bit file has no value above 4095
+        and is read as nearly black.
 
     Examples
     --------

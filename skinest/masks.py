@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from ._decoding import check_files, read_file
+from ._decoding._files import check_files, read_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,7 +162,8 @@ def read_mask(path: PathLike) -> Mask:
     Returns
     -------
     mask : ndarray of shape (height, width), dtype uint8 or uint16
-        The labels as they are in the file; those of 1-bit files are 0 and 255.
+        The labels as they are in the file: 0 and 255 in 1-bit files, and the indices
+        of the colours in files with a palette.
 
     Raises
     ------

@@ -34,7 +34,7 @@ class DecodingError(ValueError):
 
 
 class Format(NamedTuple):
-    """How files of a format begin, and what decodes them.
+    """A format: its name, how its files begin, and their decoder.
 
     A file of the format has one of the `starts`, each an offset and bytes.
     """
@@ -45,7 +45,7 @@ class Format(NamedTuple):
 
 
 class ImageFile(NamedTuple):
-    """What a decoder is told of a file."""
+    """The arguments of a decoder."""
 
     content: bytes
     location: str
@@ -61,7 +61,7 @@ def decode(content, location, *, as_labels=False) -> tuple[np.ndarray, str]:
         The whole file.
 
     location : str
-        What errors call the file.
+        Name of the file in error messages.
 
     as_labels : bool, default=False
         Whether the values are labels: those of an image with a palette are then its
@@ -86,9 +86,9 @@ def decode(content, location, *, as_labels=False) -> tuple[np.ndarray, str]:
         If a part of the content is damaged and the rest can be decoded.
     """
     row = next((row for row in FORMATS if _starts_as(content, row.starts)), None)
+    if row is None:
+        raise ValueError(f"{location} {_name_other_format(content)}")
     try:
-        if row is None:
-            raise DecodingError(_name_other_format(content))
         return row.decode(ImageFile(content, location, as_labels)), row.name
     except DecodingError as error:
         raise ValueError(f"{location} {error}") from None
@@ -96,7 +96,7 @@ def decode(content, location, *, as_labels=False) -> tuple[np.ndarray, str]:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(
             f"{location} is truncated or damaged: the decoder of {row.name} says "
-            f"{reason!r}. Replace the file or leave it out."
+            f"{reason!r}. Remove or replace it."
         ) from None
 
 
@@ -132,8 +132,8 @@ def _decode_jpeg(file):
         pixels = simplejpeg.decode_jpeg(file.content, colorspace, strict=False)
         warnings.warn(
             f"{file.location} is damaged in part: the decoder of JPEG says "
-            f"{str(error)!r}. Pixels may be wrong: look at the image, and replace the "
-            "file or leave it out.",
+            f"{str(error)!r}. Pixels may be wrong: look at the image, and remove or "
+            "replace it.",
             stacklevel=2,
         )
     return pixels[..., 0] if colorspace == "GRAY" else pixels
@@ -196,7 +196,9 @@ def _decode_netpbm(file):
         least_bits = 8 if is_ascii else image.maxval.bit_length()
         n_values = image.height * image.width * image.depth
         if len(file.content) - len(image.header) < n_values * least_bits // 8:
-            raise DecodingError("is truncated: it ends within the pixels. Replace it.")
+            raise DecodingError(
+                "is truncated: it ends within the pixels. Remove or replace it."
+            )
         pixels = image.asarray()
         pixels = pixels[0] if image.frames > 1 else pixels
         if pixels.dtype == bool:  # 1 is black
@@ -239,8 +241,7 @@ def _check_tiff(page, n_bytes):
     n_chunks = math.prod(page.chunked)
     if len(ends) < n_chunks or ends.max() > n_bytes or min(page.databytecounts) == 0:
         raise DecodingError(
-            "is truncated: it ends before the last pixels. Replace the file or leave "
-            "it out."
+            "is truncated: it ends before the last pixels. Remove or replace it."
         )
 
 
@@ -248,7 +249,7 @@ def _read_tiff_grey(page, pixels, as_labels):
     if page.samplesperpixel > 1:
         pixels = pixels[..., 0]
     largest = 2**page.bitspersample - 1
-    if page.photometric.name == "MINISWHITE" and pixels.dtype.kind in "bu":
+    if page.photometric.name == "MINISWHITE" and pixels.dtype.kind in ("b", "u"):
         pixels = ~pixels if pixels.dtype == bool else largest - pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
@@ -342,7 +343,7 @@ _OTHER_FORMATS = (
         ((0, b"<!DOC"), (0, b"<!doc"), (0, b"<html")),
         "Download it again",
     ),
-    ("an SVG drawing", ((0, b"<svg"), (0, b"<?xml")), "Save it as PNG"),
+    ("an SVG picture", ((0, b"<svg"), (0, b"<?xml")), "Save it as PNG"),
 )
 
 
@@ -352,8 +353,8 @@ def _name_other_format(content):
             return f"is {name}, which is not read. {advice}."
     names = ", ".join(row.name for row in FORMATS)
     return (
-        f"is truncated or not an image of a format that is read ({names}). Leave it "
-        "out or replace it."
+        f"is truncated or not an image of a format that is read ({names}). Remove "
+        "or replace it."
     )
 
 

@@ -85,7 +85,7 @@ def read_file(path, location, *, as_labels=False) -> tuple[np.ndarray, str]:
         Name of the file in error messages.
 
     as_labels : bool, default=False
-        Whether the values are labels, see :func:`skinest._formats.decode`.
+        Whether the values are labels, see :func:`skinest._decoding._formats.decode`.
 
     Returns
     -------
