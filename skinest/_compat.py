@@ -84,8 +84,12 @@ fit_context: Callable[..., Callable[[_Function], _Function]] = _fit_context
 validate_params: Callable[..., Callable[[_Function], _Function]] = _validate_params
 with_callbacks: Callable[[_Function], _Function] = _with_callbacks
 
+# Whether a transformer's DataFrame has the index of a Series; scikit-learn 1.8.
+KEEPS_INDEX_OF_SERIES = not sklearn.__version__.startswith("1.7.")
+
 __all__ = [
     "HAS_CALLBACKS",
+    "KEEPS_INDEX_OF_SERIES",
     "SITE",
     "CallbackSupportMixin",
     "DocLinkMixin",
