@@ -133,9 +133,8 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
     >>> from imblearn.pipeline import make_pipeline
     >>> from imblearn.under_sampling import RandomUnderSampler
     >>> from sklearn.svm import SVC
-    >>> from skinest import BoVWSIFTTransformer
+    >>> from skinest import BoVWSIFTTransformer, ImageResampler
     >>> from skinest.datasets import make_dermoscopy
-    >>> from skinest.sampling import ImageResampler
     >>> X, y = make_dermoscopy(40, random_state=0, return_X_y=True)
     >>> resampler = ImageResampler(RandomUnderSampler(random_state=0))
     >>> pipeline = make_pipeline(

@@ -29,6 +29,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_html_repr, get_tags
 
 from .._compat import HAS_CALLBACKS, InvalidParameterError
+from . import _class_checks
 from ._check_data import (
     FIT_METHODS,
     METHODS,
@@ -400,7 +401,7 @@ def check_set_output(estimator, data):
         column = pd.Series([str(path) for path in paths], index=index, name="path")
         for X in (column, column.to_frame(), list(paths)):
             frame = fitted.transform(X)
-            assert isinstance(frame, pd.DataFrame), f"{type(frame)} is no DataFrame."
+            assert isinstance(frame, pd.DataFrame), f"{type(frame)} is not a DataFrame."
             assert list(frame.columns) == list(fitted.get_feature_names_out()), "Names."
             kept = frame.index.equals(getattr(X, "index", None))
             assert kept or isinstance(X, list), "The index of X is lost."
@@ -480,6 +481,7 @@ def _run(check, make_y, atol, estimator):
 
 
 def _checks(make_y, atol):
-    """Return the checks above, in order. Each is called with an estimator."""
-    names = [name for name in globals() if re.match("check_(?!image_estimator)", name)]
-    return [partial(_run, globals()[name], make_y, atol) for name in names]
+    """Return the checks of classes and those above. Each takes an estimator."""
+    known = vars(_class_checks) | globals()
+    names = [name for name in known if re.match("check_(?!image_estimator)", name)]
+    return [partial(_run, known[name], make_y, atol) for name in names]
