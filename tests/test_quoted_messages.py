@@ -201,7 +201,6 @@ PROVOKED = [
     no_weights,
     weights_of_another_network,
     lambda: classify(["benign"] * 12),
-    lambda: classify([0, 1] * 5, early_stopping=True),
     lambda: classify([0, 1] * 10 + [6], validation_fraction=0.15),
     diverging_loss,
     lambda: classify([0, 1] * 5, trainable="block6"),
