@@ -263,8 +263,6 @@ def rounds_by_place(in_bfloat16) -> bool:
 
     TensorFlow's own operations do so on a processor. They compute what oneDNN does
     not: all without it, and bfloat16 where the processor does not have that.
-    TensorFlow decides by the processor and an environment variable when it is loaded,
-    and has no public name for the outcome (`IsMklEnabled` since 2.5).
     """
     import keras
 
@@ -274,8 +272,17 @@ def rounds_by_place(in_bfloat16) -> bool:
 
     if tf.config.list_physical_devices("GPU"):
         return False
+    return not uses_onednn() or (in_bfloat16 and not cpu_has_bfloat16())
+
+
+def uses_onednn() -> bool:
+    """Tell whether TensorFlow computes by oneDNN; False where that is not known.
+
+    TensorFlow decides by the processor and an environment variable when it is loaded,
+    and has no public name for the outcome (`IsMklEnabled` since 2.5).
+    """
     try:
         from tensorflow.python.util._pywrap_util_port import IsMklEnabled
     except ImportError:
-        return True
-    return not IsMklEnabled() or (in_bfloat16 and not cpu_has_bfloat16())
+        return False
+    return IsMklEnabled()
