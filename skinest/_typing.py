@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class SupportsArray(Protocol):
-    """Anything that NumPy makes an array of, such as a column of pandas."""
+    """Object that NumPy can convert to an array, such as a pandas column."""
 
     def __array__(self) -> NDArray[Any]:
         """Return the values as an array."""
@@ -112,13 +112,14 @@ class Generating(TypedDict, total=False):
 
 # Metrics.
 Average: TypeAlias = Literal["imagewise", "pooled"]
+ZeroDivision: TypeAlias = float | Literal["warn"]
 
 
 class Scoring(TypedDict, total=False):
     """Options of a metric of masks."""
 
     labels: ArrayLike | None
-    zero_division: float
+    zero_division: ZeroDivision
     sample_weight: ArrayLike | None
 
 
@@ -134,7 +135,7 @@ class Reporting(TypedDict, total=False):
     labels: ArrayLike | None
     target_names: ArrayLike | None
     average: Average
-    zero_division: float
+    zero_division: ZeroDivision
     digits: int
 
 
