@@ -121,7 +121,7 @@ def classifier(options, n_images):
         learning_rate=rate,
         batch_size=BATCH_SIZE,
         random_state=0,
-        verbose=2,
+        verbose=1,
     )
 
 

@@ -92,7 +92,7 @@ def lesions(options):
             contrast=0.1,
         ),
         random_state=0,
-        verbose=2,
+        verbose=1,
     )
     print(
         f"{len(train)} images to train on, {len(test)} of "
@@ -108,14 +108,14 @@ def lesions(options):
     predicted = segmenter.predict(data.paths[test])
     truth, groups = data.mask_paths[test], data.groups[test]
     for name, score in {"Dice": dice_score, "IoU": iou_score}.items():
-        values = score(truth, predicted, average=None)
+        values = score(truth, predicted, average=None, zero_division=1.0)
         low, high = interval(values, groups)
         print(
             f"{name} of each image, mean: {values.mean():.4f} [{low:.4f}, {high:.4f}], "
             f"median {np.median(values):.4f}, below .7: {np.mean(values < 0.7):.3f}"
         )
-    print(segmentation_report(truth, predicted))
-    print(segmentation_report(truth, predicted, average="pooled"))
+    for average in ("imagewise", "pooled"):
+        print(segmentation_report(truth, predicted, average=average, zero_division=1.0))
 
 
 def interval(values, groups):
@@ -134,7 +134,8 @@ def structures(task, options):
     X_test, y_test = images[N_TRAIN:], masks[N_TRAIN:]
     share, empty = (masks > 0).mean(), (masks == 0).all(axis=(1, 2)).mean()
     nothing = [
-        dice_score(y_test, 0 * y_test, average=a) for a in ("pooled", "imagewise")
+        dice_score(y_test, 0 * y_test, average=average, zero_division=1.0)
+        for average in ("pooled", "imagewise")
     ]
     print("found nowhere: pooled Dice {:.3f}, mean of images {:.3f}".format(*nothing))
     print(f"{share:.3%} of the pixels are {task}, {empty:.0%} of the masks are empty")
@@ -150,8 +151,12 @@ def structures(task, options):
         segmenter.fit(X_train, y)
         print(f"\n{name}: fit in {(perf_counter() - start) / 60:.1f} minutes")
         predicted = segmenter.predict(X_test)
-        print(segmentation_report(y_test, predicted, average="pooled"), flush=True)
-        print(f"Dice of each image, mean: {dice_score(y_test, predicted):.3f}")
+        print(
+            segmentation_report(y_test, predicted, average="pooled", zero_division=1.0),
+            flush=True,
+        )
+        mean = dice_score(y_test, predicted, zero_division=1.0)
+        print(f"Dice of each image, mean: {mean:.3f}")
 
 
 def study(base_filters):

@@ -41,8 +41,12 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
-from skinest import BoVWSIFTTransformer, SIFTDescriptor, TransferClassifier
-from skinest.augmentation import Augmentation
+from skinest import (
+    Augmentation,
+    BoVWSIFTTransformer,
+    SIFTDescriptor,
+    TransferClassifier,
+)
 from skinest.kernels import histogram_intersection_kernel
 
 arguments = parse_arguments(__doc__, weights=True)

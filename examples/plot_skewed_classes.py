@@ -8,7 +8,7 @@ with a support vector machine and for features of MobileNetV2 with a logistic
 regression.
 
 The treatments are: none; class weights; over-sampling and under-sampling of images by
-:class:`~skinest.sampling.ImageResampler`; new vectors between existing ones (SMOTE);
+:class:`~skinest.ImageResampler`; new vectors between existing ones (SMOTE);
 and a threshold that is chosen by folds of the training images. For the threshold, the
 vocabulary is learned from all training images; it uses no labels, so little can leak.
 
@@ -54,8 +54,12 @@ from sklearn.model_selection import (
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skinest import BottleneckFeatureExtractor, BoVWSIFTTransformer, SIFTDescriptor
-from skinest.sampling import ImageResampler
+from skinest import (
+    BottleneckFeatureExtractor,
+    BoVWSIFTTransformer,
+    ImageResampler,
+    SIFTDescriptor,
+)
 
 N_FOLDS = 5
 METRICS = ("sensitivity", "specificity", "geometric mean", "average precision")

@@ -39,8 +39,7 @@ from rich.table import Table
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-from skinest import TransferClassifier
-from skinest.augmentation import Augmentation
+from skinest import Augmentation, TransferClassifier
 from skinest.inspection import GradCAMDisplay, TrainingHistoryDisplay
 
 SIDES = {"mobilenetv2": 352, "vgg16": 128, "vgg19": 128}

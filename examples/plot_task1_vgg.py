@@ -55,8 +55,7 @@ from rich.table import Table
 from sklearn.base import clone
 from sklearn.metrics import confusion_matrix
 
-from skinest import VGGTransferClassifier
-from skinest.augmentation import Augmentation
+from skinest import Augmentation, VGGTransferClassifier
 from skinest.inspection import TrainingHistoryDisplay
 
 QUICK = {"images": 500, "side": 48, "batch": 32, "epochs": 1.0, "rates": 10.0}

@@ -66,8 +66,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skinest import BottleneckFeatureExtractor, VGGTransferClassifier
-from skinest.augmentation import Augmentation
+from skinest import Augmentation, BottleneckFeatureExtractor, VGGTransferClassifier
 from skinest.datasets import fetch_isic2018_task3, make_dermoscopy
 from skinest.inspection import TrainingHistoryDisplay
 

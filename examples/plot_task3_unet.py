@@ -48,8 +48,7 @@ from _study import (
 from _task3 import measure, with_overlaps
 from rich.table import Table
 
-from skinest import UNetSegmenter
-from skinest.augmentation import Augmentation
+from skinest import Augmentation, UNetSegmenter
 from skinest.datasets import fetch_isic2016_part2b, make_dermoscopy
 from skinest.images import check_images, resize
 from skinest.inspection import SegmentationDisplay, TrainingHistoryDisplay

@@ -14,6 +14,8 @@ from . import (
     segmentation,
     utils,
 )
+from ._training._models import clear_models
+from .augmentation import Augmentation
 from .classification import TransferClassifier, VGGTransferClassifier
 from .feature_extraction import (
     BottleneckFeatureExtractor,
@@ -21,18 +23,23 @@ from .feature_extraction import (
     ColorPatchDescriptor,
     SIFTDescriptor,
 )
+from .sampling import ImageResampler
 from .segmentation import UNetSegmenter
+from .utils._show_versions import show_versions
 
 __all__ = [
+    "Augmentation",
     "BoVWSIFTTransformer",
     "BottleneckFeatureExtractor",
     "ColorPatchDescriptor",
+    "ImageResampler",
     "SIFTDescriptor",
     "TransferClassifier",
     "UNetSegmenter",
     "VGGTransferClassifier",
     "augmentation",
     "classification",
+    "clear_models",
     "datasets",
     "feature_extraction",
     "images",
@@ -44,6 +51,7 @@ __all__ = [
     "networks",
     "sampling",
     "segmentation",
+    "show_versions",
     "utils",
 ]
 __version__: str

@@ -8,6 +8,7 @@ since which version it is there.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import ctypes
 import random
 import threading
 from collections.abc import Callable
@@ -240,7 +241,17 @@ def resolve_compute_dtype(compute_dtype, preferred):
 
 @lru_cache
 def cpu_has_bfloat16() -> bool:
-    """Tell whether the processor multiplies bfloat16; False where that is not known.
+    """Tell whether the processor multiplies bfloat16; False where that is not known."""
+    return _cpu_has({"AVX512BF16", "AMX_BF16"}, {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def cpu_has_avx512() -> bool:
+    """Tell whether the processor has AVX512; False where that is not known."""
+    return _cpu_has({"AVX512F"}, {"avx512f"})
+
+
+def _cpu_has(numpy_names, linux_names) -> bool:
+    """Tell whether the processor has one of some features, as NumPy or Linux name them.
 
     NumPy's table of features knows x86 on every system, but has no public name.
     """
@@ -248,13 +259,13 @@ def cpu_has_bfloat16() -> bool:
         from numpy._core._multiarray_umath import __cpu_features__ as features
     except ImportError:
         features = {}
-    if features.get("AVX512BF16") or features.get("AMX_BF16"):
+    if any(map(features.get, numpy_names)):
         return True
     try:
         listed = Path("/proc/cpuinfo").read_text().split()
     except OSError:
         return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(listed)
+    return not linux_names.isdisjoint(listed)
 
 
 @lru_cache
@@ -279,3 +290,14 @@ def rounds_by_place(in_bfloat16) -> bool:
     except ImportError:
         return True
     return not IsMklEnabled() or (in_bfloat16 and not cpu_has_bfloat16())
+
+
+def trim_heap():
+    """Give memory that is free back to the system, where the C library is glibc.
+
+    glibc keeps hundreds of MB of small pieces that a network leaves.
+    """
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (AttributeError, OSError):
+        pass

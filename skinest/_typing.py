@@ -112,13 +112,14 @@ class Generating(TypedDict, total=False):
 
 # Metrics.
 Average: TypeAlias = Literal["imagewise", "pooled"]
+ZeroDivision: TypeAlias = float | Literal["warn"]
 
 
 class Scoring(TypedDict, total=False):
     """Options of a metric of masks."""
 
     labels: ArrayLike | None
-    zero_division: float
+    zero_division: ZeroDivision
     sample_weight: ArrayLike | None
 
 
@@ -134,7 +135,7 @@ class Reporting(TypedDict, total=False):
     labels: ArrayLike | None
     target_names: ArrayLike | None
     average: Average
-    zero_division: float
+    zero_division: ZeroDivision
     digits: int
 
 

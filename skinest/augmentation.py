@@ -73,7 +73,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from skinest.augmentation import Augmentation
+    >>> from skinest import Augmentation
     >>> from skinest.datasets import make_dermoscopy
     >>> image = make_dermoscopy(1, random_state=0).images[0]
     >>> augmentation = Augmentation(rotation=180, vertical_flip=True)

@@ -7,7 +7,8 @@ empty prediction has an accuracy of .98 and a mean IoU with background of .49.
 
 ``dice_scorer`` and ``iou_scorer`` are for ``GridSearchCV(scoring=dice_scorer)``,
 ``cross_validate(scoring={"dice": dice_scorer, "iou": iou_scorer})`` and scikit-learn's
-``ScoringMonitor``; ``make_scorer(dice_score, average="pooled")`` makes others.
+``ScoringMonitor``. They count an empty mask that is predicted empty as right;
+``make_scorer(dice_score, average="pooled")`` makes others.
 """
 
 # Authors: The skinest developers
@@ -22,6 +23,16 @@ import numpy as np
 from sklearn.metrics import make_scorer
 
 from ._compat import Interval, Options, StrOptions, validate_params
+from ._pixel_counts import (
+    RATIOS,
+    average_defined,
+    check_labels,
+    compute_ratio,
+    count_labels,
+    find_foreground,
+    pool_counts,
+    select_counts,
+)
 from .masks import check_masks
 from .utils._checks import check_sample_weight
 
@@ -30,7 +41,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ._typing import Average, AveragedScoring, MasksLike, Reporting, Scoring
+    from ._typing import (
+        Average,
+        AveragedScoring,
+        MasksLike,
+        Reporting,
+        Scoring,
+        ZeroDivision,
+    )
 
 __all__ = [
     "dice_score",
@@ -40,22 +58,12 @@ __all__ = [
     "segmentation_report",
 ]
 
-# Numerator and denominator, from the numbers of pixels in both masks, in the true one,
-# in the predicted one, and of all pixels.
-_RATIOS = {
-    "accuracy": lambda both, true, pred, n: (n - true - pred + 2 * both, n),
-    "precision": lambda both, true, pred, n: (both, pred),
-    "recall": lambda both, true, pred, n: (both, true),
-    "IoU": lambda both, true, pred, n: (both, true + pred - both),
-    "Dice": lambda both, true, pred, n: (2 * both, true + pred),
-}
-_FOREGROUNDS = {1, 255, 65535}  # common values of the foreground
 _MEAN_IOU = "mean IoU with background"
 
 _CONSTRAINTS = {
     "labels": ["array-like", None],
     "average": [StrOptions({"imagewise", "pooled"}), None],
-    "zero_division": [Options(Real, {0.0, 1.0}), "nan"],
+    "zero_division": [Options(Real, {0.0, 1.0}), "nan", StrOptions({"warn"})],
     "sample_weight": ["array-like", None],
 }
 
@@ -75,7 +83,7 @@ def dice_score(
     *,
     labels: ArrayLike | None = None,
     average: Average | None = "imagewise",
-    zero_division: float = 1.0,
+    zero_division: ZeroDivision = "warn",
     sample_weight: ArrayLike | None = None,
 ) -> float | NDArray[np.float64]:
     r"""Compute the Dice coefficient of the foreground, also known as F1 score.
@@ -107,9 +115,9 @@ def dice_score(
         This differs from `average` in scikit-learn, which tells how labels are
         averaged. Here labels are averaged as by ``"macro"``.
 
-    zero_division : {0.0, 1.0, np.nan}, default=1.0
+    zero_division : {"warn", 0.0, 1.0, np.nan}, default="warn"
         The score for a label that is absent from both masks. NaN excludes it from the
-        mean.
+        mean. "warn" is 0.0 with a warning, as in scikit-learn.
 
     sample_weight : array-like of shape (n_images,), default=None
         Weights, 0 or more, of images or their pixels. Ignored if `average` is None.
@@ -126,11 +134,17 @@ def dice_score(
         If `y_true` and `y_pred` differ in number or size, if one holds 0 and 1 and the
         other 0 and 255, or if they are not masks (:func:`skinest.masks.check_masks`).
 
+    Warns
+    -----
+    UndefinedMetricWarning
+        If ``zero_division="warn"`` and a label is absent from both masks of a pair.
+
     Notes
     -----
-    By default the score is 1 if both the true and the predicted mask are empty, because
-    the prediction is right; the losses of skinest do the same. If most masks are empty,
-    as for globules and streaks, this rewards empty predictions. Then also use
+    With ``zero_division=1.0`` the score is 1 if both the true and the predicted mask
+    are empty, because the prediction is right. The scorers, the losses and the `score`
+    of :class:`~skinest.UNetSegmenter` do the same. If most masks are empty, as for
+    globules and streaks, this rewards empty predictions. Then also use
     ``average="pooled"``, in which empty masks matter only through false positives.
 
     References
@@ -168,7 +182,7 @@ def iou_score(
     *,
     labels: ArrayLike | None = None,
     average: Average | None = "imagewise",
-    zero_division: float = 1.0,
+    zero_division: ZeroDivision = "warn",
     sample_weight: ArrayLike | None = None,
 ) -> float | NDArray[np.float64]:
     r"""Compute intersection over union of the foreground, also known as Jaccard index.
@@ -189,7 +203,7 @@ def iou_score(
     average : {"imagewise", "pooled"} or None, default="imagewise"
         How images are averaged, see :func:`dice_score`.
 
-    zero_division : {0.0, 1.0, np.nan}, default=1.0
+    zero_division : {"warn", 0.0, 1.0, np.nan}, default="warn"
         The score for a label that is absent from both masks, see :func:`dice_score`.
 
     sample_weight : array-like of shape (n_images,), default=None
@@ -210,7 +224,7 @@ def iou_score(
     >>> from skinest.metrics import iou_score
     >>> y_true = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 0]]])
     >>> y_pred = np.array([[[0, 1], [1, 1]], [[0, 0], [0, 0]]])
-    >>> iou_score(y_true, y_pred, average=None)
+    >>> iou_score(y_true, y_pred, average=None, zero_division=1.0)
     array([0.666..., 1. ])
     >>> iou_score(y_true, y_pred, zero_division=np.nan)
     0.666...
@@ -218,8 +232,8 @@ def iou_score(
     return _score("IoU", y_true, y_pred, labels, average, zero_division, sample_weight)
 
 
-dice_scorer = make_scorer(dice_score)
-iou_scorer = make_scorer(iou_score)
+dice_scorer = make_scorer(dice_score, zero_division=1.0)
+iou_scorer = make_scorer(iou_score, zero_division=1.0)
 
 
 @overload
@@ -255,7 +269,7 @@ def segmentation_report(
     labels: ArrayLike | None = None,
     target_names: ArrayLike | None = None,
     average: Average = "imagewise",
-    zero_division: float = 1.0,
+    zero_division: ZeroDivision = "warn",
     digits: int = 3,
     output_dict: bool = False,
 ) -> str | dict[str, Any]:
@@ -276,10 +290,10 @@ def segmentation_report(
     average : {"imagewise", "pooled"}, default="imagewise"
         Whether to average the scores of the images or to pool the pixels of all images.
 
-    zero_division : {0.0, 1.0, np.nan}, default=1.0
-        The value of a score with denominator 0. NaN excludes it from the mean. As in
-        scikit-learn, this includes the precision of a label that is never predicted and
-        the recall of a label that is never present.
+    zero_division : {"warn", 0.0, 1.0, np.nan}, default="warn"
+        The value of a score with denominator 0. NaN excludes it from the mean. "warn"
+        is 0.0 with a warning. As in scikit-learn, this includes the precision of a
+        label that is never predicted and the recall of a label that is never present.
 
     digits : int, default=3
         Number of decimals in the text.
@@ -315,7 +329,10 @@ def segmentation_report(
     >>> y_true = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 2]]])
     >>> y_pred = np.array([[[0, 1], [1, 1]], [[0, 0], [0, 2]]])
     >>> names = ["globules", "streaks"]
-    >>> print(segmentation_report(y_true, y_pred, target_names=names))
+    >>> report = segmentation_report(
+    ...     y_true, y_pred, target_names=names, zero_division=1.0
+    ... )
+    >>> print(report)
     imagewise    accuracy precision recall    IoU   Dice  support
     <BLANKLINE>
     globules        0.875     0.833  1.000  0.833  0.900        2
@@ -326,31 +343,35 @@ def segmentation_report(
     number of images                                            2
     <BLANKLINE>
     """
-    labels = _check_labels(labels)
-    pixels, n_pixels = _count(*_check_pair(y_true, y_pred))
-    labels = _foreground(pixels, labels)
+    labels = check_labels(labels)
+    pixels, n_pixels = count_labels(*_check_pair(y_true, y_pred))
+    labels = find_foreground(pixels, labels)
     names = _row_names(labels, target_names)
-    counts = _select(pixels, n_pixels, labels)
-    of_all = _select(pixels, n_pixels, sorted(pixels))
+    counts = select_counts(pixels, n_pixels, labels)
+    of_all = select_counts(pixels, n_pixels, sorted(pixels))
     if average == "pooled":
-        counts, of_all = _pool(counts), _pool(of_all)
+        counts, of_all = pool_counts(counts), pool_counts(of_all)
     report = _report_rows(counts, names, zero_division)
-    ious = _mean(_ratio("IoU", of_all, zero_division), axis=1)
-    report[_MEAN_IOU] = float(_mean(ious))
+    ious = average_defined(
+        compute_ratio("IoU", of_all, zero_division, _MEAN_IOU), axis=1
+    )
+    report[_MEAN_IOU] = float(average_defined(ious))
     report["n_images"] = len(n_pixels)
     return report if output_dict else _report_text(report, names, average, digits)
 
 
 def _score(ratio, y_true, y_pred, labels, average, zero_division, sample_weight):
-    labels = _check_labels(labels)
+    labels = check_labels(labels)
     y_true, y_pred = _check_pair(y_true, y_pred)
     weights = check_sample_weight(sample_weight, len(y_true))
-    pixels, n_pixels = _count(y_true, y_pred)
-    counts = _select(pixels, n_pixels, _foreground(pixels, labels))
+    pixels, n_pixels = count_labels(y_true, y_pred)
+    counts = select_counts(pixels, n_pixels, find_foreground(pixels, labels))
     if average == "pooled":
-        counts, weights = _pool(counts, weights), 1.0
-    scores = _mean(_ratio(ratio, counts, zero_division), axis=1)
-    return scores if average is None else float(_mean(scores, weights=weights))
+        counts, weights = pool_counts(counts, weights), 1.0
+    scores = average_defined(compute_ratio(ratio, counts, zero_division), axis=1)
+    return (
+        scores if average is None else float(average_defined(scores, weights=weights))
+    )
 
 
 def _check_pair(y_true, y_pred):
@@ -361,103 +382,6 @@ def _check_pair(y_true, y_pred):
             f"y_true has {len(y_true)} masks, but y_pred has {len(y_pred)}."
         )
     return y_true, y_pred
-
-
-def _check_labels(labels):
-    """Return a list of int, or None."""
-    if labels is None:
-        return None
-    array = np.asarray(labels)
-    named_once = 0 < len(np.unique(array)) == array.size
-    if array.ndim != 1 or array.dtype.kind not in "biu" or not named_once:
-        raise ValueError(
-            f"labels={labels!r} must be a list of different integers, e.g. [1]."
-        )
-    return array.astype(int).tolist()
-
-
-def _count(y_true, y_pred):
-    """Count pixels, from one pair of masks at a time.
-
-    By label, arrays of shape (3, n_images): in both, in truth, in the prediction. Then
-    all pixels of each image.
-    """
-    pixels, n_pixels = {}, np.zeros(len(y_true), dtype=np.int64)
-    for index in range(len(y_true)):
-        true, true_labels = y_true.read(index)
-        pred, pred_labels = y_pred.read(index)
-        if true.shape != pred.shape:
-            raise ValueError(
-                f"{y_true.where(index)} has shape {true.shape}, {y_pred.where(index)} "
-                f"{pred.shape}. A predicted mask must have the size of the true one."
-            )
-        n_pixels[index] = true.size
-        for label in map(int, {*true_labels.tolist(), *pred_labels.tolist()}):
-            if label not in pixels:
-                pixels[label] = np.zeros((3, len(y_true)), dtype=np.int64)
-            # Comparing and counting bytes is faster than bincount of pairs of labels.
-            is_true, is_pred = true == label, pred == label
-            which = (is_true & is_pred, is_true, is_pred)
-            pixels[label][:, index] = [np.count_nonzero(each) for each in which]
-    return pixels, n_pixels
-
-
-def _foreground(pixels, labels):
-    """Return the labels that are foreground."""
-    in_true = {label for label, (_, true, _) in pixels.items() if true.any()}
-    in_pred = {label for label, (_, _, pred) in pixels.items() if pred.any()}
-    _check_same_coding(in_true, in_pred, labels)
-    return choose_foreground(pixels) if labels is None else labels
-
-
-def choose_foreground(held):
-    """Return the default foreground: all labels except the smallest, sorted."""
-    held = sorted(held)
-    return held if len(held) == 1 and held != [0] else held[1:]
-
-
-def _check_same_coding(in_true, in_pred, labels):
-    """Raise ValueError if 1 in one mask and 255 in the other seem to be the same."""
-    sets = [set(each) - {0} for each in (in_true, in_pred, labels or ())]
-    found = set.union(*sets)
-    binary = found <= _FOREGROUNDS and len(sets[0]) < 2 and len(sets[1]) < 2
-    if not binary or len(found) < 2 or found == sets[2]:
-        return
-    small, large = sorted(found)[:2]
-    raise ValueError(
-        f"y_true has {sorted(in_true)}, but y_pred has {sorted(in_pred)}; "
-        f"labels={labels}. If {small} and {large} are the same label, use one of them "
-        f"in all masks, e.g. by [mask * {large // small} for mask in masks]; if not, "
-        f"pass labels={sorted(found)}."
-    )
-
-
-def _select(pixels, n_pixels, labels):
-    """Stack counts as (4, n_images, n_labels); without labels, as for an absent one."""
-    nowhere = np.zeros((3, len(n_pixels)), dtype=np.int64)
-    columns = [pixels.get(label, nowhere) for label in labels or [None]]
-    return np.stack([np.vstack([each, n_pixels]) for each in columns], axis=-1)
-
-
-def _pool(counts, weights=1):
-    """Sum the counts over all images."""
-    return np.sum(counts * np.reshape(weights, (-1, 1)), axis=1, keepdims=True)
-
-
-def _ratio(name, counts, zero_division):
-    return _divide(*_RATIOS[name](*counts), zero_division)
-
-
-def _divide(numerator, denominator, zero_division):
-    quotient = np.full(np.shape(denominator), zero_division, dtype=float)
-    return np.divide(numerator, denominator, out=quotient, where=denominator != 0)
-
-
-def _mean(values, axis=0, weights=1.0):
-    """Return the mean without NaN, or NaN if there are no other values."""
-    weights = weights * ~np.isnan(values)
-    total = np.sum(weights * np.nan_to_num(values), axis=axis)
-    return _divide(total, np.sum(weights, axis=axis), np.nan)
 
 
 def _row_names(labels, target_names):
@@ -473,9 +397,9 @@ def _row_names(labels, target_names):
 def _report_rows(counts, names, zero_division):
     """Return a dict of the rows by name, with their mean."""
     n, table = len(names), {}
-    for name in _RATIOS:
-        column = _mean(_ratio(name, counts, zero_division))
-        table[name] = [*column[:n].tolist(), float(_mean(column))]
+    for name in RATIOS:
+        column = average_defined(compute_ratio(name, counts, zero_division))
+        table[name] = [*column[:n].tolist(), float(average_defined(column))]
     support = counts[1].sum(axis=0)
     table["support"] = [*support[:n].tolist(), int(support.sum())]
     rows = zip([*names, "macro avg"], *table.values(), strict=True)
@@ -487,7 +411,7 @@ def _report_text(report, names, average, digits):
     heading = max(len(name) for name in (*names, _MEAN_IOU))
 
     def line(name, row):
-        cells = (row.get(column, "") for column in (*_RATIOS, "support"))
+        cells = (row.get(column, "") for column in (*RATIOS, "support"))
         cells = (f"{c:.{digits}f}" if isinstance(c, float) else c for c in cells)
         cells = "".join(f" {cell:>{width}}" for cell in cells)
         return f"{name:>{heading}} {cells}".rstrip() + "\n"

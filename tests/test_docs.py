@@ -172,7 +172,7 @@ def public_estimators():
 def test_html_of_an_estimator_links_to_its_page(name, kind):
     required = {
         "skinest.losses.WeightedCrossentropy": (1.0, 2.0),
-        "skinest.sampling.ImageResampler": RandomOverSampler(),
+        "skinest.ImageResampler": RandomOverSampler(),
     }
     estimator = kind(required[name]) if name in required else kind()
     page = f"{SITE}/api/generated/{name}.html"

@@ -20,7 +20,7 @@ FILES = sorted(FOLDER.rglob("*.py"))
 OWN_TEXTS = {
     "VGGTransferClassifier": {"trainable"},
     "BottleneckFeatureExtractor": {"batch_size", "memory", "random_state"},
-    "BoVWSIFTTransformer": {"memory", "random_state", "verbose"},
+    "BoVWSIFTTransformer": {"memory", "random_state"},
     "UNetSegmenter": {
         "augmentation",
         "class_weight",

@@ -8,6 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
@@ -107,9 +108,34 @@ def test_zero_division_concerns_what_is_empty_in_both(zero_division, each, mean)
     assert dice_score(true, pred, average="pooled", **settings) == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize(("score", "reference"), PAIRS)
+@pytest.mark.parametrize("settings", [{}, {"zero_division": "warn"}])
+def test_default_is_scikit_learns_zero_and_warning(score, reference, settings):
+    row = EMPTY.ravel()
+    with pytest.warns(UndefinedMetricWarning):
+        expected = reference(row, row, **settings)
+    with pytest.warns(UndefinedMetricWarning, match="zero_division"):
+        assert score([EMPTY], [EMPTY], **settings) == expected == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_warns_where_all_is_defined():
+    true, pred = [TOP, EMPTY], [LEFT, TOP]
+    assert dice_score(true, pred) == pytest.approx(1 / 4)
+    assert dice_score([EMPTY], [EMPTY], zero_division=0.0) == 0
+    assert segmentation_report([TOP], [LEFT], output_dict=True)["1"]["Dice"] == 1 / 2
+
+
+def test_the_report_warns_of_each_ratio():
+    with pytest.warns(UndefinedMetricWarning) as caught:
+        report = segmentation_report([TOP], [EMPTY], output_dict=True)
+    assert [str(each.message).split()[0] for each in caught] == ["precision"]
+    assert report["1"]["precision"] == 0
+
+
 def test_nan_leaves_a_label_out_of_the_mean_of_an_image():
     true, pred = [TOP, 2 * TOP + LEFT], [LEFT, 2 * TOP + LEFT]  # 2 is in the second
-    with_1 = dice_score(true, pred, average=None)
+    with_1 = dice_score(true, pred, average=None, zero_division=1.0)
     np.testing.assert_allclose(with_1, [(1 / 2 + 1 + 1) / 3, 1])
     without = dice_score(true, pred, average=None, zero_division=np.nan)
     np.testing.assert_allclose(without, [1 / 2, 1])
@@ -174,10 +200,11 @@ def test_chosen_labels():
 
 def test_label_that_is_nowhere_or_only_in_the_prediction():
     true, pred = random_masks(3)
-    assert dice_score(true, pred, labels=[9]) == 1
+    assert dice_score(true, pred, labels=[9], zero_division=1.0) == 1
     assert dice_score(true, pred, labels=[9], zero_division=0.0) == 0
     of_1 = dice_score(true, pred, labels=[1])
-    assert dice_score(true, pred, labels=[1, 9]) == pytest.approx((of_1 + 1) / 2)
+    with_9 = dice_score(true, pred, labels=[1, 9], zero_division=1.0)
+    assert with_9 == pytest.approx((of_1 + 1) / 2)
     # Nowhere in the truth.
     assert dice_score([TOP], [2 * LEFT]) == 0
     assert dice_score([TOP, TOP], [TOP, 2 * TOP], labels=[1], average="pooled") == (
@@ -311,7 +338,7 @@ def test_codings_that_do_not_contradict():
     assert dice_score([255 * TOP], [EMPTY]) == 0
     assert dice_score([EMPTY], [255 * TOP]) == 0
     assert dice_score([255 * TOP], [LEFT > 9]) == 0
-    assert dice_score([EMPTY], [EMPTY > 0], labels=[255]) == 1
+    assert dice_score([EMPTY], [EMPTY > 0], labels=[255], zero_division=1.0) == 1
     ignored = TOP.copy()
     ignored[2] = 255  # three labels, of which 255 is one
     assert dice_score([ignored], [TOP], labels=[1]) == 1
@@ -340,7 +367,7 @@ def test_what_is_no_mask_is_named(name, bad, error):
     [
         ({"average": "macro"}, "'average' parameter of iou_score"),
         ({"zero_division": 0.5}, "'zero_division' parameter of iou_score"),
-        ({"zero_division": "warn"}, "'zero_division' parameter of iou_score"),
+        ({"zero_division": "ignore"}, "'zero_division' parameter of iou_score"),
         ({"sample_weight": [1, 2]}, r"sample_weight .* \(1,\)"),
         ({"sample_weight": [-1]}, "Negative values .* sample_weight"),
         ({"sample_weight": [0]}, "sample_weight is 0"),
@@ -442,14 +469,16 @@ def test_predicting_nothing_looks_good_with_the_background():
     """The study's baseline: accuracy about .98, mean IoU about one half."""
     true = np.zeros((4, 50, 50), dtype=np.uint8)
     true[:, :5, :10] = 1  # 2 %
-    report = segmentation_report(true, 0 * true, output_dict=True)
+    report = segmentation_report(true, 0 * true, zero_division=0.0, output_dict=True)
     assert report["1"]["accuracy"] == pytest.approx(0.98)
     assert report["mean IoU with background"] == pytest.approx(0.49)
     assert report["1"]["Dice"] == report["1"]["IoU"] == 0
 
 
 def test_text_of_one_label():
-    text = segmentation_report([255 * TOP, EMPTY], [255 * LEFT, EMPTY], digits=2)
+    text = segmentation_report(
+        [255 * TOP, EMPTY], [255 * LEFT, EMPTY], digits=2, zero_division=1.0
+    )
     lines = [line.split() for line in text.splitlines() if line]
     assert lines == [
         "imagewise accuracy precision recall IoU Dice support".split(),
@@ -481,11 +510,12 @@ def test_text_is_aligned(digits, names):
 
 
 def test_report_without_foreground():
-    report = segmentation_report([EMPTY], [EMPTY], output_dict=True)
+    settings = {"zero_division": 1.0}
+    report = segmentation_report([EMPTY], [EMPTY], output_dict=True, **settings)
     assert list(report) == ["macro avg", "mean IoU with background", "n_images"]
     assert report["macro avg"]["Dice"] == report["mean IoU with background"] == 1
-    lines = segmentation_report([EMPTY], [EMPTY]).splitlines()
+    lines = segmentation_report([EMPTY], [EMPTY], **settings).splitlines()
     assert len(lines) == 5
     assert lines[2].split()[:2] == ["macro", "avg"]
-    named = segmentation_report([EMPTY], [EMPTY], labels=[1], target_names=["streaks"])
-    assert "streaks" in named
+    settings |= {"labels": [1], "target_names": ["streaks"]}
+    assert "streaks" in segmentation_report([EMPTY], [EMPTY], **settings)

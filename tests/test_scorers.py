@@ -68,6 +68,14 @@ def test_scorers_score_what_predict_returns(scene):
     assert pooled(fitted, X, y) == dice_score(y, fitted.predict(X), average="pooled")
 
 
+@pytest.mark.filterwarnings("error")
+def test_scorers_count_an_empty_mask_that_is_found_empty_as_right(scene):
+    X, _ = scene
+    nothing = [np.zeros_like(image) for image in X]
+    fitted = Threshold(t=255).fit(X, nothing)
+    assert dice_scorer(fitted, X, nothing) == iou_scorer(fitted, X, nothing) == 1
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_grid_search_finds_the_threshold(scene, n_jobs):
     X, y = scene

@@ -221,8 +221,8 @@ def test_callbacks_of_a_search_see_the_epochs_of_each_fit(images, y):
 
 
 @needs_callbacks
-def test_progress_bar_and_keras_own_output(images, y, capfd):
-    small(verbose=2).set_callbacks(ProgressBar()).fit(images, y)
+def test_progress_bar_beside_lines_of_epochs(images, y, capfd):
+    small(verbose=1).set_callbacks(ProgressBar()).fit(images, y)
     printed = capfd.readouterr().out
-    assert "Epoch 2/2" in printed
+    assert "Epoch 2 of 2" in printed
     assert "TransferClassifier" in printed

@@ -8,8 +8,10 @@ it.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import gc
 import json
 import threading
+import time
 import weakref
 from contextlib import contextmanager
 from numbers import Real
@@ -17,7 +19,13 @@ from operator import attrgetter
 
 import numpy as np
 
-from .._compat import list_seed_states, preserved_random_state, rounds_by_place
+from .._compat import (
+    list_seed_states,
+    preserved_random_state,
+    rounds_by_place,
+    trim_heap,
+)
+from ..utils._verbose import print_line
 from ._batches import as_dataset
 
 _MAX_IDLE = 32  # models
@@ -42,11 +50,11 @@ class ReusableModel:
 
     def __init__(self, model):
         self.model = model
+        self._variables = list(model.weights)
         self._loaded = []  # weak references to the arrays that are its weights
         dtypes = set(map(attrgetter("compute_dtype"), model.layers))
         self._rounds_by_place = rounds_by_place("bfloat16" in dtypes)
         self._optimizer_start = []
-        variables = list(model.weights)
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None:
             optimizer.build(model.trainable_variables)
@@ -55,8 +63,8 @@ class ReusableModel:
                 # One number instead of an array that repeats it.
                 repeats = value.size and (value == value.flat[0]).all()
                 self._optimizer_start.append(value.flat[0] if repeats else value)
-            variables += optimizer.variables
-        sizes = map(np.prod, map(attrgetter("shape"), variables))
+            self._variables += optimizer.variables
+        sizes = map(np.prod, map(attrgetter("shape"), self._variables))
         self.n_bytes = 4 * int(sum(sizes))
 
     def load(self, arrays):
@@ -80,6 +88,22 @@ class ReusableModel:
         for variable in list_seed_states(self.model):
             state = generator.integers(2**31, dtype=np.uint32)
             variable.assign(np.array([state, 0], dtype=np.uint32))
+
+    def free(self):
+        """Free the values of all variables; the model cannot be used any more.
+
+        TensorFlow keeps them beyond the life of the model, so each gets an empty one.
+        """
+        import keras
+
+        if keras.backend.backend() != "tensorflow":
+            return
+        import tensorflow as tf
+
+        for variable in self._variables:
+            tf.raw_ops.AssignVariableOp(
+                resource=variable.value.handle, value=tf.zeros(0, variable.dtype)
+            )
 
     def predict(self, batch, batch_size) -> np.ndarray:
         """Apply the model to a batch, so that rows do not affect each other.
@@ -133,7 +157,38 @@ def borrow_model(key, build):
         for _, idle in _idle:
             n_bytes += idle.n_bytes
         while len(_idle) > 1 and (len(_idle) > _MAX_IDLE or n_bytes > _MAX_BYTES):
-            n_bytes -= _idle.pop(0)[1].n_bytes
+            dropped = _idle.pop(0)[1]
+            n_bytes -= dropped.n_bytes
+            dropped.free()
+
+
+def clear_models():
+    """Free the memory of networks that wait to be used again.
+
+    One network of each architecture that has been trained or applied is kept in a
+    process, up to 1 GiB of weights in all, so that a search builds it once. Call this
+    when a process goes on to other things. Fitted estimators have weights of their own
+    and predict as before; what they need is built again. Networks that are in use, in
+    another thread, are left alone.
+
+    Notes
+    -----
+    TensorFlow's allocator keeps what is freed for the networks that come next. The
+    environment variable ``TF_ONEDNN_USE_SYSTEM_ALLOCATOR=1``, set before TensorFlow is
+    loaded, has it go back to the system.
+
+    Examples
+    --------
+    >>> import skinest
+    >>> skinest.clear_models()
+    """
+    with _lock:
+        dropped = _idle.copy()
+        _idle.clear()
+    while dropped:
+        dropped.pop()[1].free()
+    gc.collect()  # Keras' models hold each other in cycles
+    trim_heap()
 
 
 def copy_weights(model) -> tuple[np.ndarray, ...]:
@@ -234,10 +289,10 @@ def train_network(
                     initial_epoch=fitting.epoch,
                     validation_data=as_dataset(validation),
                     callbacks=[
-                        _follow_epochs(fitting, batches, attributes_of),
+                        _follow_epochs(fitting, batches, epochs, attributes_of),
                         *fitting.make_keras_callbacks(),
                     ],
-                    verbose=int(estimator.verbose),
+                    verbose=0,
                     shuffle=False,
                 ).history
             weights = copy_weights(reusable.model)
@@ -253,19 +308,26 @@ def train_network(
     return weights
 
 
-def _follow_epochs(fitting, batches, attributes_of):
-    """Return a Keras callback that reports each epoch as a task to scikit-learn."""
+def _follow_epochs(fitting, batches, n_epochs, attributes_of):
+    """Return a Keras callback that reports each epoch as a task to scikit-learn.
+
+    It prints the line of the epoch too.
+    """
     import keras
 
-    task = None
+    task = start = None
 
     def begin(epoch, logs):
-        nonlocal task
+        nonlocal task, start
+        start = time.perf_counter()
         batches.begin_epoch(epoch)
         task = fitting.context.subcontext(task_name="epoch")
         task.call_on_fit_task_begin(**fitting.hook_arguments)
 
     def end(epoch, logs):
+        measured = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        what = f"Epoch {epoch + 1} of {fitting.epoch + n_epochs}, {measured}"
+        print_line(fitting.estimator, what, start)
         model = callback.model
         if task.call_on_fit_task_end(
             **fitting.hook_arguments,

@@ -27,7 +27,9 @@ from .._compat import (
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED, check_groups
 from ..utils._tags import ImageInputMixin
+from ..utils._verbose import announce
 
+_STOPPING_FRACTION = 0.1  # held out for early stopping by default
 _N_TRIES = 50  # number of random splits by groups, to choose the best from
 
 LEARNING_RATE = [
@@ -94,12 +96,6 @@ class NetworkEstimator(
                 )
         if (X_val is None) != (y_val is None):
             raise ValueError("Pass both X_val and y_val, or none of them.")
-        is_validated = X_val is not None or self.validation_fraction is not None
-        if self.early_stopping and monitor.startswith("val_") and not is_validated:
-            raise ValueError(
-                f"early_stopping with monitor={monitor!r} needs images to validate on: "
-                "set validation_fraction, or pass X_val and y_val."
-            )
 
     def _make_seeds(self) -> dict:
         """Return one seed for each use of randomness, from `random_state`."""
@@ -184,8 +180,11 @@ class Fitting:
     history: dict = field(default_factory=dict)
     n_iter_per_stage: list = field(default_factory=list)
 
-    def iterate(self, results, n_results, name):
-        """Yield results, with callback tasks for the whole and for each result."""
+    def iterate(self, results, n_results, name, what):
+        """Yield results, with callback tasks for the whole and for each result.
+
+        Print a line that says what was done.
+        """
         estimator = self.estimator
         task = self.context.subcontext(task_name=name, max_subtasks=n_results)
         task.call_on_fit_task_begin(estimator=estimator)
@@ -197,7 +196,7 @@ class Fitting:
             name=f"{name}-of-batch",
             can_stop=False,
         )
-        with closing(results):
+        with announce(estimator, what), closing(results):
             yield from results
         task.call_on_fit_task_end(estimator=estimator)
 
@@ -233,6 +232,19 @@ class Fitting:
                 ConvergenceWarning,
                 stacklevel=2,
             )
+
+
+def resolve_validation_fraction(estimator, X_val):
+    """Return the share of the training images to hold out, or None.
+
+    As in scikit-learn's estimators, `early_stopping` alone holds out a tenth.
+    """
+    if X_val is not None:
+        return None
+    looks_at_held_out = estimator.early_stopping and estimator.monitor[:4] == "val_"
+    if estimator.validation_fraction is None and looks_at_held_out:
+        return _STOPPING_FRACTION
+    return estimator.validation_fraction
 
 
 def split_data(data, fraction, groups, seed, class_indices=None, classes=None):

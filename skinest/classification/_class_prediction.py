@@ -15,6 +15,7 @@ from .._training._features import ResizedImages, iterate_features
 from .._training._models import borrow_model
 from ..images import check_images
 from ..networks._weights import save_backbone_weights
+from ..utils._verbose import announce
 
 if TYPE_CHECKING:
     import keras
@@ -50,8 +51,9 @@ class ClassPredictionMixin:
         check_is_fitted(self)
         network = self._network
         description = network.describe_training("head", 0)
+        images = check_images(X)
         batches = iterate_features(
-            ResizedImages(check_images(X), network.backbone_spec.image_size),
+            ResizedImages(images, network.backbone_spec.image_size),
             network.backbone_spec,
             network.backbone,
             batch_size=self.batch_size,
@@ -59,6 +61,7 @@ class ClassPredictionMixin:
         )
         outputs = []
         with (
+            announce(self, f"Predicting {len(images)} images"),
             borrow_model(description["key"], description["build"]) as head,
             closing(batches),
         ):
@@ -67,6 +70,22 @@ class ClassPredictionMixin:
                 outputs.append(head.predict(features[:, 0], self.batch_size))
         outputs = np.concatenate(outputs)
         return np.hstack([1 - outputs, outputs]) if len(self.classes_) == 2 else outputs
+
+    def predict_log_proba(self, X: ImagesLike) -> NDArray[np.float32]:
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array, list of arrays or paths of length n_images
+            Images, see :mod:`skinest.images`.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_images, n_classes), dtype float32
+            In the order of `classes_`; ``-inf`` where a probability is 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def predict(self, X: ImagesLike) -> NDArray[Any]:
         """Predict the most probable class of each image.

@@ -13,11 +13,12 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._apply_augmentation import apply_augmentation
 from .._training._batches import Batches, PrefetchedBatches, Split, allocate
-from .._training._features import ResizedImages, iterate_features
-from .._training._network_estimator import split_data
+from .._training._features import AugmentedCopies, ResizedImages, iterate_features
+from .._training._network_estimator import resolve_validation_fraction, split_data
 from ..images import check_images
 from ..networks._transfer_network import count_features
 from ..utils._checks import as_column, check_sample_weight, read_class_weight
+from ..utils._deprecation import renamed_parameter
 
 
 def encode_labels(y):
@@ -190,7 +191,7 @@ def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
     own = check_sample_weight(sample_weight, len(indices))
     weights = own * class_weights[indices]
     data = _make_split(estimator, images, indices, weights, classes)
-    fraction = estimator.validation_fraction if X_val is None else None
+    fraction = resolve_validation_fraction(estimator, X_val)
     train, validation = split_data(data, fraction, groups, seed, indices, classes)
     totals = np.bincount(
         indices[train.positions], data.sample_weight[train.positions], len(classes)
@@ -219,6 +220,15 @@ def _make_split(estimator, images, class_indices, weights, classes):
     )
 
 
+def make_copies(estimator, augmentation, seed):
+    """Return what a head is trained on beside the images themselves."""
+    n_copies = renamed_parameter(
+        "n_views", estimator.n_views, "n_augmented_copies", estimator.n_augmented_copies
+    )
+    n_copies = 0 if augmentation is None else n_copies
+    return AugmentedCopies(n_copies, augmentation, seed)
+
+
 def collect_features(fitting, network, split, copies):
     """Compute the features of a split, if there is one."""
     if split is None:
@@ -236,8 +246,14 @@ def collect_features(fitting, network, split, copies):
         positions=split.positions,
         copies=copies,
     )
-    n_batches = -(-len(split.positions) // batch_size)
-    with closing(fitting.iterate(batches, n_batches, "compute-features")) as tasks:
+    n_images = len(split.positions)
+    tasks = fitting.iterate(
+        batches,
+        -(-n_images // batch_size),
+        "compute-features",
+        f"Computing features of {n_images} images",
+    )
+    with closing(tasks):
         for batch in tasks:
             features[n_done : n_done + len(batch)] = batch
             n_done += len(batch)

@@ -23,7 +23,6 @@ from .._compat import (
     resolve_compute_dtype,
     with_callbacks,
 )
-from .._training._features import AugmentedCopies
 from .._training._models import train_network
 from .._training._network_estimator import (
     LEARNING_RATE,
@@ -41,11 +40,12 @@ from ..networks._transfer_network import (
 )
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
-from ..utils._deprecation import DEPRECATED, NOT_PASSED, renamed_parameter
+from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
 from ._training_data import (
     collect_features,
     make_batches,
+    make_copies,
     make_objective,
     split_images,
 )
@@ -126,7 +126,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training images at random, see
-        :class:`skinest.augmentation.Augmentation`. A callable is called with an
+        :class:`skinest.Augmentation`. A callable is called with an
         image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
         a :class:`numpy.random.Generator`, and returns such an image.
 
@@ -138,7 +138,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     validation_fraction : float, default=None
         The share of the training images that is held out and measured after each
-        epoch, in (0, 1): stratified by class, or by whole `groups`.
+        epoch, in (0, 1): stratified by class, or by whole `groups`. None is 0.1 where
+        `early_stopping` needs held-out images and `X_val` is not given, else it holds
+        none out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
@@ -176,7 +178,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
-        1 and 2 show epochs in Keras' two ways.
+        Above 0, each pass over the images prints a line.
 
     n_views : int
         The old name of `n_augmented_copies`.
@@ -387,7 +389,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         if augmentation is not None:
             augmentation = check_augmentation(augmentation)
         seeds = self._make_seeds()
-        copies = self._make_copies(augmentation, seeds["copies"])
+        copies = make_copies(self, augmentation, seeds["copies"])
         classes, totals, train, validation = split_images(
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
@@ -479,14 +481,6 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                 "Put backbone, image_size, pooling, hidden_units, dropout, l2 and "
                 "compute_dtype back, or set warm_start=False to start anew."
             )
-
-    def _make_copies(self, augmentation, seed):
-        """Return what a head is trained on beside the images themselves."""
-        n_copies = renamed_parameter(
-            "n_views", self.n_views, "n_augmented_copies", self.n_augmented_copies
-        )
-        n_copies = 0 if augmentation is None else n_copies
-        return AugmentedCopies(n_copies, augmentation, seed)
 
     def _list_stages(self):
         """List the lowest part, epochs and rate of each stage; count all epochs."""

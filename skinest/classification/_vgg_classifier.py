@@ -77,7 +77,7 @@ class VGGTransferClassifier(TransferClassifier):
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training images at random, see
-        :class:`skinest.augmentation.Augmentation`. A callable is called with an
+        :class:`skinest.Augmentation`. A callable is called with an
         image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
         a :class:`numpy.random.Generator`, and returns such an image.
 
@@ -89,7 +89,9 @@ class VGGTransferClassifier(TransferClassifier):
 
     validation_fraction : float, default=None
         The share of the training images that is held out and measured after each
-        epoch, in (0, 1): stratified by class, or by whole `groups`.
+        epoch, in (0, 1): stratified by class, or by whole `groups`. None is 0.1 where
+        `early_stopping` needs held-out images and `X_val` is not given, else it holds
+        none out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
@@ -127,7 +129,7 @@ class VGGTransferClassifier(TransferClassifier):
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
-        1 and 2 show epochs in Keras' two ways.
+        Above 0, each pass over the images prints a line.
 
     n_views : int
         The old name of `n_augmented_copies`.
@@ -192,8 +194,7 @@ class VGGTransferClassifier(TransferClassifier):
     --------
     Benign or malignant: the head alone, on ImageNet's features.
 
-    >>> from skinest import VGGTransferClassifier
-    >>> from skinest.augmentation import Augmentation
+    >>> from skinest import Augmentation, VGGTransferClassifier
     >>> task1 = VGGTransferClassifier(
     ...     epochs=100, learning_rate=1e-5, batch_size=32, dropout=0.5,
     ...     class_weight="balanced", augmentation=Augmentation(),

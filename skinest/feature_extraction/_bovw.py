@@ -33,7 +33,8 @@ from ..images import check_images
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
-from ._describing import DescribedImages, announce
+from ..utils._verbose import announce
+from ._describing import DescribedImages
 from ._descriptors import postprocess
 from ._encoding import Encoder, check_pyramid, encode_batch
 from ._vocabulary import (
@@ -309,7 +310,8 @@ default="histogram"
                 self.encoding, tuple(self.pyramid), self._resolve_n_words()
             )
         described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
-        sample = self._sample(described, seed)
+        with announce(self, f"Describing {len(images)} images"):
+            sample = self._sample(described, seed)
         self._warn_of_empty(sample.n_empty, sample.n_images)
         values = postprocess(described.descriptor, sample.get())
         if fitted:

@@ -3,7 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -187,16 +186,6 @@ class DescribedImages:
             unused = getattr(self.descriptor, "_finish_params", ())
             settings = _hash_descriptor(self.descriptor, unused)
         return [make_key("descriptors", settings, key) for key in self._image_keys]
-
-
-@contextmanager
-def announce(estimator, what):
-    """Print how long a pass over the images took, if an estimator is verbose."""
-    start = time.perf_counter()
-    yield
-    if estimator.verbose:
-        seconds = time.perf_counter() - start
-        print(f"[{type(estimator).__name__}] {what}: {seconds:.1f} s")
 
 
 def _hash_descriptor(descriptor, unused=()):

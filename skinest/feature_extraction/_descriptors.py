@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .._typing import Image
 
 _N_AT_A_TIME = 1024  # descriptors
+_GREY = ("grey", "gray")
 
 
 def describe(descriptor, image):
@@ -177,10 +178,10 @@ class SIFTDescriptor(_Descriptor):
     max_side : int, default=None
         Larger images are first shrunk until no side is longer, in pixels.
 
-    color : {"grey", "lab", "opponent", "rgb"}, default="grey"
-        What is described: the grey image (128 dimensions), or each of the three
-        channels of a colour space, one after the other (384 dimensions), at the
-        points found in the grey image.
+    color : {"grey", "gray", "lab", "opponent", "rgb"}, default="grey"
+        What is described: the grey image, by either spelling (128 dimensions), or each
+        of the three channels of a colour space, one after the other (384 dimensions),
+        at the points found in the grey image.
 
     root : bool, default=True
         RootSIFT: divide each descriptor by its sum and take square roots, so that
@@ -227,7 +228,7 @@ class SIFTDescriptor(_Descriptor):
         "grid_step": [Interval(Integral, 1, None, closed="left")],
         "grid_sizes": [tuple, list],
         "max_side": [Interval(Integral, 1, None, closed="left"), None],
-        "color": [StrOptions({"grey", "lab", "opponent", "rgb"})],
+        "color": [StrOptions({*_GREY, "lab", "opponent", "rgb"})],
         "root": ["boolean"],
     }
     _finish_params = ("root",)
@@ -304,13 +305,13 @@ class SIFTDescriptor(_Descriptor):
             self.edge_threshold,
             self.sigma,
         )
-        if self.color == "grey":
+        if self.color in _GREY:
             keypoints, values = sift.detectAndCompute(grey, None)
         else:
             keypoints = sift.detect(grey, None)
         if not keypoints:
-            return _make_no_descriptors(128 if self.color == "grey" else 384)
-        if self.color != "grey":
+            return _make_no_descriptors(128 if self.color in _GREY else 384)
+        if self.color not in _GREY:
             planes = _split_uint8_planes(image, self.color)
             values = np.hstack([sift.compute(p, keypoints)[1] for p in planes])
         places = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float32)
@@ -461,7 +462,7 @@ def _split_float_planes(image, color):
     """Split an image into what a grid describes: float32 of 0 to 255 or so."""
     import cv2
 
-    if color == "grey":
+    if color in _GREY:
         return [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)]
     colors = _convert_colors(image.astype(np.float32) / 255, color)
     if color == "lab":  # a* and b* have the scale of uint8 already

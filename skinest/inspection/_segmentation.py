@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._pixel_counts import check_labels, choose_foreground
 from ..masks import check_masks
-from ..metrics import _check_labels, _row_names, choose_foreground, dice_score
+from ..metrics import _row_names, dice_score
 from . import _segmentation_panels as panels
 from ._grid import check_plotting, choose_cell_size, make_axes
 from ._reading import read_pairs
@@ -251,8 +252,10 @@ class SegmentationDisplay:
         y_true, y_pred = read.get("y_true"), read["y_pred"]
         scores = None
         if y_true is not None:
-            scores = dice_score(y_true, y_pred, labels=labels, average=None)
-        labels = _check_labels(labels)
+            scores = dice_score(
+                y_true, y_pred, labels=labels, average=None, zero_division=1.0
+            )
+        labels = check_labels(labels)
         if labels is None:
             labels = choose_foreground(map(int, set().union(*held.values())))
         if target_names is not None:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..images import check_images
 from ..metrics import dice_score
 from ..networks._unet_network import build
+from ..utils._verbose import announce
 from ._pairs import PairCollection
 from ._tiles import iterate_outputs
 
@@ -151,6 +152,7 @@ of shape (height, width)
             masks,
             predicted,
             labels=self.classes_[1:] if has_foreground else None,
+            zero_division=1.0,
             sample_weight=sample_weight,
         )
 
@@ -186,7 +188,7 @@ of shape (height, width)
 
     def _iterate_outputs(self, images):
         """Yield each image and the outputs of the network in its size."""
-        return iterate_outputs(
+        outputs = iterate_outputs(
             images,
             self._spec,
             self._weights,
@@ -195,6 +197,8 @@ of shape (height, width)
             tile_shape=self.tile_shape_,
             tile_overlap=self.tile_overlap,
         )
+        with announce(self, f"Predicting {len(images)} images"), closing(outputs):
+            yield from outputs
 
     def _collect(self, X, make):
         """Return what is made of the outputs for each image, in the form that X has."""

@@ -288,7 +288,10 @@ def read_pairs(pairs, fitting) -> Pairs:
 
     chunks = np.split(np.arange(n_pairs), range(_N_READ, n_pairs, _N_READ))
     batches = iter(Prefetch(read, chunks))
-    with closing(fitting.iterate(batches, len(chunks), "read-pairs")) as tasks:
+    tasks = fitting.iterate(
+        batches, len(chunks), "read-pairs", f"Reading {n_pairs} pairs"
+    )
+    with closing(tasks):
         for batch in tasks:
             for image, mask, labels, shape in batch:
                 position = len(shapes)

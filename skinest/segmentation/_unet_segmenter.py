@@ -19,6 +19,7 @@ from .._training._models import train_network
 from .._training._network_estimator import (
     NetworkEstimator,
     make_output_bias,
+    resolve_validation_fraction,
     split_data,
 )
 from ..networks._unet_network import (
@@ -97,7 +98,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training pairs at random, see
-        :class:`skinest.augmentation.Augmentation`. A callable is called with a
+        :class:`skinest.Augmentation`. A callable is called with a
         ``uint8`` image of shape (height, width, 3), its ``uint8`` mask of shape
         (height, width), both of `image_size`, and a :class:`numpy.random.Generator`,
         and returns such a pair. The mask holds positions in `classes_`, and 255 where
@@ -118,7 +119,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     validation_fraction : float, default=None
         The share of the training images that is held out and measured after each
-        epoch, in (0, 1): at random, or by whole `groups`.
+        epoch, in (0, 1): at random, or by whole `groups`. None is 0.1 where
+        `early_stopping` needs held-out images and `X_val` is not given, else it holds
+        none out.
 
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `n_iter_no_change` epochs. The weights
@@ -148,7 +151,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         integer gives the same bits on a processor; no global state is touched.
 
     verbose : int, default=0
-        1 and 2 show epochs in Keras' two ways.
+        Above 0, each pass over the images prints a line.
 
     Attributes
     ----------
@@ -401,7 +404,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         n_pairs = len(pairs.images)
         weights = check_sample_weight(sample_weight, n_pairs).astype(np.float32)
         data = Split(pairs, None, weights, np.arange(n_pairs))
-        fraction = self.validation_fraction if X_val is None else None
+        fraction = resolve_validation_fraction(self, X_val)
         train, validation = split_data(data, fraction, groups, seed)
         if X_val is not None:
             names = "X_val", "y_val"

@@ -90,7 +90,7 @@ def test_files_are_read_where_all_is_right(unread):
         ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
         ({"validation_fraction": 0.1}, "validation_fraction=0.1 of 8 images holds 1"),
         ({"validation_fraction": 0.9}, "validation_fraction=0.9 .* leaves 0"),
-        ({"early_stopping": True}, "early_stopping .* needs images to validate on"),
+        ({"early_stopping": True}, "validation_fraction=0.1 of 8 images holds 1"),
         ({"early_stopping": True, "monitor": "f1"}, "monitor='f1'"),
         ({"early_stopping": True, "monitor": "val_val_loss"}, "monitor='val_val"),
         ({"keras_callbacks": [print]}, "keras_callbacks holds .*print"),

@@ -69,6 +69,15 @@ def test_validation_images_are_not_learned_from(images, y, X_val, y_val):
     assert bits(beside) == bits(alone)
 
 
+def test_early_stopping_alone_holds_out_a_tenth(images, y):
+    alone = small(epochs=2, early_stopping=True).fit(images, y)
+    tenth = small(epochs=2, early_stopping=True, validation_fraction=0.1)
+    assert alone.history_.keys() == CURVES
+    assert alone.history_ == tenth.fit(images, y).history_
+    of_training = small(epochs=2, early_stopping=True, monitor="loss").fit(images, y)
+    assert of_training.history_.keys() == METRICS
+
+
 def test_held_out_images_are_not_learned_from(images, y, keras_fits):
     def fit(X):
         clf = small(validation_fraction=0.25)

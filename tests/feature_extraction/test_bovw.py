@@ -402,6 +402,9 @@ def test_verbose_prints_a_line_for_each_pass(textured, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert "vocabulary of 12 images" in lines[0] and "Encoding 12 images" in lines[1]
+    BoVWSIFTTransformer(4, verbose=1).partial_fit(textured)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "Describing 12 images" in line
     BoVWSIFTTransformer(4).fit_transform(textured)
     assert capsys.readouterr().out == ""
 

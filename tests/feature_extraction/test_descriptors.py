@@ -40,6 +40,16 @@ def test_keypoints_and_settings_are_opencvs(settings, opencv, textured):
     assert descriptor(textured[0]).dtype == np.float32
 
 
+@pytest.mark.parametrize("detector", ["keypoints", "grid"])
+def test_gray_is_grey(detector, textured):
+    described = [
+        SIFTDescriptor(detector=detector, color=color)(textured[0])
+        for color in ("grey", "gray")
+    ]
+    assert described[0].shape[1] == 128
+    np.testing.assert_array_equal(*described)
+
+
 def test_stored_descriptors_lose_nothing(textured):
     values, _ = SIFTDescriptor().describe(textured[0])
     assert values.dtype == np.uint8

@@ -89,12 +89,15 @@ def test_callback_may_change_the_rate_for_its_fit_alone(images, masks, fitted):
     assert hash_weights(make_small().fit(images, masks)) == hash_weights(fitted)
 
 
-def test_progress_as_keras_prints_it(images, masks, capfd):
-    make_small(verbose=2).fit(images, masks)
-    printed = capfd.readouterr().out
-    assert "Epoch 2/2" in printed
-    assert "dice: " in printed
-    make_small().fit(images, masks)
+def test_verbose_prints_a_line_for_each_pass(images, masks, capfd):
+    segmenter = make_small(verbose=1).fit(images, masks)
+    pairs, first, second = capfd.readouterr().out.splitlines()
+    assert f"Reading {len(images)} pairs: " in pairs
+    assert "Epoch 1 of 2, " in first
+    assert f" dice {segmenter.history_['dice'][1]:.4f}" in second
+    segmenter.predict(images)
+    assert f"Predicting {len(images)} images: " in capfd.readouterr().out
+    make_small().fit(images, masks).predict(images)
     assert capfd.readouterr().out == ""
 
 

@@ -279,7 +279,6 @@ WRONG_SETTINGS = [
     ({"tile_overlap": 1.0}, "'tile_overlap' parameter"),
     ({"crop_margin": -0.1}, "'crop_margin' parameter"),
     ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
-    ({"early_stopping": True}, "early_stopping .* needs images to validate on"),
     ({"early_stopping": True, "monitor": "val_auc"}, "monitor='val_auc': choose one"),
     ({"early_stopping": True, "monitor": "val_val_iou"}, "monitor='val_val_iou'"),
     ({"keras_callbacks": [print]}, "keras_callbacks holds .*print"),

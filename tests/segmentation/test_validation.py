@@ -91,6 +91,15 @@ def test_fraction_of_images_is_held_out_and_not_trained_on(
     assert not train & held_out
 
 
+def test_early_stopping_alone_holds_out_a_tenth(pairs):
+    alone = make_small(early_stopping=True).fit(*pairs)
+    tenth = make_small(early_stopping=True, validation_fraction=0.1).fit(*pairs)
+    assert alone.history_.keys() == CURVES
+    assert alone.history_ == tenth.history_
+    of_training = make_small(early_stopping=True, monitor="loss").fit(*pairs)
+    assert of_training.history_.keys() == METRICS
+
+
 def test_other_seeds_hold_out_other_images(images, masks):
     held_out = {
         seed: list_images(

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 
+import skinest
 from skinest._training import _models
 
 from ..classification.conftest import bits, make_images, small
@@ -224,6 +225,39 @@ def test_what_models_hold_is_bounded_with_their_optimizers(fit, monkeypatch):
     monkeypatch.setattr(_models, "_MAX_BYTES", 1)
     assert count_models((0.25, "sgd"), (0.25, "sgd"), (0.26, "sgd")) == 2
     assert count_models((0.25, "sgd"), (0.26, "sgd")) == 2
+
+
+def count_values(model):
+    return sum(np.size(keras.ops.convert_to_numpy(w)) for w in model.weights)
+
+
+def test_dropped_models_hold_no_values(fit, monkeypatch):
+    monkeypatch.setattr(_models, "_MAX_BYTES", 1)  # as above
+    fit(dropout=0.27)
+    fit(dropout=0.28)
+    dropped, idle = fit.models
+    assert count_values(idle) >= N_PARAMETERS
+    if keras.backend.backend() == "tensorflow":  # keeps them beyond the model
+        assert count_values(dropped) == 0
+
+
+def test_cleared_models_are_gone_and_built_again(fit, images):
+    references = []
+    clf = fit(
+        hidden_units=(6,), see=lambda model: references.append(weakref.ref(model))
+    )
+    fit.models.clear()
+    expected = describe(clf), clf.predict_proba(images).tolist()
+    skinest.clear_models()
+    skinest.clear_models()  # of none
+    assert references[0]() is None
+    again = fit(hidden_units=(6,))
+    assert (describe(again), again.predict_proba(images).tolist()) == expected
+
+
+def test_models_in_use_are_not_cleared(fit):
+    expected = describe(fit())
+    assert describe(fit(see=lambda model: skinest.clear_models())) == expected
 
 
 # What is not done again, and what is not kept.

@@ -1,0 +1,129 @@
+"""Pixels of each label in pairs of masks, counted, and ratios of such counts."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+
+# Numerator and denominator, from the numbers of pixels in both masks, in the true one,
+# in the predicted one, and of all pixels.
+RATIOS = {
+    "accuracy": lambda both, true, pred, n: (n - true - pred + 2 * both, n),
+    "precision": lambda both, true, pred, n: (both, pred),
+    "recall": lambda both, true, pred, n: (both, true),
+    "IoU": lambda both, true, pred, n: (both, true + pred - both),
+    "Dice": lambda both, true, pred, n: (2 * both, true + pred),
+}
+_FOREGROUNDS = {1, 255, 65535}  # common values of the foreground
+
+
+def check_labels(labels):
+    """Return a list of int, or None."""
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    named_once = 0 < len(np.unique(array)) == array.size
+    if array.ndim != 1 or array.dtype.kind not in "biu" or not named_once:
+        raise ValueError(
+            f"labels={labels!r} must be a list of different integers, e.g. [1]."
+        )
+    return array.astype(int).tolist()
+
+
+def count_labels(y_true, y_pred):
+    """Count pixels, from one pair of masks at a time.
+
+    By label, arrays of shape (3, n_images): in both, in truth, in the prediction. Then
+    all pixels of each image.
+    """
+    pixels, n_pixels = {}, np.zeros(len(y_true), dtype=np.int64)
+    for index in range(len(y_true)):
+        true, true_labels = y_true.read(index)
+        pred, pred_labels = y_pred.read(index)
+        if true.shape != pred.shape:
+            raise ValueError(
+                f"{y_true.where(index)} has shape {true.shape}, {y_pred.where(index)} "
+                f"{pred.shape}. A predicted mask must have the size of the true one."
+            )
+        n_pixels[index] = true.size
+        for label in map(int, {*true_labels.tolist(), *pred_labels.tolist()}):
+            if label not in pixels:
+                pixels[label] = np.zeros((3, len(y_true)), dtype=np.int64)
+            # Comparing and counting bytes is faster than bincount of pairs of labels.
+            is_true, is_pred = true == label, pred == label
+            which = (is_true & is_pred, is_true, is_pred)
+            pixels[label][:, index] = [np.count_nonzero(each) for each in which]
+    return pixels, n_pixels
+
+
+def find_foreground(pixels, labels):
+    """Return the labels that are foreground."""
+    in_true = {label for label, (_, true, _) in pixels.items() if true.any()}
+    in_pred = {label for label, (_, _, pred) in pixels.items() if pred.any()}
+    _check_same_coding(in_true, in_pred, labels)
+    return choose_foreground(pixels) if labels is None else labels
+
+
+def choose_foreground(held):
+    """Return the default foreground: all labels except the smallest, sorted."""
+    held = sorted(held)
+    return held if len(held) == 1 and held != [0] else held[1:]
+
+
+def _check_same_coding(in_true, in_pred, labels):
+    """Raise ValueError if 1 in one mask and 255 in the other seem to be the same."""
+    sets = [set(each) - {0} for each in (in_true, in_pred, labels or ())]
+    found = set.union(*sets)
+    binary = found <= _FOREGROUNDS and len(sets[0]) < 2 and len(sets[1]) < 2
+    if not binary or len(found) < 2 or found == sets[2]:
+        return
+    small, large = sorted(found)[:2]
+    raise ValueError(
+        f"y_true has {sorted(in_true)}, but y_pred has {sorted(in_pred)}; "
+        f"labels={labels}. If {small} and {large} are the same label, use one of them "
+        f"in all masks, e.g. by [mask * {large // small} for mask in masks]; if not, "
+        f"pass labels={sorted(found)}."
+    )
+
+
+def select_counts(pixels, n_pixels, labels):
+    """Stack counts as (4, n_images, n_labels); without labels, as for an absent one."""
+    nowhere = np.zeros((3, len(n_pixels)), dtype=np.int64)
+    columns = [pixels.get(label, nowhere) for label in labels or [None]]
+    return np.stack([np.vstack([each, n_pixels]) for each in columns], axis=-1)
+
+
+def pool_counts(counts, weights=1):
+    """Sum the counts over all images."""
+    return np.sum(counts * np.reshape(weights, (-1, 1)), axis=1, keepdims=True)
+
+
+def compute_ratio(name, counts, zero_division, title=None):
+    """Compute a ratio of each image and label, or warn where there is none."""
+    numerator, denominator = RATIOS[name](*counts)
+    if zero_division == "warn":
+        zero_division = 0.0
+        if not denominator.all():
+            warnings.warn(
+                f"{title or name} is ill-defined and set to 0.0 where a label has no "
+                "pixels to divide by. Use the zero_division parameter to control this: "
+                "1.0 counts an empty mask that is predicted empty as right.",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
+    return _divide(numerator, denominator, zero_division)
+
+
+def _divide(numerator, denominator, zero_division):
+    quotient = np.full(np.shape(denominator), zero_division, dtype=float)
+    return np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+
+
+def average_defined(values, axis=0, weights=1.0):
+    """Return the mean without NaN, or NaN if there are no other values."""
+    weights = weights * ~np.isnan(values)
+    total = np.sum(weights * np.nan_to_num(values), axis=axis)
+    return _divide(total, np.sum(weights, axis=axis), np.nan)
