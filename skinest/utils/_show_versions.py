@@ -1,4 +1,4 @@
-"""What results depend on beside the data: versions, processor, threads."""
+"""Versions, processor and threads, on which results depend beside the data."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -26,7 +26,7 @@ _VARIABLES = (  # of the environment
 )
 
 
-def show_versions():
+def show_versions() -> None:
     """Print versions, processor and threads, for reports of bugs.
 
     Neither TensorFlow nor another heavy library is loaded for it.
