@@ -73,9 +73,9 @@ def show_versions() -> None:
 
 def _find_versions() -> dict:
     """Return the version of skinest and of each package that it uses, or None."""
-    required = [line for line in requires("skinest") if "extra ==" not in line]
-    names = [re.match(r"[\w.-]+", line)[0] for line in required]
-    versions = {}
+    required = [line for line in requires("skinest") or () if "extra ==" not in line]
+    names = re.findall(r"^[\w.-]+", "\n".join(required), re.MULTILINE)
+    versions: dict[str, str | None] = {}
     for name in ("skinest", *sorted({*names, *_OPTIONAL}), "pip"):
         try:
             versions[name] = version(name)
