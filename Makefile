@@ -36,10 +36,11 @@ coverage: .venv/.test  ## run the suite and list the lines that it never reaches
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
 		--cov=skinest --cov-report=term-missing:skip-covered --cov-fail-under=85
 
-lint: .venv/.test  ## check style, spelling, types and the files of .github
+lint: .venv/.test  ## check style, spelling, plain English, types and the files of .github
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
+	$(BIN)/python .ci/prose.py
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --quiet .github
 	$(SCHEMA).github-workflows .github/workflows/*.yml

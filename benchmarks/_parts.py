@@ -11,6 +11,8 @@ from _quiet import describe_machine, say_machine
 from _runs import RESULTS, Record, alternate, run_in_new_process
 from make_tables import TABLES, make_table
 
+import skinest  # noqa: F401  before TensorFlow, which it asks for oneDNN, on all sides
+
 
 def make_parser(description, parts, by_name_only=()):
     """Return a parser of the options that all scripts have."""
@@ -20,14 +22,8 @@ def make_parser(description, parts, by_name_only=()):
     names = ", ".join(parts)
     if by_name_only:
         names += f"; only when named: {', '.join(by_name_only)}"
-    parser.add_argument(
-        "parts",
-        nargs="*",
-        metavar="PART",
-        choices=[*parts, *by_name_only],
-        default=[],
-        help=names,
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=names)
+    parser.set_defaults(usual_parts=parts, known_parts=[*parts, *by_name_only])
     parser.add_argument("--quick", action="store_true", help="a small rehearsal")
     parser.add_argument("--runs", type=int, help="of each side")
     parser.add_argument(
@@ -41,10 +37,12 @@ def make_parser(description, parts, by_name_only=()):
     return parser
 
 
-def parse(parser, parts, arguments=None):
+def parse(parser):
     """Return options; those of a rehearsal never go to the committed results."""
-    options = parser.parse_args(arguments)
-    options.parts = options.parts or parts
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(options.known_parts):
+        parser.error(f"no part is named {', '.join(sorted(unknown))}")
+    options.parts = options.parts or options.usual_parts
     if options.results is None:
         rehearsal = Path(gettempdir(), "skinest-benchmarks")
         options.results = rehearsal if options.quick else RESULTS

@@ -7,14 +7,18 @@ import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
-PACKAGES = ("skinest", "scikit-learn", "numpy", "tensorflow", "keras")
-OPENCV = ("opencv-contrib-python-headless", "opencv-python-headless", "opencv-python")
+PACKAGES = {
+    "skinest": "skinest",
+    "scikit-learn": "scikit-learn",
+    "NumPy": "numpy",
+    "OpenCV": "opencv-contrib-python-headless",
+}
+TENSORFLOW = {"TensorFlow": "tensorflow", "Keras": "keras"}
 # Flags of /proc/cpuinfo, the best first.
 INSTRUCTION_SETS = {
     "amx_bf16": "AMX-bf16",
@@ -30,7 +34,7 @@ LIMITS = (
     "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA",
 )
-MAX_OTHERS = 0.05  # of the processors' time, used by others while it is still quiet
+MAX_SHARE = 0.05  # of the processors' time that others may use while it is quiet
 
 
 # What else used the processors
@@ -98,7 +102,7 @@ def compare_counters(before, after):
 
 def is_quiet(run):
     """Tell whether nothing else used much of the processors during a run."""
-    return run["others"] <= MAX_OTHERS and run["stolen"] <= MAX_OTHERS
+    return run["others"] <= MAX_SHARE and run["stolen"] <= MAX_SHARE
 
 
 # The machine
@@ -106,12 +110,9 @@ def is_quiet(run):
 
 def describe_machine(with_tensorflow=False):
     """Return what speeds depend on, without names of places or people."""
+    packages = PACKAGES | TENSORFLOW if with_tensorflow else PACKAGES
     versions = {"Python": platform.python_version()}
-    for names in (*((name,) for name in PACKAGES), OPENCV):
-        for name in names:
-            with suppress(PackageNotFoundError):
-                versions["OpenCV" if names is OPENCV else name] = version(name)
-                break
+    versions |= {name: version(package) for name, package in packages.items()}
     machine = {
         "processor": read_processor(),
         "instructions": read_instructions(),
@@ -153,8 +154,7 @@ def read_instructions():
 
 
 def uses_onednn():
-    """Tell whether TensorFlow, with what skinest sets, computes by oneDNN."""
-    import_module("skinest")  # which asks for it
+    """Tell whether TensorFlow computes by oneDNN."""
     from tensorflow.python.util._pywrap_util_port import IsMklEnabled
 
     return IsMklEnabled()

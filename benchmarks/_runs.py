@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
-from _quiet import MAX_OTHERS, compare_counters, is_quiet, read_counters, read_load
+from _quiet import MAX_SHARE, compare_counters, is_quiet, read_counters, read_load
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -130,7 +130,7 @@ def describe_noise(runs):
     return ", ".join(
         text.format(100 * most[name])
         for name, text in words.items()
-        if most[name] > MAX_OTHERS
+        if most[name] > MAX_SHARE
     )
 
 

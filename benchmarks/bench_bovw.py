@@ -87,7 +87,7 @@ def read_options():
     parser = make_parser(__doc__, PARTS, ("quality",))
     parser.add_argument("--n-jobs", type=int, default=1, help="of GridSearchCV")
     parser.add_argument("--words", type=int, nargs="+", help=f"default {WORDS}")
-    options = parse(parser, PARTS)
+    options = parse(parser)
     quick = options.quick
     options.words = options.words or WORDS
     options.n_images = 60 if quick else None

@@ -72,7 +72,7 @@ def read_options():
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--epochs", type=int)
-    options = parse(parser, tuple(SIDES))
+    options = parse(parser)
     options.images = options.images or (32 if options.quick else 160)
     options.epochs = options.epochs or (2 if options.quick else 4)
     return options

@@ -87,10 +87,8 @@ def read_options():
     )
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--learning-rate", type=float, default=1e-4, help="of the head")
-    parser.add_argument(
-        "--copies", type=int, nargs="+", default=list(N_COPIES.values())
-    )
-    options = parse(parser, PARTS)
+    parser.add_argument("--copies", type=int, nargs="+", default=[0, 3])
+    options = parse(parser)
     quick = options.quick
     if options.side is None:
         options.side = SMALL_SIDE if quick else 224

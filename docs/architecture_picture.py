@@ -9,6 +9,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent if "__file__" in globals() else Path.cwd()
 PACKAGE = DOCS.parent / "skinest"
+WIDTH = 10
 ESTIMATORS = {
     "BoVWSIFTTransformer": ("feature_extraction/_bovw.py", "tab:blue"),
     "TransferClassifier": ("classification/_transfer_classifier.py", "tab:orange"),
@@ -68,42 +69,27 @@ def reach(file):
 
 
 def draw():
-    """Draw modules on floors, with a dot for each estimator that uses them."""
+    """Plot modules on floors, with a dot for each estimator that uses them."""
     import matplotlib.pyplot as plt
-    from matplotlib.patches import FancyBboxPatch
 
     floors = read_floors()
     used = {
         name: {find_module(each, floors) for each in reach(file)}
         for name, (file, _) in ESTIMATORS.items()
     }
-    width, height = 10, 0.62
     figure, axes = plt.subplots(figsize=(8, 4.8))
     for number, modules in enumerate(floors):
         shade = "#f3f5f8" if number % 2 else "#e6eaf0"
         axes.axhspan(number, number + 1, color=shade, lw=0)
         axes.text(-0.35, number + 0.5, number, ha="center", va="center", color="0.4")
-        each = width / len(modules)
-        for place, module in enumerate(modules):
-            left, bottom = place * each + 0.08, number + (1 - height) / 2
-            box = FancyBboxPatch(
-                (left + 0.05, bottom),
-                each - 0.26,
-                height,
-                boxstyle="round,pad=0,rounding_size=0.1",
-                facecolor="white",
-                edgecolor="0.6",
-            )
-            axes.add_patch(box)
-            users = [name for name in ESTIMATORS if module in used[name]]
-            up = 0.12 if users else 0
-            middle = left + (each - 0.16) / 2
-            axes.text(
-                middle, number + 0.5 + up, module, ha="center", va="center", size=7.5
-            )
-            for index, name in enumerate(users):
-                at = middle + 0.2 * (index - (len(users) - 1) / 2)
-                axes.plot(at, number + 0.32, "o", ms=4.5, color=ESTIMATORS[name][1])
+        # Boxes are as wide as their names need.
+        sizes = [len(module) + 8 for module in modules]
+        left = 0.13
+        for module, size in zip(modules, sizes, strict=True):
+            width = WIDTH * size / sum(sizes)
+            colors = [c for name, (_, c) in ESTIMATORS.items() if module in used[name]]
+            draw_module(axes, module, left, number, width - 0.26, colors)
+            left += width
     for name, (_, color) in ESTIMATORS.items():
         axes.plot([], [], "o", color=color, label=name)
     axes.legend(
@@ -111,14 +97,35 @@ def draw():
     )
     axes.annotate(
         "imports",
-        (width + 0.3, 0.2),
-        (width + 0.3, len(floors) - 0.2),
+        (WIDTH + 0.3, 0.2),
+        (WIDTH + 0.3, len(floors) - 0.2),
         rotation=90,
         ha="center",
         va="top",
         color="0.4",
         arrowprops={"arrowstyle": "->", "color": "0.4"},
     )
-    axes.set(xlim=(-0.7, width + 0.6), ylim=(0, len(floors)))
+    axes.set(xlim=(-0.7, WIDTH + 0.6), ylim=(0, len(floors)))
     axes.set_axis_off()
     return figure
+
+
+def draw_module(axes, module, left, floor, width, colors):
+    """Add a box with the name of a module, and dots in some colours below it."""
+    from matplotlib.patches import FancyBboxPatch
+
+    box = FancyBboxPatch(
+        (left, floor + 0.19),
+        width,
+        0.62,
+        boxstyle="round,pad=0,rounding_size=0.1",
+        facecolor="white",
+        edgecolor="0.6",
+    )
+    axes.add_patch(box)
+    middle = left + width / 2
+    height = floor + (0.62 if colors else 0.5)
+    axes.text(middle, height, module, ha="center", va="center", size=7.5)
+    for index, color in enumerate(colors):
+        across = middle + 0.2 * (index - (len(colors) - 1) / 2)
+        axes.plot(across, floor + 0.32, "o", ms=4.5, color=color)

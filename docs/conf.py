@@ -1,4 +1,4 @@
-"""How Sphinx builds the site."""
+"""Configuration of Sphinx."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -120,7 +120,7 @@ html_sidebars = {
 
 
 def inherited_as_text(app, env, node, contnode):
-    """What scikit-learn's own docstrings link to is text without its inventory."""
+    """Show links in scikit-learn's docstrings as text if its inventory is missing."""
     source, _ = get_source_line(node)
     return contnode if "docstring of sklearn." in (source or "") else None
 

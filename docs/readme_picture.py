@@ -1,6 +1,6 @@
-"""The picture of the README and of the start page.
+"""Picture of the README and of the start page.
 
-Draw it again by ``python docs/readme_picture.py docs/_static/readme.png``.
+Create it again by ``python docs/readme_picture.py docs/_static/readme.png``.
 """
 
 # Authors: The skinest developers
@@ -24,16 +24,16 @@ from skinest.datasets import make_dermoscopy
 from skinest.inspection import SegmentationDisplay
 
 N_TRAIN, N_WORDS, N_KEYPOINTS = 240, 60, 80
-N_COLOURS = 128  # of the file, which is small with few
+N_COLOURS = 128  # few colours make the file small
 
 
 def draw():
-    """Visual words and probabilities above, outlines below, of images not seen."""
+    """Plot test images with visual words and probabilities above, outlines below."""
     data = make_dermoscopy(
         N_TRAIN + 40, task="lesion", malignant_fraction=0.4, random_state=0
     )
     train, unseen = np.arange(N_TRAIN), np.arange(N_TRAIN, N_TRAIN + 40)
-    # The first two of each class, in turn.
+    # The first two of each class, alternating.
     benign, malignant = (unseen[data.target[unseen] == label][:2] for label in (0, 1))
     shown = np.column_stack([benign, malignant]).ravel()
     shape = BoVWSIFTTransformer(N_WORDS, random_state=0)
@@ -67,7 +67,7 @@ def draw():
 
 
 def draw_words(axis, image, bovw):
-    """An image with its strongest keypoints, coloured by the visual word of each."""
+    """Plot an image with its strongest keypoints, coloured by visual word."""
     descriptor = SIFTDescriptor(max_keypoints=N_KEYPOINTS)
     values, points = descriptor.describe(image)
     words = bovw.clusterer_.predict(descriptor.finish(values.astype(np.float32)))

@@ -59,15 +59,6 @@ TASK2_SCHEDULES = {
     },
 }
 TASK2_BEST = "block5, then all"
-TASK2_N_TRAIN = {
-    "AKIEC": 212,
-    "BCC": 334,
-    "BKL": 714,
-    "DF": 74,
-    "MEL": 723,
-    "NV": 4358,
-    "VASC": 91,
-}
 TASK2_MATRIX = (
     (36, 4, 15, 2, 7, 2, 0),
     (3, 84, 6, 1, 2, 7, 0),

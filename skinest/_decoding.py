@@ -121,7 +121,7 @@ def decode_file(path, flags, location):
         ) from None
     if pixels is None:
         raise ValueError(
-            f"{location} is truncated or not an image that OpenCV can decode. Leave it "
-            "out or replace it."
+            f"{location} is truncated or not an image that OpenCV can decode. Remove "
+            "or replace it."
         )
     return pixels, content[:2].tobytes() == _JPEG

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class SupportsArray(Protocol):
-    """Anything that NumPy makes an array of, such as a column of pandas."""
+    """Object that NumPy can convert to an array, such as a pandas column."""
 
     def __array__(self) -> NDArray[Any]:
         """Return the values as an array."""

@@ -198,7 +198,7 @@ def iou_score(
         :mod:`skinest.masks`. The masks of a pair have the same size.
 
     labels : array-like of int, default=None
-        The foreground; None is all but the smallest, see :func:`dice_score`.
+        The foreground labels, see :func:`dice_score`.
 
     average : {"imagewise", "pooled"} or None, default="imagewise"
         How images are averaged, see :func:`dice_score`.
@@ -282,7 +282,7 @@ def segmentation_report(
         :mod:`skinest.masks`. The masks of a pair have the same size.
 
     labels : array-like of int, default=None
-        The foreground; None is all but the smallest, see :func:`dice_score`.
+        The foreground labels, see :func:`dice_score`.
 
     target_names : array-like of str, default=None
         Names of the foreground labels, in the order of `labels`.

@@ -186,9 +186,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit_resample(
-        self, X: AnyImages, y: AnyTarget, sample_weight: None = None
-    ) -> tuple[AnyImages, AnyTarget]:
+    def fit_resample(self, X: AnyImages, y: AnyTarget) -> tuple[AnyImages, AnyTarget]:
         """Resample images.
 
         Parameters
@@ -198,9 +196,6 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
         y : array-like of length n_images
             Labels, or with `balance_by` also masks, see :mod:`skinest.masks`.
-
-        sample_weight : None
-            Not supported. The error explains what to do instead.
 
         Returns
         -------
@@ -213,18 +208,11 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X`, `y` or `balance_by` is invalid or lengths differ, if the sampler
-            cannot select images, or if `sample_weight` is passed.
+            If `X`, `y` or `balance_by` is invalid or lengths differ, or if the
+            sampler cannot select images.
         FileNotFoundError
             If paths in `X` are missing.
         """
-        if sample_weight is not None:
-            raise ValueError(
-                "sample_weight cannot be resampled, because imbalanced-learn's "
-                "Pipeline takes only X and y from a sampler. Resample first, and fit "
-                "with sample_weight=weights[resampler.sample_indices_]; or remove the "
-                "sampler and multiply the weights."
-            )
         return self._fit_resample(X, y)
 
     def _fit_resample(self, X, y):

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -32,15 +33,19 @@ UNDECLARED = {
 }
 # Declared, and imported in no file.
 NOT_IMPORTED = {
+    "check-jsonschema": "a command of make lint",
     "codespell": "a command of make lint",
     "hatchling": "builds the wheel that a test looks into",
     "mypy": "a command of make lint",
     "myst-parser": "an extension that docs/conf.py names",
     "numpydoc": "an extension that docs/conf.py names",
     "pydata-sphinx-theme": "the theme that docs/conf.py names",
+    "pytest-cov": "measures coverage, see CONTRIBUTING.md",
     "pytest-xdist": "make test runs in two processes",
     "ruff": "a command of make lint",
     "sphinx-gallery": "an extension that docs/conf.py names",
+    "twine": "checks what a release uploads",
+    "zizmor": "a command of make lint",
 }
 DISTRIBUTIONS = packages_distributions()
 
@@ -66,16 +71,22 @@ def declared(extras):
     return set().union(*(expand(every[extra]) for extra in extras))
 
 
-def imported(folder):
-    """Return what the files of a folder import, as names of distributions."""
-    files = [
+def find_files(folder):
+    return [
         file
         for file in (ROOT / folder).rglob("*.py")
         if not {"_build", "auto_examples"} & {*file.relative_to(ROOT).parts}
     ]
-    # Scripts import the ones beside them by their names.
-    own = {"skinest", "tests", *(file.stem for file in files)}
-    names = {name.partition(".")[0] for file in files for name in modules(file)}
+
+
+@functools.cache
+def imported(folder):
+    """Return what the files of a folder import, as names of distributions."""
+    names = {
+        name.partition(".")[0] for file in find_files(folder) for name in modules(file)
+    }
+    # Scripts, and tests of them, import other ones by their names.
+    own = {*EXTRAS, *(file.stem for each in EXTRAS for file in find_files(each))}
     return {
         normalise(name)
         for module in names - own - sys.stdlib_module_names

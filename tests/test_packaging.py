@@ -139,3 +139,17 @@ def test_continuous_integration_runs_the_readme_test_command():
 def test_the_citation_has_the_version_of_the_package():
     stated = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.M)
     assert stated[1] == skinest.__version__
+
+
+def test_workflows_call_targets_of_the_makefile():
+    defined = re.findall(
+        r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    called = set()
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = workflow.read_text()
+        called |= set(re.findall(r"target: \[?([\w-]+)", text))
+        for line in re.findall(r"\brun: make (.+)", text):
+            called |= {word for word in line.split() if re.fullmatch(r"[\w-]+", word)}
+    assert {"test", "test-min", "lint", "docs", "coverage", "dist"} <= called
+    assert called <= set(defined)

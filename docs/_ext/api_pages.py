@@ -1,4 +1,4 @@
-"""The index of the API, written from what the modules say is public."""
+"""Generation of the API index from the public names of the modules."""
 
 import importlib
 import inspect

@@ -1,13 +1,13 @@
-"""How examples are run for the gallery."""
+"""Settings to run examples for the gallery."""
 
 import os
 from pathlib import Path
 
 
 class Arguments:
-    """Arguments of each example: figures that it saves go to the folder of builds.
+    """Set the arguments of each example, with a folder for its plots.
 
-    Examples run in their own folder, and print where figures are, so the path is
+    Examples run in their own folder and print the paths of plots, so the path is
     relative.
     """
 

@@ -1,4 +1,4 @@
-"""Error messages of the library, with what stands below them."""
+"""Directive for error messages of the library, with their explanation."""
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective

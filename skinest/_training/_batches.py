@@ -192,9 +192,9 @@ class Prefetch:
 def as_dataset(batches):
     """Return the object from which Keras reads batches.
 
-    Under TensorFlow what Keras would make of its own `PyDataset` tunes its speed, for
-    which epochs are a third longer where they are short, and wait for a second at their
-    end where the processor is busy.
+    With TensorFlow, Keras would convert its own `PyDataset` to an object that tunes its
+    speed. This makes short epochs a third longer, and on a busy processor each epoch
+    would wait for a second at its end.
     """
     if batches is None:
         return None

@@ -60,7 +60,7 @@ class ReusableModel:
             optimizer.build(model.trainable_variables)
             for variable in optimizer.variables:
                 value = _copy_value(variable)
-                # One number in place of an array that repeats it.
+                # One number instead of an array that repeats it.
                 repeats = value.size and (value == value.flat[0]).all()
                 self._optimizer_start.append(value.flat[0] if repeats else value)
             self._variables += optimizer.variables
@@ -381,9 +381,9 @@ def check_optimizer(estimator, names):
                 keras.optimizers.deserialize(config, own_classes)
             except Exception as error:
                 raise ValueError(
-                    f"optimizer={optimizer!r} with {name}={rate!r} cannot be built "
-                    "anew from its configuration: a class of your own needs a "
-                    "get_config that names all its arguments."
+                    f"optimizer={optimizer!r} with {name}={rate!r} cannot be "
+                    "rebuilt from its configuration: your own class needs a "
+                    "get_config with all its arguments."
                 ) from error
 
 

@@ -32,7 +32,7 @@ def make_axes(n_axes, ax, n_cols, cell_size):
         array of `n_axes` Axes is used as it is.
 
     n_cols : int
-        Maximum number of axes per row, where they are made here.
+        Maximum number of axes per row, if they are created here.
 
     cell_size : tuple of (float, float)
         Width and height of one axes of a new figure, in inches.

@@ -64,11 +64,11 @@ def list_stages(backbone) -> list[str]:
 
 
 def check_stage(backbone, name, stage) -> None:
-    """Raise ValueError unless a backbone has the stage that a parameter names."""
+    """Raise ValueError unless a backbone has this stage."""
     stages = list_stages(backbone)
     if stage not in stages:
         raise ValueError(
-            f"{name}={stage!r} is no part of {backbone}: choose one of "
+            f"{name}={stage!r} is not a part of {backbone}. Choose one of "
             f"{', '.join(stages)}."
         )
 

@@ -238,7 +238,7 @@ def make_wrong_images(images, paths) -> dict:
         "floats up to 255": (images.astype(float), "255"),
         "floats below 0": (unit - 1, "from -"),
         "NaN": (_with_value(unit, np.nan), "NaN"),
-        "infinity": (_with_value(unit, np.inf), "infinit"),
+        "infinity": (_with_value(unit, np.inf), "infinite"),
         "int64": (images.astype(np.int64), "int64"),
         "bool": (images > 128, "bool"),
         "arrays and a path": ([*images[:-1], str(paths[-1])], f"X[{N_IMAGES - 1}]"),

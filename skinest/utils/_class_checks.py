@@ -20,11 +20,11 @@ def check_tags(estimator, data):
 
 
 def check_mixins(estimator, data):
-    """Check that mixins stand left of BaseEstimator, whose tags would hide theirs."""
+    """Check that mixins are left of BaseEstimator, whose tags would hide theirs."""
     mro = type(estimator).__mro__
     late = mro[mro.index(BaseEstimator) :]
     misplaced = [c.__name__ for c in late if c not in BaseEstimator.__mro__]
-    assert not misplaced, f"{misplaced} stand right of BaseEstimator."
+    assert not misplaced, f"{misplaced} must be left of BaseEstimator."
 
 
 def check_docstrings(estimator, data):

@@ -1,4 +1,4 @@
-"""Versions, processor and threads, on which results depend beside the data."""
+"""Versions, processor and threads: what results depend on besides the data."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -26,7 +26,7 @@ _VARIABLES = (  # of the environment
 )
 
 
-def show_versions() -> None:
+def show_versions():
     """Print versions, processor and threads, for reports of bugs.
 
     Neither TensorFlow nor another heavy library is loaded for it.
@@ -71,10 +71,10 @@ def show_versions() -> None:
             print(f"    {name:>{width}}: {value}")
 
 
-def _find_versions() -> dict:
+def _find_versions() -> dict[str, str | None]:
     """Return the version of skinest and of each package that it uses, or None."""
     required = [line for line in requires("skinest") or () if "extra ==" not in line]
-    names = re.findall(r"^[\w.-]+", "\n".join(required), re.MULTILINE)
+    names = [re.split(r"[^\w.-]", line)[0] for line in required]
     versions: dict[str, str | None] = {}
     for name in ("skinest", *sorted({*names, *_OPTIONAL}), "pip"):
         try:

@@ -401,7 +401,7 @@ def check_set_output(estimator, data):
         column = pd.Series([str(path) for path in paths], index=index, name="path")
         for X in (column, column.to_frame(), list(paths)):
             frame = fitted.transform(X)
-            assert isinstance(frame, pd.DataFrame), f"{type(frame)} is no DataFrame."
+            assert isinstance(frame, pd.DataFrame), f"{type(frame)} is not a DataFrame."
             assert list(frame.columns) == list(fitted.get_feature_names_out()), "Names."
             kept = frame.index.equals(getattr(X, "index", None))
             assert kept or isinstance(X, list), "The index of X is lost."

@@ -71,8 +71,8 @@ def sample_lesions(rngs, target, images_per_lesion):
     for i, rng in enumerate(rngs):
         if rng.random() * images_per_lesion < 1:
             continue
-        # Preferences do not depend on the other images, so that a class that
-        # changes leaves the lesions of almost all other images as they are.
+        # The random numbers do not depend on the other images. So if the class of
+        # one image changes, the lesions of almost all others do not.
         known = (target[:i] == target[i]) & (first[:i] == np.arange(i))
         if known.any():
             first[i] = np.argmax(np.where(known, rng.random(i), -1.0))

@@ -2,8 +2,8 @@
 
 Lengths are in units of half the shorter side of the frame, whose centre is the
 origin, so a scene looks the same at every image size. Every layer is a plain
-function from a scene to a float32 field of shape (height, width). Colours stand
-in the first axis, (3, height, width), which NumPy broadcasts faster.
+function from a scene to a float32 field of shape (height, width). Colours are
+on the first axis, (3, height, width), because NumPy broadcasts it faster.
 """
 
 # Authors: The skinest developers
@@ -77,7 +77,7 @@ class Canvas:
         return np.rint(pixels * 2**_SHIFT).astype(np.int32)
 
     def sample_noise(self, rng, cells):
-        """Sample smooth noise of unit variance, `cells` knots on the longer side."""
+        """Sample smooth noise with `cells` knots of variance 1 on the longer side."""
         import cv2
 
         knots = rng.standard_normal((cells, cells), dtype=np.float32)
