@@ -144,6 +144,28 @@ class MaskCollection(Sequence[np.ndarray]):
         mask = _read_file(item, location) if isinstance(item, str) else item
         return mask, _find_labels(mask, location)
 
+    @property
+    def from_files(self) -> bool:
+        """Return whether the masks are decoded from files."""
+        return len(self) > 0 and isinstance(self._items[0], str)
+
+    def key(self, index: int) -> tuple[Any, ...]:
+        """Return a key that identifies the content of a mask's file, for caches.
+
+        Parameters
+        ----------
+        index : int
+            Its position.
+
+        Returns
+        -------
+        key : tuple
+            Absolute path, size and modification time.
+        """
+        path = self._items[index]
+        stat = os.stat(path)
+        return os.path.abspath(path), stat.st_size, stat.st_mtime_ns
+
     def where(self, index: int) -> str:
         """Return the name of a mask in error messages: position, and path if known."""
         item = self._items[index]
