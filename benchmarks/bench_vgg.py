@@ -202,9 +202,8 @@ def bench_paths(file, options):
     @cache
     def build(case):
         trainable, epochs = CASES[case]
-        return classifier(
-            file, SMALL_SIDE, trainable=trainable, epochs=epochs, **copies(1)
-        )
+        stage = {"trainable": trainable, "epochs": epochs, "learning_rate": 1e-4}
+        return classifier(file, SMALL_SIDE, **stage, **copies(1))
 
     def measure(side):
         case, form = side.split(f", {SMALL_SIDE} pixels, ")
