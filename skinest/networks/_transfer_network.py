@@ -309,7 +309,7 @@ def build_transfer_network(
     n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
     spec = BackboneSpec(backbone, size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
-    network = build_network(spec, head, trainable=trainable, l2=l2)
+    network = build_network(spec, head, trainable=trainable)
     rng = check_random_state(random_state)
     seeds = rng.randint(MAX_SEED, size=2)
     units = (*head.hidden_units, n_outputs)
