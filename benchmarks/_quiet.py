@@ -17,6 +17,7 @@ PACKAGES = {
     "scikit-learn": "scikit-learn",
     "NumPy": "numpy",
     "OpenCV": "opencv-contrib-python-headless",
+    "simplejpeg": "simplejpeg",
 }
 TENSORFLOW = {"TensorFlow": "tensorflow", "Keras": "keras"}
 # Flags of /proc/cpuinfo, the best first.
@@ -123,6 +124,8 @@ def describe_machine(with_tensorflow=False):
         "versions": versions,
     }
     if with_tensorflow:
+        from skinest._compat import uses_onednn
+
         machine["oneDNN"] = "on" if uses_onednn() else "off"
     return machine
 
@@ -151,13 +154,6 @@ def read_instructions():
     flags = read_cpuinfo("flags").split()
     names = (name for flag, name in INSTRUCTION_SETS.items() if flag in flags)
     return next(names, "not known")
-
-
-def uses_onednn():
-    """Tell whether TensorFlow computes by oneDNN."""
-    from tensorflow.python.util._pywrap_util_port import IsMklEnabled
-
-    return IsMklEnabled()
 
 
 def say_machine(machine):

@@ -11,8 +11,7 @@ head
     of the images to validate on, each run in a process of its own. skinest runs all
     epochs, from paths, and all that it takes counts. Plain Keras starts from decoded
     images and a traced graph, and runs one epoch, which stands for all. By default
-    there are 160 images to train on: what each side does besides counts for more
-    then than with all images, and nearly all of that is on skinest's side.
+    there are 160 images to train on: five whole batches.
 forward
     Features by VGG16: `model.predict` in float32 against
     `BottleneckFeatureExtractor` in float32 and bfloat16, in one process.

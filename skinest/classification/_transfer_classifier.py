@@ -10,12 +10,10 @@ from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
-import joblib
 import numpy as np
 from sklearn.base import ClassifierMixin
 
 from .._apply_augmentation import check_augmentation
-from .._cache import Cache
 from .._compat import (
     Interval,
     StrOptions,
@@ -270,7 +268,6 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left")],
         "fine_tune_learning_rate": LEARNING_RATE,
         "n_augmented_copies": [Interval(Integral, 1, None, closed="left")],
-        "memory": [str, os.PathLike, joblib.Memory, None],
         "n_views": [Interval(Integral, 1, None, closed="left"), NOT_PASSED],
     }
 
@@ -445,8 +442,6 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             check_stage(self.backbone, "fine_tune", self.fine_tune)
         check_hidden_units(self.hidden_units)
         self._check_training(X_val, y_val)
-        if self.memory is not None:
-            Cache(self.memory)
 
     def _start(self, classes, totals, seeds):
         """Return the network before training, or that of the last fit."""

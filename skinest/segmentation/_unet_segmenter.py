@@ -140,6 +140,11 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         Floating-point precision of the network. "auto" is bfloat16 on a processor that
         has it, and float32 otherwise. Weights and outputs are float32 either way.
 
+    memory : str, path or joblib.Memory, default=None
+        Folder where pairs of files are cached in the size of the network, so that each
+        file is decoded once in a search. A file is identified by its path, size and
+        modification time.
+
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Called in training, on copies.
 
@@ -254,6 +259,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         n_iter_no_change: int = 10,
         monitor: str = "val_loss",
         compute_dtype: t.AutoDtype = "auto",
+        memory: t.MemoryLike = None,
         keras_callbacks: t.KerasCallbacks = None,
         warm_start: bool = False,
         random_state: t.RandomStateLike = None,
@@ -280,6 +286,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.monitor = monitor
         self.compute_dtype = compute_dtype
+        self.memory = memory
         self.keras_callbacks = keras_callbacks
         self.warm_start = warm_start
         self.random_state = random_state
