@@ -48,7 +48,7 @@ def test_model_is_one_flat_network_in_which_the_last_stage_trains(images, y):
     assert {weight.dtype for weight in model.weights} == {"float32"}
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_log_probabilities(n_classes, images):
     # The rate makes some probabilities exactly 0.

@@ -17,7 +17,7 @@ import skinest
 def print_in_new_process(**environment):
     code = (
         "import skinest, sys; skinest.show_versions(); "
-        "print('loaded', *{'tensorflow', 'keras', 'cv2', 'pandas'} & {*sys.modules})"
+        "print('loaded', *{'tensorflow', 'keras', 'cv2', 'matplotlib'} & {*sys.modules})"
     )
     return subprocess.run(
         [sys.executable, "-c", code],
