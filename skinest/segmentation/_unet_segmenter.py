@@ -94,7 +94,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         learning rate holds.
 
     batch_size : int, default=16
-        Images in a step of training, and through the network at a time.
+        Images in a step of training, and through the network at a time. It is half of
+        the classifiers' because the feature maps of one image take 106 MB in the
+        default network, and training keeps them all.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training pairs at random, see
