@@ -104,5 +104,5 @@ def test_backbone_is_saved_for_the_next_classifier_and_for_keras(images, y, tmp_
     )
     for name, arrays in layers_of(base).items():
         assert is_same(arrays, fitted[name]), name
-    with pytest.raises(ValueError, match=r"path=.*must end in '.weights.h5'"):
+    with pytest.raises(ValueError, match=r"path=.*must end with '.weights.h5'"):
         clf.save_backbone(tmp_path / "name.h5")
