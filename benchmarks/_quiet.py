@@ -123,6 +123,8 @@ def describe_machine(with_tensorflow=False):
         "versions": versions,
     }
     if with_tensorflow:
+        from skinest._compat import uses_onednn
+
         machine["oneDNN"] = "on" if uses_onednn() else "off"
     return machine
 
@@ -151,13 +153,6 @@ def read_instructions():
     flags = read_cpuinfo("flags").split()
     names = (name for flag, name in INSTRUCTION_SETS.items() if flag in flags)
     return next(names, "not known")
-
-
-def uses_onednn():
-    """Tell whether TensorFlow computes by oneDNN."""
-    from tensorflow.python.util._pywrap_util_port import IsMklEnabled
-
-    return IsMklEnabled()
 
 
 def say_machine(machine):

@@ -135,12 +135,15 @@ def describe_noise(runs):
 
 
 def run_in_new_process(script, *arguments):
-    """Run a script, and return what the last line that it prints says in JSON."""
+    """Run a script, and return what the last line that it prints says in JSON.
+
+    What it says of errors, TensorFlow much of it, is shown only if it fails.
+    """
     command = [sys.executable, str(script), *map(str, arguments)]
-    output = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
-    return json.loads(output.splitlines()[-1])
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stderr}\nThis run failed; those before it are stored.")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 # Numbers of several runs

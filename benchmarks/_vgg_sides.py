@@ -182,6 +182,7 @@ def classifier(file, side, **settings):
         hidden_units=(512,),
         pooling="flatten",
         dropout=0.5,
+        l2=0.0,
         class_weight="balanced",
         batch_size=BATCH_SIZE,
         random_state=0,

@@ -36,6 +36,7 @@ PEAK_RATE = 3e-4
 SETTINGS = {
     "vgg16": {
         "hidden_units": (256,),
+        "pooling": "flatten",
         "trainable": "all",
         "augmentation": Augmentation(
             rotation=45, shift=0.05, zoom=0.15, vertical_flip=True, brightness=0.05
@@ -117,6 +118,7 @@ def classifier(options, n_images):
         weights=options.weights,
         image_size=(options.side, options.side),
         **SETTINGS[options.backbone],
+        l2=0.0,
         epochs=options.epochs,
         learning_rate=rate,
         batch_size=BATCH_SIZE,

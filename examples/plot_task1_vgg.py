@@ -41,7 +41,7 @@ from _script import (
     take,
     weights_of,
 )
-from _study import TASK1_VGG, TASK1_VGG_TRIED
+from _study import TASK1_VGG, TASK1_VGG_TRIED, VGG_HEAD
 from _task1 import (
     CLASSES,
     SYNTHETIC,
@@ -82,8 +82,8 @@ def classifier(arguments, weights, memory):
     return VGGTransferClassifier(
         weights=weights,
         image_size=(arguments.side, arguments.side),
-        hidden_units=(512,),
-        dropout=0.5,
+        **VGG_HEAD,
+        l2=0.0,
         epochs=shortened(100, arguments.epochs),
         learning_rate=1e-5 * arguments.rates,
         batch_size=arguments.batch,

@@ -58,6 +58,7 @@ from _study import (
     TASK2_N_IMAGES,
     TASK2_NAMES,
     TASK2_SCHEDULES,
+    VGG_HEAD,
 )
 from rich.table import Table
 from sklearn.decomposition import PCA
@@ -171,8 +172,7 @@ def classifier(arguments, weights, memory):
     return VGGTransferClassifier(
         weights=weights,
         image_size=(arguments.side, arguments.side),
-        hidden_units=(512,),
-        dropout=0.5,
+        **VGG_HEAD,
         l2=5e-4,
         batch_size=arguments.batch,
         class_weight="balanced",

@@ -85,8 +85,12 @@ fit_context: Callable[..., Callable[[_Function], _Function]] = _fit_context
 validate_params: Callable[..., Callable[[_Function], _Function]] = _validate_params
 with_callbacks: Callable[[_Function], _Function] = _with_callbacks
 
+# Whether a transformer's DataFrame has the index of a Series; scikit-learn 1.8.
+KEEPS_INDEX_OF_SERIES = not sklearn.__version__.startswith("1.7.")
+
 __all__ = [
     "HAS_CALLBACKS",
+    "KEEPS_INDEX_OF_SERIES",
     "SITE",
     "CallbackSupportMixin",
     "DocLinkMixin",
@@ -105,6 +109,7 @@ __all__ = [
     "preserved_random_state",
     "resolve_compute_dtype",
     "rounds_by_place",
+    "uses_onednn",
     "validate_params",
     "with_callbacks",
 ]
@@ -274,8 +279,6 @@ def rounds_by_place(in_bfloat16) -> bool:
 
     TensorFlow's own operations do so on a processor. They compute what oneDNN does
     not: all without it, and bfloat16 where the processor does not have that.
-    TensorFlow decides by the processor and an environment variable when it is loaded,
-    and has no public name for the outcome (`IsMklEnabled` since 2.5).
     """
     import keras
 
@@ -285,11 +288,20 @@ def rounds_by_place(in_bfloat16) -> bool:
 
     if tf.config.list_physical_devices("GPU"):
         return False
+    return not uses_onednn() or (in_bfloat16 and not cpu_has_bfloat16())
+
+
+def uses_onednn() -> bool:
+    """Tell whether TensorFlow computes by oneDNN; False where that is not known.
+
+    TensorFlow decides by the processor and an environment variable when it is loaded,
+    and has no public name for the outcome: `IsMklEnabled`, TensorFlow 2.5.
+    """
     try:
         from tensorflow.python.util._pywrap_util_port import IsMklEnabled
     except ImportError:
-        return True
-    return not IsMklEnabled() or (in_bfloat16 and not cpu_has_bfloat16())
+        return False
+    return IsMklEnabled()
 
 
 def trim_heap():

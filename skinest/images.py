@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 
-from ._decoding import check_files, decode_file
+from ._decoding._files import check_files, read_file
 
 if TYPE_CHECKING:
     from ._typing import Image, ImageSize, ImagesLike, PathLike
@@ -33,6 +34,7 @@ __all__ = ["ImageCollection", "check_images", "limit_side", "read_image", "resiz
 
 _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
 _FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
+_MAX_DARK = 4095  # no picture of 16 bits is so dark as a whole
 
 
 def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageCollection:
@@ -86,6 +88,8 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
         return ImageCollection(items, check_files(items, name), name=name)
     for position, image in enumerate(items):
         _check_pixels(image, f"{name}[{position}]")
+    deep = [image for image in items if image.dtype == np.uint16]
+    _warn_if_dark(name, [i.min() for i in deep], [i.max() for i in deep])
     return ImageCollection(items, name=name)
 
 
@@ -157,7 +161,7 @@ class ImageCollection(Sequence[np.ndarray]):
         item = self._items[index]
         if self.from_files:
             return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
-        return _to_rgb(item)
+        return np.array(_to_rgb(item), order="C")  # a copy, never the user's own
 
     def batches(self, size: int) -> Iterator[ImageCollection]:
         """Yield collections of `size` images; the last one may be shorter.
@@ -191,16 +195,17 @@ class ImageCollection(Sequence[np.ndarray]):
         item = self._items[index]
         if self._file_stats is not None:
             return (os.path.abspath(item), *self._file_stats[index])
-        rgb = _to_rgb(item)
+        rgb = np.ascontiguousarray(_to_rgb(item))
         return (*rgb.shape, hashlib.blake2b(rgb, digest_size=16).hexdigest())
 
 
 def read_image(path: PathLike) -> Image:
     """Read an image file.
 
-    All formats that OpenCV reads are accepted. Grey, grey with alpha, palette, CMYK
-    and 16-bit files are converted to 8-bit RGB. The orientation in EXIF data is
-    ignored, so that an image and its mask stay aligned.
+    JPEG, PNG, TIFF, BMP, GIF, WebP, PNM, JPEG 2000 and AVIF files are read, the first
+    image of each. Grey, palette, CMYK and 16-bit files are converted to 8-bit RGB, and
+    so are TIFF files of floating point in [0, 1]. Alpha is dropped. The orientation in
+    the file is ignored, so that an image and its mask stay aligned.
 
     Parameters
     ----------
@@ -217,8 +222,15 @@ def read_image(path: PathLike) -> Image:
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file is empty, truncated, not an image, or has more pixels than
-        OpenCV allows.
+        If the file is empty, truncated or of another format, or if it has more pixels
+        than the environment variable ``SKINEST_MAX_IMAGE_PIXELS`` allows, 2 ** 27 by
+        default.
+
+    Warns
+    -----
+    UserWarning
+        If a JPEG file is damaged in part, or if a 16-bit file has no value above 4095
+        and is read as nearly black.
 
     Examples
     --------
@@ -443,28 +455,43 @@ def _conversion_hint(image):
 
 
 def _to_rgb(image) -> np.ndarray:
-    """Return a checked array as uint8 of shape (height, width, 3)."""
+    """Return checked pixels as uint8 of shape (height, width, 3)."""
     if image.ndim == 2:
         image = image[..., np.newaxis]
-    image = _to_uint8(image[..., :3])
-    if image.shape[2] == 1:
-        image = np.repeat(image, 3, axis=2)
-    return np.array(image, order="C")  # a copy, so that nothing changes the user's
+    n_colours = 1 if image.shape[2] < 3 else 3  # what follows is alpha
+    image = _to_uint8(image[..., :n_colours])
+    return np.repeat(image, 3, axis=2) if n_colours == 1 else image
 
 
 def _to_uint8(image) -> np.ndarray:
-    if image.dtype.kind == "f":
-        return np.rint(np.clip(image, 0, 1) * 255.0).astype(np.uint8)
-    if image.dtype.itemsize == 2:
-        return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.asarray(image, dtype=np.uint8)
+    if image.dtype == np.uint8:
+        return image
+    out = np.empty(image.shape, np.uint8)
+    for row, scaled in zip(image, out, strict=True):  # whole images need much memory
+        if image.dtype.kind == "f":
+            scaled[:] = np.rint(np.clip(row, 0, 1) * np.float32(255))
+        else:
+            scaled[:] = (
+                row if image.itemsize == 1 else (row.astype(np.uint32) + 128) // 257
+            )
+    return out
+
+
+def _warn_if_dark(name, lows, highs):
+    """Warn if images of 16 bits use a small part of their range, and would be black."""
+    if not highs or not 0 < max(highs) <= _MAX_DARK:
+        return
+    warnings.warn(
+        f"{name} is uint16 with values from {min(lows)} to {max(highs)}. White is "
+        "65535, so it is read as nearly black. If its white is 255, use "
+        "astype(np.uint8); if its white is 4095 (12 bits), multiply by 16.",
+        stacklevel=2,
+    )
 
 
 def _read_file(path, location) -> np.ndarray:
-    import cv2
-
-    # EXIF orientation is ignored for images and masks alike.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    image, _ = decode_file(path, flags, location)
-    _check_values(image, location)
-    return cv2.cvtColor(_to_uint8(image), cv2.COLOR_BGR2RGB)
+    pixels, _ = read_file(path, location)
+    _check_values(pixels, location)
+    if pixels.dtype == np.uint16:
+        _warn_if_dark(location, [pixels.min()], [pixels.max()])
+    return np.ascontiguousarray(_to_rgb(pixels))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from ._decoding import check_files, decode_file
+from ._decoding._files import check_files, read_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,6 +144,28 @@ class MaskCollection(Sequence[np.ndarray]):
         mask = _read_file(item, location) if isinstance(item, str) else item
         return mask, _find_labels(mask, location)
 
+    @property
+    def from_files(self) -> bool:
+        """Return whether the masks are decoded from files."""
+        return len(self) > 0 and isinstance(self._items[0], str)
+
+    def key(self, index: int) -> tuple[Any, ...]:
+        """Return a key that identifies the content of a mask's file, for caches.
+
+        Parameters
+        ----------
+        index : int
+            Its position.
+
+        Returns
+        -------
+        key : tuple
+            Absolute path, size and modification time.
+        """
+        path = self._items[index]
+        stat = os.stat(path)
+        return os.path.abspath(path), stat.st_size, stat.st_mtime_ns
+
     def where(self, index: int) -> str:
         """Return the name of a mask in error messages: position, and path if known."""
         item = self._items[index]
@@ -162,7 +184,8 @@ def read_mask(path: PathLike) -> Mask:
     Returns
     -------
     mask : ndarray of shape (height, width), dtype uint8 or uint16
-        The labels as they are in the file; those of 1-bit files are 0 and 255.
+        The labels as they are in the file: 0 and 255 in 1-bit files, and the indices
+        of the colours in files with a palette.
 
     Raises
     ------
@@ -304,9 +327,7 @@ def _is_blurred(labels) -> bool:
 
 
 def _read_file(path, location) -> np.ndarray:
-    import cv2
-
-    mask, is_jpeg = decode_file(path, cv2.IMREAD_UNCHANGED, location)
+    mask, format_name = read_file(path, location, as_labels=True)
     if mask.ndim != 2:
         raise ValueError(
             f"{location} is a colour image of {mask.shape[2]} channels. A mask has one "
@@ -314,7 +335,7 @@ def _read_file(path, location) -> np.ndarray:
             "it as PNG."
         )
     _check_array(mask, location)
-    if is_jpeg and len(labels := _find_labels(mask, location)) > 2:
+    if format_name == "JPEG" and len(labels := _find_labels(mask, location)) > 2:
         raise ValueError(
             f"{location} is a JPEG file with {len(labels)} labels, and JPEG "
             "compression changes labels. Create the mask again as PNG, or threshold it."

@@ -26,7 +26,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 class DecodedFiles:
-    """Counts of the files that OpenCV has decoded, in this process."""
+    """Counts of the files that are decoded, in this process."""
 
     def __init__(self):
         self.contents = []
@@ -40,15 +40,15 @@ class DecodedFiles:
 @pytest.fixture
 def decoded(monkeypatch):
     """Count how often files are decoded from here on: `decoded.counts(paths)`."""
-    import cv2
+    from skinest._decoding import _formats
 
-    files, decode = DecodedFiles(), cv2.imdecode
+    files, decode = DecodedFiles(), _formats.decode
 
     def count_and_decode(content, *args, **kwargs):
-        files.contents.append(content.tobytes())
+        files.contents.append(content)
         return decode(content, *args, **kwargs)
 
-    monkeypatch.setattr(cv2, "imdecode", count_and_decode)
+    monkeypatch.setattr(_formats, "decode", count_and_decode)
     return files
 
 

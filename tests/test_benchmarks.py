@@ -142,6 +142,11 @@ def test_own_seconds_count_processes_that_were_started():
     assert _quiet.read_own_seconds() - before > 0.15
 
 
+def test_a_run_that_fails_ends_the_part_and_says_why():
+    with pytest.raises(SystemExit, match="no such luck"):
+        _runs.run_in_new_process("-c", "raise ValueError('no such luck')")
+
+
 def test_no_time_is_quiet():
     now = _quiet.Counters(5, 4, 3, 0)
     assert _quiet.compare_counters(now, now) == {"others": 0, "stolen": 0}

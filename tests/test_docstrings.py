@@ -30,6 +30,7 @@ OWN_TEXTS = {
         "epochs",
         "image_size",
         "learning_rate",
+        "memory",
         "monitor",
         "optimizer",
         "validation_fraction",

@@ -162,7 +162,7 @@ def borrow_model(key, build):
             dropped.free()
 
 
-def clear_models():
+def clear_models() -> None:
     """Free the memory of networks that wait to be used again.
 
     One network of each architecture that has been trained or applied is kept in a

@@ -4,18 +4,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+import os
 import warnings
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import nan
 from numbers import Integral, Real
 
+import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_random_state
 
+from .._cache import Cache
 from .._compat import (
     CallbackSupportMixin,
     DocLinkMixin,
@@ -68,6 +71,7 @@ class NetworkEstimator(
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "monitor": [str],
         "compute_dtype": [StrOptions({"auto", "float32", "bfloat16"})],
+        "memory": [str, os.PathLike, joblib.Memory, None],
         "keras_callbacks": [list, tuple, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -96,6 +100,7 @@ class NetworkEstimator(
                 )
         if (X_val is None) != (y_val is None):
             raise ValueError("Pass both X_val and y_val, or none of them.")
+        Cache(self.memory)  # raises ValueError if the folder cannot be created
 
     def _make_seeds(self) -> dict:
         """Return one seed for each use of randomness, from `random_state`."""

@@ -50,7 +50,7 @@ class ClassPredictionMixin:
         """
         check_is_fitted(self)
         network = self._network
-        description = network.describe_training("head", 0)
+        description = network.describe_training("head")
         images = check_images(X)
         batches = iterate_features(
             ResizedImages(images, network.backbone_spec.image_size),

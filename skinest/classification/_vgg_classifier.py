@@ -30,19 +30,20 @@ class VGGTransferClassifier(TransferClassifier):
     image_size : tuple of int, default=(224, 224)
         (height, width) in pixels, 32 or more, that images are resized to.
 
-    hidden_units : tuple of int, default=(512,)
+    hidden_units : tuple of int, default=()
         Units of each dense ReLU layer between features and output; ``()`` is none.
 
-    pooling : {"flatten", "avg", "max"}, default="flatten"
+    pooling : {"avg", "max", "flatten"}, default="avg"
         How the backbone's last feature maps, of shape (rows, columns, channels), become
-        a vector: all values, or the mean or maximum of each channel.
+        a vector: the mean or maximum of each channel, or all values.
 
     dropout : float, default=0.5
         Rate of dropout after each hidden layer, or before the output where there is
         none, in [0, 1).
 
-    l2 : float, default=0.0
-        L2 penalty on the kernel of each layer that trains.
+    l2 : float or "auto", default="auto"
+        L2 penalty on the kernel of each layer that trains. "auto" is 0.1 on the kernel
+        of the output alone, and none on hidden layers and the backbone.
 
     trainable : str, default="head"
         The lowest part of the network that trains in the first stage: "head", "block5"
@@ -51,8 +52,9 @@ class VGGTransferClassifier(TransferClassifier):
     epochs : int, default=50
         Passes over the images in the first stage.
 
-    learning_rate : float or LearningRateSchedule, default=1e-4
-        Learning rate of the first stage, where `optimizer` is a name.
+    learning_rate : float or LearningRateSchedule, default=1e-3
+        Learning rate of the first stage, where `optimizer` is a name. The default suits
+        a head on a frozen backbone; use 1e-4 or less where `trainable` names more.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         What trains both stages, by Keras' name or as an object, which is copied and
@@ -182,8 +184,8 @@ class VGGTransferClassifier(TransferClassifier):
     ``search.fit(X, y, groups=groups)``. Without routing a plain ``groups=groups``
     reaches only the search's own splitter.
 
-    A pickle holds weights, no optimizer: 110 MB for VGG16 with one hidden layer of 512
-    units on flattened maps of 224 x 224 pixels, 60 MB with ``pooling="avg"``.
+    A pickle holds weights, no optimizer: 59 MB for VGG16, 110 MB with one hidden layer
+    of 512 units on flattened maps of 224 x 224 pixels.
 
     References
     ----------
@@ -192,19 +194,32 @@ class VGGTransferClassifier(TransferClassifier):
 
     Examples
     --------
-    Benign or malignant: the head alone, on ImageNet's features.
+    A linear head on averaged features of ImageNet's weights:
 
     >>> from skinest import Augmentation, VGGTransferClassifier
-    >>> task1 = VGGTransferClassifier(
-    ...     epochs=100, learning_rate=1e-5, batch_size=32, dropout=0.5,
-    ...     class_weight="balanced", augmentation=Augmentation(),
-    ...     validation_fraction=0.15, early_stopping=True, n_iter_no_change=10,
+    >>> default = VGGTransferClassifier(class_weight="balanced")
+
+    The larger head of the study that the examples reproduce, 512 units on flattened
+    feature maps, with 27,560,769 parameters in all:
+
+    >>> study = VGGTransferClassifier(
+    ...     hidden_units=(512,), pooling="flatten", dropout=0.5, l2=0.0,
+    ...     epochs=50, learning_rate=1e-4,
     ... )
 
-    Seven diagnoses: block5 and the head, then all layers.
+    Its settings for benign or malignant:
 
-    >>> task2 = VGGTransferClassifier(
-    ...     trainable="block5", epochs=35, learning_rate=1e-4,
+    >>> from sklearn.base import clone
+    >>> task1 = clone(study).set_params(
+    ...     epochs=100, learning_rate=1e-5, class_weight="balanced",
+    ...     augmentation=Augmentation(), validation_fraction=0.15,
+    ...     early_stopping=True, n_iter_no_change=10,
+    ... )
+
+    Its settings for seven diagnoses: block5 and the head, then all layers.
+
+    >>> task2 = clone(study).set_params(
+    ...     trainable="block5", epochs=35,
     ...     fine_tune="all", fine_tune_epochs=20, fine_tune_learning_rate=1e-6,
     ...     batch_size=128, l2=5e-4, class_weight="balanced",
     ...     augmentation=Augmentation(zoom=0.1, vertical_flip=True),

@@ -68,9 +68,9 @@ class BottleneckFeatureExtractor(
         :meth:`TransferClassifier.save_backbone`. None starts from random ones (He et
         al. 2015).
 
-    pooling : {"flatten", "avg", "max"}, default="flatten"
+    pooling : {"avg", "max", "flatten"}, default="avg"
         How the backbone's last feature maps, of shape (rows, columns, channels), become
-        a vector: all values, or the mean or maximum of each channel.
+        a vector: the mean or maximum of each channel, or all values.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) in pixels, 32 or more, that images are resized to.
@@ -93,8 +93,8 @@ class BottleneckFeatureExtractor(
     Attributes
     ----------
     n_features_out_ : int
-        The length of a vector: for VGG16 at 224 x 224 pixels 25,088, or 512 for
-        `pooling` "avg" and "max".
+        The length of a vector: 512 for VGG16, or 25,088 with ``pooling="flatten"`` at
+        224 x 224 pixels.
 
     See Also
     --------
@@ -142,7 +142,7 @@ class BottleneckFeatureExtractor(
         backbone: BackboneName = "vgg16",
         *,
         weights: PathLike | None = "imagenet",
-        pooling: Pooling = "flatten",
+        pooling: Pooling = "avg",
         image_size: ImageSize = (224, 224),
         compute_dtype: AutoDtype = "auto",
         batch_size: int = 32,

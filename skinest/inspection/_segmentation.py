@@ -52,7 +52,7 @@ class SegmentationDisplay:
 
     scores : array-like of shape (n_images,), default=None
         The Dice score of each image for its title: the mean over `labels`, see
-        :func:`skinest.metrics.dice_score`.
+        :func:`skinest.metrics.dice_score`, with ``zero_division=1.0``.
 
     target_names : list of str, default=None
         Names of `labels` in the legend.

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .. import __version__
+from .._cache import Cache, make_key
 from .._training._batches import Prefetch, allocate
 from ..images import check_images, resize
 from ..masks import MAX_LABELS, check_masks
@@ -220,9 +222,27 @@ class PairCollection:
         image = self.images[position]
         mask, labels = self.masks.read(position)
         self.check_shape(position, mask.shape, image.shape[:2])
-        check_side(image, self._min_side, f"{self._names[0]}[{position}]")
+        self.check_side(position, mask.shape)
         resized = self.letterbox.resize_mask(mask, labels)
         return self.letterbox.resize_image(image), resized, labels, mask.shape
+
+    def read_cached(self, positions, cache) -> list[tuple]:
+        """Read pairs, those of files from a cache where they are in it."""
+        if not (cache.is_on and self.images.from_files and self.masks.from_files):
+            return list(map(self.read, positions))
+        settings = "pair", __version__, self.letterbox.size, self.letterbox.pad
+        keys = []
+        for position in positions:
+            files = self.images.key(position), self.masks.key(position)
+            keys.append(make_key(*settings, *files))
+        pairs = cache.get(keys)
+        for index, position in enumerate(positions):
+            if pairs[index] is None:
+                pairs[index] = self.read(position)
+                cache.put([keys[index]], [pairs[index]])
+            else:
+                self.check_side(position, pairs[index][-1])
+        return pairs
 
     def read_masks(self, classes) -> list[np.ndarray]:
         """Read the masks alone; raise ValueError for labels that are no classes."""
@@ -238,6 +258,10 @@ class PairCollection:
                 )
         return read
 
+    def check_side(self, position, shape):
+        """Raise ValueError if an image is too small for the network."""
+        check_side(shape, self._min_side, f"{self._names[0]}[{position}]")
+
     def check_shape(self, position, of_mask, of_image):
         """Raise ValueError unless a mask has the size of its image."""
         if of_mask != of_image:
@@ -248,18 +272,18 @@ class PairCollection:
             )
 
 
-def check_side(image, min_side, location):
-    """Raise ValueError if an image is too small for a network."""
-    if min(image.shape[:2]) < min_side:
+def check_side(shape, min_side, location):
+    """Raise ValueError if an image, by its shape, is too small for a network."""
+    if min(shape[:2]) < min_side:
         raise ValueError(
-            f"{location} has shape {image.shape[:2]}, but the network halves images "
+            f"{location} has shape {shape[:2]}, but the network halves images "
             f"down to 1 / {min_side}: both sides need {min_side} pixels or more. Leave "
             "it out, or lower depth."
         )
 
 
 def read_pairs(pairs, fitting) -> Pairs:
-    """Read all pairs, each once.
+    """Read all pairs, each once, or from the cache of the estimator.
 
     Parameters
     ----------
@@ -283,8 +307,10 @@ def read_pairs(pairs, fitting) -> Pairs:
     dtypes: set[np.dtype] = set()
     locations: dict = {}
 
+    cache = Cache(fitting.estimator.memory)
+
     def read(positions):
-        return list(map(pairs.read, positions))
+        return pairs.read_cached(positions, cache)
 
     chunks = np.split(np.arange(n_pairs), range(_N_READ, n_pairs, _N_READ))
     batches = iter(Prefetch(read, chunks))

@@ -54,7 +54,7 @@ def iterate_outputs(
         views = []
         for position in positions:
             image = images[position]
-            check_side(image, 2**spec.depth, f"X[{position}]")
+            check_side(image.shape, 2**spec.depth, f"X[{position}]")
             shape = image.shape[:2]
             if tile_overlap is not None:
                 shape = tuple(map(min, shape, tile_shape))

@@ -94,7 +94,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         learning rate holds.
 
     batch_size : int, default=16
-        Images in a step of training, and through the network at a time.
+        Images in a step of training, and through the network at a time. It is half of
+        the classifiers' because the feature maps of one image take 106 MB in the
+        default network, and training keeps them all.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         What changes training pairs at random, see
@@ -137,6 +139,11 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the network. "auto" is bfloat16 on a processor that
         has it, and float32 otherwise. Weights and outputs are float32 either way.
+
+    memory : str, path or joblib.Memory, default=None
+        Folder where pairs of files are cached in the size of the network, so that each
+        file is decoded once in a search. A file is identified by its path, size and
+        modification time.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Called in training, on copies.
@@ -252,6 +259,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         n_iter_no_change: int = 10,
         monitor: str = "val_loss",
         compute_dtype: t.AutoDtype = "auto",
+        memory: t.MemoryLike = None,
         keras_callbacks: t.KerasCallbacks = None,
         warm_start: bool = False,
         random_state: t.RandomStateLike = None,
@@ -278,6 +286,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.monitor = monitor
         self.compute_dtype = compute_dtype
+        self.memory = memory
         self.keras_callbacks = keras_callbacks
         self.warm_start = warm_start
         self.random_state = random_state

@@ -26,7 +26,7 @@ _VARIABLES = (  # of the environment
 )
 
 
-def show_versions():
+def show_versions() -> None:
     """Print versions, processor and threads, for reports of bugs.
 
     Neither TensorFlow nor another heavy library is loaded for it.
@@ -45,7 +45,7 @@ def show_versions():
     Packages:
          skinest: ...
     """
-    sections = {
+    sections: dict[str, dict] = {
         "System": {
             "python": sys.version.replace("\n", " "),
             "executable": sys.executable,

@@ -28,7 +28,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_html_repr, get_tags
 
-from .._compat import HAS_CALLBACKS, InvalidParameterError
+from .._compat import HAS_CALLBACKS, KEEPS_INDEX_OF_SERIES, InvalidParameterError
 from . import _class_checks
 from ._check_data import (
     FIT_METHODS,
@@ -396,6 +396,7 @@ def check_set_output(estimator, data):
     fitted = data.fit_clone(estimator)
     expected = np.asarray(fitted.transform(data.images))
     fitted.set_output(transform="pandas")
+    indexed = (pd.DataFrame, pd.Series) if KEEPS_INDEX_OF_SERIES else pd.DataFrame
     index = pd.Index([f"lesion{i}" for i in range(N_IMAGES)])
     with write_png_files(data.images) as paths:
         column = pd.Series([str(path) for path in paths], index=index, name="path")
@@ -404,7 +405,7 @@ def check_set_output(estimator, data):
             assert isinstance(frame, pd.DataFrame), f"{type(frame)} is not a DataFrame."
             assert list(frame.columns) == list(fitted.get_feature_names_out()), "Names."
             kept = frame.index.equals(getattr(X, "index", None))
-            assert kept or isinstance(X, list), "The index of X is lost."
+            assert kept or not isinstance(X, indexed), "The index of X is lost."
             assert_near(expected, frame, data.atol, "set_output")
 
 

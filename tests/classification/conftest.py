@@ -13,6 +13,7 @@ SMALL = {
     "image_size": (32, 32),
     "pooling": "avg",
     "hidden_units": (),
+    "l2": 0.0,
     "epochs": 2,
     "learning_rate": 0.01,
     "batch_size": 4,

@@ -48,6 +48,19 @@ def test_model_is_one_flat_network_in_which_the_last_stage_trains(images, y):
     assert {weight.dtype for weight in model.weights} == {"float32"}
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_log_probabilities(n_classes, images):
+    # The rate makes some probabilities exactly 0.
+    clf = small(learning_rate=1e3).fit(images, np.arange(12) % n_classes)
+    probabilities = clf.predict_proba(images)
+    assert (probabilities == 0).any()
+    found = clf.predict_log_proba(images)
+    assert found.dtype == np.float32
+    assert_allclose(np.exp(found), probabilities, rtol=1e-6)
+    assert np.isneginf(found[probabilities == 0]).all()
+
+
 def test_model_is_a_copy(images, y):
     clf = small().fit(images, y)
     before, fitted = clf.predict_proba(images), bits(clf)

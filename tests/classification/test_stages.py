@@ -112,10 +112,11 @@ def test_settings_of_the_second_stage_count_only_when_it_is_named(images, y):
     assert idle.n_iter_ == 2
 
 
-def test_l2_is_a_penalty_on_kernels_of_the_head(images, y):
+@pytest.mark.parametrize("l2", [0.1, "auto"])
+def test_l2_is_a_penalty_on_kernels_of_the_head(images, y, l2):
     settings = {"epochs": 1, "learning_rate": 1e-12}
     plain = small(**settings).fit(images, y)
-    clf = small(**settings, l2=0.1).fit(images, y)
+    clf = small(**settings, l2=l2).fit(images, y)
     kernel = plain.model_.get_layer("logits").kernel.numpy()
     penalty = clf.history_["loss"][0] - plain.history_["loss"][0]
     assert_allclose(penalty, 0.1 * (kernel**2).sum(), rtol=1e-4)

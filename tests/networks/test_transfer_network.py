@@ -91,8 +91,11 @@ def mobilenetv2():
     return model
 
 
-def test_default_has_the_published_number_of_parameters():
-    model = build_transfer_network()
+STUDY = {"hidden_units": (512,), "pooling": "flatten"}
+
+
+def test_head_of_the_study_has_the_published_number_of_parameters():
+    model = build_transfer_network(**STUDY)
     assert model.count_params() == 27_560_769
     assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == 12_846_081
     assert model.input_shape == (None, 224, 224, 3)
@@ -100,7 +103,15 @@ def test_default_has_the_published_number_of_parameters():
 
 
 def test_seven_classes_have_the_published_number_of_parameters():
-    assert build_transfer_network(n_outputs=7).count_params() == 27_563_847
+    model = build_transfer_network(**STUDY, n_outputs=7)
+    assert model.count_params() == 27_563_847
+
+
+def test_default_head_is_linear_on_the_mean_of_each_channel():
+    model = build_transfer_network(image_size=(32, 32))
+    assert model.get_layer("features").output.shape == (None, 512)
+    head = ["features", "dropout_1", "logits", "probabilities"]
+    assert names(model.layers)[-4:] == head
 
 
 def test_layers_stand_in_the_documented_order(application):
@@ -364,7 +375,15 @@ def test_l2_is_a_penalty_on_kernels_that_train(backbone, trainable):
 
 def test_without_l2_there_is_no_penalty():
     options = {"image_size": (32, 32), "hidden_units": (4,), "trainable": "all"}
-    assert build_transfer_network(**options).losses == []
+    assert build_transfer_network(**options, l2=0.0).losses == []
+
+
+def test_auto_l2_is_a_penalty_on_the_output_alone():
+    options = {"image_size": (32, 32), "hidden_units": (4,), "trainable": "all"}
+    model = build_transfer_network(**options, l2="auto")
+    kernel = keras.ops.convert_to_numpy(model.get_layer("logits").kernel)
+    (penalty,) = map(float, model.losses)
+    assert penalty == pytest.approx(0.1 * np.sum(np.float64(kernel) ** 2), rel=1e-5)
 
 
 def test_model_takes_an_array_without_warning(vgg16, images):

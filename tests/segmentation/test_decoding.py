@@ -3,9 +3,12 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
+import shutil
+
 import pytest
 
-from .conftest import make_pairs, make_small, write_files
+from .conftest import hash_weights, make_pairs, make_small, write_files
 
 PREDICTIONS = ["predict", "predict_proba", "transform"]
 
@@ -41,6 +44,34 @@ def test_fit_decodes_each_file_once(settings, files, decoded):
     segmenter.set_params(warm_start=True).fit(X, y)
     assert decoded.counts(X + y) == [2] * 40
     assert len(decoded.contents) == 80
+
+
+def test_memory_keeps_pairs_in_the_size_of_the_network(files, decoded, tmp_path):
+    X, y = ([str(path) for path in paths[:6]] for paths in files)
+    X[0] = str(shutil.copy(X[0], tmp_path))
+    settings = {"epochs": 1, "memory": tmp_path / "cache"}
+    expected = hash_weights(make_small(epochs=1).fit(X, y))
+    decoded.contents.clear()
+    assert hash_weights(make_small(**settings).fit(X, y)) == expected
+    assert decoded.counts(X + y) == [1] * 12
+    make_small(base_filters=3, **settings).fit(X, y)
+    assert hash_weights(make_small(**settings).fit(X, y)) == expected
+    assert decoded.counts(X + y) == [1] * 12
+    make_small(image_size=(32, 16), **settings).fit(X, y)
+    assert decoded.counts(X + y) == [2] * 12
+    os.utime(X[0], (1, 1))  # as if it had been replaced
+    make_small(**settings).fit(X, y)
+    assert decoded.counts(X + y) == [3, *[2] * 5, 3, *[2] * 5]
+
+
+def test_pairs_from_memory_are_checked_against_the_depth(files, tmp_path):
+    X, y = (paths[:6] for paths in files)
+    settings = {"epochs": 1, "image_size": (64, 64), "memory": tmp_path}
+    make_small(**settings).fit(X, y)
+    for memory in (tmp_path, None):
+        deep = make_small(**{**settings, "memory": memory}, depth=6)
+        with pytest.raises(ValueError, match="both sides need 64 pixels or more"):
+            deep.fit(X, y)
 
 
 def test_fit_decodes_each_file_to_validate_on_once(files, decoded):

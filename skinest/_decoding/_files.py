@@ -1,0 +1,121 @@
+"""Checking and reading of image and mask files."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+import stat
+
+import numpy as np
+
+_N_NAMED = 3  # how many offending files an error names
+
+
+def check_files(paths, name="X"):
+    """Check that all files can be read, and return their sizes and modification times.
+
+    Parameters
+    ----------
+    paths : list of str
+        The files. They are not opened.
+
+    name : str, default="X"
+        Name of the argument in error messages.
+
+    Returns
+    -------
+    file_stats : list of (int, int)
+        Size in bytes and modification time in nanoseconds of each file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If files are missing, are folders or cannot be read.
+    ValueError
+        If files are empty. Both errors list the first few files.
+    """
+    file_stats, missing, empty = [], [], []
+    for position, path in enumerate(paths):
+        info, fault = _stat_file(path)
+        if fault:
+            missing.append(f"{name}[{position}]: {path!r} {fault}")
+        elif info.st_size == 0:
+            empty.append(f"{name}[{position}]: {path!r} is empty")
+        else:
+            file_stats.append((info.st_size, info.st_mtime_ns))
+    _raise_for_files(missing, paths, name, FileNotFoundError, "cannot be read")
+    _raise_for_files(empty, paths, name, ValueError, "are files of 0 bytes")
+    return file_stats
+
+
+def _stat_file(path):
+    """Return what the system knows of a file, and why it cannot be read, or None."""
+    try:
+        info = os.stat(path)
+    except PermissionError:
+        return None, "cannot be reached by this user"
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return None, "does not exist"
+    if not stat.S_ISREG(info.st_mode):
+        kind = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
+        return info, f"is {kind}"
+    return info, None if os.access(path, os.R_OK) else "cannot be read by this user"
+
+
+def _raise_for_files(problems, paths, name, error, fault):
+    if problems:
+        named = "; ".join(problems[:_N_NAMED])
+        more = len(problems) - _N_NAMED
+        raise error(
+            f"{len(problems)} of {len(paths)} paths {fault}: {named}"
+            f"{f'; and {more} more' if more > 0 else ''}. Remove them from {name} or "
+            f"correct them; relative paths start from {os.getcwd()!r}."
+        )
+
+
+def read_file(path, location, *, as_labels=False) -> tuple[np.ndarray, str]:
+    """Read and decode a file.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    location : str
+        Name of the file in error messages.
+
+    as_labels : bool, default=False
+        Whether the values are labels, see :func:`skinest._decoding._formats.decode`.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width) or (height, width, n_channels)
+        The image. Channels are grey, grey and alpha, RGB, or RGB and alpha.
+
+    format_name : str
+        The name of the format, whatever the extension of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist or cannot be read.
+    ValueError
+        If the file is empty, damaged, too large or of another format.
+    """
+    from ._formats import decode
+
+    _, fault = _stat_file(path)
+    if fault:
+        raise FileNotFoundError(
+            f"{location} {fault}. Relative paths start from {os.getcwd()!r}."
+        )
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise FileNotFoundError(f"{location} cannot be read: {error}") from error
+    if not content:
+        raise ValueError(
+            f"{location} is a file of 0 bytes. Remove it from the list or replace it."
+        )
+    return decode(content, location, as_labels=as_labels)

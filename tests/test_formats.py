@@ -1,0 +1,219 @@
+"""Files of many formats hold the pixels that were written."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import io
+import os
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from skinest.images import check_images, read_image
+from skinest.masks import check_masks, read_mask
+
+from .image_files import CASES, INDICES, make_png
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_is_read_as_it_was_written(name, tmp_path):
+    write, rgb, tolerance = CASES[name]
+    write(tmp_path / name)
+    image = read_image(tmp_path / name)
+    assert image.shape == rgb.shape
+    assert np.abs(image.astype(int) - rgb).max() <= tolerance
+    np.testing.assert_array_equal(check_images([tmp_path / name])[0], image)
+
+
+def write(path, name):
+    CASES[name].write(path)
+    return path.read_bytes()
+
+
+# Masks: the labels of a file are never changed.
+
+
+@pytest.mark.parametrize(
+    "name", ["palette-4.png", "palette-8.png", "palette.gif", "palette.bmp"]
+)
+def test_a_mask_with_a_palette_has_its_indices(name, tmp_path):
+    CASES[name].write(tmp_path / name)
+    np.testing.assert_array_equal(read_mask(tmp_path / name), INDICES)
+
+
+def test_labels_in_all_formats_without_loss(tmp_path):
+    for name, options in {
+        "mask.png": {},
+        "mask.bmp": {},
+        "mask.pgm": {},
+        "mask.gif": {},
+        "turned.tif": {"tiffinfo": {274: 6}},
+        "lzw.tif": {"compression": "tiff_lzw"},
+    }.items():
+        Image.fromarray(INDICES).save(tmp_path / name, **options)
+        np.testing.assert_array_equal(read_mask(tmp_path / name), INDICES, name)
+
+
+def test_the_largest_value_of_a_netpbm_mask_changes_no_label(tmp_path):
+    labels = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
+    (tmp_path / "a.pgm").write_bytes(b"P5\n3 2\n2\n" + labels.tobytes())
+    (tmp_path / "b.pgm").write_bytes(b"P2\n3 2\n2\n0 1 2\n2 1 0\n")
+    for name in ("a.pgm", "b.pgm"):
+        np.testing.assert_array_equal(read_mask(tmp_path / name), labels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_whose_zero_is_white_is_read_as_it_is_shown(dtype, tmp_path):
+    largest = np.iinfo(dtype).max
+    mask = np.array([[0, largest, 0]], dtype)
+    tifffile.imwrite(tmp_path / "mask.tif", mask, photometric="miniswhite")
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.tif"), largest - mask)
+
+
+# Damaged files.
+
+
+@pytest.mark.parametrize("harm", ["cut, with an end", "zeroes"])
+def test_a_damaged_jpeg_is_warned_of(harm, tmp_path, capfd):
+    smooth = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)
+    Image.fromarray(smooth // 2).save(tmp_path / "lesion.jpg")
+    content = (tmp_path / "lesion.jpg").read_bytes()
+    late = len(content) * 3 // 4
+    if harm == "zeroes":
+        content = content[:late] + bytes(50) + content[late + 50 :]
+    else:
+        content = content[:late] + b"\xff\xd9"
+    (tmp_path / "lesion.jpg").write_bytes(content)
+    with pytest.warns(UserWarning, match=r"X\[0\].*lesion\.jpg' is damaged in part"):
+        image = check_images([tmp_path / "lesion.jpg"])[0]
+    assert image.shape == (128, 128, 3)
+    assert capfd.readouterr() == ("", "")
+
+
+ONE_OF_EACH = ["rgb.jpg", "raw-strips-rgb8.tif", "lzw-tiles-rgb16.tif", "rgb.png"]
+ONE_OF_EACH += ["rgb.bmp", "rgb.webp", "grey.gif", "rgb.ppm", "rgb.jp2", "rgb.avif"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_truncated_files_are_named_and_the_terminal_stays_quiet(name, tmp_path, capfd):
+    content = write(tmp_path / name, name)
+    for share in np.linspace(0.01, 0.99, 15):
+        (tmp_path / name).write_bytes(content[: int(share * len(content))])
+        with pytest.raises(ValueError, match=rf"X\[0\].*{name}' is .*truncated"):
+            check_images([tmp_path / name])[0]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (bytes(128) + b"DICM", "DICOM.*pydicom"),
+        (b"\0\0\0\x18ftypheic", "HEIC.*pillow-heif"),
+        (b"%PDF-1.7", "PDF"),
+        (b"<!DOCTYPE html>", "HTML.*Download it again"),
+        (b"PK\x03\x04", "zip archive.*Unpack"),
+        (b"a letter", "not an image of a format that is read.*JPEG, PNG, TIFF"),
+    ],
+)
+def test_other_formats_are_named_with_what_to_do(content, says, tmp_path):
+    (tmp_path / "file.jpg").write_bytes(content)
+    for read in (read_image, read_mask):
+        with pytest.raises(ValueError, match=rf"file\.jpg' is .*{says}"):
+            read(tmp_path / "file.jpg")
+
+
+def test_a_tiff_that_is_no_picture_says_what_it_is(tmp_path):
+    path = tmp_path / "file.tif"
+    for photometric, says in (("minisblack", "3 channels"), ("cielab", "kind CIELAB")):
+        pixels = np.zeros((4, 5, 3), np.uint8)
+        tifffile.imwrite(path, pixels, photometric=photometric, planarconfig="contig")
+        with pytest.raises(ValueError, match=rf"file\.tif' is a TIFF of {says}"):
+            read_image(path)
+    tifffile.imwrite(path, np.zeros((4, 5), np.int16))
+    with pytest.raises(ValueError, match=r"file\.tif' is of dtype int16"):
+        read_image(path)
+    tifffile.imwrite(path, np.full((4, 5), 2.0, np.float32))
+    with pytest.raises(ValueError, match=r"file\.tif' .*values from 2 to 2"):
+        read_image(path)
+
+
+# The limit of pixels: a header of a few bytes can promise any size.
+
+
+def make_huge(name):
+    size = 40_000, 40_000
+    if name == "huge.png":
+        content = make_png(np.zeros((2, 2), np.uint16), 1)
+        return content[:16] + struct.pack(">II", *size) + content[24:]
+    if name == "huge.pnm":
+        return b"P5\n%d %d\n255\n" % size
+    if name == "huge.bmp":
+        content = io.BytesIO()
+        Image.new("1", (2, 2)).save(content, "bmp")
+        content = content.getvalue()
+        return content[:18] + struct.pack("<ii", *size) + content[26:]
+    content = io.BytesIO()
+    options = {"rowsperstrip": 40_000} if name == "huge.tif" else {}
+    tifffile.imwrite(content, np.zeros((2, 2), np.uint8), **options)
+    content = bytearray(content.getvalue())
+    with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
+        for code, value in zip((256, 257), size, strict=True):
+            offset = file.pages.first.tags[code].valueoffset
+            n_bytes = file.pages.first.tags[code].valuebytecount
+            content[offset : offset + n_bytes] = value.to_bytes(n_bytes, "little")
+    return bytes(content)
+
+
+@pytest.mark.parametrize("name", ["huge.png", "huge.pnm", "huge.bmp", "huge.tif"])
+def test_an_image_over_the_limit_of_pixels_is_named(name, tmp_path):
+    (tmp_path / name).write_bytes(make_huge(name))
+    for read in (read_image, read_mask):
+        with pytest.raises(ValueError, match=rf"{name}' is .*limit of.*Shrink it"):
+            read(tmp_path / name)
+
+
+def test_the_limit_of_pixels_can_be_set(tmp_path, monkeypatch):
+    CASES["rgb.png"].write(tmp_path / "lesion.png")
+    monkeypatch.setenv("SKINEST_MAX_IMAGE_PIXELS", "1960")
+    with pytest.raises(ValueError, match=r"lesion\.png.*37 x 53.*limit of 1,960.*SKIN"):
+        read_image(tmp_path / "lesion.png")
+    monkeypatch.setenv("SKINEST_MAX_IMAGE_PIXELS", "1961")
+    assert read_image(tmp_path / "lesion.png").shape == (37, 53, 3)
+
+
+# What is no file.
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+def test_a_pipe_in_the_place_of_a_file_is_refused(tmp_path):
+    path = tmp_path / "pipe.png"
+    CASES["rgb.png"].write(path)
+    images, masks = check_images([path]), check_masks([path])
+    path.unlink()
+    os.mkfifo(path)
+    for read in (lambda: images[0], lambda: masks[0], lambda: read_image(path)):
+        with pytest.raises(
+            FileNotFoundError, match=r"pipe\.png' is not a regular file"
+        ):
+            read()
+
+
+def test_a_file_deleted_after_the_check_is_named_with_its_position(tmp_path):
+    path = tmp_path / "gone.png"
+    CASES["rgb.png"].write(path)
+    images, masks = check_images([path]), check_masks([path])
+    path.unlink()
+    for collection, name in ((images, "X"), (masks, "y")):
+        with pytest.raises(
+            FileNotFoundError, match=rf"{name}\[0\].*gone\.png' does not"
+        ):
+            collection[0]
+    for wrong, says in ((tmp_path, "is a folder"), ("a\0b", "does not exist")):
+        with pytest.raises(FileNotFoundError, match=says):
+            read_image(wrong)
+        with pytest.raises(FileNotFoundError, match=says):
+            read_mask(wrong)
