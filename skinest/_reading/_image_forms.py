@@ -11,7 +11,7 @@ from ._files import to_path
 
 _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
 _MAX_SHOWN = 100  # characters of a wrong element that an error shows
-_PILLOW_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "F")  # others are no RGB or grey
+_PILLOW_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "F")  # others are not RGB or grey
 
 
 def list_items(X, name):
