@@ -383,7 +383,7 @@ def test_wrong_settings_of_the_report():
     wrong = {"average": None, "digits": -1, "output_dict": "yes"}
     wrong["target_names"] = ["background", "globules"]
     for name, value in wrong.items():
-        known = "holds 2 names, but [1]" if name == "target_names" else "parameter of"
+        known = "has 2 names" if name == "target_names" else "parameter of"
         with pytest.raises(ValueError, match=rf"{name}'? {re.escape(known)}"):
             segmentation_report([TOP], [LEFT], **{name: value})
 

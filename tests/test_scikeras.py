@@ -181,15 +181,15 @@ def test_images_that_the_network_would_misread_are_refused(X, message, images):
 def test_settings_that_do_not_fit_the_data_are_refused(images, masks):
     rows = masks.reshape(12, -1)
     wrong = [
-        (transfer(model__image_size=(64, 64)), Y, r"holds images of \(32, 32\)"),
+        (transfer(model__image_size=(64, 64)), Y, r"have the size \(32, 32\)"),
         (transfer(model__n_outputs=1), THREE, "y has 3 classes"),
         (transfer(), rows, "one label for each image"),
-        (unet(model__image_size=(64, 64)), rows, r"holds images of \(32, 32\)"),
+        (unet(model__image_size=(64, 64)), rows, r"have the size \(32, 32\)"),
         (unet(), Y, "as rows of 32 \\* 32 pixels"),
         (unet(), rows[:, :-1], "as rows of 32 \\* 32 pixels"),
-        (unet(), 2 * rows + rows[::-1], "UNetSegmenter takes masks as they are"),
+        (unet(), 2 * rows + rows[::-1], "UNetSegmenter accepts masks"),
         (unet(model__n_outputs=2), rows, "remove n_outputs"),
-        (unet(), 255 * rows, r"masks of 0 to 255.*\(masks > 0\).astype\(int\)"),
+        (unet(), 255 * rows, r"values from 0 to 255.*\(masks > 0\).astype\(int\)"),
         (transfer(loss="categorical_crossentropy"), Y, "one column per class"),
         (
             transfer(loss=keras.losses.CategoricalCrossentropy),

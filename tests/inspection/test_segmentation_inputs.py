@@ -147,13 +147,13 @@ def test_ones_here_and_255_there(images, masks):
         ValueError, match=r"y_true has \[0, 1\], but y_pred has \[0, 255\]"
     ):
         SegmentationDisplay.from_predictions(images, masks // 255, masks)
-    with pytest.raises(ValueError, match=r"y holds \[1\].* knows \[0, 255\]"):
+    with pytest.raises(ValueError, match=r"y has \[1\].* knows \[0, 255\]"):
         SegmentationDisplay.from_estimator(Darkness().fit(), images, masks // 255)
 
 
 def test_label_unknown_to_the_estimator_is_drawn_if_it_is_named(images, masks):
     y = np.where(masks == 0, 7, masks)
-    with pytest.raises(ValueError, match=r"y holds \[7\].*pass labels"):
+    with pytest.raises(ValueError, match=r"y has \[7\].*pass labels"):
         SegmentationDisplay.from_estimator(Darkness().fit(), images, y)
     display = SegmentationDisplay.from_estimator(
         Darkness().fit(), images, y, labels=[7, 255]

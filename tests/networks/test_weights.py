@@ -299,7 +299,7 @@ def test_keras2_file_of_another_network(
 @pytest.mark.parametrize(
     ("head", "difference"),
     [
-        (keras.layers.Flatten, "If the network is nested in another, save its own"),
+        (keras.layers.Flatten, "save the weights of the inner one"),
         (lambda: keras.layers.Conv2D(2, 1), "Conv1 is [(1, 1, 1280, 2), (2,)], not"),
     ],
 )
@@ -419,7 +419,7 @@ def test_saving_into_the_home_folder(tmp_path, monkeypatch, request):
 def test_name_of_a_saved_file_must_tell_the_format(name, tmp_path):
     path = tmp_path / name
     clf = fit_classifier()
-    with pytest.raises(ValueError, match=r"must end in '\.weights\.h5'") as caught:
+    with pytest.raises(ValueError, match=r"must end with '\.weights\.h5'") as caught:
         clf.save_backbone(path)
     assert str(path) in str(caught.value)
     assert not path.exists()
@@ -433,7 +433,7 @@ def test_imagenet_offline(download):
     message = str(caught.value)
     assert "URL fetch failure" in message  # what Keras says
     assert "keras.applications.VGG16(include_top=False).save_weights(" in message
-    assert "give its path as weights=" in message
+    assert "pass its path as weights=" in message
     assert "weights=None" in message
 
 
