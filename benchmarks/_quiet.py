@@ -17,6 +17,7 @@ PACKAGES = {
     "scikit-learn": "scikit-learn",
     "NumPy": "numpy",
     "OpenCV": "opencv-contrib-python-headless",
+    "simplejpeg": "simplejpeg",
 }
 TENSORFLOW = {"TensorFlow": "tensorflow", "Keras": "keras"}
 # Flags of /proc/cpuinfo, the best first.

@@ -208,7 +208,7 @@ def print_table(options, sets):
 
 def check(options, sets):
     """Print figures of TransferClassifier with its defaults, on two data sets."""
-    for name, backbone in product(("isic2016", "small"), options.backbones):
+    for name, backbone in product(("small", "isic2016"), options.backbones):
         network = TransferClassifier(
             backbone,
             weights=getattr(options, backbone),

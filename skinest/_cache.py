@@ -126,7 +126,7 @@ def make_key(*parts) -> str:
 def _find_folder(memory):
     """Return the folder of a Memory or path, or None if there is none."""
     if not isinstance(memory, joblib.Memory):
-        memory = os.fspath(memory)
+        memory = os.path.expanduser(os.fspath(memory))
         try:
             os.makedirs(memory, exist_ok=True)
             memory = joblib.Memory(memory, verbose=0)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import sklearn
 
@@ -81,9 +81,15 @@ except ImportError:
 
 # scikit-learn has no types, and would take those of what these decorate.
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-fit_context: Callable[..., Callable[[_Function], _Function]] = _fit_context
-validate_params: Callable[..., Callable[[_Function], _Function]] = _validate_params
-with_callbacks: Callable[[_Function], _Function] = _with_callbacks
+
+
+class _Decorator(Protocol):
+    def __call__(self, function: _Function, /) -> _Function: ...
+
+
+fit_context: Callable[..., _Decorator] = _fit_context
+validate_params: Callable[..., _Decorator] = _validate_params
+with_callbacks: _Decorator = _with_callbacks
 
 # Whether a transformer's DataFrame has the index of a Series; scikit-learn 1.8.
 KEEPS_INDEX_OF_SERIES = not sklearn.__version__.startswith("1.7.")

@@ -20,21 +20,35 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, overload
 
 import numpy as np
+from joblib import Parallel, delayed
 
-from ._decoding._files import check_files, read_file
+from ._reading._files import check_files, read_file, to_path
+from ._reading._image_forms import list_items
+from ._reading._pixel_values import check_pixels, check_values, to_rgb, warn_if_dark
 
 if TYPE_CHECKING:
     from ._typing import Image, ImageSize, ImagesLike, PathLike
 
-__all__ = ["ImageCollection", "check_images", "limit_side", "read_image", "resize"]
+__all__ = [
+    "ImageCollection",
+    "check_images",
+    "limit_side",
+    "list_unreadable",
+    "read_image",
+    "resize",
+]
 
-_PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
-_FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
-_MAX_DARK = 4095  # no picture of 16 bits is so dark as a whole
+
+class Unreadable(NamedTuple):
+    """A file that cannot be read: its position in the list, path, and the reason."""
+
+    position: int
+    path: str
+    reason: str
 
 
 def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageCollection:
@@ -82,14 +96,14 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
     if isinstance(X, ImageCollection):
         _check_length(X, y, name)
         return X
-    items, is_path = _as_items(X, name)
+    items, is_path = list_items(X, name)
     _check_length(items, y, name)
     if is_path:
         return ImageCollection(items, check_files(items, name), name=name)
     for position, image in enumerate(items):
-        _check_pixels(image, f"{name}[{position}]")
+        check_pixels(image, f"{name}[{position}]")
     deep = [image for image in items if image.dtype == np.uint16]
-    _warn_if_dark(name, [i.min() for i in deep], [i.max() for i in deep])
+    warn_if_dark(name, [i.min() for i in deep], [i.max() for i in deep])
     return ImageCollection(items, name=name)
 
 
@@ -104,8 +118,8 @@ class ImageCollection(Sequence[np.ndarray]):
     items : sequence of str or ndarray
         Paths, or arrays that hold one image each.
 
-    file_stats : list of (int, int), default=None
-        Size in bytes and modification time in ns of each file; None for arrays.
+    file_stats : list of tuple of int, default=None
+        What changes when a file does, of each file; None for arrays.
 
     start : int, default=0
         Position in `X` of the first item, for error messages.
@@ -125,7 +139,7 @@ class ImageCollection(Sequence[np.ndarray]):
     def __init__(
         self,
         items: Sequence[str] | Sequence[np.ndarray],
-        file_stats: list[tuple[int, int]] | None = None,
+        file_stats: list[tuple[int, ...]] | None = None,
         start: int = 0,
         name: str = "X",
     ) -> None:
@@ -161,7 +175,7 @@ class ImageCollection(Sequence[np.ndarray]):
         item = self._items[index]
         if self.from_files:
             return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
-        return np.array(_to_rgb(item), order="C")  # a copy, never the user's own
+        return np.array(to_rgb(item), order="C")  # a copy, never the user's own
 
     def batches(self, size: int) -> Iterator[ImageCollection]:
         """Yield collections of `size` images; the last one may be shorter.
@@ -189,13 +203,13 @@ class ImageCollection(Sequence[np.ndarray]):
         Returns
         -------
         key : tuple
-            For a file, its absolute path, size and modification time, so that a
+            For a file, its absolute path, size, times of change and inode, so that a
             replaced file has another key. For an array, its shape and digest.
         """
         item = self._items[index]
         if self._file_stats is not None:
             return (os.path.abspath(item), *self._file_stats[index])
-        rgb = np.ascontiguousarray(_to_rgb(item))
+        rgb = np.ascontiguousarray(to_rgb(item))
         return (*rgb.shape, hashlib.blake2b(rgb, digest_size=16).hexdigest())
 
 
@@ -240,7 +254,63 @@ def read_image(path: PathLike) -> Image:
     >>> read_image(folder / "china.jpg").shape
     (427, 640, 3)
     """
-    return _read_file(os.fspath(path), repr(os.fspath(path)))
+    return _read_file(to_path(path), repr(to_path(path)))
+
+
+def list_unreadable(
+    paths: Iterable[PathLike],
+    *,
+    read: Callable[[str], Any] = read_image,
+    n_jobs: int | None = None,
+) -> list[Unreadable]:
+    """Read all files, and list those that are missing, damaged or not images.
+
+    Estimators stop at the first such file. This function reads on, so that all of them
+    can be replaced or left out before a long computation.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+        The files.
+
+    read : callable, default=read_image
+        Function that reads one file: :func:`~skinest.masks.read_mask` for masks.
+
+    n_jobs : int, default=None
+        Number of files to read at the same time. None means 1, -1 all processors.
+
+    Returns
+    -------
+    unreadable : list of (position, path, reason)
+        Named tuples: the index in `paths`, the path, and the message of the error or
+        warning of the reader.
+
+    See Also
+    --------
+    check_images : Quick check that files exist, which decodes none.
+
+    Examples
+    --------
+    >>> from skinest.images import list_unreadable
+    >>> list_unreadable(["nowhere.png"])[0].position
+    0
+    """
+    names = [to_path(path) for path in paths]
+    parallel = Parallel(n_jobs=n_jobs)  # processes: filters of warnings are theirs
+    reasons = parallel(delayed(_find_reason)(name, read) for name in names)
+    found = zip(range(len(names)), names, reasons, strict=True)
+    return [Unreadable(*each) for each in found if each[2] is not None]
+
+
+def _find_reason(path, read):
+    """Return why a file cannot be read, or None."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        try:
+            read(path)
+        except (OSError, ValueError, UserWarning) as error:
+            return str(error)
+    return None
 
 
 def limit_side(image: Image, max_side: int | None) -> Image:
@@ -320,178 +390,9 @@ def _check_length(items, y, name):
         )
 
 
-def _as_items(X, name):
-    """Return a sequence of single images, and whether they are paths."""
-    if isinstance(X, (str, bytes, os.PathLike)):
-        raise ValueError(
-            f"{name} is a single path, {os.fspath(X)!r}. Pass a list of paths: [path]."
-        )
-    if not isinstance(X, (list, tuple, np.ndarray)):
-        X = _as_array(X, name)
-    if isinstance(X, np.ma.MaskedArray):
-        raise ValueError(
-            f"{name} is a masked array. Pass {name}.filled(value), without a mask."
-        )
-    if isinstance(X, np.ndarray) and X.dtype.kind == "S":
-        raise ValueError(f"{name} holds bytes. Pass paths as str: {name}.astype(str).")
-    if isinstance(X, np.ndarray) and X.dtype.kind not in _PATH_KINDS:
-        if X.shape == (0,):  # an array of no paths has the dtype of numbers
-            return [], False
-        return _check_stack(X, name), False
-    if isinstance(X, np.ndarray):
-        if X.ndim == 2 and X.shape[1] == 1:
-            X = X[:, 0]
-        if X.ndim != 1:
-            raise ValueError(
-                f"{name} is an array of dtype {X.dtype} and shape {X.shape}. Pass "
-                "paths or images of different sizes as a list, and images of one size "
-                "as a numeric array, e.g. np.stack(list_of_images)."
-            )
-    return _check_elements(X, name)
-
-
-def _as_array(X, name):
-    """Convert a Series, DataFrame column or other array-like to an ndarray."""
-    if not hasattr(X, "__array__"):
-        raise ValueError(
-            f"{name} is of type {type(X).__name__}. Pass an array, a list of arrays, "
-            "or a list of paths; a generator can be passed as list(generator)."
-        )
-    array = np.asarray(X)
-    if array.dtype.kind in _PATH_KINDS and array.ndim == 2 and array.shape[1] != 1:
-        raise ValueError(
-            f"{name} is a table of {array.shape[1]} columns. Pass only the column of "
-            f"paths, e.g. {name}['path'] or {name}[['path']]."
-        )
-    return array
-
-
-def _check_stack(X, name):
-    if X.ndim == 3 and X.shape[-1] in (1, 3, 4):
-        raise ValueError(
-            f"{name} has shape {X.shape}: one colour image or a stack of very narrow "
-            f"grey ones? Pass one image as {name}[np.newaxis] or [image], grey ones as "
-            f"{name}[..., np.newaxis]."
-        )
-    if X.ndim == 2:
-        raise ValueError(
-            f"{name} has shape {X.shape}: one grey image or a table of features? Pass "
-            "images as (n_images, height, width[, 3]), one image as "
-            f"{name}[np.newaxis]."
-        )
-    if X.ndim not in (3, 4):
-        raise ValueError(
-            f"{name} has shape {X.shape}. Pass images as (n_images, height, "
-            "width[, 3])."
-        )
-    return X
-
-
-def _check_elements(X, name):
-    """Return a list of single images, and whether they are paths."""
-    if len(X) and all(isinstance(item, (str, os.PathLike)) for item in X):
-        return [str(os.fspath(item)) for item in X], True  # no np.str_ in errors
-    are_paths = len(X) and isinstance(X[0], (str, os.PathLike))
-    expected = (str, os.PathLike) if are_paths else np.ndarray
-    for position, item in enumerate(X):
-        if not isinstance(item, expected):
-            shown = f" ({item!r})" if item is None or np.isscalar(item) else ""
-            raise ValueError(
-                f"{name}[{position}] is of type {type(item).__name__}{shown}. Pass "
-                "either arrays of shape (height, width[, 3]) or paths, not both."
-            )
-    return list(X), False
-
-
-def _check_pixels(image, location):
-    if image.ndim < 2 or image.shape[2:] not in ((), (1,), (3,), (4,)):
-        raise ValueError(
-            f"{location} has shape {image.shape}. An image is (height, width) for "
-            "grey, (height, width, 3) for RGB or (height, width, 4) for RGB and alpha."
-        )
-    if image.size == 0:
-        raise ValueError(f"{location} has shape {image.shape}: it has no pixels.")
-    _check_values(image, location)
-
-
-def _check_values(image, location):
-    if image.dtype.kind == "f":
-        _check_unit_range(image, location)
-    elif image.dtype.kind != "u" or image.dtype.itemsize > 2:
-        hint = _conversion_hint(image)
-        raise ValueError(f"{location} is of dtype {image.dtype}. {hint}")
-
-
-def _check_unit_range(image, location):
-    low, high = image.min(), image.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(
-            f"{location} has NaN or infinite values. Replace them, e.g. by "
-            "np.nan_to_num, or remove the image."
-        )
-    if low < -_FLOAT_TOLERANCE:
-        raise ValueError(
-            f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
-            "floating point images must be in [0, 1]. Pass the images from before they "
-            "were standardised: the estimator does the preprocessing itself."
-        )
-    if high > 1 + _FLOAT_TOLERANCE:
-        raise ValueError(
-            f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
-            "floating point images must be in [0, 1]. Divide by their largest possible "
-            "value, or for 0 to 255 use X.astype(np.uint8)."
-        )
-
-
-def _conversion_hint(image):
-    if image.dtype.kind == "b":
-        return "Use X.astype(np.uint8) * 255."
-    if image.dtype.kind in "iu":
-        return (
-            f"Values are from {image.min()} to {image.max()}: use X.astype(np.uint8) "
-            "for 0 to 255, X.astype(np.uint16) for 0 to 65535."
-        )
-    return "Pass uint8 (0 to 255), uint16 (0 to 65535) or floating point in [0, 1]."
-
-
-def _to_rgb(image) -> np.ndarray:
-    """Return checked pixels as uint8 of shape (height, width, 3)."""
-    if image.ndim == 2:
-        image = image[..., np.newaxis]
-    n_colours = 1 if image.shape[2] < 3 else 3  # what follows is alpha
-    image = _to_uint8(image[..., :n_colours])
-    return np.repeat(image, 3, axis=2) if n_colours == 1 else image
-
-
-def _to_uint8(image) -> np.ndarray:
-    if image.dtype == np.uint8:
-        return image
-    out = np.empty(image.shape, np.uint8)
-    for row, scaled in zip(image, out, strict=True):  # whole images need much memory
-        if image.dtype.kind == "f":
-            scaled[:] = np.rint(np.clip(row, 0, 1) * np.float32(255))
-        else:
-            scaled[:] = (
-                row if image.itemsize == 1 else (row.astype(np.uint32) + 128) // 257
-            )
-    return out
-
-
-def _warn_if_dark(name, lows, highs):
-    """Warn if images of 16 bits use a small part of their range, and would be black."""
-    if not highs or not 0 < max(highs) <= _MAX_DARK:
-        return
-    warnings.warn(
-        f"{name} is uint16 with values from {min(lows)} to {max(highs)}. White is "
-        "65535, so it is read as nearly black. If its white is 255, use "
-        "astype(np.uint8); if its white is 4095 (12 bits), multiply by 16.",
-        stacklevel=2,
-    )
-
-
 def _read_file(path, location) -> np.ndarray:
     pixels, _ = read_file(path, location)
-    _check_values(pixels, location)
+    check_values(pixels, location)
     if pixels.dtype == np.uint16:
-        _warn_if_dark(location, [pixels.min()], [pixels.max()])
-    return np.ascontiguousarray(_to_rgb(pixels))
+        warn_if_dark(location, [pixels.min()], [pixels.max()])
+    return np.ascontiguousarray(to_rgb(pixels))

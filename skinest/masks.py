@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from ._decoding._files import check_files, read_file
+from ._reading._files import check_files, read_file, to_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -160,11 +160,10 @@ class MaskCollection(Sequence[np.ndarray]):
         Returns
         -------
         key : tuple
-            Absolute path, size and modification time.
+            Absolute path, size, times of change and inode.
         """
         path = self._items[index]
-        stat = os.stat(path)
-        return os.path.abspath(path), stat.st_size, stat.st_mtime_ns
+        return (os.path.abspath(path), *check_files([path], self._name)[0])
 
     def where(self, index: int) -> str:
         """Return the name of a mask in error messages: position, and path if known."""
@@ -201,7 +200,7 @@ def read_mask(path: PathLike) -> Mask:
     >>> read_mask("ISIC_0000000_globules.png").shape  # doctest: +SKIP
     (767, 1022)
     """
-    path = os.fspath(path)
+    path = to_path(path)
     mask = _read_file(path, repr(path))
     _find_labels(mask, repr(path))
     return mask
@@ -211,7 +210,7 @@ def _as_items(y, name):
     """Return a sequence of single masks or paths."""
     if isinstance(y, str | bytes | os.PathLike):
         raise ValueError(
-            f"{name} is a single path, {os.fspath(y)!r}. Pass a list of paths: [path]."
+            f"{name} is a single path, {to_path(y)!r}. Pass a list of paths: [path]."
         )
     if y is None:
         raise ValueError(f"{name} is None. Pass {name}, the mask of each image.")
@@ -264,7 +263,7 @@ def _as_paths(items, name) -> list[str]:
                 f"{name}[{position}] is of type {type(item).__name__}, but {name}[0] a "
                 "path. Pass either arrays or paths, not both."
             )
-    return [str(os.fspath(item)) for item in items]  # no np.str_ in errors
+    return [to_path(item) for item in items]  # no np.str_ in errors
 
 
 def _check_array(mask, location):

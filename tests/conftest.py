@@ -40,7 +40,7 @@ class DecodedFiles:
 @pytest.fixture
 def decoded(monkeypatch):
     """Count how often files are decoded from here on: `decoded.counts(paths)`."""
-    from skinest._decoding import _formats
+    from skinest._reading import _formats
 
     files, decode = DecodedFiles(), _formats.decode
 

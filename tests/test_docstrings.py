@@ -23,6 +23,7 @@ OWN_TEXTS = {
     "BoVWSIFTTransformer": {"memory", "random_state"},
     "UNetSegmenter": {
         "augmentation",
+        "batch_size",
         "class_weight",
         "compute_dtype",
         "dropout",

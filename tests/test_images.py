@@ -15,9 +15,11 @@ from skinest.images import (
     ImageCollection,
     check_images,
     limit_side,
+    list_unreadable,
     read_image,
     resize,
 )
+from skinest.masks import check_masks, read_mask
 
 
 @pytest.fixture
@@ -233,6 +235,64 @@ def test_limit_side_keeps_the_aspect_and_never_enlarges():
     assert limit_side(np.zeros((1, 1000, 3), dtype=np.uint8), 10).shape == (1, 10, 3)
 
 
+# Images of other libraries, and paths in other forms.
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "1"])
+def test_images_of_pillow_are_read_as_their_files(mode, rgb, tmp_path):
+    image = Image.fromarray(rgb[0]).convert(mode)
+    wanted = np.asarray(image.convert("RGB"))
+    assert_reads([image, image], [wanted, wanted])
+
+
+def test_tensors_are_read_as_arrays(rgb):
+    tensorflow = pytest.importorskip("tensorflow")
+    assert_reads([tensorflow.constant(image) for image in rgb], rgb)
+    assert_reads(tensorflow.constant(rgb), rgb)
+
+
+def test_channels_that_come_first_are_named(rgb):
+    with pytest.raises(ValueError, match=r"\(3, 30, 40\).*np\.moveaxis"):
+        check_images([np.moveaxis(rgb[0], -1, 0)])
+
+
+def test_home_and_bytes_in_paths(paths, rgb, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+
+    class BytesPath:
+        def __fspath__(self):
+            return os.fsencode(paths[1])
+
+    for path, image in (("~/0.png", rgb[0]), (BytesPath(), rgb[1])):
+        assert_reads([path], [image])
+        np.testing.assert_array_equal(read_image(path), image)
+    check_images(paths)
+    mask = Path(paths[0]).with_name("mask.png")
+    Image.fromarray(np.eye(4, dtype=np.uint8)).save(mask)
+    np.testing.assert_array_equal(read_mask("~/mask.png"), np.eye(4))
+    np.testing.assert_array_equal(check_masks(["~/mask.png"])[0], np.eye(4))
+
+
+def test_all_unreadable_files_are_listed_with_reasons(paths, rgb, tmp_path):
+    smooth = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8) // 2
+    damaged = Path(save(tmp_path, "damaged.jpg", Image.fromarray(smooth)))
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: len(content) * 3 // 4] + b"\xff\xd9")
+    (tmp_path / "text.png").write_text("text")
+    files = [paths[0], tmp_path / "text.png", paths[1], damaged, tmp_path / "none.png"]
+    found = list_unreadable(files, n_jobs=2)
+    assert [each.position for each in found] == [1, 3, 4]
+    assert [each.path for each in found] == [str(files[k]) for k in (1, 3, 4)]
+    for each, says in zip(found, ("not an image", "damaged", "not exist"), strict=True):
+        assert says in each.reason
+    assert [each.position for each in list_unreadable(files[:3], read=read_mask)] == [
+        0,
+        1,
+        2,
+    ]
+
+
 # Keys, by which caches know an image.
 
 
@@ -249,6 +309,33 @@ def test_key_of_a_file_changes_with_the_file(paths):
     assert before == check_images([Path(paths[0])]).key(0)
     os.utime(paths[0], ns=(1, 1))
     assert check_images(paths).key(0) != before
+
+
+def test_key_of_a_file_changes_where_size_and_modification_time_do_not(tmp_path):
+    path = tmp_path / "lesion.bmp"  # uncompressed: the size says nothing
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
+    os.utime(path, ns=(10**18, 10**18))
+    before = check_images([path]).key(0)
+    Image.fromarray(np.full((8, 8, 3), 200, np.uint8)).save(tmp_path / "other.bmp")
+    os.utime(tmp_path / "other.bmp", ns=(10**18, 10**18))
+    os.replace(tmp_path / "other.bmp", path)
+    after = check_images([path]).key(0)
+    assert before[:3] == after[:3] and before != after
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_key_of_a_file_changes_where_a_linked_folder_does(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        shade = np.full((8, 8), len(name), np.uint8)
+        Image.fromarray(shade).save(tmp_path / name / "a.bmp")
+        os.utime(tmp_path / name / "a.bmp", ns=(10**18, 10**18))
+    keys = []
+    for name in ("first", "second"):
+        (tmp_path / "data").symlink_to(tmp_path / name)
+        keys.append(check_images([tmp_path / "data" / "a.bmp"]).key(0))
+        (tmp_path / "data").unlink()
+    assert keys[0] != keys[1]
 
 
 def test_key_of_a_relative_path_is_absolute(paths, monkeypatch):
@@ -322,6 +409,9 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         ("image.png", r"single path.*\['image.png'\]|single path.*\[path\]"),
         (Path("image.png"), "single path"),
         (b"image.png", "single path"),
+        (b"\x89PNG\r\n" + bytes(77_000), r"^X is of type bytes, 77006 long.{,100}$"),
+        ([b"\x89PNG\r\n" + bytes(77_000)], r"^X\[0\] is of type bytes\. Pass.{,100}$"),
+        (os.path.dirname(__file__), "X is a folder.*load_image_folder"),
         (IMAGE, r"\(8, 8, 3\).*one colour image.*X\[np.newaxis\]"),
         (np.zeros((9, 8, 1), np.uint8), "stack of very narrow grey"),
         (np.zeros((9, 8, 4), np.uint8), "one colour image"),

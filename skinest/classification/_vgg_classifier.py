@@ -114,7 +114,7 @@ class VGGTransferClassifier(TransferClassifier):
 
     memory : str, path or joblib.Memory, default=None
         Where features are kept, so that a search over settings of the head computes
-        each of them once. A file is known by its path, size and modification time, an
+        each of them once. A file is known by its path, size and times of change, an
         array by its content. Give `random_state` an integer, so that augmented copies
         and random weights are the same in every fit.
 

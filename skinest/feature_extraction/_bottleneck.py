@@ -85,7 +85,7 @@ class BottleneckFeatureExtractor(
 
     memory : str, path or joblib.Memory, default=None
         Where features are kept, so that none is computed twice. A file is known by
-        its path, size and modification time, an array by its content.
+        its path, size and times of change, an array by its content.
 
     random_state : int, RandomState instance or None, default=None
         Draws weights where `weights` is None.

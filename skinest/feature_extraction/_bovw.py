@@ -115,7 +115,7 @@ default="histogram"
     memory : str, path or joblib.Memory, default=None
         Where descriptors, vocabularies and vectors are kept, so that a search over
         words, encodings or classifiers computes each of them once. A file is known
-        by its path, size and modification time, an array by its content, a callable
+        by its path, size and times of change, an array by its content, a callable
         by its code and that of its module which it calls, not by other modules'. With
         `random_state=None` the first vocabulary that was learned serves again. None
         keeps descriptors in a temporary folder while `fit_transform` runs.

@@ -142,8 +142,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     memory : str, path or joblib.Memory, default=None
         Folder where pairs of files are cached in the size of the network, so that each
-        file is decoded once in a search. A file is identified by its path, size and
-        modification time.
+        file is decoded once in a search. A file is identified by its path, inode,
+        size and times of change.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Called in training, on copies.

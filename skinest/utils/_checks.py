@@ -90,7 +90,7 @@ def select_items(items, indices):
 def as_column(values, name):
     """Return one value per image as a 1-d array, after a check of the types."""
     try:
-        column = column_or_1d(values, input_name=name, warn=True)
+        column = column_or_1d(values, warn=True)
     except ValueError as error:  # scikit-learn calls all of them y
         raise ValueError(str(error).replace("y should", f"{name} should")) from None
     if column.dtype.kind in "OU":

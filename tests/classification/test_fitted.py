@@ -48,7 +48,7 @@ def test_model_is_one_flat_network_in_which_the_last_stage_trains(images, y):
     assert {weight.dtype for weight in model.weights} == {"float32"}
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_log_probabilities(n_classes, images):
     # The rate makes some probabilities exactly 0.
@@ -104,5 +104,5 @@ def test_backbone_is_saved_for_the_next_classifier_and_for_keras(images, y, tmp_
     )
     for name, arrays in layers_of(base).items():
         assert is_same(arrays, fitted[name]), name
-    with pytest.raises(ValueError, match=r"path=.*must end in '.weights.h5'"):
+    with pytest.raises(ValueError, match=r"path=.*must end with '.weights.h5'"):
         clf.save_backbone(tmp_path / "name.h5")

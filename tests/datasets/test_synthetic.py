@@ -242,7 +242,7 @@ def test_import_is_light():
         "before = set(sys.modules); "
         "import skinest.datasets as d; "
         "d.make_dermoscopy, d.fetch_isic2016_part3, d.get_data_home; "
-        "heavy = {'cv2', 'matplotlib', 'pandas', 'pooch', 'rich', 'tensorflow'}; "
+        "heavy = {'cv2', 'matplotlib', 'pandas', 'pooch', 'tensorflow'}; "
         "print(sorted(heavy & (set(sys.modules) - before)))"
     )
     run = subprocess.run(

@@ -43,9 +43,9 @@ def random_weights(model, seed):
 
 def list_stages(backbone):
     """List the parts that may train, as the error of another name does."""
-    with pytest.raises(ValueError, match="choose one of") as caught:
+    with pytest.raises(ValueError, match="Choose one of") as caught:
         build_transfer_network(backbone, weights=None, trainable="none of them")
-    return str(caught.value).split("choose one of ")[1].rstrip(".").split(", ")
+    return str(caught.value).split("Choose one of ")[1].rstrip(".").split(", ")
 
 
 @pytest.fixture(scope="session")

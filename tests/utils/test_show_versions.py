@@ -17,7 +17,8 @@ import skinest
 def print_in_new_process(**environment):
     code = (
         "import skinest, sys; skinest.show_versions(); "
-        "print('loaded', *{'tensorflow', 'keras', 'cv2', 'pandas'} & {*sys.modules})"
+        "heavy = {'tensorflow', 'keras', 'cv2', 'matplotlib'}; "
+        "print('loaded', *heavy.intersection(sys.modules))"
     )
     return subprocess.run(
         [sys.executable, "-c", code],

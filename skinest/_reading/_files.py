@@ -12,7 +12,7 @@ _N_NAMED = 3  # how many offending files an error names
 
 
 def check_files(paths, name="X"):
-    """Check that all files can be read, and return their sizes and modification times.
+    """Check that all files can be read, and return what changes when a file does.
 
     Parameters
     ----------
@@ -24,8 +24,10 @@ def check_files(paths, name="X"):
 
     Returns
     -------
-    file_stats : list of (int, int)
-        Size in bytes and modification time in nanoseconds of each file.
+    file_stats : list of tuple of int
+        Of each file the size in bytes, the times in nanoseconds when its content and
+        its entry changed, and its inode. A copy that keeps size and modification time,
+        and a link that leads elsewhere, change the others.
 
     Raises
     ------
@@ -42,10 +44,17 @@ def check_files(paths, name="X"):
         elif info.st_size == 0:
             empty.append(f"{name}[{position}]: {path!r} is empty")
         else:
-            file_stats.append((info.st_size, info.st_mtime_ns))
+            file_stats.append(
+                (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
+            )
     _raise_for_files(missing, paths, name, FileNotFoundError, "cannot be read")
     _raise_for_files(empty, paths, name, ValueError, "are files of 0 bytes")
     return file_stats
+
+
+def to_path(item) -> str:
+    """Return a path as a string, with ``~`` and bytes resolved."""
+    return str(os.path.expanduser(os.fsdecode(item)))  # no np.str_ in errors
 
 
 def _stat_file(path):
@@ -85,7 +94,7 @@ def read_file(path, location, *, as_labels=False) -> tuple[np.ndarray, str]:
         Name of the file in error messages.
 
     as_labels : bool, default=False
-        Whether the values are labels, see :func:`skinest._decoding._formats.decode`.
+        Whether the values are labels, see :func:`skinest._reading._formats.decode`.
 
     Returns
     -------
