@@ -211,7 +211,7 @@ def test_wrong_dicts_of_weights_are_refused(class_weight, match, pairs, never_tr
             keras.losses.Dice(),
             "class_weight cannot be used with loss=.*sums over pixels",
         ),
-        (losses.WeightedCrossentropy((1.0, 2.0)), "class_weight would do so again"),
+        (losses.WeightedCrossentropy((1.0, 2.0)), "already weights the classes"),
     ],
     ids=["sums", "weighs"],
 )
