@@ -7,7 +7,6 @@ Without arguments all files that git tracks are checked; with arguments, these f
 # SPDX-License-Identifier: BSD-3-Clause
 
 import ast
-import fnmatch
 import io
 import re
 import subprocess
@@ -112,10 +111,11 @@ def check_file(path, rules):
 
 def is_checked(path, rules):
     """Return whether a path is a file of prose or code that is not excluded."""
-    name = path.relative_to(ROOT).as_posix()
+    name = path.relative_to(ROOT)
     excluded = any(
-        fnmatch.fnmatch(name, pattern) or name.startswith(f"{pattern}/")
+        part.match(pattern)
         for pattern in rules["exclude"]
+        for part in (name, *name.parents)
     )
     return path.suffix in SUFFIXES and path.is_file() and not excluded
 

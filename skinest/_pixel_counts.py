@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
+from ._reading._mask_coding import FOREGROUNDS, CodingCheck
+
 # Numerator and denominator, from the numbers of pixels in both masks, in the true one,
 # in the predicted one, and of all pixels.
 RATIOS = {
@@ -17,7 +19,6 @@ RATIOS = {
     "IoU": lambda both, true, pred, n: (both, true + pred - both),
     "Dice": lambda both, true, pred, n: (2 * both, true + pred),
 }
-_FOREGROUNDS = {1, 255, 65535}  # common values of the foreground
 
 
 def check_labels(labels):
@@ -33,16 +34,20 @@ def check_labels(labels):
     return array.astype(int).tolist()
 
 
-def count_labels(y_true, y_pred):
+def count_labels(y_true, y_pred, labels=None):
     """Count pixels, from one pair of masks at a time.
 
     By label, arrays of shape (3, n_images): in both, in truth, in the prediction. Then
-    all pixels of each image.
+    all pixels of each image. Foregrounds of two codings raise ValueError, unless both
+    are among the `labels` of interest.
     """
     pixels, n_pixels = {}, np.zeros(len(y_true), dtype=np.int64)
+    codings = CodingCheck(), CodingCheck()
     for index in range(len(y_true)):
         true, true_labels = y_true.read(index)
         pred, pred_labels = y_pred.read(index)
+        codings[0].add(true_labels, y_true.where(index))
+        codings[1].add(pred_labels, y_pred.where(index))
         if true.shape != pred.shape:
             raise ValueError(
                 f"{y_true.where(index)} has shape {true.shape}, {y_pred.where(index)} "
@@ -56,6 +61,9 @@ def count_labels(y_true, y_pred):
             is_true, is_pred = true == label, pred == label
             which = (is_true & is_pred, is_true, is_pred)
             pixels[label][:, index] = [np.count_nonzero(each) for each in which]
+    if labels is None or len(FOREGROUNDS & set(labels)) < 2:
+        for coding in codings:
+            coding.finish()
     return pixels, n_pixels
 
 
@@ -77,7 +85,7 @@ def _check_same_coding(in_true, in_pred, labels):
     """Raise ValueError if 1 in one mask and 255 in the other seem to be the same."""
     sets = [set(each) - {0} for each in (in_true, in_pred, labels or ())]
     found = set.union(*sets)
-    binary = found <= _FOREGROUNDS and len(sets[0]) < 2 and len(sets[1]) < 2
+    binary = found <= FOREGROUNDS and len(sets[0]) < 2 and len(sets[1]) < 2
     if not binary or len(found) < 2 or found == sets[2]:
         return
     small, large = sorted(found)[:2]

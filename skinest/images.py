@@ -174,8 +174,23 @@ class ImageCollection(Sequence[np.ndarray]):
         index = range(len(self))[index]
         item = self._items[index]
         if self.from_files:
-            return _read_file(item, f"{self._name}[{self._start + index}]: {item!r}")
+            return _read_file(item, self.where(index))
         return np.array(to_rgb(item), order="C")  # a copy, never the user's own
+
+    def where(self, index: int) -> str:
+        """Return the name of an image in error messages: position, and path if known.
+
+        Parameters
+        ----------
+        index : int
+            The position of the image in this collection.
+
+        Returns
+        -------
+        location : str
+        """
+        place = f"{self._name}[{self._start + index}]"
+        return f"{place}: {self._items[index]!r}" if self.from_files else place
 
     def batches(self, size: int) -> Iterator[ImageCollection]:
         """Yield collections of `size` images; the last one may be shorter.

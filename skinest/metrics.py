@@ -344,7 +344,8 @@ def segmentation_report(
     <BLANKLINE>
     """
     labels = check_labels(labels)
-    pixels, n_pixels = count_labels(*_check_pair(y_true, y_pred))
+    y_true, y_pred = _check_pair(y_true, y_pred)
+    pixels, n_pixels = count_labels(y_true, y_pred, labels)
     labels = find_foreground(pixels, labels)
     names = _row_names(labels, target_names)
     counts = select_counts(pixels, n_pixels, labels)
@@ -364,7 +365,7 @@ def _score(ratio, y_true, y_pred, labels, average, zero_division, sample_weight)
     labels = check_labels(labels)
     y_true, y_pred = _check_pair(y_true, y_pred)
     weights = check_sample_weight(sample_weight, len(y_true))
-    pixels, n_pixels = count_labels(y_true, y_pred)
+    pixels, n_pixels = count_labels(y_true, y_pred, labels)
     counts = select_counts(pixels, n_pixels, find_foreground(pixels, labels))
     if average == "pooled":
         counts, weights = pool_counts(counts, weights), 1.0

@@ -173,5 +173,5 @@ def test_masks_that_a_callable_interpolates_are_refused():
     def blend(image, mask, random_state):
         return image, (mask // 2 + np.roll(mask, 1, axis=0) // 2)
 
-    with pytest.raises(ValueError, match=r"did not have, such as \[1, .*nearest pixel"):
+    with pytest.raises(ValueError, match=r"new values, such as \[1, .*nearest pixel"):
         augment_pairs(blend, *labelled(), 1)

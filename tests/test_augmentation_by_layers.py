@@ -352,7 +352,7 @@ def test_what_keras_layers_fill_is_outside(fill_value):
         (keras.layers.AugMix(), "blends several variants"),
         (keras.layers.CutMix(), "mixes the images of a batch"),
         (keras.layers.MixUp(), "blends masks"),
-        (keras.layers.RandomElasticTransform(1.0), "distorts the mask otherwise"),
+        (keras.layers.RandomElasticTransform(1.0), "distorts the mask and the image"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -405,7 +405,7 @@ def test_masks_that_a_layer_interpolates_are_refused():
     blur = check_pair_augmentation(
         keras.Sequential([keras.layers.RandomFlip(), Blur()])
     )
-    with pytest.raises(ValueError, match=r"<Blur.*did not have, such as \["):
+    with pytest.raises(ValueError, match=r"<Blur.*with new values, such as \["):
         augment_pairs(blur, *labelled(), 1)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from skinest.masks import check_masks, read_mask
+from skinest.metrics import dice_score, iou_score, segmentation_report
 
 
 @pytest.fixture
@@ -177,3 +178,31 @@ def test_thirty_two_labels_are_taken_and_no_more():
     assert len(check_masks([mask[:, :32]]).read(0)[1]) == 32
     with pytest.raises(ValueError, match=r"y\[0\] has 33 different values"):
         check_masks([mask])[0]
+
+
+# Two codings of one foreground.
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(1, 255), (True, 255), (255, 65535), (1, 65535)]
+)
+def test_masks_of_two_codings_are_named(first, second):
+    masks = [np.eye(6, dtype=bool) * np.uint16(value) for value in (first, second, 0)]
+    if first is True:
+        masks[0] = np.eye(6, dtype=bool)
+    says = rf"y_true\[0\] has the foreground {int(first)}, but y_true\[1\] has {second}"
+    for score in (dice_score, iou_score, segmentation_report):
+        with pytest.raises(ValueError, match=says):
+            score(masks, [masks[0]] * 3)
+        with pytest.raises(ValueError, match=r"y_pred\[0\] has.*y_pred\[1\] has"):
+            score([masks[2]] * 3, masks)
+
+
+def test_labels_that_differ_on_purpose_are_accepted():
+    one, other = np.eye(6, dtype=np.uint8), np.eye(6, dtype=np.uint8) * 255
+    both = one + other[::-1]
+    pair = [one, other]
+    assert dice_score(pair, pair, labels=[1, 255], zero_division=1.0) == 1
+    for third in (both, one * 2):
+        masks = [*pair, third]
+        assert dice_score(masks, masks, zero_division=1.0) == 1

@@ -58,6 +58,18 @@ def test_code_and_plain_english_pass(prose, tmp_path, monkeypatch, name, text):
     assert not find_problems(prose, tmp_path, monkeypatch, name, text)
 
 
+def test_files_are_excluded_by_folder_or_pattern(prose, tmp_path, monkeypatch):
+    monkeypatch.setattr(prose, "ROOT", tmp_path)
+    rules = {"exclude": {"one": "a folder", "two/_*.py": "files"}}
+    checked = {"two/a.py", "two/_b/c.py", "three/a.md"}
+    for name in {"one/a.py", "one/b/c.py", "two/_a.py", "three/a.png", *checked}:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    files = [path for path in tmp_path.rglob("*") if prose.is_checked(path, rules)]
+    assert {path.relative_to(tmp_path).as_posix() for path in files} == checked
+
+
 def test_exclusions_and_exceptions_have_reasons(prose):
     rules = prose.load_rules()
     assert all(rules["exclude"].values()) and all(rules["allow"].values())

@@ -35,7 +35,7 @@ from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
 from ..utils._verbose import announce
 from ._describing import DescribedImages
-from ._descriptors import postprocess
+from ._descriptor_calls import copy_descriptor, postprocess
 from ._encoding import Encoder, check_pyramid, encode_batch
 from ._vocabulary import (
     DescriptorSample,
@@ -142,6 +142,9 @@ default="histogram"
 
     pca_ : PCA or None
         What projects descriptors.
+
+    descriptor_ : descriptor object or callable
+        The copy of `descriptor` that was used.
 
     n_features_out_ : int
         The length of a vector.
@@ -300,6 +303,7 @@ default="histogram"
             If the clusterer cannot learn in batches, or the encoding is "tfidf".
         """
         images = check_images(X, y)
+        descriptor = copy_descriptor(self.descriptor)
         seed = self._make_seed()
         fitted = hasattr(self, "clusterer_")
         clusterer = self.clusterer_ if fitted else self._make_clusterer(seed)
@@ -309,7 +313,7 @@ default="histogram"
             self._encoder.check_same(
                 self.encoding, tuple(self.pyramid), self._resolve_n_words()
             )
-        described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
+        described = DescribedImages(images, descriptor, self.memory, self.n_jobs)
         with announce(self, f"Describing {len(images)} images"):
             sample = self._sample(described, seed)
         self._warn_of_empty(sample.n_empty, sample.n_images)
@@ -321,7 +325,8 @@ default="histogram"
             pca = fit_pca(values, self._resolve_n_components(values.shape), seed)
         if len(values):
             projected = values if pca is None else pca.transform(values)
-            self._set_vocabulary(pca, clusterer.partial_fit(projected))
+            clusterer = clusterer.partial_fit(projected)
+            self._set_vocabulary(pca, clusterer, descriptor)
         return self
 
     def transform(self, X: t.ImagesLike) -> t.Features:
@@ -339,7 +344,7 @@ default="histogram"
         """
         check_is_fitted(self)
         images = check_images(X)
-        described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
+        described = DescribedImages(images, self.descriptor_, self.memory, self.n_jobs)
         vectors, n_empty = self._encode(described)
         self._warn_of_empty(n_empty, len(images))
         return self._weigh(vectors)
@@ -364,9 +369,10 @@ default="histogram"
         """Fit, and encode the training images where that is asked for."""
         check_pyramid(self.pyramid, self.descriptor)
         images = check_images(X, y)
+        descriptor = copy_descriptor(self.descriptor)
         seed = self._make_seed()
         clusterer = self._make_clusterer(seed)
-        described = DescribedImages(images, self.descriptor, self.memory, self.n_jobs)
+        described = DescribedImages(images, descriptor, self.memory, self.n_jobs)
         n_passes = 2 if with_vectors else 1
         context = open_callback_context(self, n_passes * described.n_batches)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -401,7 +407,7 @@ default="histogram"
                     described.keep(key, learned)
         pca, clusterer, n_empty, n_read = learned
         self._warn_of_empty(n_empty, n_read)
-        self._set_vocabulary(pca, clusterer)
+        self._set_vocabulary(pca, clusterer, described.descriptor)
 
     def _sample(self, described, seed, context=None):
         """Sample the descriptors of all images, or until a callback stops it."""
@@ -420,10 +426,7 @@ default="histogram"
         return sample
 
     def _encode(self, described, context=None):
-        """Return vectors, and how many images have none, or read them from memory.
-
-        The weights of "tfidf" come later.
-        """
+        """Return vectors without "tfidf", and the number of images that have none."""
         encoder = self._encoder
         settings = encoder.encoding, encoder.pyramid, encoder.compute_digest()
         with announce(self, f"Encoding {len(described.images)} images"):
@@ -448,13 +451,14 @@ default="histogram"
             return vectors
         return self._tfidf.transform(vectors).toarray()
 
-    def _set_vocabulary(self, pca, clusterer):
+    def _set_vocabulary(self, pca, clusterer, descriptor):
         vocabulary = extract_words(clusterer, self.encoding)
         # Parameters that are set after this have no effect until the next fit.
         self._encoder = Encoder(self.encoding, vocabulary, pca, tuple(self.pyramid))
         self.vocabulary_ = vocabulary
         self.pca_ = pca
         self.clusterer_ = clusterer
+        self.descriptor_ = descriptor
         self.n_features_out_ = self._encoder.n_features
 
     def _make_seed(self):

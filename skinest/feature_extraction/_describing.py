@@ -22,7 +22,8 @@ from .. import __version__
 from .._cache import Cache, make_key
 from .._fingerprints import fingerprint
 from ..utils._threads import Workers
-from ._descriptors import ColorPatchDescriptor, SIFTDescriptor, describe
+from ._descriptor_calls import describe
+from ._descriptors import ColorPatchDescriptor, SIFTDescriptor
 
 _BATCH = 16  # images that one task reads
 
@@ -35,8 +36,8 @@ class DescribedImages:
     images : ImageCollection
         The images. Only the batches at work are ever decoded.
 
-    descriptor : descriptor object, callable or None
-        What describes an image; None is SIFT.
+    descriptor : descriptor object or callable
+        What describes an image, see :func:`copy_descriptor`.
 
     memory : str, path, Memory or None
         Where descriptors are kept, and what is computed from them; None keeps nothing.
@@ -52,14 +53,12 @@ class DescribedImages:
     Raises
     ------
     ValueError
-        If `descriptor` is a class, or `memory` a folder that cannot be made.
+        If `memory` is a folder that cannot be made.
     """
 
     def __init__(self, images, descriptor, memory, n_jobs):
-        if isinstance(descriptor, type):
-            raise ValueError(f"descriptor={descriptor!r} is a class. Pass an instance.")
         self.images = images
-        self.descriptor = SIFTDescriptor() if descriptor is None else descriptor
+        self.descriptor = descriptor
         self.n_batches = -(-len(images) // _BATCH)
         self._n_jobs = n_jobs
         # Two images at a time are described faster than one by two threads of OpenCV.
@@ -105,6 +104,8 @@ class DescribedImages:
         is_nested = get_active_backend()[0].nesting_level > 0
         is_alone = effective_n_jobs(self._n_jobs) == 1 and not is_nested
         settings = {"n_jobs": self._n_jobs, "prefer": "threads"}
+        if not get_active_backend()[0].supports_return_generator:
+            settings["require"] = "sharedmem"  # "multiprocessing" has lists alone
         if is_alone and self._n_jobs is None and self._is_threaded:
             settings = {"n_jobs": cv2.getNumThreads(), "require": "sharedmem"}
             is_alone = settings["n_jobs"] == 1
@@ -220,7 +221,9 @@ def _describe_batch(function, descriptor, images, keys, cache, workers):
             if workers is not None:
                 workers.check()
             if known is None:
-                described[index] = describe(descriptor, images[index])
+                described[index] = describe(
+                    descriptor, images[index], images.where(index)
+                )
                 if cache is not None:  # at once: the next image may be refused
                     cache.put([keys[index]], [described[index]])
         return described if function is None else function(described)

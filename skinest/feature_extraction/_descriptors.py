@@ -36,74 +36,7 @@ _N_AT_A_TIME = 1024  # descriptors
 _GREY = ("grey", "gray")
 
 
-def describe(descriptor, image):
-    """Describe one image by a descriptor object or a plain callable.
-
-    Parameters
-    ----------
-    descriptor : descriptor object or callable
-        A callable may return the descriptors alone, then `points` is None.
-
-    image : ndarray of shape (height, width, 3), dtype uint8
-        The image in RGB.
-
-    Returns
-    -------
-    values : ndarray of shape (n_descriptors, n_dimensions)
-        The descriptors as they are stored.
-
-    points : ndarray of shape (n_descriptors, 2), dtype float32, or None
-        Their places (x, y), in fractions of the width and height.
-    """
-    if isinstance(descriptor, _Descriptor):
-        return descriptor.describe(image)
-    if hasattr(descriptor, "describe"):
-        described = descriptor.describe(image)
-        if not isinstance(described, tuple) or len(described) != 2:
-            raise ValueError(
-                f"descriptor={descriptor!r}: describe must return (values, points)."
-            )
-        values = _check_values(descriptor, described[0])
-        return values, _check_points(descriptor, described[1], len(values))
-    return _check_values(descriptor, descriptor(image)), None
-
-
-def _check_values(descriptor, values) -> np.ndarray:
-    fault = None
-    if not isinstance(values, np.ndarray):
-        fault = f"a {type(values).__name__}"
-    elif values.ndim != 2 or values.shape[1] == 0 or values.dtype.kind not in "fiu":
-        fault = f"an array of shape {values.shape} and dtype {values.dtype}"
-    elif np.abs(values).max(initial=0) > np.finfo(np.float32).max:
-        fault = "infinity or numbers beyond float32"
-    elif not np.isfinite(values).all():
-        fault = "NaN"
-    if fault:
-        raise ValueError(
-            f"descriptor={descriptor!r} returned {fault}; it must return an array of "
-            "numbers of shape (n_descriptors, n_dimensions), with n_descriptors = 0 "
-            "where it finds nothing."
-        )
-    return values
-
-
-def _check_points(descriptor, points, n_points) -> np.ndarray:
-    points = np.asarray(points, dtype=np.float32)
-    if points.shape != (n_points, 2) or not ((points >= 0) & (points <= 1)).all():
-        raise ValueError(
-            f"descriptor={descriptor!r}: the points of describe must be (x, y) for "
-            f"each of {n_points} descriptors, in fractions of the width and height."
-        )
-    return points
-
-
-def postprocess(descriptor, values) -> np.ndarray:
-    """Return stored descriptors as they are used: ``float32``, of shape (n, d)."""
-    values = values.astype(np.float32)
-    return descriptor.finish(values) if hasattr(descriptor, "finish") else values
-
-
-class _Descriptor(DocLinkMixin, BaseEstimator):
+class Descriptor(DocLinkMixin, BaseEstimator):
     """A descriptor with places, whose parameters can be searched."""
 
     # Parameters that only `finish` reads: stored descriptors do not depend on them.
@@ -141,7 +74,7 @@ class _Descriptor(DocLinkMixin, BaseEstimator):
         return values
 
 
-class SIFTDescriptor(_Descriptor):
+class SIFTDescriptor(Descriptor):
     """SIFT descriptors of an image, at keypoints or on a dense grid.
 
     Parameters
@@ -341,7 +274,7 @@ class SIFTDescriptor(_Descriptor):
         return finished
 
 
-class ColorPatchDescriptor(_Descriptor):
+class ColorPatchDescriptor(Descriptor):
     """Mean and standard deviation of colour around each point of a grid.
 
     Parameters

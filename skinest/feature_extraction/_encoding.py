@@ -18,7 +18,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import normalize
 
-from ._descriptors import postprocess
+from ._descriptor_calls import postprocess
 
 _N_AT_A_TIME = 1024  # descriptors, whose distances to words fit into a cache
 

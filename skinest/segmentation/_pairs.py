@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import __version__
 from .._cache import Cache, make_key
+from .._reading._mask_coding import CodingCheck
 from .._training._batches import Prefetch, allocate
 from ..images import check_images, resize
 from ..masks import MAX_LABELS, check_masks
@@ -306,6 +307,7 @@ def read_pairs(pairs, fitting) -> Pairs:
     shapes: list[tuple] = []
     dtypes: set[np.dtype] = set()
     locations: dict = {}
+    coding = CodingCheck()
 
     cache = Cache(fitting.estimator.memory)
 
@@ -322,10 +324,13 @@ def read_pairs(pairs, fitting) -> Pairs:
             for image, mask, labels, shape in batch:
                 position = len(shapes)
                 images[position] = image
-                indices = _index_labels(labels, locations, pairs.masks.where(position))
+                location = pairs.masks.where(position)
+                coding.add(labels, location)
+                indices = _index_labels(labels, locations, location)
                 masks[position] = indices[mask]
                 dtypes.add(labels.dtype)
                 shapes.append(shape)
+    coding.finish()
     labels = np.array(list(locations))  # in the order in which they were met
     if (np.diff(labels) < 0).any():
         _replace_indices(masks, np.argsort(np.argsort(labels)))

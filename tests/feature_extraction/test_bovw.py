@@ -296,7 +296,7 @@ def test_opencv_is_held_to_one_thread_and_put_back(textured):
         seen = BoVWSIFTTransformer(1, descriptor=opencv_threads, n_jobs=2).fit(textured)
         np.testing.assert_allclose(seen.vocabulary_, [[1, 1]], rtol=1e-6)
         assert cv2.getNumThreads() == 3
-        with pytest.raises(RuntimeError, match="no descriptor today"):
+        with pytest.raises(ValueError, match="RuntimeError: no descriptor today"):
             BoVWSIFTTransformer(1, descriptor=failing, n_jobs=2).fit(textured)
         assert cv2.getNumThreads() == 3
         alone = BoVWSIFTTransformer(1, descriptor=opencv_threads).fit(textured)

@@ -168,11 +168,12 @@ def test_what_is_set_after_fit_waits_for_the_next_fit(textured):
     np.testing.assert_array_equal(again, clone(bovw).fit_transform(textured))
 
 
-def test_another_descriptor_after_fit_is_named(textured):
-    bovw = BoVWSIFTTransformer(3, random_state=0).fit(textured)
+def test_another_descriptor_after_fit_is_for_the_next_fit(textured):
+    bovw = BoVWSIFTTransformer(3, random_state=0).partial_fit(textured)
+    expected = bovw.transform(textured)
     bovw.set_params(descriptor=ColorPatchDescriptor())
-    with pytest.raises(ValueError, match=r"descriptor gives 30 dimensions.*128"):
-        bovw.transform(textured)
+    np.testing.assert_array_equal(bovw.transform(textured), expected)
+    assert bovw.fit(textured).vocabulary_.shape == (3, 30)
 
 
 def test_a_clusterer_without_centers_is_named_and_nothing_is_half_fitted(textured):
@@ -370,3 +371,42 @@ def test_zero_vectors_are_not_taken_for_missing_descriptors(textured):
         fit_transform(grid, images, encoding="vlad")
         bovw = BoVWSIFTTransformer(1, descriptor=grid, encoding="vlad").fit(images)
         assert not bovw.transform(images).any()
+
+
+def test_a_fitted_transformer_keeps_its_own_descriptor(textured):
+    shared = SIFTDescriptor(detector="grid", grid_sizes=(16,))
+    first = BoVWSIFTTransformer(4, descriptor=shared, random_state=0).fit(textured)
+    second = BoVWSIFTTransformer(4, descriptor=shared, random_state=0).fit(textured)
+    expected = first.transform(textured)
+    second.set_params(descriptor__root=False, descriptor__grid_step=16)
+    np.testing.assert_array_equal(first.transform(textured), expected)
+    assert first.descriptor is shared and first.descriptor_ is not shared
+
+
+@pytest.mark.parametrize("fault", ["returns None", "raises"])
+def test_an_image_that_a_descriptor_fails_on_is_named(fault, textured, tmp_path):
+    paths = [str(tmp_path / f"{k}.png") for k in range(4)]
+    for path, image in zip(paths, textured, strict=False):
+        cv2.imwrite(path, image[..., ::-1])
+
+    def describe(image):
+        if np.array_equal(image, textured[2]):
+            if fault == "raises":
+                raise ZeroDivisionError("no contrast")
+            return None
+        return np.ones((4, 2)) * np.arange(4)[:, np.newaxis]
+
+    says = "ZeroDivisionError: no contrast" if fault == "raises" else "NoneType"
+    bovw = BoVWSIFTTransformer(2, descriptor=describe)
+    with pytest.raises(ValueError, match=rf"X\[2\] cannot be described.*{says}"):
+        bovw.fit(textured[:4])
+    with pytest.raises(ValueError, match=rf"X\[2\]: '.*2\.png' cannot be.*{says}"):
+        bovw.fit(paths)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2])
+def test_a_backend_without_generators_is_served_by_threads(n_jobs, textured):
+    bovw = BoVWSIFTTransformer(4, n_jobs=n_jobs, random_state=0)
+    expected = bovw.fit(textured).transform(textured)
+    with joblib.parallel_config("multiprocessing"):
+        np.testing.assert_array_equal(bovw.fit(textured).transform(textured), expected)

@@ -82,7 +82,7 @@ def test_missing_image_file(files):
 
 
 SPOILED = {
-    "text": (b"not an image", "not an image that OpenCV can decode"),
+    "text": (b"not an image", "not an image of a format"),
     "truncated": (None, "truncated"),
     "empty": (b"", "is empty"),
 }
@@ -267,7 +267,7 @@ WRONG_SETTINGS = [
     ({"epochs": 0}, "'epochs' parameter"),
     ({"learning_rate": 0}, "'learning_rate' parameter"),
     ({"learning_rate": keras.layers.Dense(3)}, "learning_rate=<Dense.*schedules"),
-    ({"optimizer": "adamm"}, "optimizer='adamm' is no optimizer"),
+    ({"optimizer": "adamm"}, "optimizer='adamm' is not an optimizer"),
     ({"pad_to_aspect_ratio": True, "loss": average_alone}, "padded ones would count"),
     ({"optimizer": None}, "'optimizer' parameter"),
     ({"batch_size": 0}, "'batch_size' parameter"),
@@ -281,7 +281,7 @@ WRONG_SETTINGS = [
     ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
     ({"early_stopping": True, "monitor": "val_auc"}, "monitor='val_auc': choose one"),
     ({"early_stopping": True, "monitor": "val_val_iou"}, "monitor='val_val_iou'"),
-    ({"keras_callbacks": [print]}, "keras_callbacks holds .*print"),
+    ({"keras_callbacks": [print]}, "keras_callbacks has .*print"),
     ({"compute_dtype": "float16"}, "'compute_dtype' parameter"),
     ({"random_state": "0"}, "'random_state' parameter"),
 ]

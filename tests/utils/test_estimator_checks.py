@@ -337,7 +337,7 @@ class SeedsPython(MeanColor):
         return super().transform(X)
 
 
-@breaks("check_set_output", "no DataFrame")
+@breaks("check_set_output", "not a DataFrame")
 class KeepsArrays(MeanColor):
     def set_output(self, *, transform=None):
         return self

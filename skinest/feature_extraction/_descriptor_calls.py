@@ -1,0 +1,113 @@
+"""Calls of descriptors, ours and users' own, and checks of what they return."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+from sklearn.base import clone
+
+from ._descriptors import Descriptor, SIFTDescriptor
+
+
+def copy_descriptor(descriptor):
+    """Return a copy of a descriptor, which later changes of its parameters spare.
+
+    Parameters
+    ----------
+    descriptor : descriptor object, callable or None
+        None is SIFT. What cannot be copied is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is a class.
+    """
+    if isinstance(descriptor, type):
+        raise ValueError(f"descriptor={descriptor!r} is a class. Pass an instance.")
+    if descriptor is None:
+        return SIFTDescriptor()
+    try:
+        copy = clone(descriptor, safe=False)
+    except Exception:  # copies raise errors of many classes
+        return descriptor
+    return copy if type(copy) is type(descriptor) else descriptor
+
+
+def describe(descriptor, image, location):
+    """Describe one image by a descriptor object or a plain callable.
+
+    Parameters
+    ----------
+    descriptor : descriptor object or callable
+        A callable may return the descriptors alone, then `points` is None.
+
+    image : ndarray of shape (height, width, 3), dtype uint8
+        The image in RGB.
+
+    location : str
+        Name of the image in error messages.
+
+    Returns
+    -------
+    values : ndarray of shape (n_descriptors, n_dimensions)
+        The descriptors as they are stored.
+
+    points : ndarray of shape (n_descriptors, 2), dtype float32, or None
+        Their places (x, y), in fractions of the width and height.
+
+    Raises
+    ------
+    ValueError
+        If the descriptor fails or returns something else.
+    """
+    try:
+        if isinstance(descriptor, Descriptor):
+            return descriptor.describe(image)
+        if hasattr(descriptor, "describe"):
+            described = descriptor.describe(image)
+            if not isinstance(described, tuple) or len(described) != 2:
+                raise ValueError(
+                    f"descriptor={descriptor!r}: describe must return (values, points)."
+                )
+            values = _check_values(descriptor, described[0])
+            return values, _check_points(descriptor, described[1], len(values))
+        return _check_values(descriptor, descriptor(image)), None
+    except Exception as error:  # a user's descriptor raises errors of all classes
+        raise ValueError(
+            f"{location} cannot be described: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_values(descriptor, values) -> np.ndarray:
+    fault = None
+    if not isinstance(values, np.ndarray):
+        fault = f"a {type(values).__name__}"
+    elif values.ndim != 2 or values.shape[1] == 0 or values.dtype.kind not in "fiu":
+        fault = f"an array of shape {values.shape} and dtype {values.dtype}"
+    elif np.abs(values).max(initial=0) > np.finfo(np.float32).max:
+        fault = "infinity or numbers beyond float32"
+    elif not np.isfinite(values).all():
+        fault = "NaN"
+    if fault:
+        raise ValueError(
+            f"descriptor={descriptor!r} returned {fault}; it must return an array of "
+            "numbers of shape (n_descriptors, n_dimensions), with n_descriptors = 0 "
+            "where it finds nothing."
+        )
+    return values
+
+
+def _check_points(descriptor, points, n_points) -> np.ndarray:
+    points = np.asarray(points, dtype=np.float32)
+    if points.shape != (n_points, 2) or not ((points >= 0) & (points <= 1)).all():
+        raise ValueError(
+            f"descriptor={descriptor!r}: the points of describe must be (x, y) for "
+            f"each of {n_points} descriptors, in fractions of the width and height."
+        )
+    return points
+
+
+def postprocess(descriptor, values) -> np.ndarray:
+    """Return stored descriptors as they are used: ``float32``, of shape (n, d)."""
+    values = values.astype(np.float32)
+    return descriptor.finish(values) if hasattr(descriptor, "finish") else values
