@@ -2,6 +2,7 @@ from ._base import get_data_home
 from ._ham10000 import fetch_isic2018_task3
 from ._ham10000_masks import fetch_ham10000_masks
 from ._image_folder import load_image_folder
+from ._image_table import load_image_table
 from ._isic2016_part2b import fetch_isic2016_part2b
 from ._isic2016_part3 import fetch_isic2016_part3
 from ._synthetic.dermoscopy import make_dermoscopy
@@ -13,5 +14,6 @@ __all__ = [
     "fetch_isic2018_task3",
     "get_data_home",
     "load_image_folder",
+    "load_image_table",
     "make_dermoscopy",
 ]

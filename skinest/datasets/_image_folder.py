@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import warnings
 from collections import Counter
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 # What `skinest.images.read_image` reads.
 _EXTENSIONS = [
     *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"),
     ".webp",
 ]
 _SUBSETS = ("train", "valid", "test")
@@ -35,6 +36,7 @@ _SUBSET_OF = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _N_NAMED = 3
+_PART = re.compile(r"(?i)(^|[-_ ])part[-_ ]?\d+$")  # names of parts of a data set
 _STACKLEVEL = 4  # the caller of load_image_folder, which is decorated
 
 _DESCR = """\
@@ -53,6 +55,7 @@ def load_image_folder(
     *,
     subset: Literal["train", "valid", "test"] | None = None,
     allowed_extensions: Sequence[str] | None = None,
+    target_names: Sequence[str] | None = None,
     return_X_y: Literal[False] = False,
 ) -> Bunch: ...
 @overload
@@ -61,6 +64,7 @@ def load_image_folder(
     *,
     subset: Literal["train", "valid", "test"] | None = None,
     allowed_extensions: Sequence[str] | None = None,
+    target_names: Sequence[str] | None = None,
     return_X_y: Literal[True],
 ) -> tuple[Paths, Labels]: ...
 @validate_params(
@@ -68,6 +72,7 @@ def load_image_folder(
         "container_path": [str, os.PathLike],
         "subset": [StrOptions(set(_SUBSETS)), None],
         "allowed_extensions": ["array-like", None],
+        "target_names": ["array-like", None],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -77,6 +82,7 @@ def load_image_folder(
     *,
     subset: Literal["train", "valid", "test"] | None = None,
     allowed_extensions: Sequence[str] | None = None,
+    target_names: Sequence[str] | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple[Paths, Labels]:
     """Find the images of a folder that holds a folder for each class.
@@ -87,9 +93,9 @@ def load_image_folder(
         container_path/benign/a.jpg            container_path/train/benign/a.jpg
         container_path/malignant/b.jpg         container_path/test/malignant/b.jpg
 
-    Folders inside a class belong to it, links to folders are followed. Files that are
-    not images, and all that is hidden (``.DS_Store``, ``__MACOSX``), are left out and
-    counted.
+    Folders inside a class belong to it. Links are followed, and each real file is
+    listed once. Files that are not images, and hidden files and folders
+    (``.DS_Store``, ``__MACOSX``), are left out and counted.
 
     Parameters
     ----------
@@ -106,6 +112,11 @@ def load_image_folder(
         those of all formats that :func:`skinest.images.read_image` reads. Useful where
         masks lie beside the images.
 
+    target_names : list of str, default=None
+        All classes, in the order of their numbers. None sorts them by name. With two
+        classes, metrics of scikit-learn take class 1, the second name, as the positive
+        one: pass ``["nevus", "melanoma"]`` to get scores of melanoma.
+
     return_X_y : bool, default=False
         Return ``(paths, target)`` instead of a `Bunch`.
 
@@ -119,8 +130,8 @@ def load_image_folder(
         target : ndarray of shape (n_images,), dtype int
             The class of each image, as an index into `target_names`.
         target_names : list of str
-            The names of the class folders, sorted. All subsets have the same, so that
-            a number means the same class in each.
+            The names of the class folders, in the order of their numbers. All subsets
+            have the same, so that a number means the same class in each.
         n_ignored : int
             The number of files left out; a hidden folder counts as one.
         DESCR : str
@@ -136,18 +147,19 @@ def load_image_folder(
         nothing.
     ValueError
         If there are no class folders, one has no image, images lie beside the class
-        folders, folders for subsets and for classes are mixed, or `subset` is missing
-        or wrong.
+        folders, folders for subsets and for classes are mixed, a file is in two
+        classes, or `subset` is missing or wrong.
 
     Warns
     -----
     UserWarning
-        If there is one class only, or a class of another subset is missing in this
-        one.
+        If there is one class only, a class of another subset is missing in this one,
+        or the folders are named like parts of a data set (``images_part_1``).
 
     See Also
     --------
     sklearn.datasets.load_files : The same for texts.
+    load_image_table : Images whose labels are in a table.
     fetch_isic2016_part3 : Images of the ISIC challenge, benign or malignant.
 
     Examples
@@ -175,19 +187,18 @@ def load_image_folder(
     >>> data.target_names, len(X_train), n_predicted
     (['benign', 'malignant'], 6, 2)
     """
-    container = Path(os.path.abspath(os.path.expanduser(container_path)))
-    if not container.is_dir():
-        error = NotADirectoryError if container.exists() else FileNotFoundError
-        raise error(f"There is no folder {container}.")
+    container = _find_folder(container_path)
     finder = _Finder(_check_extensions(allowed_extensions))
-    folder, target_names = _find_classes(finder, container, subset)
+    folder, found_names = _find_classes(finder, container, subset)
+    target_names = order_classes(found_names, target_names, str(folder))
     paths_of = {
         name: finder.find_images(folder / name, (container, folder))
         for name in target_names
         if (folder / name).is_dir()
     }
     _check_classes(folder, target_names, paths_of)
-    paths = np.array([path for found in paths_of.values() for path in found], object)
+    listed = [path for found in paths_of.values() for path in found.values()]
+    paths = np.array(listed, object)
     counts = [len(paths_of.get(name, ())) for name in target_names]
     target = np.repeat(np.arange(len(target_names)), counts)
     if return_X_y:
@@ -208,6 +219,22 @@ def load_image_folder(
             ignored=_join_counts(ignored.most_common()) or "none",
         ),
     )
+
+
+def list_images(folder, allowed_extensions=None) -> list[str]:
+    """List the images of a folder and of the folders in it, each real file once."""
+    folder = _find_folder(folder)
+    finder = _Finder(_check_extensions(allowed_extensions))
+    return list(finder.find_images(folder, ()).values())
+
+
+def _find_folder(path):
+    """Return the absolute path of a folder; raise OSError if there is none."""
+    folder = Path(os.path.abspath(os.path.expanduser(path)))
+    if not folder.is_dir():
+        error = NotADirectoryError if folder.exists() else FileNotFoundError
+        raise error(f"There is no folder {folder}.")
+    return folder
 
 
 class _Finder:
@@ -239,18 +266,33 @@ class _Finder:
         return folders, images
 
     def find_images(self, folder, above):
-        """Find the images of a folder and of the folders in it, as str.
+        """Find the images of a folder and of the folders in it: {identity: path}.
 
-        `above` are the folders that it lies in; a link back to one is left out.
+        Each real file is found once, and each real folder is listed once: links may
+        lead in circles. The folders that it lies in, `above`, are left out.
         """
-        if any(os.path.samefile(folder, other) for other in above):
-            self.ignored["link to a folder above it"] += 1
-            return []
-        folders, images = self.list_folder(folder)
-        found = [str(path) for path in images]
-        for inner in folders:
-            found += self.find_images(inner, (*above, folder))
+        found: dict[tuple[int, int], str] = {}
+        seen = {_identify(other) for other in above}
+        waiting = [folder]
+        while waiting:
+            current = waiting.pop()
+            identity = _identify(current)
+            if identity in seen:
+                self.ignored["link to another folder of the class, or above it"] += 1
+                continue
+            seen.add(identity)
+            folders, images = self.list_folder(current)
+            waiting += reversed(folders)
+            for path in images:
+                if found.setdefault(_identify(path), str(path)) != str(path):
+                    self.ignored["link to another image of the class"] += 1
         return found
+
+
+def _identify(path) -> tuple[int, int]:
+    """Return what links to a file or folder have in common with it."""
+    info = os.stat(path)
+    return info.st_dev, info.st_ino
 
 
 def _is_folder(path):
@@ -338,8 +380,27 @@ def _check_none_beside(folder, images):
         raise ValueError(
             f"{len(images)} images lie in {folder} itself, in no folder of a class: "
             f"{_join_some([path.name for path in images])}. Move each into the folder "
-            "of its class."
+            "of its class, or use load_image_table if a table has the labels."
         )
+
+
+def order_classes(found, target_names, place):
+    """Return the classes in the order of their numbers.
+
+    Raises
+    ------
+    ValueError
+        If `target_names` are not the classes found, each once.
+    """
+    if target_names is None:
+        return sorted(found)
+    names = [str(name) for name in target_names]
+    if sorted(names) != sorted(found):
+        raise ValueError(
+            f"target_names={names} must be the classes of {place}, each once: "
+            f"{sorted(found)}."
+        )
+    return names
 
 
 def _check_classes(folder, target_names, paths_of):
@@ -354,6 +415,14 @@ def _check_classes(folder, target_names, paths_of):
             f"{folder} has classes without an image: {_join_some(empty)}. Remove these "
             "folders, or see allowed_extensions if their images have other ones."
         )
+    _check_no_file_twice(paths_of)
+    parts = [name for name in target_names if _PART.search(name)]
+    if len(parts) == len(target_names) > 1:
+        warnings.warn(
+            f"{folder} has the classes {_join_some(parts)}, which look like parts of "
+            "one data set. If a table has the labels, use load_image_table.",
+            stacklevel=_STACKLEVEL,
+        )
     missing = [name for name in target_names if name not in paths_of]
     if missing:
         warnings.warn(
@@ -367,6 +436,19 @@ def _check_classes(folder, target_names, paths_of):
             "the folder that holds the folders of the classes.",
             stacklevel=_STACKLEVEL,
         )
+
+
+def _check_no_file_twice(paths_of):
+    """Raise ValueError if an image, or a link to it, is in two classes."""
+    first: dict[tuple[int, int], str] = {}
+    for found in paths_of.values():
+        for identity, path in found.items():
+            other = first.setdefault(identity, path)
+            if other != path:
+                raise ValueError(
+                    f"{path} and {other} are one file in two classes. Remove one of "
+                    "them, or the link to its folder."
+                )
 
 
 def _join_some(names):

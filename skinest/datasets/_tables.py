@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import csv
+import io
 from typing import NamedTuple
 
 import numpy as np
@@ -77,20 +78,64 @@ def read_table(file, parse, *, header=None):
 
 
 def _read_rows(file):
-    """Yield what errors call each line, and its fields."""
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        reader = csv.reader(lines)
-        try:
-            for row in filter(None, reader):
-                fields = [field.strip() for field in row]
-                text = ",".join(fields)
-                if len(text) > _N_SHOWN:
-                    text = f"{text[:_N_SHOWN]}..."
-                yield f"Line {reader.line_num} of {file}, {text!r},", fields
-        except csv.Error as error:
-            raise ValueError(
-                f"Line {reader.line_num} of {file} is not CSV: {error}."
-            ) from error
+    """Yield the name of each line in error messages, and its fields."""
+    reader = csv.reader(io.StringIO(_read_text(file), newline=""), strict=True)
+    try:
+        for row in filter(None, reader):
+            fields = [field.strip() for field in row]
+            text = ",".join(fields)
+            if len(text) > _N_SHOWN:
+                text = f"{text[:_N_SHOWN]}..."
+            yield f"Line {reader.line_num} of {file}, {text!r},", fields
+    except csv.Error as error:
+        raise ValueError(
+            f"Line {reader.line_num} of {file} is not CSV: {error}. Quotes around a "
+            "field must be closed."
+        ) from error
+
+
+def _read_text(file) -> str:
+    """Return the text of a table; raise ValueError unless it is UTF-8."""
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file} is not a regular file.")
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+        place, fault = text.find("\0"), "has a null character"
+    except UnicodeDecodeError as error:
+        text, place = content[: error.start].decode("utf-8"), error.start
+        fault = "is not encoded in UTF-8"
+    if place < 0:
+        return text
+    line = text.count("\n", 0, place) + 1
+    raise ValueError(
+        f"Line {line} of {file} {fault}. Save the table as CSV in UTF-8: some programs "
+        "write UTF-16 or Latin-1."
+    )
+
+
+def read_columns(file) -> dict[str, list[str]]:
+    """Read a CSV file with a header into a dict of columns.
+
+    Raises
+    ------
+    ValueError
+        If two columns have one name, a line has another number of fields than the
+        header, or there is no line.
+    """
+    rows = _read_rows(file)
+    _, header = next(rows, ("", []))
+    if len(set(header)) < len(header) or not header:
+        raise ValueError(f"{file} must begin with a line of different column names.")
+    columns: dict[str, list[str]] = {name: [] for name in header}
+    for begin, row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"{begin} has {len(row)} fields instead of {len(header)}.")
+        for name, field in zip(header, row, strict=True):
+            columns[name].append(field)
+    if not columns[header[0]]:
+        raise ValueError(f"{file} has no line below its header.")
+    return columns
 
 
 class Labelled(NamedTuple):

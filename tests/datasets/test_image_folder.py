@@ -16,7 +16,7 @@ from skinest.images import read_image
 
 EXTENSIONS = [
     *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 ]
 
 
@@ -315,10 +315,57 @@ def link(folder):
 
 def test_links_are_followed(folder, link, tmp_path):
     fill(tmp_path / "else", "x.jpg", "y.jpg")
+    fill(tmp_path / "other", "z.jpg")
     link("keratosis", tmp_path / "else")
-    link("nevus/z.jpg", tmp_path / "else" / "x.jpg")
+    link("nevus/z.jpg", tmp_path / "other" / "z.jpg")
     data = load_image_folder(folder)
     assert np.bincount(data.target).tolist() == [2, 1, 5]
+
+
+def test_each_real_file_is_listed_once(folder, link):
+    link("nevus/again", folder / "nevus" / "2019")
+    link("nevus/same.jpg", next((folder / "nevus").glob("*.jpg")))
+    data = load_image_folder(folder)
+    assert len(data.paths) == 5
+    assert data.n_ignored == 2
+
+
+def test_a_file_in_two_classes_is_an_error(folder, link):
+    link("keratosis", folder / "nevus")
+    says = r"keratosis.* and .*nevus.* are one file in two classes|nevus.* and .*kera"
+    with pytest.raises(ValueError, match=says):
+        load_image_folder(folder)
+
+
+def test_class_folders_that_link_to_each_other_end(tmp_path):
+    names = [f"class{k}" for k in range(9)]
+    for name in names:
+        fill(tmp_path / name, f"{name}.jpg")
+    for name in names:
+        for other in names:
+            try:
+                (tmp_path / name / other).symlink_to(tmp_path / other)
+            except OSError:
+                pytest.skip("no symbolic links here")
+    with pytest.raises(ValueError, match="one file in two classes"):
+        load_image_folder(tmp_path)
+
+
+def test_a_thousand_nested_folders(tmp_path):
+    here = os.getcwd()
+    try:
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            os.chdir(tmp_path / name)
+            for _ in range(1200):  # more than Python's limit of recursion
+                os.mkdir("n")
+                os.chdir("n")
+            fill(Path("."), "deep.jpg")
+            fill(tmp_path / name, "flat.jpg")
+        data = load_image_folder(tmp_path)
+        assert len(data.paths) == 4
+    finally:
+        os.chdir(here)
 
 
 @pytest.mark.parametrize("target", [".", "..", "../..", "2019"])
@@ -327,7 +374,7 @@ def test_link_back_to_a_folder_above(folder, link, target):
     data = load_image_folder(folder)
     assert len(data.paths) == 5
     assert data.n_ignored == 1
-    assert "1 link to a folder above it" in data.DESCR
+    assert "1 link to another folder of the class" in data.DESCR
 
 
 def test_link_to_nothing(folder, link):
@@ -346,3 +393,29 @@ def test_link_to_nothing_may_have_been_a_class(folder, link):
 def test_link_to_itself(folder, link):
     link("nevus/self.jpg", folder / "nevus" / "self.jpg")
     assert "is a link to nothing" in get_error(folder, error=FileNotFoundError)
+
+
+# Order and kind of classes -----------------------------------------------------
+
+
+def test_target_names_order_the_classes(folder):
+    names = ["nevus", "melanoma"]
+    data = load_image_folder(folder, target_names=names)
+    assert data.target_names == names
+    plain = load_image_folder(folder)
+    assert plain.target_names == names[::-1]
+    classes = {
+        path: names[label] for path, label in zip(data.paths, data.target, strict=True)
+    }
+    for path, label in zip(plain.paths, plain.target, strict=True):
+        assert classes[path] == plain.target_names[label]
+    for wrong in (["nevus"], ["nevus", "nevus"], ["nevus", "mole"]):
+        with pytest.raises(ValueError, match=r"target_names=.*\['melanoma', 'nevus'\]"):
+            load_image_folder(folder, target_names=wrong)
+
+
+def test_folders_named_like_parts_are_warned_of(tmp_path):
+    for part in ("HAM10000_images_part_1", "HAM10000_images_part_2"):
+        fill(tmp_path / part, f"{part}.jpg")
+    with pytest.warns(UserWarning, match="parts of one data set.*load_image_table"):
+        load_image_folder(tmp_path)

@@ -1,0 +1,206 @@
+"""Images whose labels are in a table."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from .._compat import validate_params
+from ._image_folder import list_images, order_classes
+from ._tables import check_all_known, read_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._typing import PathLike
+
+
+@validate_params(
+    {
+        "table": [str, os.PathLike, dict, "array-like"],
+        "folder": [str, os.PathLike, list, tuple],
+        "name_column": [str],
+        "target_column": [str],
+        "group_column": [str, None],
+        "target_names": ["array-like", None],
+        "allowed_extensions": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_image_table(
+    table: PathLike | Any,
+    folder: PathLike | Sequence[PathLike],
+    *,
+    name_column: str,
+    target_column: str,
+    group_column: str | None = None,
+    target_names: Sequence[str] | None = None,
+    allowed_extensions: Sequence[str] | None = None,
+) -> Bunch:
+    """Find the images that a table names, and read their labels from it.
+
+    For one folder of images, or several, beside a CSV file or DataFrame with one row
+    per image, as clinics and archives export them. Images are not decoded. With
+    HAM10000 as Kaggle has it::
+
+        load_image_table(
+            "HAM10000_metadata.csv",
+            ["HAM10000_images_part_1", "HAM10000_images_part_2"],
+            name_column="image_id",
+            target_column="dx",
+            group_column="lesion_id",
+        )
+
+    Parameters
+    ----------
+    table : str, path-like, DataFrame or dict of columns
+        A CSV file in UTF-8 with a header, or its columns. ``~`` is the user's home.
+
+    folder : str, path-like or list of them
+        The folders with the images; folders inside are searched too.
+
+    name_column : str
+        The column with the names of the image files, with or without extension.
+
+    target_column : str
+        The column with the labels.
+
+    group_column : str, default=None
+        The column that tells which images must stay together in a split, such as the
+        lesion or the patient.
+
+    target_names : list of str, default=None
+        All labels, in the order of their numbers. None sorts them. With two classes,
+        metrics of scikit-learn take class 1, the second name, as the positive one.
+
+    allowed_extensions : list of str, default=None
+        Extensions of the image files, such as ``[".jpg"]``. None means those of all
+        formats that :func:`skinest.images.read_image` reads.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the attributes:
+
+        paths : ndarray of shape (n_images,), dtype object
+            Absolute paths (str) of the images, in the order of the table.
+        target : ndarray of shape (n_images,), dtype int
+            The class of each image, as an index into `target_names`.
+        target_names : list of str
+            The labels, in the order of their numbers.
+        groups : ndarray of shape (n_images,), dtype object, or None
+            The group of each image.
+        columns : dict of ndarray of shape (n_images,)
+            All columns of the table, for ``pandas.DataFrame(data.columns)``.
+        n_ignored : int
+            The number of images that the table does not name.
+
+    Raises
+    ------
+    OSError
+        If the table or a folder does not exist.
+    ValueError
+        If the table cannot be read, lacks a column, has an empty label or names an
+        image twice, if images are missing, or if a name fits several files.
+
+    See Also
+    --------
+    load_image_folder : Images in a folder for each class.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import cv2
+    >>> from skinest.datasets import load_image_table, make_dermoscopy
+    >>> images, _ = make_dermoscopy(3, random_state=0, return_X_y=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for i, image in enumerate(images):
+    ...         _ = cv2.imwrite(f"{folder}/{i}.png", image)
+    ...     table = {"image": ["2", "0", "1"], "dx": ["nv", "mel", "nv"]}
+    ...     data = load_image_table(
+    ...         table,
+    ...         folder,
+    ...         name_column="image",
+    ...         target_column="dx",
+    ...         target_names=["nv", "mel"],
+    ...     )
+    >>> [Path(path).name for path in data.paths], data.target.tolist()
+    (['2.png', '0.png', '1.png'], [0, 1, 0])
+    """
+    columns, place = _read_table(table)
+    wanted = [name_column, target_column, group_column]
+    missing = [name for name in wanted if name is not None and name not in columns]
+    if missing:
+        raise ValueError(
+            f"{place} has no column {missing[0]!r}. Its columns are {list(columns)}."
+        )
+    names = [str(name) for name in columns[name_column]]
+    _check_rows(names, columns[target_column], place, target_column)
+    folders = [folder] if isinstance(folder, str | os.PathLike) else list(folder)
+    path_of, n_images = _find_images(folders, names, allowed_extensions)
+    kinds = ("image", f" in {place}"), ("file", f" in {', '.join(map(str, folders))}")
+    check_all_known(names, path_of, *kinds, "Add them, or remove their rows.")
+    labels = np.array([str(label) for label in columns[target_column]], dtype=object)
+    target_names = order_classes(set(labels), target_names, place)
+    number_of = {name: number for number, name in enumerate(target_names)}
+    return Bunch(
+        paths=np.array([path_of[name] for name in names], dtype=object),
+        target=np.array([number_of[label] for label in labels], dtype=int),
+        target_names=target_names,
+        groups=None
+        if group_column is None
+        else np.array(columns[group_column], object),
+        columns={name: np.array(values) for name, values in columns.items()},
+        n_ignored=n_images - len(names),
+    )
+
+
+def _read_table(table):
+    """Return the columns of a table, and its name in error messages."""
+    if isinstance(table, str | os.PathLike):
+        file = Path(os.path.abspath(os.path.expanduser(table)))
+        if not file.exists():
+            raise FileNotFoundError(f"There is no file {file}.")
+        return read_columns(file), str(file)
+    columns = {str(name): list(table[name]) for name in table}
+    if len({len(values) for values in columns.values()}) != 1:
+        raise ValueError("The columns of the table must have the same length.")
+    return columns, "the table"
+
+
+def _check_rows(names, labels, place, target_column):
+    """Raise ValueError for images that are named twice or have no label."""
+    seen: set[str] = set()
+    for row, (name, label) in enumerate(zip(names, labels, strict=True)):
+        if name in seen:
+            raise ValueError(f"{place} names {name!r} a second time, in row {row}.")
+        seen.add(name)
+        if label is None or label != label or str(label) == "":
+            raise ValueError(
+                f"{place} has no {target_column!r} for {name!r}, in row {row}. Add it, "
+                "or remove the row."
+            )
+
+
+def _find_images(folders, names, extensions):
+    """Return the path of each name that is in the folders, and the number of images."""
+    paths = [path for folder in folders for path in list_images(folder, extensions)]
+    wanted, path_of = set(names), {}
+    for path in paths:
+        name = os.path.basename(path)
+        for key in {name, os.path.splitext(name)[0]} & wanted:
+            if key in path_of:
+                raise ValueError(
+                    f"{key!r} fits two files, {path_of[key]} and {path}. Name it with "
+                    "its extension, or set allowed_extensions."
+                )
+            path_of[key] = path
+    return path_of, len(paths)

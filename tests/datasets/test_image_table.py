@@ -1,0 +1,108 @@
+"""Images whose labels are in a table."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skinest.datasets import load_image_table
+
+COLUMNS = {"name_column": "image_id", "target_column": "dx"}
+TABLE = """image_id,lesion_id,dx,age
+a,L1,nv,40
+b,L1,nv,41
+c,L2,mel,
+"""
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Return two folders of images, as HAM10000 has them, and write their table."""
+    folders = [tmp_path / "images_part_1", tmp_path / "images_part_2" / "inner"]
+    for folder, names in zip(folders, (["b", "c"], ["a", "other"]), strict=True):
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / f"{name}.jpg").write_bytes(b"no image is decoded")
+    (tmp_path / "table.csv").write_text(TABLE)
+    return folders
+
+
+def load(parts, table=None, **options):
+    file = parts[0].parent / "table.csv"
+    if table is not None:
+        file.write_bytes(table.encode() if isinstance(table, str) else table)
+    return load_image_table(file, parts, **{**COLUMNS, **options})
+
+
+def names_of(data):
+    return [Path(path).stem for path in data.paths]
+
+
+def test_images_in_parts_are_in_the_order_of_the_table(parts):
+    data = load(parts, group_column="lesion_id")
+    assert names_of(data) == ["a", "b", "c"]
+    assert all(Path(path).is_absolute() for path in data.paths)
+    assert data.target_names == ["mel", "nv"]
+    assert data.target.tolist() == [1, 1, 0]
+    assert data.groups.tolist() == ["L1", "L1", "L2"]
+    assert data.columns["age"].tolist() == ["40", "41", ""]
+    assert data.n_ignored == 1
+    assert load(parts).groups is None
+
+
+def test_target_names_say_which_class_is_1(parts):
+    data = load(parts, target_names=["nv", "mel"])
+    assert data.target.tolist() == [0, 0, 1]
+    with pytest.raises(ValueError, match=r"target_names=\['nv'\] must be.*'mel', 'nv'"):
+        load(parts, target_names=["nv"])
+
+
+def test_one_folder_and_a_data_frame(parts):
+    frame = pd.read_csv(parts[0].parent / "table.csv")
+    data = load_image_table(frame, str(parts[0].parent), **COLUMNS)
+    assert names_of(data) == ["a", "b", "c"]
+    np.testing.assert_array_equal(data.columns["age"], [40, 41, np.nan])
+
+
+def test_names_may_have_extensions(parts):
+    data = load(parts, TABLE.replace("a,L1", "a.jpg,L1"))
+    assert names_of(data) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (TABLE + "d,L3,nv,1\n", "1 of the 4 images.* have no file.*: d"),
+        (TABLE + "a,L3,nv,1\n", "names 'a' a second time, in row 3"),
+        (TABLE.replace("mel", ""), "no 'dx' for 'c', in row 2"),
+        (TABLE.replace("dx", "diagnosis"), r"no column 'dx'.*'diagnosis'"),
+        (TABLE + "e,L3\n", "Line 5 of .* has 2 fields instead of 4"),
+        (TABLE + 'e,"L3,nv,1\n', "Line 5 of .* is not CSV"),
+        (TABLE.encode() + b"\xe9,L3,nv,1\n", "Line 5 of .* not encoded in UTF-8"),
+        (TABLE.encode("utf-16"), "Line 1 of .* not encoded in UTF-8"),
+        (TABLE + "e\0,L3,nv,1\n", "Line 5 of .* null character"),
+        ("image_id,dx,dx\na,nv,nv\n", "different column names"),
+        ("image_id,dx\n", "no line below its header"),
+    ],
+)
+def test_faults_of_a_table_are_named(parts, table, says):
+    with pytest.raises(ValueError, match=rf"{says}"):
+        load(parts, table)
+
+
+def test_a_name_of_two_files_is_an_error(parts):
+    (parts[0] / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"'a' fits two files.*a\.png"):
+        load(parts)
+    assert names_of(load(parts, allowed_extensions=[".jpg"])) == ["a", "b", "c"]
+
+
+def test_what_does_not_exist_is_named(parts):
+    with pytest.raises(FileNotFoundError, match=r"no file .*none\.csv"):
+        load_image_table(parts[0] / "none.csv", parts, **COLUMNS)
+    with pytest.raises(FileNotFoundError, match=r"no folder .*none"):
+        load([*parts, parts[0] / "none"])
