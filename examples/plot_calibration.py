@@ -4,8 +4,8 @@ Calibrated probabilities
 
 Of the lesions with a predicted probability of .3, three in ten should be malignant.
 This example calibrates two classifiers for which this is not true: a support vector
-machine on visual words, which has no probabilities, and a network whose class weights
-shift them.
+machine on visual words, which predicts no probabilities, and a network whose class
+weights make the probabilities too large.
 
 Look at the reliability diagrams: calibrated probabilities are on the diagonal. Then
 look at the Brier score and the log loss in the table. Sigmoid calibration lowers both.
@@ -80,13 +80,13 @@ network = TransferClassifier(
 # ``ensemble=False`` these are the left-out images of three folds; the final classifier
 # is then fitted on all training images. ``"sigmoid"`` is a logistic curve with two
 # parameters. ``"isotonic"`` is any increasing curve, which needs more images. Thanks to
-# ``memory``, the second method computes no descriptors, vocabularies and features
+# ``memory``, the second method does not compute descriptors, vocabularies and features
 # again.
 #
-# For comparison there is a simple method without calibration for each classifier. For
-# the support vector machine it is the logistic function of the decision value. For the
-# network, the odds are divided by the ratio of the class weights, because training with
-# these weights multiplies the odds by this ratio.
+# For comparison, each classifier also has a simple method that needs no other images.
+# For the support vector machine, it is the logistic function of the decision value. For
+# the network, the odds are divided by the ratio of the class weights, because training
+# with these weights multiplies the odds by this ratio.
 
 folds = StratifiedKFold(3, shuffle=True, random_state=0)
 
@@ -150,9 +150,9 @@ console.print(table)
 # -----------
 # The test images are sorted by probability and put into groups of equal size. Each
 # point shows the mean probability and the fraction of malignant lesions of one group.
-# If the probabilities are right, 19 of 20 points are in the grey band. The histograms
-# below show the distribution of the probabilities. Predicting the prevalence for every
-# lesion would also be calibrated, but useless.
+# If the probabilities are right, about 19 of 20 points are in the grey band. The
+# histograms below show the distribution of the probabilities. Predicting the prevalence
+# for every lesion would also be calibrated, but useless.
 
 N_GROUPS = 6
 styles = {

@@ -9,7 +9,8 @@ same classifier with folds of images and with folds of lesions, for several rand
 splits.
 
 Look at the gap between the two scores. It tends to grow if the classifier is less
-regularised. It comes only from images whose lesion is also in the training set.
+regularised. The gap comes only from test images whose lesion is also in the training
+set.
 
 By default the example uses synthetic images with two images per lesion (HAM10000 has
 1.34) and a small VGG16 with random weights. With ``--data-home`` or the environment
@@ -92,8 +93,9 @@ console.print(
 )
 
 # %%
-# Images of one lesion are not copies: camera, light, hairs and orientation differ. A
-# good classifier is not affected by these differences, so it can recognise the lesion.
+# Images of one lesion are not copies: camera, light, hairs and orientation are
+# different. But a good classifier ignores these differences, so it can still recognise
+# the lesion.
 
 shown = lesions[np.argsort(-n_pictures, kind="stable")[:5]]
 figure, rows = plt.subplots(3, 5, figsize=(9, 5.6), layout="constrained")
@@ -157,9 +159,9 @@ console.print(table)
 # %%
 # Where the gap comes from
 # ------------------------
-# Both kinds of folds leave out each image once. With folds of images, the lesion of
-# some images is also in the training set. If the gap had another cause than recognised
-# lesions, the other images would show it too. Grey lines are the random splits.
+# With both kinds of folds, each image is in a test set once. With folds of images, the
+# lesion of some images is also in the training set. If the gap had another cause, it
+# would also exist for the other images. Each grey line is one random split.
 
 model = clone(words).set_params(regression__C=0.1)
 

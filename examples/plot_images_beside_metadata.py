@@ -52,10 +52,10 @@ console.print("missing:", X[metadata].isna().sum().to_dict(), highlight=False)
 # %%
 # Features of each column
 # -----------------------
-# Images become visual words. A missing age is replaced by the median, and an extra
-# column marks it. Sex and site are one-hot encoded; "unknown" is a category, and rare
-# categories share a column. All this is learned in each fold, from its training rows
-# only.
+# Images are converted to histograms of visual words. A missing age is replaced by the
+# median, and an extra column marks it. Sex and site are one-hot encoded; "unknown" is a
+# category, and rare categories share a column. All this is learned in each fold, from
+# its training rows only.
 
 memory = TemporaryDirectory()
 bovw = BoVWSIFTTransformer(
@@ -122,9 +122,9 @@ X_train, X_test, y_train, y_test = train_test_split(
 model.fit(X_train, y_train)
 
 # %%
-# Permutation importance is the loss of area under the ROC curve when a column is
-# shuffled, here on the test rows. The image column is shuffled like the others: each
-# patient then has the image of another patient.
+# Permutation importance is the decrease of the area under the ROC curve when a column
+# is shuffled. It is computed on the test rows. The image column is shuffled like the
+# others: each patient then has the image of another patient.
 
 importance = permutation_importance(
     model, X_test, y_test, scoring="roc_auc", n_repeats=20, random_state=0
@@ -160,10 +160,10 @@ right.set(title="Shuffled column", xlabel="loss of area under the ROC curve, tes
 save(figure, arguments, "metadata_scores.png")
 
 # %%
-# The coefficients of the metadata tell by which factor each category multiplies the
-# odds of malignant (for age: per standard deviation). "Rare" are categories with fewer
-# than 20 training rows, including "unknown". This describes the synthetic table, not
-# patients.
+# The coefficients of the metadata show by which factor each category multiplies the
+# odds of malignant. For age it is the factor of one standard deviation. "Rare" means
+# all categories with fewer than 20 training rows, including "unknown". This describes
+# the synthetic table, not patients.
 
 names = model[:-1].get_feature_names_out()
 of_metadata = [i for i, name in enumerate(names) if not name.startswith("image__")]

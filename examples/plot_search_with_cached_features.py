@@ -2,10 +2,10 @@
 A grid search with cached features
 ==================================
 
-A search fits on the same images many times. With ``memory``, it describes each image
-once, learns each vocabulary once and computes the network's features of each image
-once, for all folds, all settings and all later searches. No vocabulary is learned from
-images that a fold leaves out.
+A search fits on the same images many times. With ``memory``, the descriptors of each
+image, each vocabulary and the network's features of each image are computed only once,
+for all folds, all settings and all later searches. No vocabulary is learned from images
+that a fold leaves out.
 
 Look at the tables first: they show how much each search has computed and how long it
 took. Then look at the scores of the settings.
@@ -116,9 +116,9 @@ def print_counts(title, counts, kinds):
 # ------------------------------
 # The first search describes all images. It learns one vocabulary for each size and
 # fold, and one with the best size for all images. The second search has another kernel
-# and only fits support vector machines; it learns one vocabulary of all images if its
-# best size differs. The third search has another size and learns vocabularies from the
-# cached descriptors.
+# and only fits support vector machines; it learns one vocabulary of all images only if
+# its best size is another one. The third search has another size and learns
+# vocabularies from the cached descriptors.
 
 N_WORDS, C = [50, 100, 200], [0.1, 1, 10]
 intersection = {
@@ -137,8 +137,8 @@ print_counts(
 
 # %%
 # Both plots have the same colour scale, so that you can compare kernels. Look for a
-# region of good settings rather than for the best one: neighbouring settings differ
-# less than folds do.
+# region of good settings rather than for the best one: the scores of neighbouring
+# settings differ less than those of different folds.
 
 
 class Axis(NamedTuple):
@@ -236,8 +236,8 @@ print_counts(
 )
 
 # %%
-# One plot has both searches. An area of exactly .5 means that all hidden units of the
-# head are inactive, because the learning rate is too high.
+# One plot has both searches. An area under the curve of exactly .5 means that all
+# hidden units of the head are inactive, because the learning rate is too high.
 
 row = Axis("hidden_units", LAYERS, "hidden units")
 column = Axis("learning_rate", RATES, "learning rate")

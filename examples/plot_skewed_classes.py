@@ -8,14 +8,15 @@ with a support vector machine and for features of MobileNetV2 with a logistic
 regression.
 
 The treatments are: none; class weights; over-sampling and under-sampling of images by
-:class:`~skinest.ImageResampler`; new vectors between existing ones (SMOTE);
-and a threshold that is chosen by folds of the training images. For the threshold, the
-vocabulary is learned from all training images; it uses no labels, so little can leak.
+:class:`~skinest.ImageResampler`; new vectors between existing ones (SMOTE); and a
+threshold that is chosen by cross-validation on the training images. In this inner
+cross-validation, the vocabulary is learned from all training images. It uses no labels,
+so hardly any information can leak.
 
 On ISIC 2016, all treatments do nearly the same as another threshold: they find more
 malignant lesions and predict malignant for more benign ones. None improves the ranking
-of the lesions by more than another split does. With features of MobileNetV2, SMOTE and
-under-sampling make it worse. So try the threshold first.
+of the lesions by more than the scores vary between splits. With features of
+MobileNetV2, SMOTE and under-sampling make it worse. So try another threshold first.
 
 By default the example uses synthetic images and random weights. With ``--data-home`` or
 the environment variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder

@@ -5,10 +5,11 @@ Benign or malignant by VGG16
 This example reproduces the second method of the study: a frozen VGG16 with a new head.
 
 The head has one dense layer of 512 units and a sigmoid. It is trained with the study's
-best setting. A stratified 15 % of the training images are held out, and training stops
-when their loss has not improved for 10 epochs. Look at the training curves for signs of
-overfitting. Then compare the scores on the test images with those of the study. One
-lesion in five is malignant, so always predicting benign has an accuracy of .8.
+best setting. 15 % of the training images are held out as a validation set, stratified
+by class. Training stops when the validation loss has not improved for 10 epochs. Look
+at the training curves for signs of overfitting. Then compare the scores on the test
+images with those of the study. One lesion in five is malignant, so always predicting
+benign has an accuracy of .8.
 
 By default the example uses synthetic images and random weights, so that it downloads
 nothing. Its scores are then not comparable with the study's. With ``--data-home`` or

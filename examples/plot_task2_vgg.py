@@ -13,10 +13,10 @@ training sets have the same number of images of each class.
 
 By default the example uses synthetic images, random weights and few epochs, so that it
 downloads nothing. The networks then learn hardly anything and only show usage. The
-effect of the leak is small; you can see it on the test images whose lesion has other
-images. With ``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the
-archives of ISIC 2018 task 3 (HAM10000) in that folder and ImageNet weights. ``--full``
-uses the study's settings.
+effect of the leak is small. You can see it best in the scores of the test images whose
+lesion has other images. With ``--data-home`` or the environment variable
+``SKINEST_DATA`` it uses the archives of ISIC 2018 task 3 (HAM10000) in that folder and
+ImageNet weights. ``--full`` uses the study's settings.
 """
 
 # Authors: The skinest developers
@@ -338,7 +338,7 @@ def plot_leak(scores):
 
 
 # %%
-# Tables and plots, with those of the study.
+# Tables and plots, next to those of the study.
 
 
 def report(console, y, splits, fits):

@@ -187,7 +187,7 @@ def fit_all(console, arguments, data):
 
 
 # %%
-# Tables by loss, with those of the study.
+# A table for each loss, with the scores of the study.
 
 
 def describe(console, feature, data):

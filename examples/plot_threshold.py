@@ -6,9 +6,9 @@ If few lesions are malignant, the default threshold of .5 misses most of them. T
 example chooses a threshold that finds at least 90 % of the malignant lesions, with as
 few false alarms as possible.
 
-Look at three things: the loss of specificity on test images; the result if the
-threshold is chosen on the classifier's own training images; and the uncertainty of the
-threshold with so few malignant images.
+Look at three things: how much lower the specificity on test images is than with the
+default threshold; what happens if the threshold is chosen on the classifier's own
+training images; and how uncertain the threshold is with so few malignant images.
 
 By default the example uses synthetic images. With ``--data-home`` or the environment
 variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder.
@@ -214,8 +214,8 @@ save(figure, arguments, "threshold_matrices.png")
 # Other training images would give another threshold. The bootstrap shows by how much:
 # the threshold depends on the few malignant images that look most benign. If you must
 # find 90 % of the malignant lesions, use a low quantile of the bootstrapped thresholds.
-# The "cautious" threshold is their 5 % quantile. It misses no more malignant lesions,
-# but its specificity is lower.
+# The "cautious" threshold is their 5 % quantile. It finds at least as many malignant
+# lesions, but its specificity is lower.
 
 rng = np.random.default_rng(0)
 samples = rng.integers(len(y_train), size=(2000, len(y_train)))

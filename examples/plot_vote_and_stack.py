@@ -2,14 +2,14 @@
 Combining visual words and a network by voting and stacking
 ===========================================================
 
-Visual words describe grey structure, a network also describes colour and shape. Are
-they better together? A soft vote uses the mean of their probabilities. A stack learns a
-weight for each. This example compares both with each classifier alone, on the same
-folds.
+Visual words describe grey structure; a network also describes colour and shape. Are
+both together better than one of them? A soft vote uses the mean of their probabilities.
+A stack learns a weight for each. This example compares both with each classifier alone,
+on the same folds.
 
-Look at the second plot first: neither way helps for images that both classifiers get
-wrong. Then look at the differences in the first plot. Their intervals show whether
-there is any gain.
+Look at the second plot first: neither method helps for images that both classifiers
+predict wrongly. Then look at the differences in the first plot. Their intervals show
+whether there is any gain.
 
 By default the example uses synthetic images and a small VGG16 with random weights. With
 ``--data-home`` or the environment variable ``SKINEST_DATA`` it uses the training images
@@ -156,9 +156,10 @@ save(figure, arguments, "vote_and_stack_scores.png")
 # How much there is to gain
 # -------------------------
 # The next plot shows the rank of each image by both classifiers, because the area under
-# the ROC curve depends on ranks only. Malignant lesions with two low ranks, at the
-# lower left, are missed by the vote and the stack too. A gain comes from malignant
-# lesions that only one classifier ranks high, at the upper left and lower right.
+# the ROC curve depends on ranks only. Malignant lesions to which both classifiers give
+# a low rank are at the lower left. The vote and the stack miss them too. Only malignant
+# lesions that one classifier ranks high and the other low, at the upper left and lower
+# right, can give a gain.
 
 figure, axes = plt.subplots(figsize=(5.6, 5.4), layout="constrained")
 ranks = {name: rankdata(probabilities[name]) / len(y) for name in members_alone}

@@ -3,8 +3,9 @@
 Public names are loaded when they are first used: importing skinest loads
 neither TensorFlow, Keras, OpenCV nor matplotlib.
 
-TensorFlow is asked for oneDNN's operations by the environment variable
-``TF_ENABLE_ONEDNN_OPTS``, unless that is set or TensorFlow is loaded already.
+On x86-64, importing skinest sets the environment variable ``TF_ENABLE_ONEDNN_OPTS`` to
+1, so that TensorFlow uses oneDNN. The variable is not changed if it is already set or
+if TensorFlow is already loaded.
 """
 
 # Authors: The skinest developers

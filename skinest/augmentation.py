@@ -22,9 +22,9 @@ __all__ = ["Augmentation"]
 class Augmentation(DocLinkMixin, BaseEstimator):
     """Random flip, zoom, rotation, shift, brightness and contrast of an image.
 
-    Call it with an image, a generator and, if there is one, the mask of the image. You
-    can search its parameters, as in ``clf__augmentation__rotation``. For each image,
-    each value is sampled uniformly from its range.
+    Call it with an image, a generator of random numbers and, if the image has one, its
+    mask. You can search its parameters, as in ``clf__augmentation__rotation``. For each
+    image, each value is sampled uniformly from its range.
 
     Parameters
     ----------

@@ -54,19 +54,20 @@ class Unreadable(NamedTuple):
 def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageCollection:
     """Check images, and return a collection that reads one image at a time.
 
-    All values of arrays are checked. Of paths, only the existence of the files is
-    checked. Files are decoded later, so 10,000 paths take almost no memory.
+    For arrays, all values are checked. For paths, this function only checks that the
+    files exist. Files are decoded later, so 10,000 paths take almost no memory.
 
     Parameters
     ----------
     X : array, list of arrays, paths or ImageCollection
-        Images in any form that skinest accepts, see :mod:`skinest.images`. What this
-        function has returned comes back as it is. Values are ``uint8`` (0 to 255),
+        Images in any form that skinest accepts, see :mod:`skinest.images`. An
+        ImageCollection is returned unchanged. Values are ``uint8`` (0 to 255),
         ``uint16`` (0 to 65535) or floating point in [0, 1]. One channel is grey, three
         are RGB, the fourth is alpha and is dropped.
 
     y : array-like of length n_images, default=None
-        If given, its length must be that of `X`.
+        Labels or masks. If given, its length must be that of `X`. It is not used
+        otherwise.
 
     name : str, default="X"
         Name of the argument in error messages.
@@ -119,7 +120,8 @@ class ImageCollection(Sequence[np.ndarray]):
         Paths, or arrays that hold one image each.
 
     file_stats : list of tuple of int, default=None
-        What changes when a file does, of each file; None for arrays.
+        For each file, numbers that change when the file is replaced: size, times of
+        change and inode. None for arrays.
 
     start : int, default=0
         Position in `X` of the first item, for error messages.
@@ -231,10 +233,11 @@ class ImageCollection(Sequence[np.ndarray]):
 def read_image(path: PathLike) -> Image:
     """Read an image file.
 
-    JPEG, PNG, TIFF, BMP, GIF, WebP, PNM, JPEG 2000 and AVIF files are read, the first
-    image of each. Grey, palette, CMYK and 16-bit files are converted to 8-bit RGB, and
-    so are TIFF files of floating point in [0, 1]. Alpha is dropped. The orientation in
-    the file is ignored, so that an image and its mask stay aligned.
+    The formats are JPEG, PNG, TIFF, BMP, GIF, WebP, PNM, JPEG 2000 and AVIF. If a file
+    has several images, the first one is read. Grey, palette, CMYK and 16-bit files are
+    converted to 8-bit RGB, as are TIFF files with floating-point values in [0, 1].
+    Alpha is dropped. The orientation in the file is ignored, so that an image and its
+    mask stay aligned.
 
     Parameters
     ----------
@@ -280,8 +283,8 @@ def list_unreadable(
 ) -> list[Unreadable]:
     """Read all files, and list those that are missing, damaged or not images.
 
-    Estimators stop at the first such file. This function reads on, so that all of them
-    can be replaced or left out before a long computation.
+    Estimators stop at the first such file. This function continues, so that you can
+    replace or remove all of them before a long computation.
 
     Parameters
     ----------
@@ -342,7 +345,7 @@ def limit_side(image: Image, max_side: int | None) -> Image:
     Returns
     -------
     image : ndarray of shape (new_height, new_width, 3), dtype uint8
-        The image with the same aspect ratio, up to rounding. It is never enlarged.
+        The image with the same aspect ratio, except for rounding. It is never enlarged.
 
     Examples
     --------

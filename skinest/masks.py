@@ -38,14 +38,14 @@ _MAX_RANGE = 2**16
 def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
     """Check masks, and return a collection that reads one mask at a time.
 
-    Of arrays, shape and type are checked. Of paths, only the existence of the files is
-    checked. Files are decoded later.
+    For arrays, shape and type are checked. For paths, this function only checks that
+    the files exist. Files are decoded later.
 
     Parameters
     ----------
     y : array, list of arrays or paths
-        Masks in any form that skinest accepts, see :mod:`skinest.masks`, of integers
-        or booleans. A collection that this function has returned is returned unchanged.
+        Masks in any form that skinest accepts, see :mod:`skinest.masks`, of integers or
+        booleans. A MaskCollection is returned unchanged.
 
     name : str, default="y"
         Name of the argument in error messages.
@@ -89,9 +89,10 @@ def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
 class MaskCollection(Sequence[np.ndarray]):
     """Sequence of checked masks, each of which is read when it is accessed.
 
-    :func:`check_masks` creates it. An integer index reads one mask. It raises
-    ValueError with the file or position if the mask is invalid, has more than 32
-    labels, or has several labels near 0 and near 255, as JPEG compression creates them.
+    :func:`check_masks` creates it. An integer index reads one mask. This raises a
+    ValueError, which names the file or position, if the mask is invalid, has more than
+    32 labels, or has several labels near 0 and near 255, as created by JPEG
+    compression.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def read_mask(path: PathLike) -> Mask:
         If the file does not exist.
     ValueError
         If the file is not an image, is a colour image, has more than 32 labels, or has
-        several labels near 0 and near 255, as JPEG compression creates them.
+        several labels near 0 and near 255, as created by JPEG compression.
 
     Examples
     --------

@@ -1,14 +1,16 @@
 r"""Metrics of segmentation, which compare predicted and true masks.
 
-They measure the foreground. Globules and streaks cover 1 or 2 % of an image, so an
-empty prediction has an accuracy of .98 and a mean IoU with background of .49.
-:func:`segmentation_report` shows these two for comparison; :func:`dice_score` and
-:func:`iou_score` ignore the background. Masks are read one pair at a time.
+They measure the foreground. For example, globules and streaks (small structures in
+lesions) cover 1 or 2 % of an image, so an empty prediction has an accuracy of .98 and a
+mean IoU with background of .49. :func:`segmentation_report` shows these two for
+comparison; :func:`dice_score` and :func:`iou_score` ignore the background. Masks are
+read one pair at a time.
 
 ``dice_scorer`` and ``iou_scorer`` are for ``GridSearchCV(scoring=dice_scorer)``,
 ``cross_validate(scoring={"dice": dice_scorer, "iou": iou_scorer})`` and scikit-learn's
-``ScoringMonitor``. They count an empty mask that is predicted empty as right;
-``make_scorer(dice_score, average="pooled")`` makes others.
+``ScoringMonitor``. They give a score of 1 if the true and the predicted mask are both
+empty. For other options create a scorer, as in
+``make_scorer(dice_score, average="pooled")``.
 """
 
 # Authors: The skinest developers
@@ -90,7 +92,8 @@ def dice_score(
 
     .. math:: \mathrm{Dice} = \frac{2 |A \cap B|}{|A| + |B|}
 
-    where :math:`A` and :math:`B` are the pixels with a label in truth and prediction.
+    where :math:`A` and :math:`B` are the pixels that have a label in the true and in
+    the predicted mask.
 
     Parameters
     ----------
@@ -100,8 +103,8 @@ def dice_score(
 
     labels : array-like of int, default=None
         The foreground labels. None means all labels of both masks except the smallest,
-        which is the background. A single label is foreground unless it is 0. Pass the
-        labels if some folds may not have all of them.
+        which is the background. If the masks have only one label, it is foreground
+        unless it is 0. Pass the labels if some folds may not have all of them.
 
     average : {"imagewise", "pooled"} or None, default="imagewise"
         How images are averaged:
@@ -120,7 +123,8 @@ def dice_score(
         mean. "warn" is 0.0 with a warning, as in scikit-learn.
 
     sample_weight : array-like of shape (n_images,), default=None
-        Weights, 0 or more, of images or their pixels. Ignored if `average` is None.
+        Weight of each image or, with ``"pooled"``, of its pixels; 0 or more. Ignored if
+        `average` is None.
 
     Returns
     -------
@@ -145,7 +149,8 @@ def dice_score(
     are empty, because the prediction is right. The scorers, the losses and the `score`
     of :class:`~skinest.UNetSegmenter` do the same. If most masks are empty, as for
     globules and streaks, this rewards empty predictions. Then also use
-    ``average="pooled"``, in which empty masks matter only through false positives.
+    ``average="pooled"``: there, an image without foreground changes the score only if
+    foreground is predicted for it.
 
     References
     ----------
@@ -189,7 +194,8 @@ def iou_score(
 
     .. math:: \mathrm{IoU} = \frac{|A \cap B|}{|A \cup B|}
 
-    where :math:`A` and :math:`B` are the pixels with a label in truth and prediction.
+    where :math:`A` and :math:`B` are the pixels that have a label in the true and in
+    the predicted mask.
 
     Parameters
     ----------
@@ -292,8 +298,8 @@ def segmentation_report(
 
     zero_division : {"warn", 0.0, 1.0, np.nan}, default="warn"
         The value of a score with denominator 0. NaN excludes it from the mean. "warn"
-        is 0.0 with a warning. As in scikit-learn, this includes the precision of a
-        label that is never predicted and the recall of a label that is never present.
+        is 0.0 with a warning. As in scikit-learn, this is also the precision of a label
+        that is never predicted, and the recall of a label that is never present.
 
     digits : int, default=3
         Number of decimals in the text.
@@ -304,20 +310,20 @@ def segmentation_report(
     Returns
     -------
     report : str or dict
-        A row for each label against all others, with its number of true pixels as
-        support; the mean of the rows (in the text only if there are several); the mean
-        IoU over all labels, including the background; and the number of images. The
-        dict is ``{"1":
+        The report has a row for each label (against all other labels), with its number
+        of true pixels as support. Then there are the mean of the rows (in the text only
+        if there are several), the mean IoU over all labels, including the background,
+        and the number of images. The dict is ``{"1":
         {"accuracy": …, "precision": …, "recall": …, "IoU": …, "Dice": …, "support": …},
         "macro avg": {…}, "mean IoU with background": …, "n_images": …}``.
 
     Notes
     -----
-    Let :math:`A` and :math:`B` be the pixels with a label in truth and prediction, and
-    :math:`N` the number of all pixels. Then precision is :math:`|A \cap B| / |B|`,
-    recall is :math:`|A \cap B| / |A|`, and accuracy is
-    :math:`1 - (|A \cup B| - |A \cap B|) / N`. The mean IoU with background says
-    little: an empty prediction has a score of about 0.5.
+    Let :math:`A` and :math:`B` be the pixels that have a label in the true and in the
+    predicted mask, and :math:`N` the number of all pixels. Then precision is
+    :math:`|A \cap B| / |B|`, recall is :math:`|A \cap B| / |A|`, and accuracy is
+    :math:`1 - (|A \cup B| - |A \cap B|) / N`. The mean IoU with background is not
+    informative: an empty prediction has a score of about 0.5.
 
     With several labels and ``zero_division=np.nan``, the macro average can differ from
     :func:`dice_score`, which averages over labels first, then over images.

@@ -1,7 +1,7 @@
 """Resampling of images by samplers of imbalanced-learn.
 
-Samplers of imbalanced-learn take tables. A sampler that only selects rows needs only
-the labels, so it can also select images.
+Samplers of imbalanced-learn take tables. But a sampler that only selects rows needs the
+labels only, so it can also select images.
 """
 
 # Authors: The skinest developers
@@ -93,8 +93,8 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         balances by `y`. If `y` has masks, pass :func:`has_foreground` or your own
         function, for example one that returns the diagnosis of each path in `X`. It is
         a constructor argument because imbalanced-learn's Pipeline passes arguments of
-        ``fit`` to samplers only with metadata routing. A function also needs no
-        splitting into folds.
+        ``fit`` to samplers only with metadata routing. And a cross-validation would
+        have to split an array of labels, but not a function.
 
     labels : callable or None, default="deprecated"
         The old name of `balance_by`.
@@ -125,7 +125,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
     Sample weights cannot be resampled in a Pipeline: imbalanced-learn takes only `X`
     and `y` from a sampler and would pass the weights of all images to the classifier,
-    which raises an error. Resample first, and fit with
+    which raises an error. So resample before the Pipeline, and fit it with
     ``sample_weight=weights[resampler.sample_indices_]``.
 
     Examples

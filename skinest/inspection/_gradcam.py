@@ -32,9 +32,9 @@ class GradCAMDisplay:
     """Images with Grad-CAM heat maps of the evidence for a class.
 
     Grad-CAM multiplies each feature map of the last convolution by the mean gradient of
-    the class score with respect to it. The heat map is the positive part of the sum.
-    Create the display by :meth:`from_estimator`, or by :meth:`from_maps` for existing
-    maps. The parameters are stored as attributes.
+    the class score with respect to this map. The heat map is the positive part of the
+    sum of these products. Create the display by :meth:`from_estimator`, or by
+    :meth:`from_maps` for existing maps. The parameters are stored as attributes.
 
     Parameters
     ----------
@@ -133,13 +133,13 @@ class GradCAMDisplay:
             The images, see :mod:`skinest.images`. All of them are plotted.
 
         target : label, default=None
-            The class, one of `estimator.classes_`, to show the evidence for. None
-            takes the class that is predicted for each image.
+            The class whose evidence is shown, one of `estimator.classes_`. None means
+            the predicted class of each image.
 
         layer : str, default=None
-            The layer of `estimator.model_` whose feature maps are used. After it, the
-            network must be a chain of layers. None is the last layer with feature maps
-            that is not a pooling layer, e.g. "block5_conv3" of VGG16.
+            The name of the layer of `estimator.model_` whose feature maps are used.
+            After it, the network must be a chain of layers. None means the last layer
+            with feature maps that is not a pooling layer, e.g. "block5_conv3" of VGG16.
 
         ax, max_cols, alpha, cmap, im_kw : object
             Passed to :meth:`plot`.
@@ -217,8 +217,8 @@ class GradCAMDisplay:
         Raises
         ------
         ValueError
-            If the numbers of images, maps and titles differ, or a map is not
-            two-dimensional or holds values that are negative or not finite.
+            If the numbers of images, maps and titles differ, or if a map is not
+            two-dimensional or has values that are negative or not finite.
         """
         check_plotting(f"{cls.__name__}.from_maps", max_cols)
         images = list(check_images(images))
@@ -250,8 +250,8 @@ class GradCAMDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            One Axes, divided if there are several images, or one for each image.
-            None creates a new figure.
+            One Axes, which is divided if there are several images, or one Axes per
+            image. None creates a new figure.
 
         max_cols : int, default=4
             Maximum number of images per row.
@@ -264,8 +264,8 @@ class GradCAMDisplay:
             Colours of the heat map.
 
         im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow` for the heat map. An `alpha` here
-            is used for the whole map.
+            Keyword arguments of `matplotlib.axes.Axes.imshow` for the heat map. If it
+            has `alpha`, all pixels of the map have this opacity.
 
         Returns
         -------

@@ -41,7 +41,7 @@ class TrainingHistoryDisplay:
 
     n_iter_per_stage : list of int, default=None
         Number of epochs of each stage of training. A vertical line marks the start of
-        each stage except the first. None is one stage.
+        each stage except the first. None means one stage.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class TrainingHistoryDisplay:
         One matplotlib Axes per metric, in the order of `metrics_`.
 
     lines_ : ndarray of shape (n_metrics, 2), dtype object
-        The matplotlib lines of training and validation, or None without validation
-        data.
+        The matplotlib lines of training and validation. The second is None if there are
+        no validation data.
 
     See Also
     --------
@@ -158,7 +158,7 @@ class TrainingHistoryDisplay:
             model.
 
         n_iter_per_stage : list of int, default=None
-            Number of epochs of each stage of training. None is one stage.
+            Number of epochs of each stage of training. None means one stage.
 
         metrics, ax, train_kw, val_kw : object
             Passed to :meth:`plot`.
@@ -172,8 +172,8 @@ class TrainingHistoryDisplay:
         TypeError
             If `history` is neither a dict nor a Keras history.
         ValueError
-            If the history is empty, a metric is not in it, or the epochs of the
-            stages are not those of the history.
+            If the history is empty, a metric is not in it, or the stages have another
+            number of epochs than the history.
         """
         check_plotting(f"{cls.__name__}.from_history")
         history = getattr(history, "history", history)
@@ -198,16 +198,17 @@ class TrainingHistoryDisplay:
         Parameters
         ----------
         metrics : str or list of str, default=None
-            The metrics to plot. None plots accuracy, loss, precision and recall, as far
-            as they are in the history. If it has none of them, all metrics are plotted.
+            The metrics to plot. None plots those of accuracy, loss, precision and
+            recall that are in the history, or all metrics if the history has none of
+            these four.
 
         ax : matplotlib Axes or array-like of Axes, default=None
-            One Axes, divided if there are several metrics, or one for each metric.
-            None creates a new figure.
+            One Axes, which is divided if there are several metrics, or one Axes per
+            metric. None creates a new figure.
 
         train_kw, val_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.plot` for the lines of training and
-            of validation, e.g. ``{"color": "black"}``.
+            Keyword arguments of `matplotlib.axes.Axes.plot` for the lines of training
+            and of validation, e.g. ``{"color": "black"}``.
 
         Returns
         -------
@@ -217,8 +218,8 @@ class TrainingHistoryDisplay:
         Raises
         ------
         ValueError
-            If the history is empty, a metric is not in it, or the epochs of the
-            stages are not those of the history.
+            If the history is empty, a metric is not in it, or the stages have another
+            number of epochs than the history.
         """
         check_plotting(f"{type(self).__name__}.plot")
         metrics = _check_metrics(metrics, self.history)

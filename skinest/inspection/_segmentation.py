@@ -31,10 +31,11 @@ class SegmentationDisplay:
     """Images with outlines of true and predicted masks, and their differences.
 
     Each image has two panels. The first has the image with the outlines and its Dice
-    score. The second has the grey image with colours for pixels where the masks agree,
-    for missed pixels and for wrongly found ones. Without true masks, only the predicted
-    outlines are shown. Create the display by :meth:`from_estimator` or
-    :meth:`from_predictions`. The parameters are stored as attributes.
+    score. The second has the grey image, with one colour for pixels where the masks
+    agree, one for missed foreground and one for wrongly found foreground. Without true
+    masks, only the predicted outlines are shown. Create the display by
+    :meth:`from_estimator` or :meth:`from_predictions`. The parameters are stored as
+    attributes.
 
     Parameters
     ----------
@@ -66,8 +67,9 @@ class SegmentationDisplay:
         The matplotlib Axes of each image: outlines, then differences if they are shown.
 
     outlines_ : ndarray of shape (n_images, n_labels, 2), dtype object
-        The matplotlib lines of truth and prediction. A line has no points if the mask
-        does not have the label, and is None if there is no true mask.
+        The matplotlib lines of the true and the predicted mask. A line has no points if
+        the mask does not have the label. The first line is None if there is no true
+        mask.
 
     differences_ : list of matplotlib AxesImage
         The colours over the grey images.
@@ -135,8 +137,8 @@ class SegmentationDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted segmenter such as :class:`~skinest.UNetSegmenter`, or a Pipeline
-            or search that ends in one.
+            A fitted segmenter such as :class:`~skinest.UNetSegmenter`, or a Pipeline or
+            search whose last step is one.
 
         X : array, list of arrays or paths of length n_samples
             The images, see :mod:`skinest.images`.
@@ -145,14 +147,15 @@ class SegmentationDisplay:
             Their true masks, see :mod:`skinest.masks`, each of the size of its image.
 
         labels : array-like of int, default=None
-            The foreground labels. None is all of `estimator.classes_` except the first
-            or, without that attribute, as in :meth:`from_predictions`.
+            The foreground labels. None means all labels in `estimator.classes_` except
+            the first. If the estimator has no `classes_`, see :meth:`from_predictions`.
 
         target_names : array-like of str, default=None
             Names of the foreground labels, in the order of `labels`.
 
         n_images : int, default=8
-            Number of images to predict and plot, from the first one. None is all.
+            Number of images to predict and plot, from the first one. None means all
+            images.
 
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
             Passed to :meth:`plot`.
@@ -166,8 +169,8 @@ class SegmentationDisplay:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If `y` holds a label that is not in `estimator.classes_`, or for any of the
-            reasons of :meth:`from_predictions`.
+            If `y` has a label that is not in `estimator.classes_`, or if
+            :meth:`from_predictions` raises one.
         """
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         check_is_fitted(estimator)
@@ -221,14 +224,14 @@ class SegmentationDisplay:
             image. `y_true` is None if it is not known.
 
         labels : array-like of int, default=None
-            The foreground labels. None is all labels of the plotted masks except the
+            The foreground labels. None means all labels of the plotted masks except the
             smallest, see :func:`skinest.metrics.dice_score`.
 
         target_names : array-like of str, default=None
             Names of the foreground labels, in the order of `labels`.
 
         n_images : int, default=8
-            Number of images to plot, from the first one. None is all.
+            Number of images to plot, from the first one. None means all images.
 
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
             Passed to :meth:`plot`.
@@ -299,8 +302,8 @@ class SegmentationDisplay:
             Whether to plot the differences, if there are true masks.
 
         ax : matplotlib Axes or array-like of Axes, default=None
-            One Axes, divided if there are several panels, or one for each panel, in
-            the order of `axes_`. None creates a new figure.
+            One Axes, which is divided if there are several panels, or one Axes per
+            panel, in the order of `axes_`. None creates a new figure.
 
         max_cols : int, default=4
             Maximum number of panels per row. Both panels of an image are in one row.
@@ -309,8 +312,8 @@ class SegmentationDisplay:
             Opacity of the colours.
 
         true_kw, pred_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.plot` for the outlines of truth and
-            prediction, e.g. ``{"color": "black"}``.
+            Keyword arguments of `matplotlib.axes.Axes.plot` for the outlines of the
+            true and the predicted masks, e.g. ``{"color": "black"}``.
 
         Returns
         -------

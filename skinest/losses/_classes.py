@@ -50,7 +50,7 @@ def _check_class_weights(name, values):
 class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
     """Base class of losses: a function and its parameters, as a Keras loss.
 
-    It is also an estimator, so that parameters can be set, as in
+    It is also an estimator, so that a search can set its parameters, as in
     ``segmenter__loss__smooth``.
     """
 

@@ -28,7 +28,8 @@ def dice(
 
     .. math:: 1 - \frac{2 \sum w t p + s}{\sum w t + \sum w p + s}
 
-    over the pixels of an image, with targets t, probabilities p and weights w.
+    The sums are over the pixels of an image, with targets t, probabilities p and
+    weights w.
 
     Parameters
     ----------
@@ -41,9 +42,9 @@ def dice(
         Weights w of the pixels.
 
     smooth : float, default=1.0
-        The constant s. Because of it, an empty prediction of an empty mask has the
-        loss 0, and for an empty mask the loss falls with less predicted foreground.
-        Values below 1e-7 are replaced by 1e-7.
+        The constant s. It has two effects for an empty mask: the loss of an empty
+        prediction is 0, and the loss decreases if less foreground is predicted. Values
+        below 1e-7 are replaced by 1e-7.
 
     Returns
     -------
@@ -123,7 +124,8 @@ def tversky(
     .. math:: 1 - \frac{\sum w t p + s}
         {\sum w t p + \alpha \sum w (1 - t) p + \beta \sum w t (1 - p) + s}
 
-    It is the Dice loss if both factors are 1/2, and the Jaccard loss if both are 1.
+    It is the Dice loss if `alpha` and `beta` are 1/2, and the Jaccard loss if both are
+    1.
 
     Parameters
     ----------
@@ -146,7 +148,7 @@ def tversky(
 
     Notes
     -----
-    Some versions of Keras, such as 3.15, swap the two factors in
+    Some versions of Keras, such as 3.15, exchange `alpha` and `beta` in
     ``keras.losses.Tversky``.
 
     References
@@ -175,8 +177,9 @@ def crossentropy(
 
     .. math:: - \frac{1}{n} \sum w \sum_c t_c \log p_c
 
-    over the n pixels of an image whose weight is not 0. With one channel, the classes c
-    are foreground and background, whose probability is 1 - p.
+    The outer sum is over the pixels of an image; n of them have a weight that is not 0.
+    With one channel, the classes c are the foreground, with probability p, and the
+    background, with probability 1 - p.
 
     Parameters
     ----------
@@ -190,9 +193,9 @@ def crossentropy(
     Returns
     -------
     loss : tensor of shape (n_images,), dtype float32
-        0 or more. Keras clips p to [1e-7, 1 - 1e-7]. If it trains by TensorFlow and
-        `y_pred` comes from a sigmoid or softmax in float32, it uses the logits instead
-        and does not clip.
+        0 or more. Keras clips p to [1e-7, 1 - 1e-7]. With the TensorFlow backend, if
+        `y_pred` comes from a sigmoid or softmax in float32, Keras uses the logits
+        instead and does not clip.
 
     Examples
     --------
@@ -221,8 +224,9 @@ def focal(
 
     .. math:: - \frac{1}{n} \sum w \sum_c \alpha_c t_c (1 - p_c)^\gamma \log p_c
 
-    over the n pixels of an image whose weight is not 0. With one channel, the classes c
-    are foreground and background, whose probability is 1 - p.
+    The outer sum is over the pixels of an image; n of them have a weight that is not 0.
+    With one channel, the classes c are the foreground, with probability p, and the
+    background, with probability 1 - p.
 
     Parameters
     ----------
@@ -231,7 +235,7 @@ def focal(
 
     gamma : float, default=2.0
         Focusing exponent. Larger values reduce the weight of pixels that are already
-        predicted well; 0 is cross entropy.
+        predicted well. With 0, this is the cross entropy.
 
     alpha : float or sequence of float, default=None
         Weights of the classes. With one channel, a number from 0 to 1: `alpha` for the

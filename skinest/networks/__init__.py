@@ -1,4 +1,4 @@
-"""Networks: functions that take arguments and return Keras models."""
+"""Functions that build the networks as Keras models."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -228,7 +228,7 @@ def build_transfer_network(
         file with weights; or None for random weights.
 
     image_size : tuple of int, default=None
-        (height, width) of the images in pixels, 32 or more. None is the size of the
+        (height, width) of the images in pixels, 32 or more. None means the size of the
         images in `meta` or, without `meta`, (224, 224).
 
     hidden_units : tuple of int, default=()
@@ -248,12 +248,12 @@ def build_transfer_network(
         the output alone.
 
     n_outputs : int, default=None
-        1 for a sigmoid, more for a softmax. None is the number that the classes in
+        1 for a sigmoid, more for a softmax. None means the number that the classes in
         `meta` need or, without `meta`, 1.
 
     trainable : str, default="head"
-        The lowest part to train: "head", a stage of the backbone, or "all". All layers
-        above it are trained too.
+        The first part to train, counted from the input: "head", a stage of the
+        backbone, or "all". All layers after it are trained too.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
         Floating-point precision of the backbone.

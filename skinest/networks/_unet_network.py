@@ -101,10 +101,10 @@ def build_unet(
     network, accepts images and masks of any size and form, and has losses for masks.
 
     Each level of the contracting path has two 3 x 3 convolutions with ReLU and 2 x 2
-    max pooling. The bottom has twice the filters of the last level. Each level of the
-    expanding path has a transposed convolution (3 x 3, stride 2), the concatenation
-    with the feature maps of the same level, and two 3 x 3 convolutions. All
-    convolutions are padded, so that the output has the size of the image.
+    max pooling. The bottom has twice as many filters as the last level, and no pooling.
+    Each level of the expanding path has a transposed convolution (3 x 3, stride 2), the
+    concatenation with the feature maps of the same level, and two 3 x 3 convolutions.
+    All convolutions are padded, so that the output has the size of the image.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def build_unet(
         Number of filters of the first level. It doubles at each further level.
 
     image_size : tuple of int, default=None
-        (height, width) of the images in pixels, multiples of ``2 ** depth``. None is
+        (height, width) of the images in pixels, multiples of ``2 ** depth``. None means
         the size of the images in `meta` or, without `meta`, (128, 128).
 
     dropout : float, default=0.0
