@@ -368,13 +368,12 @@ class Failing:
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_error_of_a_descriptor_is_the_error_raised(
-    n_jobs, images, tmp_path, monkeypatch
-):
+def test_error_of_a_descriptor_names_the_image(n_jobs, images, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     images = images.copy()
     images[3] = 0
-    with pytest.raises(RuntimeError, match="no descriptor today"):
+    says = r"X\[3\] cannot be described: RuntimeError: no descriptor today"
+    with pytest.raises(ValueError, match=says):
         bovw(descriptor=Failing(), n_jobs=n_jobs).fit_transform(images)
     assert list(tmp_path.iterdir()) == []
 

@@ -64,16 +64,21 @@ def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
     assert set(core) == {
         "filelock",
         "h5py",
+        "imagecodecs",
         "imbalanced-learn",
         "joblib",
         "keras",
         "lazy-loader",
+        "netpbmfile",
         "numpy",
         "opencv-contrib-python-headless",
+        "pillow",
         "pooch",
         "scikit-learn",
+        "simplejpeg",
         "tensorflow",
         "threadpoolctl",
+        "tifffile",
     }
     extras = re.findall(r"^Provides-Extra: (\w+)$", metadata, re.MULTILINE)
     assert set(extras) == {"docs", "examples", "plot", "scikeras", "test"}

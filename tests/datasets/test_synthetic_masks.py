@@ -46,7 +46,7 @@ def test_bunch(task):
     assert set(np.unique(data.masks)) == {0, 255}
     assert data.target_names == ["benign", "malignant"]
     n_marked = np.count_nonzero(is_marked(data.masks))
-    assert f"In {n_marked} of the\nmasks" in data.DESCR
+    assert f"{n_marked} of\nthe masks" in data.DESCR
     assert f"{(data.masks > 0).mean():.1%} of the pixels" in data.DESCR
     images, masks = make_dermoscopy(task=task, return_X_y=True, **options)
     np.testing.assert_array_equal(images, data.images)

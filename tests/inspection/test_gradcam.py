@@ -261,7 +261,7 @@ def test_default_layer_is_the_last_convolution(backbone, name, pools):
     by_default = GradCAMDisplay.from_estimator(network, images)
     named = GradCAMDisplay.from_estimator(network, images, layer=name)
     np.testing.assert_array_equal(by_default.maps, named.maps)
-    with pytest.raises(ValueError, match=rf"the last first: {pools}'{name}'"):
+    with pytest.raises(ValueError, match=rf"Use one of {pools}'{name}'"):
         GradCAMDisplay.from_estimator(network, images, layer="none")
 
 
@@ -280,12 +280,16 @@ def branching():
 
 @pytest.mark.parametrize("layer", ["low", "side", "images", "features", "logits"])
 def test_layer_that_begins_no_chain(branching, images, layer):
-    with pytest.raises(ValueError, match=rf"layer='{layer}'.*: 'high', 'sum'$"):
+    with pytest.raises(
+        ValueError, match=rf"layer='{layer}'.*Use one of 'high', 'sum'$"
+    ):
         GradCAMDisplay.from_estimator(branching, images, layer=layer)
 
 
 def test_unknown_layer(branching, images):
-    with pytest.raises(ValueError, match=r"no layer 'block5'.*: 'high', 'sum'$"):
+    with pytest.raises(
+        ValueError, match=r"no layer 'block5'.*Use one of 'high', 'sum'$"
+    ):
         GradCAMDisplay.from_estimator(branching, images, layer="block5")
 
 
