@@ -59,26 +59,26 @@ class BottleneckFeatureExtractor(
     Parameters
     ----------
     backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        The network of `keras.applications` that makes features of images.
+        Network of `keras.applications` without its classifier.
 
     weights : "imagenet", str, path or None, default="imagenet"
-        Where the backbone's weights are from. "imagenet" is what `keras.applications`
-        downloads once. A path names a file that Keras' `save_weights` wrote of this
-        network, with or without its top, or one by
-        :meth:`TransferClassifier.save_backbone`. None starts from random ones (He et
-        al. 2015).
+        Weights of the backbone. "imagenet" downloads those of `keras.applications`
+        once. A path is a file of weights of this network, with or without its top,
+        written by Keras' `save_weights` or by
+        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
+        2015).
 
     pooling : {"avg", "max", "flatten"}, default="avg"
-        How the backbone's last feature maps, of shape (rows, columns, channels), become
-        a vector: the mean or maximum of each channel, or all values.
+        How feature maps, of shape (rows, columns, channels), are converted to a vector:
+        the mean or maximum of each channel, or all values.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) in pixels, 32 or more, that images are resized to.
+        (height, width) to which images are resized, in pixels, 32 or more each.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on a processor that has it, and float32 otherwise. Weights and outputs are
-        float32 either way.
+        on processors that support it, and float32 otherwise. Weights and outputs are
+        always float32.
 
     batch_size : int, default=32
         Images that go through the network at a time.

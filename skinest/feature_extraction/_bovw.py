@@ -130,7 +130,7 @@ default="histogram"
         Draws the sample of descriptors and starts the clusterer.
 
     verbose : int, default=0
-        Above 0, each pass over the images prints a line.
+        If above 0, print a line for each pass over the images.
 
     Attributes
     ----------

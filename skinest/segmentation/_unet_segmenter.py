@@ -130,7 +130,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         of the best epoch are restored even if all epochs ran.
 
     n_iter_no_change : int, default=10
-        How many epochs to wait for an improvement.
+        Number of epochs without improvement before early stopping.
 
     monitor : str, default="val_loss"
         What early stopping looks at: "loss", "accuracy", "precision", "recall", "iou"
@@ -146,19 +146,19 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         size and times of change.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
-        Called in training, on copies.
+        Callbacks for the training by Keras. Each fit uses copies of them.
 
     warm_start : bool, default=False
-        Go on from the weights that the last `fit` ended with. Epochs, `history_` and
-        `n_iter_` are counted on; the optimizer starts anew. With `validation_fraction`
-        give `random_state` an integer, so that the same images stay held out.
+        Continue from the weights of the last `fit`. `history_` and `n_iter_` continue
+        too, but the optimizer is new. With `validation_fraction`, set `random_state` to
+        an integer, so that the same images are held out again.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, validation images, order, augmentation and dropout. The same
-        integer gives the same bits on a processor; no global state is touched.
+        Seed of weights, validation split, order of images, augmentation and dropout.
+        The same integer gives identical results on a CPU. No global state is changed.
 
     verbose : int, default=0
-        Above 0, each pass over the images prints a line.
+        If above 0, print a line for each pass over the images.
 
     Attributes
     ----------
