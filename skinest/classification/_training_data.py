@@ -55,14 +55,14 @@ def encode_known_labels(y, classes, n_images):
     y = as_column(y, "y_val")
     if len(y) != n_images:
         raise ValueError(
-            f"X_val holds {n_images} images, but y_val {len(y)} entries. Pass one for "
-            "each image."
+            f"X_val has {n_images} images, but y_val has {len(y)} entries. Pass one "
+            "label for each image."
         )
     unknown = [label for label in np.unique(y).tolist() if label not in classes]
     if unknown:
         raise ValueError(
-            f"y_val holds {unknown}, which the training labels {classes.tolist()} do "
-            "not."
+            f"y_val has the labels {unknown}, but the training images have "
+            f"{classes.tolist()} only."
         )
     return np.searchsorted(classes, y)
 
