@@ -201,7 +201,10 @@ of shape (height, width)
             yield from outputs
 
     def _collect(self, X, make):
-        """Apply a function to the outputs of each image; return an array if X is one."""
+        """Apply a function to the outputs of each image.
+
+        Return an array if X is a numeric array, else an object array.
+        """
         check_is_fitted(self)
         images = check_images(X)
         made = np.empty(len(images), dtype=object)
