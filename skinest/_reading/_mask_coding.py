@@ -13,8 +13,8 @@ FOREGROUNDS = {1, 255, 65535}  # what programs write for the one foreground of a
 class CodingCheck:
     """Find masks that code the same foreground in two ways, such as 1 and 255.
 
-    Labels count as two codings if each mask has one of them beside 0 at most, and there
-    is no other label in any mask.
+    Labels count as two codings if no mask has both of them, nor any other label except
+    0.
 
     Examples
     --------

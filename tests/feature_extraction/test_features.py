@@ -275,7 +275,7 @@ def test_other_networks_have_their_own_entries(
     others = (
         {},
         {"random_state": 1},  # draws other weights
-        {"pooling": "avg"},
+        {"pooling": "flatten"},
         {"image_size": (32, 40)},
         {"compute_dtype": "bfloat16"},
     )
