@@ -1,9 +1,9 @@
-"""What bench_bovw.py compares skinest with, and what both sides share.
+"""The side of OpenCV in bench_bovw.py, and functions for both sides.
 
-OpenCVBoVW is what a user would write without skinest: OpenCV's `BOWKMeansTrainer`
+OpenCVBoVW is code that a user would write without skinest: OpenCV's `BOWKMeansTrainer`
 and `BOWImgDescriptorExtractor` with their defaults, in a small transformer of
-paths. Nothing is kept between calls, and OpenCV uses as many threads as it likes.
-Both sides go through the same scalers, kernels and scorer.
+paths. It has no cache between calls, and OpenCV uses its default number of threads.
+Both sides use the same scalers, kernels and scorer.
 """
 
 # Authors: The skinest developers
@@ -38,15 +38,15 @@ KERNELS = {
 
 
 class OpenCVBoVW(TransformerMixin, BaseEstimator):
-    """Paths to histograms of visual words, by OpenCV alone.
+    """Convert paths to histograms of visual words, with OpenCV only.
 
     Parameters
     ----------
     n_words : int, default=300
-        The number of visual words.
+        Number of visual words.
 
     random_state : int, default=0
-        The seed of OpenCV's k-means.
+        Seed of OpenCV's k-means.
     """
 
     def __init__(self, n_words=300, random_state=0):
@@ -67,13 +67,13 @@ class OpenCVBoVW(TransformerMixin, BaseEstimator):
         for vector, path in zip(vectors, X, strict=True):
             image = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
             found = extractor.compute(image, sift.detect(image, None))
-            if found is not None:  # None where there is no keypoint
+            if found is not None:  # None without keypoints
                 vector[:] = found[0]
         return vectors
 
 
 def sift_of_files(paths):
-    """Return SIFT descriptors of each file, None where it has no keypoint."""
+    """Return the SIFT descriptors of each file, or None if it has no keypoints."""
     sift = cv2.SIFT_create()
     return [
         sift.detectAndCompute(cv2.imread(path, cv2.IMREAD_GRAYSCALE), None)[1]
@@ -82,7 +82,7 @@ def sift_of_files(paths):
 
 
 def learn_words(descriptors, n_words, seed):
-    """Return visual words of a list of descriptors, by BOWKMeansTrainer's defaults."""
+    """Learn visual words from a list of descriptors, with OpenCV's defaults."""
     cv2.setRNGSeed(seed)
     trainer = _bow.BOWKMeansTrainer(n_words)
     for values in descriptors:
@@ -92,7 +92,7 @@ def learn_words(descriptors, n_words, seed):
 
 
 def histograms(descriptors, vocabulary):
-    """Return what BOWImgDescriptorExtractor makes of descriptors that exist already."""
+    """Return the histograms of BOWImgDescriptorExtractor, from given descriptors."""
     vectors = np.zeros((len(descriptors), len(vocabulary)), dtype=np.float32)
     for vector, values in zip(vectors, descriptors, strict=True):
         if values is not None:
@@ -112,7 +112,7 @@ def classifier_steps(scaler="passthrough", kernel="rbf"):
 
 
 def run_search(pipeline, paths, y, words, splits, n_jobs):
-    """Return seconds of a grid search, and the search."""
+    """Return the seconds of a grid search, and the search."""
     grids = [
         {"bovw__n_words": words, "scaler": [scaler], "svm__kernel": [kernel]}
         for scaler, kernel in KERNELS.values()
@@ -132,7 +132,7 @@ def run_search(pipeline, paths, y, words, splits, n_jobs):
 
 
 def kernel_scores(on_train, y_train, on_test, y_test):
-    """Return the average precision on the test fold by each kernel."""
+    """Return the average precision of each kernel on the test fold."""
     score = get_scorer(SCORING)
     return {
         name: score(
@@ -143,7 +143,7 @@ def kernel_scores(on_train, y_train, on_test, y_test):
 
 
 def opencv_parts(paths, y, n_words, splits):
-    """Time each part with OpenCV, and score it: means of concurrent folds."""
+    """Return times and scores of each part with OpenCV: means of concurrent folds."""
     results = Parallel(n_jobs=len(splits))(
         delayed(time_parts)(paths, y, n_words, *split) for split in splits
     )
@@ -170,8 +170,9 @@ def time_parts(paths, y, n_words, train, test):
 def seconds_of_search(parts):
     """Return seconds of one fold and number of words, without and with a memory.
 
-    Without, each kernel's candidate fits and transforms anew. Pipeline(memory=...)
-    keeps what `fit_transform` returned, but each candidate transforms the test fold.
+    Without memory, the candidate of each kernel fits and transforms again. With
+    Pipeline(memory=...), the result of `fit_transform` is cached, but each candidate
+    transforms the test fold.
     """
     learn, test = parts["fit"] + parts["transform training"], parts["transform test"]
     plain = len(KERNELS) * (learn + test) + parts["SVMs"]
@@ -179,7 +180,7 @@ def seconds_of_search(parts):
 
 
 def search_for_real(paths, y, n_words, split, memory):
-    """Return seconds of a real search with OpenCV: one fold, one number of words."""
+    """Return the seconds of a real search with OpenCV, for one fold and n_words."""
     steps = [("bovw", OpenCVBoVW()), *classifier_steps()]
     pipeline = Pipeline(steps, memory=memory)
     return run_search(pipeline, paths, y, [n_words], [split], 1)[0]

@@ -15,7 +15,7 @@ from skinest import BottleneckFeatureExtractor
 from skinest.datasets import fetch_isic2016_part3, fetch_isic2018_task3
 
 BACKBONES = ("mobilenetv2", "vgg16")
-# Images of HAM10000 by diagnosis; "small" has one of each lesion.
+# Numbers of images of HAM10000 by diagnosis; "small" has one image per lesion.
 SUBSETS = {
     "seven": {"NV": 620, "MEL": 160, "BKL": 160, "BCC": 90, "AKIEC": 70}
     | {"VASC": 50, "DF": 50},
@@ -49,14 +49,14 @@ def read_sets(data_home):
 
 
 def draw_single(rng, images, lesions, n_images):
-    """Draw one image of each of some lesions."""
+    """Return one random image of each of some random lesions."""
     order = rng.permutation(len(images))
     _, first = np.unique(lesions[order], return_index=True)
     return images[order[np.sort(first)]][:n_images]
 
 
 def draw_lesions(rng, images, lesions, n_images):
-    """Draw lesions, with all their images, until there are enough."""
+    """Return all images of random lesions, until there are enough images."""
     found = []
     for lesion in rng.permutation(np.unique(lesions)):
         if len(found) < n_images:
@@ -65,7 +65,7 @@ def draw_lesions(rng, images, lesions, n_images):
 
 
 def compute_features(options, sets):
-    """Save the features of each set and network, averaged and by their maxima."""
+    """Save the features of each set and network, with average and maximum pooling."""
     for backbone, name in product(options.backbones, ("isic2016", *SUBSETS)):
         if locate(options, backbone, name, "max").exists():
             continue
@@ -85,6 +85,6 @@ def compute_features(options, sets):
 
 
 def locate(options, backbone, name, pooling):
-    """Return the file of the features of a set."""
+    """Return the path of the features of a set."""
     name = "seven" if name == "malignant" else name
     return options.results / f"{backbone}_{name}_{pooling}.npy"

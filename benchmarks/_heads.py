@@ -1,7 +1,7 @@
-"""Heads on features, many at a time: what TransferClassifier trains, in NumPy.
+"""Train many heads on features together, as TransferClassifier does, but in NumPy.
 
-Heads that differ in learning rate and L2 penalty alone see the same batches and the
-same dropout, so that a fold costs little more for twenty of them than for one.
+Heads that differ only in learning rate and L2 penalty use the same batches and the same
+dropout, so that twenty of them take little more time than one.
 """
 
 # Authors: The skinest developers
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BETAS, EPSILON = (0.9, 0.999), 1e-7  # of Keras' Adam
+BETAS, EPSILON = (0.9, 0.999), 1e-7  # as in Keras' Adam
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What heads share that train together."""
+    """Settings that are the same for heads that are trained together."""
 
     hidden_units: tuple = ()
     dropout: float = 0.0
@@ -29,13 +29,13 @@ class Heads:
     Parameters
     ----------
     shape : Shape
-        Hidden layers, dropout and batches.
+        Hidden layers, dropout and batch size.
 
     rates, penalties : array-like of shape (n_heads,)
-        Learning rate and L2 penalty of each.
+        Learning rate and L2 penalty of each head.
 
     seed : int
-        Seeds first weights, order and dropout.
+        Seed of initial weights, order and dropout.
     """
 
     def __init__(self, shape, rates, penalties, seed):
@@ -45,7 +45,7 @@ class Heads:
         self.seed = seed
 
     def epochs(self, X, y, n_epochs):
-        """Train; yield the number of each epoch after it."""
+        """Train, and yield the number of each epoch after it."""
         targets = np.eye(y.max() + 1, dtype=np.float32)[y]
         shares = targets.mean(axis=0)
         if len(shares) == 2:
@@ -85,7 +85,7 @@ class Heads:
         self._n_steps = 0
 
     def _step(self, X, targets):
-        """Take a step of Adam down the mean cross entropy and the penalty."""
+        """Do a step of Adam for the mean cross entropy and the penalty."""
         inputs, masks, gradients = [], [], []
         n_layers = len(self.weights) // 2
         for layer in range(n_layers):

@@ -1,11 +1,11 @@
-"""How well recipes tell malignant from benign on ISIC 2016 part 3.
+"""Measure how well recipes classify malignant and benign images (ISIC 2016 part 3).
 
 cv
-    Repeated stratified 5-fold cross-validation on the training images; all that is
-    learned from images is learned in each fold. Settings are chosen by these figures.
+    Repeated stratified 5-fold cross-validation on the training images. Everything is
+    learned within each fold. Settings are chosen by these scores.
 test
-    Fitted to all training images and run on the test images, with bootstrap 95 %
-    intervals over the test images.
+    Recipes are fitted to all training images and scored on the test images, with
+    bootstrap 95 % intervals over the test images.
 """
 
 # Authors: The skinest developers
@@ -43,19 +43,19 @@ METRICS = (
 
 
 def run(parser, recipes, build):
-    """Read the options and do what they say.
+    """Read the options and run the parts that they name.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
-        Gets the options that all such scripts share.
+        Parser to which the common options are added.
 
     recipes : collection of str
         Names of the recipes.
 
     build : callable
-        ``build(name, options, seed)``: the classifier of a recipe. `options.memory` is
-        a folder that keeps what is computed once.
+        ``build(name, options, seed)`` returns the classifier of a recipe.
+        `options.memory` is a folder for a cache.
     """
     options = read_options(parser, list(recipes))
     print(f"{joblib.cpu_count()} cores; recipes: {', '.join(options.recipes)}")
@@ -72,7 +72,7 @@ def read_options(parser, recipes):
     parser.add_argument("--recipes", nargs="+", choices=recipes, default=recipes)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--data-home", help="folder of the ISIC archives")
-    parser.add_argument("--memory", help="folder that keeps what is computed once")
+    parser.add_argument("--memory", help="folder for a cache")
     options = parser.parse_args()
     options.parts = options.parts or ["cv"]
     if unknown := set(options.parts) - {"cv", "test"}:
@@ -81,7 +81,7 @@ def read_options(parser, recipes):
 
 
 def figures(y, decision):
-    """Return figures of one test set; the threshold is the classifier's own."""
+    """Return the scores of a test set, with the threshold of the classifier."""
     predicted = decision > 0
     return [
         accuracy_score(y, predicted),
@@ -130,7 +130,7 @@ def run_test(options, build):
 
 
 def bootstrap(y, decision):
-    """Return percentile intervals over test images drawn again with replacement."""
+    """Return percentile intervals over test images, sampled with replacement."""
     generator = np.random.default_rng(0)
     draws = generator.integers(0, len(y), (N_BOOTSTRAPS, len(y)))
     values = [figures(y[drawn], decision[drawn]) for drawn in draws]

@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: options, and the way through a part."""
+"""Common functions of the benchmark scripts: options, and runs of a part."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -11,11 +11,11 @@ from _quiet import describe_machine, say_machine
 from _runs import RESULTS, Record, alternate, run_in_new_process
 from make_tables import TABLES, make_table
 
-import skinest  # noqa: F401  before TensorFlow, which it asks for oneDNN, on all sides
+import skinest  # noqa: F401  before TensorFlow, so that all sides have oneDNN
 
 
 def make_parser(description, parts, by_name_only=()):
-    """Return a parser of the options that all scripts have."""
+    """Return a parser with the options that all scripts have."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -24,11 +24,9 @@ def make_parser(description, parts, by_name_only=()):
         names += f"; only when named: {', '.join(by_name_only)}"
     parser.add_argument("parts", nargs="*", metavar="PART", help=names)
     parser.set_defaults(usual_parts=parts, known_parts=[*parts, *by_name_only])
-    parser.add_argument("--quick", action="store_true", help="a small rehearsal")
+    parser.add_argument("--quick", action="store_true", help="a short trial run")
     parser.add_argument("--runs", type=int, help="of each side")
-    parser.add_argument(
-        "--again", action="store_true", help="leave the runs that are stored"
-    )
+    parser.add_argument("--again", action="store_true", help="discard the stored runs")
     parser.add_argument(
         "--results", type=Path, help=f"folder; default {RESULTS.name} beside the script"
     )
@@ -38,7 +36,7 @@ def make_parser(description, parts, by_name_only=()):
 
 
 def parse(parser):
-    """Return options; those of a rehearsal never go to the committed results."""
+    """Return the options. A trial run never changes the committed results."""
     options = parser.parse_args()
     if unknown := set(options.parts) - set(options.known_parts):
         parser.error(f"no part is named {', '.join(sorted(unknown))}")
@@ -50,30 +48,30 @@ def parse(parser):
 
 
 def run_part(name, sides, measure, options, *, n_runs, settings, tensorflow=False):
-    """Run the sides of a part in turn, and print what there is of it then.
+    """Run the sides of a part in turn, and print the table if there is one.
 
     Parameters
     ----------
     name : str
-        Names the file of results and its table.
+        Name of the file of results and of its table.
 
     sides : sequence of str
-        The sides.
+        Names of the sides.
 
     measure : callable
-        Makes one run of a side; returns numbers by name.
+        Makes one run of a side, and returns numbers by name.
 
     options : Namespace
         Options of the command line.
 
     n_runs : int
-        Runs of each side, where the options say nothing.
+        Number of runs of each side, if the options have none.
 
     settings : dict
-        What is measured, as the reader of the table sees it.
+        Settings, as they are written under the table.
 
     tensorflow : bool
-        Whether TensorFlow takes part.
+        Whether TensorFlow is used.
     """
     print(f"\n## {name}", flush=True)
     n_runs = options.runs or (2 if options.quick else n_runs)
@@ -92,7 +90,7 @@ def run_part(name, sides, measure, options, *, n_runs, settings, tensorflow=Fals
 
 
 def in_own_process(script, part, arguments):
-    """Return a measure that runs each side by the same script in a new process."""
+    """Return a function that runs a side by the same script in a new process."""
 
     def measure(side):
         return run_in_new_process(script, "--worker", part, side, *arguments)

@@ -1,4 +1,4 @@
-"""What else a machine did during a run, and what speeds depend on of it."""
+"""Describe a machine, and measure what other processes did during a run."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -27,7 +27,7 @@ INSTRUCTION_SETS = {
     "avx512f": "AVX512",
     "avx2": "AVX2",
 }
-# What limits the threads or instructions of a library, where it is set.
+# Environment variables that limit the threads or instructions of a library.
 LIMITS = (
     "OMP_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
@@ -35,29 +35,29 @@ LIMITS = (
     "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA",
 )
-MAX_SHARE = 0.05  # of the processors' time that others may use while it is quiet
+MAX_SHARE = 0.05  # of processor time that others may use on a quiet machine
 
 
-# What else used the processors
+# Processor time
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Seconds of processor time, each summed from some moment on.
+    """Seconds of processor time since some moment in the past.
 
     Parameters
     ----------
     total : float
-        Of all processors, used or idle.
+        Time of all processors, used or idle.
 
     busy : float
-        Used by any process.
+        Time used by any process.
 
     own : float
-        Used by this process, those that it started and theirs.
+        Time used by this process and its descendants.
 
     stolen : float
-        Wanted here, but given to other machines by the host of a virtual machine.
+        Time that the host of a virtual machine gave to other machines.
     """
 
     total: float
@@ -67,9 +67,9 @@ class Counters:
 
 
 def read_counters():
-    """Read the system's own counters, on Linux those of /proc/stat."""
+    """Read the counters of the system, on Linux those of /proc/stat."""
     times = psutil.cpu_times()._asdict()
-    for name in ("guest", "guest_nice"):  # they stand in "user" and "nice" as well
+    for name in ("guest", "guest_nice"):  # "user" and "nice" include them
         times.pop(name, None)
     total, stolen = sum(times.values()), times.get("steal", 0)
     unused = times["idle"] + times.get("iowait", 0) + stolen
@@ -77,11 +77,11 @@ def read_counters():
 
 
 def read_own_seconds():
-    """Sum the seconds of this process and of its descendants, ended or not."""
+    """Return the seconds of this process and its descendants, also of ended ones."""
     own = os.times()
     seconds = own.user + own.system + own.children_user + own.children_system
     for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # it has ended since
+        with suppress(psutil.NoSuchProcess):  # it has ended
             times = child.cpu_times()
             seconds += times.user + times.system
             seconds += times.children_user + times.children_system
@@ -89,7 +89,7 @@ def read_own_seconds():
 
 
 def compare_counters(before, after):
-    """Return shares of the processors' time: what others used, and what was stolen."""
+    """Return fractions of processor time: used by others, and stolen."""
     total = after.total - before.total
     if total <= 0:  # less than a tick of the clock
         return {"others": 0.0, "stolen": 0.0}
@@ -102,7 +102,7 @@ def compare_counters(before, after):
 
 
 def is_quiet(run):
-    """Tell whether nothing else used much of the processors during a run."""
+    """Return whether other processes used little processor time during a run."""
     return run["others"] <= MAX_SHARE and run["stolen"] <= MAX_SHARE
 
 
@@ -110,7 +110,7 @@ def is_quiet(run):
 
 
 def describe_machine(with_tensorflow=False):
-    """Return what speeds depend on, without names of places or people."""
+    """Return properties that speeds depend on, without names of places or people."""
     packages = PACKAGES | TENSORFLOW if with_tensorflow else PACKAGES
     versions = {"Python": platform.python_version()}
     versions |= {name: version(package) for name, package in packages.items()}
@@ -150,21 +150,21 @@ def read_processor():
 
 
 def read_instructions():
-    """Return the best instruction set that the processor has for matrices."""
+    """Return the best instruction set of the processor for matrix products."""
     flags = read_cpuinfo("flags").split()
     names = (name for flag, name in INSTRUCTION_SETS.items() if flag in flags)
     return next(names, "not known")
 
 
 def say_machine(machine):
-    """Print the machine, and its load average now."""
+    """Print the machine and its current load average."""
     print(describe_briefly(machine))
     print(", ".join(f"{name} {value}" for name, value in machine["versions"].items()))
     print(f"load average {read_load():.2f}", flush=True)
 
 
 def describe_briefly(machine):
-    """Return one line on what the speeds of a machine depend on."""
+    """Return one line with the properties that speeds depend on."""
     parts = [
         f"{machine['cores']} cores of {machine['processor']}",
         f"best instructions {machine['instructions']}",
@@ -173,7 +173,7 @@ def describe_briefly(machine):
     if "oneDNN" in machine:
         parts.append(f"oneDNN {machine['oneDNN']}")
     limits = [f"{name}={value}" for name, value in machine["limits"].items()]
-    parts.append(", ".join(limits) or "threads as they come")
+    parts.append(", ".join(limits) or "default threads")
     return ", ".join(parts)
 
 
@@ -182,9 +182,9 @@ def read_load():
 
 
 def read_peak_memory():
-    """Return the most GB that this process has had in memory.
+    """Return the peak memory of this process in GB.
 
-    The peak that `getrusage` tells is also that of the process which started this one.
+    The peak from `getrusage` can also be that of the process that started this one.
     """
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():

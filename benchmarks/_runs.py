@@ -1,8 +1,8 @@
-"""Runs of sides that take turns, kept in JSON files.
+"""Run sides in turn, and store the runs in JSON files.
 
-Each part of a benchmark is one file in `results`. It holds every run of every side, so
-that a part that was stopped goes on where it ended, and so that `make_tables.py` can
-write the tables of `README.md`.
+Each part of a benchmark has one file in `results`, with every run of every side. So a
+part that was stopped can continue, and `make_tables.py` can write the tables of
+`README.md`.
 """
 
 # Authors: The skinest developers
@@ -22,29 +22,29 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Record:
-    """The runs of one part, in a JSON file that grows by each run.
+    """The runs of one part, in a JSON file to which each run is added.
 
     Parameters
     ----------
     name : str
-        Names the file.
+        Name of the file.
 
     settings : dict
-        What was measured; runs of other settings are never mixed.
+        Settings of the runs. Runs with other settings are never added.
 
     machine : dict
-        Of `describe_machine`; nor are runs of other machines.
+        Result of `describe_machine`. Runs on other machines are never added.
 
     folder : Path
-        Where the file is.
+        Folder of the file.
 
     again : bool
-        Whether to leave the runs that the file has.
+        Whether to discard the runs in the file.
     """
 
     def __init__(self, name, settings, machine, folder=RESULTS, again=False):
         self.path = Path(folder, f"{name}.json")
-        settings = json.loads(json.dumps(settings))  # as it is read again
+        settings = json.loads(json.dumps(settings))  # the same types as after reading
         self.content = {"settings": settings, "machine": machine, "days": []}
         self.content |= {"loads": [], "runs": {}}
         if self.path.exists() and not again:
@@ -68,7 +68,7 @@ class Record:
         self.write()
 
     def note_load(self):
-        """Write the load average down, at the start and at the end of a part."""
+        """Store the load average, at the start and at the end of a part."""
         self.content["loads"].append(read_load())
         if self.runs:
             self.write()
@@ -77,7 +77,7 @@ class Record:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(self.content, indent=1) + "\n")
-        new.replace(self.path)  # at once, so that a stop leaves a whole file
+        new.replace(self.path)  # atomic, so that the file is always complete
 
 
 def read_record(path):
@@ -85,7 +85,7 @@ def read_record(path):
 
 
 def alternate(sides, n_runs, measure, record):
-    """Run all sides in turn, A B A B, and write each run down.
+    """Run all sides in turn, A B A B, and store each run.
 
     Parameters
     ----------
@@ -93,13 +93,13 @@ def alternate(sides, n_runs, measure, record):
         Names of the sides.
 
     n_runs : int
-        Runs of each.
+        Number of runs of each side.
 
     measure : callable
-        Makes one run of a side; returns numbers by name.
+        Makes one run of a side, and returns numbers by name.
 
     record : Record
-        Holds the runs that there are, and gets those that are missing.
+        Record with earlier runs, to which new runs are added.
     """
     for number in range(n_runs):
         for side in sides:
@@ -124,7 +124,7 @@ def describe_run(run):
 
 
 def describe_noise(runs):
-    """Say how much of the processors was used by others, or stolen, at most."""
+    """Return a text with the most processor time that was used by others or stolen."""
     words = {"others": "others used {:.0f} %", "stolen": "{:.0f} % stolen"}
     most = {name: max(run[name] for run in runs) for name in words}
     return ", ".join(
@@ -135,9 +135,9 @@ def describe_noise(runs):
 
 
 def run_in_new_process(script, *arguments):
-    """Run a script, and return what the last line that it prints says in JSON.
+    """Run a script, and return the JSON in the last line that it prints.
 
-    What it says of errors, TensorFlow much of it, is shown only if it fails.
+    Its messages, most of them from TensorFlow, are printed only if it fails.
     """
     command = [sys.executable, str(script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -151,7 +151,7 @@ def run_in_new_process(script, *arguments):
 
 @dataclass(frozen=True)
 class Spread:
-    """The median, least and greatest of what the runs of a side gave."""
+    """Median, minimum and maximum of a number over the runs of a side."""
 
     median: float
     least: float
@@ -164,7 +164,7 @@ def spread(runs, name):
 
 
 def times_as_good(ours, other, higher_is_better=False):
-    """Return how many times as good our runs are as another side's.
+    """Return by which factor our runs are better than those of another side.
 
     Parameters
     ----------
@@ -172,15 +172,15 @@ def times_as_good(ours, other, higher_is_better=False):
         Numbers of both sides.
 
     higher_is_better : bool
-        Whether they are speeds rather than times.
+        Whether the numbers are speeds, not times.
 
     Returns
     -------
     by_median : float
-        From our median and the other's.
+        Factor between both medians.
 
     by_best : float
-        From our median and the other's best run: the careful number.
+        Factor between our median and the other's best run: a cautious number.
     """
     if higher_is_better:
         return ours.median / other.median, ours.median / other.greatest

@@ -1,9 +1,8 @@
-"""What bench_vgg.py compares skinest with, and what both sides share.
+"""The side of plain Keras in bench_vgg.py, and functions for both sides.
 
-The plain side is the student study in Keras as a user would write it today: VGG16
-frozen in the graph under a new head, Keras' own layers that augment each batch in a
-tf.data pipeline, `model.fit`. All is float32. Both sides start from one file of
-backbone weights.
+The plain side is the student study in Keras as a user would write it today: a frozen
+VGG16 with a new head, Keras' layers that augment each batch in a tf.data pipeline, and
+`model.fit`. All is float32. Both sides start from the same file of backbone weights.
 """
 
 # Authors: The skinest developers
@@ -33,7 +32,7 @@ VALIDATION = 0.15
 
 @dataclass
 class Part:
-    """Images of one part of the data, as both sides want them."""
+    """Images of one part of the data, in the forms for both sides."""
 
     paths: np.ndarray
     pixels: np.ndarray
@@ -41,7 +40,7 @@ class Part:
 
 
 def weights_file(weights, folder):
-    """Write a file that both sides can read: a no-top VGG16 of what `weights` names."""
+    """Write a weights file of VGG16 without its top, which both sides can read."""
     path = Path(folder, "backbone.weights.h5")
     save_backbone_weights("vgg16", load_backbone_weights("vgg16", weights, 0), path)
     return path
@@ -62,7 +61,7 @@ def split(part):
 
 
 def stratified(paths, y, n_images):
-    """Return some of the images, or all where there are no more."""
+    """Return a stratified sample of the images, or all if there are not enough."""
     if n_images is None or n_images >= len(y):
         return paths, y
     kept, _ = train_test_split(
@@ -104,7 +103,7 @@ def plain_model(file, side, learning_rate):
 
 
 def plain_batches(part, augment=None):
-    """Return a tf.data pipeline of preprocessed batches, shuffled where it augments."""
+    """Return a tf.data pipeline of preprocessed batches, shuffled if it augments."""
     dataset = tf.data.Dataset.from_tensor_slices((part.pixels, part.y))
     if augment is not None:
         dataset = dataset.shuffle(len(part.y), seed=0)
@@ -120,7 +119,7 @@ def plain_batches(part, augment=None):
 
 
 def plain_augmentation():
-    """Return what `Augmentation()` does, by Keras' layers."""
+    """Return Keras layers that do the same as `Augmentation()`."""
     return keras.Sequential(
         [
             layers.RandomFlip("horizontal"),
@@ -138,7 +137,7 @@ def class_weights(y):
 def time_plain_epoch(train, validation, file, options):
     """Return the seconds of an epoch of `model.fit` after a first one on few images.
 
-    The first builds and traces, which is left out: to the good of this side.
+    The first epoch builds and traces the model. It is left out, in favour of this side.
     """
     model = plain_model(file, options.side, options.learning_rate)
     augment = plain_augmentation()
@@ -158,7 +157,7 @@ def time_plain_epoch(train, validation, file, options):
 
 
 def train_plain(train, validation, others, file, options):
-    """Return probabilities of other images after all epochs."""
+    """Train for all epochs, and return the probabilities of other images."""
     keras.utils.set_random_seed(0)
     model = plain_model(file, options.side, options.learning_rate)
     model.fit(
@@ -175,7 +174,7 @@ def train_plain(train, validation, others, file, options):
 
 
 def classifier(file, side, **settings):
-    """Return a classifier with the head of the study, as the plain side has it."""
+    """Return a classifier with the head of the study, as on the plain side."""
     return VGGTransferClassifier(
         weights=file,
         image_size=(side, side),
@@ -191,14 +190,14 @@ def classifier(file, side, **settings):
 
 
 def copies(n_copies):
-    """Return settings for augmented copies of each image; 0 is no augmentation."""
+    """Return settings for augmented copies of each image; 0 means no augmentation."""
     if n_copies == 0:
         return {}
     return {"augmentation": Augmentation(), "n_augmented_copies": n_copies}
 
 
 def train_ours(train, validation, file, options, n_copies):
-    """Return a classifier that ran all epochs, and the seconds of its fit."""
+    """Return a classifier trained for all epochs, and the seconds of its fit."""
     clf = classifier(
         file,
         options.side,
@@ -222,9 +221,9 @@ def extractor(file, side, compute_dtype):
 
 
 def auc_difference(y, ours, plain, n_draws=2000):
-    """Return our area under the curve less that of the plain side, with an interval.
+    """Return our area under the curve minus that of the plain side, with an interval.
 
-    The percentiles are over images drawn again, the same for both sides.
+    The interval is from a bootstrap over images, the same for both sides.
     """
 
     def difference(chosen):

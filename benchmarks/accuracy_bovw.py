@@ -1,4 +1,4 @@
-"""How well visual words tell malignant from benign on ISIC 2016 part 3.
+"""Measure how well visual words classify malignant and benign images (ISIC 2016).
 
 Parts are cv and test, see _malignant.py.
 
@@ -23,7 +23,7 @@ from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
 
 
 def study():
-    """Return the study's settings: SIFT defaults, 300 words, RBF."""
+    """Return the settings of the study: SIFT defaults, 300 words, RBF."""
     descriptor = SIFTDescriptor(contrast_threshold=0.04, root=False)
     return svm(BoVWSIFTTransformer(300, descriptor=descriptor))
 
@@ -46,7 +46,7 @@ def histogram():
 
 
 def three_fishers():
-    """Return Fisher vectors at keypoints, grey and in colour, and of colour patches."""
+    """Return Fisher vectors of grey and colour keypoints, and of colour patches."""
     union = FeatureUnion(
         [
             ("keypoints", fisher(32, SIFTDescriptor(), 48)),
@@ -90,7 +90,7 @@ RECIPES = {f.__name__: f for f in (study, defaults, histogram, three_fishers, be
 
 
 def build(name, options, seed):
-    """Build a recipe; tell all its transformers where to keep things, and the seed."""
+    """Build a recipe, and set cache and seed of all its transformers."""
     pipeline = RECIPES[name]()
     settings = {"memory": options.memory, "random_state": seed, "n_jobs": 2}
     bovw = pipeline.named_steps["bovw"]

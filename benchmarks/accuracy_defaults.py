@@ -1,19 +1,20 @@
-"""Which head on frozen features is a good default: that of TransferClassifier.
+"""Compare heads on frozen features, to choose the default of TransferClassifier.
 
-Heads are compared by 5-fold cross-validation on four data sets, no lesion in two folds,
-and from each of two sources to the other, on averaged features of VGG16 and of
-MobileNetV2 at 224 pixels. Beside them stands a logistic regression on the same
-features, standardised. The test images of ISIC 2016 take no part.
+Heads are compared by 5-fold cross-validation on four data sets, with no lesion in two
+folds, and by training on one of two sources and testing on the other. The features are
+averaged feature maps of VGG16 and of MobileNetV2 at 224 pixels. A logistic regression
+on the same features, standardised, is the baseline. The test images of ISIC 2016 are
+not used.
 
 features
     Compute the features of all images, into the folder --results.
 heads
     Train the heads, as TransferClassifier would (see _heads.py), and the logistic
-    regressions. Figures are added to heads.jsonl in that folder as they come, and what
-    it holds is not computed again.
+    regressions. Scores are added to heads.jsonl in that folder. Those that it has are
+    not computed again.
 table
-    Print means over all data sets and both networks, and how far each head is from the
-    best one.
+    Print means over all data sets and both networks, and the difference of each head
+    from the best one.
 check
     Train TransferClassifier itself on two data sets, with its defaults.
 
@@ -47,8 +48,8 @@ N_FOLDS = 5
 EPOCHS = (5, 10, 20, 30, 50)
 METRICS = ("AUC", "average precision", "log loss")
 
-# Pooling, whether features are standardised, what heads share, and the learning rates
-# and L2 penalties of those that train together.
+# Pooling, whether features are standardised, common settings of heads, and learning
+# rates and L2 penalties of the heads that are trained together.
 LINEAR = [(1e-3, 0), (1e-3, 0.01), (1e-3, 0.03), (1e-3, 0.1), (3e-4, 0), (3e-3, 0)]
 FEW = [(1e-3, 0), (1e-3, 0.1)]
 GRID = [
@@ -65,7 +66,7 @@ PENALTIES = (0.001, 0.003, 0.01, 0.1)  # C of the logistic regression
 
 
 def list_folds(sets, problem):
-    """List folds as two pairs each: a set and its positions to train on or to test."""
+    """List folds: pairs of set and positions, for training and for testing."""
     train, _, test = problem.partition(" to ")
     if test:
         return [((train, slice(None)), (test, slice(None)))]
@@ -90,7 +91,7 @@ def measure(y, probabilities):
 
 
 def train_heads(X, y, X_test, y_test, standardised, shape, heads):
-    """Return figures of shape (n_heads, n_epochs, n_metrics)."""
+    """Return scores of shape (n_heads, n_epochs, n_metrics)."""
     if standardised:
         scaler = StandardScaler().fit(X)
         X, X_test = scaler.transform(X), scaler.transform(X_test)
@@ -102,7 +103,7 @@ def train_heads(X, y, X_test, y_test, standardised, shape, heads):
 
 
 def train_logistic(X, y, X_test, y_test):
-    """Return figures of shape (n_penalties, n_metrics)."""
+    """Return scores of shape (n_penalties, n_metrics)."""
     figures = []
     for penalty in PENALTIES:
         logistic = make_pipeline(
@@ -113,7 +114,7 @@ def train_logistic(X, y, X_test, y_test):
 
 
 def cross_validate(options, sets, problem, backbone, pooling, train):
-    """Return mean figures over the folds of a problem."""
+    """Return mean scores over the folds of a problem."""
     figures = []
     for fold in list_folds(sets, problem):
         data = []
@@ -154,7 +155,7 @@ def run_heads(options, sets):
 
 
 def describe(pooling, standardised, shape):
-    """Return what heads that train together are known by."""
+    """Return the key of heads that are trained together."""
     units = ",".join(map(str, shape.hidden_units)) or "none"
     return pooling, standardised, units, shape.dropout
 
@@ -163,7 +164,7 @@ def describe(pooling, standardised, shape):
 
 
 def read_results(options):
-    """Return figures by key."""
+    """Return scores by key."""
     file = options.results / "heads.jsonl"
     if not file.exists():
         return {}
@@ -172,7 +173,7 @@ def read_results(options):
 
 
 def print_table(options, sets):
-    """Print means over problems and networks, by distance to the best head of each."""
+    """Print means over problems and networks, sorted by distance to the best head."""
     rows = {}
     for (problem, backbone, *setting), figures in read_results(options).items():
         if setting == ["logistic"]:
@@ -207,7 +208,7 @@ def print_table(options, sets):
 
 
 def check(options, sets):
-    """Print figures of TransferClassifier with its defaults, on two data sets."""
+    """Print scores of TransferClassifier with its defaults, on two data sets."""
     for name, backbone in product(("small", "isic2016"), options.backbones):
         network = TransferClassifier(
             backbone,

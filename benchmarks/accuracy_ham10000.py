@@ -1,8 +1,8 @@
-"""The seven diagnoses of HAM10000, from drawn weights or from given ones.
+"""Classify the seven diagnoses of HAM10000, from random weights or from given ones.
 
-Lesions are split by `lesion_id`: four fifths to train on, one fifth to test on, once,
-at the end. By default a whole VGG16 is trained from drawn weights. The backbone can be
-saved, as a start for other images: see ../examples/plot_task1_transfer.py.
+Lesions are split by `lesion_id`: four fifths for training, one fifth for testing, once,
+at the end. By default a whole VGG16 is trained from random weights. The backbone can be
+saved, to start training on other images: see ../examples/plot_task1_transfer.py.
 
 Usage: python benchmarks/accuracy_ham10000.py [--save vgg16.weights.h5]
        python benchmarks/accuracy_ham10000.py --backbone mobilenetv2 --weights imagenet
@@ -90,13 +90,13 @@ def read_options():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--backbone", choices=SETTINGS, default="vgg16")
-    parser.add_argument("--weights", help="a file or imagenet; default: drawn ones")
+    parser.add_argument("--weights", help="a file or imagenet; default: random")
     parser.add_argument("--side", type=int, help="pixels, default 64 or 160")
     parser.add_argument("--epochs", type=int, help="default 18 or 5")
     parser.add_argument(
         "--all", action="store_true", help="train on all images, and test on none"
     )
-    parser.add_argument("--save", help="where to put the backbone: NAME.weights.h5")
+    parser.add_argument("--save", help="file for the backbone: NAME.weights.h5")
     parser.add_argument("--data-home", help="folder of the ISIC 2018 archives")
     options = parser.parse_args()
     side, epochs = DEFAULTS[options.backbone]
@@ -105,7 +105,7 @@ def read_options():
 
 
 def classifier(options, n_images):
-    """Make a network whose learning rate rises in the first epoch, then falls to 0."""
+    """Return a classifier with a warm-up of one epoch and cosine decay to 0."""
     n_steps = -(-n_images // BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(
         PEAK_RATE / 10,

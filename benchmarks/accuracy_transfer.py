@@ -1,8 +1,8 @@
-"""How well features of MobileNetV2 tell malignant from benign on ISIC 2016 part 3.
+"""Measure how well MobileNetV2 classifies malignant and benign images (ISIC 2016).
 
-The features are of ImageNet's weights, of weights that were then trained on the
-diagnoses of HAM10000 (which shares no image with ISIC 2016), or of both, under a
-logistic regression. Parts are cv and test, see _malignant.py.
+A logistic regression uses features from ImageNet's weights, from weights that were then
+trained on the diagnoses of HAM10000 (which has no images of ISIC 2016), or both. Parts
+are cv and test, see _malignant.py.
 
 Usage: python benchmarks/accuracy_ham10000.py --all --backbone mobilenetv2
        --weights imagenet --save ham10000.weights.h5

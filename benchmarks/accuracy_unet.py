@@ -1,14 +1,14 @@
-"""How well U-Nets find lesions, globules and streaks.
+"""Measure how well U-Nets segment lesions, globules and streaks.
 
 lesion
-    Lesion masks of the HAM10000 images: training on most lesions, for at most half an
-    hour on two cores, then Dice and IoU of the foreground of each image of the other
-    lesions, with bootstrap intervals over lesions.
+    Lesion masks of the HAM10000 images. The network is trained on most lesions, for at
+    most half an hour on two cores. Dice and IoU of the foreground are computed for each
+    image of the other lesions, with bootstrap intervals over lesions.
 globules, streaks
-    Masks of drawn structures, small, sparse and only partly visible. The study's
-    settings (dice loss, Adam 3e-5, 20 epochs of 8 steps of 80 images) beside ours, and
-    ours on masks in another order than the images, which is what the study's
-    generators trained on.
+    Masks of synthetic structures that are small, sparse and only partly visible. The
+    settings of the study (dice loss, Adam 3e-5, 20 epochs of 8 steps of 80 images) are
+    compared with ours. Ours are also trained with masks in another order than the
+    images, as the generators of the study did.
 """
 
 # Authors: The skinest developers
@@ -52,7 +52,9 @@ def read_options():
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
     parser.add_argument("--data-home", help="folder of the HAM10000 archives")
-    parser.add_argument("--images", type=int, help="train on so many; default all")
+    parser.add_argument(
+        "--images", type=int, help="number of training images; default all"
+    )
     parser.add_argument("--epochs", type=int, help="default: those of the settings")
     parser.add_argument(
         "--filters", type=int, default=16, help="of lesions, default 16"
@@ -64,7 +66,7 @@ def read_options():
     parser.add_argument("--save", help="file for the segmenter of lesions")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"{sorted(unknown)} is none of {', '.join(PARTS)}")
+        parser.error(f"{sorted(unknown)} is not in {', '.join(PARTS)}")
     return options
 
 
@@ -119,7 +121,7 @@ def lesions(options):
 
 
 def interval(values, groups):
-    """Return the bootstrap interval of a mean, with whole groups drawn."""
+    """Return the bootstrap interval of a mean, resampling whole groups."""
     names, codes = np.unique(groups, return_inverse=True)
     sums, counts = np.bincount(codes, values), np.bincount(codes)
     drawn = np.random.default_rng(0).integers(len(names), size=(2000, len(names)))
@@ -160,7 +162,7 @@ def structures(task, options):
 
 
 def study(base_filters):
-    """Return the study's settings, but for its faults."""
+    """Return the settings of the study, without its errors."""
     return UNetSegmenter(
         base_filters=base_filters,
         loss="dice",
@@ -173,7 +175,10 @@ def study(base_filters):
 
 
 def recommended():
-    """Make a segmenter; Dice alone finds nothing there, balanced weights too much."""
+    """Return a segmenter for sparse masks.
+
+    Dice loss alone predicts no foreground, and balanced weights predict too much.
+    """
     return UNetSegmenter(
         base_filters=16,
         loss=WeightedCrossentropy((1.0, 5.0)),

@@ -1,22 +1,22 @@
-"""BoVWSIFTTransformer beside OpenCV's bag-of-words classes, on real images.
+"""Compare BoVWSIFTTransformer with OpenCV's bag-of-words classes, on real images.
 
 Everything runs on the training images of ISIC 2016 part 3, with the defaults of
 `cv2.SIFT_create` on both sides, and on the same images, splits, support vector
-machines (`class_weight="balanced"`) and scorer (average precision). The sides take
-turns, each run in a process of its own.
+machines (`class_weight="balanced"`) and scorer (average precision). The sides run in
+turn, each run in its own process.
 
 search
-    A grid search of words x 4 kernels x 5 folds without refit: skinest with an
-    empty `memory`, then with a full one, both run to the end; against the
-    transformer of `_bovw_sides.py` (a) in a plain Pipeline and (b) in
-    ``Pipeline(memory=...)``. For (a) and (b) the parts of one fold per number of
-    words are timed and multiplied by how often each part would run.
+    A grid search of words x 4 kernels x 5 folds without refit. skinest runs with an
+    empty `memory`, then with a full one, both to the end. The transformer of
+    `_bovw_sides.py` is (a) in a plain Pipeline and (b) in ``Pipeline(memory=...)``.
+    For (a) and (b) the parts of one fold per number of words are timed and multiplied
+    by the number of times that each part would run.
 check
-    A real search of (a) and (b) on one fold, for one number of words: what the sum of
-    the parts says for it.
+    A real search of (a) and (b) on one fold, for one number of words, to compare with
+    the sum of the parts.
 extract
-    Descriptors of all images: skinest by 2 threads, and a loop over OpenCV calls
-    that OpenCV spreads over the cores itself.
+    Descriptors of all images: skinest with 2 threads, and a loop over OpenCV calls
+    that OpenCV runs on all cores itself.
 growth
     Time and peak memory of `fit` on 600 to 9,600 paths. The paths are links to the
     real images under different names.
@@ -77,7 +77,7 @@ def main():
         print(json.dumps(WORKERS[part](side, paths, y, options)))
         return
     paths, y = load_images(options)
-    for path in paths:  # into the system's cache, so that no side waits for the disk
+    for path in paths:  # fill the system's cache, so that no side waits for the disk
         Path(path).read_bytes()
     for part in options.parts:
         globals()[f"bench_{part}"](paths, y, options)
@@ -144,10 +144,10 @@ def bench_search(paths, y, options):
 
 
 def run_search_side(side, paths, y, options):
-    """Search once; return seconds, and the mean score on the folds that both run."""
+    """Search once; return seconds, and the mean score on the folds of both sides."""
     splits = folds(y, options.n_folds)
     bovw = ours(10) if side == "skinest" else OpenCVBoVW(10)
-    # Load what is loaded on first use.
+    # Import modules that are imported at the first use.
     kernel_scores(*[bovw.fit_transform(paths[:20]), np.arange(20) % 2] * 2)
     # Folds that run at the same time slow each other down as they would in a search.
     timed = splits[: options.n_jobs]
@@ -166,13 +166,13 @@ def run_opencv_parts(paths, y, splits, timed, options):
     """Return seconds of a whole search with OpenCV, scaled from some of its folds.
 
     (a) is folds / n_jobs x the sum over words of kernels x (fit + transform training +
-    transform test) + SVMs; (b) that of fit + transform training + kernels x transform
-    test + SVMs. SVMs are scaler and SVC, fitted and scored, once for each kernel.
+    transform test) + SVMs. (b) is the same with fit + transform training + kernels x
+    transform test + SVMs. SVMs are scaler and SVC, fitted and scored once per kernel.
     """
     parts = [opencv_parts(paths, y, n_words, timed) for n_words in options.words]
     seconds = [seconds_of_search(each) for each in parts]
     plain, cached = np.sum(seconds, axis=0) * len(splits) / len(timed)
-    one_fold = seconds[-1]  # what `check` runs for real
+    one_fold = seconds[-1]  # which `check` runs
     return {
         "plain": plain,
         "cached": cached,
@@ -228,14 +228,14 @@ def bench_extract(paths, y, options):
 
 def run_extract(side, paths, y, options):
     describe = describe_ours if side == "skinest" else describe_opencv
-    describe(paths[:20])  # loads and starts things
+    describe(paths[:20])  # imports modules and starts threads
     start = perf_counter()
     n_descriptors = describe(paths)
     return {"seconds": perf_counter() - start, "descriptors": n_descriptors}
 
 
 def describe_ours(paths):
-    """Call what BoVWSIFTTransformer(n_jobs=2) calls; alone it would encode as well."""
+    """Compute descriptors as BoVWSIFTTransformer(n_jobs=2) does, without encoding."""
     described = DescribedImages(check_images(paths), SIFT, None, 2)
     return sum(described.map(count_descriptors))
 
@@ -266,7 +266,7 @@ def run_growth(side, paths, y, options):
     n_links = int(side.split()[0].replace(",", ""))
     with TemporaryDirectory() as folder:
         links = link_many(paths, n_links, Path(folder))
-        ours(10).fit(paths[:20])  # load what is loaded on first use
+        ours(10).fit(paths[:20])  # imports modules
         before = psutil.Process().memory_info().rss / 1e9
         start = perf_counter()
         ours(300).fit(links)
@@ -319,7 +319,7 @@ def collect(by_fold, side, vectors, y_train, y_test):
 
 
 def say_equivalence(paths, described, n_words):
-    """Print how far the histograms of kept descriptors are from the extractor's."""
+    """Print the largest difference of histograms from those of the extractor."""
     bovw = OpenCVBoVW(n_words)
     bovw.vocabulary_ = learn_words(described[:60], n_words, 0)
     kept = histograms(described[:60], bovw.vocabulary_)

@@ -1,17 +1,17 @@
-"""UNetSegmenter beside the same network in plain Keras, on real images.
+"""Compare UNetSegmenter with the same network in plain Keras, on real images.
 
-Lesion masks of the HAM10000 images, from files. Every run is a process of its own, and
-the sides take turns.
+Both use lesion masks of the HAM10000 images, from files. Every run is in its own
+process, and the sides run in turn.
 
 speed
-    Plain Keras is float32, with the generator that one writes by hand: it reads,
-    resizes and flips a batch of pairs at a time. skinest trains from paths in float32
-    and bfloat16. Images a second in training (epochs after the first), in a whole fit
-    (with reading and compiling) and in prediction (from paths to masks in the size of
-    the images), and peak memory. All sides have oneDNN, which skinest asks TensorFlow
-    for wherever it is imported, and the same seed in each run.
+    Plain Keras is float32, with a simple generator: it reads, resizes and flips a batch
+    of pairs at a time. skinest trains from paths in float32 and bfloat16. Measured are
+    images per second in training (epochs after the first), in a whole fit (with reading
+    and compiling) and in prediction (from paths to masks in the size of the images),
+    and peak memory. All sides have the same seed in each run, and oneDNN, which skinest
+    turns on when it is imported.
 paths
-    skinest, as it comes, from paths and from images in memory.
+    skinest with its defaults, from paths and from images in memory.
 """
 
 # Authors: The skinest developers
@@ -178,7 +178,7 @@ def ours(X, y, side, options):
 
 
 def measure_speeds(options, whole, predict):
-    """Return images a second."""
+    """Return images per second."""
     predict()  # compiles
     start = perf_counter()
     predict()

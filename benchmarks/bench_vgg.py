@@ -1,27 +1,27 @@
-"""VGG16 transfer learning beside plain Keras, on real images.
+"""Compare VGG16 transfer learning with plain Keras, on real images.
 
 Everything runs on the training images of ISIC 2016 part 3. Both sides start from the
-same backbone weights: a file, ImageNet's, or random ones, which are as fast but tell
-little of accuracy. The sides take turns.
+same backbone weights: a file, ImageNet's, or random ones. Random weights are as fast,
+but their accuracy means little. The sides run in turn.
 
 head
     50 epochs of training a head on a frozen VGG16 with class weights and augmentation:
-    `model.fit` in plain Keras, frozen base in the graph, against
-    `VGGTransferClassifier` with several `n_augmented_copies`; both with the same 15 %
-    of the images to validate on, each run in a process of its own. skinest runs all
-    epochs, from paths, and all that it takes counts. Plain Keras starts from decoded
-    images and a traced graph, and runs one epoch, which stands for all. By default
-    there are 160 images to train on: five whole batches.
+    `model.fit` in plain Keras, with the frozen base in the graph, and
+    `VGGTransferClassifier` with several `n_augmented_copies`. Both have the same 15 %
+    of the images for validation, and each run is in its own process. skinest runs all
+    epochs from paths, and its whole time is measured. Plain Keras starts from decoded
+    images and a traced graph. It runs one epoch, and its time is multiplied by the
+    number of epochs. By default there are 160 training images: five whole batches.
 forward
-    Features by VGG16: `model.predict` in float32 against
-    `BottleneckFeatureExtractor` in float32 and bfloat16, in one process.
+    Features of VGG16: `model.predict` in float32, and `BottleneckFeatureExtractor` in
+    float32 and bfloat16, in one process.
 paths
-    `fit` from paths against `fit` from images of the right size in memory, for a
-    head and for block5 and a head, in one process. Small images are the hard case:
-    reading is as slow, and the network is not.
+    `fit` from paths, and from images of the right size in memory, for a head and for
+    block5 and a head, in one process. Small images are the hard case: reading takes as
+    long as for large ones, but the network is faster.
 learning
-    All epochs on both sides with all images of 64 pixels: the area under the curve
-    (AUC) after them, with intervals; printed only.
+    All epochs on both sides, with all images at 64 pixels: the area under the curve
+    (AUC) after training, with intervals. It is printed only.
 """
 
 # Authors: The skinest developers
@@ -79,10 +79,10 @@ def main():
 
 def read_options():
     parser = make_parser(__doc__, PARTS, ("learning",))
-    parser.add_argument("--weights", help="a file or imagenet; default: random ones")
+    parser.add_argument("--weights", help="a file or imagenet; default: random")
     parser.add_argument("--side", type=int, help="pixels of head and forward")
     parser.add_argument(
-        "--images", type=int, help="how many for head; 0 is all of them"
+        "--images", type=int, help="number of images of head; 0 means all"
     )
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--learning-rate", type=float, default=1e-4, help="of the head")
@@ -92,7 +92,7 @@ def read_options():
     if options.side is None:
         options.side = SMALL_SIDE if quick else 224
     if options.images is None:
-        options.images = 60 if quick else 189  # of which 160, five batches, train
+        options.images = 60 if quick else 189  # 160 of them, five batches, train
     options.epochs = min(options.epochs, 5) if quick else options.epochs
     options.heads = [name for name, n in N_COPIES.items() if n in options.copies]
     return options
@@ -207,7 +207,7 @@ def bench_paths(file, options):
 
     def measure(side):
         case, form = side.split(f", {SMALL_SIDE} pixels, ")
-        if case not in warm:  # the first builds and compiles
+        if case not in warm:  # the first run builds and compiles
             build(case).fit(part.pixels, part.y)
             warm.add(case)
         start = perf_counter()

@@ -1,8 +1,9 @@
-"""What features of a VGG16 are worth on ISIC 2016 part 3, and how large they are.
+"""Measure the size of VGG16 features, and how well they classify ISIC 2016 part 3.
 
-Features of the training images, averaged over the last map, from a file of weights
-(such as accuracy_ham10000.py saves) and from drawn weights: their deviations, and AUC
-and average precision of a logistic regression on them, standardised, in 2 x 5 folds.
+Features of the training images are averaged over the last feature maps. They are from a
+file of weights, such as accuracy_ham10000.py saves, and from random weights. Printed
+are their standard deviations, and AUC and average precision of a logistic regression on
+the standardised features, in 2 x 5 folds.
 
 Usage: python benchmarks/features_vgg16.py FILE [--side 64] [--data-home DIR]
 """
@@ -50,7 +51,7 @@ def main():
         low, middle, high = np.quantile(features.std(axis=0), [0.05, 0.5, 0.95])
         auc, precision = (scores[f"test_{name}"].mean() for name in SCORES)
         print(
-            f"{'drawn' if weights is None else 'given'}: AUC {auc:.3f}, average "
+            f"{'random' if weights is None else 'given'}: AUC {auc:.3f}, average "
             f"precision {precision:.3f}; deviation of the features {middle:.4f}, "
             f"5 to 95 % from {low:.4f} to {high:.4f}",
             flush=True,

@@ -1,8 +1,8 @@
 """Write the tables of speeds in README.md from the JSON files in `results`.
 
-Each table stands between two comments, `<!-- table NAME -->` and `<!-- end -->`. What
-is between them is written anew where its results are there, and left where not. A test
-checks that the page says what the files say.
+Each table is between two comments, `<!-- table NAME -->` and `<!-- end -->`. The text
+between them is replaced if there are results for it. A test checks that the page agrees
+with the files.
 
 Usage: python benchmarks/make_tables.py
 """
@@ -31,18 +31,18 @@ README = Path(__file__).parent / "README.md"
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: one number of the runs of one side.
+    """A row of a table: one number from the runs of one side.
 
     Parameters
     ----------
     label : str
-        What the reader sees.
+        Label in the table.
 
     side, measure : str
-        Where the number is in the record.
+        Names of the side and of the number in the record.
 
     record : str, default=None
-        Another record than that of the table.
+        Name of the record, if it is not that of the table.
     """
 
     label: str
@@ -53,27 +53,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of spreads, and what follows from them.
+    """A table of spreads, with comparisons and a closing sentence.
 
     Parameters
     ----------
     record : str
-        Names the file of results.
+        Name of the file of results.
 
     unit : str
-        Heads the column of labels.
+        Title of the column of labels.
 
     rows : tuple of Row
-        Its rows.
+        Rows of the table.
 
     pairs : tuple of (str, str)
-        Labels of rows that are compared: ours, and what it is compared with.
+        Labels of rows that are compared: ours and the other.
 
     higher_is_better : bool
-        Whether the numbers are speeds rather than times.
+        Whether the numbers are speeds, not times.
 
     closing : callable
-        Makes a sentence from the spreads by label.
+        Returns a sentence from the spreads by label.
     """
 
     record: str
@@ -85,7 +85,7 @@ class Table:
 
 
 def compare_growth(spreads):
-    """Say by what exponents time and memory grow between the ends of `growth`."""
+    """Return a sentence on the exponents by which time and memory grow."""
 
     def exponent(kind):
         few, many = spreads[f"{kind}, 600 images"], spreads[f"{kind}, 9,600 images"]
@@ -93,8 +93,8 @@ def compare_growth(spreads):
 
     return (
         f"From 600 to 9,600 images, 16 times as many, time grows by the exponent "
-        f"{exponent('seconds'):.2f} and peak memory by {exponent('peak GB'):.2f}; by 1 "
-        f"they would be 16 times as much."
+        f"{exponent('seconds'):.2f} and peak memory by {exponent('peak GB'):.2f}. With "
+        f"exponent 1 they would grow 16 times."
     )
 
 
@@ -204,7 +204,7 @@ def main():
 
 
 def fill_in_tables(page, folder=RESULTS):
-    """Return the page with all tables whose results are there."""
+    """Return the page with all tables for which there are results."""
 
     def write(found):
         table = make_table(TABLES[found["name"]], folder)
@@ -227,7 +227,7 @@ def make_table(table, folder=RESULTS):
     runs = {}
     for row in table.rows:
         found = records[row.record or table.record]["runs"].get(row.side)
-        if found:  # a side that a processor cannot run is not there
+        if found:  # not for a side that the processor cannot run
             runs[row.label] = found, row.measure
     if not runs:
         return None
@@ -257,7 +257,7 @@ def make_table(table, folder=RESULTS):
 
 
 def describe_quiet(runs):
-    """Say in how many of the runs the machine was not quiet, if in any."""
+    """Return a remark if the machine was not quiet in some runs."""
     noisy = [run for run in runs if not is_quiet(run)]
     if not noisy:
         return ""
@@ -270,7 +270,7 @@ def say(numbers: Spread):
 
 
 def say_number(value):
-    """Write three digits: 0.964, 2.84, 16.1, 112, 2,938."""
+    """Format a number with three digits: 0.964, 2.84, 16.1, 112, 2,938."""
     if value >= 100:
         return f"{value:,.0f}"
     digits = 2 - math.floor(math.log10(abs(value))) if value else 2
@@ -278,7 +278,7 @@ def say_number(value):
 
 
 def describe_record(record):
-    """Return what was measured, where and when."""
+    """Describe the settings, the machine and the days of a record."""
     settings = ", ".join(
         f"{name} {value}" for name, value in record["settings"].items()
     )

@@ -1,8 +1,8 @@
-"""The processor and other packages, as far as results depend on them.
+"""Private parts of other packages, and features of the processor.
 
-What other packages offer under private names alone, or in some versions alone, is
-taken from them here and nowhere else. Each has a line that says what it is for and
-since which version it is there.
+Objects that other packages offer only under private names, or only in some versions,
+are imported here and nowhere else. A comment says what each is for and in which version
+it was added.
 """
 
 # Authors: The skinest developers
@@ -20,11 +20,11 @@ from typing import Any, Protocol, Self, TypeVar
 
 import sklearn
 
-# Checks what is passed to `fit` and the like; scikit-learn 1.3.
+# Checks parameters in `fit` and similar methods; scikit-learn 1.3.
 from sklearn.base import _fit_context
 
-# What a parameter may be, and the check of a function's; scikit-learn 1.2. Estimators
-# list theirs in `_parameter_constraints`, which `fit_context` reads.
+# Constraints of parameters, and the check of a function's parameters; scikit-learn 1.2.
+# Estimators list constraints in `_parameter_constraints`, which `fit_context` reads.
 from sklearn.utils._param_validation import (
     HasMethods,
     Hidden,
@@ -47,7 +47,7 @@ except ImportError:
     HAS_CALLBACKS = False
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stand in for the callbacks of scikit-learn, and refuse them."""
+        """Replace the class of newer versions, and reject callbacks."""
 
         def set_callbacks(self, *callbacks: object) -> Self:
             """Raise an error: callbacks need a newer scikit-learn.
@@ -65,7 +65,7 @@ except ImportError:
             Raises
             ------
             ImportError
-                If there are.
+                If there are callbacks.
             """
             if callbacks:
                 raise ImportError(
@@ -75,11 +75,11 @@ except ImportError:
             return self
 
     def _with_callbacks(method):
-        """Return a method as it is."""
+        """Return the method unchanged."""
         return method
 
 
-# scikit-learn has no types, and would take those of what these decorate.
+# scikit-learn has no types. Without these, decorated functions would lose theirs.
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -91,7 +91,7 @@ fit_context: Callable[..., _Decorator] = _fit_context
 validate_params: Callable[..., _Decorator] = _validate_params
 with_callbacks: _Decorator = _with_callbacks
 
-# Whether a transformer's DataFrame has the index of a Series; scikit-learn 1.8.
+# Whether a DataFrame from a transformer has the index of a Series; scikit-learn 1.8.
 KEEPS_INDEX_OF_SERIES = not sklearn.__version__.startswith("1.7.")
 
 __all__ = [
@@ -124,17 +124,17 @@ SITE = "https://skinest.readthedocs.io/en/latest"
 
 
 def check_params(estimator) -> None:
-    """Raise InvalidParameterError if a parameter of an estimator is a wrong one.
+    """Raise InvalidParameterError if a parameter of an estimator is invalid.
 
-    For what has parameters and no `fit`: `_validate_params`, scikit-learn 1.2.
+    For classes with parameters but without `fit`: `_validate_params`, scikit-learn 1.2.
     """
     estimator._validate_params()
 
 
 class DocLinkMixin:
-    """Link the HTML of an estimator to its page of the site.
+    """Link the HTML of an estimator to its page on the site.
 
-    It stands left of `BaseEstimator`, whose links it replaces: `_doc_link_...`,
+    Inherit from it before `BaseEstimator`, whose links it replaces: `_doc_link_...`,
     scikit-learn 1.4.
     """
 
@@ -153,8 +153,8 @@ class DocLinkMixin:
 def open_callback_context(estimator, max_subtasks):
     """Return the context of the callbacks of a fit, and call their `setup`.
 
-    To be called under `with_callbacks`, which ends it: `_init_callback_context`,
-    scikit-learn 1.9.
+    Call it in a method with the decorator `with_callbacks`, which closes the context:
+    `_init_callback_context`, scikit-learn 1.9.
 
     Parameters
     ----------
@@ -162,12 +162,12 @@ def open_callback_context(estimator, max_subtasks):
         The estimator that is being fitted.
 
     max_subtasks : int
-        The most tasks that its fit has.
+        Maximum number of tasks of the fit.
 
     Returns
     -------
     context : CallbackContext
-        In an older scikit-learn, what does nothing in its place.
+        In older versions of scikit-learn, an object that does nothing.
     """
     if not HAS_CALLBACKS:
         return _NoCallbacks()
@@ -175,7 +175,7 @@ def open_callback_context(estimator, max_subtasks):
 
 
 class _NoCallbacks:
-    """The context of no callbacks, where scikit-learn has none."""
+    """A context without callbacks, for versions of scikit-learn without them."""
 
     def subcontext(self, **options):
         """Return the context of a task."""
@@ -185,14 +185,14 @@ class _NoCallbacks:
         """Do nothing."""
 
     def call_on_fit_task_end(self, **arguments) -> bool:
-        """Tell that no callback asks to stop."""
+        """Return False: no callback stops the fit."""
         return False
 
 
 def find_producer(tensor):
-    """Return the operation of a Keras model that a tensor comes from, and its inputs.
+    """Return the operation of a Keras model that computes a tensor, and its inputs.
 
-    `layer.input` will not do, which tells of the layer's first call alone:
+    `layer.input` has only the inputs of the first call of a layer. This uses
     `_keras_history` and `_inbound_nodes`, Keras 3.0.
 
     Parameters
@@ -204,17 +204,17 @@ def find_producer(tensor):
     -------
     operation : keras.Operation
     inputs : list of keras.KerasTensor
-        What it was called with for this output.
+        Inputs of the call that computes this tensor.
     """
     operation, node_index, _ = tensor._keras_history
     return operation, operation._inbound_nodes[node_index].input_tensors
 
 
 def list_seed_states(layer) -> list:
-    """List the variables that hold what is random in a Keras layer or model.
+    """List the variables of a Keras layer or model with states of random generators.
 
-    Each belongs to a `keras.random.SeedGenerator`, of which a layer has no list. It is
-    known by its name, "seed_generator_state": Keras 3.0.
+    Each belongs to a `keras.random.SeedGenerator`. Layers have no list of these, so the
+    variables are found by their name, "seed_generator_state": Keras 3.0.
     """
     return [v for v in layer.variables if v.name == "seed_generator_state"]
 
@@ -225,10 +225,10 @@ _preserved: dict = {"depth": 0, "state": None}
 
 @contextmanager
 def preserved_random_state():
-    """Put the state of Python's `random` back, from which Keras draws seeds.
+    """Restore the state of Python's `random`, which Keras changes to create seeds.
 
-    The state belongs to the whole process, so nested and concurrent uses are
-    counted: the first to enter keeps it, the last to leave puts it back.
+    The state belongs to the whole process, so nested and concurrent uses are counted:
+    the first one saves the state, and the last one restores it.
     """
     with _lock:
         if _preserved["depth"] == 0:
@@ -244,7 +244,7 @@ def preserved_random_state():
 
 
 def resolve_compute_dtype(compute_dtype, preferred):
-    """Return what "auto" stands for: `preferred` where the processor has it."""
+    """Replace "auto" by `preferred` if the processor has bfloat16, or by float32."""
     if compute_dtype != "auto":
         return compute_dtype
     return preferred if cpu_has_bfloat16() else "float32"
@@ -252,19 +252,19 @@ def resolve_compute_dtype(compute_dtype, preferred):
 
 @lru_cache
 def cpu_has_bfloat16() -> bool:
-    """Tell whether the processor multiplies bfloat16; False where that is not known."""
+    """Return whether the processor supports bfloat16; False if that is not known."""
     return _cpu_has({"AVX512BF16", "AMX_BF16"}, {"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def cpu_has_avx512() -> bool:
-    """Tell whether the processor has AVX512; False where that is not known."""
+    """Return whether the processor has AVX512; False if that is not known."""
     return _cpu_has({"AVX512F"}, {"avx512f"})
 
 
 def _cpu_has(numpy_names, linux_names) -> bool:
-    """Tell whether the processor has one of some features, as NumPy or Linux name them.
+    """Return whether the processor has one of some features, named by NumPy or Linux.
 
-    NumPy's table of features knows x86 on every system, but has no public name.
+    NumPy's table of features works for x86 on all systems, but has no public name.
     """
     try:
         from numpy._core._multiarray_umath import __cpu_features__ as features
@@ -281,10 +281,10 @@ def _cpu_has(numpy_names, linux_names) -> bool:
 
 @lru_cache
 def rounds_by_place(in_bfloat16) -> bool:
-    """Tell whether the place of a row in its batch changes the last bits of outputs.
+    """Return whether the position of a row in its batch changes the bits of outputs.
 
-    TensorFlow's own operations do so on a processor. They compute what oneDNN does
-    not: all without it, and bfloat16 where the processor does not have that.
+    TensorFlow's own operations on a CPU have this effect. They are used for everything
+    without oneDNN, and for bfloat16 if the processor does not support it.
     """
     import keras
 
@@ -298,10 +298,10 @@ def rounds_by_place(in_bfloat16) -> bool:
 
 
 def uses_onednn() -> bool:
-    """Tell whether TensorFlow computes by oneDNN; False where that is not known.
+    """Return whether TensorFlow uses oneDNN; False if that is not known.
 
-    TensorFlow decides by the processor and an environment variable when it is loaded,
-    and has no public name for the outcome: `IsMklEnabled`, TensorFlow 2.5.
+    TensorFlow decides this when it is loaded, by the processor and an environment
+    variable. It has no public function that returns it: `IsMklEnabled`, TensorFlow 2.5.
     """
     try:
         from tensorflow.python.util._pywrap_util_port import IsMklEnabled
@@ -311,9 +311,9 @@ def uses_onednn() -> bool:
 
 
 def trim_heap():
-    """Give memory that is free back to the system, where the C library is glibc.
+    """Return free memory to the system, if the C library is glibc.
 
-    glibc keeps hundreds of MB of small pieces that a network leaves.
+    After a network was used, glibc holds hundreds of MB of small, free blocks.
     """
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)

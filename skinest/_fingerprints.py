@@ -1,4 +1,4 @@
-"""Fingerprints of callables for keys: their code and their state."""
+"""Fingerprints of callables, made of their code and state, for the keys of caches."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -12,7 +12,7 @@ _PLAIN = (bool, int, float, complex, str, bytes, tuple)  # constants of a module
 
 
 def fingerprint(value, seen=()) -> tuple:
-    """Return what a callable is known by beside its parameters.
+    """Return a fingerprint of a callable, without its parameters.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def fingerprint(value, seen=()) -> tuple:
         A function, method, class instance or plain value.
 
     seen : tuple of object, default=()
-        What this value is part of; it is not gone into again.
+        Values that contain this value. They are not followed again.
 
     Returns
     -------
@@ -45,15 +45,15 @@ def fingerprint(value, seen=()) -> tuple:
 
 
 def fingerprint_class(cls, seen=()) -> tuple:
-    """Return the code of the methods that a class does not have from a library.
+    """Return the code of the methods of a class, without those of libraries.
 
     Parameters
     ----------
     cls : type
-        The class. skinest and scikit-learn are known by their versions instead.
+        The class. skinest and scikit-learn are identified by their versions instead.
 
     seen : tuple of object, default=()
-        What the class is part of.
+        Values that contain the class.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def fingerprint_class(cls, seen=()) -> tuple:
 
 
 def _fingerprint_function(function, seen):
-    """Return code, and what it reads: defaults, closure, its module's own names."""
+    """Return code and the values it uses: defaults, closure, names of its module."""
     used = [cell.cell_contents for cell in function.__closure__ or ()]
     used += function.__defaults__ or ()
     used += (function.__kwdefaults__ or {}).values()
@@ -89,7 +89,7 @@ def _fingerprint_function(function, seen):
 
 
 def _describe_code(code):
-    """Return what a code object does, without its place in a file."""
+    """Return the content of a code object, without its place in a file."""
     return code.co_code, code.co_names, [_make_stable(c) for c in code.co_consts]
 
 

@@ -1,4 +1,4 @@
-"""Pixels of each label in pairs of masks, counted, and ratios of such counts."""
+"""Count the pixels of labels in pairs of masks, and compute ratios of counts."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -35,11 +35,12 @@ def check_labels(labels):
 
 
 def count_labels(y_true, y_pred, labels=None):
-    """Count pixels, from one pair of masks at a time.
+    """Count pixels, reading one pair of masks at a time.
 
-    By label, arrays of shape (3, n_images): in both, in truth, in the prediction. Then
-    all pixels of each image. Foregrounds of two codings raise ValueError, unless both
-    are among the `labels` of interest.
+    Returns a dict from labels to arrays of shape (3, n_images): the pixels in both
+    masks, in the true one and in the predicted one. Also returns the number of pixels
+    of each image. Raises ValueError if there are two codings of the foreground, unless
+    both are in `labels`.
     """
     pixels, n_pixels = {}, np.zeros(len(y_true), dtype=np.int64)
     codings = CodingCheck(), CodingCheck()
@@ -98,7 +99,7 @@ def _check_same_coding(in_true, in_pred, labels):
 
 
 def select_counts(pixels, n_pixels, labels):
-    """Stack counts as (4, n_images, n_labels); without labels, as for an absent one."""
+    """Return counts of shape (4, n_images, n_labels); no labels count as absent."""
     nowhere = np.zeros((3, len(n_pixels)), dtype=np.int64)
     columns = [pixels.get(label, nowhere) for label in labels or [None]]
     return np.stack([np.vstack([each, n_pixels]) for each in columns], axis=-1)
@@ -110,7 +111,7 @@ def pool_counts(counts, weights=1):
 
 
 def compute_ratio(name, counts, zero_division, title=None):
-    """Compute a ratio of each image and label, or warn where there is none."""
+    """Compute a ratio for each image and label, and warn if it is ill-defined."""
     numerator, denominator = RATIOS[name](*counts)
     if zero_division == "warn":
         zero_division = 0.0

@@ -8,11 +8,11 @@ import stat
 
 import numpy as np
 
-_N_NAMED = 3  # how many offending files an error names
+_N_NAMED = 3  # number of wrong files that an error lists
 
 
 def check_files(paths, name="X"):
-    """Check that all files can be read, and return what changes when a file does.
+    """Check that all files can be read, and return data that change with a file.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ def check_files(paths, name="X"):
     Returns
     -------
     file_stats : list of tuple of int
-        Of each file the size in bytes, the times in nanoseconds when its content and
-        its entry changed, and its inode. A copy that keeps size and modification time,
-        and a link that leads elsewhere, change the others.
+        For each file the size in bytes, the times in nanoseconds when its content and
+        its entry changed, and its inode. If a file is replaced by another one of the
+        same size and modification time, the other values change.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def to_path(item) -> str:
 
 
 def _stat_file(path):
-    """Return what the system knows of a file, and why it cannot be read, or None."""
+    """Return the status of a file, and why it cannot be read, or None."""
     try:
         info = os.stat(path)
     except PermissionError:

@@ -30,11 +30,11 @@ _MAX_ITEMSIZE = 8  # bytes of a pixel for which the limit holds: RGB of 16 bits
 
 
 class DecodingError(ValueError):
-    """Say why a file cannot be decoded; the message goes on from the file's name."""
+    """Error of a file that cannot be decoded. The message follows the file name."""
 
 
 class Format(NamedTuple):
-    """A format: its name, how its files begin, and their decoder.
+    """A format: its name, the first bytes of its files, and their decoder.
 
     A file of the format has one of the `starts`, each an offset and bytes.
     """
@@ -219,7 +219,7 @@ def _decode_tiff(file):
 
 
 def _check_tiff(page, n_bytes):
-    """Raise DecodingError before the pixels of a TIFF are decoded."""
+    """Raise DecodingError if a TIFF cannot be read, before its pixels are decoded."""
     if page.dtype is None:
         raise DecodingError(
             f"is a TIFF of {page.bitspersample} bits for each value, which is not "
@@ -320,7 +320,7 @@ FORMATS = (
     Format("AVIF", ((4, b"ftypavif"), (4, b"ftypavis")), _decode_by_pillow),
 )
 
-# What else is met in folders of images, and what to do with it.
+# Other files that are often in folders of images, with advice.
 _OTHER_FORMATS = (
     ("a DICOM file", ((128, b"DICM"),), "Read it by pydicom and pass its pixels"),
     (
@@ -358,5 +358,5 @@ def _name_other_format(content):
     )
 
 
-# Without a handler, logging would print what tifffile says of odd tags.
+# Without a handler, logging would print tifffile's messages about unusual tags.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())

@@ -43,7 +43,7 @@ def list_items(X, name):
 
 
 def _name_single(X, name) -> ValueError:
-    """Return the error of one path, folder or content in the place of many."""
+    """Return the error for one path, folder or content instead of a list."""
     if isinstance(X, (bytes, bytearray)) and (len(X) > _MAX_SHOWN or 0 in X):
         return ValueError(
             f"{name} is of type {type(X).__name__}, {len(X)} long: the content of a "
@@ -115,7 +115,7 @@ def _check_elements(X, name):
 
 
 def _to_array(item):
-    """Return an image of Pillow or a tensor as an array, and all else as it is."""
+    """Convert an image of Pillow or a tensor to an array; return others unchanged."""
     is_array_like = hasattr(item, "__array__") or hasattr(item, "__array_interface__")
     if not is_array_like or isinstance(item, (np.ndarray, np.generic)):
         return item
@@ -125,6 +125,6 @@ def _to_array(item):
 
 
 def _show(item) -> str:
-    """Return what an error shows of an element: None, or a short number or text."""
+    """Return the text of a short element for an error message, or an empty text."""
     shown = f" ({item!r})" if item is None or np.isscalar(item) else ""
     return shown if len(shown) <= _MAX_SHOWN else ""

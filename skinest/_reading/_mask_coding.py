@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-FOREGROUNDS = {1, 255, 65535}  # what programs write for the one foreground of a mask
+FOREGROUNDS = {1, 255, 65535}  # values that programs use for a single foreground
 
 
 class CodingCheck:

@@ -7,8 +7,8 @@ import warnings
 
 import numpy as np
 
-_FLOAT_TOLERANCE = 1e-3  # resizing may leave [0, 1] by rounding
-_MAX_DARK = 4095  # no picture of 16 bits is so dark as a whole
+_FLOAT_TOLERANCE = 1e-3  # values can be outside of [0, 1] after resizing
+_MAX_DARK = 4095  # a photograph of 16 bits always has larger values
 _CHANNELS_FIRST = " If channels come first, use np.moveaxis(image, 0, -1)."
 
 
@@ -68,7 +68,7 @@ def to_rgb(image) -> np.ndarray:
     """Return checked pixels as uint8 of shape (height, width, 3)."""
     if image.ndim == 2:
         image = image[..., np.newaxis]
-    n_colours = 1 if image.shape[2] < 3 else 3  # what follows is alpha
+    n_colours = 1 if image.shape[2] < 3 else 3  # the rest is alpha
     image = _to_uint8(image[..., :n_colours])
     return np.repeat(image, 3, axis=2) if n_colours == 1 else image
 
@@ -88,7 +88,7 @@ def _to_uint8(image) -> np.ndarray:
 
 
 def warn_if_dark(name, lows, highs):
-    """Warn if images of 16 bits use a small part of their range, and would be black."""
+    """Warn if 16-bit images use a small part of their range, and would be black."""
     if not highs or not 0 < max(highs) <= _MAX_DARK:
         return
     warnings.warn(

@@ -1,4 +1,4 @@
-"""Images to labels by pretrained networks."""
+"""Classification of images with pretrained networks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

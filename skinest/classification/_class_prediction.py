@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ClassPredictionMixin:
-    """Predict classes and probabilities, and give the network out."""
+    """Predict classes and probabilities, and return the network or save its weights."""
 
     classes_: NDArray[Any]
     batch_size: int
@@ -46,7 +46,7 @@ class ClassPredictionMixin:
         Returns
         -------
         probabilities : ndarray of shape (n_images, n_classes), dtype float32
-            In the order of `classes_`.
+            Probabilities, with columns in the order of `classes_`.
         """
         check_is_fitted(self)
         network = self._network
@@ -82,7 +82,7 @@ class ClassPredictionMixin:
         Returns
         -------
         log_probabilities : ndarray of shape (n_images, n_classes), dtype float32
-            In the order of `classes_`; ``-inf`` where a probability is 0.
+            Columns are in the order of `classes_`; ``-inf`` if a probability is 0.
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
@@ -98,7 +98,7 @@ class ClassPredictionMixin:
         Returns
         -------
         labels : ndarray of shape (n_images,)
-            Labels, as they were in `y`.
+            Predicted labels, as they were written in `y`.
         """
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
@@ -112,18 +112,18 @@ class ClassPredictionMixin:
         return self._model
 
     def save_backbone(self, path: PathLike) -> None:
-        """Save the weights of the backbone, to give as `weights` or to Keras.
+        """Save the weights of the backbone, to load them by `weights` or by Keras.
 
         Parameters
         ----------
         path : str or path
-            The file; its name ends in ".weights.h5". The network of
+            Path of the file, which must end in ".weights.h5". The network of
             `keras.applications` without its top can load it.
 
         Raises
         ------
         ValueError
-            If the name ends otherwise.
+            If the path does not end in ".weights.h5".
         """
         check_is_fitted(self)
         network = self._network

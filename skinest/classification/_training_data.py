@@ -22,12 +22,12 @@ from ..utils._deprecation import renamed_parameter
 
 
 def encode_labels(y):
-    """Return the sorted classes, and the class index of each label.
+    """Return the sorted classes and the class index of each label.
 
     Raises
     ------
     ValueError
-        If `y` is None, not made of classes, or of one class only.
+        If `y` is None, has no class labels, or has one class only.
     """
     if y is None:
         raise ValueError("y is None. Pass y, the label of each image.")
@@ -50,25 +50,25 @@ def encode_known_labels(y, classes, n_images):
     Raises
     ------
     ValueError
-        If there is not one label for each image, or one that no training image has.
+        If the number of labels is wrong, or a label is not a training class.
     """
     y = as_column(y, "y_val")
     if len(y) != n_images:
         raise ValueError(
-            f"X_val holds {n_images} images, but y_val {len(y)} entries. Pass one for "
-            "each image."
+            f"X_val has {n_images} images, but y_val has {len(y)} entries. Pass one "
+            "label for each image."
         )
     unknown = [label for label in np.unique(y).tolist() if label not in classes]
     if unknown:
         raise ValueError(
-            f"y_val holds {unknown}, which the training labels {classes.tolist()} do "
-            "not."
+            f"y_val has the labels {unknown}, but the training images have "
+            f"{classes.tolist()} only."
         )
     return np.searchsorted(classes, y)
 
 
 def make_targets(class_indices, n_classes) -> np.ndarray:
-    """Return what the network is to give: 0 or 1 of a sigmoid, one-hot of a softmax."""
+    """Return target outputs: 0 or 1 for a sigmoid, one-hot for a softmax."""
     if n_classes == 2:
         return class_indices[:, np.newaxis].astype(np.float32)
     return np.eye(n_classes, dtype=np.float32)[class_indices]
@@ -80,7 +80,7 @@ def weigh_classes(class_weight, classes, class_indices) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a class is missing from a dict, or the dict names another.
+        If a class is missing from a dict, or the dict has an unknown class.
     """
     if isinstance(class_weight, dict):
         return read_class_weight(class_weight, classes)
@@ -89,7 +89,7 @@ def weigh_classes(class_weight, classes, class_indices) -> np.ndarray:
 
 
 def make_objective(n_outputs) -> dict:
-    """Return what Keras compiles a classifier with."""
+    """Return loss and metrics, as arguments for Keras' `compile`."""
     from keras import metrics
 
     if n_outputs == 1:
@@ -109,14 +109,14 @@ def make_objective(n_outputs) -> dict:
 
 @dataclass(kw_only=True)
 class FeatureBatches(Batches):
-    """Batches of features: of each image itself or a copy, at random in each epoch.
+    """Batches of features: of the image or a random copy of it in each epoch.
 
-    Without a seed the images themselves are taken.
+    Without a seed, no copies are used.
 
     Parameters
     ----------
     features : ndarray of shape (n_chosen, n_variants, n_features)
-        Features of the chosen images and their augmented copies.
+        Features of the images of the split and of their augmented copies.
     """
 
     features: np.ndarray
@@ -144,12 +144,12 @@ class FeatureBatches(Batches):
 
 @dataclass(kw_only=True)
 class ImageBatches(PrefetchedBatches):
-    """Batches of images of one size, augmented anew in each epoch.
+    """Batches of images of one size, augmented again in each epoch.
 
     Parameters
     ----------
     augmentation : Augmentation, callable, Keras layer or None
-        What changes them; it needs a seed.
+        Random changes of the images. It needs a seed.
     """
 
     augmentation: object
@@ -175,13 +175,13 @@ class ImageBatches(PrefetchedBatches):
 
 
 def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
-    """Check images, labels and weights, and hold images out.
+    """Check images, labels and weights, and split them for training and validation.
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
     totals : ndarray of shape (n_classes,)
-        What the images of each class that are trained on weigh in all.
+        Sum of the weights of the training images of each class.
     train : Split
     validation : Split or None
     """
@@ -205,9 +205,10 @@ def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
 
 
 def _make_split(estimator, images, class_indices, weights, classes):
-    """Return all images with targets and weights, kept where they are read again.
+    """Return all images with targets and weights.
 
-    A stage that trains the backbone takes each image in each epoch.
+    Resized images are stored in memory if a stage trains the backbone, because it
+    needs each image in each epoch.
     """
     n_images, size = len(images), tuple(map(int, estimator.image_size))
     is_kept = {estimator.trainable, estimator.fine_tune} - {"head", None}
@@ -221,7 +222,7 @@ def _make_split(estimator, images, class_indices, weights, classes):
 
 
 def make_copies(estimator, augmentation, seed):
-    """Return what a head is trained on beside the images themselves."""
+    """Return the augmented copies that a head is trained on, besides the images."""
     n_copies = renamed_parameter(
         "n_views", estimator.n_views, "n_augmented_copies", estimator.n_augmented_copies
     )
@@ -230,7 +231,7 @@ def make_copies(estimator, augmentation, seed):
 
 
 def collect_features(fitting, network, split, copies):
-    """Compute the features of a split, if there is one."""
+    """Compute the features of a split, or return None if there is no split."""
     if split is None:
         return None
     batch_size, memory = fitting.estimator.batch_size, fitting.estimator.memory
@@ -261,7 +262,7 @@ def collect_features(fitting, network, split, copies):
 
 
 def make_batches(fitting, split, features, augmentation=None, seed=None):
-    """Return batches of features, or of images where there are none."""
+    """Return batches of features or, if `features` is None, of images."""
     if split is None:
         return None
     settings = {

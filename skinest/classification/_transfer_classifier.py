@@ -1,4 +1,4 @@
-"""Images to labels by a pretrained network."""
+"""Classification with a pretrained network and a new head."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -53,135 +53,136 @@ if TYPE_CHECKING:
 
 
 class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
-    """Classify images by a pretrained network with a new head.
+    """Classify images with a pretrained network and a new head.
 
-    Preprocessing, the backbone, pooling, dense layers and a sigmoid, or a softmax for
-    more than two classes, make one network. It trains in one or two stages. While the
-    backbone is frozen, its features of each image are computed once, and only the
-    head is trained on them.
+    The network consists of preprocessing, the backbone, pooling, dense layers, and a
+    sigmoid for two classes or a softmax for more. It is trained in one or two stages.
+    While the backbone is frozen, its features of each image are computed once, and only
+    the head is trained on them.
 
     Parameters
     ----------
     backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        The network of `keras.applications` that makes features of images.
+        Network of `keras.applications` without its classifier.
 
     weights : "imagenet", str, path or None, default="imagenet"
-        Where the backbone's weights are from. "imagenet" is what `keras.applications`
-        downloads once. A path names a file that Keras' `save_weights` wrote of this
-        network, with or without its top, or one by
-        :meth:`TransferClassifier.save_backbone`. None starts from random ones (He et
-        al. 2015).
+        Weights of the backbone. "imagenet" downloads those of `keras.applications`
+        once. A path is a file of weights of this network, with or without its top,
+        written by Keras' `save_weights` or by
+        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
+        2015).
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) in pixels, 32 or more, that images are resized to.
+        (height, width) to which images are resized, in pixels, 32 or more each.
 
     hidden_units : tuple of int, default=()
-        Units of each dense ReLU layer between features and output; ``()`` is none.
+        Number of units of each dense ReLU layer between features and output. ``()``
+        means no such layer.
 
     pooling : {"avg", "max", "flatten"}, default="avg"
-        How the backbone's last feature maps, of shape (rows, columns, channels), become
-        a vector: the mean or maximum of each channel, or all values.
+        How feature maps, of shape (rows, columns, channels), are converted to a vector:
+        the mean or maximum of each channel, or all values.
 
     dropout : float, default=0.5
-        Rate of dropout after each hidden layer, or before the output where there is
-        none, in [0, 1).
+        Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
+        the output.
 
     l2 : float or "auto", default="auto"
-        L2 penalty on the kernel of each layer that trains. "auto" is 0.1 on the kernel
-        of the output alone, and none on hidden layers and the backbone.
+        L2 penalty on the kernels of the trained layers. "auto" is 0.1 on the kernel of
+        the output alone.
 
     trainable : str, default="head"
-        The lowest part of the network that trains in the first stage: "head", a stage
-        ("block5" to "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
-        "expanded_conv" of MobileNetV2), or "all". All above it trains too; batch
-        normalisation never does.
+        The lowest part to train in the first stage. All layers above it are trained
+        too, except batch normalisation. "head", "all", or a stage of the backbone:
+        "block5" to "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
+        "expanded_conv" of MobileNetV2.
 
     epochs : int, default=50
-        Passes over the images in the first stage.
+        Number of epochs of the first stage.
 
     learning_rate : float or LearningRateSchedule, default=1e-3
-        Learning rate of the first stage, where `optimizer` is a name. The default suits
-        a head on a frozen backbone; use 1e-4 or less where `trainable` names more.
+        Learning rate of the first stage. Not used if `optimizer` is an object. The
+        default is for a frozen backbone; to train more than a head, use 1e-4 or less.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        What trains both stages, by Keras' name or as an object, which is copied and
-        whose own learning rate holds in the first stage.
+        Optimizer of both stages, as a name of Keras or as an object, which is copied.
+        An object has its own learning rate in the first stage.
 
     batch_size : int, default=32
-        Images in a step of training, and through the network at a time.
+        Number of images in a batch, for training and for prediction.
 
     fine_tune : str, default=None
-        The lowest part that trains in a second stage, which starts from the weights
-        that the first ended with. None means no second stage.
+        The lowest part to train in a second stage, which continues from the weights of
+        the first. None means no second stage.
 
     fine_tune_epochs : int, default=20
-        Passes over the images in the second stage.
+        Number of epochs of the second stage.
 
     fine_tune_learning_rate : float or LearningRateSchedule, default=1e-6
         Learning rate of the second stage.
 
     class_weight : dict, "balanced" or None, default=None
-        Weights of classes in the loss, as ``{label: weight}`` in the labels of `y`.
-        "balanced" is n_images / (n_classes * n_images_of_class).
+        Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
+        "balanced" is n_images / (n_classes * n_images_of_class). None is 1 for all.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
-        What changes training images at random, see
-        :class:`skinest.Augmentation`. A callable is called with an
-        image, a ``uint8`` array of shape (height, width, 3) and of `image_size`, and
-        a :class:`numpy.random.Generator`, and returns such an image.
+        Random changes of training images, see :class:`skinest.Augmentation`. A callable
+        receives an image, a ``uint8`` array of shape (height, width, 3) and of
+        `image_size`, and a :class:`numpy.random.Generator`. It returns an image of the
+        same shape and dtype.
 
     n_augmented_copies : int, default=3
-        With `augmentation`, the number of augmented copies of each image that a head
-        is trained on beside the image itself, where the head trains alone: each epoch
-        takes the image or one of its copies at random. Where the backbone trains,
-        every epoch makes new ones.
+        Number of augmented copies of each image while the backbone is frozen. Each
+        epoch uses the image or one of its copies, at random. While the backbone is
+        trained, this is not used: images are augmented in every epoch. Without
+        `augmentation` there are no copies.
 
     validation_fraction : float, default=None
-        The share of the training images that is held out and measured after each
-        epoch, in (0, 1): stratified by class, or by whole `groups`. None is 0.1 where
-        `early_stopping` needs held-out images and `X_val` is not given, else it holds
-        none out.
+        Fraction of the training images, in (0, 1), to hold out for validation after
+        each epoch. The split is stratified by class, or keeps `groups` whole. None is
+        0.1 if `early_stopping` needs held-out images and `X_val` is not given;
+        otherwise no images are held out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
-        weights of the stage's best epoch are restored even if all epochs ran; an
-        earlier stage's do not count, even where they were better.
+        weights of the best epoch of the stage are restored even if all epochs ran.
+        Epochs of an earlier stage do not count, even if they were better.
 
     n_iter_no_change : int, default=10
-        How many epochs to wait for an improvement.
+        Number of epochs without improvement before early stopping.
 
     monitor : str, default="val_loss"
-        What early stopping looks at: "loss", "accuracy", "precision", "recall" or
-        "auc", with ``"val_"`` before it for the held-out images.
+        Metric for early stopping: "loss", "accuracy", "precision", "recall" or "auc",
+        with the prefix ``"val_"`` on the validation images.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on a processor that has it, and float32 otherwise. Weights and outputs are
-        float32 either way.
+        on processors that support it, and float32 otherwise. Weights and outputs are
+        always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Where features are kept, so that a search over settings of the head computes
-        each of them once. A file is known by its path, size and times of change, an
-        array by its content. Give `random_state` an integer, so that augmented copies
-        and random weights are the same in every fit.
+        Folder where features are cached, so that a search over parameters of the head
+        computes them once. A file is identified by its path, inode, size and times of
+        change, an array by its content. Set `random_state` to an integer, so that
+        augmented copies and random weights are the same in every fit.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
-        Called in training, on copies.
+        Callbacks for the training by Keras. Each fit uses copies of them.
 
     warm_start : bool, default=False
-        Go on from the weights that the last `fit` ended with. Epochs, `history_` and
-        `n_iter_` are counted on; the optimizer starts anew. With `validation_fraction`
-        give `random_state` an integer, so that the same images stay held out.
+        Continue from the weights of the last `fit`. `history_` and `n_iter_` continue
+        too, but the optimizer is new. With `validation_fraction`, set `random_state` to
+        an integer, so that the same images are held out again.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, validation images, order, augmentation and dropout. The same
-        integer gives the same bits on a processor; no global state is touched.
+        Seed of weights, validation split, order of images, augmentation and dropout.
+        The same integer gives identical results on a CPU. No global state is changed.
 
     verbose : int, default=0
-        Above 0, each pass over the images prints a line.
+        If above 0, print a line for each pass over the images.
 
     n_views : int
-        The old name of `n_augmented_copies`.
+        Old name of `n_augmented_copies`.
 
         .. deprecated:: 0.1
            It will be removed in 0.2.
@@ -189,50 +190,49 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        Sorted labels.
 
     model_ : keras.Model
-        The fitted network as one flat Keras model, from RGB images of
-        `image_size`, an array of shape (n_images, height, width, 3) and values 0 to
-        255, to probabilities: of ``classes_[1]`` where there are two classes, else of
-        each. It is a copy, for Grad-CAM, export and the like: training it changes no
-        prediction here.
+        The fitted network as one flat Keras model. The input is an array of RGB images
+        of `image_size`, of shape (n_images, height, width, 3), with values from 0 to
+        255. The output is the probability of ``classes_[1]`` for two classes, or of
+        each class for more. It is a copy, for example for Grad-CAM or export: training
+        it does not change the predictions of the classifier.
 
     history_ : dict of str to list of float
-        Loss, accuracy, precision, recall and AUC after each epoch of all stages, and
-        ``"val_"`` of each where there are validation images. With more than two classes
-        precision and recall count each class' probability above 0.5 (micro average).
-        With `warm_start`, NaN where one of the fits has not measured it.
+        Loss, accuracy, precision, recall and AUC after each epoch of all stages; with
+        the prefix ``"val_"`` on the validation images, if there are any. For more than
+        two classes, precision and recall are micro averages over all probabilities
+        above 0.5. With `warm_start`, values that a fit did not compute are NaN.
 
     n_iter_ : int
-        The number of epochs.
+        Number of epochs of all stages.
 
     n_iter_per_stage_ : list of int
-        The number of epochs of each stage.
+        Number of epochs of each stage.
 
     See Also
     --------
-    VGGTransferClassifier : The same for VGG16 and VGG19.
-    BottleneckFeatureExtractor : Features for any other classifier.
+    VGGTransferClassifier : The same with VGG16 and VGG19 only.
+    BottleneckFeatureExtractor : The same features for other classifiers.
 
     Notes
     -----
-    The output starts at the classes' shares: with two classes its bias is the log odds
-    of the second, otherwise the log shares; with `class_weight` or `sample_weight`,
-    shares of the weights, so that with "balanced" all classes start equal.
+    The initial output bias is the log odds of the second of two classes, or the log
+    frequencies of more than two classes. The frequencies are weighted by `class_weight`
+    and `sample_weight`: with "balanced", all classes start with the same probability.
 
-    `val_loss` is weighted as `loss` is, by class and sample weights; images in `X_val`
-    by class weights alone.
+    `val_loss` is weighted like `loss`, by class and sample weights. For images in
+    `X_val` there are class weights only.
 
-    `fit` gets `groups` inside a Pipeline and GridSearchCV in one of two ways:
-    ``search.fit(X, y, clf__groups=groups)`` with the step's name, or metadata routing,
-    ``clf.set_fit_request(groups=True)`` under
-    ``sklearn.set_config(enable_metadata_routing=True)`` and
-    ``search.fit(X, y, groups=groups)``. Without routing a plain ``groups=groups``
-    reaches only the search's own splitter.
+    Inside a Pipeline in GridSearchCV, `groups` can be passed to `fit` in two ways: with
+    the name of the step, as in ``search.fit(X, y, clf__groups=groups)``; or by metadata
+    routing, with ``sklearn.set_config(enable_metadata_routing=True)``,
+    ``clf.set_fit_request(groups=True)`` and ``search.fit(X, y, groups=groups)``.
+    Without routing, ``groups=groups`` is passed only to the splitter of the search.
 
-    A pickle holds weights, no optimizer: 59 MB for VGG16, 110 MB with one hidden layer
-    of 512 units on flattened maps of 224 x 224 pixels.
+    A pickle contains the weights but not the optimizer: 59 MB for VGG16, 110 MB with
+    one hidden layer of 512 units on flattened feature maps of 224 x 224 pixels.
 
     References
     ----------
@@ -354,20 +354,20 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             Training images, see :mod:`skinest.images`.
 
         y : array-like of shape (n_images,)
-            Their labels, of two classes or more.
+            Labels of the images, with two classes or more.
 
         sample_weight : array-like of shape (n_images,), default=None
-            Weights of images in the loss, multiplied by those of `class_weight`.
+            Weights of images in the loss. They are multiplied by `class_weight`.
 
         groups : array-like of shape (n_images,), default=None
-            What images belong together, such as lesions: none is on both sides of
-            the split by `validation_fraction`, their only use.
+            Group of each image, such as its lesion. The split by
+            `validation_fraction` never divides a group. Not used otherwise.
 
         X_val : array, list of arrays or paths, default=None
-            Images to validate on, in place of `validation_fraction`.
+            Validation images, instead of `validation_fraction`.
 
         y_val : array-like, default=None
-            Their labels, of which the training images have each.
+            Labels of `X_val`. Each must also be in `y`.
 
         Returns
         -------
@@ -377,11 +377,11 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Raises
         ------
         ValueError
-            If an argument is wrong, a class has too few images to be split, a
-            file of weights does not fit the backbone, or `warm_start` meets other
-            classes or another network than the last fit's.
+            If an argument is invalid, a class has too few images to be split, a file
+            of weights does not fit the backbone, or, with `warm_start`, classes or
+            network differ from those of the last fit.
         OSError
-            If ImageNet's weights cannot be downloaded, or a file is missing.
+            If weights cannot be downloaded, or a file is missing.
         """
         self._check_settings(X_val, y_val)
         augmentation = self.augmentation
@@ -435,7 +435,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         return self
 
     def _check_settings(self, X_val, y_val):
-        """Raise ValueError for what the constraints of parameters cannot say."""
+        """Raise ValueError for errors that the parameter constraints cannot find."""
         check_image_size(self.image_size, MIN_SIDE)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
@@ -444,7 +444,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self._check_training(X_val, y_val)
 
     def _start(self, classes, totals, seeds):
-        """Return the network before training, or that of the last fit."""
+        """Return a new network or, with `warm_start`, that of the last fit."""
         preferred = BACKBONES[self.backbone].compute_dtype
         backbone_spec = BackboneSpec(
             self.backbone,
@@ -466,22 +466,22 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         return TransferNetwork(backbone_spec, head_spec, backbone, tuple(head))
 
     def _check_continues(self, classes, backbone_spec, head_spec):
-        """Raise ValueError unless `warm_start` can go on from the last fit."""
+        """Raise ValueError if `warm_start` cannot continue from the last fit."""
         if not np.array_equal(self.classes_, classes):
             raise ValueError(
-                f"warm_start: y holds {classes.tolist()}, but that of the last fit "
-                f"{self.classes_.tolist()}. Set warm_start=False to start anew."
+                f"warm_start: y has the classes {classes.tolist()}, but the last fit "
+                f"had {self.classes_.tolist()}. Set warm_start=False to start again."
             )
         last = self._network
         if (backbone_spec, head_spec) != (last.backbone_spec, last.head_spec):
             raise ValueError(
                 "warm_start: the network's settings differ from those of the last fit. "
                 "Put backbone, image_size, pooling, hidden_units, dropout, l2 and "
-                "compute_dtype back, or set warm_start=False to start anew."
+                "compute_dtype back, or set warm_start=False to start again."
             )
 
     def _list_stages(self):
-        """List the lowest part, epochs and rate of each stage; count all epochs."""
+        """Return lowest part, epochs and rate of each stage, and the sum of epochs."""
         rate = self.learning_rate if isinstance(self.optimizer, str) else None
         stages = [(self.trainable, self.epochs, rate)]
         if self.fine_tune is None:

@@ -1,4 +1,4 @@
-"""Data sets: real ones, fetched once, and synthetic ones, generated at once."""
+"""Data sets: real images, which are downloaded once, and synthetic images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -1,4 +1,4 @@
-"""Extracting the archives of a data set, once."""
+"""Extract the archives of a data set, once."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -6,6 +6,7 @@
 import hashlib
 import os
 import shutil
+import stat
 import struct
 import tempfile
 import zipfile
@@ -15,11 +16,12 @@ from pathlib import Path
 from ._base import check_cache, is_writable, resolve_cache_home
 from ._space import check_free_space
 
-# Holds the identity of the archive that a folder was extracted from.
+# File with the identity of the archive from which a folder was extracted.
 _STAMP_NAME = ".skinest-archive"
+_MAX_NAME = 255  # bytes of a name that file systems allow
 
-# What zipfile may raise on a damaged archive; RuntimeError is for members that
-# seem encrypted or packed by an unknown method.
+# Errors that zipfile may raise for a damaged archive. RuntimeError is for members that
+# seem encrypted or compressed by an unknown method.
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -31,17 +33,17 @@ DAMAGE = (
 
 
 def extract_archive(archive):
-    """Extract a zip archive, unless that was done before.
+    """Extract a zip archive, if it is not extracted yet.
 
-    The files go into a folder beside the archive, named like it without
-    ``.zip``; a folder of that name inside the archive is not repeated. If the
-    folder is read-only, or holds the files of an older archive of this name, they
-    go into the user's cache instead, under a name made from the archive's path,
-    size and modification time. A folder that was filled by hand is used as it is,
-    whether or not the archive is still there.
+    The files are extracted into a folder beside the archive, with its name without
+    ``.zip``. A folder of that name inside the archive is not repeated. If the parent
+    folder is read-only, or the folder has the files of an older archive of this name,
+    the files are extracted into the user's cache instead, under a name made from the
+    path, size and modification time of the archive. A folder that the user has filled
+    is used without changes, even if the archive no longer exists.
 
-    Either all files are extracted or none: they appear under the final name at
-    once, so processes that extract the same archive together do not meet.
+    Either all files are extracted or none. The folder gets its final name when it is
+    complete, so that several processes can extract the same archive together.
 
     Parameters
     ----------
@@ -51,22 +53,22 @@ def extract_archive(archive):
     Returns
     -------
     folder : Path
-        The folder that holds the files.
+        The folder with the files.
 
     Raises
     ------
     ValueError
         If the archive is damaged.
     OSError
-        If the disk has no room for the files.
+        If the disk has not enough free space for the files.
     """
     beside = archive.with_suffix("")
     if not archive.is_file():
         return _find_content(beside, archive)
     if beside.exists() and not beside.is_dir():
         raise NotADirectoryError(
-            f"{beside} is a file, and the folder that {archive} is extracted into. "
-            "Move or rename the file."
+            f"{beside} is a file, but {archive} is extracted into a folder of that "
+            "name. Move or rename the file."
         )
     stamp = _stamp(archive)
     if _is_filled(beside):
@@ -83,14 +85,14 @@ def extract_archive(archive):
 
 
 def is_there(file):
-    """Tell whether a file is there, or the folder an archive is extracted into."""
+    """Return whether a file, or the folder of an extracted archive, exists."""
     return file.is_file() or (
         file.suffix == ".zip" and _is_filled(file.with_suffix(""))
     )
 
 
 def _find_content(folder, archive):
-    """Return the folder, or the one in it that some programs make by hand."""
+    """Return the folder, or the folder inside it that some programs create."""
     inner = folder / archive.stem
     return inner if inner.is_dir() else folder
 
@@ -102,7 +104,7 @@ def _stamp(archive):
 
 
 def _read_stamp(folder):
-    """Read the stamp of the archive a folder was extracted from; None if not known."""
+    """Return the stamp of the archive of a folder, or None if it is not known."""
     try:
         return (folder / _STAMP_NAME).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -133,13 +135,32 @@ def _extract(archive, folder, stamp):
     return folder
 
 
+def _check_members(members):
+    """Raise ValueError unless each file of an archive can be one file on any system."""
+    names: set[str] = set()
+    for member in members:
+        parts = member.filename.rstrip("/").split("/")
+        if not {"", ".", ".."}.isdisjoint(parts) or "\0" in member.filename:
+            raise ValueError(f"it has a member {member.filename[:80]!r}")
+        if max(len(os.fsencode(part)) for part in parts) > _MAX_NAME:
+            raise ValueError(f"the name of {member.filename[:80]!r}... is too long")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ValueError(f"{member.filename!r} is a link")
+        if member.filename.casefold() in names:
+            raise ValueError(f"it has two members {member.filename!r} in any case")
+        names.add(member.filename.casefold())
+    if not names:
+        raise ValueError("it has no member")
+
+
 def _unzip(archive, folder):
     try:
         with zipfile.ZipFile(archive) as opened:
+            _check_members(opened.infolist())
             n_bytes = sum(member.file_size for member in opened.infolist())
-            # Not in the scratch folder, which will be gone.
+            # Not the scratch folder, because the error names the folder.
             check_free_space(folder.parent.parent, n_bytes, f"Extracting {archive}")
-            # Lets no member leave the folder; reading one to its end checks its CRC.
+            # extractall keeps all members in the folder and checks their CRC.
             opened.extractall(folder)
     except DAMAGE as error:
         raise ValueError(

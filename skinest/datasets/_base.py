@@ -1,4 +1,4 @@
-"""The folders that data sets are kept in."""
+"""Folders for data sets."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     {"data_home": [str, os.PathLike, None]}, prefer_skip_nested_validation=True
 )
 def get_data_home(data_home: PathLike | None = None) -> str:
-    """Return the folder that data sets are kept in; make it if it is missing.
+    """Return the folder of the data sets, and create it if it does not exist.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder; ``~`` is the user's home. With None it is the one named by
-        the environment variable ``SKINEST_DATA``, else the folder ``skinest``
-        in the user's cache, as `pooch.os_cache` gives it.
+        Path of the folder; ``~`` is the user's home. None means the path in the
+        environment variable ``SKINEST_DATA`` or, if that is not set, the folder
+        ``skinest`` in the user's cache, see `pooch.os_cache`.
 
     Returns
     -------
@@ -37,12 +37,11 @@ def get_data_home(data_home: PathLike | None = None) -> str:
     Raises
     ------
     NotADirectoryError
-        If `data_home`, or what it would lie in, is a file.
+        If `data_home` or one of its parents is a file.
 
     Notes
     -----
-    What has come of an unfinished download is kept there too, in the folder
-    ``.unfinished``.
+    Its subfolder ``.unfinished`` stores the parts of unfinished downloads.
 
     Examples
     --------
@@ -64,36 +63,36 @@ def resolve_data_home(data_home):
     if not nearest_existing(folder).is_dir():
         raise NotADirectoryError(
             f"data_home must be a folder, and {nearest_existing(folder)} is a file. "
-            "Name the folder that holds, or shall hold, the files of data sets."
+            "Pass the folder for the files of data sets."
         )
     return folder
 
 
 def resolve_cache_home():
-    """Return the absolute path of the cache, for archives of read-only folders."""
+    """Return the absolute path of the cache, for archives in read-only folders."""
     return _absolute(os.environ.get("SKINEST_CACHE") or _user_cache())
 
 
 def check_cache(folder, what):
-    """Raise OSError unless a folder of the cache, where `what`, can be written."""
+    """Raise OSError if a folder of the cache is read-only; `what` says its use."""
     place = nearest_existing(folder)
     if not (place.is_dir() and is_writable(place)):
         raise OSError(
-            f"{place}, where {what}, is not a folder that can be written; name another "
-            "one by the environment variable SKINEST_CACHE"
+            f"{place}, where {what}, is not a writable folder; set the environment "
+            "variable SKINEST_CACHE to another one"
         )
 
 
 def nearest_existing(path):
-    """Return the path if it exists, else the nearest of its parents that does."""
+    """Return the path if it exists, otherwise its nearest parent that exists."""
     return next(place for place in (path, *path.parents) if place.exists())
 
 
 def is_writable(folder):
-    """Tell whether files may be added to an existing folder.
+    """Return whether files may be added to an existing folder.
 
-    A folder without any write permission counts as read-only for the superuser
-    too, whom the system would let write.
+    A folder without any write permission is read-only for the superuser too, although
+    the system would allow writing.
     """
     marked_writable = folder.stat().st_mode & (
         stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH

@@ -1,4 +1,4 @@
-"""Getting the files of a data set into its folder."""
+"""Download the files of a data set into its folder."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -13,38 +13,38 @@ from ._base import is_writable, nearest_existing
 from ._resuming import ResumingDownloader
 from ._space import format_size
 
-# A folder in that of the data set. It stays, for its lock: who deletes one may let two
-# others in.
+# Subfolder of the data set. It is not deleted, because it contains the lock file: after
+# deleting a lock file, two processes could hold a lock.
 _UNFINISHED = ".unfinished"
-_N_RETRIES = 4  # pooch waits 1, 2, 3 and 4 seconds before them
+_N_RETRIES = 4  # pooch waits 1, 2, 3 and 4 seconds before these
 
 
 def require_file(path, url, *, known_hash=None, download_if_missing=True):
-    """Make sure that a file is there, by download if need be.
+    """Download a file if it does not exist.
 
-    A file that is there already is left as it is, whatever its hash. A download is
-    put into its folder when it is complete and checked, never before. What has come
-    of one that failed is kept in a folder beside it, and the next one goes on from
-    there. One process at a time downloads.
+    An existing file is not changed, and its hash is not checked. A download is moved
+    into the folder of the data set only when it is complete and checked. The part of a
+    failed download is stored in a subfolder, and the next download continues from it.
+    Only one process at a time downloads.
 
     Parameters
     ----------
     path : Path
-        Where the file is, or shall be.
+        Path of the file.
 
     url : str
-        Where it can be downloaded.
+        Address of the file.
 
     known_hash : str or None, default=None
         SHA-256 that a downloaded file must have.
 
     download_if_missing : bool, default=True
-        Download a missing file instead of raising an error.
+        Whether to download a missing file. If False, an error is raised.
 
     Raises
     ------
     OSError
-        If the file is missing and cannot, or shall not, be downloaded.
+        If the file is missing and `download_if_missing` is False or the download fails.
     """
     if path.is_file():
         return
@@ -56,8 +56,8 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
         )
     if not is_writable(nearest_existing(path.parent)):
         raise OSError(
-            f"{path.name} is not in {path.parent}, and cannot be downloaded into it "
-            f"since the folder is read-only. Choose another data_home, or {by_hand}."
+            f"{path.name} is not in {path.parent}, and cannot be downloaded into it, "
+            f"because the folder is read-only. Choose another data_home, or {by_hand}."
         )
     downloader = ResumingDownloader(path.parent / _UNFINISHED / f"{path.name}.part")
     try:
@@ -71,15 +71,15 @@ def require_file(path, url, *, known_hash=None, download_if_missing=True):
 
 
 def require_file_by_hand(path, page):
-    """Make sure that a file is there which no lasting address leads to.
+    """Raise an error if a file that has no permanent address is missing.
 
     Parameters
     ----------
     path : Path
-        Where the file must be.
+        Path of the file.
 
     page : str
-        The page on which a user can get it.
+        Address of the page where users can download it.
 
     Raises
     ------
@@ -88,9 +88,9 @@ def require_file_by_hand(path, page):
     """
     if not is_there(path):
         raise OSError(
-            f"{path.name} is not in {path.parent}, and is not downloaded for you: it "
-            f"has no lasting address of its own. Get it from {page} and put it into "
-            "that folder."
+            f"{path.name} is not in {path.parent}, and cannot be downloaded "
+            f"automatically, because it has no permanent address. Get it from {page} "
+            "and put it into that folder."
         )
 
 
@@ -113,13 +113,13 @@ def _download(path, url, known_hash, downloader):
         fault = _find_fault(fetched)
         if fault is not None:
             os.unlink(fetched)
-            raise OSError(f"what came is {fault}; it is deleted")
+            raise OSError(f"the downloaded file is {fault}; it was deleted")
         os.replace(fetched, path)
 
 
 @contextlib.contextmanager
 def _hold_lock(file):
-    """Let no other process or thread pass, as long as one is here."""
+    """Hold a lock; other processes and threads wait for it."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(file)
@@ -135,11 +135,11 @@ def _hold_lock(file):
 
 
 def _find_fault(file):
-    """Say why a file cannot be what was asked for; None if it may be."""
+    """Return why a file cannot be the requested one, or None if it can."""
     with open(file, "rb") as opened:
         begin = opened.read(40)
     if begin.lstrip().startswith(b"<"):
-        return f"a page of the network, which begins with {begin}"
+        return f"a web page, which begins with {begin}"
     if not file.endswith(".zip"):
         return None
     try:
@@ -154,4 +154,4 @@ def _describe_kept(part):
     if not part.is_file():
         return ""
     size = format_size(part.stat().st_size)
-    return f"{size} of it are kept in {part}, from where the next try goes on. "
+    return f"{size} of it are stored in {part}; the next download continues there. "

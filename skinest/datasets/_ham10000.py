@@ -1,4 +1,4 @@
-"""Images of the HAM10000 collection, as the ISIC 2018 challenge gave them out."""
+"""Images of the HAM10000 collection, as published by the ISIC 2018 challenge."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -31,7 +31,7 @@ TASK3_NAMES = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
 _LABEL_HEADER = ["image", *TASK3_NAMES]
 _LESION_HEADER = ["image", "lesion_id", "diagnosis_confirm_type"]
 
-# The end of each description of HAM10000.
+# End of the descriptions of all data of HAM10000.
 HAM10000_REFERENCE = """
 Licence: CC BY-NC 4.0 (attribution, no commercial use). HAM10000 Dataset: (c) by
 ViDIR Group, Department of Dermatology, Medical University of Vienna.
@@ -58,11 +58,11 @@ Dermoscopic images of pigmented skin lesions, each with one of seven diagnoses:
 - VASC: vascular lesion
 
 The challenge has 10,015 training images of 7,470 lesions (HAM10000), 193 validation
-images and 1,512 test images, JPEG of 600 x 450 pixels. Several images may show one
-lesion: pass `groups`, the lesions, to whatever splits the images. They are known of
-the training images only.
+images and 1,512 test images, as JPEG files of 600 x 450 pixels. Several images may
+show the same lesion: to split the images, pass the lesions as `groups`. They are known
+for the training images only.
 
-Here, subset {subset!r}: {n_images} images{of_lesions} were found:
+Subset {subset!r}: {n_images} images{of_lesions} were found:
 {counts}.
 """
 _TASK3_DESCR += HAM10000_REFERENCE
@@ -98,16 +98,16 @@ def fetch_isic2018_task3(
     download_if_missing: bool = True,
     return_X_y: bool = False,
 ) -> Bunch | tuple[Paths, Labels]:
-    """Load the ISIC 2018 task 3 images, of seven diagnoses (classification).
+    """Load the ISIC 2018 task 3 images with seven diagnoses (classification).
 
     The training images of the challenge are known as HAM10000. Several of them may
-    show one lesion, so a split has to be grouped by `groups`: a lesion on both sides
-    of it makes a classifier look better than it is.
+    show the same lesion. Split them by `groups`: if a lesion is in both the training
+    and the test images, scores are too optimistic.
 
-    Missing files are downloaded; an interrupted download goes on at the next call.
-    Archives that are in `data_home` already are used as they are, and extracted once;
-    so are folders into which you have extracted them by hand. They may hold a part of
-    the images and the labels of just these; lesions of further images do not matter.
+    Missing files are downloaded. An interrupted download continues at the next call.
+    Archives in `data_home` are extracted once; you can also extract them yourself. They
+    may contain a part of the images, with labels for the same images. Lesions of other
+    images are ignored.
 
     =================   ====================================
     Classes                                                7
@@ -120,20 +120,20 @@ def fetch_isic2018_task3(
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder of the official files, see :func:`get_data_home`. Archives are
-        extracted into it, or, if it is read-only, into the folder named by the
-        environment variable ``SKINEST_CACHE``, else into the user's cache.
+        Folder of the official files, see :func:`get_data_home`. Archives are extracted
+        into it. If it is read-only, they are extracted into the folder in the
+        environment variable ``SKINEST_CACHE`` or, by default, into the user's cache.
 
     subset : {"train", "valid", "test", "all"}, default="train"
         The training, validation or test images, or all of them in this order.
 
     download_if_missing : bool, default=True
-        If False, raise an error instead of downloading what is missing (some
-        gigabytes in all).
+        Whether to download missing files, several gigabytes in all. If False, an error
+        is raised instead.
 
     return_X_y : bool, default=False
-        Return ``(paths, target)`` instead of a `Bunch`. The lesions are not among
-        them: enough to train on all images, not to split them.
+        Whether to return ``(paths, target)`` instead of a `Bunch`. These are enough to
+        train on all images, but without the lesions they cannot be split.
 
     Returns
     -------
@@ -147,17 +147,17 @@ def fetch_isic2018_task3(
             The diagnosis of each image, as an index into `target_names`.
         target_names : list of str
             ``["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]``, the columns of
-            the official ground truth; `DESCR` says what they stand for.
+            the official ground truth. `DESCR` explains them.
         groups : ndarray of shape (n_images,), dtype object
-            The lesion (str) that each image shows, for what splits the images.
-            With ``subset="train"`` only: elsewhere lesions are not known, and
-            asking for them is an AttributeError.
+            The lesion (str) of each image, for splitters. Only with
+            ``subset="train"``: for other subsets the lesions are not known, and
+            an AttributeError is raised.
         DESCR : str
             Description, licence and citations, with the numbers of images and
-            lesions found.
+            lesions that were found.
 
     (paths, target) : tuple of ndarrays
-        Only these two, if `return_X_y` is True.
+        Only these two if `return_X_y` is True.
 
     Raises
     ------
@@ -165,19 +165,19 @@ def fetch_isic2018_task3(
         If a file is missing and `download_if_missing` is False, its download fails,
         or the disk is full.
     ValueError
-        If an archive is damaged, a table has another header than the official one,
-        a label is not one-hot, an image has no label or two, or no lesion, or a
-        label has no image.
+        If an archive is damaged, the header of a table is not the official one, a
+        label is not one-hot or has no image, or an image has two labels, no label or
+        no lesion.
 
     See Also
     --------
-    fetch_ham10000_masks : The same images with masks of the lesions.
+    fetch_ham10000_masks : The same images, with masks of the lesions.
     fetch_isic2016_part3 : Benign and malignant lesions.
     make_dermoscopy : Synthetic images; no download.
 
     Notes
     -----
-    The images may be used with attribution, not commercially (CC BY-NC 4.0).
+    The images may be used with attribution, but not commercially (CC BY-NC 4.0).
     Please cite [1]_ and [2]_.
 
     References
@@ -219,14 +219,14 @@ class _BunchWithoutGroups(Bunch):
     def __getattr__(self, name):
         if name == "groups" and name not in self:
             raise AttributeError(
-                "The lesions, groups, are known of the training images only: use "
-                "subset='train'. Images of unknown lesions cannot be split by lesion."
+                "The lesions (groups) are known for the training images only: use "
+                "subset='train'. Without them, images cannot be split by lesion."
             )
         return super().__getattr__(name)
 
 
 def read_task3(data_home, subset, download_if_missing):
-    """Get what is Labelled with diagnoses, and lesions; None if not known."""
+    """Return images Labelled with diagnoses, and their lesions or None."""
     if subset != "train":
         files = TASK3.require(data_home, subset, download_if_missing)
         return read_labelled(files, _parse_one_hot, header=_LABEL_HEADER), None
@@ -247,7 +247,7 @@ def read_task3(data_home, subset, download_if_missing):
 
 
 def describe_found(found, groups):
-    """Count images, lesions and each diagnosis, for a description."""
+    """Count images, lesions and diagnoses, for a description."""
     counts = np.bincount(found.target, minlength=len(TASK3_NAMES))
     return {
         "n_images": len(found.target),
@@ -259,7 +259,7 @@ def describe_found(found, groups):
 
 
 def _parse_one_hot(fields):
-    """Return the index of the one field that is 1 while the others are 0."""
+    """Return the index of the field that is 1, if the others are 0."""
     try:
         values = [float(field) for field in fields]
     except ValueError:
@@ -272,8 +272,8 @@ def _parse_one_hot(fields):
 
 
 def _parse_lesion(fields):
-    """Return the id of the lesion, from the fields of a line after its name."""
+    """Return the id of the lesion, from the fields after the name of the image."""
     lesion_id, _ = fields
     if not lesion_id:
-        raise ValueError("names no lesion.")
+        raise ValueError("has no lesion.")
     return lesion_id

@@ -35,12 +35,13 @@ HAM10000: masks of the lesions
 
 Dermoscopic images of pigmented skin lesions, each with a mask of its lesion: 255 on
 the lesion, 0 on the skin around it. The collection has 10,015 images of 7,470
-lesions, JPEG of 600 x 450 pixels, and as many masks, PNG of the same size.
+lesions, as JPEG files of 600 x 450 pixels, and as many masks, as PNG files of the same
+size.
 
-Several images may show one lesion: pass `groups`, the lesions, to whatever splits
-the images. `target` has the diagnosis of each image, as in `fetch_isic2018_task3`.
+Several images may show the same lesion: to split the images, pass the lesions as
+`groups`. `target` has the diagnosis of each image, as in `fetch_isic2018_task3`.
 
-Here, {n_images} images{of_lesions} were found, each with its mask:
+{n_images} images{of_lesions} were found, each with its mask:
 {counts}.
 """
 _DESCR += HAM10000_REFERENCE
@@ -82,17 +83,16 @@ def fetch_ham10000_masks(
 ) -> Bunch | tuple[Paths, Paths]:
     """Load the HAM10000 images with masks of their lesions (segmentation).
 
-    The images, diagnoses and lesions are those of :func:`fetch_isic2018_task3`.
-    Each image has exactly its mask, found by the name of the image. Several images
-    may show one lesion, so a split has to be grouped by `groups`: a lesion on both
-    sides of it makes a segmenter look better than it is.
+    The images, diagnoses and lesions are those of :func:`fetch_isic2018_task3`. Images
+    and masks are matched by their names. Several images may show the same lesion. Split
+    them by `groups`: if a lesion is in both the training and the test images, scores
+    are too optimistic.
 
-    The archive of the masks has no lasting address: download
+    The archive of the masks has no permanent address: download
     ``HAM10000_segmentations_lesion_tschandl.zip`` by hand from Harvard Dataverse
-    [1]_ and put it into `data_home`. The other files are downloaded if they are
-    missing. Archives that are in `data_home` already are used as they are, and
-    extracted once. They may hold a part of the images and the labels and masks of
-    just these; lesions of further images do not matter.
+    [1]_ and put it into `data_home`. Other missing files are downloaded. Archives in
+    `data_home` are extracted once. They may contain a part of the images, with labels
+    and masks for the same images. Lesions of other images are ignored.
 
     =================   ====================================
     Images and masks                                  10,015
@@ -104,20 +104,20 @@ def fetch_ham10000_masks(
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder of the official files, see :func:`get_data_home`. Archives are
-        extracted into it, or, if it is read-only, into the folder named by the
-        environment variable ``SKINEST_CACHE``, else into the user's cache.
+        Folder of the official files, see :func:`get_data_home`. Archives are extracted
+        into it. If it is read-only, they are extracted into the folder in the
+        environment variable ``SKINEST_CACHE`` or, by default, into the user's cache.
 
     subset : {"train"}, default="train"
-        The training images of the ISIC 2018 challenge: there are no masks of others.
+        The training images of the ISIC 2018 challenge. The others have no masks.
 
     download_if_missing : bool, default=True
-        If False, raise an error instead of downloading what is missing (some
-        gigabytes in all).
+        Whether to download missing files, several gigabytes in all. If False, an error
+        is raised instead.
 
     return_X_y : bool, default=False
-        Return ``(paths, mask_paths)`` instead of a `Bunch`. The lesions are not
-        among them: enough to train on all images, not to split them.
+        Whether to return ``(paths, mask_paths)`` instead of a `Bunch`. These are enough
+        to train on all images, but without the lesions they cannot be split.
 
     Returns
     -------
@@ -128,39 +128,39 @@ def fetch_ham10000_masks(
             Absolute paths (str) of the JPEG files, in the order of the official
             ground truth.
         mask_paths : ndarray of shape (n_images,), dtype object
-            Absolute paths (str) of the PNG files, each the mask of the image at
-            its place in `paths`.
+            Absolute paths (str) of the PNG files with the masks of the images, in
+            the order of `paths`.
         target : ndarray of shape (n_images,), dtype int
             The diagnosis of each image, as an index into `target_names`.
         target_names : list of str
             ``["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]``, as in
             :func:`fetch_isic2018_task3`.
         groups : ndarray of shape (n_images,), dtype object
-            The lesion (str) that each image shows, for what splits the images.
+            The lesion (str) of each image, for splitters.
         DESCR : str
             Description, licence and citations, with the numbers of images and
-            lesions found.
+            lesions that were found.
 
     (paths, mask_paths) : tuple of ndarrays
-        Only these two, if `return_X_y` is True.
+        Only these two if `return_X_y` is True.
 
     Raises
     ------
     OSError
-        If the masks are missing, or another file is and `download_if_missing` is
-        False or its download fails, or if the disk is full.
+        If the masks are missing, another file is missing and `download_if_missing` is
+        False, a download fails, or the disk is full.
     ValueError
-        If an image has no mask or a mask no image, or for any of the reasons of
+        If an image has no mask or a mask has no image, or for the same reasons as in
         :func:`fetch_isic2018_task3`.
 
     See Also
     --------
-    fetch_isic2018_task3 : The same images, to be classified.
+    fetch_isic2018_task3 : The same images, for classification.
     make_dermoscopy : Synthetic images with masks; no download.
 
     Notes
     -----
-    Images and masks may be used with attribution, not commercially (CC BY-NC 4.0).
+    Images and masks may be used with attribution, but not commercially (CC BY-NC 4.0).
     Please cite [1]_ and [2]_.
 
     References
@@ -186,7 +186,7 @@ def fetch_ham10000_masks(
     ... )  # doctest: +SKIP
     """
     archive = resolve_data_home(data_home) / _ARCHIVE_NAME
-    # Asked for, and checked, before gigabytes of images are downloaded.
+    # Checked before gigabytes of images are downloaded.
     require_file_by_hand(archive, _PAGE)
     extract_archive(archive)
     found, groups = read_task3(data_home, subset, download_if_missing)

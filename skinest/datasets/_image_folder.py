@@ -1,4 +1,4 @@
-"""Images of one's own, in a folder for each class."""
+"""The user's own images, in a folder for each class."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .._typing import Labels, PathLike, Paths
 
-# What `skinest.images.read_image` reads.
+# Of the formats that `skinest.images.read_image` reads.
 _EXTENSIONS = [
     *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"),
@@ -45,7 +45,7 @@ Images of {folder}
 
 {n_images} images of {n_classes} classes: {counts}.
 
-Files left out: {n_ignored} ({ignored}).
+Ignored files: {n_ignored} ({ignored}).
 """
 
 
@@ -85,32 +85,32 @@ def load_image_folder(
     target_names: Sequence[str] | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple[Paths, Labels]:
-    """Find the images of a folder that holds a folder for each class.
+    """Find the images in a folder with a subfolder for each class.
 
-    Nothing is decoded: paths are what every estimator of skinest takes as `X`. The
-    folder has one of two forms::
+    Images are not read; estimators of skinest accept their paths as `X`. The folder has
+    one of two forms::
 
         container_path/benign/a.jpg            container_path/train/benign/a.jpg
         container_path/malignant/b.jpg         container_path/test/malignant/b.jpg
 
-    Folders inside a class belong to it. Links are followed, and each real file is
+    Subfolders of a class belong to the class. Links are followed, and each real file is
     listed once. Files that are not images, and hidden files and folders
-    (``.DS_Store``, ``__MACOSX``), are left out and counted.
+    (``.DS_Store``, ``__MACOSX``), are ignored and counted.
 
     Parameters
     ----------
     container_path : str or path-like
-        The folder. ``~`` is the user's home.
+        Path of the folder. ``~`` is the user's home.
 
     subset : {"train", "valid", "test"}, default=None
-        Which subset to load of a folder of the second form, and required there. The
-        folders may also be named ``training``, ``validation``, ``val`` and
-        ``testing``, in any case.
+        Subset to load. Required for a folder of the second form, and not allowed for
+        the first. The folders of subsets may also have the names ``training``,
+        ``validation``, ``val`` and ``testing``, in upper or lower case.
 
     allowed_extensions : list of str, default=None
-        Extensions of the files to load, such as ``[".jpg"]``, in any case. None means
-        those of all formats that :func:`skinest.images.read_image` reads. Useful where
-        masks lie beside the images.
+        Extensions of the files to load, such as ``[".jpg"]``, in upper or lower case.
+        None means those of all formats that :func:`skinest.images.read_image` reads.
+        Use it if masks are in the same folders as images.
 
     target_names : list of str, default=None
         All classes, in the order of their numbers. None sorts them by name. With two
@@ -118,7 +118,7 @@ def load_image_folder(
         one: pass ``["nevus", "melanoma"]`` to get scores of melanoma.
 
     return_X_y : bool, default=False
-        Return ``(paths, target)`` instead of a `Bunch`.
+        Whether to return ``(paths, target)`` instead of a `Bunch`.
 
     Returns
     -------
@@ -126,27 +126,26 @@ def load_image_folder(
         Dictionary-like object with the attributes:
 
         paths : ndarray of shape (n_images,), dtype object
-            Absolute paths (str) of the images, by class and then by name.
+            Absolute paths (str) of the images, sorted by class and name.
         target : ndarray of shape (n_images,), dtype int
             The class of each image, as an index into `target_names`.
         target_names : list of str
-            The names of the class folders, in the order of their numbers. All subsets
-            have the same, so that a number means the same class in each.
+            Names of the class folders, in the order of their numbers. They are the same
+            for all subsets, so that an index means the same class in each.
         n_ignored : int
-            The number of files left out; a hidden folder counts as one.
+            Number of ignored files. A hidden folder counts as one.
         DESCR : str
-            The folder, the number of images of each class, and what was left out.
+            The folder, and the numbers of images of each class and of ignored files.
 
     (paths, target) : tuple of ndarrays
-        Only these two, if `return_X_y` is True.
+        Only these two if `return_X_y` is True.
 
     Raises
     ------
     OSError
-        If there is no such folder, one may not be entered, or a link leads to
-        nothing.
+        If the folder does not exist, a folder cannot be read, or a link is broken.
     ValueError
-        If there are no class folders, one has no image, images lie beside the class
+        If there are no class folders, a class has no image, images are beside the class
         folders, folders for subsets and for classes are mixed, a file is in two
         classes, or `subset` is missing or wrong.
 
@@ -158,8 +157,8 @@ def load_image_folder(
 
     See Also
     --------
-    sklearn.datasets.load_files : The same for texts.
-    load_image_table : Images whose labels are in a table.
+    sklearn.datasets.load_files : Load text files in the same way.
+    load_image_table : Load images whose labels are in a table.
     fetch_isic2016_part3 : Images of the ISIC challenge, benign or malignant.
 
     Examples
@@ -238,12 +237,12 @@ def _find_folder(path):
 
 
 class _Finder:
-    """Lists folders, and counts by extension the files that are not images.
+    """List folders, and count files that are not images by their extension.
 
     Parameters
     ----------
     extensions : set of str
-        Those of images.
+        Extensions of images.
     """
 
     def __init__(self, extensions):
@@ -266,10 +265,10 @@ class _Finder:
         return folders, images
 
     def find_images(self, folder, above):
-        """Find the images of a folder and of the folders in it: {identity: path}.
+        """Return the images of a folder and its subfolders: {identity: path}.
 
-        Each real file is found once, and each real folder is listed once: links may
-        lead in circles. The folders that it lies in, `above`, are left out.
+        Links may form cycles, so each real file and folder is listed once. Links back
+        to the parents of the folder, `above`, are ignored.
         """
         found: dict[tuple[int, int], str] = {}
         seen = {_identify(other) for other in above}
@@ -296,14 +295,14 @@ def _identify(path) -> tuple[int, int]:
 
 
 def _is_folder(path):
-    """Tell whether there is a folder; a link to nothing may have been a class."""
+    """Return whether a path is a folder; raise an error if it is a broken link."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except PermissionError:
         raise
-    except OSError:  # also of a link to itself
+    except OSError:  # also for a link to itself
         raise FileNotFoundError(
-            f"{path} is a link to nothing. Delete it, or bring back what it leads to."
+            f"{path} is a broken link. Delete it, or restore its target."
         ) from None
 
 
@@ -322,7 +321,7 @@ def _check_extensions(extensions):
 
 
 def _find_classes(finder, container, subset):
-    """Find the folder that holds the class folders, and the names of all classes."""
+    """Return the folder of the class folders, and the names of all classes."""
     folders, images = finder.list_folder(container)
     _check_none_beside(container, images)
     folder_of = _group_by_subset(container, folders)
@@ -335,10 +334,10 @@ def _find_classes(finder, container, subset):
         return container, [folder.name for folder in folders]
     if subset not in folder_of:
         has = " or ".join(f"subset={name!r}" for name in _SUBSETS if name in folder_of)
-        raise ValueError(f"{container} holds subsets: use {has}, not {subset!r}.")
+        raise ValueError(f"{container} has subsets: use {has}, not {subset!r}.")
     _, images = finder.list_folder(folder_of[subset])
     _check_none_beside(folder_of[subset], images)
-    # Classes of all subsets, so that a number means the same class in each.
+    # Classes of all subsets, so that an index means the same class in each.
     others = _Finder(finder.extensions)
     names = {
         folder.name
@@ -349,7 +348,7 @@ def _find_classes(finder, container, subset):
 
 
 def _group_by_subset(container, folders):
-    """Return folders by their subsets; empty if they are classes."""
+    """Return a dict of folders by subset, which is empty if they are classes."""
     folder_of = {}
     others = [folder.name for folder in folders if _get_subset(folder) is None]
     for folder in folders:
@@ -358,9 +357,9 @@ def _group_by_subset(container, folders):
             continue
         if others:
             raise ValueError(
-                f"{container} holds {folder.name!r}, a folder for a subset, beside "
-                f"others: {_join_some(others)}. Move them, or rename it if it is a "
-                "class."
+                f"{container} has {folder.name!r}, the name of a subset, and other "
+                f"folders: {_join_some(others)}. Move these, or rename "
+                f"{folder.name!r} if it is a class."
             )
         if subset in folder_of:
             raise ValueError(
@@ -378,9 +377,9 @@ def _get_subset(folder):
 def _check_none_beside(folder, images):
     if images:
         raise ValueError(
-            f"{len(images)} images lie in {folder} itself, in no folder of a class: "
-            f"{_join_some([path.name for path in images])}. Move each into the folder "
-            "of its class, or use load_image_table if a table has the labels."
+            f"{len(images)} images are in {folder} itself, not in the folder of a "
+            f"class: {_join_some([path.name for path in images])}. Move each into the "
+            "folder of its class, or use load_image_table if a table has the labels."
         )
 
 
@@ -406,14 +405,14 @@ def order_classes(found, target_names, place):
 def _check_classes(folder, target_names, paths_of):
     if not paths_of:
         raise ValueError(
-            f"{folder} holds no folder of a class. Name the folder that holds one for "
-            "each class, with its images."
+            f"{folder} has no class folders. Pass a folder with one folder for each "
+            "class."
         )
     empty = [name for name, paths in paths_of.items() if not paths]
     if empty:
         raise ValueError(
             f"{folder} has classes without an image: {_join_some(empty)}. Remove these "
-            "folders, or see allowed_extensions if their images have other ones."
+            "folders, or pass the extensions of their images in allowed_extensions."
         )
     _check_no_file_twice(paths_of)
     parts = [name for name in target_names if _PART.search(name)]
@@ -426,14 +425,14 @@ def _check_classes(folder, target_names, paths_of):
     missing = [name for name in target_names if name not in paths_of]
     if missing:
         warnings.warn(
-            f"{folder} has no folder of these classes, which other subsets have: "
+            f"{folder} has no folder of some classes that other subsets have: "
             f"{_join_some(missing)}.",
             stacklevel=_STACKLEVEL,
         )
     if len(target_names) == 1:
         warnings.warn(
-            f"{folder} holds one class only, {target_names[0]!r}. If it is none, name "
-            "the folder that holds the folders of the classes.",
+            f"{folder} has one class only, {target_names[0]!r}. If it is not a class, "
+            "pass the folder that contains the class folders.",
             stacklevel=_STACKLEVEL,
         )
 

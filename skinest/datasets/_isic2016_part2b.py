@@ -30,10 +30,10 @@ ISIC 2016 challenge, part 2B: masks of dermoscopic features
 
 Dermoscopic images of skin lesions, each with a mask of its globules and a mask of
 its streaks: 255 on the feature, 0 elsewhere, in the size of the image. The
-challenge has 807 training images and 335 test images, JPEG of many sizes; masks are
-PNG.
+challenge has 807 training images and 335 test images, as JPEG files of many sizes, and
+masks as PNG files.
 
-Here, subset {subset!r}: {n_images} images were found, each with its mask of {feature}.
+Subset {subset!r}: {n_images} images were found, each with its mask of {feature}.
 """
 _DESCR += ISIC2016_REFERENCE
 
@@ -70,12 +70,11 @@ def fetch_isic2016_part2b(
 ) -> Bunch | tuple[Paths, Paths]:
     """Load the ISIC 2016 part 2B images with masks of a feature (segmentation).
 
-    Each image has exactly its mask of the feature, found by the name of the image.
-    Masks of the other feature may be missing.
+    Images and masks are matched by their names. Masks of the other feature may be
+    missing.
 
-    Missing files are downloaded; an interrupted download goes on at the next call.
-    Archives that are in `data_home` already are used as they are, and extracted once;
-    so are folders into which you have extracted them by hand.
+    Missing files are downloaded. An interrupted download continues at the next call.
+    Archives in `data_home` are extracted once; you can also extract them yourself.
 
     =================   ====================================
     Training images     807, each with two masks
@@ -87,22 +86,22 @@ def fetch_isic2016_part2b(
     Parameters
     ----------
     feature : {"globules", "streaks"}, default="globules"
-        What the masks show.
+        Feature that the masks show.
 
     data_home : str or path-like, default=None
-        The folder of the official files, see :func:`get_data_home`. Archives are
-        extracted into it, or, if it is read-only, into the folder named by the
-        environment variable ``SKINEST_CACHE``, else into the user's cache.
+        Folder of the official files, see :func:`get_data_home`. Archives are extracted
+        into it. If it is read-only, they are extracted into the folder in the
+        environment variable ``SKINEST_CACHE`` or, by default, into the user's cache.
 
     subset : {"train", "test", "all"}, default="train"
         The training images, the test images, or the training images followed by
         the test images.
 
     download_if_missing : bool, default=True
-        If False, raise an error instead of downloading what is missing.
+        Whether to download missing files. If False, an error is raised instead.
 
     return_X_y : bool, default=False
-        Return ``(paths, mask_paths)`` instead of a `Bunch`.
+        Whether to return ``(paths, mask_paths)`` instead of a `Bunch`.
 
     Returns
     -------
@@ -110,19 +109,19 @@ def fetch_isic2016_part2b(
         Dictionary-like object with the attributes:
 
         paths : ndarray of shape (n_images,), dtype object
-            Absolute paths (str) of the JPEG files, by name within a subset.
+            Absolute paths (str) of the JPEG files, sorted by name in each subset.
         mask_paths : ndarray of shape (n_images,), dtype object
-            Absolute paths (str) of the PNG files, each the mask of the image at
-            its place in `paths`.
+            Absolute paths (str) of the PNG files with the masks of the images, in
+            the order of `paths`.
         feature : str
-            What the masks show.
+            Feature that the masks show.
         target_names : list of str
-            What 0 and 255 in the masks stand for: ``["background", feature]``.
+            Names of 0 and 255 in the masks: ``["background", feature]``.
         DESCR : str
-            Description, licence and citation, with the number of images found.
+            Description, licence and citation, with the number of images.
 
     (paths, mask_paths) : tuple of ndarrays
-        Only these two, if `return_X_y` is True.
+        Only these two if `return_X_y` is True.
 
     Raises
     ------
@@ -130,8 +129,8 @@ def fetch_isic2016_part2b(
         If a file is missing and `download_if_missing` is False, its download fails,
         or the disk is full.
     ValueError
-        If an archive is damaged, or an image has no mask of the
-        feature, or a mask of it no image.
+        If an archive is damaged, an image has no mask of the feature, or a mask has no
+        image.
 
     See Also
     --------

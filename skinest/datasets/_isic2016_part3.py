@@ -24,7 +24,7 @@ _PART3 = Challenge(
     images="Data.zip",
 )
 
-# The training file has words, the test file numbers.
+# The training file has words, and the test file has numbers.
 _LABELS = {"benign": 0, "malignant": 1, "0.0": 0, "1.0": 1}
 
 _DESCR = """\
@@ -33,9 +33,9 @@ ISIC 2016 challenge, part 3: lesion classification
 
 Dermoscopic images of skin lesions, each benign or malignant (melanoma). The
 challenge has 900 training images (727 benign, 173 malignant) and 379 test images
-(304 benign, 75 malignant), in JPEG, of many sizes.
+(304 benign, 75 malignant), as JPEG files of many sizes.
 
-Here, subset {subset!r}: {n_images} images were found ({n_benign} benign and
+Subset {subset!r}: {n_images} images were found ({n_benign} benign and
 {n_malignant} malignant).
 """
 _DESCR += ISIC2016_REFERENCE
@@ -67,9 +67,8 @@ def fetch_isic2016_part3(
 ) -> Bunch | tuple[Paths, Labels]:
     """Load the ISIC 2016 part 3 images, benign or malignant (classification).
 
-    Missing files are downloaded; an interrupted download goes on at the next call.
-    Archives that are in `data_home` already are used as they are, and extracted once;
-    so are folders into which you have extracted them by hand.
+    Missing files are downloaded. An interrupted download continues at the next call.
+    Archives in `data_home` are extracted once; you can also extract them yourself.
 
     =================   ====================================
     Classes                                                2
@@ -81,19 +80,19 @@ def fetch_isic2016_part3(
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder of the official files, see :func:`get_data_home`. Images are
-        extracted into it, or, if it is read-only, into the folder named by the
-        environment variable ``SKINEST_CACHE``, else into the user's cache.
+        Folder of the official files, see :func:`get_data_home`. Archives are extracted
+        into it. If it is read-only, they are extracted into the folder in the
+        environment variable ``SKINEST_CACHE`` or, by default, into the user's cache.
 
     subset : {"train", "test", "all"}, default="train"
         The training images, the test images, or the training images followed by
         the test images.
 
     download_if_missing : bool, default=True
-        If False, raise an error instead of downloading what is missing.
+        Whether to download missing files. If False, an error is raised instead.
 
     return_X_y : bool, default=False
-        Return ``(paths, target)`` instead of a `Bunch`.
+        Whether to return ``(paths, target)`` instead of a `Bunch`.
 
     Returns
     -------
@@ -108,10 +107,10 @@ def fetch_isic2016_part3(
         target_names : list of str
             ``["benign", "malignant"]``.
         DESCR : str
-            Description, licence and citation, with the number of images found.
+            Description, licence and citation, with the number of images.
 
     (paths, target) : tuple of ndarrays
-        Only these two, if `return_X_y` is True.
+        Only these two if `return_X_y` is True.
 
     Raises
     ------
@@ -124,7 +123,7 @@ def fetch_isic2016_part3(
 
     See Also
     --------
-    fetch_isic2018_task3 : Images of seven diagnoses, with the lesions they show.
+    fetch_isic2018_task3 : Images with seven diagnoses, grouped by lesion.
     make_dermoscopy : Synthetic images with the same two classes; no download.
 
     Notes
@@ -164,7 +163,7 @@ def fetch_isic2016_part3(
 
 
 def _parse_label(fields):
-    """Return 0 or 1 from the one field of a line after its name."""
+    """Return 0 or 1 from the field after the name of the image."""
     if len(fields) != 1 or fields[0] not in _LABELS:
         raise ValueError(f"is not a name and one of the labels {', '.join(_LABELS)}.")
     return _LABELS[fields[0]]

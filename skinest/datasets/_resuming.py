@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped, which pooch's own do not."""
+"""Downloads that continue where they stopped; those of pooch start again."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -12,16 +12,16 @@ _CHUNK_SIZE = 2**16
 
 
 class ResumingDownloader:
-    """Get a file over HTTP, from the bytes on that an earlier try has left.
+    """Download a file over HTTP, and continue an earlier, unfinished download.
 
-    A downloader for pooch, whose `HTTPDownloader` does the work. It starts anew if
-    the server has another version of the file than the earlier try, tells no version
-    (``ETag``), or cannot send a part of it.
+    This is a downloader for pooch, and uses its `HTTPDownloader`. The download starts
+    again if the server now has another version of the file, does not report a version
+    (``ETag``), or cannot send a part of a file.
 
     Parameters
     ----------
     part : Path
-        Where the bytes are kept until all have come. The version is beside it.
+        File for the bytes until all are downloaded. The version is stored beside it.
     """
 
     def __init__(self, part):
@@ -29,11 +29,11 @@ class ResumingDownloader:
         self.version = part.with_suffix(".etag")
 
     def __call__(self, url, output_file, pooch):
-        """Download `url` into the file that pooch names."""
+        """Download `url` into the output file of pooch."""
         from pooch import HTTPDownloader
 
         with self.part.open("ab") as file:
-            # Compressed bytes could not be counted.
+            # The bytes must not be compressed, because they are counted.
             headers = {"Accept-Encoding": "identity"}
             version = self._read_version()
             if file.tell() and version:
@@ -54,20 +54,20 @@ class ResumingDownloader:
         self.discard()
 
     def discard(self):
-        """Delete what has come."""
+        """Delete the downloaded part and its version."""
         self.part.unlink(missing_ok=True)
         self.version.unlink(missing_ok=True)
 
     def _begin(self, file, response, **options):
-        """Make the part fit the answer, whose body comes next."""
+        """Prepare the part for the body of the response, which is read next."""
         version = response.headers.get("ETag", "")
         if response.status_code == 206:
             place = response.headers.get("Content-Range", "")
             is_next = place.startswith(f"bytes {file.tell()}-")
             if not is_next or version != self._read_version():
                 file.truncate(0)
-                raise ValueError("the server sent another part than the next")
-        elif response.status_code in (200, 416):  # all of it, or no such part
+                raise ValueError("the server sent a wrong part of the file")
+        elif response.status_code in (200, 416):  # the whole file, or no such part
             file.truncate(0)
             self.version.write_text(version, encoding="latin-1")
         if response.ok:

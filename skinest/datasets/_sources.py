@@ -11,7 +11,7 @@ from ._archives import is_there
 from ._base import resolve_data_home
 from ._download import require_file
 
-# Of no other file is a hash known.
+# The hashes of other files are not known.
 _SHA256_OF = {
     "ISBI2016_ISIC_Part3_Training_Data.zip": (
         "d78bd1de08511b514e58784c91fd2d8dab24e407cafd023a7debbceb9155ffb2"
@@ -21,7 +21,7 @@ _SHA256_OF = {
     ),
 }
 
-# The end of each description of the challenge of 2016.
+# End of the descriptions of all data of the challenge of 2016.
 ISIC2016_REFERENCE = """
 Licence: CC0 1.0.
 
@@ -33,25 +33,25 @@ International Skin Imaging Collaboration (ISIC). arXiv:1605.01397.
 
 
 def locate(year, name):
-    """Return the address of an official file, and its SHA-256 if that is known."""
+    """Return the address of an official file, and its SHA-256 or None."""
     base = f"https://isic-challenge-data.s3.amazonaws.com/{year}/"
     return base + name, _SHA256_OF.get(name)
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """A part of an ISIC challenge, with one archive of images in each subset.
+    """A part of an ISIC challenge, with one archive of images per subset.
 
     Parameters
     ----------
     year : int
-        That of the challenge.
+        Year of the challenge.
 
     stems : dict
-        The first part of the names of the files, by subset.
+        First part of the file names of each subset.
 
     truth, images : str
-        The last part of the names of the ground truth and of the archives of images.
+        Last part of the file names of the ground truth and of the image archives.
     """
 
     year: int
@@ -61,7 +61,7 @@ class Challenge:
 
     @property
     def constraints(self):
-        """Return the constraints on the parameters that all fetchers have."""
+        """Return the constraints of the parameters that all fetchers have."""
         return {
             "data_home": [str, os.PathLike, None],
             "subset": [StrOptions({*self.stems, "all"})],
@@ -70,15 +70,15 @@ class Challenge:
         }
 
     def require(self, data_home, subset, download_if_missing, *, others=()):
-        """Make sure that files are there, by download if need be.
+        """Download missing files of subsets.
 
-        An archive is not asked for where the folder that it is extracted into is.
-        `others` are names of further files.
+        An archive is not needed if its extracted folder exists. `others` are names of
+        further files.
 
         Returns
         -------
         files : list of (Path, Path)
-            Ground truth and archive of the images of each subset.
+            Ground truth and image archive of each subset.
         """
         folder = resolve_data_home(data_home)
         stems = self.stems.values() if subset == "all" else [self.stems[subset]]

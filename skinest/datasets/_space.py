@@ -1,4 +1,4 @@
-"""Room on the disk."""
+"""Free space on the disk."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -10,30 +10,30 @@ from ._base import nearest_existing
 
 
 def check_free_space(folder, n_bytes, what):
-    """Raise OSError unless `folder`, which may not exist yet, has room.
+    """Raise OSError if the disk of `folder` has not enough free space.
 
     Parameters
     ----------
     folder : Path
-        Where something shall be written.
+        Folder to write to. It may not exist yet.
 
     n_bytes : int
-        Its size.
+        Number of bytes to write.
 
     what : str
-        What the error says that needs so much.
+        Name of the data in the error message.
     """
     n_free = shutil.disk_usage(nearest_existing(folder)).free
     if n_bytes > n_free:
         raise OSError(
             errno.ENOSPC,
             f"{what} needs {format_size(n_bytes)} in {folder}, where "
-            f"{format_size(n_free)} are free; make room there",
+            f"{format_size(n_free)} are free; free some space there",
         )
 
 
 def format_size(n_bytes):
-    """Write a number of bytes with three digits or so."""
+    """Return a number of bytes as text, with about three digits."""
     size = float(n_bytes)
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:

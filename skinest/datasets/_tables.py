@@ -1,4 +1,4 @@
-"""Reading the tables of a data set, and matching them with its images."""
+"""Read the tables of a data set, and match them with its images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -13,16 +13,15 @@ from ._archives import extract_archive
 
 _N_NAMED = 5
 _N_SHOWN = 120  # letters of a line
-_ANEW = "Where files were deleted, delete their folder, and it is extracted anew."
+_EXTRACT = "If files were deleted, delete their folder; it is then extracted again."
 ADD_LINES = "Add their lines, or delete the table and download it again."
-_AGAIN = "Mend it, or delete the file and download it again."
+_AGAIN = "Correct it, or delete the file and download it again."
 
 
 def read_table(file, parse, *, header=None):
-    """Read a CSV file with one image per line into a dict, in its order.
+    """Read a CSV file with one image per line into a dict, in the order of the file.
 
-    Empty lines, white space around the fields, and a byte order mark do not
-    matter.
+    Empty lines, white space around fields and a byte order mark are ignored.
 
     Parameters
     ----------
@@ -30,24 +29,23 @@ def read_table(file, parse, *, header=None):
         The file. The first field of a line is the name of an image.
 
     parse : callable
-        Makes the value of the image from the list of the other fields. It raises
-        ValueError with the end of a sentence that begins with the line.
+        Converts the list of the other fields to the value of the image. In a
+        ValueError that it raises, the text follows the name of the line.
 
     header : list of str or None, default=None
-        The fields that the file must begin with, and as many as every line must
-        have. With None there is no header, and any number of fields.
+        Fields of the first line; every line must have as many. None means that there
+        is not a header, and any number of fields is allowed.
 
     Returns
     -------
     value_of : dict
-        What `parse` made, by the names of the images.
+        For the name of each image, the result of `parse`.
 
     Raises
     ------
     ValueError
-        If the header is another one, a line has the wrong number of fields, has
-        one that `parse` refuses, or names an image a second time, or if no line
-        names an image.
+        If the header is wrong, a line has a wrong number of fields or invalid fields,
+        an image has two lines, or there are no images.
     """
     value_of = {}
     rows = _read_rows(file)
@@ -65,15 +63,15 @@ def read_table(file, parse, *, header=None):
             )
         name, *fields = row
         if not name:
-            raise ValueError(f"{begin} names no image. {_AGAIN}")
+            raise ValueError(f"{begin} has no image name. {_AGAIN}")
         if name in value_of:
-            raise ValueError(f"{begin} names an image a second time. {_AGAIN}")
+            raise ValueError(f"{begin} has an image a second time. {_AGAIN}")
         try:
             value_of[name] = parse(fields)
         except ValueError as error:
             raise ValueError(f"{begin} {error} {_AGAIN}") from None
     if not value_of:
-        raise ValueError(f"{file} names no image. Delete it and download it again.")
+        raise ValueError(f"{file} has no images. Delete it and download it again.")
     return value_of
 
 
@@ -141,8 +139,8 @@ def read_columns(file) -> dict[str, list[str]]:
 class Labelled(NamedTuple):
     """Images and their labels, in the order of the ground truth.
 
-    `paths` and `target` are those that fetchers return, `names` the names of the
-    images. `place` is what errors call the folders of the images.
+    `names` are the names of the images; `paths` and `target` are as returned by
+    fetchers. `place` is the name of the folders of the images in error messages.
     """
 
     names: list
@@ -155,8 +153,8 @@ def read_labelled(files, parse, *, header=None):
     """Read images and labels of subsets, one subset after the other.
 
     `files` are those of `Challenge.require`, the others as for :func:`read_table`.
-    Raises ValueError for what is damaged, and for a label without an image or the
-    reverse.
+    Raises ValueError if a file is damaged, a label has no image, or an image has no
+    label.
     """
     names, paths, target, places = [], [], [], []
     for truth, archive in files:
@@ -178,11 +176,11 @@ def read_labelled(files, parse, *, header=None):
 
 
 def _find_table(archive):
-    """Return the path of the table in the archive of a ground truth."""
+    """Return the path of the table in a ground truth archive."""
     table = extract_archive(archive) / f"{archive.stem}.csv"
     if not table.is_file():
         raise ValueError(
-            f"The archive {archive} (in {table.parent}) holds no {table.name}. "
+            f"The archive {archive} (in {table.parent}) has no file {table.name}. "
             "Delete both and download the archive again."
         )
     return table
@@ -191,9 +189,9 @@ def _find_table(archive):
 def find_images(archive, *, ending=".jpg"):
     """Extract an archive and find the images in it.
 
-    Returns their paths, by their names without the `ending`, and what errors call
-    their folder. Raises ValueError for a damaged archive, and if two files have the
-    same name but for capitals in the ending.
+    Returns a dict of their paths, by their names without the `ending`, and the name of
+    their folder for error messages. Raises ValueError if the archive is damaged, or if
+    two files differ only in capital letters of the ending.
     """
     folder = extract_archive(archive)
     path_of = {}
@@ -210,9 +208,9 @@ def find_images(archive, *, ending=".jpg"):
 def find_masks(archive, names, place, *, ending, of=""):
     """Extract an archive and list the masks in it, in the order of `names`.
 
-    Errors call the images those in `place`, and name what the masks show by `of`, as
-    in ``" of globules"``. Raises ValueError for a damaged archive, and for an image
-    without a mask or the reverse.
+    Error messages describe the images by `place`, and the masks by `of`, such as
+    ``" of globules"``. Raises ValueError if the archive is damaged, an image has no
+    mask, or a mask has no image.
     """
     mask_of, masks = find_images(archive, ending=ending)
     kinds = ("image", f" in {place}"), ("mask", f"{of} in {masks}")
@@ -222,16 +220,16 @@ def find_masks(archive, names, place, *, ending, of=""):
 
 
 def _check_pairs(names, others, kind, other_kind, cure):
-    """Raise ValueError unless `names` and `others` are the same."""
-    check_all_known(names, others, kind, other_kind, _ANEW)
+    """Raise ValueError if `names` and `others` are not the same."""
+    check_all_known(names, others, kind, other_kind, _EXTRACT)
     check_all_known(sorted(others), set(names), other_kind, kind, cure)
 
 
 def check_all_known(names, known, kind, known_kind, cure):
-    """Raise ValueError if some of `names` are not among the `known` ones.
+    """Raise ValueError if some of `names` are not in `known`.
 
-    Kinds are what errors say of names: a word, and what comes after its plural. `cure`
-    is what to do.
+    Kinds describe names in the message: a word, and the text after its plural. `cure`
+    is advice for the user.
     """
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -1,4 +1,4 @@
-"""Images to vectors."""
+"""Feature extraction from images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

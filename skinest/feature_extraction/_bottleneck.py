@@ -1,4 +1,4 @@
-"""Images to vectors by a pretrained network."""
+"""Feature extraction with a pretrained network."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -50,60 +50,61 @@ if TYPE_CHECKING:
 class BottleneckFeatureExtractor(
     ImageInputMixin, DocLinkMixin, TransformerMixin, BaseEstimator
 ):
-    """Images to the features of a pretrained network.
+    """Extract features of images with a pretrained network.
 
-    The last feature maps of a network of `keras.applications` without its
-    classifier, for any classifier of scikit-learn. `fit` loads weights and learns
-    nothing from images.
+    The features are the last feature maps of a network of `keras.applications` without
+    its classifier. Any classifier of scikit-learn can use them. `fit` loads the weights
+    and learns nothing from the images.
 
     Parameters
     ----------
     backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        The network of `keras.applications` that makes features of images.
+        Network of `keras.applications` without its classifier.
 
     weights : "imagenet", str, path or None, default="imagenet"
-        Where the backbone's weights are from. "imagenet" is what `keras.applications`
-        downloads once. A path names a file that Keras' `save_weights` wrote of this
-        network, with or without its top, or one by
-        :meth:`TransferClassifier.save_backbone`. None starts from random ones (He et
-        al. 2015).
+        Weights of the backbone. "imagenet" downloads those of `keras.applications`
+        once. A path is a file of weights of this network, with or without its top,
+        written by Keras' `save_weights` or by
+        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
+        2015).
 
     pooling : {"avg", "max", "flatten"}, default="avg"
-        How the backbone's last feature maps, of shape (rows, columns, channels), become
-        a vector: the mean or maximum of each channel, or all values.
+        How feature maps, of shape (rows, columns, channels), are converted to a vector:
+        the mean or maximum of each channel, or all values.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) in pixels, 32 or more, that images are resized to.
+        (height, width) to which images are resized, in pixels, 32 or more each.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on a processor that has it, and float32 otherwise. Weights and outputs are
-        float32 either way.
+        on processors that support it, and float32 otherwise. Weights and outputs are
+        always float32.
 
     batch_size : int, default=32
-        Images that go through the network at a time.
+        Number of images in a batch.
 
     memory : str, path or joblib.Memory, default=None
-        Where features are kept, so that none is computed twice. A file is known by
-        its path, size and times of change, an array by its content.
+        Folder where features are cached, so that none is computed twice. A file is
+        identified by its path, inode, size and times of change, an array by its
+        content.
 
     random_state : int, RandomState instance or None, default=None
-        Draws weights where `weights` is None.
+        Seed of the random weights if `weights` is None.
 
     Attributes
     ----------
     n_features_out_ : int
-        The length of a vector: 512 for VGG16, or 25,088 with ``pooling="flatten"`` at
+        Number of features: 512 for VGG16, or 25,088 with ``pooling="flatten"`` at
         224 x 224 pixels.
 
     See Also
     --------
-    TransferClassifier : The same features under a head that Keras trains.
-    BoVWSIFTTransformer : Vectors by visual words.
+    TransferClassifier : The same features with a head that Keras trains.
+    BoVWSIFTTransformer : Features from visual words, without a network.
 
     Notes
     -----
-    A pickle holds the network's weights: 59 MB for VGG16.
+    A pickle contains the weights of the network: 59 MB for VGG16.
 
     References
     ----------
@@ -165,8 +166,8 @@ class BottleneckFeatureExtractor(
         Parameters
         ----------
         X : array, list of arrays or paths of length n_images
-            Images, see :mod:`skinest.images`. They are checked, files for being
-            there; nothing is learned from them.
+            Images, see :mod:`skinest.images`. Arrays are checked, and whether files
+            exist. Nothing is learned from them.
 
         y : array-like of length n_images, default=None
             Not used; its length is checked.
@@ -200,7 +201,7 @@ class BottleneckFeatureExtractor(
         return self
 
     def transform(self, X: ImagesLike) -> NDArray[np.float32]:
-        """Compute features.
+        """Compute the features of images.
 
         Parameters
         ----------
@@ -224,7 +225,7 @@ class BottleneckFeatureExtractor(
             return np.concatenate([batch[:, 0] for batch in batches])
 
     def get_feature_names_out(self, input_features: None = None) -> NDArray[np.object_]:
-        """Return names of the features, such as "vgg16_7".
+        """Return the names of the features, such as "vgg16_7".
 
         Parameters
         ----------

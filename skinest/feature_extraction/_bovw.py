@@ -1,4 +1,4 @@
-"""Images to vectors by a bag of visual words."""
+"""Feature extraction with a bag of visual words."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -57,109 +57,109 @@ _N_COMPONENTS = 64
 class BoVWSIFTTransformer(
     ImageInputMixin, DocLinkMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
 ):
-    """Images to vectors by SIFT and a bag of visual words.
+    """Encode images as vectors by SIFT and a bag of visual words.
 
-    `fit` describes the images, clusters a sample of their descriptors into
-    visual words, the vocabulary; `transform` turns the descriptors of an image
-    into one vector, by the words that they are near to. The descriptors may be
-    others than SIFT.
+    `fit` computes local descriptors of the images and clusters a sample of them. The
+    cluster centres are the visual words; all words are the vocabulary. `transform`
+    encodes the descriptors of each image as one vector, by their nearest words. SIFT
+    can be replaced by other descriptors.
 
     Parameters
     ----------
     n_words : int or "auto", default="auto"
-        The number of visual words, or of Gaussians for `encoding="fisher"`.
+        Number of visual words, or of Gaussians for `encoding="fisher"`.
         "auto" is 300, or 32 for "vlad" and "fisher".
 
     descriptor : descriptor object or callable, default=None
-        What describes an image: :class:`SIFTDescriptor`,
+        Computes the descriptors of an image: :class:`SIFTDescriptor`,
         :class:`ColorPatchDescriptor`, or any picklable callable that takes an RGB
         ``uint8`` array of shape (height, width, 3) and returns an array of shape
-        (n_descriptors, n_dimensions). None is ``SIFTDescriptor()``. Give the
-        object to search its parameters, e.g. `bovw__descriptor__root`.
+        (n_descriptors, n_dimensions). None is ``SIFTDescriptor()``. Pass an
+        object to search over its parameters, e.g. `bovw__descriptor__root`.
 
     encoding : {"histogram", "soft", "tfidf", "vlad", "fisher"}, \
 default="histogram"
-        How descriptors and words make a vector:
+        How descriptors are encoded:
 
-        - "histogram": the share of descriptors nearest to each word;
-        - "soft": each descriptor is shared out among the words by its distances,
-          with a Gaussian as wide as the words' mean distance to their nearest;
-        - "tfidf": the histogram, weighted by the words' rarity in the training
+        - "histogram": fraction of descriptors nearest to each word;
+        - "soft": each descriptor counts for all words, weighted by a Gaussian of the
+          distance, which is as wide as the mean distance between neighbouring words;
+        - "tfidf": histogram, weighted by the rarity of words in the training
           images, of unit Euclidean length;
-        - "vlad": sums of differences to the nearest word;
-        - "fisher": Fisher vector, the gradients of a Gaussian mixture's log
-          likelihood in its means and standard deviations.
+        - "vlad": sums of differences between descriptors and their nearest word;
+        - "fisher": Fisher vector, the gradients of the log likelihood of a Gaussian
+          mixture with respect to its means and standard deviations.
 
-        The last two are power-normalised and of unit Euclidean length.
+        The last two are power-normalised and have unit Euclidean length.
 
     n_components : int, "auto" or None, default="auto"
-        Dimensions that PCA leaves of each descriptor. "auto" is 64, or all where
-        there are fewer, for "fisher", which treats the dimensions as uncorrelated,
-        and None for all else. None does no PCA.
+        Number of dimensions of descriptors after PCA. None does no PCA. "auto" is
+        None, except for "fisher", which treats dimensions as uncorrelated: there it
+        is 64, or all dimensions if there are fewer.
 
     pyramid : tuple of int, default=(1,)
         Cells per side at each level of a spatial pyramid; ``(1, 2)`` is the whole
-        image and its four quarters. Cells are encoded apart and put in a row.
+        image and its four quarters. The vectors of all cells are concatenated.
 
     max_descriptors : int, default=200_000
-        The vocabulary is learned from at most as many descriptors, drawn at random
-        from those of all training images.
+        Maximum number of descriptors to learn the vocabulary from. They are a random
+        sample from all training images.
 
     clusterer : estimator, default=None
-        A clusterer with parameter `n_clusters` and attribute `cluster_centers_`, or
-        for "fisher" a mixture with `n_components`. It is cloned and told `n_words`,
-        and `random_state` where it has none of its own. None is
+        A clusterer with parameter `n_clusters` and attribute `cluster_centers_` or,
+        for "fisher", a mixture with `n_components`. A clone of it receives `n_words`,
+        and a random state if its own is None. None means
         :class:`~sklearn.cluster.MiniBatchKMeans`, or
         :class:`~sklearn.mixture.GaussianMixture` with diagonal covariances.
 
     memory : str, path or joblib.Memory, default=None
-        Where descriptors, vocabularies and vectors are kept, so that a search over
-        words, encodings or classifiers computes each of them once. A file is known
-        by its path, size and times of change, an array by its content, a callable
-        by its code and that of its module which it calls, not by other modules'. With
-        `random_state=None` the first vocabulary that was learned serves again. None
-        keeps descriptors in a temporary folder while `fit_transform` runs.
+        Folder where descriptors, vocabularies and vectors are cached, so that a search
+        computes each of them once. A file is identified by its path, inode, size and
+        times of change, an array by its content, a callable by its code and by the
+        code that it calls in its own module. With `random_state=None`, a cached
+        vocabulary is used again. None stores descriptors in a temporary folder while
+        `fit_transform` runs.
 
     n_jobs : int, default=None
-        Images described at the same time, by joblib; threads, unless
-        :func:`joblib.parallel_config` says otherwise. None is 1, but skinest's own
-        descriptors describe as many images as OpenCV would use threads. While there are
-        more than one, OpenCV is held to one thread.
+        Number of images to describe in parallel, by threads unless
+        :func:`joblib.parallel_config` sets another backend. None means 1, but for the
+        descriptors of skinest the number of threads that OpenCV would use. If it is
+        more than 1, OpenCV itself uses one thread.
 
     random_state : int, RandomState instance or None, default=None
-        Draws the sample of descriptors and starts the clusterer.
+        Seed of the sample of descriptors and of the clusterer.
 
     verbose : int, default=0
-        Above 0, each pass over the images prints a line.
+        If above 0, print a line for each pass over the images.
 
     Attributes
     ----------
     vocabulary_ : ndarray of shape (n_words, n_dimensions) or GaussianMixture
-        The visual words; for "fisher" the mixture.
+        The visual words or, for "fisher", the mixture.
 
     clusterer_ : estimator
         The fitted clusterer.
 
     pca_ : PCA or None
-        What projects descriptors.
+        PCA that projects the descriptors; None without PCA.
 
     descriptor_ : descriptor object or callable
-        The copy of `descriptor` that was used.
+        Copy of `descriptor` that `fit` used.
 
     n_features_out_ : int
-        The length of a vector.
+        Length of a vector.
 
     See Also
     --------
-    SIFTDescriptor : Where to describe and how.
-    ColorPatchDescriptor : Colours in place of gradients.
+    SIFTDescriptor : SIFT at keypoints or on a grid.
+    ColorPatchDescriptor : Colours instead of gradients.
     skinest.kernels.histogram_intersection_kernel : A kernel for histograms.
 
     Notes
     -----
-    An image without keypoints gets a row of zeros; a warning says how many there
-    are. Descriptors do not depend on each other or on the fold, so keeping them
-    leaks nothing; vocabularies are learned from the training images alone.
+    An image without keypoints gets a row of zeros, and a warning is issued. The
+    descriptors of an image depend on this image only, so caching them leaks nothing
+    between folds. Vocabularies are learned from the training images only.
 
     ``BoVWSIFTTransformer(300, descriptor=SIFTDescriptor(contrast_threshold=0.04,
     root=False))`` has the settings of OpenCV and of most published pipelines.
@@ -251,7 +251,7 @@ default="histogram"
         Raises
         ------
         ValueError
-            If no image has a descriptor, or all have fewer than `n_words`.
+            If the images have fewer descriptors than `n_words` in all.
         """
         self._fit(X, y, with_vectors=self.encoding == "tfidf")
         return self
@@ -259,7 +259,7 @@ default="histogram"
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> t.Features:
-        """Learn the vocabulary and encode the same images, described once.
+        """Learn the vocabulary and encode the same images, from the same descriptors.
 
         Parameters
         ----------
@@ -278,16 +278,16 @@ default="histogram"
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> Self:
-        """Go on learning the vocabulary from another batch of images.
+        """Continue to learn the vocabulary from another batch of images.
 
-        For more images than one pass should hold. PCA is learned from the first
-        batch.
+        Use it for more images than `fit` can process at once. PCA is learned from the
+        first batch.
 
         Parameters
         ----------
         X : array, list of arrays or paths of length n_images
-            A batch of images, see :mod:`skinest.images`. The first must have at
-            least `n_words` descriptors, and no parameter may change after it.
+            A batch of images, see :mod:`skinest.images`. The first batch must have
+            at least `n_words` descriptors. Do not change parameters after it.
 
         y : array-like of length n_images, default=None
             Not used; its length is checked.
@@ -295,7 +295,7 @@ default="histogram"
         Returns
         -------
         self : BoVWSIFTTransformer
-            The transformer.
+            This transformer.
 
         Raises
         ------
@@ -340,7 +340,7 @@ default="histogram"
         Returns
         -------
         vectors : ndarray of shape (n_images, n_features_out), dtype float32
-            One row for each image; zeros where it has no keypoint.
+            One row for each image; zeros if it has no keypoint.
         """
         check_is_fitted(self)
         images = check_images(X)
@@ -350,7 +350,7 @@ default="histogram"
         return self._weigh(vectors)
 
     def get_feature_names_out(self, input_features: None = None) -> t.Names:
-        """Name the features, such as "word7" or "cell0of2x2_word7_dim3".
+        """Return names of features, such as "word7" or "cell0of2x2_word7_dim3".
 
         Parameters
         ----------
@@ -366,7 +366,7 @@ default="histogram"
         return self._encoder.list_feature_names()
 
     def _fit(self, X, y, with_vectors):
-        """Fit, and encode the training images where that is asked for."""
+        """Fit, and encode the training images if `with_vectors`."""
         check_pyramid(self.pyramid, self.descriptor)
         images = check_images(X, y)
         descriptor = copy_descriptor(self.descriptor)
@@ -387,7 +387,7 @@ default="histogram"
         return vectors
 
     def _learn(self, described, clusterer, seed, context):
-        """Learn the vocabulary, or read it where it was learned before."""
+        """Learn the vocabulary, or read it from the cache."""
         n_images = len(described.images)
         n_components = self.encoding == "fisher", self.n_components
         settings = clusterer, n_components, self.max_descriptors, seed
@@ -410,7 +410,7 @@ default="histogram"
         self._set_vocabulary(pca, clusterer, described.descriptor)
 
     def _sample(self, described, seed, context=None):
-        """Sample the descriptors of all images, or until a callback stops it."""
+        """Sample the descriptors of all images; a callback can stop it earlier."""
         sample = DescriptorSample(self.max_descriptors, seed)
         batches = iterate_with_callbacks(
             described.map(),
@@ -419,14 +419,14 @@ default="histogram"
             context=context,
             name="describe-images",
         )
-        with closing(batches):  # also where an image is refused
+        with closing(batches):  # also if an image raises an error
             for batch in batches:
                 for values, _ in batch:
                     sample.add(values)
         return sample
 
     def _encode(self, described, context=None):
-        """Return vectors without "tfidf", and the number of images that have none."""
+        """Return vectors before "tfidf", and the number of images without any."""
         encoder = self._encoder
         settings = encoder.encoding, encoder.pyramid, encoder.compute_digest()
         with announce(self, f"Encoding {len(described.images)} images"):

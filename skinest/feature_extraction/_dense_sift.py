@@ -1,9 +1,9 @@
 """SIFT on a regular grid, for all points at once.
 
-Upright descriptors of one size need no keypoint each: the gradients of the whole
-image are split by orientation, averaged over a cell by one convolution, and read
-off at the cells of every point. In floating point, so that weak colours are not
-lost to rounding, as they would be in OpenCV's SIFT, which takes ``uint8`` alone.
+Upright descriptors of one size do not need keypoints. The gradients of the whole image
+are split by orientation and averaged over cells by one convolution. The descriptor of a
+point consists of the values at its cells. All is computed in floating point, because
+OpenCV's SIFT takes ``uint8`` only and loses weak colours by rounding.
 """
 
 # Authors: The skinest developers
@@ -13,8 +13,8 @@ import numpy as np
 
 _N_CELLS = 4  # a side
 _N_ORIENTATIONS = 8
-_CLIP = 0.2  # Lowe's limit on one entry, against strong single gradients
-_SCALE = 512  # as SIFT is stored in OpenCV
+_CLIP = 0.2  # Lowe's limit on one entry, for robustness to strong gradients
+_SCALE = 512  # as in OpenCV
 
 
 def compute_dense_sift(plane, places, side) -> np.ndarray:
@@ -23,7 +23,7 @@ def compute_dense_sift(plane, places, side) -> np.ndarray:
     Parameters
     ----------
     plane : ndarray of shape (height, width), dtype float32
-        One channel, with values of 0 to 255 or so.
+        One channel, with values from about 0 to 255.
 
     places : ndarray of shape (n_points, 2), dtype int
         Centres (x, y) in pixels.
@@ -34,17 +34,17 @@ def compute_dense_sift(plane, places, side) -> np.ndarray:
     Returns
     -------
     descriptors : ndarray of shape (n_points, 128), dtype uint8
-        Cell by cell in rows, and 8 orientations in each; 512 times a vector of unit
-        length. Zero where the square has one colour.
+        512 times a vector of unit length, with 8 orientations for each cell, row by
+        row. Zero if the square has one colour only.
 
     Notes
     -----
     Each gradient is shared between two orientations and up to four cells by linear
     interpolation. The Gaussian window of Lowe's paper, of standard deviation
-    ``side / 2``, is taken at the centre of each cell, as in the dense SIFT of
+    ``side / 2``, is evaluated at the centre of each cell, as in the dense SIFT of
     A. Vedaldi and B. Fulkerson, "VLFeat: an open and portable library of computer
     vision algorithms", ACM Multimedia 2010. The image is smoothed with a standard
-    deviation of ``side / 24``, at least half a pixel, and continued by its border.
+    deviation of ``side / 24``, at least half a pixel, and padded with border pixels.
 
     References
     ----------
@@ -71,7 +71,7 @@ def compute_dense_sift(plane, places, side) -> np.ndarray:
 
 
 def _make_triangle(cell) -> np.ndarray:
-    """Return weights of pixels by their distance from a cell's centre; sum 1."""
+    """Return weights of pixels by their distance from a cell's centre, with sum 1."""
     reach = int(np.ceil(cell))
     weights = np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1)) / cell)
     return (weights / weights.sum()).astype(np.float32)
@@ -104,7 +104,7 @@ def _split_by_orientation(plane):
 
 def _normalize(descriptors) -> np.ndarray:
     for limit in (_CLIP, 1):
-        # The small number keeps a square of nearly one colour from being all noise.
+        # The small number avoids that noise is amplified in squares of one colour.
         lengths = np.linalg.norm(descriptors, axis=1, keepdims=True) + 1e-3
         descriptors = np.minimum(descriptors / lengths, limit)
     return np.rint(np.minimum(_SCALE * descriptors, 255)).astype(np.uint8)

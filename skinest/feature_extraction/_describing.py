@@ -1,4 +1,4 @@
-"""Images and their descriptors, computed in parallel and kept on disk."""
+"""Descriptors of images, computed in parallel and cached on disk."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -25,35 +25,35 @@ from ..utils._threads import Workers
 from ._descriptor_calls import describe
 from ._descriptors import ColorPatchDescriptor, SIFTDescriptor
 
-_BATCH = 16  # images that one task reads
+_BATCH = 16  # images in a task
 
 
 class DescribedImages:
-    """Images, described when they are asked for, and what is kept of them.
+    """Images whose descriptors are computed in parallel and cached.
 
     Parameters
     ----------
     images : ImageCollection
-        The images. Only the batches at work are ever decoded.
+        The images. Only those of the current batches are in memory.
 
     descriptor : descriptor object or callable
-        What describes an image, see :func:`copy_descriptor`.
+        Computes the descriptors of an image, see :func:`copy_descriptor`.
 
     memory : str, path, Memory or None
-        Where descriptors are kept, and what is computed from them; None keeps nothing.
+        Cache for descriptors and results from them. None caches nothing.
 
     n_jobs : int or None
-        Images described at the same time.
+        Number of images to describe in parallel.
 
     Attributes
     ----------
     n_batches : int
-        The number of batches that :meth:`map` goes through.
+        The number of batches of :meth:`map`.
 
     Raises
     ------
     ValueError
-        If `memory` is a folder that cannot be made.
+        If `memory` is a folder that cannot be created.
     """
 
     def __init__(self, images, descriptor, memory, n_jobs):
@@ -61,11 +61,11 @@ class DescribedImages:
         self.descriptor = descriptor
         self.n_batches = -(-len(images) // _BATCH)
         self._n_jobs = n_jobs
-        # Two images at a time are described faster than one by two threads of OpenCV.
-        # A user's own descriptor need not expect threads.
+        # Two images in two threads are faster than one image with two threads of
+        # OpenCV. A user's own descriptor may not work in threads.
         is_own = type(self.descriptor) in (SIFTDescriptor, ColorPatchDescriptor)
         self._is_threaded = is_own and self.n_batches > 1
-        self._results = None  # where vocabularies and vectors are kept
+        self._results = None  # cache of vocabularies and vectors
         if memory is not None:
             cache = Cache(memory)
             self._results = cache if cache.is_on else None
@@ -73,7 +73,7 @@ class DescribedImages:
 
     @contextmanager
     def keep_for_two_passes(self):
-        """Keep descriptors in a temporary folder where there is no memory."""
+        """Cache descriptors in a temporary folder if there is no memory."""
         if self._descriptors is not None:
             yield
             return
@@ -100,12 +100,12 @@ class DescribedImages:
         """
         import cv2
 
-        # A worker of a search has the cores to itself no more than our own threads.
+        # Inside of a worker of a search, other workers use the cores too.
         is_nested = get_active_backend()[0].nesting_level > 0
         is_alone = effective_n_jobs(self._n_jobs) == 1 and not is_nested
         settings = {"n_jobs": self._n_jobs, "prefer": "threads"}
         if not get_active_backend()[0].supports_return_generator:
-            settings["require"] = "sharedmem"  # "multiprocessing" has lists alone
+            settings["require"] = "sharedmem"  # "multiprocessing" returns lists only
         if is_alone and self._n_jobs is None and self._is_threaded:
             settings = {"n_jobs": cv2.getNumThreads(), "require": "sharedmem"}
             is_alone = settings["n_jobs"] == 1
@@ -127,28 +127,28 @@ class DescribedImages:
                 for result in results:  # noqa: UP028 -- that would close them
                     yield result
             finally:
-                with warnings.catch_warnings():  # of what a stop has cancelled
+                with warnings.catch_warnings():  # about cancelled tasks
                     warnings.simplefilter("ignore", UserWarning)
                     results.close()
 
     def recall(self, kind, settings):
-        """Look up what was computed from these descriptors before.
+        """Return a cached result that was computed from these descriptors.
 
         Parameters
         ----------
         kind : str
-            What it is.
+            Kind of the result.
 
         settings : tuple
-            Picklable values that it depends on beside images and descriptor.
+            Picklable values on which it depends, besides images and descriptor.
 
         Returns
         -------
         key : str or None
-            What :meth:`keep` keeps it under; None where nothing is kept.
+            Key for :meth:`keep`; None if nothing is cached.
 
         value : object or None
-            None where there is none.
+            The result; None if it is not in the cache.
         """
         if self._results is None:
             return None, None
@@ -156,22 +156,22 @@ class DescribedImages:
         return key, self._results.get([key])[0]
 
     def keep(self, key, value) -> None:
-        """Keep what was computed, where :meth:`recall` gave a key.
+        """Cache a result, if :meth:`recall` returned a key.
 
         Parameters
         ----------
         key : str or None
-            The key.
+            The key from :meth:`recall`.
 
         value : object
-            What was computed.
+            The result.
         """
         if key is not None:
             self._results.put([key], [value])
 
     @cached_property
     def _digest(self):
-        """Return what all descriptors, as they are used, are known by."""
+        """Return a key of the descriptors of all images, after `finish`."""
         return make_key(_hash_descriptor(self.descriptor), *self._image_keys)
 
     @cached_property
@@ -179,10 +179,10 @@ class DescribedImages:
         return [self.images.key(index) for index in range(len(self.images))]
 
     def _make_descriptor_keys(self):
-        """Return a key for the descriptors of each image; None if none is kept."""
+        """Return a key for the descriptors of each image, or None without a cache."""
         if self._descriptors is None:
             return None
-        settings = None  # a temporary folder has one descriptor, of any kind
+        settings = None  # a temporary folder is used with one descriptor only
         if self._results is not None:
             unused = getattr(self.descriptor, "_finish_params", ())
             settings = _hash_descriptor(self.descriptor, unused)
@@ -190,7 +190,7 @@ class DescribedImages:
 
 
 def _hash_descriptor(descriptor, unused=()):
-    """Return a digest of what descriptors depend on beside the image.
+    """Return a digest of everything that descriptors depend on except the image.
 
     Parameters named in `unused` are left out.
     """
@@ -207,9 +207,9 @@ def _hash_descriptor(descriptor, unused=()):
         return joblib.hash((versions, settings))
     except Exception as error:  # pickle raises errors of many classes
         raise ValueError(
-            f"descriptor={descriptor!r} cannot be pickled ({error}), as memory needs "
-            "it. Make what cannot be, such as an OpenCV object, where the image is "
-            "described."
+            f"descriptor={descriptor!r} cannot be pickled ({error}), but memory needs "
+            "that. Create objects that cannot be pickled, such as those of OpenCV, "
+            "when the descriptor is called."
         ) from error
 
 
@@ -224,6 +224,6 @@ def _describe_batch(function, descriptor, images, keys, cache, workers):
                 described[index] = describe(
                     descriptor, images[index], images.where(index)
                 )
-                if cache is not None:  # at once: the next image may be refused
+                if cache is not None:  # now, because the next image may raise an error
                     cache.put([keys[index]], [described[index]])
         return described if function is None else function(described)

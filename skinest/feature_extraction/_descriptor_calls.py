@@ -1,4 +1,4 @@
-"""Calls of descriptors, ours and users' own, and checks of what they return."""
+"""Calls of descriptors, and checks of their results."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -10,17 +10,17 @@ from ._descriptors import Descriptor, SIFTDescriptor
 
 
 def copy_descriptor(descriptor):
-    """Return a copy of a descriptor, which later changes of its parameters spare.
+    """Return a copy of a descriptor, so that later changes do not affect it.
 
     Parameters
     ----------
     descriptor : descriptor object, callable or None
-        None is SIFT. What cannot be copied is returned as it is.
+        None is SIFT. An object that cannot be copied is returned itself.
 
     Raises
     ------
     ValueError
-        If it is a class.
+        If `descriptor` is a class.
     """
     if isinstance(descriptor, type):
         raise ValueError(f"descriptor={descriptor!r} is a class. Pass an instance.")
@@ -34,12 +34,12 @@ def copy_descriptor(descriptor):
 
 
 def describe(descriptor, image, location):
-    """Describe one image by a descriptor object or a plain callable.
+    """Compute the descriptors of one image.
 
     Parameters
     ----------
     descriptor : descriptor object or callable
-        A callable may return the descriptors alone, then `points` is None.
+        If it is a plain callable, `points` is None.
 
     image : ndarray of shape (height, width, 3), dtype uint8
         The image in RGB.
@@ -92,7 +92,7 @@ def _check_values(descriptor, values) -> np.ndarray:
         raise ValueError(
             f"descriptor={descriptor!r} returned {fault}; it must return an array of "
             "numbers of shape (n_descriptors, n_dimensions), with n_descriptors = 0 "
-            "where it finds nothing."
+            "if it finds nothing."
         )
     return values
 
@@ -108,6 +108,6 @@ def _check_points(descriptor, points, n_points) -> np.ndarray:
 
 
 def postprocess(descriptor, values) -> np.ndarray:
-    """Return stored descriptors as they are used: ``float32``, of shape (n, d)."""
+    """Convert stored descriptors to ``float32``, and apply `finish`."""
     values = values.astype(np.float32)
     return descriptor.finish(values) if hasattr(descriptor, "finish") else values

@@ -1,13 +1,12 @@
-"""Images to local descriptors.
+"""Local descriptors of images.
 
 A descriptor is called with one image, an RGB ``uint8`` array of shape (height,
-width, 3), and is a pure function of the image and its settings. Beside the
-plain call, which gives descriptors of shape (n_descriptors, n_dimensions), the
-classes here offer
+width, 3), and returns an array of shape (n_descriptors, n_dimensions). The result
+depends only on the image and on the parameters. The classes here also have two methods:
 
-- ``describe(image)``: the descriptors in the form in which they are stored,
-  and where in the image they were taken, as (x, y) in fractions of its size;
-- ``finish(values)``: what is done to stored descriptors when they are used.
+- ``describe(image)`` returns the descriptors in the form in which they are stored, and
+  their places in the image, as (x, y) in fractions of the width and height;
+- ``finish(values)`` converts stored descriptors to the form in which they are used.
 """
 
 # Authors: The skinest developers
@@ -37,13 +36,13 @@ _GREY = ("grey", "gray")
 
 
 class Descriptor(DocLinkMixin, BaseEstimator):
-    """A descriptor with places, whose parameters can be searched."""
+    """Base class of descriptors, with places and with parameters to search over."""
 
     # Parameters that only `finish` reads: stored descriptors do not depend on them.
     _finish_params: tuple[str, ...] = ()
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
-        """Describe one image.
+        """Compute the descriptors of one image.
 
         Parameters
         ----------
@@ -53,13 +52,13 @@ class Descriptor(DocLinkMixin, BaseEstimator):
         Returns
         -------
         descriptors : ndarray of shape (n_descriptors, n_dimensions), dtype float32
-            One row for each point; no row where there is none.
+            One row for each point.
         """
         values, _ = self.describe(image)
         return self.finish(values.astype(np.float32))
 
     def finish(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Make of stored descriptors what they are used as.
+        """Convert stored descriptors to the form in which they are used.
 
         Parameters
         ----------
@@ -69,66 +68,66 @@ class Descriptor(DocLinkMixin, BaseEstimator):
         Returns
         -------
         values : ndarray of the same shape and dtype
-            Here the same.
+            Here the same values.
         """
         return values
 
 
 class SIFTDescriptor(Descriptor):
-    """SIFT descriptors of an image, at keypoints or on a dense grid.
+    """Compute SIFT descriptors of an image, at keypoints or on a dense grid.
 
     Parameters
     ----------
     detector : {"keypoints", "grid"}, default="keypoints"
-        Where to describe: at the extrema that SIFT detects in the grey image,
-        with their scale and orientation, or at each point of a regular grid, in
-        several sizes and upright.
+        Where to compute descriptors. "keypoints": at the keypoints that SIFT detects in
+        the grey image, with their scale and orientation. "grid": at each point of a
+        regular grid, upright and in several sizes.
 
     contrast_threshold : float, default=0.01
-        Keypoints of lower contrast are left out; less gives more keypoints. As in
-        OpenCV, whose default is 0.04, it is divided by `n_octave_layers`, so that
-        0.09 is the 0.03 of Lowe's paper. Read by the keypoint detector alone.
+        Minimum contrast of keypoints; a lower value gives more keypoints. As in OpenCV,
+        whose default is 0.04, it is divided by `n_octave_layers`, so that 0.09 is the
+        0.03 of Lowe's paper. Not used for a grid.
 
     edge_threshold : float, default=10.0
-        Keypoints that look like edges are left out; more gives more keypoints.
-        Read by the keypoint detector alone.
+        Keypoints that look like edges are left out; a higher value gives more
+        keypoints. Not used for a grid.
 
     n_octave_layers : int, default=3
-        Layers in each octave of the scale space; 3 in Lowe's paper.
+        Number of layers in each octave of the scale space; 3 in Lowe's paper.
 
     sigma : float, default=1.6
         Standard deviation in pixels of the Gaussian at the first octave.
 
     max_keypoints : int, default=None
-        Keep only the keypoints of highest contrast. None keeps all.
+        Maximum number of keypoints; those of highest contrast are used. None uses all.
 
     grid_step : int, default=8
         Distance in pixels between points of the grid.
 
     grid_sizes : tuple of float, default=(12, 24, 48)
-        Sides in pixels of the square patches described at each point of the grid.
+        Sides in pixels of the square patches at each point of the grid.
 
     max_side : int, default=None
-        Larger images are first shrunk until no side is longer, in pixels.
+        Maximum height and width in pixels. Larger images are shrunk first.
 
     color : {"grey", "gray", "lab", "opponent", "rgb"}, default="grey"
-        What is described: the grey image, by either spelling (128 dimensions), or each
-        of the three channels of a colour space, one after the other (384 dimensions),
-        at the points found in the grey image.
+        Channels that are described: the grey image, in either spelling (128
+        dimensions), or the three channels of a colour space, one after the other (384
+        dimensions). Keypoints are always detected in the grey image.
 
     root : bool, default=True
-        RootSIFT: divide each descriptor by its sum and take square roots, so that
-        Euclidean distances between them are Hellinger distances. In colour, each
-        channel is treated alone.
+        Whether to use RootSIFT: each descriptor is divided by its sum, and the square
+        root is taken. Euclidean distances between the results are Hellinger distances.
+        In colour, each channel is transformed separately.
 
     See Also
     --------
-    ColorPatchDescriptor : Mean colours and their spread on a grid.
+    ColorPatchDescriptor : Means and standard deviations of colours on a grid.
 
     Notes
     -----
-    The defaults suit images of some hundred pixels a side with the low contrast of
-    dermoscopy, where OpenCV's own threshold leaves few keypoints.
+    The defaults suit images of a few hundred pixels per side with low contrast, as in
+    dermoscopy. In these, OpenCV's default threshold leaves few keypoints.
     ``SIFTDescriptor(contrast_threshold=0.04, root=False)`` is ``cv2.SIFT_create()``.
 
     References
@@ -194,7 +193,7 @@ class SIFTDescriptor(Descriptor):
         self.root = root
 
     def describe(self, image: Image) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Describe one image, with places.
+        """Compute the descriptors of one image, and their places.
 
         Parameters
         ----------
@@ -248,11 +247,11 @@ class SIFTDescriptor(Descriptor):
             planes = _split_uint8_planes(image, self.color)
             values = np.hstack([sift.compute(p, keypoints)[1] for p in planes])
         places = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float32)
-        # SIFT's 128 numbers are integers from 0 to 255: a quarter of the space.
+        # SIFT values are integers from 0 to 255; uint8 needs a quarter of the memory.
         return values.astype(np.uint8), _convert_to_fractions(places, grey.shape)
 
     def finish(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take the square root of each SIFT if `root`, else change nothing.
+        """Convert SIFT to RootSIFT if `root`, otherwise change nothing.
 
         Parameters
         ----------
@@ -266,7 +265,7 @@ class SIFTDescriptor(Descriptor):
         if not self.root or not len(values):
             return values
         finished = np.empty(values.shape, dtype=values.dtype)
-        for start in range(0, len(values), _N_AT_A_TIME):  # as much as a cache holds
+        for start in range(0, len(values), _N_AT_A_TIME):  # fits into a cache
             rows = slice(start, start + _N_AT_A_TIME)
             parts = values[rows].reshape(-1, values.shape[1] // 128, 128)
             shares = parts / np.maximum(parts.sum(axis=2, keepdims=True), 1)
@@ -275,23 +274,24 @@ class SIFTDescriptor(Descriptor):
 
 
 class ColorPatchDescriptor(Descriptor):
-    """Mean and standard deviation of colour around each point of a grid.
+    """Compute means and standard deviations of colours around points of a grid.
 
     Parameters
     ----------
     sigmas : tuple of float, default=(1, 2, 4, 8, 16)
-        Standard deviations in pixels of the Gaussian windows in which the colours
-        are averaged; each adds 6 dimensions.
+        Standard deviations in pixels of the Gaussian windows over which colours are
+        averaged. Each window adds 6 dimensions.
 
     grid_step : int, default=6
         Distance in pixels between points of the grid.
 
     color : {"lab", "opponent", "rgb"}, default="lab"
-        The colour space, in ``float32``: L* from 0 to 100 and a*, b* from about
-        -127 to 127, or values from 0 to 1 and their differences.
+        Colour space of the values. "lab": L* from 0 to 100, a* and b* from about -127
+        to 127. "rgb": values from 0 to 1. "opponent": differences of these, and their
+        mean.
 
     max_side : int, default=None
-        Larger images are first shrunk until no side is longer, in pixels.
+        Maximum height and width in pixels. Larger images are shrunk first.
 
     See Also
     --------
@@ -299,9 +299,9 @@ class ColorPatchDescriptor(Descriptor):
 
     Notes
     -----
-    In each window, of weights w that sum to 1, the mean is m = sum(w x) and the
-    standard deviation sqrt(sum(w x²) - m²), as in the colour statistics that
-    Perronnin, Sánchez and Mensink (ECCV 2010) set beside SIFT.
+    Each window has weights w that sum to 1. The mean is m = sum(w x), and the standard
+    deviation is sqrt(sum(w x²) - m²). Perronnin, Sánchez and Mensink (ECCV 2010)
+    combined such colour statistics with SIFT.
 
     Examples
     --------
@@ -333,7 +333,7 @@ class ColorPatchDescriptor(Descriptor):
         self.max_side = max_side
 
     def describe(self, image: Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Describe one image, with places.
+        """Compute the descriptors of one image, and their places.
 
         Parameters
         ----------
@@ -392,7 +392,7 @@ def _check_positive(values, name):
 
 
 def _split_float_planes(image, color):
-    """Split an image into what a grid describes: float32 of 0 to 255 or so."""
+    """Split an image into float32 channels from about 0 to 255, for a grid."""
     import cv2
 
     if color in _GREY:
@@ -404,7 +404,7 @@ def _split_float_planes(image, color):
 
 
 def _split_uint8_planes(image, color):
-    """Split an image into what OpenCV's SIFT describes at keypoints."""
+    """Split an image into uint8 channels, for SIFT at keypoints."""
     import cv2
 
     if color == "lab":

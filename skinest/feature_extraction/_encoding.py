@@ -1,8 +1,8 @@
-"""Local descriptors and a vocabulary to one vector.
+"""Encode local descriptors as one vector, with a vocabulary.
 
-Pure functions of one image's descriptors (or those of one of its cells), each
-the transcription of an equation. `n` is the number of descriptors, `d` their
-dimension and `K` the number of visual words.
+The functions implement equations. Their arguments are the descriptors of one image, or
+of one of its cells. `n` is the number of descriptors, `d` their dimension and `K` the
+number of visual words.
 """
 
 # Authors: The skinest developers
@@ -20,11 +20,11 @@ from sklearn.preprocessing import normalize
 
 from ._descriptor_calls import postprocess
 
-_N_AT_A_TIME = 1024  # descriptors, whose distances to words fit into a cache
+_N_AT_A_TIME = 1024  # descriptors; their distances to words fit into a cache
 
 
 def compute_histogram(words, n_words) -> np.ndarray:
-    """Compute the share of descriptors that fall on each visual word.
+    """Compute the fraction of descriptors that are nearest to each visual word.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def compute_histogram(words, n_words) -> np.ndarray:
     Returns
     -------
     vector : ndarray of shape (K,)
-        Sums to 1, or is zero where there is no descriptor.
+        Sums to 1, or is zero without descriptors.
 
     References
     ----------
@@ -48,10 +48,10 @@ def compute_histogram(words, n_words) -> np.ndarray:
 
 
 def assign_softly(descriptors, centers, bandwidth) -> np.ndarray:
-    """Compute weights of each descriptor on the visual words, by distance.
+    """Compute the weight of each descriptor for each visual word, by distance.
 
-    The codeword uncertainty of van Gemert et al., equation 9, with a Gaussian
-    kernel: ``exp(-|x - c_k|² / (2 b²))``, over its sum for all words.
+    This is the codeword uncertainty of van Gemert et al., equation 9, with a Gaussian
+    kernel: ``exp(-|x - c_k|² / (2 b²))``, divided by its sum over all words.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def assign_softly(descriptors, centers, bandwidth) -> np.ndarray:
     Returns
     -------
     weights : ndarray of shape (n, K)
-        Each row sums to 1. Their mean over an image is its vector.
+        Each row sums to 1. The mean of all rows is the vector of the image.
 
     References
     ----------
@@ -110,7 +110,7 @@ def compute_vlad(descriptors, words, centers) -> np.ndarray:
 
 
 def compute_fisher_vector(descriptors, posteriors, mixture) -> np.ndarray:
-    """Compute gradients of a mixture's log likelihood in means and deviations.
+    """Compute gradients of the log likelihood in means and standard deviations.
 
     Equations 17 and 18 of Sánchez et al., divided by the number of descriptors;
     the gradients in the weights (equation 16) are left out.
@@ -151,7 +151,7 @@ def compute_fisher_vector(descriptors, posteriors, mixture) -> np.ndarray:
 
 
 def normalize_power(vectors) -> np.ndarray:
-    """Take signed square roots, then bring each row to unit Euclidean length.
+    """Take signed square roots, then scale each row to unit Euclidean length.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def find_cell_members(points, pyramid) -> list[np.ndarray]:
 
 
 def check_pyramid(pyramid, descriptor) -> None:
-    """Raise a ValueError if a pyramid is malformed or the descriptor has no places.
+    """Raise a ValueError if a pyramid is invalid or the descriptor has no places.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def check_pyramid(pyramid, descriptor) -> None:
         Cells per side at each level.
 
     descriptor : descriptor object, callable or None
-        What describes the images.
+        Descriptor of the images.
     """
     if not len(pyramid) or any(not isinstance(n, Integral) or n < 1 for n in pyramid):
         raise ValueError(
@@ -221,25 +221,25 @@ def check_pyramid(pyramid, descriptor) -> None:
     has_places = descriptor is None or hasattr(descriptor, "describe")
     if tuple(pyramid) != (1,) and not has_places:
         raise ValueError(
-            f"pyramid={pyramid!r} needs a descriptor that says where it describes, by "
-            f"a method describe(image) -> (values, points); {descriptor!r} has none."
+            f"pyramid={pyramid!r} needs a descriptor that returns places, by a method "
+            f"describe(image) -> (values, points); {descriptor!r} has none."
         )
 
 
 @dataclass
 class Encoder:
-    """Descriptors of images to vectors, by one vocabulary.
+    """Encode descriptors of images as vectors, with one vocabulary.
 
     Parameters
     ----------
     encoding : {"histogram", "soft", "tfidf", "vlad", "fisher"}
-        The encoding; "tfidf" is a histogram here, its weights come later.
+        The encoding. "tfidf" is a histogram here; it is weighted later.
 
     vocabulary : ndarray of shape (n_words, d) or GaussianMixture
-        The visual words, or the mixture where the encoding is "fisher".
+        The visual words or, for "fisher", the mixture.
 
     pca : PCA or None
-        What projects descriptors before they meet the vocabulary.
+        PCA that projects the descriptors, or None.
 
     pyramid : sequence of int
         Cells per side at each level of the spatial pyramid.
@@ -256,12 +256,12 @@ class Encoder:
         Parameters
         ----------
         described : list of (values, points)
-            Descriptors of each image, as they are used, and their places.
+            Descriptors of each image, after `finish`, and their places.
 
         Returns
         -------
         vectors : ndarray of shape (n_images, n_features), dtype float32
-            Zero where an image has no descriptor.
+            Zero if an image has no descriptor.
         """
         vectors = np.zeros((len(described), self.n_features), dtype=np.float32)
         filled = [row for row, (values, _) in enumerate(described) if len(values)]
@@ -276,7 +276,7 @@ class Encoder:
         return vectors
 
     def check_same(self, encoding, pyramid, n_words) -> None:
-        """Raise a ValueError if other vectors are asked for than these."""
+        """Raise a ValueError if parameters differ from those of this encoder."""
         before = {
             "encoding": self.encoding,
             "pyramid": self.pyramid,
@@ -286,8 +286,8 @@ class Encoder:
         for name, old in before.items():
             if old != now[name]:
                 raise ValueError(
-                    f"{name} was {old!r} and is {now[name]!r} now. Go on with the "
-                    "first, or call fit."
+                    f"{name} was {old!r} and is {now[name]!r} now. Set it back, or "
+                    "call fit."
                 )
 
     @property
@@ -303,7 +303,7 @@ class Encoder:
         return n_words * per_word * int(np.square(self.pyramid).sum())
 
     def compute_digest(self) -> str:
-        """Hash all that was learned, however it was learned."""
+        """Return a hash of the vocabulary and of PCA."""
         learned = self.vocabulary
         if self.encoding == "fisher":
             learned = learned.weights_, learned.means_, learned.covariances_
@@ -311,7 +311,7 @@ class Encoder:
         return joblib.hash((learned, pca))
 
     def list_word_features(self) -> list[str]:
-        """Name the features that one cell has."""
+        """Return the names of the features of one cell."""
         words = [f"word{word}" for word in range(self.n_words)]
         dimensions = range(self._centers.shape[1])
         if self.encoding == "vlad":
@@ -324,7 +324,7 @@ class Encoder:
         return words
 
     def list_feature_names(self) -> np.ndarray:
-        """Name all features, with the cell where there is more than one."""
+        """Return the names of all features, with the cell if there are several."""
         names = self.list_word_features()
         if sum(self.pyramid) > 1:
             cells = [
@@ -351,7 +351,7 @@ class Encoder:
         return values if self.pca is None else self.pca.transform(values)
 
     def _assign(self, projected):
-        """Find nearest words, or weights on the words, of each image's descriptors."""
+        """Return nearest words, or weights for words, of each image's descriptors."""
         if self.encoding == "fisher":
             return [
                 self.vocabulary.predict_proba(values.astype(np.float64))
@@ -363,7 +363,7 @@ class Encoder:
                 assign_softly(values, self.vocabulary, bandwidth)
                 for values in projected
             ]
-        # One search for all images spares the start of one for each.
+        # One search for all images is faster than one for each.
         words = find_nearest_words(np.vstack(projected), self.vocabulary)
         return np.split(words, np.cumsum([len(values) for values in projected])[:-1])
 
@@ -376,7 +376,7 @@ class Encoder:
         if self.encoding in ("vlad", "fisher"):
             cells = [self._aggregate(values[in_], assignment[in_]) for in_ in members]
             return normalize(normalize_power(np.vstack(cells)).reshape(1, -1))[0]
-        # Each level of the pyramid has the same share, and the whole sums to 1.
+        # Each level of the pyramid has the same sum, and the whole vector sums to 1.
         cells = [
             self._count(assignment[in_]) * (in_.mean() / len(self.pyramid))
             for in_ in members
@@ -401,7 +401,7 @@ def measure_word_spacing(centers) -> float:
     distances = euclidean_distances(centers)
     np.fill_diagonal(distances, np.inf)
     spacing = float(distances.min(axis=1).mean())
-    return spacing or 1.0  # any width serves where all words are the same
+    return spacing or 1.0  # any width works if all words are equal
 
 
 def encode_batch(encoder, descriptor, described):
@@ -410,10 +410,10 @@ def encode_batch(encoder, descriptor, described):
     Parameters
     ----------
     encoder : Encoder
-        What encodes.
+        The encoder.
 
     descriptor : descriptor object or callable
-        What the descriptors are from.
+        Descriptor that computed the values.
 
     described : list of (values, points)
         Stored descriptors of each image and their places.
@@ -421,7 +421,7 @@ def encode_batch(encoder, descriptor, described):
     Returns
     -------
     vectors : ndarray of shape (n_images, n_features), dtype float32
-        Zero where an image has no descriptor.
+        Zero if an image has no descriptor.
 
     n_empty : int
         The number of such images.
@@ -433,8 +433,8 @@ def encode_batch(encoder, descriptor, described):
 def find_nearest_words(values, vocabulary) -> np.ndarray:
     """Return the index of the visual word nearest to each descriptor.
 
-    scikit-learn computes all distances in float64. Here float32 tells most words apart,
-    in less than half the time, and float64 the rest.
+    scikit-learn computes all distances in float64. Here most are computed in float32,
+    in less than half the time. float64 is used if two words are nearly equally near.
 
     Parameters
     ----------
@@ -447,19 +447,19 @@ def find_nearest_words(values, vocabulary) -> np.ndarray:
     Returns
     -------
     words : ndarray of shape (n_descriptors,)
-        The same as those of :func:`sklearn.metrics.pairwise_distances_argmin`.
+        The result of :func:`sklearn.metrics.pairwise_distances_argmin`.
     """
     if len(vocabulary) == 1:
         return np.zeros(len(values), dtype=np.intp)
     centers = vocabulary.astype(np.float32)
     squares = np.einsum("ij,ij->i", centers, centers)
     largest = np.sqrt(squares.max())
-    # What float32 may be off by, of products of two vectors of such lengths.
+    # Maximum rounding error in float32 of the product of two vectors of such lengths.
     error = 2 * centers.shape[1] * np.finfo(np.float32).eps * largest
     words = np.empty(len(values), dtype=np.intp)
     for start in range(0, len(values), _N_AT_A_TIME):
         block = values[start : start + _N_AT_A_TIME].astype(np.float32, copy=False)
-        with np.errstate(over="ignore", invalid="ignore"):  # float64 sees to those
+        with np.errstate(over="ignore", invalid="ignore"):  # float64 handles those
             nearness = block @ centers.T
             nearness -= squares / 2
         rows, nearest = np.arange(len(block)), nearness.argmax(axis=1)

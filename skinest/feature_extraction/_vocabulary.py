@@ -1,4 +1,4 @@
-"""Descriptors of many images to a vocabulary of visual words."""
+"""Learn a vocabulary of visual words from the descriptors of many images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -14,28 +14,28 @@ from threadpoolctl import threadpool_limits
 class DescriptorSample:
     """Uniform sample without replacement of a stream of descriptors.
 
-    Each descriptor draws a number, and those with the smallest are kept, so the
-    sample neither depends on how the stream is cut into batches nor holds more
-    than twice its size.
+    Each descriptor gets a random number, and those with the smallest numbers are the
+    sample. So it does not depend on the batches of the stream, and at most twice its
+    size is in memory.
 
     Parameters
     ----------
     max_descriptors : int
-        The size of the sample.
+        Size of the sample.
 
     seed : int or None
-        Where the numbers come from.
+        Seed of the random numbers.
 
     Attributes
     ----------
     n_images : int
-        The images that were added.
+        Number of images that were added.
 
     n_empty : int
-        Those of them without a descriptor.
+        Number of these images without descriptors.
 
     n_held : int
-        The descriptors that are held.
+        Number of descriptors in memory.
     """
 
     def __init__(self, max_descriptors, seed) -> None:
@@ -48,17 +48,17 @@ class DescriptorSample:
         self.n_held = 0
 
     def add(self, values) -> None:
-        """Offer the descriptors of one image.
+        """Add the descriptors of one image to the stream.
 
         Parameters
         ----------
         values : ndarray of shape (n_descriptors, d)
-            Stored descriptors; the sample keeps their dtype.
+            Stored descriptors. The sample has their dtype.
 
         Raises
         ------
         ValueError
-            If `d` is another than before.
+            If `d` differs from that of earlier images.
         """
         self.n_images += 1
         if len(values) == 0:
@@ -67,7 +67,7 @@ class DescriptorSample:
         if self._values and values.shape[1] != self._values[0].shape[1]:
             raise ValueError(
                 f"descriptor gives {values.shape[1]} dimensions for "
-                f"X[{self.n_images - 1}], but {self._values[0].shape[1]} before."
+                f"X[{self.n_images - 1}], but gave {self._values[0].shape[1]} before."
             )
         self._values.append(values)
         self._draws.append(self._generator.random(len(values)))
@@ -101,31 +101,31 @@ class DescriptorSample:
 
 
 def make_clusterer(clusterer, encoding, n_words, seed):
-    """Make an unfitted clusterer that will find `n_words`.
+    """Return an unfitted clusterer for `n_words` visual words.
 
     Parameters
     ----------
     clusterer : estimator or None
-        What the user gave.
+        Clusterer of the user.
 
     encoding : str
-        "fisher" needs a mixture, all else cluster centers.
+        "fisher" needs a mixture, other encodings need cluster centres.
 
     n_words : int
         The number of visual words.
 
     seed : int or None
-        Its `random_state`, where it has one that is None.
+        Seed of the clusterer, if its `random_state` is None.
 
     Returns
     -------
     clusterer : estimator
-        A clone; the user's own is left as it is.
+        A clone; the clusterer of the user is not changed.
 
     Raises
     ------
     ValueError
-        If it cannot be told the number of words or does not suit the encoding.
+        If it has no parameter for the number of words or does not suit the encoding.
     """
     if clusterer is not None:
         clusterer = clone(clusterer)
@@ -168,13 +168,13 @@ def check_enough(n_descriptors, n_images, n_words) -> None:
     Parameters
     ----------
     n_descriptors : int
-        Descriptors found.
+        Number of descriptors.
 
     n_images : int
-        Images that were described.
+        Number of images.
 
     n_words : int
-        Visual words wanted.
+        Number of visual words.
     """
     if n_descriptors >= n_words:
         return
@@ -197,10 +197,10 @@ def check_partial(clusterer, encoding) -> None:
     Parameters
     ----------
     clusterer : estimator
-        What shall learn the next batch.
+        Clusterer for the next batch.
 
     encoding : str
-        What the vocabulary is for.
+        Encoding that uses the vocabulary.
     """
     if not hasattr(clusterer, "partial_fit"):
         raise ValueError(
@@ -215,18 +215,18 @@ def check_partial(clusterer, encoding) -> None:
 
 
 def learn_vocabulary(values, clusterer, n_components, seed):
-    """Fit the projection and the clusterer to descriptors.
+    """Fit PCA and the clusterer to descriptors.
 
     Parameters
     ----------
     values : ndarray of shape (n_descriptors, d), dtype float32
-        A sample of the descriptors, as they are used.
+        Sample of the descriptors, after `finish`.
 
     clusterer : estimator
         An unfitted clusterer from :func:`make_clusterer`.
 
     n_components : int or None
-        Dimensions after PCA; None projects nothing.
+        Number of dimensions after PCA. None does no PCA.
 
     seed : int or None
         The `random_state` of PCA.
@@ -234,13 +234,13 @@ def learn_vocabulary(values, clusterer, n_components, seed):
     Returns
     -------
     pca : PCA or None
-        What projects descriptors.
+        PCA that projects the descriptors.
 
     clusterer : estimator
         The fitted clusterer.
     """
-    # Seeding makes thousands of small products, which threads of BLAS slow down:
-    # five times on two busy cores.
+    # Seeding computes thousands of small products. With threads of BLAS they were five
+    # times slower on two busy cores.
     with threadpool_limits(1, user_api="blas"):
         pca = fit_pca(values, n_components, seed)
         clusterer.fit(values if pca is None else pca.transform(values))
@@ -248,7 +248,7 @@ def learn_vocabulary(values, clusterer, n_components, seed):
 
 
 def extract_words(clusterer, encoding):
-    """Return visual words of a fitted clusterer, or the mixture itself.
+    """Return the visual words of a fitted clusterer, or a fitted mixture itself.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def extract_words(clusterer, encoding):
         A fitted clusterer from :func:`make_clusterer`.
 
     encoding : str
-        "fisher" needs a mixture, all else cluster centers.
+        "fisher" needs a mixture, other encodings need cluster centres.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def extract_words(clusterer, encoding):
     Raises
     ------
     ValueError
-        If the clusterer has not found what the encoding needs.
+        If the clusterer lacks the attribute that the encoding needs.
     """
     needed = "means_" if encoding == "fisher" else "cluster_centers_"
     if not hasattr(clusterer, needed):
@@ -275,14 +275,14 @@ def extract_words(clusterer, encoding):
         )
     if encoding != "fisher":
         return clusterer.cluster_centers_.copy()
-    # Learned in float32, used in float64, where small differences of squares count.
+    # Learned in float32, but used in float64: small differences of squares matter.
     for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
         setattr(clusterer, name, getattr(clusterer, name).astype(np.float64))
     return clusterer
 
 
 def fit_pca(values, n_components, seed):
-    """Fit PCA to descriptors; None where `n_components` is None.
+    """Fit PCA to descriptors, or return None if `n_components` is None.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ def fit_pca(values, n_components, seed):
         The descriptors.
 
     n_components : int or None
-        Dimensions to keep.
+        Number of dimensions after PCA.
 
     seed : int or None
         The `random_state` of PCA.

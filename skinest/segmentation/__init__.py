@@ -1,4 +1,4 @@
-"""Images to masks by networks."""
+"""Segmentation of images with networks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -51,8 +51,8 @@ class MaskPredictionMixin:
         -------
         probabilities : ndarray of shape (n_images, height, width, n_classes) or \
 object array of ndarray of shape (height, width, n_classes), dtype float32
-            In the order of `classes_`: an array where `X` is one of numbers, else an
-            object array, one entry for each image.
+            Probabilities of the labels, in the order of `classes_`. If `X` is a numeric
+            array, this is one too; otherwise an object array with one entry per image.
         """
         return self._collect(X, self._probabilities)
 
@@ -68,8 +68,8 @@ object array of ndarray of shape (height, width, n_classes), dtype float32
         -------
         masks : ndarray of shape (n_images, height, width) or object array of ndarray \
 of shape (height, width)
-            Labels of the pixels, as they were in the training masks: an array where
-            `X` is one of numbers, else an object array, one entry for each image.
+            Labels of the pixels, as in the training masks. If `X` is a numeric array,
+            this is one too; otherwise an object array with one entry per image.
         """
         return self._collect(X, self._mask)
 
@@ -84,8 +84,8 @@ of shape (height, width)
         Returns
         -------
         images : object array of ndarray of shape (height, width, 3), dtype uint8
-            What is predicted as foreground with a margin around it, or the whole
-            image where there is none, in RGB.
+            RGB images of the predicted foreground with a margin around it. If no
+            foreground is predicted, the whole image.
         """
         check_is_fitted(self)
         images = check_images(X)
@@ -97,9 +97,9 @@ of shape (height, width)
         return cropped
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing: images are never put into tables.
+        """Do nothing, because images are never returned as a table.
 
-        So a Pipeline that holds a segmenter can set the output of its other steps.
+        The method is here for a Pipeline, which calls it on each of its steps.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ of shape (height, width)
             Images, see :mod:`skinest.images`.
 
         y : array, list of arrays or paths of length n_images
-            Their masks, of no labels but those of `classes_`.
+            Masks of the images, with labels of `classes_` only.
 
         sample_weight : array-like of shape (n_images,), default=None
             Weights of images.
@@ -132,14 +132,14 @@ of shape (height, width)
         Returns
         -------
         score : float
-            In [0, 1]; see :func:`skinest.metrics.dice_score`. An empty mask that is
-            predicted empty counts 1.
+            Mean Dice coefficient in [0, 1], see :func:`skinest.metrics.dice_score`. An
+            empty mask that is predicted empty counts 1.
 
         Raises
         ------
         ValueError
-            If images and masks differ in number or size, or a mask holds a label that
-            no training mask did.
+            If images and masks differ in number or size, or a mask has a label that is
+            not in `classes_`.
         """
         check_is_fitted(self)
         pairs = PairCollection(X, y, self._letterbox, 2**self.depth)
@@ -187,7 +187,7 @@ of shape (height, width)
         return tags
 
     def _iterate_outputs(self, images):
-        """Yield each image and the outputs of the network in its size."""
+        """Yield each image and the outputs of the network, resized to the image."""
         outputs = iterate_outputs(
             images,
             self._spec,
@@ -201,7 +201,10 @@ of shape (height, width)
             yield from outputs
 
     def _collect(self, X, make):
-        """Return what is made of the outputs for each image, in the form that X has."""
+        """Apply a function to the outputs of each image.
+
+        Return an array if X is a numeric array, else an object array.
+        """
         check_is_fitted(self)
         images = check_images(X)
         made = np.empty(len(images), dtype=object)
@@ -213,7 +216,7 @@ of shape (height, width)
 
 
 def _crop(image, is_foreground, margin):
-    """Cut an image to its foreground; return all of it where there is none."""
+    """Crop an image to its foreground; return all of it if there is no foreground."""
     if not is_foreground.any():
         return image
     place = []

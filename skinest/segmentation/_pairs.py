@@ -1,4 +1,4 @@
-"""Images and their masks: read once, as pairs, in the size of a network."""
+"""Pairs of images and masks: read once, and resized to the size of a network."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -16,14 +16,14 @@ from .._training._batches import Prefetch, allocate
 from ..images import check_images, resize
 from ..masks import MAX_LABELS, check_masks
 
-OUTSIDE = 255  # class index of pixels that no image has, as where it is padded
-_N_READ = 16  # pairs that are read together
-_MAX_CHANNELS = 4  # of what OpenCV shrinks
+OUTSIDE = 255  # class index of the padding around an image
+_N_READ = 16  # pairs that are read in one batch
+_MAX_CHANNELS = 4  # of an image that OpenCV can shrink
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Bring images to the size of a network, and its outputs back.
+    """Resize images to the size of a network, and outputs to that of images.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class Letterbox:
         (height, width) of the network.
 
     pad : bool
-        Whether images keep their aspect ratio and are padded; else they are squeezed.
+        Whether images keep their aspect ratio and are padded, or are stretched.
     """
 
     size: tuple
     pad: bool
 
     def resize_image(self, image) -> np.ndarray:
-        """Return an image in the size of the network; padded by its edges."""
+        """Return an image in the size of the network, padded with its border pixels."""
         size, margins = self._find_place(image.shape)
         inner = resize(image, size)
         if size == self.size:
@@ -50,8 +50,8 @@ class Letterbox:
     def resize_mask(self, mask, labels) -> np.ndarray:
         """Return a mask in the size of the network, as positions in `labels`.
 
-        Where it shrinks, each pixel takes the label that covers most of it; where it
-        is padded, it is `OUTSIDE`.
+        In a shrunk mask, each pixel has the label that covers most of it. Padding has
+        the value `OUTSIDE`.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Letterbox:
             The mask.
 
         labels : ndarray of shape (n_labels,)
-            The labels in it, sorted.
+            Sorted labels of the mask.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class Letterbox:
         Parameters
         ----------
         outputs : ndarray of shape (*size, n_outputs), dtype float32
-            What the network gave.
+            Outputs of the network.
 
         shape : tuple of int
             (height, width) of the image.
@@ -104,7 +104,7 @@ class Letterbox:
         return np.concatenate([part.reshape(*size, -1) for part in restored], axis=-1)
 
     def _find_place(self, shape):
-        """Return the size of an image within the network's, and what is padded.
+        """Return the size of an image inside of the padding, and the margins.
 
         Returns
         -------
@@ -138,13 +138,13 @@ class Pairs:
         The labels, sorted.
 
     shapes : ndarray of shape (n_pairs, 2)
-        Height and width of the images as they are given.
+        Original height and width of the images.
 
     locations : dict of label to str
-        What errors call the first mask that holds a label.
+        For each label, the name of the first mask that has it, for error messages.
 
     letterbox : Letterbox
-        What has brought them to their size.
+        Has resized the images and masks.
     """
 
     images: np.ndarray
@@ -155,25 +155,25 @@ class Pairs:
     letterbox: Letterbox
 
     def encode_by(self, classes) -> "Pairs":
-        """Return the pairs with the class indices of other classes, which may be more.
+        """Return the pairs with the class indices of other, possibly more, classes.
 
         Raises
         ------
         ValueError
-            If a label is none of these classes.
+            If a label is not in `classes`.
         """
         unknown = np.setdiff1d(self.classes, classes).tolist()
         if unknown:
             raise ValueError(
-                f"{self.locations[unknown[0]]} holds {unknown[0]}, which the training "
-                f"masks, with {classes.tolist()}, do not."
+                f"{self.locations[unknown[0]]} has the label {unknown[0]}, but the "
+                f"training masks have {classes.tolist()} only."
             )
         _replace_indices(self.masks, np.searchsorted(classes, self.classes))
         return replace(self, classes=classes)
 
 
 class PairCollection:
-    """Checked images and masks that belong together by their positions.
+    """Checked images and masks; those at the same position belong together.
 
     Parameters
     ----------
@@ -184,13 +184,13 @@ class PairCollection:
         Their masks.
 
     letterbox : Letterbox
-        What brings them to the size of a network.
+        Resizes them to the size of a network.
 
     min_side : int
-        Fewest pixels a side.
+        Minimum height and width of an image.
 
     names : tuple of str, default=("X", "y")
-        What errors call images and masks.
+        Names of the arguments in error messages.
     """
 
     def __init__(self, X, y, letterbox, min_side, names=("X", "y")):
@@ -203,12 +203,12 @@ class PairCollection:
         self._names = names
         if len(self.masks) != len(self.images):
             raise ValueError(
-                f"{names[0]} holds {len(self.images)} images, but {names[1]} "
-                f"{len(self.masks)} masks. Pass one for each image."
+                f"{names[0]} has {len(self.images)} images, but {names[1]} has "
+                f"{len(self.masks)} masks. Pass one mask for each image."
             )
 
     def read(self, position):
-        """Read a pair, and check that it is one.
+        """Read an image and its mask, and check that they belong together.
 
         Returns
         -------
@@ -216,9 +216,9 @@ class PairCollection:
         mask : ndarray of shape size, dtype uint8
             Positions in `labels`.
         labels : ndarray of shape (n_labels,)
-            Those in the mask, sorted.
+            Sorted labels of the mask.
         shape : tuple of int
-            Height and width of the image as it is given.
+            Original height and width of the image.
         """
         image = self.images[position]
         mask, labels = self.masks.read(position)
@@ -228,7 +228,7 @@ class PairCollection:
         return self.letterbox.resize_image(image), resized, labels, mask.shape
 
     def read_cached(self, positions, cache) -> list[tuple]:
-        """Read pairs, those of files from a cache where they are in it."""
+        """Read pairs; take pairs of files from the cache if they are in it."""
         if not (cache.is_on and self.images.from_files and self.masks.from_files):
             return list(map(self.read, positions))
         settings = "pair", __version__, self.letterbox.size, self.letterbox.pad
@@ -246,7 +246,7 @@ class PairCollection:
         return pairs
 
     def read_masks(self, classes) -> list[np.ndarray]:
-        """Read the masks alone; raise ValueError for labels that are no classes."""
+        """Read the masks only; raise ValueError for labels not in `classes`."""
         read = []
         for position in range(len(self.masks)):
             mask, labels = self.masks.read(position)
@@ -254,8 +254,8 @@ class PairCollection:
             unknown = np.setdiff1d(labels, classes).tolist()
             if unknown:
                 raise ValueError(
-                    f"{self.masks.where(position)} holds {unknown}, which the training "
-                    f"masks, with {classes.tolist()}, do not."
+                    f"{self.masks.where(position)} has the labels {unknown}, but the "
+                    f"training masks have {classes.tolist()} only."
                 )
         return read
 
@@ -264,17 +264,17 @@ class PairCollection:
         check_side(shape, self._min_side, f"{self._names[0]}[{position}]")
 
     def check_shape(self, position, of_mask, of_image):
-        """Raise ValueError unless a mask has the size of its image."""
+        """Raise ValueError if a mask does not have the size of its image."""
         if of_mask != of_image:
             raise ValueError(
                 f"{self.masks.where(position)} has shape {of_mask}, but its image "
-                f"{self._names[0]}[{position}] {of_image}. A mask has the size of its "
-                "image: check that they belong together, in the same order."
+                f"{self._names[0]}[{position}] has shape {of_image}. A mask has the "
+                "size of its image: check that they belong together, in the same order."
             )
 
 
 def check_side(shape, min_side, location):
-    """Raise ValueError if an image, by its shape, is too small for a network."""
+    """Raise ValueError if the shape of an image is too small for a network."""
     if min(shape[:2]) < min_side:
         raise ValueError(
             f"{location} has shape {shape[:2]}, but the network halves images "
@@ -284,22 +284,22 @@ def check_side(shape, min_side, location):
 
 
 def read_pairs(pairs, fitting) -> Pairs:
-    """Read all pairs, each once, or from the cache of the estimator.
+    """Read all pairs, from the cache of the estimator if they are in it.
 
     Parameters
     ----------
     pairs : PairCollection
-        What is read.
+        Pairs to read.
 
     fitting : Fitting
-        The fit that they are read for; reading is a task of its callbacks.
+        The current fit. Its callbacks can follow how the pairs are read.
 
     Raises
     ------
     ValueError
-        If a pair cannot be read or is none; the error names it.
+        If an image or mask cannot be read or is invalid; the error names it.
     OSError
-        If a file is no longer there.
+        If a file no longer exists.
     """
     n_pairs, size = len(pairs.images), pairs.letterbox.size
     images = allocate((n_pairs, *size, 3), np.uint8)
@@ -331,26 +331,26 @@ def read_pairs(pairs, fitting) -> Pairs:
                 dtypes.add(labels.dtype)
                 shapes.append(shape)
     coding.finish()
-    labels = np.array(list(locations))  # in the order in which they were met
+    labels = np.array(list(locations))  # in the order in which they were found
     if (np.diff(labels) < 0).any():
         _replace_indices(masks, np.argsort(np.argsort(labels)))
     dtype = np.result_type(*dtypes)
-    if dtype.kind == "f":  # of uint64 and signed integers
+    if dtype.kind == "f":  # common type of uint64 and signed integers
         dtype = np.int64
     classes = np.sort(labels).astype(dtype)
     return Pairs(images, masks, classes, np.array(shapes), locations, pairs.letterbox)
 
 
 def _index_labels(labels, locations, location) -> np.ndarray:
-    """Return a table from positions in `labels` to places among all labels met.
+    """Return a table from positions in `labels` to positions in `locations`.
 
-    New ones are added to `locations`, each with what errors call the mask.
+    New labels are added to `locations`, with the name of the mask for error messages.
     """
     for label in labels.tolist():
         if label not in locations and len(locations) == MAX_LABELS:
             raise ValueError(
-                f"{location} holds the label {label}, by which the masks have more "
-                f"than {MAX_LABELS} labels in all: {sorted(locations)}."
+                f"{location} has the label {label}. With it, the masks have more than "
+                f"{MAX_LABELS} labels in all: {sorted(locations)}."
             )
         locations.setdefault(label, location)
     table = np.full(256, OUTSIDE, dtype=np.uint8)
@@ -359,7 +359,7 @@ def _index_labels(labels, locations, location) -> np.ndarray:
 
 
 def _replace_indices(masks, new):
-    """Put new class indices in place of 0, 1 and so on, in each mask."""
+    """Replace the class indices 0, 1 and so on by new ones, in each mask."""
     table = np.full(256, OUTSIDE, dtype=np.uint8)
     table[: len(new)] = new
     for mask in masks:
@@ -367,9 +367,9 @@ def _replace_indices(masks, new):
 
 
 def count_pixels(split, n_classes) -> np.ndarray:
-    """Count the pixels of each class in the masks that take part.
+    """Count the pixels of each class in the masks of a split.
 
-    Each mask counts by its weight, in which their mean is 1.
+    Each mask is weighted. Weights are scaled so that their mean is 1.
     """
     weights = split.sample_weight[split.positions].astype(float)
     weights = weights / (weights.mean() or 1)
@@ -381,26 +381,26 @@ def count_pixels(split, n_classes) -> np.ndarray:
 
 
 def warn_of_one_label(classes, counts):
-    """Warn where there is nothing to tell apart.
+    """Warn if there is nothing to learn, because the masks have one label only.
 
-    `counts` are pixels of each class in the masks that are trained on, in the size of
-    the network.
+    `counts` are the pixels of each class in the training masks, in the size of the
+    network.
     """
     if len(classes) == 1:
         label = classes[0].item()
-        shown = "empty: they hold" if not label else "full: they hold"
+        shown = "full" if label else "empty"
         warnings.warn(
-            f"All masks are {shown} no label but {label}. There is nothing to learn, "
-            "and it is what will be predicted everywhere.",
+            f"All masks are {shown}: their only label is {label}. There is nothing to "
+            f"learn, and {label} will be predicted for every pixel.",
             UserWarning,
             stacklevel=2,
         )
     elif np.count_nonzero(counts) == 1:
         label = classes[np.argmax(counts)].item()
         warnings.warn(
-            f"All masks that are trained on hold no label but {label}: the others are "
-            "held out to validate on, or smaller than a pixel of image_size. Pass "
-            "X_val and y_val, or raise image_size.",
+            f"All training masks have the label {label} only. Other labels are in "
+            "held-out masks, or are smaller than a pixel at image_size. Pass X_val and "
+            "y_val, or raise image_size.",
             UserWarning,
             stacklevel=2,
         )

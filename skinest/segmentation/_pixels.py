@@ -1,4 +1,4 @@
-"""Pixels in training: batches of pairs, losses and metrics.
+"""Batches of pairs, losses and metrics of pixels, for training.
 
 The target of a pixel is its class index and its weight in the loss.
 """
@@ -21,15 +21,15 @@ from ._pairs import OUTSIDE
 
 @dataclass(kw_only=True)
 class PairBatches(PrefetchedBatches):
-    """Batches of images and their masks, each pair augmented as one.
+    """Batches of images and masks; those of a pair are augmented together.
 
     Parameters
     ----------
     class_weights : ndarray of shape (256,), dtype float32
-        Weights of each class' pixels in the loss, by class index; 0 for `OUTSIDE`.
+        Weight of the pixels of each class index in the loss; 0 for `OUTSIDE`.
 
     augmentation : Augmentation, callable, Keras layer or None
-        What changes training pairs; it needs a seed.
+        Random changes of training pairs. It needs a seed.
     """
 
     class_weights: np.ndarray
@@ -55,18 +55,18 @@ class PairBatches(PrefetchedBatches):
 
 
 def make_objective(loss, n_outputs, threshold) -> dict:
-    """Return what Keras compiles a segmenter with.
+    """Return loss and metrics, as arguments for Keras' `compile`.
 
     Parameters
     ----------
     loss : object
-        From :func:`skinest.losses._resolve.resolve_loss`.
+        Loss from :func:`skinest.losses._resolve.resolve_loss`.
 
     n_outputs : int
-        Outputs of a pixel: 1 of a sigmoid, more of a softmax.
+        Number of outputs per pixel: 1 for a sigmoid, more for a softmax.
 
     threshold : float
-        Above which a sigmoid means foreground.
+        Output of a sigmoid above which a pixel is foreground.
     """
     metrics = []
     for name in ("accuracy", "precision", "recall", "iou", "dice"):
@@ -75,9 +75,9 @@ def make_objective(loss, n_outputs, threshold) -> dict:
 
 
 class PixelLoss(Loss):
-    """A loss of each image, of which Keras takes the mean.
+    """Loss with one value per image, which Keras averages.
 
-    Targets have the shape (n_images, height, width, 2): class indices, and weights.
+    Targets have the shape (n_images, height, width, 2): class indices and weights.
     """
 
     def __init__(self, loss, n_outputs):
@@ -90,15 +90,18 @@ class PixelLoss(Loss):
         truth = ops.cast(indices == self._labels, "float32")
         if self._loss.weighs_pixels:
             return self._loss.per_image(truth, y_pred, pixel_weight=weights)
-        # Pixels of no image agree, and so cost as little as they can.
+        # In the padding, truth and prediction are equal, so that the loss is minimal.
         inside = ops.cast(indices != OUTSIDE, "float32")
         return self._loss.per_image(truth * inside, y_pred * inside)
 
 
 def check_pixel_loss(segmenter):
-    """Raise unless the loss suits some number of labels, which is not known yet."""
+    """Raise ValueError if the loss cannot be used for any number of labels.
+
+    The number is not known before the masks are read.
+    """
     has_class_weight, errors = segmenter.class_weight is not None, {}
-    # Of some losses with one output Keras warns.
+    # Keras warns about some losses if there is one output, so that is not tried first.
     for n_outputs in (3, 1, *range(4, MAX_LABELS + 1)):
         try:
             loss = resolve_loss(segmenter.loss, has_class_weight, n_outputs)
@@ -107,18 +110,18 @@ def check_pixel_loss(segmenter):
             continue
         if segmenter.pad_to_aspect_ratio and not ignores_padding(loss, n_outputs):
             raise ValueError(
-                f"loss={segmenter.loss!r} is a mean over pixels of its own, in which "
-                "padded ones would count. Pass a loss with a value for each pixel or "
-                "one of skinest.losses, or set pad_to_aspect_ratio=False."
+                f"loss={segmenter.loss!r} averages over all pixels, including padding. "
+                "Pass a loss with a value for each pixel or one of skinest.losses, or "
+                "set pad_to_aspect_ratio=False."
             )
         return
     raise errors[1]
 
 
 def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
-    """Return the weight of each class' pixels.
+    """Return the weight of the pixels of each class.
 
-    "balanced" is n_pixels / (n_classes * n_pixels_of_class), 1 where there is none.
+    "balanced" is n_pixels / (n_classes * n_pixels_of_class), or 1 without such pixels.
     """
     class_weight = segmenter.class_weight
     if class_weight is None and segmenter.loss != "weighted_crossentropy":
@@ -126,11 +129,11 @@ def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
     if isinstance(class_weight, dict):
         return read_class_weight(class_weight, classes)
     weights = counts.sum() / (len(classes) * np.maximum(counts, 1))
-    return np.where(counts > 0, weights, 1.0)  # none is trained on of some
+    return np.where(counts > 0, weights, 1.0)  # a class may lack training pixels
 
 
 def ignores_padding(loss, n_outputs) -> bool:
-    """Tell whether padded pixels change nothing in a loss, by an example."""
+    """Return whether padding does not change a loss, tested on random outputs."""
     generator = np.random.default_rng(0)
     outputs = generator.uniform(0.1, 0.9, (2, 6, 8, n_outputs))
     if n_outputs > 1:
@@ -154,15 +157,15 @@ def ignores_padding(loss, n_outputs) -> bool:
 
 
 class PixelMetric(Metric):
-    """A ratio of pixels of all images: the mean over the labels of the foreground.
+    """Ratio of pixel counts over all images, averaged over the foreground labels.
 
-    A label that is absent from both masks and predictions counts 1; where only the
-    denominator is 0, as for the precision of what finds nothing, it counts 0.
+    A label that is absent from both masks and predictions counts 1. If only the
+    denominator is 0, as for the precision of empty predictions, the label counts 0.
 
     Parameters
     ----------
     name : {"accuracy", "precision", "recall", "iou", "dice"}
-        Which ratio.
+        Name of the ratio.
 
     n_outputs, threshold
         As for :func:`make_objective`.

@@ -1,4 +1,4 @@
-"""Predictions in the size of each image, taken as a whole or in tiles."""
+"""Prediction of whole images or of overlapping tiles, in the size of the images."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -19,12 +19,12 @@ from ._pairs import Letterbox, check_side
 def iterate_outputs(
     images, spec, weights, letterbox, *, batch_size, tile_shape, tile_overlap
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield each image, and the outputs of a network in its size.
+    """Yield each image and the outputs of a network, resized to the image.
 
     Parameters
     ----------
     images : ImageCollection
-        The images, of which each is read once.
+        Images. Each is read once.
 
     spec : UNetSpec
         The network.
@@ -33,16 +33,16 @@ def iterate_outputs(
         Its weights.
 
     letterbox : Letterbox
-        What brings images to its size.
+        Resizes images to the size of the network.
 
     batch_size : int
-        Images, or tiles of them, that go through the network together.
+        Number of images or tiles in a batch.
 
     tile_shape : tuple of int
         (height, width) of a tile.
 
     tile_overlap : float or None
-        By how much tiles overlap; None takes each image as a whole.
+        Overlap of tiles as a fraction of their side. None predicts whole images.
 
     Yields
     ------
@@ -83,7 +83,7 @@ def iterate_outputs(
 
 @dataclass
 class _View:
-    """An image as the network sees it: as a whole, or in tiles."""
+    """An image as input of the network: as a whole or in tiles."""
 
     image: np.ndarray
     tile_shape: tuple
@@ -91,7 +91,7 @@ class _View:
     letterbox: Letterbox
 
     def cut(self):
-        """Make the tiles in the size of the network."""
+        """Cut the tiles and resize them to the size of the network."""
         height, width = self.tile_shape
         self.tiles = [
             self.letterbox.resize_image(
@@ -109,7 +109,7 @@ class _View:
 
 
 def find_corners(shape, tile_shape, overlap) -> list[tuple[int, int]]:
-    """Find corners of tiles that cover an image and overlap by at least a share.
+    """Return corners of tiles that cover an image with a minimum overlap.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def find_corners(shape, tile_shape, overlap) -> list[tuple[int, int]]:
         (height, width) of a tile, no larger than the image.
 
     overlap : float
-        The share of a tile's side, in [0, 1), that neighbours have in common.
+        Minimum overlap of neighbours as a fraction of a tile's side, in [0, 1).
 
     Returns
     -------
@@ -139,15 +139,15 @@ def find_corners(shape, tile_shape, overlap) -> list[tuple[int, int]]:
 
 
 def blend(tiles, corners, shape) -> np.ndarray:
-    """Return the mean of overlapping tiles, with less weight of their borders.
+    """Return the weighted mean of overlapping tiles, with lower weights at borders.
 
     Parameters
     ----------
     tiles : list of ndarray of shape (tile_height, tile_width, n_outputs)
-        Outputs.
+        Outputs of the network for each tile.
 
     corners : list of (top, left)
-        Where they lie.
+        Upper left corner of each tile.
 
     shape : tuple of int
         (height, width) of the image.
@@ -168,6 +168,6 @@ def blend(tiles, corners, shape) -> np.ndarray:
 
 
 def _make_slope(length):
-    """Return weights that rise from the ends to the middle, none of them 0."""
+    """Return positive weights that increase from both ends to the middle."""
     middle = (length - 1) / 2
     return (1 - np.abs(np.arange(length) - middle) / (middle + 1)).astype(np.float32)

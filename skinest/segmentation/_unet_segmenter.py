@@ -1,4 +1,4 @@
-"""Masks of images by a U-Net."""
+"""Segmentation with a U-Net."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -41,163 +41,163 @@ from ._pairs import (
 if TYPE_CHECKING:
     from .. import _typing as t
 
-_COMPUTE_DTYPE = "bfloat16"  # what "auto" prefers
+_COMPUTE_DTYPE = "bfloat16"  # of "auto", on processors that support it
 
 
 class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
-    """Find masks of structures in images by a U-Net.
+    """Segment structures in images with a U-Net.
 
-    Images and masks are read once, as pairs, and brought to the size of the network;
-    each pair is augmented and shuffled as one. What is predicted comes back in the
-    size of each image and in the labels of the training masks.
+    Images and masks are read once, as pairs, and resized to the size of the network.
+    The image and mask of a pair are augmented and shuffled together. Predictions have
+    the size of each image and the labels of the training masks.
 
     Parameters
     ----------
     depth : int, default=4
-        How many times the network halves an image.
+        Number of times that the image size is halved.
 
     base_filters : int, default=64
-        Filters of its first level; each further level has twice as many.
+        Number of filters of the first level. It doubles at each further level.
 
     image_size : tuple of int, default=(128, 128)
-        (height, width) in pixels that images are resized to, multiples of
+        (height, width) to which images are resized, in pixels, multiples of
         ``2 ** depth``.
 
     pad_to_aspect_ratio : bool, default=False
-        Keep the aspect ratio of each image and pad it by its edges, where predictions
-        count in no loss and no metric; else images are squeezed.
+        Whether to keep the aspect ratio of each image and pad it with its border
+        pixels. Losses and metrics ignore the padding. If False, images are stretched.
 
     loss : str, loss of :mod:`skinest.losses` or keras.losses.Loss, default="dice"
         "dice", "jaccard", "binary_crossentropy", "weighted_crossentropy", "focal",
-        "tversky", "dice_crossentropy" or another name that Keras knows, or an
-        instance. "weighted_crossentropy" weighs pixels by `class_weight`, and is
-        balanced where that is None.
+        "tversky", "dice_crossentropy", the name of a Keras loss, or an instance.
+        "weighted_crossentropy" weights pixels by `class_weight`. If that is None, it
+        uses "balanced".
 
     class_weight : dict, "balanced" or None, default=None
-        Weights of pixels in the loss by their label, as ``{label: weight}``.
+        Weights of pixels in the loss, as ``{label: weight}`` for the labels in masks.
         "balanced" is n_pixels / (n_classes * n_pixels_of_class).
 
     dropout : float, default=0.0
-        Rate of dropout at the bottom of the network, in [0, 1).
+        Dropout rate at the bottom of the network, in [0, 1).
 
     batch_norm : bool, default=True
-        Batch normalisation in the contracting path.
+        Whether to use batch normalisation in the contracting path.
 
     epochs : int, default=20
-        Passes over the images.
+        Number of epochs.
 
     learning_rate : float or LearningRateSchedule, default=1e-3
-        Learning rate, where `optimizer` is a name.
+        Learning rate. Not used if `optimizer` is an object.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        What trains, by Keras' name or as an object, which is copied and whose own
-        learning rate holds.
+        Optimizer, as a name of Keras or as an object, which is copied. An object has
+        its own learning rate.
 
     batch_size : int, default=16
-        Images in a step of training, and through the network at a time. It is half of
-        the classifiers' because the feature maps of one image take 106 MB in the
-        default network, and training keeps them all.
+        Number of images in a batch, for training and for prediction. The default is
+        half of that of the classifiers, because training stores all feature maps: 106
+        MB for one image in the default network.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
-        What changes training pairs at random, see
-        :class:`skinest.Augmentation`. A callable is called with a
-        ``uint8`` image of shape (height, width, 3), its ``uint8`` mask of shape
-        (height, width), both of `image_size`, and a :class:`numpy.random.Generator`,
-        and returns such a pair. The mask holds positions in `classes_`, and 255 where
-        the image is padded.
+        Random changes of training pairs, see :class:`skinest.Augmentation`. A callable
+        receives a ``uint8`` image of shape (height, width, 3), its ``uint8`` mask of
+        shape (height, width), both of `image_size`, and a
+        :class:`numpy.random.Generator`. It returns an image and a mask of the same
+        shapes and dtypes. The values of the mask are class indices, which are positions
+        in `classes_`, and 255 in the padding.
 
     threshold : float, default=0.5
-        Probability above which a pixel is foreground, in (0, 1), of two labels.
+        Probability in (0, 1) above which a pixel is foreground, for two labels.
 
     tile_overlap : float, default=None
-        Predict large images in tiles that overlap by this share of their side, in
-        [0, 1), and blend them. A tile is as large as the median training image, so
-        that structures have the size that they were trained in. None takes each image
-        as a whole.
+        Predict large images in tiles and blend them. Tiles overlap by this fraction of
+        their side, in [0, 1). A tile has the median size of the training images, so
+        that structures have the same size as in training. None predicts each image as
+        a whole.
 
     crop_margin : float, default=0.1
-        What :meth:`transform` adds around the foreground, as a share of its height
-        and width.
+        Margin that :meth:`transform` adds around the foreground, as a fraction of its
+        height and width.
 
     validation_fraction : float, default=None
-        The share of the training images that is held out and measured after each
-        epoch, in (0, 1): at random, or by whole `groups`. None is 0.1 where
-        `early_stopping` needs held-out images and `X_val` is not given, else it holds
-        none out.
+        Fraction of the training images, in (0, 1), to hold out for validation after
+        each epoch. The split is random, or keeps `groups` whole. None is 0.1 if
+        `early_stopping` needs held-out images and `X_val` is not given; otherwise no
+        images are held out.
 
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `n_iter_no_change` epochs. The weights
         of the best epoch are restored even if all epochs ran.
 
     n_iter_no_change : int, default=10
-        How many epochs to wait for an improvement.
+        Number of epochs without improvement before early stopping.
 
     monitor : str, default="val_loss"
-        What early stopping looks at: "loss", "accuracy", "precision", "recall", "iou"
-        or "dice", with ``"val_"`` before it for the held-out images.
+        Metric for early stopping: "loss", "accuracy", "precision", "recall", "iou" or
+        "dice", with the prefix ``"val_"`` on the validation images.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        Floating-point precision of the network. "auto" is bfloat16 on a processor that
-        has it, and float32 otherwise. Weights and outputs are float32 either way.
+        Floating-point precision of the network. "auto" is bfloat16 on processors that
+        support it, and float32 otherwise. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where pairs of files are cached in the size of the network, so that each
-        file is decoded once in a search. A file is identified by its path, inode,
-        size and times of change.
+        Folder where pairs of image and mask files are cached in the size of the
+        network, so that a search decodes each file once. A file is identified by its
+        path, inode, size and times of change.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
-        Called in training, on copies.
+        Callbacks for the training by Keras. Each fit uses copies of them.
 
     warm_start : bool, default=False
-        Go on from the weights that the last `fit` ended with. Epochs, `history_` and
-        `n_iter_` are counted on; the optimizer starts anew. With `validation_fraction`
-        give `random_state` an integer, so that the same images stay held out.
+        Continue from the weights of the last `fit`. `history_` and `n_iter_` continue
+        too, but the optimizer is new. With `validation_fraction`, set `random_state` to
+        an integer, so that the same images are held out again.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, validation images, order, augmentation and dropout. The same
-        integer gives the same bits on a processor; no global state is touched.
+        Seed of weights, validation split, order of images, augmentation and dropout.
+        The same integer gives identical results on a CPU. No global state is changed.
 
     verbose : int, default=0
-        Above 0, each pass over the images prints a line.
+        If above 0, print a line for each pass over the images.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels of the training masks, sorted. The first is the background.
+        Sorted labels of the training masks. The first is the background.
 
     model_ : keras.Model
-        The fitted network, from RGB images of `image_size`, an array of shape
-        (n_images, height, width, 3) and values 0 to 255, to probabilities of each
-        pixel: of ``classes_[1]`` where there are two labels, else of each. It is a
-        copy: training it changes no prediction.
+        The fitted network. The input is an array of RGB images of `image_size`, of
+        shape (n_images, height, width, 3), with values from 0 to 255. For each pixel,
+        the output is the probability of ``classes_[1]`` for two labels, or of each
+        label for more. It is a copy: training it does not change predictions.
 
     tile_shape_ : tuple of int
-        Median (height, width) of the training images, the size of a tile.
+        (height, width) of a tile: the median size of the training images.
 
     history_ : dict of str to list of float
-        Loss, accuracy, precision, recall, IoU ("iou") and Dice ("dice") after each
-        epoch, over all pixels at the size of the network, the last four as means over
-        the labels but the first; ``"val_"`` of each where there are validation images.
+        Loss, accuracy, precision, recall, IoU ("iou") and Dice ("dice") of all pixels
+        after each epoch, in the size of the network. The last four are means over all
+        labels except the first. Values with the prefix ``"val_"`` are for validation.
 
     n_iter_ : int
-        The number of epochs.
+        Number of epochs.
 
     n_iter_per_stage_ : list of int
-        The number of epochs of each `fit`, more than one after a warm start.
+        Number of epochs of each `fit`; a warm start adds an entry.
 
     See Also
     --------
-    skinest.metrics.segmentation_report : How good masks are.
+    skinest.metrics.segmentation_report : Scores of predicted masks.
     skinest.networks.build_unet : The network alone.
 
     Notes
     -----
-    The tag says that this is no classifier: folds are not stratified by masks. In
-    ``cross_val_predict`` only ``method="predict"`` has a meaning.
+    For scikit-learn this is not a classifier: folds are not stratified by masks. Use
+    ``cross_val_predict`` with ``method="predict"`` only.
 
-    `fit` gets `groups` inside a Pipeline and GridSearchCV by ``segmenter__groups=`` or
-    by metadata routing with ``set_fit_request(groups=True)``; a plain ``groups=``
-    reaches only the search's own splitter.
+    Inside a Pipeline in GridSearchCV, pass `groups` to `fit` by ``segmenter__groups=``
+    or by metadata routing with ``set_fit_request(groups=True)``. Otherwise, ``groups=``
+    is passed only to the splitter of the search.
 
     References
     ----------
@@ -312,21 +312,21 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             Training images, see :mod:`skinest.images`.
 
         y : array, list of arrays or paths of length n_images
-            Their masks, see :mod:`skinest.masks`, each of the height and width of its
-            image.
+            Masks of the images, see :mod:`skinest.masks`. Each has the height and
+            width of its image.
 
         sample_weight : array-like of shape (n_images,), default=None
             Weights of images in the loss.
 
         groups : array-like of shape (n_images,), default=None
-            What images belong together, such as lesions: none is on both sides of
-            the split by `validation_fraction`, their only use.
+            Group of each image, such as its lesion. The split by
+            `validation_fraction` never divides a group. Not used otherwise.
 
         X_val : array, list of arrays or paths, default=None
-            Images to validate on, in place of `validation_fraction`.
+            Validation images, instead of `validation_fraction`.
 
         y_val : array, list of arrays or paths, default=None
-            Their masks, of no labels but those of the training masks.
+            Masks of `X_val`, with labels of the training masks only.
 
         Returns
         -------
@@ -336,17 +336,17 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If an argument is wrong, a mask is none or has another size than its
-            image, an image is smaller than ``2 ** depth`` pixels, or `warm_start`
-            meets other labels or another network than the last fit's. All pairs are
-            read before training begins.
+            If an argument or a mask is invalid, a mask does not have the size of its
+            image, an image is smaller than ``2 ** depth`` pixels, or, with
+            `warm_start`, labels or network differ from those of the last fit. All
+            pairs are read before training begins.
         OSError
             If a file is missing.
 
         Warns
         -----
         UserWarning
-            If all masks hold one label only.
+            If all masks have one label only.
         """
         from ..losses._resolve import resolve_loss
         from ._pixels import PairBatches, make_objective
@@ -398,7 +398,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         return self
 
     def _check_settings(self, X_val, y_val):
-        """Raise ValueError for what the constraints of parameters cannot say."""
+        """Raise ValueError for errors that the parameter constraints cannot find."""
         from ._pixels import check_pixel_loss
 
         check_unet_size(self.image_size, self.depth)
@@ -406,7 +406,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         check_pixel_loss(self)
 
     def _split(self, X, y, sample_weight, groups, X_val, y_val, seed):
-        """Return what is trained on and what is validated on, before it is read."""
+        """Return the pairs for training and those for validation, not yet read."""
         size = tuple(map(int, self.image_size))
         letterbox = Letterbox(size, self.pad_to_aspect_ratio)
         pairs = PairCollection(X, y, letterbox, 2**self.depth)
@@ -424,7 +424,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         return train, validation
 
     def _read(self, train, validation, fitting):
-        """Read all pairs, in the class indices of the training masks."""
+        """Read all pairs, with the class indices of the training masks."""
         pairs = read_pairs(train.images, fitting)
         if validation is not None:
             held_out = pairs
@@ -438,14 +438,14 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         return train, validation, pairs
 
     def _start(self, train, pairs, seed):
-        """Return what training starts with.
+        """Return the fitted attributes and the class weights before training.
 
         Returns
         -------
         attributes : dict
-            Those of a new network, or of the last fit.
+            Attributes of a new network or, with `warm_start`, of the last fit.
         class_weights : ndarray of shape (256,), dtype float32
-            Weights of pixels by class index, 0 beside the images.
+            Weight of the pixels of each class index; 0 for padding.
         """
         from ._pixels import weigh_pixels
 
@@ -483,16 +483,17 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         return attributes, table
 
     def _check_continues(self, classes, spec, letterbox):
-        """Raise ValueError unless `warm_start` can go on from the last fit."""
+        """Raise ValueError if `warm_start` cannot continue from the last fit."""
         if not np.array_equal(self.classes_, classes):
             raise ValueError(
-                f"warm_start: the masks hold {classes.tolist()}, but those of the last "
-                f"fit {self.classes_.tolist()}. Set warm_start=False to start anew."
+                f"warm_start: the masks have the labels {classes.tolist()}, but the "
+                f"last fit had {self.classes_.tolist()}. Set warm_start=False to start "
+                "again."
             )
         if (spec, letterbox) != (self._spec, self._letterbox):
             raise ValueError(
                 "warm_start: the network's settings differ from those of the last fit. "
                 "Put depth, base_filters, image_size, pad_to_aspect_ratio, dropout, "
                 "batch_norm and compute_dtype back, or set warm_start=False to start "
-                "anew."
+                "again."
             )

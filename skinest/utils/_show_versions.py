@@ -1,4 +1,4 @@
-"""Versions, processor and threads: what results depend on besides the data."""
+"""Print versions, processor and threads, on which results depend."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -27,13 +27,13 @@ _VARIABLES = (  # of the environment
 
 
 def show_versions() -> None:
-    """Print versions, processor and threads, for reports of bugs.
+    """Print versions, processor and threads, for bug reports.
 
-    Neither TensorFlow nor another heavy library is loaded for it.
+    This does not import TensorFlow or other heavy libraries.
 
     See Also
     --------
-    sklearn.show_versions : The same of scikit-learn.
+    sklearn.show_versions : The same for scikit-learn.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _find_versions() -> dict[str, str | None]:
 
 
 def _find_backend() -> str:
-    """Return the backend that Keras has, or would have if it were loaded."""
+    """Return the backend of Keras, or the one it would have if it were loaded."""
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()
     if os.environ.get("KERAS_BACKEND"):

@@ -135,7 +135,7 @@ def test_wrong_settings(settings, match, unread):
         ({"y_val": [0, 1]}, "Pass both X_val and y_val"),
         (
             {"X_val": np.zeros((2, 32, 32)), "y_val": [0, 1, 1]},
-            "X_val holds 2 images, but y_val 3",
+            "X_val has 2 images, but y_val has 3",
         ),
         (
             {"X_val": np.full((2, 32, 32), 7.0), "y_val": [0, 1]},
@@ -143,15 +143,15 @@ def test_wrong_settings(settings, match, unread):
         ),
         (
             {"X_val": np.zeros((2, 32, 32)), "y_val": [0, 2]},
-            r"y_val holds \[2\], which the training labels \[0, 1\] do not",
+            r"y_val has the labels \[2\], but the training images have \[0, 1\] only",
         ),
         (
             {"X_val": np.zeros((2, 32, 32)), "y_val": ["0", "1"]},
-            r"y_val holds \['0', '1'\]",
+            r"y_val has the labels \['0', '1'\]",
         ),
         (
             {"X_val": np.zeros((2, 32, 32)), "y_val": [0, np.nan]},
-            r"y_val holds \[nan\]",
+            r"y_val has the labels \[nan\]",
         ),
     ],
 )

@@ -111,13 +111,40 @@ def test_extracting_together_is_safe(home, monkeypatch, mode):
     assert not list_hidden(home.parent)
 
 
-@pytest.mark.parametrize("member", ["../escaped.jpg", "/escaped.jpg"])
-def test_no_member_leaves_the_folder(archive, tmp_path, member):
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        (["../escaped.jpg"], "it has a member '../escaped.jpg'"),
+        (["/escaped.jpg"], "it has a member '/escaped.jpg'"),
+        (["a/./b.jpg"], "it has a member 'a/./b.jpg'"),
+        ([""], "it has a member ''"),
+        (["."], "it has a member '.'"),
+        ([f"{'n' * 300}.jpg"], "the name of 'nnn.* is too long"),
+        (["a.jpg", "A.JPG"], "two members 'A.JPG' in any case"),
+        (["a.jpg", "a.jpg"], "two members 'a.jpg'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_that_cannot_be_files_are_refused(archive, tmp_path, members, says):
     with zipfile.ZipFile(archive, "a") as opened:
-        opened.writestr(member, "escaped")
-    fetch(archive.parent)
-    folder = archive.with_suffix("")
-    assert all(folder in path.parents for path in tmp_path.rglob("*escaped*"))
+        for member in members:
+            opened.writestr(member, "content")
+    assert_refused(archive, rf"is damaged \({says}")
+    assert not list(tmp_path.rglob("*escaped*"))
+
+
+def test_a_link_in_an_archive_is_refused(archive):
+    link = zipfile.ZipInfo("link.jpg")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr(link, "/etc/passwd")
+    assert_refused(archive, "'link.jpg' is a link")
+
+
+def test_an_empty_archive_is_refused(archive):
+    with zipfile.ZipFile(archive, "w"):
+        pass
+    assert_refused(archive, "it has no member")
 
 
 def _truncate(content):
@@ -169,7 +196,7 @@ def test_no_room_is_told_before_anything_is_written(archive, monkeypatch):
     Usage = namedtuple("Usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(59))
     monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
-    message = assert_refused(archive, "make room there", OSError)
+    message = assert_refused(archive, "free some space there", OSError)
     assert f"Extracting {archive} needs 60 bytes in {archive.parent}" in message
     assert "where 59 bytes are free" in message
 

@@ -168,7 +168,7 @@ def test_no_download_into_a_read_only_folder(fetcher, server, new_home, inner):
     if list(new_home.iterdir()):
         folder = new_home  # masks must be there
     new_home.chmod(0o555)
-    with pytest.raises(OSError, match="since the folder is read-only"):
+    with pytest.raises(OSError, match="because the folder is read-only"):
         fetcher(data_home=folder)
     new_home.chmod(0o755)
     assert not server.requested

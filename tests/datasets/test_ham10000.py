@@ -182,7 +182,7 @@ def test_part_of_the_images_with_the_table_of_all_lesions(home):
 
 def test_label_without_image(home):
     write_images(home, list(DIAGNOSES)[2:])
-    with pytest.raises(ValueError, match=r"2 of the 8 labels.*1\. Where files were"):
+    with pytest.raises(ValueError, match=r"2 of the 8 labels.*1\. If files were"):
         fetch(home)
 
 
@@ -228,7 +228,7 @@ def test_wrong_line_of_the_labels(home, line, fault):
 @pytest.mark.parametrize(
     "line, fault",
     [
-        ("ISIC_0000002,,histopathology", "names no lesion"),
+        ("ISIC_0000002,,histopathology", "has no lesion"),
         ("ISIC_0000002,HAM_5", "has 2 fields instead of 3"),
         ("ISIC_0000005,HAM_6,histopathology", "names an image a second time"),
     ],
@@ -251,17 +251,17 @@ def test_unknown_header(home, write, header, official):
     write(home, [], header=header)
     error = get_error(home)
     assert error.startswith(f"Line 1 of {home}")
-    assert f".csv, {header!r}, is not the header {official!r}. Mend it" in error
+    assert f".csv, {header!r}, is not the header {official!r}. Correct it" in error
 
 
 def test_table_of_a_header_only(home):
     write_lesions(home, [])
-    assert "LesionGroupings.csv names no image" in get_error(home)
+    assert "LesionGroupings.csv has no images" in get_error(home)
 
 
 def test_archive_without_labels(home):
     shutil.copy(home / f"{STEM}_Input.zip", home / f"{STEM}_GroundTruth.zip")
-    assert f"holds no {STEM}_GroundTruth.csv" in get_error(home)
+    assert f"has no file {STEM}_GroundTruth.csv" in get_error(home)
 
 
 # Missing files and downloads ---------------------------------------------------

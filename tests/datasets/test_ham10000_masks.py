@@ -123,7 +123,7 @@ def test_image_without_mask(home):
     error = get_error(home)
     assert error.startswith(f"2 of the 8 images in {home / f'{STEM}_Input.zip'} ")
     assert f"have no mask in {home / MASK_FILE} " in error
-    assert ": ISIC_0000005, ISIC_0000001. Where files were deleted" in error
+    assert ": ISIC_0000005, ISIC_0000001. If files were deleted" in error
 
 
 def test_mask_without_image(home):

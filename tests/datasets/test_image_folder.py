@@ -104,7 +104,7 @@ def test_what_is_no_image_is_left_out_and_counted(folder):
     assert len(data.paths) == 5
     assert data.n_ignored == 9
     assert (
-        "Files left out: 9 (5 hidden, 2 .txt, 1 without extension, 1 .db)" in data.DESCR
+        "Ignored files: 9 (5 hidden, 2 .txt, 1 without extension, 1 .db)" in data.DESCR
     )
 
 
@@ -112,7 +112,7 @@ def test_description(folder):
     description = load_image_folder(folder).DESCR
     assert description.startswith(f"Images of {folder}\n---")
     assert "5 images of 2 classes: 1 melanoma, 4 nevus." in description
-    assert "Files left out: 0 (none)." in description
+    assert "Ignored files: 0 (none)." in description
 
 
 def test_relative_folder_and_home_of_the_user(folder, monkeypatch):
@@ -212,7 +212,7 @@ def test_subset_must_be_chosen(split):
 def test_subset_that_is_not_there(tmp_path):
     fill(tmp_path, "train/a/1.jpg", "train/b/2.jpg")
     error = get_error(tmp_path, subset="test")
-    assert error == f"{tmp_path} holds subsets: use subset='train', not 'test'."
+    assert error == f"{tmp_path} has subsets: use subset='train', not 'test'."
 
 
 def test_subset_of_a_folder_without(folder):
@@ -230,7 +230,7 @@ def test_two_folders_for_one_subset(split):
 def test_subsets_beside_classes(split):
     fill(split, "nevus/x.jpg")
     error = get_error(split, subset="train")
-    assert "holds 'Validation', a folder for a subset, beside others: nevus." in error
+    assert "has 'Validation', the name of a subset, and other folders: nevus." in error
 
 
 # What is wrong -----------------------------------------------------------------
@@ -247,21 +247,21 @@ def test_file_instead_of_a_folder(tmp_path):
 
 
 def test_no_class_folder(tmp_path):
-    assert "holds no folder of a class" in get_error(tmp_path)
+    assert "has no class folders" in get_error(tmp_path)
 
 
 def test_no_class_folder_in_one_subset(split):
     shutil.rmtree(split / "test")
     (split / "test").mkdir()
     error = get_error(split, subset="test")
-    assert error.startswith(f"{split / 'test'} holds no folder of a class")
+    assert error.startswith(f"{split / 'test'} has no class folders")
 
 
 @pytest.mark.parametrize("inner", ["", "train"])
 def test_images_beside_class_folders(split, inner):
     fill(split / inner, "x.jpg", "y.jpg", "z.jpg", "w.jpg")
     error = get_error(split, subset="train")
-    assert error.startswith(f"4 images lie in {split / inner} itself")
+    assert error.startswith(f"4 images are in {split / inner} itself")
     assert ": w.jpg, x.jpg, y.jpg and 1 more. Move each" in error
 
 
@@ -380,19 +380,17 @@ def test_link_back_to_a_folder_above(folder, link, target):
 def test_link_to_nothing(folder, link):
     link("nevus/gone.jpg", folder / "nowhere.jpg")
     error = get_error(folder, error=FileNotFoundError)
-    assert error.startswith(f"{folder / 'nevus' / 'gone.jpg'} is a link to nothing.")
+    assert error.startswith(f"{folder / 'nevus' / 'gone.jpg'} is a broken link.")
 
 
 def test_link_to_nothing_may_have_been_a_class(folder, link):
     link("keratosis", folder / "unmounted" / "keratosis")
-    assert "keratosis is a link to nothing" in get_error(
-        folder, error=FileNotFoundError
-    )
+    assert "keratosis is a broken link" in get_error(folder, error=FileNotFoundError)
 
 
 def test_link_to_itself(folder, link):
     link("nevus/self.jpg", folder / "nevus" / "self.jpg")
-    assert "is a link to nothing" in get_error(folder, error=FileNotFoundError)
+    assert "is a broken link" in get_error(folder, error=FileNotFoundError)
 
 
 # Order and kind of classes -----------------------------------------------------

@@ -107,7 +107,7 @@ def test_masks_of_the_other_feature_may_be_missing(home):
 
 def test_image_without_mask(home):
     write_masks(home, TRAIN, NAMES[TRAIN][1:])
-    assert ": ISIC_0000002. Where files were deleted" in get_error(home)
+    assert ": ISIC_0000002. If files were deleted" in get_error(home)
 
 
 def test_mask_without_image(home):

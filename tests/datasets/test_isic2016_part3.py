@@ -131,7 +131,7 @@ def test_two_files_of_one_image(home):
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
 def test_table_without_lines(home, content):
     (home / f"{TRAIN}_GroundTruth.csv").write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"GroundTruth\.csv names no image"):
+    with pytest.raises(ValueError, match=r"GroundTruth\.csv has no images"):
         fetch(home)
 
 

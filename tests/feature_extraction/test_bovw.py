@@ -195,7 +195,7 @@ def test_max_descriptors_bounds_what_the_clusterer_sees(textured):
         ({"pyramid": ()}, "pyramid"),
         ({"pyramid": (0,)}, "pyramid"),
         ({"pyramid": (2, 2)}, "a level twice"),
-        ({"pyramid": (1, 2), "descriptor": mean_colour}, "says where it describes"),
+        ({"pyramid": (1, 2), "descriptor": mean_colour}, "that returns places"),
         ({"clusterer": DBSCAN()}, r"DBSCAN.*n_clusters"),
         ({"clusterer": KMeans(), "encoding": "fisher"}, r"KMeans.*mixture"),
         ({"clusterer": GaussianMixture(), "encoding": "fisher"}, "covariance_type"),

@@ -235,7 +235,7 @@ def test_descriptors_of_another_width_name_the_image(textured):
     images = textured.copy()
     images[:, 0, 0, 0] = 0
     images[5, 0, 0, 0] = 7
-    with pytest.raises(ValueError, match=r"4 dimensions for X\[5\], but 3 before"):
+    with pytest.raises(ValueError, match=r"4 dimensions for X\[5\], but gave 3 before"):
         fit_transform(describe, images)
 
 

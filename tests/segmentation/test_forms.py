@@ -224,7 +224,7 @@ def test_many_labels_in_images_larger_and_smaller_than_the_network(sides, no_tra
 
 
 @pytest.mark.parametrize(
-    ("label", "says"), [(0, "empty: they hold no label but 0"), (255, "full: .* 255")]
+    ("label", "says"), [(0, "empty: their only label is 0"), (255, "full: .* 255")]
 )
 def test_masks_of_one_label_are_warned_of_and_predicted(label, says, images, masks):
     y = np.full_like(masks, label)

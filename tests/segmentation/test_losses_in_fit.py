@@ -369,7 +369,7 @@ def test_a_class_that_is_held_out_is_not_expected_at_first(n_classes):
     last = n_classes - 1
     y[(y == last) & ~is_held_out[:, np.newaxis, np.newaxis]] = 0
     assert (y == last).any()
-    says = "trained on hold no label but 0"
+    says = "training masks have the label 0 only"
     with pytest.warns(UserWarning, match=says) if last == 1 else nothing():
         found = find_first_outputs(segmenter, X, y, without_kernel=True)
     shares = [np.mean(y[~is_held_out] == label) for label in range(n_classes)]
@@ -382,7 +382,7 @@ def test_labels_too_small_for_the_network_are_warned_of_and_weigh_nothing():
     y[:] = 0
     y[:, 0, 0] = 1  # nearest to no pixel of 16 x 16
     segmenter = make_small(class_weight="balanced")
-    with pytest.warns(UserWarning, match="trained on hold no label but 0"):
+    with pytest.warns(UserWarning, match="training masks have the label 0 only"):
         fit = record_fit(segmenter, X, y, X_val=X, y_val=np.ones_like(y))
     _, codes, weights, _ = fit.train
     assert (codes == 0).all() and weights.max() <= 1

@@ -43,7 +43,7 @@ def check_error(X, y, match, error=ValueError, settings=None, **arguments):
 
 def test_mask_of_another_size_than_its_image(files, images, masks):
     X, y = files
-    says = r"y\[7\].* has shape \(24, 20\), but its image X\[7\] \(20, 24\)"
+    says = r"y\[7\].* has shape \(24, 20\), but its image X\[7\] has shape \(20, 24\)"
     turned = [*masks[:7], masks[7].T, *masks[8:]]
     check_error(images, turned, says)
     cv2.imwrite(str(y[7]), masks[7].T)
@@ -137,8 +137,8 @@ def test_arrays_that_are_no_masks(wrong, says, images, masks):
 
 NO_MASKS = {
     "None": (lambda masks: None, "y is None"),
-    "short": (lambda masks: masks[:-1], "X holds 10 images, but y 9 masks"),
-    "long": (lambda masks: [*masks, masks[0]], "X holds 10 images, but y 11 masks"),
+    "short": (lambda masks: masks[:-1], "X has 10 images, but y has 9 masks"),
+    "long": (lambda masks: [*masks, masks[0]], "X has 10 images, but y has 11 masks"),
     "integers": (
         lambda masks: np.arange(10) % 2,
         "one label for each image.* a classifier",
@@ -188,7 +188,7 @@ def test_images_smaller_than_the_network_can_halve_are_not_predicted(learned, im
 def test_validation_images_and_masks_go_together(images, masks, unread):
     for name, given in (("X_val", images), ("y_val", masks)):
         check_error(*unread, "Pass both X_val and y_val", **{name: given})
-    says = "X_val holds 10 images, but y_val 3 masks"
+    says = "X_val has 10 images, but y_val has 3 masks"
     check_error(*unread, says, X_val=images, y_val=masks[:3])
     floats = images.astype(float)
     check_error(*unread, r"X_val\[0\].*255", X_val=floats, y_val=masks)
@@ -200,10 +200,10 @@ def test_label_of_validation_masks_that_no_training_mask_has(
 ):
     X, y = files if form == "files" else (list(images), list(masks))
     other = np.where(masks[8] == 255, 128, masks[8]).astype(np.uint8)
-    says = r"y_val\[2\].* holds 128, which the training masks, with \[0, 255\], do not"
+    says = r"y_val\[2\].* has the label 128, but the training masks have \[0, 255\]"
     if form == "files":
         cv2.imwrite(str(y[8]), other)
-        says = says.replace(".* holds", ".*8_segmentation.* holds")
+        says = says.replace(".* has", ".*8_segmentation.* has")
     else:
         y[8] = other
     check_error(X[:6], y[:6], says, X_val=X[6:], y_val=y[6:])
@@ -319,7 +319,7 @@ def test_nothing_is_there_before_fit(images, masks):
 def test_labels_in_the_score_that_no_training_mask_has(learned, files, masks):
     X, y = files
     other = np.where(masks == 255, 1, 0).astype(np.uint8)
-    says = r"holds \[1\], which the training masks, with \[0, 255\], do not"
+    says = r"has the labels \[1\], but the training masks have \[0, 255\] only"
     with pytest.raises(ValueError, match=rf"^y\[0\] {says}"):
         learned.score(X, other)
     cv2.imwrite(str(y[3]), other[3])
@@ -328,7 +328,7 @@ def test_labels_in_the_score_that_no_training_mask_has(learned, files, masks):
 
 
 def test_score_of_pairs_that_are_none(learned, images, masks):
-    with pytest.raises(ValueError, match="X holds 10 images, but y 9 masks"):
+    with pytest.raises(ValueError, match="X has 10 images, but y has 9 masks"):
         learned.score(images, masks[:9])
     turned = [*masks[:9], masks[9].T]
     with pytest.raises(ValueError, match=r"^y\[9\] .* its image X\[9\] \(20, 24\)"):

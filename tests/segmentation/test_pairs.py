@@ -171,7 +171,7 @@ def test_masks_of_more_than_32_labels_in_all_are_refused():
     X = np.zeros((2, 16, 16), np.uint8)
     y = np.arange(512).reshape(2, 16, 16) % 20
     y[1] += 20
-    with pytest.raises(ValueError, match=r"y\[1\] holds the label 32.* more than 32"):
+    with pytest.raises(ValueError, match=r"y\[1\] has the label 32.* more than 32"):
         make_small().fit(X, y)
 
 

@@ -255,7 +255,7 @@ def test_other_labels_are_an_error_that_leaves_the_fitted_ones(
 ):
     fitted = pickle.loads(pickle.dumps(learned)).set_params(warm_start=True)
     y = np.resize(np.array(labels, np.uint8), masks.shape)
-    with pytest.raises(ValueError, match=r"warm_start: the masks hold .*\[0, 255\]"):
+    with pytest.raises(ValueError, match=r"warm_start: the masks have .*\[0, 255\]"):
         fitted.fit(images, y)
     assert hash_weights(fitted) == hash_weights(learned)
     assert_array_equal(fitted.classes_, [0, 255])

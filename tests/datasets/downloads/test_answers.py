@@ -49,7 +49,7 @@ def test_damaged_archive(server, target, content):
     i = content.index(b"ISIC_0000000.jpg") + CHUNK
     server.faults = [{"content": content[:i] + b"damage" + content[i + 6 :]}]
     message = get_error(server, target)
-    assert "what came is a damaged archive (" in message
+    assert "the downloaded file is a damaged archive (" in message
     assert not list_unfinished(target)
     assert_fetched(target, content)
 
@@ -63,7 +63,7 @@ def test_page_instead_of_an_archive(server, target):
 def test_page_instead_of_a_table(server, home, target):
     (target.parent / TABLE).rename(home / TABLE)
     server.faults = [{"content": b"\n <!DOCTYPE html><p>Please log in</p>"}]
-    with pytest.raises(OSError, match=r"what came is a page of the network"):
+    with pytest.raises(OSError, match=r"the downloaded file is a web page"):
         fetch(target)
     assert not (target.parent / TABLE).exists()
     assert not list_unfinished(target)

@@ -28,7 +28,7 @@ def test_no_room_is_told_before_anything_is_written(server, target, monkeypatch)
     set_free_space(monkeypatch, 3 * CHUNK)
     message = get_error(server, target)
     assert f"the rest of it needs 1.3 MB in {unfinished(target)}" in message
-    assert "where 196.6 kB are free; make room there. Try again" in message
+    assert "where 196.6 kB are free; free some space there. Try again" in message
     assert len(server.requested) == 1
     assert not list_unfinished(target)
 
@@ -50,7 +50,7 @@ def test_disk_that_gets_full(server, target, content):
         message = get_error(server, target)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "download failed: File too large. 393.2 kB of it are kept" in message
+    assert "download failed: File too large. 393.2 kB of it are stored" in message
     assert_fetched(target, content)
     assert server.ranges == [None, f"bytes={6 * CHUNK}-"]
 

@@ -21,7 +21,7 @@ def test_next_call_goes_on(server, target, content):
     server.faults = [{"cut_after": 7 * CHUNK}, *[{"status": 503}] * 4]
     message = get_error(server, target)
     assert "failed: 503 Server Error: Service Unavailable" in message
-    assert f"458.8 kB of it are kept in {unfinished(target)}" in message
+    assert f"458.8 kB of it are stored in {unfinished(target)}" in message
     del server.ranges[:]
     assert_fetched(target, content)
     assert server.ranges == [f"bytes={7 * CHUNK}-"]

@@ -35,7 +35,7 @@ def test_real_archives_through_cuts(real_site, tmp_path, capsys):
     """Stop twice in the middle of 5 MB, and once for good."""
     folder = tmp_path / "new"
     real_site.faults = [{}, *[stop_after(2 * 10**6)] * 2, *[{"status": 503}] * 4]
-    with pytest.raises(OSError, match=r"3\.9 MB of it are kept"):
+    with pytest.raises(OSError, match=r"3\.9 MB of it are stored"):
         fetch_isic2016_part3(folder)
     data = fetch_isic2016_part3(folder, subset="all")
     assert np.bincount(data.target).tolist() == [605 + 242, 144 + 63]
