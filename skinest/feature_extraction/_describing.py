@@ -21,7 +21,7 @@ from joblib.parallel import (
 from .. import __version__
 from .._cache import Cache, make_key
 from .._fingerprints import fingerprint
-from ..utils._threads import Workers
+from ..utils._threads import Workers, check_not_forked
 from ._descriptor_calls import describe
 from ._descriptors import ColorPatchDescriptor, SIFTDescriptor
 
@@ -100,6 +100,7 @@ class DescribedImages:
         """
         import cv2
 
+        check_not_forked()
         # Inside of a worker of a search, other workers use the cores too.
         is_nested = get_active_backend()[0].nesting_level > 0
         is_alone = effective_n_jobs(self._n_jobs) == 1 and not is_nested

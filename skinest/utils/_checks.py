@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
 MAX_SEED = np.iinfo(np.int32).max  # below which seeds are, from a `random_state`
+_MAX_WEIGHT = 1e6  # gradients are float32
 
 
 def check_installed(package, caller) -> None:
@@ -61,7 +62,8 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the number of weights is wrong, one is negative or not finite, or all are 0.
+        If the number of weights is wrong, one is negative, not finite or above 1e6, or
+        all are 0.
     """
     if sample_weight is None:
         return np.ones(n_samples)
@@ -79,6 +81,11 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
         )
     if not weights.any():
         raise ValueError("sample_weight is 0 for all samples. Raise one of them.")
+    if weights.max() > _MAX_WEIGHT:
+        raise ValueError(
+            f"sample_weight has values up to {weights.max():g}, so large that training "
+            "would diverge. Divide all of them by their mean."
+        )
     return weights
 
 

@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
 import threading
 from contextlib import contextmanager
 
@@ -10,6 +11,30 @@ from threadpoolctl import threadpool_limits
 
 _lock = threading.Lock()
 _held = {"depth": 0}
+_fork = {"has_threads": False, "is_copy": False}
+
+
+def _note_fork():
+    _fork["is_copy"] = _fork["has_threads"]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def check_not_forked():
+    """Raise a RuntimeError if this process is a copy of one that used OpenCV's threads.
+
+    A copy made by `fork` does not have the threads of the original, and OpenCV would
+    wait for them forever.
+    """
+    if _fork["is_copy"]:
+        raise RuntimeError(
+            "This process was forked after skinest had used OpenCV, whose threads do "
+            "not exist in the copy. Use joblib's default backend, "
+            "joblib.parallel_config('loky'), or start processes by 'spawn'."
+        )
+    _fork["has_threads"] = True
 
 
 @contextmanager

@@ -129,6 +129,7 @@ def test_wrong_settings(settings, match, unread):
         ({"sample_weight": [-1] + [1] * 7}, "Negative values .*sample_weight"),
         ({"sample_weight": [np.nan] + [1] * 7}, "sample_weight contains NaN"),
         ({"sample_weight": [0] * 8}, "sample_weight is 0"),
+        ({"sample_weight": [1e300] + [1] * 7}, "up to 1e.300.*Divide .* mean"),
         ({"groups": [1] * 7}, "groups has 7 entries, .* 8 images"),
         ({"groups": ["a", None] * 4}, "groups mixes values of types NoneType, str"),
         ({"X_val": np.zeros((2, 32, 32))}, "Pass both X_val and y_val"),

@@ -1,6 +1,7 @@
 """What goes wrong when BoVWSIFTTransformer is used in ways that look right."""
 
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -410,3 +411,31 @@ def test_a_backend_without_generators_is_served_by_threads(n_jobs, textured):
     expected = bovw.fit(textured).transform(textured)
     with joblib.parallel_config("multiprocessing"):
         np.testing.assert_array_equal(bovw.fit(textured).transform(textured), expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
+def test_a_forked_copy_gives_an_error_and_does_not_wait_forever():
+    code = """
+        import warnings
+        import joblib, numpy as np
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import cross_val_score
+        from sklearn.pipeline import make_pipeline
+        from skinest import BoVWSIFTTransformer
+
+        images = np.random.default_rng(0).integers(0, 256, (24, 64, 64), np.uint8)
+        y = [0, 1] * 12
+        pipeline = make_pipeline(BoVWSIFTTransformer(2), LogisticRegression())
+        pipeline.fit(images, y)
+        warnings.simplefilter("ignore")
+        with joblib.parallel_config("multiprocessing", n_jobs=2):
+            cross_val_score(pipeline, images, y, cv=2, error_score="raise")
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "RuntimeError: This process was forked" in run.stderr
+    assert "loky" in run.stderr
