@@ -139,9 +139,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation after
-        each epoch. The split is stratified by class, or keeps `groups` whole. None is
-        0.1 if `early_stopping` needs held-out images and `X_val` is not given;
-        otherwise no images are held out.
+        each epoch. The split is stratified by class or, with `groups`, never divides a
+        group. None is 0.1 if `early_stopping` needs held-out images and `X_val` is not
+        given; otherwise no images are held out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The

@@ -134,7 +134,7 @@ def load_image_folder(
     OSError
         If the folder does not exist, a folder cannot be read, or a link is broken.
     ValueError
-        If there are no class folders, a class has no image, images are beside the class
+        If there are no class folders, a class has no image, images are next to class
         folders, folders for subsets and for classes are mixed, or `subset` is missing
         or wrong.
 

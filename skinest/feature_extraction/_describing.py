@@ -96,7 +96,7 @@ class DescribedImages:
         Yields
         ------
         result : object
-            What the function returned, in the order of the images.
+            Result of the function for each batch, in the order of the images.
         """
         import cv2
 

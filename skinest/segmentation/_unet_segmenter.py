@@ -121,8 +121,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation after
-        each epoch. The split is random, or keeps `groups` whole. None is 0.1 if
-        `early_stopping` needs held-out images and `X_val` is not given; otherwise no
+        each epoch. The split is random and never divides one of `groups`. None is 0.1
+        if `early_stopping` needs held-out images and `X_val` is not given; otherwise no
         images are held out.
 
     early_stopping : bool, default=False
