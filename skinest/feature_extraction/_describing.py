@@ -43,7 +43,7 @@ class DescribedImages:
         Cache for descriptors and results from them. None caches nothing.
 
     n_jobs : int or None
-        Number of images to describe in parallel.
+        Number of images whose descriptors are computed in parallel.
 
     Attributes
     ----------
