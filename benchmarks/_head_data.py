@@ -34,11 +34,11 @@ def read_sets(data_home):
     paths, names = np.array(ham.paths), np.array(ham.target_names)[ham.target]
     for seed, (name, counts) in enumerate(SUBSETS.items()):
         rng = np.random.default_rng(seed)
-        draw = draw_single if name == "small" else draw_lesions
+        sample = sample_single if name == "small" else sample_lesions
         chosen = []
         for diagnosis, n_images in counts.items():
             images = np.flatnonzero(names == diagnosis)
-            chosen.append(draw(rng, images, ham.groups[images], n_images))
+            chosen.append(sample(rng, images, ham.groups[images], n_images))
         chosen = np.sort(np.concatenate(chosen))
         y = ham.target if name == "seven" else (names == "MEL").astype(int)
         sets[name] = paths[chosen], y[chosen], ham.groups[chosen]
@@ -48,14 +48,14 @@ def read_sets(data_home):
     return sets
 
 
-def draw_single(rng, images, lesions, n_images):
+def sample_single(rng, images, lesions, n_images):
     """Return one random image of each of some random lesions."""
     order = rng.permutation(len(images))
     _, first = np.unique(lesions[order], return_index=True)
     return images[order[np.sort(first)]][:n_images]
 
 
-def draw_lesions(rng, images, lesions, n_images):
+def sample_lesions(rng, images, lesions, n_images):
     """Return all images of random lesions, until there are enough images."""
     found = []
     for lesion in rng.permutation(np.unique(lesions)):

@@ -80,7 +80,7 @@ def read_options(parser, recipes):
     return options
 
 
-def figures(y, decision):
+def compute_scores(y, decision):
     """Return the scores of a test set, with the threshold of the classifier."""
     predicted = decision > 0
     return [
@@ -106,7 +106,7 @@ def run_cv(options, build):
             for train, test in splitter.split(X, y):
                 pipeline = build(name, options, seed).fit(X[train], y[train])
                 decision = pipeline.decision_function(X[test])
-                folds.append(figures(y[test], decision))
+                folds.append(compute_scores(y[test], decision))
             repeats.append(np.mean(folds, axis=0))
         print(f"{name}, {perf_counter() - start:.0f} s")
         rows = zip(np.mean(repeats, axis=0), np.std(repeats, axis=0), strict=True)
@@ -124,7 +124,9 @@ def run_test(options, build):
         start = perf_counter()
         decision = build(name, options, 0).fit(X, y).decision_function(X_test)
         print(f"{name}, {perf_counter() - start:.0f} s")
-        rows = zip(figures(y_test, decision), *bootstrap(y_test, decision), strict=True)
+        rows = zip(
+            compute_scores(y_test, decision), *bootstrap(y_test, decision), strict=True
+        )
         for metric, (value, low, high) in zip(METRICS, rows, strict=True):
             print(f"    {metric:18s} {value:.3f} [{low:.3f}, {high:.3f}]", flush=True)
 
@@ -132,6 +134,6 @@ def run_test(options, build):
 def bootstrap(y, decision):
     """Return percentile intervals over test images, sampled with replacement."""
     generator = np.random.default_rng(0)
-    draws = generator.integers(0, len(y), (N_BOOTSTRAPS, len(y)))
-    values = [figures(y[drawn], decision[drawn]) for drawn in draws]
+    samples = generator.integers(0, len(y), (N_BOOTSTRAPS, len(y)))
+    values = [compute_scores(y[chosen], decision[chosen]) for chosen in samples]
     return np.percentile(values, (2.5, 97.5), axis=0)

@@ -220,7 +220,7 @@ def extractor(file, side, compute_dtype):
     )
 
 
-def auc_difference(y, ours, plain, n_draws=2000):
+def auc_difference(y, ours, plain, n_samples=2000):
     """Return our area under the curve minus that of the plain side, with an interval.
 
     The interval is from a bootstrap over images, the same for both sides.
@@ -231,7 +231,9 @@ def auc_difference(y, ours, plain, n_draws=2000):
         return mine - roc_auc_score(y[chosen], plain[chosen])
 
     generator = np.random.default_rng(0)
-    draws = generator.integers(0, len(y), (n_draws, len(y)))
-    values = [difference(drawn) for drawn in draws if len(np.unique(y[drawn])) == 2]
+    samples = generator.integers(0, len(y), (n_samples, len(y)))
+    values = [
+        difference(chosen) for chosen in samples if len(np.unique(y[chosen])) == 2
+    ]
     low, high = np.percentile(values, (2.5, 97.5))
     return f"{difference(np.arange(len(y))):+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -95,34 +95,34 @@ def train_heads(X, y, X_test, y_test, standardised, shape, heads):
     if standardised:
         scaler = StandardScaler().fit(X)
         X, X_test = scaler.transform(X), scaler.transform(X_test)
-    trained, figures = Heads(shape, *zip(*heads, strict=True), seed=0), []
+    trained, scores = Heads(shape, *zip(*heads, strict=True), seed=0), []
     for epoch in trained.epochs(X, y, EPOCHS[-1]):
         if epoch in EPOCHS:
-            figures.append([measure(y_test, p) for p in trained.predict_proba(X_test)])
-    return np.swapaxes(figures, 0, 1)
+            scores.append([measure(y_test, p) for p in trained.predict_proba(X_test)])
+    return np.swapaxes(scores, 0, 1)
 
 
 def train_logistic(X, y, X_test, y_test):
     """Return scores of shape (n_penalties, n_metrics)."""
-    figures = []
+    scores = []
     for penalty in PENALTIES:
         logistic = make_pipeline(
             StandardScaler(), LogisticRegression(C=penalty, max_iter=300)
         )
-        figures.append(measure(y_test, logistic.fit(X, y).predict_proba(X_test)))
-    return figures
+        scores.append(measure(y_test, logistic.fit(X, y).predict_proba(X_test)))
+    return scores
 
 
 def cross_validate(options, sets, problem, backbone, pooling, train):
     """Return mean scores over the folds of a problem."""
-    figures = []
+    scores = []
     for fold in list_folds(sets, problem):
         data = []
         for name, positions in fold:
             features = np.load(locate(options, backbone, name, pooling))
             data += [features[positions], sets[name][1][positions]]
-        figures.append(train(*data))
-    return np.mean(figures, axis=0)
+        scores.append(train(*data))
+    return np.mean(scores, axis=0)
 
 
 def run_heads(options, sets):
@@ -130,8 +130,8 @@ def run_heads(options, sets):
     known = set(read_results(options))
     with file.open("a") as lines:
 
-        def keep(key, figures):
-            lines.write(json.dumps([key, np.round(figures, 5).tolist()]) + "\n")
+        def keep(key, scores):
+            lines.write(json.dumps([key, np.round(scores, 5).tolist()]) + "\n")
             lines.flush()
             print(*key, flush=True)
 
@@ -148,8 +148,8 @@ def run_heads(options, sets):
                         shape=shape,
                         heads=missing,
                     )
-                    for head, figures in zip(missing, run(pooling, train), strict=True):
-                        keep(keys[head], figures)
+                    for head, scores in zip(missing, run(pooling, train), strict=True):
+                        keep(keys[head], scores)
             if (problem, backbone, "logistic") not in known:
                 keep((problem, backbone, "logistic"), run("avg", train_logistic))
 
@@ -169,13 +169,13 @@ def read_results(options):
     if not file.exists():
         return {}
     rows = map(json.loads, file.read_text().splitlines())
-    return {tuple(key): np.array(figures) for key, figures in rows}
+    return {tuple(key): np.array(scores) for key, scores in rows}
 
 
 def print_table(options, sets):
     """Print means over problems and networks, sorted by distance to the best head."""
     rows = {}
-    for (problem, backbone, *setting), figures in read_results(options).items():
+    for (problem, backbone, *setting), scores in read_results(options).items():
         if setting == ["logistic"]:
             variants = [f"logistic regression, C={c:g}" for c in PENALTIES]
         else:
@@ -185,24 +185,24 @@ def print_table(options, sets):
                 f"{dropout:g}, rate {rate:g}, l2 {l2:g}"
             )
             variants = [f"{head}, {epoch} epochs" for epoch in EPOCHS]
-        for variant, values in zip(variants, figures, strict=True):
+        for variant, values in zip(variants, scores, strict=True):
             rows.setdefault(variant, {})[problem, backbone] = values
     cells = list(product(PROBLEMS, BACKBONES))
     missing = np.full(len(METRICS), np.nan)
-    figures = np.array(
+    scores = np.array(
         [[values.get(cell, missing) for cell in cells] for values in rows.values()]
     )
     best = np.hstack(
-        [np.nanmax(figures[..., :2], axis=0), np.nanmin(figures[..., 2:], axis=0)]
+        [np.nanmax(scores[..., :2], axis=0), np.nanmin(scores[..., 2:], axis=0)]
     )
-    distances = np.nanmean(np.abs(figures - best), axis=1)
+    distances = np.nanmean(np.abs(scores - best), axis=1)
     across = np.array([" to " in problem for problem, _ in cells])
     print("n, mean distance to the best in AUC, average precision, log loss;")
     print("mean AUC within sets and across sources, average precision, log loss")
     names = list(rows)
     for row in np.argsort(distances[:, 0]):
-        aucs = figures[row, :, 0]
-        means = aucs[~across].mean(), aucs[across].mean(), *figures[row, :, 1:].mean(0)
+        aucs = scores[row, :, 0]
+        means = aucs[~across].mean(), aucs[across].mean(), *scores[row, :, 1:].mean(0)
         columns = [f"{value:.3f}" for value in (*distances[row], *means)]
         print(len(rows[names[row]]), *columns, names[row])
 
@@ -217,11 +217,11 @@ def check(options, sets):
             random_state=0,
         )
         paths, y, _ = sets[name]
-        figures = []
+        scores = []
         for (_, train), (_, test) in list_folds(sets, name):
             network.fit(paths[train], y[train])
-            figures.append(measure(y[test], network.predict_proba(paths[test])))
-        means = " ".join(f"{mean:.3f}" for mean in np.mean(figures, axis=0))
+            scores.append(measure(y[test], network.predict_proba(paths[test])))
+        means = " ".join(f"{mean:.3f}" for mean in np.mean(scores, axis=0))
         print(f"{name}, {backbone}: {means}", flush=True)
 
 

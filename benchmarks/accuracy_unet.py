@@ -124,8 +124,8 @@ def interval(values, groups):
     """Return the bootstrap interval of a mean, resampling whole groups."""
     names, codes = np.unique(groups, return_inverse=True)
     sums, counts = np.bincount(codes, values), np.bincount(codes)
-    drawn = np.random.default_rng(0).integers(len(names), size=(2000, len(names)))
-    return np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), [0.025, 0.975])
+    sampled = np.random.default_rng(0).integers(len(names), size=(2000, len(names)))
+    return np.quantile(sums[sampled].sum(1) / counts[sampled].sum(1), [0.025, 0.975])
 
 
 def structures(task, options):

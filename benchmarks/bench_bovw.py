@@ -324,7 +324,7 @@ def say_equivalence(paths, described, n_words):
     bovw.vocabulary_ = learn_words(described[:60], n_words, 0)
     kept = histograms(described[:60], bovw.vocabulary_)
     largest = np.abs(kept - bovw.transform(paths[:60])).max()
-    print(f"kept descriptors against BOWImgDescriptorExtractor: {largest:.0e}")
+    print(f"largest difference from BOWImgDescriptorExtractor: {largest:.0e}")
 
 
 WORKERS = {

@@ -94,7 +94,7 @@ def compare_growth(spreads):
     return (
         f"From 600 to 9,600 images, 16 times as many, time grows by the exponent "
         f"{exponent('seconds'):.2f} and peak memory by {exponent('peak GB'):.2f}. With "
-        f"exponent 1 they would grow 16 times."
+        f"an exponent of 1 both would be 16 times as much."
     )
 
 

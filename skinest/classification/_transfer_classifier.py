@@ -105,8 +105,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         default is for a frozen backbone; to train more than a head, use 1e-4 or less.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        Optimizer of both stages, as a name of Keras or as an object, which is copied.
-        An object has its own learning rate in the first stage.
+        Optimizer of both stages: its name in Keras, or an object, which is copied. The
+        learning rate of an object is used in the first stage.
 
     batch_size : int, default=32
         Number of images in a batch, for training and for prediction.
@@ -123,7 +123,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
-        "balanced" is n_images / (n_classes * n_images_of_class). None is 1 for all.
+        "balanced" is n_images / (n_classes * n_images_of_class). None means 1.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         Random changes of training images, see :class:`skinest.Augmentation`. A callable
@@ -138,9 +138,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         `augmentation` there are no copies.
 
     validation_fraction : float, default=None
-        Fraction of the training images, in (0, 1), to hold out for validation after
-        each epoch. The split is stratified by class, or keeps `groups` whole. None is
-        0.1 if `early_stopping` needs held-out images and `X_val` is not given;
+        Fraction of the training images, in (0, 1), to hold out for validation metrics.
+        The split is stratified by class or, with `groups`, never divides a group. None
+        is 0.1 if `early_stopping` needs held-out images and `X_val` is not given;
         otherwise no images are held out.
 
     early_stopping : bool, default=False
@@ -153,7 +153,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     monitor : str, default="val_loss"
         Metric for early stopping: "loss", "accuracy", "precision", "recall" or "auc",
-        with the prefix ``"val_"`` on the validation images.
+        with the prefix ``"val_"`` for the validation images.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
@@ -201,7 +201,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     history_ : dict of str to list of float
         Loss, accuracy, precision, recall and AUC after each epoch of all stages; with
-        the prefix ``"val_"`` on the validation images, if there are any. For more than
+        the prefix ``"val_"`` for the validation images, if there are any. For more than
         two classes, precision and recall are micro averages over all probabilities
         above 0.5. With `warm_start`, values that a fit did not compute are NaN.
 

@@ -28,7 +28,7 @@ def check_free_space(folder, n_bytes, what):
         raise OSError(
             errno.ENOSPC,
             f"{what} needs {format_size(n_bytes)} in {folder}, where "
-            f"{format_size(n_free)} are free; free some space there",
+            f"{format_size(n_free)} are free; make space there",
         )
 
 

@@ -84,8 +84,8 @@ class BottleneckFeatureExtractor(
         Number of images in a batch.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that none is computed twice. A file is
-        identified by its path, inode, size and times of change, an array by its
+        Folder where features are cached, so that those of an image are computed once. A
+        file is identified by its path, inode, size and times of change, an array by its
         content.
 
     random_state : int, RandomState instance or None, default=None

@@ -121,9 +121,9 @@ default="histogram"
         `fit_transform` runs.
 
     n_jobs : int, default=None
-        Number of images to describe in parallel, by threads unless
-        :func:`joblib.parallel_config` sets another backend. None means 1, but for the
-        descriptors of skinest the number of threads that OpenCV would use. If it is
+        Number of images whose descriptors are computed in parallel, in threads unless
+        :func:`joblib.parallel_config` sets another backend. None means 1 or, for the
+        descriptors of skinest, the number of threads that OpenCV would use. If it is
         more than 1, OpenCV itself uses one thread.
 
     random_state : int, RandomState instance or None, default=None
@@ -157,7 +157,7 @@ default="histogram"
 
     Notes
     -----
-    An image without keypoints gets a row of zeros, and a warning is issued. The
+    The vector of an image without keypoints is zero, and a warning is issued. The
     descriptors of an image depend on this image only, so caching them leaks nothing
     between folds. Vocabularies are learned from the training images only.
 

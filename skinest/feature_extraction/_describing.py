@@ -43,7 +43,7 @@ class DescribedImages:
         Cache for descriptors and results from them. None caches nothing.
 
     n_jobs : int or None
-        Number of images to describe in parallel.
+        Number of images whose descriptors are computed in parallel.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class DescribedImages:
         Yields
         ------
         result : object
-            What the function returned, in the order of the images.
+            Result of the function for each batch, in the order of the images.
         """
         import cv2
 

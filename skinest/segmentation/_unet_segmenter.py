@@ -90,8 +90,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         Learning rate. Not used if `optimizer` is an object.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        Optimizer, as a name of Keras or as an object, which is copied. An object has
-        its own learning rate.
+        Optimizer: its name in Keras, or an object, which is copied and has its own
+        learning rate.
 
     batch_size : int, default=16
         Number of images in a batch, for training and for prediction. The default is
@@ -120,8 +120,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         height and width.
 
     validation_fraction : float, default=None
-        Fraction of the training images, in (0, 1), to hold out for validation after
-        each epoch. The split is random, or keeps `groups` whole. None is 0.1 if
+        Fraction of the training images, in (0, 1), to hold out for validation metrics.
+        The split is random or, with `groups`, never divides a group. None is 0.1 if
         `early_stopping` needs held-out images and `X_val` is not given; otherwise no
         images are held out.
 
@@ -134,7 +134,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     monitor : str, default="val_loss"
         Metric for early stopping: "loss", "accuracy", "precision", "recall", "iou" or
-        "dice", with the prefix ``"val_"`` on the validation images.
+        "dice", with the prefix ``"val_"`` for the validation images.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the network. "auto" is bfloat16 on processors that
@@ -177,7 +177,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     history_ : dict of str to list of float
         Loss, accuracy, precision, recall, IoU ("iou") and Dice ("dice") of all pixels
         after each epoch, in the size of the network. The last four are means over all
-        labels except the first. Values with the prefix ``"val_"`` are for validation.
+        labels except the first. The prefix ``"val_"`` means the validation images.
 
     n_iter_ : int
         Number of epochs.
@@ -188,7 +188,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     See Also
     --------
     skinest.metrics.segmentation_report : Scores of predicted masks.
-    skinest.networks.build_unet : The network alone.
+    skinest.networks.build_unet : Only the network, as a Keras model.
 
     Notes
     -----

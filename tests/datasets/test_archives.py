@@ -196,7 +196,7 @@ def test_no_room_is_told_before_anything_is_written(archive, monkeypatch):
     Usage = namedtuple("Usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(59))
     monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
-    message = assert_refused(archive, "free some space there", OSError)
+    message = assert_refused(archive, "make space there", OSError)
     assert f"Extracting {archive} needs 60 bytes in {archive.parent}" in message
     assert "where 59 bytes are free" in message
 

@@ -72,14 +72,14 @@ def test_everything_in_the_order_of_the_ground_truth(home):
 def test_description(home):
     for fact in (
         "8 images of 7 lesions were found",
-        "subset 'train'",
+        "Subset 'train'",
         "10,015 training images of 7,470 lesions",
         "1 MEL, 2 NV, 1 BCC, 1 AKIEC, 1 BKL, 1 DF, 1 VASC",
         "CC BY-NC 4.0",
         "doi:10.1038/sdata.2018.161",
         "doi:10.7910/DVN/DBW86T",
         "arXiv:1902.03368",
-        "pass `groups`, the lesions",
+        "pass the lesions as",
     ):
         assert fact in fetch(home).DESCR
 
@@ -112,7 +112,7 @@ def test_subset(whole_home, subset):
     assert [Path(path).stem for path in data.paths] == list(diagnoses)
     assert {Path(path).parent.name for path in data.paths} == {f"{stem}_Input"}
     assert data.target.tolist() == [NAMES.index(name) for name in diagnoses.values()]
-    assert f"subset {subset!r}: {len(diagnoses)} images were found" in data.DESCR
+    assert f"Subset {subset!r}: {len(diagnoses)} images were found" in data.DESCR
 
 
 def test_all_is_train_then_valid_then_test(whole_home):
@@ -216,7 +216,7 @@ def test_integers_are_labels_too(home):
         ("a,MEL,0.0,0.0,0.0,0.0,0.0,0.0", "is not one-hot"),
         ("a,1.0", "has 2 fields instead of 8"),
         ("a,1.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0", "has 9 fields instead of 8"),
-        ("ISIC_0000005,1.0,0.0,0.0,0.0,0.0,0.0,0.0", "names an image a second time"),
+        ("ISIC_0000005,1.0,0.0,0.0,0.0,0.0,0.0,0.0", "has an image a second time"),
     ],
 )
 def test_wrong_line_of_the_labels(home, line, fault):
@@ -230,7 +230,7 @@ def test_wrong_line_of_the_labels(home, line, fault):
     [
         ("ISIC_0000002,,histopathology", "has no lesion"),
         ("ISIC_0000002,HAM_5", "has 2 fields instead of 3"),
-        ("ISIC_0000005,HAM_6,histopathology", "names an image a second time"),
+        ("ISIC_0000005,HAM_6,histopathology", "has an image a second time"),
     ],
 )
 def test_wrong_line_of_the_lesions(home, line, fault):

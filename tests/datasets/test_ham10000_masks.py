@@ -84,7 +84,7 @@ def test_description(home):
         "CC BY-NC 4.0",
         "doi:10.7910/DVN/DBW86T",
         "Nature Medicine 26, 1229-1234",
-        "pass `groups`, the lesions",
+        "pass the lesions as",
         "255 on\nthe lesion",
     ):
         assert fact in fetch(home).DESCR

@@ -268,7 +268,7 @@ WRONG_SETTINGS = [
     ({"learning_rate": 0}, "'learning_rate' parameter"),
     ({"learning_rate": keras.layers.Dense(3)}, "learning_rate=<Dense.*schedules"),
     ({"optimizer": "adamm"}, "optimizer='adamm' is not an optimizer"),
-    ({"pad_to_aspect_ratio": True, "loss": average_alone}, "padded ones would count"),
+    ({"pad_to_aspect_ratio": True, "loss": average_alone}, "averages over all pixels"),
     ({"optimizer": None}, "'optimizer' parameter"),
     ({"batch_size": 0}, "'batch_size' parameter"),
     ({"augmentation": 3}, "'augmentation' parameter"),

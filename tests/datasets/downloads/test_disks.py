@@ -28,7 +28,7 @@ def test_no_room_is_told_before_anything_is_written(server, target, monkeypatch)
     set_free_space(monkeypatch, 3 * CHUNK)
     message = get_error(server, target)
     assert f"the rest of it needs 1.3 MB in {unfinished(target)}" in message
-    assert "where 196.6 kB are free; free some space there. Try again" in message
+    assert "where 196.6 kB are free; make space there. Try again" in message
     assert len(server.requested) == 1
     assert not list_unfinished(target)
 
