@@ -36,7 +36,7 @@ from _head_data import BACKBONES, SUBSETS, compute_features, locate, read_sets
 from _heads import Heads, Shape
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -58,7 +58,13 @@ GRID = [
     ("avg", True, Shape(dropout=0.5), FEW),
     ("max", False, Shape(dropout=0.5), FEW),
     ("avg", False, Shape((128,), 0.5), [(1e-4, 0), (1e-3, 0)]),
+    ("avg", False, Shape(dropout=0.5, batch_size=16), FEW),
+    ("avg", False, Shape(dropout=0.5, batch_size=64), FEW),
 ]
+# Early stopping: a tenth is held out, and training stops after epochs without a lower
+# log loss. The weights of the best epoch are restored.
+STOPPED = Shape(dropout=0.5)
+MAX_EPOCHS, PATIENCE = 200, 10
 PENALTIES = (0.001, 0.003, 0.01, 0.1)  # C of the logistic regression
 
 
@@ -102,6 +108,27 @@ def train_heads(X, y, X_test, y_test, standardised, shape, heads):
     return np.swapaxes(scores, 0, 1)
 
 
+def train_stopped(X, y, X_test, y_test):
+    """Return scores of shape (n_heads, n_metrics) with early stopping."""
+    X, X_held, y, y_held = train_test_split(
+        X, y, test_size=0.1, stratify=y, random_state=0
+    )
+    scores = []
+    for head in FEW:
+        trained = Heads(STOPPED, *zip(head, strict=True), seed=0)
+        best_loss, best_epoch, best = np.inf, 0, None
+        for epoch in trained.epochs(X, y, MAX_EPOCHS):
+            held = trained.predict_proba(X_held)[0, np.arange(len(y_held)), y_held]
+            loss = -np.log(np.maximum(held, 1e-7)).mean()
+            if loss < best_loss:
+                best_loss, best_epoch = loss, epoch
+                best = measure(y_test, trained.predict_proba(X_test)[0])
+            if epoch - best_epoch >= PATIENCE:
+                break
+        scores.append(best)
+    return scores
+
+
 def train_logistic(X, y, X_test, y_test):
     """Return scores of shape (n_penalties, n_metrics)."""
     scores = []
@@ -111,6 +138,9 @@ def train_logistic(X, y, X_test, y_test):
         )
         scores.append(measure(y_test, logistic.fit(X, y).predict_proba(X_test)))
     return scores
+
+
+OTHERS = {"logistic": train_logistic, "early stopping": train_stopped}
 
 
 def cross_validate(options, sets, problem, backbone, pooling, train):
@@ -150,13 +180,16 @@ def run_heads(options, sets):
                     )
                     for head, scores in zip(missing, run(pooling, train), strict=True):
                         keep(keys[head], scores)
-            if (problem, backbone, "logistic") not in known:
-                keep((problem, backbone, "logistic"), run("avg", train_logistic))
+            for name, train in OTHERS.items():
+                if (problem, backbone, name) not in known:
+                    keep((problem, backbone, name), run("avg", train))
 
 
 def describe(pooling, standardised, shape):
     """Return the key of heads that are trained together."""
     units = ",".join(map(str, shape.hidden_units)) or "none"
+    if shape.batch_size != 32:
+        units += f", batch size {shape.batch_size}"
     return pooling, standardised, units, shape.dropout
 
 
@@ -178,6 +211,8 @@ def print_table(options, sets):
     for (problem, backbone, *setting), scores in read_results(options).items():
         if setting == ["logistic"]:
             variants = [f"logistic regression, C={c:g}" for c in PENALTIES]
+        elif setting == ["early stopping"]:
+            variants = [f"avg, dropout 0.5, l2 {l2:g}, stopped early" for _, l2 in FEW]
         else:
             pooling, standardised, units, dropout, rate, l2 = setting
             head = (
