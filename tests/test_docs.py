@@ -30,6 +30,7 @@ from skinest._compat import HAS_CALLBACKS
 SITE = "https://skinest.readthedocs.io/en/latest"
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+SLOW = ("scikeras", "segmentation")  # pages whose code trains for 20 s
 PAGES = sorted(
     page
     for page in DOCS.rglob("*.rst")
@@ -92,7 +93,11 @@ def run_blocks(page):
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if find_blocks(page)[0]],
+    [
+        pytest.param(page, marks=[pytest.mark.slow] * (page.stem in SLOW))
+        for page in PAGES
+        if find_blocks(page)[0]
+    ],
     ids=lambda page: str(page.relative_to(DOCS)),
 )
 def test_code_of_a_page_runs(page, tmp_path, monkeypatch):

@@ -135,6 +135,7 @@ def test_parameters_of_keras_come_from_scikeras(images):
     assert "accuracy" in clf.history_
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_network(images, masks):
     rows = masks.reshape(12, -1)
     fits = [unet(random_state=seed).fit(images, rows) for seed in (0, 0, 1)]
@@ -150,6 +151,7 @@ def test_the_same_seed_gives_the_same_network(images, masks):
     assert all(map(np.array_equal, *(model.get_weights() for model in starts)))
 
 
+@pytest.mark.slow
 def test_pickle_and_clone(fitted, images):
     copy = pickle.loads(pickle.dumps(fitted))
     expected = fitted.predict_proba(images)
@@ -157,6 +159,7 @@ def test_pickle_and_clone(fitted, images):
     assert clone(fitted).get_params() == fitted.get_params()
 
 
+@pytest.mark.slow
 def test_grid_search(images):
     grid = {"model__trainable": ["head"], "optimizer__learning_rate": [1e-3, 1e-2]}
     search = GridSearchCV(vgg(), grid, cv=2, error_score="raise")

@@ -119,7 +119,7 @@ def test_mask_without_image(home):
 
 def test_archive_without_images(home):
     write_images(home, TRAIN, [])
-    assert "There are no images in " in get_error(home)
+    assert "it has no member" in get_error(home)
 
 
 def test_folders_extracted_by_hand_instead_of_the_archives(home):

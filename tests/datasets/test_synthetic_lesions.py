@@ -35,6 +35,7 @@ def sample_groups(n_images, **options):
     ).groups
 
 
+@pytest.mark.slow
 def test_images_of_a_lesion_are_distributed_as_in_ham10000():
     _, sizes = np.unique(sample_groups(3000, task="diagnosis"), return_counts=True)
     # Deviation of the number of new lesions: sqrt(3000 * .746 * .254) = 24.

@@ -47,7 +47,7 @@ def test_bunch(task):
     assert data.target_names == ["benign", "malignant"]
     n_marked = np.count_nonzero(is_marked(data.masks))
     assert f"{n_marked} of\nthe masks" in data.DESCR
-    assert f"{(data.masks > 0).mean():.1%} of the pixels" in data.DESCR
+    assert f"{(data.masks > 0).mean():.1%} of all pixels" in data.DESCR
     images, masks = make_dermoscopy(task=task, return_X_y=True, **options)
     np.testing.assert_array_equal(images, data.images)
     np.testing.assert_array_equal(masks, data.masks)

@@ -266,6 +266,7 @@ def test_a_seed_and_more_copies_add_copies_alone(
     assert n_computed() == 4 * N_IMAGES
 
 
+@pytest.mark.slow
 def test_other_networks_have_their_own_entries(
     images, weights_file, memory, n_computed
 ):

@@ -155,6 +155,7 @@ np.save(f"{folder}/maps.npy", keras.ops.convert_to_numpy(model(images)))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["policy", "floatx"])
 def test_dtypes_of_the_whole_of_keras_change_nothing(
     name, backbone_model, weights_file, images, tmp_path

@@ -405,6 +405,7 @@ def test_two_builds_share_all_names():
     assert build() == build()
 
 
+@pytest.mark.slow
 def test_saved_model_needs_no_skinest(tmp_path, images):
     settings = {
         "vgg16": {"hidden_units": (6,), "trainable": "block5", "l2": 0.1},

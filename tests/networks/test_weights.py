@@ -473,6 +473,7 @@ def test_imagenet_draws_nothing(monkeypatch, application, unchanged_random_state
     assert_same_weights(weights, application("vgg16").get_weights())
 
 
+@pytest.mark.slow
 def test_training_changes_no_weights_of_others(weights_file, application):
     """Check the arrays of a file: they are kept, and shared by all that load it."""
     path = weights_file("mobilenetv2")

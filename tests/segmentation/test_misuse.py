@@ -331,7 +331,9 @@ def test_score_of_pairs_that_are_none(learned, images, masks):
     with pytest.raises(ValueError, match="X has 10 images, but y has 9 masks"):
         learned.score(images, masks[:9])
     turned = [*masks[:9], masks[9].T]
-    with pytest.raises(ValueError, match=r"^y\[9\] .* its image X\[9\] \(20, 24\)"):
+    with pytest.raises(
+        ValueError, match=r"^y\[9\] .* its image X\[9\] has shape \(20, 24\)"
+    ):
         learned.score(images, turned)
 
 

@@ -78,6 +78,7 @@ def test_each_image_is_in_each_epoch_once_with_its_target_and_weight(
         assert sizes == 4 * [4, 4, 4, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_order_is_that_of_seed_and_epoch_alone(kind, images, read, keras_fits):
     settings = KINDS[kind]

@@ -189,6 +189,7 @@ def test_a_model_is_dropped_after_an_error(fit):
 # Limits.
 
 
+@pytest.mark.slow
 def test_the_number_of_models_is_bounded(fit, monkeypatch):
     # Only a lower limit is reached by a few fits.
     monkeypatch.setattr(_models, "_MAX_IDLE", 3)
@@ -208,6 +209,7 @@ def test_the_number_of_models_is_bounded(fit, monkeypatch):
     assert fit.models[9] is not first[0]
 
 
+@pytest.mark.slow
 def test_what_models_hold_is_bounded_with_their_optimizers(fit, monkeypatch):
     # Only a lower limit is reached by small models. Adam keeps two numbers for each
     # that trains, plain gradient descent none.
