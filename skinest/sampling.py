@@ -90,7 +90,8 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
     balance_by : callable, default=None
         Function of `X` and `y` that returns one label per image, to balance by. None
-        balances by `y`. If `y` has masks, pass :func:`has_foreground` or your own
+        balances by `y`. If `y` has masks, pass
+        :func:`~skinest.sampling.has_foreground` or your own
         function, for example one that returns the diagnosis of each path in `X`. It is
         a constructor argument because imbalanced-learn's Pipeline passes arguments of
         ``fit`` to samplers only with metadata routing. And a cross-validation would
