@@ -151,23 +151,26 @@ def _decode_png(file):
 
 def _decode_jpeg2000(file):
     import imagecodecs
-    from PIL import Image
 
-    with Image.open(io.BytesIO(file.content)) as image:
-        _check_size(image.height, image.width)
+    _check_header(file)
     return imagecodecs.jpeg2k_decode(file.content)
 
 
 def _decode_webp(file):
     import imagecodecs
-    from PIL import Image
 
-    with Image.open(io.BytesIO(file.content)) as image:
-        _check_size(image.height, image.width)
+    _check_header(file)
     return imagecodecs.webp_decode(file.content)
 
 
-def _decode_by_pillow(file):
+def _check_header(file):
+    """Raise DecodingError if the header, read by Pillow, promises too many pixels."""
+    with _open_by_pillow(file):
+        pass
+
+
+def _open_by_pillow(file):
+    """Return an image of Pillow, not decoded yet, of a size within the limit."""
     from PIL import Image
 
     try:
@@ -176,14 +179,18 @@ def _decode_by_pillow(file):
         raise DecodingError(
             f"is larger than Pillow's limit of pixels: {error} Shrink it."
         ) from None
-    with image:
-        _check_size(image.height, image.width)
+    _check_size(image.height, image.width)
+    return image
+
+
+def _decode_by_pillow(file):
+    with _open_by_pillow(file) as image:
         if image.mode == "1":
             return np.asarray(image).astype(np.uint8) * np.uint8(255)
         if image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B"):
             image.load()
             if not (file.as_labels and image.mode == "P"):
-                image = image.convert("RGB")
+                return np.array(image.convert("RGB"))
         return np.array(image)
 
 
