@@ -105,7 +105,10 @@ def _starts_as(content, starts) -> bool:
 
 
 def _check_size(height, width, itemsize=1):
-    """Raise DecodingError if an image is larger than the limit."""
+    """Raise DecodingError if an image is larger than the limit.
+
+    Pixels of more than 8 bytes, as of RGB in float32, count as several.
+    """
     limit = int(os.environ.get(MAX_PIXELS_VARIABLE, MAX_PIXELS))
     if height * width * max(1.0, itemsize / _MAX_ITEMSIZE) > limit:
         raise DecodingError(
@@ -142,8 +145,8 @@ def _decode_jpeg(file):
 def _decode_png(file):
     import imagecodecs
 
-    width, height, depth, colour_type = struct.unpack(">IIBB", file.content[16:26])
-    _check_size(height, width, depth // 8 * 4)
+    width, height, _, colour_type = struct.unpack(">IIBB", file.content[16:26])
+    _check_size(height, width)
     if file.as_labels and colour_type == 3:
         return _decode_by_pillow(file)
     return imagecodecs.png_decode(file.content)
