@@ -147,9 +147,7 @@ def _check_members(members):
         if stat.S_ISLNK(member.external_attr >> 16):
             raise ValueError(f"{member.filename!r} is a link")
         if member.filename.casefold() in names:
-            raise ValueError(
-                f"two members differ only in capitals: {member.filename!r}"
-            )
+            raise ValueError(f"it has {member.filename!r} twice, except for case")
         names.add(member.filename.casefold())
     if not names:
         raise ValueError("it has no member")

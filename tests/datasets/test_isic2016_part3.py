@@ -121,7 +121,7 @@ def test_line_ends_and_byte_order_mark_do_not_matter(home):
 def test_two_files_of_one_image(home):
     with zipfile.ZipFile(home / f"{TRAIN}_Data.zip", "a") as archive:
         archive.writestr(f"{TRAIN}_Data/ISIC_0000000.JPG", "another")
-    with pytest.raises(ValueError, match=r"two members differ .*ISIC_0+\.JPG'"):
+    with pytest.raises(ValueError, match=r"it has .*ISIC_0+\.JPG' twice"):
         fetch(home)
 
 
