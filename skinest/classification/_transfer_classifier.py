@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
@@ -21,7 +20,6 @@ from .._compat import (
     resolve_compute_dtype,
     with_callbacks,
 )
-from .._training._models import train_network
 from .._training._network_estimator import (
     LEARNING_RATE,
     NetworkEstimator,
@@ -40,11 +38,11 @@ from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
+from ._stages import list_stages, train_stage
 from ._training_data import (
     collect_features,
     make_batches,
     make_copies,
-    make_objective,
     split_images,
 )
 
@@ -93,8 +91,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     trainable : str, default="head"
         The lowest part to train in the first stage. All layers above it are trained
-        too, except batch normalisation. "head", "all", or a stage of the backbone:
-        "block5" to "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
+        too, except batch normalisation, which is trained only with "all" and
+        ``weights=None``. "head", "all", or a stage of the backbone: "block5" to
+        "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
         "expanded_conv" of MobileNetV2.
 
     epochs : int, default=50
@@ -123,7 +122,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
-        "balanced" is n_images / (n_classes * n_images_of_class). None means 1.
+        "balanced" is n_images / (n_classes * n_images_of_class), where images count by
+        `sample_weight`. None means 1.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         Random changes of training images, see :class:`skinest.Augmentation`. A callable
@@ -139,9 +139,10 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
-        The split is stratified by class or, with `groups`, never divides a group. None
-        is 0.1 if `early_stopping` needs held-out images and `X_val` is not given;
-        otherwise no images are held out.
+        The split is stratified by class or, with `groups`, never divides a group. Each
+        class is in both sets, if it has enough images or groups. None is 0.1 if
+        `early_stopping` needs held-out images and `X_val` is not given; otherwise no
+        images are held out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
@@ -153,7 +154,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     monitor : str, default="val_loss"
         Metric for early stopping: "loss", "accuracy", "precision", "recall" or "auc",
-        with the prefix ``"val_"`` for the validation images.
+        with the prefix ``"val_"`` for the validation images, see `history_`. For two
+        classes, precision and recall are those of ``classes_[1]``.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
@@ -200,10 +202,15 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         it does not change the predictions of the classifier.
 
     history_ : dict of str to list of float
-        Loss, accuracy, precision, recall and AUC after each epoch of all stages; with
-        the prefix ``"val_"`` for the validation images, if there are any. For more than
-        two classes, precision and recall are micro averages over all probabilities
-        above 0.5. With `warm_start`, values that a fit did not compute are NaN.
+        "loss", "accuracy", "precision", "recall" and "auc" after each epoch of all
+        stages; with the prefix ``"val_"`` for the validation images, if there are any.
+        scikit-learn computes the same from the same predictions: `log_loss` (the L2
+        penalty is not in it), `accuracy_score`, `precision_score` and `recall_score` of
+        ``classes_[1]``, and `roc_auc_score`. For more than two classes, the last three
+        are micro averages over all probabilities, where those above 0.5 count as
+        predicted. Training metrics are of the predictions during the epoch, with
+        dropout and augmentation. With `warm_start`, values that a fit did not compute
+        are NaN.
 
     n_iter_ : int
         Number of epochs of all stages.
@@ -222,8 +229,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     frequencies of more than two classes. The frequencies are weighted by `class_weight`
     and `sample_weight`: with "balanced", all classes start with the same probability.
 
-    `val_loss` is weighted like `loss`, by class and sample weights. For images in
-    `X_val` there are class weights only.
+    Only ratios of weights count. The loss is weighted by `class_weight` and
+    `sample_weight`, other metrics by `sample_weight`, which is 1 in `X_val`. An image
+    of weight 0 is left out, but its label is in `classes_`. An image of weight 2 is the
+    same as two images, if a batch has all images and there is neither dropout nor
+    augmentation. Otherwise it is nearly the same, because two images can be in two
+    batches. With `validation_fraction`, give repeated images the same group.
 
     Inside a Pipeline in GridSearchCV, `groups` can be passed to `fit` in two ways: with
     the name of the step, as in ``search.fit(X, y, clf__groups=groups)``; or by metadata
@@ -357,7 +368,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             Labels of the images, with two classes or more.
 
         sample_weight : array-like of shape (n_images,), default=None
-            Weights of images in the loss. They are multiplied by `class_weight`.
+            Weights of images in the loss and in metrics. In the loss, they are
+            multiplied by `class_weight`.
 
         groups : array-like of shape (n_images,), default=None
             Group of each image, such as its lesion. The split by
@@ -382,6 +394,11 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             network differ from those of the last fit.
         OSError
             If weights cannot be downloaded, or a file is missing.
+
+        Warns
+        -----
+        UserWarning
+            If there are no validation images of a class.
         """
         self._check_settings(X_val, y_val)
         augmentation = self.augmentation
@@ -393,12 +410,13 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
         network = self._start(classes, totals, seeds)
-        stages, n_tasks = self._list_stages()
+        stages, n_tasks = list_stages(self)
         if "head" in (self.trainable, self.fine_tune):  # passes that compute features
             n_tasks += 1 if validation is None else 2
         fitting = self._begin_fit(X, y, seeds, n_tasks)
         features = None, None
-        for trainable, epochs, rate in stages:
+        for stage in stages:
+            trainable = stage[0]
             if trainable != "head":  # the backbone changes
                 features = None, None
             elif features[0] is None:
@@ -415,17 +433,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                     "_model": None,
                 }
 
-            arrays = train_network(
-                fitting,
-                **network.describe_training(trainable),
-                objective=partial(make_objective, network.head_spec.n_outputs),
-                batches=make_batches(
-                    fitting, train, features[0], augmentation, seeds["shuffle"]
-                ),
-                validation=make_batches(fitting, validation, features[1]),
-                epochs=epochs,
-                learning_rate=rate,
-                attributes_of=collect_attributes,
+            batches = make_batches(
+                fitting, train, features[0], augmentation, seeds["shuffle"]
+            )
+            held_out = make_batches(fitting, validation, features[1])
+            arrays = train_stage(
+                fitting, network, stage, batches, held_out, collect_attributes
             )
             attributes = collect_attributes(arrays)
             network = attributes["_network"]
@@ -463,7 +476,13 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         n_features = count_features(backbone_spec)
         head = make_random_head(n_features, (*units, n_outputs), seeds["head"])
         head[-1] = make_output_bias(totals)
-        return TransferNetwork(backbone_spec, head_spec, backbone, tuple(head))
+        return TransferNetwork(
+            backbone_spec,
+            head_spec,
+            backbone,
+            tuple(head),
+            is_from_scratch=self.weights is None,
+        )
 
     def _check_continues(self, classes, backbone_spec, head_spec):
         """Raise ValueError if `warm_start` cannot continue from the last fit."""
@@ -479,13 +498,3 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                 "Put backbone, image_size, pooling, hidden_units, dropout, l2 and "
                 "compute_dtype back, or set warm_start=False to start again."
             )
-
-    def _list_stages(self):
-        """Return lowest part, epochs and rate of each stage, and the sum of epochs."""
-        rate = self.learning_rate if isinstance(self.optimizer, str) else None
-        stages = [(self.trainable, self.epochs, rate)]
-        if self.fine_tune is None:
-            return stages, self.epochs
-        rate = self.fine_tune_learning_rate
-        stages.append((self.fine_tune, self.fine_tune_epochs, rate))
-        return stages, self.epochs + self.fine_tune_epochs
