@@ -25,6 +25,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(name, "1")
 
 
+from .tiny_backbone import add_tiny_backbone
+
+add_tiny_backbone()
+
+
 class DecodedFiles:
     """Counts of the files that are decoded, in this process."""
 

@@ -40,6 +40,14 @@ class Backbone:
     preprocessing: str
     compute_dtype: str
 
+    def build(self, **options):
+        """Build the Keras model without its classifier."""
+        import keras
+
+        with preserved_random_state():
+            application = getattr(keras.applications, self.application)
+            return application(include_top=False, **options)
+
 
 def _vgg_stages():
     return {f"block{i}": f"block{i}_conv1" for i in range(5, 0, -1)}
@@ -78,15 +86,6 @@ def get_first_layer(backbone, stage):
     return BACKBONES[backbone].stages.get(stage)
 
 
-def build_application(backbone, **options):
-    """Build a network of `keras.applications` without its classifier."""
-    import keras
-
-    with preserved_random_state():
-        build = getattr(keras.applications, BACKBONES[backbone].application)
-        return build(include_top=False, **options)
-
-
 @lru_cache(maxsize=32)
 def _make_config(backbone, image_size) -> str:
     """Return the configuration of preprocessing and network as JSON."""
@@ -94,7 +93,7 @@ def _make_config(backbone, image_size) -> str:
 
     images = keras.Input((*image_size, 3), dtype="float32", name="images")
     pixels = _preprocess(images, BACKBONES[backbone].preprocessing)
-    network = build_application(backbone, weights=None, input_tensor=pixels)
+    network = BACKBONES[backbone].build(weights=None, input_tensor=pixels)
     # Keras has made its input a list, which causes a warning for an array.
     config = keras.Model(images, network.output, name=backbone).get_config()
     for layer in config["layers"]:

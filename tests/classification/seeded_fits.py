@@ -12,6 +12,10 @@ import sys
 import joblib
 import numpy as np
 
+from tests.tiny_backbone import add_tiny_backbone
+
+add_tiny_backbone()
+
 from skinest import TransferClassifier
 from skinest.augmentation import Augmentation
 from tests.private_names import get_keras_generator_state
@@ -29,9 +33,9 @@ COMMON = {
     "validation_fraction": 0.25,
 }
 FITS = {
-    "float32 head": {"backbone": "mobilenetv2"},
-    "float32 block_16": {"backbone": "mobilenetv2", "trainable": "block_16"},
-    "bfloat16 head": {"backbone": "vgg16", "compute_dtype": "bfloat16"},
+    "float32 head": {"backbone": "tiny"},
+    "float32 block_16": {"backbone": "tiny", "trainable": "block_16"},
+    "bfloat16 head": {"backbone": "tiny", "compute_dtype": "bfloat16"},
     "bfloat16 block5": {
         "backbone": "vgg16",
         "compute_dtype": "bfloat16",
