@@ -25,9 +25,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(name, "1")
 
 
-from .tiny_backbone import add_tiny_backbone
-
-add_tiny_backbone()
+from . import tiny_backbone  # noqa: F401 -- after the limits, before the estimators
 
 
 class DecodedFiles:

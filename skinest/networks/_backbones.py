@@ -41,12 +41,11 @@ class Backbone:
     compute_dtype: str
 
     def build(self, **options):
-        """Build the Keras model without its classifier."""
+        """Build the Keras model without its classifier, in the way of Keras."""
         import keras
 
-        with preserved_random_state():
-            application = getattr(keras.applications, self.application)
-            return application(include_top=False, **options)
+        application = getattr(keras.applications, self.application)
+        return application(include_top=False, **options)
 
 
 def _vgg_stages():
@@ -86,6 +85,12 @@ def get_first_layer(backbone, stage):
     return BACKBONES[backbone].stages.get(stage)
 
 
+def build_application(backbone, **options):
+    """Build a network of the table without its classifier."""
+    with preserved_random_state():
+        return BACKBONES[backbone].build(**options)
+
+
 @lru_cache(maxsize=32)
 def _make_config(backbone, image_size) -> str:
     """Return the configuration of preprocessing and network as JSON."""
@@ -93,7 +98,7 @@ def _make_config(backbone, image_size) -> str:
 
     images = keras.Input((*image_size, 3), dtype="float32", name="images")
     pixels = _preprocess(images, BACKBONES[backbone].preprocessing)
-    network = BACKBONES[backbone].build(weights=None, input_tensor=pixels)
+    network = build_application(backbone, weights=None, input_tensor=pixels)
     # Keras has made its input a list, which causes a warning for an array.
     config = keras.Model(images, network.output, name=backbone).get_config()
     for layer in config["layers"]:

@@ -16,6 +16,7 @@ from ._backbones import (
     BACKBONES,
     MIN_SIDE,
     PIXEL_SCALE,
+    build_application,
     build_backbone,
 )
 
@@ -93,7 +94,7 @@ def save_backbone_weights(backbone, weights, path):
         raise ValueError(
             f"path={path!r} must end with '.weights.h5', as Keras needs it."
         )
-    model = BACKBONES[backbone].build(weights=None, input_shape=(224, 224, 3))
+    model = build_application(backbone, weights=None, input_shape=(224, 224, 3))
     model.set_weights(weights.arrays)
     model.save_weights(path)
 
@@ -101,7 +102,9 @@ def save_backbone_weights(backbone, weights, path):
 @lru_cache(maxsize=2)
 def _imagenet(backbone):
     try:
-        model = BACKBONES[backbone].build(weights="imagenet", input_shape=(224, 224, 3))
+        model = build_application(
+            backbone, weights="imagenet", input_shape=(224, 224, 3)
+        )
     except Exception as error:  # urllib and Keras raise errors of many classes
         raise OSError(
             f"weights='imagenet': the weights of {BACKBONES[backbone].application} "

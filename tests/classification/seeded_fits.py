@@ -12,10 +12,7 @@ import sys
 import joblib
 import numpy as np
 
-from tests.tiny_backbone import add_tiny_backbone
-
-add_tiny_backbone()
-
+import tests.tiny_backbone  # noqa: F401 -- adds "tiny" to the backbones
 from skinest import TransferClassifier
 from skinest.augmentation import Augmentation
 from tests.private_names import get_keras_generator_state
