@@ -13,35 +13,29 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from .._apply_augmentation import check_pair_augmentation
-from .._compat import Interval, fit_context, resolve_compute_dtype, with_callbacks
+from .._compat import Interval, fit_context, with_callbacks
 from .._training._batches import Split
 from .._training._models import train_network
 from .._training._network_estimator import (
     NetworkEstimator,
-    make_output_bias,
     resolve_validation_fraction,
     split_data,
 )
 from ..networks._unet_network import (
-    UNetSpec,
     build,
     check_unet_size,
-    make_random_weights,
 )
 from ..utils._checks import check_sample_weight
 from ._mask_prediction import MaskPredictionMixin
+from ._network_start import start_network
 from ._pairs import (
     Letterbox,
     PairCollection,
-    count_pixels,
     read_pairs,
-    warn_of_one_label,
 )
 
 if TYPE_CHECKING:
     from .. import _typing as t
-
-_COMPUTE_DTYPE = "bfloat16"  # of "auto", on processors that support it
 
 
 class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
@@ -362,7 +356,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         n_reads = 1 if X_val is None else 2
         fitting = self._begin_fit(X, y, seeds, n_tasks=self.epochs + n_reads)
         train, validation, pairs = self._read(train, validation, fitting)
-        attributes, class_weights = self._start(train, pairs, seeds["weights"])
+        attributes, class_weights = start_network(self, train, pairs, seeds["weights"])
         spec = attributes["_spec"]
         has_class_weight = self.class_weight is not None
         loss = resolve_loss(self.loss, has_class_weight, spec.n_outputs)
@@ -436,64 +430,3 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             )
         train = replace(train, images=pairs.images, targets=pairs.masks)
         return train, validation, pairs
-
-    def _start(self, train, pairs, seed):
-        """Return the fitted attributes and the class weights before training.
-
-        Returns
-        -------
-        attributes : dict
-            Attributes of a new network or, with `warm_start`, of the last fit.
-        class_weights : ndarray of shape (256,), dtype float32
-            Weight of the pixels of each class index; 0 for padding.
-        """
-        from ._pixels import weigh_pixels
-
-        classes, n_classes = pairs.classes, len(pairs.classes)
-        counts = count_pixels(train, n_classes)
-        warn_of_one_label(classes, counts)
-        class_weights = weigh_pixels(self, classes, counts)
-        letterbox = pairs.letterbox
-        spec = UNetSpec(
-            int(self.depth),
-            int(self.base_filters),
-            letterbox.size,
-            float(self.dropout),
-            bool(self.batch_norm),
-            1 if n_classes <= 2 else n_classes,
-            resolve_compute_dtype(self.compute_dtype, _COMPUTE_DTYPE),
-        )
-        if self.warm_start and hasattr(self, "_weights"):
-            self._check_continues(classes, spec, letterbox)
-            weights, tile_shape = self._weights, self.tile_shape_
-        else:
-            bias = make_output_bias(counts * class_weights)
-            weights = tuple(make_random_weights(spec, bias, seed))
-            median = np.median(pairs.shapes[train.positions], axis=0)
-            tile_shape = tuple(np.rint(median).astype(int).tolist())
-        attributes = {
-            "classes_": classes,
-            "tile_shape_": tile_shape,
-            "_spec": spec,
-            "_weights": weights,
-            "_letterbox": letterbox,
-            "_model": None,
-        }
-        table = np.pad(class_weights, (0, 256 - n_classes)).astype(np.float32)
-        return attributes, table
-
-    def _check_continues(self, classes, spec, letterbox):
-        """Raise ValueError if `warm_start` cannot continue from the last fit."""
-        if not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start: the masks have the labels {classes.tolist()}, but the "
-                f"last fit had {self.classes_.tolist()}. Set warm_start=False to start "
-                "again."
-            )
-        if (spec, letterbox) != (self._spec, self._letterbox):
-            raise ValueError(
-                "warm_start: the network's settings differ from those of the last fit. "
-                "Put depth, base_filters, image_size, pad_to_aspect_ratio, dropout, "
-                "batch_norm and compute_dtype back, or set warm_start=False to start "
-                "again."
-            )
