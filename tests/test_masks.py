@@ -11,6 +11,7 @@ import pytest
 
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.sampling import has_foreground
 
 
 @pytest.fixture
@@ -53,10 +54,10 @@ def test_forms_of_paths(masks, paths, tmp_path):
 
 
 def test_masks_of_different_sizes_and_types():
-    given = [np.eye(3, dtype=bool), np.full((2, 5), -7), np.ones((4, 4), np.uint16)]
+    given = [np.eye(3, dtype=bool), np.full((2, 5), 7), np.ones((4, 4), np.uint16)]
     found = check_masks(given)
     assert [mask.dtype for mask in found] == [mask.dtype for mask in given]
-    assert found.read(1)[1].tolist() == [-7]
+    assert found.read(1)[1].tolist() == [7]
     assert found.read(0)[1].tolist() == [False, True]
 
 
@@ -73,7 +74,7 @@ def test_files_keep_their_labels(tmp_path):
 def test_labels_of_every_type(dtype):
     labels = [0, 3, 100]
     if dtype == np.int64:
-        labels = [-(2**40), *labels, 2**40]
+        labels = [*labels, 2**40]
     mask = np.random.default_rng(0).choice(np.array(labels, dtype), (50, 60))
     found = check_masks([mask]).read(0)[1]
     assert found.tolist() == labels
@@ -167,7 +168,27 @@ def test_smooth_edges_are_refused_in_arrays_too():
         check_masks([blurred > 9, blurred])[1]
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 2, 255], [-1, 0, 254, 255], [0, 100, 255]])
+NEGATIVE = [
+    np.array([[[0, 1, 0]], [[0, -1, -1]]]),
+    [np.zeros((2, 2), np.uint8), np.array([[-1, 0], [0, 0]], np.int8)],
+]
+
+
+@pytest.mark.parametrize("y", NEGATIVE, ids=["array", "list"])
+def test_negative_labels_are_refused(y):
+    other = [np.zeros(mask.shape, np.uint8) for mask in y]
+    for name, call in {
+        "y": lambda: has_foreground(None, y),
+        "y_true": lambda: dice_score(y, other),
+        "y_pred": lambda: segmentation_report(other, y),
+    }.items():
+        says = rf"{name}\[1\] has the label -1, .*pass ignore_label=-1; .* by 0"
+        with pytest.raises(ValueError, match=says):
+            call()
+    assert check_masks(y, ignore_label=-1).read(1)[1].tolist() == [0]
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 255], [0, 100, 255]])
 def test_labels_that_are_meant_are_kept(labels):
     mask = np.array([labels], dtype=np.int16)
     assert check_masks([mask]).read(0)[1].tolist() == labels
