@@ -1,4 +1,4 @@
-"""What a network starts from: its settings, weights, and weights of classes."""
+"""Settings and weights from which the training of a U-Net starts."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

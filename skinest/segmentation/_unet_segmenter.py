@@ -21,18 +21,11 @@ from .._training._network_estimator import (
     resolve_validation_fraction,
     split_data,
 )
-from ..networks._unet_network import (
-    build,
-    check_unet_size,
-)
+from ..networks._unet_network import build, check_unet_size
 from ..utils._checks import check_sample_weight
 from ._mask_prediction import MaskPredictionMixin
 from ._network_start import start_network
-from ._pairs import (
-    Letterbox,
-    PairCollection,
-    read_pairs,
-)
+from ._pairs import Letterbox, leave_out_unlabelled, read_pairs
 
 if TYPE_CHECKING:
     from .. import _typing as t
@@ -98,7 +91,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         shape (height, width), both of `image_size`, and a
         :class:`numpy.random.Generator`. It returns an image and a mask of the same
         shapes and dtypes. The values of the mask are class indices, which are positions
-        in `classes_`, and 255 in the padding.
+        in `classes_`, and 255 in the padding and for `ignore_label`.
 
     threshold : float, default=0.5
         Probability in (0, 1) above which a pixel is foreground, for two labels.
@@ -112,6 +105,18 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     crop_margin : float, default=0.1
         Margin that :meth:`transform` adds around the foreground, as a fraction of its
         height and width.
+
+    ignore_label : int, default=None
+        Label of pixels that are not labelled, such as 255 or -1. They count nowhere:
+        not in the loss, class weights and metrics, nor in :meth:`score`. It is never
+        predicted. Images of such pixels only are left out. In the size of the network,
+        a pixel is one of them if they cover most of it. Scorers other than those of
+        :mod:`skinest.metrics`, and metrics, need this argument too.
+
+    mask_threshold : float, default=None
+        Fraction of white, in (0, 1), above which a pixel of a mask is foreground. Masks
+        with smooth edges, or saved as JPEG, then have the labels 0 and 1, see
+        :mod:`skinest.masks`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
@@ -227,6 +232,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         "threshold": [Interval(Real, 0, 1, closed="neither")],
         "tile_overlap": [Interval(Real, 0, 1, closed="left"), None],
         "crop_margin": [Interval(Real, 0, None, closed="left")],
+        "ignore_label": [Integral, None],
+        "mask_threshold": [Interval(Real, 0, 1, closed="neither"), None],
     }
 
     def __init__(
@@ -248,6 +255,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         threshold: float = 0.5,
         tile_overlap: float | None = None,
         crop_margin: float = 0.1,
+        ignore_label: int | None = None,
+        mask_threshold: float | None = None,
         validation_fraction: float | None = None,
         early_stopping: bool = False,
         n_iter_no_change: int = 10,
@@ -275,6 +284,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.threshold = threshold
         self.tile_overlap = tile_overlap
         self.crop_margin = crop_margin
+        self.ignore_label = ignore_label
+        self.mask_threshold = mask_threshold
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
@@ -331,9 +342,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         ------
         ValueError
             If an argument or a mask is invalid, a mask does not have the size of its
-            image, an image is smaller than ``2 ** depth`` pixels, or, with
-            `warm_start`, labels or network differ from those of the last fit. All
-            pairs are read before training begins.
+            image, an image is smaller than ``2 ** depth`` pixels, no pixel has a label
+            other than `ignore_label`, or, with `warm_start`, labels or network differ
+            from those of the last fit. All pairs are read before training begins.
         OSError
             If a file is missing.
 
@@ -403,15 +414,14 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         """Return the pairs for training and those for validation, not yet read."""
         size = tuple(map(int, self.image_size))
         letterbox = Letterbox(size, self.pad_to_aspect_ratio)
-        pairs = PairCollection(X, y, letterbox, 2**self.depth)
+        pairs = self._pair(X, y, letterbox)
         n_pairs = len(pairs.images)
         weights = check_sample_weight(sample_weight, n_pairs).astype(np.float32)
         data = Split(pairs, None, weights, np.arange(n_pairs))
         fraction = resolve_validation_fraction(self, X_val)
         train, validation = split_data(data, fraction, groups, seed)
         if X_val is not None:
-            names = "X_val", "y_val"
-            pairs = PairCollection(X_val, y_val, letterbox, 2**self.depth, names)
+            pairs = self._pair(X_val, y_val, letterbox, ("X_val", "y_val"))
             positions = np.arange(len(pairs.images))
             weights = np.ones(len(positions), np.float32)
             validation = Split(pairs, None, weights, positions)
@@ -429,4 +439,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
                 validation, images=held_out.images, targets=held_out.masks
             )
         train = replace(train, images=pairs.images, targets=pairs.masks)
+        if self.ignore_label is not None:
+            train = leave_out_unlabelled(train, "training")
+            if validation is not None:
+                validation = leave_out_unlabelled(validation, "validation")
         return train, validation, pairs
