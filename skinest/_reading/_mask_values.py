@@ -44,10 +44,13 @@ def find_labels(mask, location, ignore_label=None) -> np.ndarray:
         If there are more than 32, if one is negative, or if there are several near 0
         and near 255.
     """
-    low, high = int(mask.min()), int(mask.max())
-    if high - low < _MAX_RANGE:  # counting is ten times as fast as sorting
-        offsets = mask.astype(np.intp) - low
-        labels = (np.flatnonzero(np.bincount(offsets.ravel())) + low).astype(mask.dtype)
+    low, high = mask.min(), mask.max()
+    if ((mask == low) | (mask == high)).all():  # usual, and faster than counting
+        labels = np.unique([low, high])
+    elif int(high) - int(low) < _MAX_RANGE:  # counting is faster than sorting
+        offsets = mask.astype(np.intp) - int(low)
+        offsets = np.flatnonzero(np.bincount(offsets.ravel())) + int(low)
+        labels = offsets.astype(mask.dtype)
     else:
         labels = np.unique(mask)
     if ignore_label is not None:
