@@ -94,7 +94,10 @@ def check_masks(
     (2, (8, 6))
     """
     check_mask_options(ignore_label, mask_threshold)
-    options = {"ignore_label": ignore_label, "mask_threshold": mask_threshold}
+    options: dict[str, Any] = {
+        "ignore_label": ignore_label,
+        "mask_threshold": mask_threshold,
+    }
     if isinstance(y, MaskCollection):
         return y._change(**options)
     items = _as_items(y, name)

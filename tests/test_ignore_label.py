@@ -231,8 +231,12 @@ def test_displays_do_not_count_them():
     images = np.zeros((1, 4, 4, 3), np.uint8)
     true = np.array([[[0, 1, 1, 255]] * 4], dtype=np.uint8)
     pred = np.array([[[1, 1, 0, 1]] * 4], dtype=np.uint8)
-    display = SegmentationDisplay.from_predictions(images, true, pred, ignore_label=255)
-    assert display.labels == [1]
-    assert display.axes_[0, 0].get_title() == "Dice 0.500"
-    tints = np.asarray(display.differences_[0].get_array())
-    assert (tints[:, 3, 3] == 0).all() and (tints[:, :3, 3] > 0).all()
+    shown = [SegmentationDisplay.from_predictions(images, true, pred, ignore_label=255)]
+    fitted = Bright(ignore_label=255).fit(images)
+    fitted.predict = lambda X: pred
+    shown.append(SegmentationDisplay.from_estimator(fitted, images, true))
+    for display in shown:
+        assert display.labels == [1] and display.ignore_label == 255
+        assert display.axes_[0, 0].get_title() == "Dice 0.500"
+        tints = np.asarray(display.differences_[0].get_array())
+        assert (tints[:, 3, 3] == 0).all() and (tints[:, :3, 3] > 0).all()

@@ -191,7 +191,10 @@ class SegmentationDisplay:
         """
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         check_is_fitted(estimator)
-        options = {"ignore_label": ignore_label, "mask_threshold": mask_threshold}
+        options: dict[str, Any] = {
+            "ignore_label": ignore_label,
+            "mask_threshold": mask_threshold,
+        }
         given = {name: value for name, value in options.items() if value is not None}
         options = {**options, **get_mask_options(estimator), **given}
         masks = {} if y is None else {"y": check_masks(y, **options)}
@@ -278,7 +281,10 @@ class SegmentationDisplay:
             different integers, or if `target_names` has another length.
         """
         check_plotting(f"{cls.__name__}.from_predictions", max_cols)
-        options = {"ignore_label": ignore_label, "mask_threshold": mask_threshold}
+        options: dict[str, Any] = {
+            "ignore_label": ignore_label,
+            "mask_threshold": mask_threshold,
+        }
         masks = {"y_pred": check_masks(y_pred, name="y_pred", **options)}
         if y_true is not None:
             masks["y_true"] = check_masks(y_true, name="y_true", **options)

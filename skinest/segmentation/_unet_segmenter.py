@@ -91,7 +91,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         shape (height, width), both of `image_size`, and a
         :class:`numpy.random.Generator`. It returns an image and a mask of the same
         shapes and dtypes. The values of the mask are class indices, which are positions
-        in `classes_`, and 255 in the padding and for `ignore_label`.
+        in `classes_`, and 255 in the padding and for `ignore_label`. Pixels that a
+        Keras layer fills with a constant do not count either.
 
     threshold : float, default=0.5
         Probability in (0, 1) above which a pixel is foreground, for two labels.
