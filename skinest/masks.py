@@ -14,8 +14,9 @@ labels 0 and 255. All functions and estimators that take masks have two options:
   labelled. They count nowhere. This label alone may be negative.
 - ``mask_threshold=0.5`` is for masks with a single foreground whose edges are smooth or
   that were saved as JPEG. It replaces grey values by the labels 0 and 1. A pixel is
-  foreground if it is brighter than this fraction of white, which is 255, 65535 or 1.0,
-  by the dtype. Masks that hold only 0 and 1 are not changed.
+  foreground if it is brighter than this fraction of white: 255 in uint8, 65535 in
+  uint16, 1.0 in floats, or the maximum of the file. Masks that hold only 0 and 1 are
+  not changed.
 """
 
 # Authors: The skinest developers
@@ -369,19 +370,20 @@ def _finish(mask, location, ignore_label, mask_threshold):
 
 
 def _read_file(path, location, ignore_label, mask_threshold) -> np.ndarray:
-    mask, format_name = read_file(path, location, as_labels=True)
-    if mask.ndim == 3 and mask_threshold is not None:
-        if (mask == mask[..., :1]).all():  # WebP and others store grey as a colour
-            mask = mask[..., 0]
-    if mask.ndim != 2:
-        raise ValueError(
-            f"{location} is a colour image of {mask.shape[2]} channels, but a mask has "
-            "one label for each pixel."
-            f"{advise_on_channels([mask], 'mask', are_all=False)} Save the result as "
-            "PNG."
-        )
+    is_grey = mask_threshold is not None  # its values are brightness, not labels
+    mask, format_name = read_file(path, location, as_labels=not is_grey)
+    if mask.ndim == 3:
+        colours = mask[..., : 1 if mask.shape[2] < 3 else 3]  # the rest is alpha
+        if not (is_grey and (colours == colours[..., :1]).all()):
+            raise ValueError(
+                f"{location} is a colour image of {mask.shape[2]} channels, but a mask "
+                "has one label for each pixel."
+                f"{advise_on_channels([colours], 'mask', are_all=False)} Save the "
+                "result as PNG."
+            )
+        mask = mask[..., 0]  # WebP and palettes store grey as a colour
     _check_array(mask, location, mask_threshold)
-    if format_name != "JPEG" or mask_threshold is not None:
+    if format_name != "JPEG" or is_grey:
         return mask
     if len(labels := find_labels(mask, location, ignore_label)) > 2:
         raise ValueError(

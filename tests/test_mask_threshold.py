@@ -6,6 +6,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import f1_score
 
 from skinest.inspection import SegmentationDisplay
@@ -46,6 +47,25 @@ def test_files(extension, tmp_path):
     np.testing.assert_array_equal(check_masks([path], mask_threshold=0.5)[0], mask)
     cv2.imwrite(path, cv2.cvtColor(SMOOTH, cv2.COLOR_GRAY2BGR))
     np.testing.assert_array_equal(read_mask(path, mask_threshold=0.5), mask)
+
+
+def test_white_of_a_file_is_its_own(tmp_path):
+    netpbm = b"P5 3 1 100\n" + bytes([0, 40, 60])  # 100 is white
+    (tmp_path / "mask.pgm").write_bytes(netpbm)
+    palette = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    palette.putpalette([0, 0, 0, 90, 90, 90, 255, 255, 255])
+    palette.save(tmp_path / "mask.png")
+    Image.fromarray(np.array([[[0, 255], [99, 0], [200, 9]]], np.uint8), "LA").save(
+        tmp_path / "alpha.png"
+    )
+    for name in ("mask.pgm", "mask.png", "alpha.png"):
+        assert read_mask(tmp_path / name, mask_threshold=0.5).tolist() == [[0, 0, 1]]
+    with pytest.raises(ValueError, match=r"2 channels.*One channel is mask"):
+        read_mask(tmp_path / "alpha.png")
+    palette.putpalette([0, 0, 0, 90, 0, 0, 255, 255, 255])
+    palette.save(tmp_path / "mask.png")
+    with pytest.raises(ValueError, match="colour image of 3 channels"):
+        read_mask(tmp_path / "mask.png", mask_threshold=0.5)
 
 
 @pytest.mark.parametrize("quality", [30, 95])

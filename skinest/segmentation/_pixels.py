@@ -136,6 +136,12 @@ def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
     if class_weight is None and segmenter.loss != "weighted_crossentropy":
         return np.ones(len(classes))
     if isinstance(class_weight, dict):
+        if segmenter.ignore_label in class_weight:
+            raise ValueError(
+                f"class_weight={class_weight} has ignore_label="
+                f"{segmenter.ignore_label}, whose pixels do not count. Remove it from "
+                "class_weight."
+            )
         return read_class_weight(class_weight, classes)
     weights = counts.sum() / (len(classes) * np.maximum(counts, 1))
     return np.where(counts > 0, weights, 1.0)  # a class may lack training pixels

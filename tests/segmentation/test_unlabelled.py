@@ -311,6 +311,14 @@ def test_masks_without_any_label_are_refused(pairs, never_trained):
         clone(segmenter).fit(X, y)
 
 
+def test_the_label_has_no_class_weight(pairs, never_trained):
+    X, codes = pairs
+    y, _ = blank(codes, 255)
+    segmenter = make_small(ignore_label=255, class_weight={0: 1, 1: 3, 255: 0})
+    with pytest.raises(ValueError, match=r"has ignore_label=255.* Remove it"):
+        segmenter.fit(X, y)
+
+
 @pytest.mark.parametrize("wrong", ["255", 0.5, [255]])
 def test_other_labels_are_refused(wrong, unread):
     with pytest.raises(ValueError, match="'ignore_label' parameter"):
