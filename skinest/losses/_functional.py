@@ -63,8 +63,8 @@ def dice(
     ValueError
         If shapes differ, targets or probabilities are not in [0, 1], or a weight is
         negative. While Keras trains or evaluates a compiled model, values cannot be
-        seen and are not checked, unless the model was compiled with
-        ``run_eagerly=True``. So check there that masks are 0 and 1, not 0 and 255.
+        seen, unless it was compiled with ``run_eagerly=True``. Then there is no error,
+        but the loss is NaN if targets are not in [0, 1], as in masks of 0 and 255.
 
     References
     ----------

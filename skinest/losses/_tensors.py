@@ -25,9 +25,9 @@ def check_ignore_label(ignore_label):
 def check_tensors(y_true, y_pred, pixel_weight, ignore_label=None):
     """Return the three tensors in float32, after checks of shapes and values.
 
-    Values cannot be seen while Keras compiles a model, so they are only checked
-    otherwise. With `ignore_label`, pixels that have it in a channel of `y_true` get
-    targets of 0 and the weight 0.
+    Values cannot be seen while Keras compiles a model. Targets that are out of range
+    are then replaced by NaN, which no one can mistake for a loss. With `ignore_label`,
+    pixels that have it in a channel of `y_true` get targets of 0 and the weight 0.
     """
     y_true = ops.convert_to_tensor(y_true, "float32")
     y_pred = ops.convert_to_tensor(y_pred, "float32")
@@ -47,6 +47,9 @@ def check_tensors(y_true, y_pred, pixel_weight, ignore_label=None):
     check_ignore_label(ignore_label)
     if ignore_label is not None:
         y_true, pixel_weight = _ignore_pixels(y_true, pixel_weight, ignore_label)
+    if _find_range(y_true) is None:
+        is_target = (y_true >= -_TOLERANCE) & (y_true <= 1 + _TOLERANCE)
+        y_true = ops.where(is_target, y_true, np.nan)
     _check_values(y_true, y_pred, pixel_weight)
     return y_true, y_pred, pixel_weight
 
@@ -61,7 +64,7 @@ def _ignore_pixels(y_true, pixel_weight, ignore_label):
 
 def _check_values(y_true, y_pred, pixel_weight):
     """Raise ValueError if values are out of range, where they can be seen."""
-    low, high = _find_range(y_true)
+    low, high = _find_range(y_true) or (0, 0)
     if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
         raise ValueError(
             f"y_true has values from {low:g} to {high:g}, but targets must be in "
@@ -69,14 +72,14 @@ def _check_values(y_true, y_pred, pixel_weight):
             "one channel for each. If a value marks pixels that are not labelled, pass "
             "it as ignore_label."
         )
-    low, high = _find_range(y_pred)
+    low, high = _find_range(y_pred) or (0, 0)
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:  # NaN makes the loss NaN
         raise ValueError(
             f"y_pred has values from {low:g} to {high:g}, but must have probabilities, "
             "in [0, 1]: apply a sigmoid or softmax."
         )
     if pixel_weight is not None:
-        low, high = _find_range(pixel_weight)
+        low, high = _find_range(pixel_weight) or (0, 0)
         if not (low >= 0 and high < np.inf):
             raise ValueError(
                 f"pixel_weight has values from {low:g} to {high:g}; weights must be "
@@ -84,15 +87,13 @@ def _check_values(y_true, y_pred, pixel_weight):
             )
 
 
-def _find_range(tensor) -> tuple[float, float]:
-    """Return the smallest and largest value, or (0, 0) if they cannot be seen."""
+def _find_range(tensor) -> tuple[float, float] | None:
+    """Return the smallest and largest value, or None if they cannot be seen."""
     try:
         values = ops.convert_to_numpy(tensor)
     except Exception:  # of another type in each backend, for tensors of a graph
-        return 0.0, 0.0
-    if not values.size:
-        return 0.0, 0.0
-    return float(values.min()), float(values.max())
+        return None
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
 
 def average_pixels(values, pixel_weight):

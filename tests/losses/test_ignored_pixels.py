@@ -141,12 +141,14 @@ def test_targets_out_of_range_are_refused(low, high, n_channels):
             compute(loss, y_true, y_pred, ignore_label=77)
 
 
-def test_masks_of_zero_and_255_have_no_negative_loss_when_keras_runs_eagerly():
+@pytest.mark.parametrize("loss", [losses.Dice(), losses.Crossentropy()])
+def test_masks_of_zero_and_255_have_no_negative_loss_in_keras(loss):
     y_true, y_pred = masks(1)
-    model = keras.Sequential(
-        [keras.Input((4, 5, 1)), keras.layers.Activation("linear")]
-    )
-    model.compile(loss=losses.Dice(), run_eagerly=True)
+    model = make_identity()
+    model.compile(loss=loss)
+    assert np.isnan(model.evaluate(y_pred, 255 * y_true, verbose=0))
+    assert model.evaluate(y_pred, y_true, verbose=0) > 0
+    model.compile(loss=loss, run_eagerly=True)
     with pytest.raises(ValueError, match="y_true has values from 0 to 255"):
         model.evaluate(y_pred, 255 * y_true, verbose=0)
 
