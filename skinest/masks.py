@@ -8,7 +8,7 @@ A mask is an image with one integer label per pixel. Masks are accepted in three
    :class:`~pathlib.Path`.
 
 Labels are 0 or more and are never changed: a file with the values 0 and 255 has the
-labels 0 and 255. All functions and estimators that take masks have two options:
+labels 0 and 255. Functions and estimators that read masks have two options:
 
 - ``ignore_label=255``, or any other integer, is the label of pixels that are not
   labelled. They count nowhere. This label alone may be negative.

@@ -430,6 +430,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     def _read(self, train, validation, fitting):
         """Read all pairs, with the class indices of the training masks."""
+        has_unlabelled = train.images.masks.ignore_label is not None
         pairs = read_pairs(train.images, fitting)
         if validation is not None:
             held_out = pairs
@@ -440,7 +441,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
                 validation, images=held_out.images, targets=held_out.masks
             )
         train = replace(train, images=pairs.images, targets=pairs.masks)
-        if self.ignore_label is not None:
+        if has_unlabelled:
             train = leave_out_unlabelled(train, "training")
             if validation is not None:
                 validation = leave_out_unlabelled(validation, "validation")

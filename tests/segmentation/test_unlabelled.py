@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 
 from skinest import losses
 from skinest.augmentation import Augmentation
+from skinest.masks import check_masks
 from skinest.metrics import dice_score
 
 from .conftest import (
@@ -286,6 +287,10 @@ def test_images_without_any_label_are_left_out(ignore_label, pairs):
         assert len(images) == 8
         assert (indices != OUTSIDE).any(axis=(1, 2)).all()
     one = make_small(**settings).fit(X, y)
+    checked = check_masks(y, ignore_label=ignore_label)  # knows the label itself
+    again = make_small(class_weight="balanced").fit(X, checked)
+    assert hash_weights(again) == hash_weights(one)
+    assert again.score(X, checked) == one.score(X, y)
     other_images = X.copy()
     other_images[[1, 4]] = 255 - X[[1, 4]]
     two = make_small(**settings).fit(other_images, y)
