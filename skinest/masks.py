@@ -3,7 +3,8 @@
 A mask is an image with one integer label per pixel. Masks are accepted in three forms:
 
 1. an array of shape (n_masks, height, width);
-2. a list, tuple or object array of arrays of shape (height, width);
+2. a list, tuple or object array of arrays of shape (height, width), Pillow images or
+   tensors;
 3. paths: a list, tuple, 1-d array, ``Series`` or single column of ``str`` or
    :class:`~pathlib.Path`.
 
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from ._reading._files import check_files, read_file, to_path
+from ._reading._image_forms import name_single, to_array
 from ._reading._mask_channels import advise_on_channels
 from ._reading._mask_values import check_mask_options, find_labels, threshold_mask
 
@@ -108,6 +110,8 @@ def check_masks(
         paths = _as_paths(items, name)
         check_files(paths, name)
         return MaskCollection(paths, name, **options)
+    if not isinstance(items, np.ndarray) or items.dtype == object:
+        items = [to_array(item, as_labels=True) for item in items]
     for position, item in enumerate(items):
         _check_array(item, f"{name}[{position}]", mask_threshold, others=items)
     return MaskCollection(items, name, **options)
@@ -272,10 +276,8 @@ def read_mask(
 
 def _as_items(y, name):
     """Return a sequence of single masks or paths."""
-    if isinstance(y, str | bytes | os.PathLike):
-        raise ValueError(
-            f"{name} is a single path, {to_path(y)!r}. Pass a list of paths: [path]."
-        )
+    if isinstance(y, str | bytes | bytearray | os.PathLike):
+        raise name_single(y, name)
     if y is None:
         raise ValueError(f"{name} is None. Pass {name}, the mask of each image.")
     if not isinstance(y, list | tuple | np.ndarray):

@@ -6,8 +6,10 @@
 import re
 
 import cv2
+import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
@@ -53,6 +55,23 @@ def test_forms_of_paths(masks, paths, tmp_path):
             np.testing.assert_array_equal(mask, expected)
 
 
+def test_lists_of_pillow_images_and_tensors(masks):
+    palette = [Image.fromarray(mask // 255, "P") for mask in masks]
+    for image in palette:
+        image.putpalette([0, 0, 0, 250, 10, 10])
+    for given, expected in (
+        (list(map(Image.fromarray, masks)), masks),
+        ([Image.fromarray(mask == 255) for mask in masks], masks == 255),
+        (palette, masks // 255),
+        ([keras.ops.convert_to_tensor(mask) for mask in masks], masks),
+    ):
+        found = list(check_masks(given))
+        np.testing.assert_array_equal(found, expected)
+        assert found[0].dtype == expected.dtype
+    with pytest.raises(ValueError, match=r"y\[0\] has shape \(20, 30, 3\)"):
+        check_masks([Image.fromarray(mask).convert("RGB") for mask in masks])
+
+
 def test_masks_of_different_sizes_and_types():
     given = [np.eye(3, dtype=bool), np.full((2, 5), 7), np.ones((4, 4), np.uint16)]
     found = check_masks(given)
@@ -86,6 +105,7 @@ def test_labels_of_every_type(dtype):
     [
         (None, "y is None"),
         ("a.png", "single path, 'a.png'"),
+        (b"\x89PNG" * 9999, "type bytes, 39996 long: the content of a file"),
         ([], "y is empty"),
         (iter([]), "list_iterator"),
         (np.array([0, 1, 1]), r"y\[0\] is 0: one label for each image.*a classifier"),
