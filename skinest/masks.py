@@ -110,8 +110,6 @@ def check_masks(
         paths = _as_paths(items, name)
         check_files(paths, name)
         return MaskCollection(paths, name, **options)
-    if not isinstance(items, np.ndarray) or items.dtype == object:
-        items = [to_array(item, as_labels=True) for item in items]
     for position, item in enumerate(items):
         _check_array(item, f"{name}[{position}]", mask_threshold, others=items)
     return MaskCollection(items, name, **options)
@@ -294,8 +292,8 @@ def _as_items(y, name):
         )
     if len(y) and isinstance(y[0], Real):
         raise _no_masks(f"{name}[0] is {y[0]}")
-    if not isinstance(y, np.ndarray):
-        return y
+    if not isinstance(y, np.ndarray) or (y.dtype == object and y.ndim == 1):
+        return [to_array(item, as_labels=True) for item in y]
     if y.dtype.kind in "OUT" and y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]  # a column of paths
     if y.ndim == 2 and y.shape[1] == 1:
