@@ -3,6 +3,8 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklearn.pipeline import Pipeline
+
 from ._compat import Scorer
 
 _MASK_OPTIONS = "ignore_label", "mask_threshold"
@@ -27,8 +29,8 @@ def get_mask_options(estimator) -> dict:
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
+        elif isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
         else:
             break
     options = {name: getattr(estimator, name, None) for name in _MASK_OPTIONS}
