@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import __version__
-from .._cache import Cache, make_key
+from .._cache import make_key
+from .._identity import list_versions
 from .._reading._mask_coding import CodingCheck
 from .._training._batches import Prefetch, allocate
 from ..images import check_images, resize
@@ -231,7 +231,7 @@ class PairCollection:
         """Read pairs; take pairs of files from the cache if they are in it."""
         if not (cache.is_on and self.images.from_files and self.masks.from_files):
             return list(map(self.read, positions))
-        settings = "pair", __version__, self.letterbox.size, self.letterbox.pad
+        settings = "pair", list_versions(), self.letterbox.size, self.letterbox.pad
         keys = []
         for position in positions:
             files = self.images.key(position), self.masks.key(position)
@@ -309,10 +309,8 @@ def read_pairs(pairs, fitting) -> Pairs:
     locations: dict = {}
     coding = CodingCheck()
 
-    cache = Cache(fitting.estimator.memory)
-
     def read(positions):
-        return pairs.read_cached(positions, cache)
+        return pairs.read_cached(positions, fitting.cache)
 
     chunks = np.split(np.arange(n_pairs), range(_N_READ, n_pairs, _N_READ))
     batches = iter(Prefetch(read, chunks))
@@ -321,6 +319,7 @@ def read_pairs(pairs, fitting) -> Pairs:
     )
     with closing(tasks):
         for batch in tasks:
+            fitting.cache.warn()
             for image, mask, labels, shape in batch:
                 position = len(shapes)
                 images[position] = image
