@@ -9,6 +9,7 @@ another process.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import importlib
+import os
 import pickle
 import subprocess
 import sys
@@ -16,9 +17,9 @@ import warnings
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
-from sklearn.base import clone
 
 ROOT = Path(__file__).parents[1]
 N_IMAGES = 4
@@ -72,6 +73,15 @@ def make_images(seed=0):
     return np.uint8(np.clip(128 + 300 * blurred, 0, 255))
 
 
+def change_one_number(path):
+    """Change a number in a file of weights, but not its size and time."""
+    before = os.stat(path)
+    with h5py.File(path, "r+") as file:
+        file["layers/conv2d/vars/0"][0, 0, 0, 0] = 1.5
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert before.st_size == os.stat(path).st_size
+
+
 def observe(make, run):
     """Return what a row gives with its memory and without, and what was written."""
     memory = run.folder / "memory"
@@ -96,14 +106,13 @@ def observe(make, run):
 
 def compute(estimator, X, memory):
     """Fit, and return vectors or predictions."""
-    estimator = clone(estimator).set_params(memory=memory)
-    if hasattr(estimator, "fit_transform"):
-        return estimator.fit_transform(X)
-    y = np.arange(len(X)) % 2
-    if hasattr(estimator, "depth"):  # U-Net
+    estimator.set_params(memory=memory)
+    if isinstance(X, tuple):  # images and masks
         X, y = X
         return np.concatenate(estimator.fit(X, y).predict_proba(X), axis=None)
-    return estimator.fit(X, y).predict_proba(X)
+    if hasattr(estimator, "predict_proba"):
+        return estimator.fit(X, np.arange(len(X)) % 2).predict_proba(X)
+    return estimator.fit_transform(X)
 
 
 def run_rows(table, folder, stage):
@@ -142,10 +151,11 @@ def check_row(expected, before, after):
     if expected in ("served", "stale"):
         assert before["n_new"] == after["n_known"] > 0 == after["n_new"]
         assert before["warnings"] == after["warnings"] == []
-        np.testing.assert_array_equal(before["kept"], after["kept"])
     if expected == "warned":
         for each in (before, after):
             (text,) = each["warnings"]
             assert "are not cached, because it" in text and len(text) < 250
+    if expected == "stale":
+        np.testing.assert_array_equal(before["kept"], after["kept"])
     if expected == "anew":
         assert not np.array_equal(before["kept"], after["kept"])

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import shutil
 import threading
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skinest import BottleneckFeatureExtractor
 from skinest.augmentation import Augmentation
+from tests.cache_rows import change_one_number
 
 from ..classification.conftest import bits, make_images, small
 
@@ -180,6 +182,18 @@ def test_a_replaced_file_passes_again(images, paths, memory, n_computed):
     np.testing.assert_allclose(replaced[0], replaced[1], atol=1e-6)
     clf.fit(paths, Y)
     assert n_computed() == 2
+
+
+def test_weights_that_change_are_read_again(images, weights_file, memory, n_computed):
+    path = shutil.copy(weights_file, memory.with_suffix(".weights.h5"))
+    extractor = BottleneckFeatureExtractor(
+        "mobilenetv2", weights=path, image_size=(32, 32), memory=memory
+    )
+    before = extractor.fit_transform(images)
+    n_computed()
+    change_one_number(path)
+    assert not np.array_equal(extractor.fit_transform(images), before)
+    assert n_computed() == N_IMAGES
 
 
 class Shifted:
