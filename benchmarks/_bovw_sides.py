@@ -9,12 +9,10 @@ Both sides use the same scalers, kernels and scorer.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from statistics import mean
 from time import perf_counter
 
 import cv2
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics import get_scorer, pairwise_distances_argmin
 from sklearn.metrics.pairwise import chi2_kernel
@@ -140,47 +138,3 @@ def kernel_scores(on_train, y_train, on_test, y_test):
         )
         for name, how in KERNELS.items()
     }
-
-
-def opencv_parts(paths, y, n_words, splits):
-    """Return times and scores of each part with OpenCV: means of concurrent folds."""
-    results = Parallel(n_jobs=len(splits))(
-        delayed(time_parts)(paths, y, n_words, *split) for split in splits
-    )
-    return {key: mean(result[key] for result in results) for key in results[0]}
-
-
-def time_parts(paths, y, n_words, train, test):
-    """Time each part of one fold with OpenCV; return seconds and the mean score."""
-    seconds = {}
-
-    def timed(name, function, *args):
-        start = perf_counter()
-        result = function(*args)
-        seconds[name] = perf_counter() - start
-        return result
-
-    bovw = timed("fit", OpenCVBoVW(n_words).fit, paths[train])
-    on_train = timed("transform training", bovw.transform, paths[train])
-    on_test = timed("transform test", bovw.transform, paths[test])
-    scores = timed("SVMs", kernel_scores, on_train, y[train], on_test, y[test])
-    return {**seconds, SCORING: mean(scores.values())}
-
-
-def seconds_of_search(parts):
-    """Return seconds of one fold and number of words, without and with a memory.
-
-    Without memory, the candidate of each kernel fits and transforms again. With
-    Pipeline(memory=...), the result of `fit_transform` is cached, but each candidate
-    transforms the test fold.
-    """
-    learn, test = parts["fit"] + parts["transform training"], parts["transform test"]
-    plain = len(KERNELS) * (learn + test) + parts["SVMs"]
-    return plain, learn + len(KERNELS) * test + parts["SVMs"]
-
-
-def search_for_real(paths, y, n_words, split, memory):
-    """Return the seconds of a real search with OpenCV, for one fold and n_words."""
-    steps = [("bovw", OpenCVBoVW()), *classifier_steps()]
-    pipeline = Pipeline(steps, memory=memory)
-    return run_search(pipeline, paths, y, [n_words], [split], 1)[0]

@@ -9,11 +9,7 @@ search
     A grid search of words x 4 kernels x 5 folds without refit. skinest runs with an
     empty `memory`, then with a full one, both to the end. The transformer of
     `_bovw_sides.py` is (a) in a plain Pipeline and (b) in ``Pipeline(memory=...)``.
-    For (a) and (b) the parts of one fold per number of words are timed and multiplied
-    by the number of times that each part would run.
-check
-    A real search of (a) and (b) on one fold, for one number of words, to compare with
-    the sum of the parts.
+    (a) and (b) run on one fold, and their times are multiplied by the number of folds.
 extract
     Descriptors of all images: skinest with 2 threads, and a loop over OpenCV calls
     that OpenCV runs on all cores itself.
@@ -47,10 +43,7 @@ from _bovw_sides import (
     histograms,
     kernel_scores,
     learn_words,
-    opencv_parts,
     run_search,
-    search_for_real,
-    seconds_of_search,
     sift_of_files,
 )
 from _parts import in_own_process, make_parser, parse, run_part
@@ -63,7 +56,7 @@ from skinest.datasets import fetch_isic2016_part3
 from skinest.feature_extraction._describing import DescribedImages
 from skinest.images import check_images
 
-PARTS = ("search", "check", "extract", "growth")
+PARTS = ("search", "extract", "growth")
 SIDES = ("skinest", "OpenCV")
 WORDS = (30, 100)
 SIZES = (600, 2_400, 9_600)
@@ -151,65 +144,37 @@ def run_search_side(side, paths, y, options):
     kernel_scores(*[bovw.fit_transform(paths[:20]), np.arange(20) % 2] * 2)
     # Folds that run at the same time slow each other down as they would in a search.
     timed = splits[: options.n_jobs]
-    if side == "OpenCV":
-        return run_opencv_parts(paths, y, splits, timed, options)
+    run = run_opencv_search if side == "OpenCV" else run_our_search
+    seconds, search = run(paths, y, splits, timed, options)
+    found = search.cv_results_
+    scores = [found[f"split{k}_test_score"].mean() for k in range(len(timed))]
+    return {**seconds, SCORING: mean(scores)}
+
+
+def run_our_search(paths, y, splits, timed, options):
+    """Search twice, with an empty and a full memory."""
     with TemporaryDirectory() as memory:
         args = Pipeline([("bovw", ours(memory=memory)), *classifier_steps()]), paths, y
         cold, search = run_search(*args, options.words, splits, options.n_jobs)
         warm, _ = run_search(*args, options.words, splits, options.n_jobs)
-    found = search.cv_results_
-    scores = [found[f"split{k}_test_score"].mean() for k in range(len(timed))]
-    return {"empty memory": cold, "full memory": warm, SCORING: mean(scores)}
+    return {"empty memory": cold, "full memory": warm}, search
 
 
-def run_opencv_parts(paths, y, splits, timed, options):
-    """Return seconds of a whole search with OpenCV, scaled from some of its folds.
+def run_opencv_search(paths, y, splits, timed, options):
+    """Search on some folds, in a plain pipeline (a) and in one with a memory (b).
 
-    (a) is folds / n_jobs x the sum over words of kernels x (fit + transform training +
-    transform test) + SVMs. (b) is the same with fit + transform training + kernels x
-    transform test + SVMs. SVMs are scaler and SVC, fitted and scored once per kernel.
+    The folds have the same size, so the seconds of all of them are a multiple.
     """
-    parts = [opencv_parts(paths, y, n_words, timed) for n_words in options.words]
-    seconds = [seconds_of_search(each) for each in parts]
-    plain, cached = np.sum(seconds, axis=0) * len(splits) / len(timed)
-    one_fold = seconds[-1]  # which `check` runs
-    return {
-        "plain": plain,
-        "cached": cached,
-        "plain, one fold": one_fold[0],
-        "cached, one fold": one_fold[1],
-        SCORING: mean(each[SCORING] for each in parts),
-    }
-
-
-# check
-
-
-def bench_check(paths, y, options):
-    settings = {
-        "images": len(y),
-        "words": options.words[-1],
-        "kernels": len(KERNELS),
-        "folds": f"one of {options.n_folds}",
-    }
-    run_part(
-        "bovw_check",
-        ("search",),
-        own_process("check"),
-        options,
-        n_runs=1,
-        settings=settings,
-    )
-
-
-def run_check(side, paths, y, options):
-    kernel_scores(*[OpenCVBoVW(10).fit_transform(paths[:20]), np.arange(20) % 2] * 2)
-    split = folds(y, options.n_folds)[0]
+    n_times, seconds = len(splits) / len(timed), {}
+    steps = [("bovw", OpenCVBoVW()), *classifier_steps()]
     with TemporaryDirectory() as memory:
-        return {
-            name: search_for_real(paths, y, options.words[-1], split, where)
-            for name, where in (("plain", None), ("cached", memory))
-        }
+        for name, where in (("plain", None), ("cached", memory)):
+            pipeline = Pipeline(steps, memory=where)
+            some, search = run_search(
+                pipeline, paths, y, options.words, timed, options.n_jobs
+            )
+            seconds[name] = n_times * some
+    return seconds, search
 
 
 # extract
@@ -329,7 +294,6 @@ def say_equivalence(paths, described, n_words):
 
 WORKERS = {
     "search": run_search_side,
-    "check": run_check,
     "extract": run_extract,
     "growth": run_growth,
 }

@@ -40,15 +40,11 @@ class Row:
 
     side, measure : str
         Names of the side and of the number in the record.
-
-    record : str, default=None
-        Name of the record, if it is not that of the table.
     """
 
     label: str
     side: str
     measure: str
-    record: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,17 +101,12 @@ SEARCH = (
     Row("(a) OpenCV's classes in a Pipeline", "OpenCV", "plain"),
     Row("(b) the same in `Pipeline(memory=...)`", "OpenCV", "cached"),
 )
-CHECK = (
-    Row("(a), a real search", "search", "plain"),
-    Row("(a), from its parts", "OpenCV", "plain, one fold", "bovw_search"),
-    Row("(b), a real search", "search", "cached"),
-    Row("(b), from its parts", "OpenCV", "cached, one fold", "bovw_search"),
-)
 SIZES = ("600 images", "2,400 images", "9,600 images")
 HEADS = ("skinest, no augmentation", "skinest, 1 copy", "skinest, 3 copies")
 FORWARD = ("skinest, float32", "skinest, bfloat16")
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
 UNETS = ("skinest, float32", "skinest, bfloat16")
+FILES = ("JPEG images", "PNG images", "PNG masks")
 TIMED = ("training", "whole fit", "prediction")
 TABLES = {
     "bovw_search": Table(
@@ -124,7 +115,6 @@ TABLES = {
         SEARCH,
         tuple((ours.label, other.label) for ours in SEARCH[:2] for other in SEARCH[2:]),
     ),
-    "bovw_check": Table("bovw_check", "seconds", CHECK),
     "bovw_extract": Table(
         "bovw_extract",
         "seconds",
@@ -185,6 +175,16 @@ TABLES = {
         "peak GB",
         tuple(Row(side, side, "peak GB") for side in (PLAIN, *UNETS)),
     ),
+    "reading": Table(
+        "reading",
+        "ms a file",
+        tuple(
+            Row(f"{kind}: {side}", f"{side}, {kind}", "ms")
+            for kind in FILES
+            for side in ("OpenCV", "skinest")
+        ),
+        tuple((f"{kind}: skinest", f"{kind}: OpenCV") for kind in FILES),
+    ),
     "unet_paths": Table(
         "unet_paths",
         "images a second",
@@ -211,7 +211,7 @@ def fill_in_tables(page, folder=RESULTS):
         return found[0] if table is None else f"{found[1]}\n\n{table}\n\n{found[4]}"
 
     return re.sub(
-        r"(<!-- table (?P<name>\w+) -->)(\n.*?\n)(<!-- end -->)",
+        r"(<!-- table (?P<name>\w+) -->)(\n.*?)(<!-- end -->)",
         write,
         page,
         flags=re.DOTALL,
@@ -220,13 +220,13 @@ def fill_in_tables(page, folder=RESULTS):
 
 def make_table(table, folder=RESULTS):
     """Return a table with its comparisons and its machine, or None without results."""
-    names = {table.record, *(row.record or table.record for row in table.rows)}
-    if not all(Path(folder, f"{name}.json").exists() for name in names):
+    path = Path(folder, f"{table.record}.json")
+    if not path.exists():
         return None
-    records = {name: read_record(Path(folder, f"{name}.json")) for name in names}
+    record = read_record(path)
     runs = {}
     for row in table.rows:
-        found = records[row.record or table.record]["runs"].get(row.side)
+        found = record["runs"].get(row.side)
         if found:  # not for a side that the processor cannot run
             runs[row.label] = found, row.measure
     if not runs:
@@ -252,7 +252,7 @@ def make_table(table, folder=RESULTS):
         lines.append(f"| {' | '.join(cells)} |")
     if table.closing:
         lines += ["", fill(table.closing(spreads), 88)]
-    lines += ["", fill(describe_record(records[table.record]), 88)]
+    lines += ["", fill(describe_record(record), 88)]
     return "\n".join(lines)
 
 

@@ -298,10 +298,13 @@ def _check_array(mask, location):
 
 def _find_labels(mask, location) -> np.ndarray:
     """Return the sorted labels of a mask, or raise ValueError if there are too many."""
-    low, high = int(mask.min()), int(mask.max())
-    if high - low < _MAX_RANGE:  # counting is ten times as fast as sorting
-        offsets = mask.astype(np.intp) - low
-        labels = (np.flatnonzero(np.bincount(offsets.ravel())) + low).astype(mask.dtype)
+    low, high = mask.min(), mask.max()
+    if ((mask == low) | (mask == high)).all():  # usual, and faster than counting
+        labels = np.unique([low, high])
+    elif int(high) - int(low) < _MAX_RANGE:  # counting is faster than sorting
+        offsets = mask.astype(np.intp) - int(low)
+        offsets = np.flatnonzero(np.bincount(offsets.ravel())) + int(low)
+        labels = offsets.astype(mask.dtype)
     else:
         labels = np.unique(mask)
     if len(labels) > MAX_LABELS:

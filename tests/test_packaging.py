@@ -8,7 +8,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from sklearn.base import BaseEstimator
 
 import skinest
 import skinest.sampling
@@ -104,21 +103,6 @@ def test_the_readme_examples_run(tmp_path):
     )
     assert 0.6 < auc <= 1
     assert 0.6 < dice <= 1
-
-
-def test_the_readme_s_table_names_every_estimator():
-    table = (ROOT / "README.md").read_text().split("## Estimators")[1]
-    lines = [line for line in table.splitlines() if line.startswith("| `")]
-    named = {name for line in lines for name in re.findall(r"`(\w+)`", line)}
-    estimators = {
-        name
-        for module in (skinest, skinest.sampling)
-        for name in dir(module)
-        if isinstance(getattr(module, name), type)
-        and issubclass(getattr(module, name), BaseEstimator)
-        and hasattr(getattr(module, name), "fit")
-    }
-    assert named == estimators
 
 
 def test_the_picture_of_the_readme_is_small_and_names_its_script():
