@@ -190,8 +190,8 @@ def open_temporary_cache():
     """
     folder = None
     try:
+        _delete_left_folders()
         with suppress(OSError):  # no space, or no folder for temporary files
-            _delete_left_folders()
             folder = tempfile.mkdtemp(prefix=_TEMPORARY)
         with nullcontext() if folder is None else _lock(folder):
             yield Cache(folder, "temporary files")
@@ -223,7 +223,7 @@ def _find_folder(memory):
             return None
         outer = memory.store_backend.location
     else:
-        memory = os.path.expanduser(os.fspath(memory))
+        memory = os.path.expanduser(os.fsdecode(memory))
         outer = memory and os.path.join(memory, "joblib")
     # Inside joblib's own folder, so that Memory.clear() clears this too.
     folder = os.path.abspath(os.path.join(outer, "skinest"))
@@ -233,9 +233,9 @@ def _find_folder(memory):
         _make_folder(folder)
         if not isinstance(memory, joblib.Memory):
             _make_gitignore(memory)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
         # On a full disk, there may be results to read.
-        if error.errno not in _FULL:
+        if getattr(error, "errno", None) not in _FULL:
             raise ValueError(
                 f"memory={memory!r} cannot be created as a folder: {error}"
             ) from error
@@ -286,7 +286,8 @@ def _delete_unfinished(folder):
 
 def _delete_left_folders():
     """Delete the temporary folders of killed processes."""
-    with os.scandir(tempfile.gettempdir()) as entries:
+    left = []
+    with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         left = [entry.path for entry in entries if entry.name.startswith(_TEMPORARY)]
     for folder in left:
         with _lock(folder, alone=True) as is_locked:

@@ -1,4 +1,4 @@
-"""What identifies the results of an object, for the keys of caches.
+"""Identity of objects and libraries, for the keys of caches.
 
 Libraries are identified by their versions, and objects of skinest and scikit-learn by
 their parameters. Nobody can find all the code, values and files that a user's own code
@@ -81,7 +81,7 @@ def identify(value, name, *, unused=()) -> str | None:
     if version is None:
         return None
     try:
-        return joblib.hash((version, describe_code(value), value))
+        return joblib.hash((version, describe_code(value), _describe_state(value)))
     except Exception as error:  # pickle raises errors of many classes
         reason = str([*error.args, ""][0]).partition("\n")[0]
         warn_of_no_cache(value, name, f"it cannot be pickled: {reason}")
@@ -150,6 +150,13 @@ def read_version(value, name):
             "For memory, it must be a text or number that you change whenever the "
             "results change."
         )
+    elif "<" in _find_definition(value).__qualname__:  # two can have one name
+        warn_of_no_cache(
+            value,
+            name,
+            "it is defined inside a function. Define it at the top level of a module.",
+        )
+        return None
     return version
 
 
@@ -175,10 +182,20 @@ def warn_of_no_cache(value, name, reason):
     )
 
 
+def _find_definition(value):
+    """Return the function, or the class of the object, that a user has defined."""
+    if isinstance(value, partial):
+        return _find_definition(value.func)
+    if inspect.ismethod(value):
+        value = value.__self__
+    return value if hasattr(value, "__qualname__") else type(value)
+
+
 def _show(value):
     """Return a short name of a function or object."""
-    named = value.func if isinstance(value, partial) else value
-    return getattr(named, "__qualname__", f"{type(value).__qualname__}(...)")
+    definition = _find_definition(value)
+    arguments = "(...)" if inspect.isclass(definition) else ""
+    return f"{definition.__qualname__}{arguments}"
 
 
 def _is_known(value) -> bool:
@@ -206,13 +223,11 @@ def describe_code(value):
     A `version` covers all other code. This only helps if a user forgets to change it,
     or if two scripts have objects of the same name.
     """
-    if isinstance(value, partial):
-        return describe_code(value.func)
-    if inspect.isfunction(value):
-        return value.__module__, value.__qualname__, _describe(value.__code__)
-    owner = value.__self__ if inspect.ismethod(value) else value
-    parts = []
-    for cls in (owner if inspect.isclass(owner) else type(owner)).__mro__:
+    definition = _find_definition(value)
+    parts = [definition.__module__, definition.__qualname__]
+    if inspect.isfunction(definition):
+        parts.append(_describe(definition.__code__))
+    for cls in getattr(definition, "__mro__", ()):
         if cls.__module__.partition(".")[0] in ("builtins", "keras", *_LIBRARIES):
             continue
         parts.append((cls.__module__, cls.__qualname__))
@@ -223,6 +238,27 @@ def describe_code(value):
             if inspect.isfunction(function):
                 parts.append((name, _describe(function.__code__)))
     return parts
+
+
+def _describe_state(value):
+    """Return what a pickle has of an object, except its class or function.
+
+    A worker process has those of a script too, but cannot find them by their names.
+    """
+    if isinstance(value, partial):
+        return _describe_state(value.func), value.args, value.keywords
+    if inspect.ismethod(value):
+        return value.__name__, _describe_state(value.__self__)
+    definition = _find_definition(value)
+    if definition is value:
+        return None
+    reduced = value.__reduce_ex__(2)
+    if isinstance(reduced, str):
+        return reduced
+    rebuild, arguments, *rest = reduced
+    others = [each for each in arguments if each is not definition]
+    state, *items = (*rest, None, None, None)[:3]
+    return rebuild, others, state, [None if each is None else [*each] for each in items]
 
 
 def _describe(code):

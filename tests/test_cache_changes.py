@@ -30,6 +30,7 @@ from sklearn.cluster import KMeans
 from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor, _identity
 from skinest.images import check_images
 from tests.cache_rows import check_row, make_images, run_in_two_processes
+from tests.own_code import MODULE, OWN_CODE
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "scaling.rst"
 
@@ -42,149 +43,6 @@ def bovw(descriptor=GRID, **settings):
 
 
 # The user's own code ---------------------------------------------------------------
-
-# A module with `describe`, which uses a number: 1 before and 3 after the change.
-MODULE = """
-import functools, os, types
-import numpy as np
-
-def rows(image, power):
-    return (image.reshape(-1, 3)[::64] / 255.0) ** power
-
-"""
-OWN_CODE = {
-    "a number in its code": "def describe(image):\n    return rows(image, {power})",
-    "a number of its module": (
-        "NUMBER = {power}\ndef describe(image):\n    return rows(image, NUMBER)"
-    ),
-    "a dict": (
-        "TABLE = {'power': {power}}\n"
-        "def describe(image):\n    return rows(image, TABLE['power'])"
-    ),
-    "a list": (
-        "POWERS = [{power}]\ndef describe(image):\n    return rows(image, POWERS[0])"
-    ),
-    "an array": (
-        "POWERS = np.array([{power}])\n"
-        "def describe(image):\n    return rows(image, POWERS[0])"
-    ),
-    "an object": (
-        "SETTINGS = types.SimpleNamespace(power={power})\n"
-        "def describe(image):\n    return rows(image, SETTINGS.power)"
-    ),
-    "a helper": (
-        "def helper():\n    return {power}\n"
-        "def describe(image):\n    return rows(image, helper())"
-    ),
-    "a helper in a comprehension": (
-        "def helper():\n    return {power}\n"
-        "def describe(image):\n    return rows(image, [helper() for _ in 'a'][0])"
-    ),
-    "a helper in a lambda": (
-        "def helper():\n    return {power}\n"
-        "def describe(image):\n    return (lambda: rows(image, helper()))()"
-    ),
-    "a helper in a nested function": (
-        "def helper():\n    return {power}\n"
-        "def describe(image):\n"
-        "    def inner():\n        return helper()\n"
-        "    return rows(image, inner())"
-    ),
-    "a helper of a helper": (
-        "def deeper():\n    return {power}\n"
-        "def helper():\n    return deeper()\n"
-        "def describe(image):\n    return rows(image, helper())"
-    ),
-    "a class of its module": (
-        "class Settings:\n    def power(self):\n        return {power}\n"
-        "def describe(image):\n    return rows(image, Settings().power())"
-    ),
-    "a cached function": (
-        "@functools.lru_cache\ndef helper():\n    return {power}\n"
-        "def describe(image):\n    return rows(image, helper())"
-    ),
-    "a partial function": (
-        "helper = functools.partial(rows, power={power})\n"
-        "def describe(image):\n    return helper(image)"
-    ),
-    "an attribute of the function": (
-        "def describe(image):\n    return rows(image, describe.power)\n"
-        "describe.power = {power}"
-    ),
-    "a default argument": (
-        "def describe(image, power={power}):\n    return rows(image, power)"
-    ),
-    "a decorator": (
-        "def with_power(function):\n"
-        "    @functools.wraps(function)\n"
-        "    def wrapper(image):\n        return function(image, {power})\n"
-        "    return wrapper\n"
-        "@with_power\ndef describe(image, power):\n    return rows(image, power)"
-    ),
-    "a name looked up by text": (
-        "NUMBER = {power}\n"
-        "def describe(image):\n    return rows(image, globals()['NUMBER'])"
-    ),
-    "an attribute of the class": (
-        "class Describe:\n    power = {power}\n"
-        "    def __call__(self, image):\n        return rows(image, self.power)\n"
-        "describe = Describe()"
-    ),
-    "a method of a parent": (
-        "class Parent:\n    def power(self):\n        return {power}\n"
-        "class Describe(Parent):\n"
-        "    def __call__(self, image):\n        return rows(image, self.power())\n"
-        "describe = Describe()"
-    ),
-    "a property": (
-        "class Describe:\n"
-        "    power = property(lambda self: {power})\n"
-        "    def __call__(self, image):\n        return rows(image, self.power)\n"
-        "describe = Describe()"
-    ),
-    "a class made by type": (
-        "Describe = type('Describe', (), {\n"
-        "    '__module__': __name__,\n"
-        "    '__call__': lambda self, image: rows(image, {power})})\n"
-        "describe = Describe()"
-    ),
-    "its method describe": (
-        "class Describe:\n    def describe(self, image):\n"
-        "        values = rows(image, {power})\n"
-        "        return values, np.full((len(values), 2), 0.5)\n"
-        "describe = Describe()"
-    ),
-    "its method finish": (
-        "class Describe:\n"
-        "    def __call__(self, image):\n        return rows(image, 1)\n"
-        "    def finish(self, values):\n        return values ** {power}\n"
-        "describe = Describe()"
-    ),
-    "its parameter": (
-        "class Describe:\n    def __init__(self, power):\n        self.power = power\n"
-        "    def __call__(self, image):\n        return rows(image, self.power)\n"
-        "describe = Describe({power})"
-    ),
-    "the object of a method": (
-        "class Settings:\n    def describe(self, image):\n"
-        "        return rows(image, {power})\n"
-        "describe = Settings().describe\n"
-        "VERSIONED = describe.__self__"
-    ),
-    "the function of a partial": (
-        "def function(image, factor):\n    return factor * rows(image, {power})\n"
-        "describe = functools.partial(function, factor=2)"
-    ),
-    "a subclass of ours": (
-        "from skinest import ColorPatchDescriptor\n"
-        "class Describe(ColorPatchDescriptor):\n"
-        "    def describe(self, image):\n"
-        "        values = rows(image, {power})\n"
-        "        return values, np.full((len(values), 2), 0.5)\n"
-        "describe = Describe()\n"
-        "VERSIONED = Describe"
-    ),
-}
 
 
 def change_own_code(run, body, versions=None):
@@ -263,6 +121,13 @@ def change_closure(run):
         "describe = make({power})\n"
     )
     return change_own_code(run, body, versions=(1, 2))
+
+
+def move_to_worker(run, body):
+    """Return a descriptor of a script, which workers cannot import by its name."""
+    names = {"__name__": "script"}
+    exec(MODULE + body, names)
+    return bovw(names["describe"]), make_images()
 
 
 def set_version(run, version):
@@ -506,6 +371,28 @@ ROWS = {
     ),
     "the type of a version": (change_version_alone, "alike"),
     "comments and lines": (move_comments, "served"),
+    "an object of a script": (
+        partial(
+            move_to_worker,
+            body=(
+                "class Describe:\n    version, power = 1, 2\n"
+                "    def __call__(self, image):\n"
+                "        return rows(image, self.power)\n"
+                "describe = Describe()\n"
+            ),
+        ),
+        "served",
+    ),
+    "a function of a script": (
+        partial(
+            move_to_worker,
+            body=(
+                "def describe(image):\n    return rows(image, 2)\n"
+                "describe.version = 1\n"
+            ),
+        ),
+        "served",
+    ),
     "own clusterer, no version": (
         partial(change_own_clusterer, versions=(None, None)),
         "warned",

@@ -196,11 +196,11 @@ class DescribedImages:
         """Return a key for the descriptors of each image, or None without a cache."""
         if not self._descriptors.is_on:
             return [None] * len(self.images)
-        settings = ()  # a temporary folder is used with one descriptor only
+        settings = ""  # a temporary folder is used with one descriptor only
         if self.is_cached:
             unused = getattr(self.descriptor, "_finish_params", ())
             identity = identify(self.descriptor, "descriptor", unused=unused)
-            settings = list_versions(), identity
+            settings = make_key(list_versions(), identity)
         return [make_key("descriptors", settings, key) for key in self._image_keys]
 
 

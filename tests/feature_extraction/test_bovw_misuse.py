@@ -159,7 +159,7 @@ def test_a_descriptor_that_cannot_be_pickled_works_without_memory(textured, tmp_
 
     assert fit_transform(describe, textured).shape == (12, 3)
     describe.version = 1
-    with pytest.warns(UserWarning, match="describe are not .* cannot be pickled"):
+    with pytest.warns(UserWarning, match="describe are not .* inside a function"):
         fit_transform(describe, textured, memory=tmp_path)
 
 
