@@ -254,6 +254,7 @@ def change_while_checked(run):
     paths = run.write_images()
     images = check_images(paths)
     if run.after:
+        bovw(memory=run.folder / "memory").fit_transform(images)
         write_in_place(paths[0], cv2.imread(paths[0])[::-1])
     return bovw(), images
 
@@ -464,6 +465,11 @@ ROWS = {
         for package in _identity._NOT_LOADED
     },
 }
+
+
+if os.name == "nt":  # no links, and no time at which a file was changed
+    for name in ("a file, in place", "a link to a folder", "links to files"):
+        del ROWS[name]
 
 
 @pytest.fixture(scope="module")

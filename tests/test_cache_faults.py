@@ -176,6 +176,7 @@ def test_a_folder_that_cannot_be_created_is_refused(
 # Removed ----------------------------------------------------------------------------
 
 
+@posix_only
 @pytest.mark.parametrize("with_memory", [True, False], ids=["memory", "temporary"])
 def test_a_folder_that_is_removed_all_the_time(
     with_memory, images, plain, tmp_path, monkeypatch
