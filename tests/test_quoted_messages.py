@@ -120,6 +120,22 @@ def full_memory():
         BoVWSIFTTransformer(n_words=2, memory="cache").fit([IMAGE] * 4)
 
 
+def damaged_memory():
+    bovw = BoVWSIFTTransformer(n_words=2, memory="cache", random_state=0)
+    bovw.fit([IMAGE] * 4)
+    for file in Path("cache").rglob("*.pkl"):
+        file.write_bytes(b"")
+    bovw.fit([IMAGE] * 4)
+
+
+def descriptor_without_version():
+    def describe(image):
+        return image.reshape(-1, 3) / 255
+
+    describe.__qualname__ = "describe"
+    BoVWSIFTTransformer(2, descriptor=describe, memory="cache").fit([IMAGE] * 4)
+
+
 def no_weights():
     failed = raise_error("URL fetch failure: Network is unreachable")
     with pytest.MonkeyPatch.context() as patch:
@@ -196,6 +212,8 @@ PROVOKED = [
     blank_images,
     forbidden_memory,
     full_memory,
+    damaged_memory,
+    descriptor_without_version,
     lambda: histogram_intersection_kernel([[-1.0]]),
     lambda: BoVWSIFTTransformer(n_words=300_000).fit([IMAGE] * 4),
     no_weights,
@@ -231,4 +249,5 @@ def test_the_library_prints_what_is_quoted(quoted, provoke, tmp_path, monkeypatc
         warnings.simplefilter("error", UserWarning)
         provoke()
     printed = str(raised.value).replace(str(tmp_path), HOME)
+    printed = re.sub(r"skinest/\w{2}/\w{30}\.pkl", "skinest/0a/1b.pkl", printed)
     assert re.sub("0x[0-9a-f]+", ADDRESS, printed) == quoted

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import __version__
-from .._cache import Cache, make_key
+from .._cache import make_key
+from .._identity import list_versions
 from .._reading._mask_coding import CodingCheck
 from .._reading._mask_values import MAX_LABELS
 from .._training._batches import Prefetch, allocate
@@ -250,7 +250,7 @@ class PairCollection:
         if not (cache.is_on and self.images.from_files and self.masks.from_files):
             return list(map(self.read, positions))
         masks, letterbox = self.masks, self.letterbox
-        settings = [__version__, letterbox.size, letterbox.pad]
+        settings = [list_versions(), letterbox.size, letterbox.pad]
         settings += [masks.ignore_label, masks.mask_threshold]
         keys = []
         for position in positions:
@@ -329,10 +329,8 @@ def read_pairs(pairs, fitting) -> Pairs:
     locations: dict = {}
     coding = CodingCheck()
 
-    cache = Cache(fitting.estimator.memory)
-
     def read(positions):
-        return pairs.read_cached(positions, cache)
+        return pairs.read_cached(positions, fitting.cache)
 
     chunks = np.split(np.arange(n_pairs), range(_N_READ, n_pairs, _N_READ))
     batches = iter(Prefetch(read, chunks))
@@ -341,6 +339,7 @@ def read_pairs(pairs, fitting) -> Pairs:
     )
     with closing(tasks):
         for batch in tasks:
+            fitting.cache.warn()
             for image, mask, labels, shape in batch:
                 position = len(shapes)
                 images[position] = image
