@@ -211,7 +211,7 @@ def fill_in_tables(page, folder=RESULTS):
         return found[0] if table is None else f"{found[1]}\n\n{table}\n\n{found[4]}"
 
     return re.sub(
-        r"(<!-- table (?P<name>\w+) -->)(\n.*?\n)(<!-- end -->)",
+        r"(<!-- table (?P<name>\w+) -->)(\n.*?)(<!-- end -->)",
         write,
         page,
         flags=re.DOTALL,

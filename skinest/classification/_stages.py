@@ -5,7 +5,25 @@
 
 from functools import partial
 
+import numpy as np
+
 from .._training._models import train_network
+
+
+def check_continues(estimator, classes, backbone_spec, head_spec):
+    """Raise ValueError if `warm_start` cannot continue from the last fit."""
+    if not np.array_equal(estimator.classes_, classes):
+        raise ValueError(
+            f"warm_start: y has the classes {classes.tolist()}, but the last fit "
+            f"had {estimator.classes_.tolist()}. Set warm_start=False to start again."
+        )
+    last = estimator._network
+    if (backbone_spec, head_spec) != (last.backbone_spec, last.head_spec):
+        raise ValueError(
+            "warm_start: the network's settings differ from those of the last fit. "
+            "Put backbone, image_size, pooling, hidden_units, dropout, l2 and "
+            "compute_dtype back, or set warm_start=False to start again."
+        )
 
 
 def list_stages(estimator):

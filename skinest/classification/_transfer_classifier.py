@@ -38,7 +38,7 @@ from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
-from ._stages import list_stages, train_stage
+from ._stages import check_continues, list_stages, train_stage
 from ._training_data import (
     collect_features,
     make_batches,
@@ -166,7 +166,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Folder where features are cached, so that a search over parameters of the head
         computes them once. A file is identified by its path, inode, size and times of
         change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit.
+        augmented copies and random weights are the same in every fit. The copies of
+        your own augmentation are cached only if it has an attribute `version`, see
+        :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Each fit uses copies of them.
@@ -269,7 +271,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "backbone": [StrOptions({"vgg16", "vgg19", "mobilenetv2"})],
+        "backbone": [StrOptions(set(BACKBONES))],
         "weights": [str, os.PathLike, None],
         "hidden_units": [tuple, list],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
@@ -470,7 +472,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         l2 = self.l2 if self.l2 == "auto" else float(self.l2)
         head_spec = HeadSpec(units, float(self.dropout), l2, n_outputs)
         if self.warm_start and hasattr(self, "_network"):
-            self._check_continues(classes, backbone_spec, head_spec)
+            check_continues(self, classes, backbone_spec, head_spec)
             return self._network
         backbone = load_backbone_weights(self.backbone, self.weights, seeds["weights"])
         n_features = count_features(backbone_spec)
@@ -483,18 +485,3 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             tuple(head),
             is_from_scratch=self.weights is None,
         )
-
-    def _check_continues(self, classes, backbone_spec, head_spec):
-        """Raise ValueError if `warm_start` cannot continue from the last fit."""
-        if not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start: y has the classes {classes.tolist()}, but the last fit "
-                f"had {self.classes_.tolist()}. Set warm_start=False to start again."
-            )
-        last = self._network
-        if (backbone_spec, head_spec) != (last.backbone_spec, last.head_spec):
-            raise ValueError(
-                "warm_start: the network's settings differ from those of the last fit. "
-                "Put backbone, image_size, pooling, hidden_units, dropout, l2 and "
-                "compute_dtype back, or set warm_start=False to start again."
-            )

@@ -15,7 +15,7 @@ from .._training._hold_out import (
     split_data,
 )
 from ..utils._checks import check_groups, check_sample_weight
-from ._pairs import Letterbox, PairCollection, read_pairs
+from ._pairs import Letterbox, PairCollection, leave_out_unlabelled, read_pairs
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class TrainingPairs:
 
 def check_pairs(segmenter, X, y, sample_weight, groups, X_val, y_val) -> TrainingPairs:
     """Check the arguments of `fit`, as far as this is possible without reading."""
-    size, min_side = tuple(map(int, segmenter.image_size)), 2**segmenter.depth
+    size = tuple(map(int, segmenter.image_size))
     letterbox = Letterbox(size, segmenter.pad_to_aspect_ratio)
-    pairs, given = PairCollection(X, y, letterbox, min_side), None
+    pairs, given = segmenter._pair(X, y, letterbox), None
     weights = check_sample_weight(sample_weight, len(pairs.images))
     groups = check_groups(groups, len(pairs.images))
     positions = np.flatnonzero(weights)
@@ -64,7 +64,7 @@ def check_pairs(segmenter, X, y, sample_weight, groups, X_val, y_val) -> Trainin
     fraction = resolve_validation_fraction(segmenter, X_val)
     check_fraction(fraction, len(positions), groups)
     if X_val is not None:
-        given = PairCollection(X_val, y_val, letterbox, min_side, ("X_val", "y_val"))
+        given = segmenter._pair(X_val, y_val, letterbox, ("X_val", "y_val"))
     return TrainingPairs(pairs, positions, weights[positions], groups, fraction, given)
 
 
@@ -96,6 +96,10 @@ def read_and_split(checked, fitting):
     if checked.given is not None:
         given = read_pairs(checked.given, fitting).encode_by(pairs.classes)
         validation = _make_split(given, np.ones(len(given.masks)))
+    if checked.pairs.masks.ignore_label is not None:
+        train = leave_out_unlabelled(train, "training")
+        if validation is not None:
+            validation = leave_out_unlabelled(validation, "validation")
     if validation is not None:
         masks = map(validation.targets.__getitem__, validation.positions)
         is_there = find_labels(masks, n_classes).any(axis=0)
