@@ -159,7 +159,7 @@ def diverging_loss():
 
 
 def several_channels():
-    check_masks([write("masks/0.png", IMAGE)])[0]
+    check_masks([write("masks/0.png", IMAGE[..., :1].repeat(3, axis=2))])[0]
 
 
 def masks_of_another_size():
@@ -228,6 +228,7 @@ PROVOKED = [
     lambda: list(check_masks(write_mask([*range(8), *range(249, 256)]))),
     masks_of_another_size,
     several_channels,
+    lambda: check_masks([np.array([[0, 1, -1]])])[0],
     lambda: segment(np.zeros((4, 128, 128), np.uint8), depth=4, image_size=(100, 100)),
     lambda: segment(np.zeros((4, 16, 16), np.uint8)),
     lambda: dice_score([np.eye(4, dtype=int)], [np.eye(4, dtype=int) * 255]),

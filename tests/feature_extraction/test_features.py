@@ -44,7 +44,7 @@ def paths(images, tmp_path):
 @pytest.fixture(scope="module")
 def weights_file(tmp_path_factory):
     """Write weights, so that a seed changes nothing but copies and the head."""
-    path = tmp_path_factory.mktemp("weights") / "mobilenetv2.weights.h5"
+    path = tmp_path_factory.mktemp("weights") / "tiny.weights.h5"
     small(epochs=1).fit(make_images(4), [0, 1, 0, 1]).save_backbone(path)
     return path
 
@@ -163,7 +163,7 @@ def test_extractor_and_classifier_share_what_is_kept(
     small(**shared).fit(images, Y)
     assert n_computed() == N_IMAGES
     extractor = BottleneckFeatureExtractor(
-        "mobilenetv2", pooling="avg", image_size=(32, 32), **shared
+        "tiny", pooling="avg", image_size=(32, 32), **shared
     )
     extractor.fit_transform(images)
     assert n_computed() == 0
