@@ -6,6 +6,7 @@
 import errno
 import os
 import re
+import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -101,6 +102,14 @@ def interrupted_download():
     images[41]
 
 
+def enormous_image():
+    png = bytearray(cv2.imencode(".png", IMAGE)[1].tobytes())
+    png[16:24] = struct.pack(">II", 30_000, 30_000)
+    Path("images").mkdir()
+    Path("images/0.png").write_bytes(png)
+    check_images(["images/0.png"])[0]
+
+
 def blank_images():
     images = [np.tile(IMAGE, (2, 2, 1))] * 196 + [np.zeros((32, 32, 3), np.uint8)] * 4
     BoVWSIFTTransformer(n_words=2, random_state=0).fit(images)
@@ -192,6 +201,7 @@ PROVOKED = [
     lambda: check_images([]),
     missing_paths,
     interrupted_download,
+    enormous_image,
     lambda: check_images(np.zeros((900, 4, 4, 3), np.uint8), np.zeros(899)),
     blank_images,
     forbidden_memory,

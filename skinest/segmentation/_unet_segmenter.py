@@ -23,6 +23,7 @@ from .._training._network_estimator import (
     split_data,
 )
 from ..networks._unet_network import (
+    MAX_DEPTH,
     UNetSpec,
     build,
     check_unet_size,
@@ -54,7 +55,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     Parameters
     ----------
     depth : int, default=4
-        Number of times that the image size is halved.
+        Number of times that the image size is halved, at most 16.
 
     base_filters : int, default=64
         Number of filters of the first level. It doubles at each further level.
@@ -225,7 +226,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "depth": [Interval(Integral, 1, None, closed="left")],
+        "depth": [Interval(Integral, 1, MAX_DEPTH, closed="both")],
         "base_filters": [Interval(Integral, 1, None, closed="left")],
         "pad_to_aspect_ratio": ["boolean"],
         "loss": [str, callable],
