@@ -23,6 +23,9 @@ import sklearn
 # Checks parameters in `fit` and similar methods; scikit-learn 1.3.
 from sklearn.base import _fit_context
 
+# The class of scorers, which `make_scorer` instantiates; scikit-learn 1.4.
+from sklearn.metrics._scorer import _Scorer
+
 # Constraints of parameters, and the check of a function's parameters; scikit-learn 1.2.
 # Estimators list constraints in `_parameter_constraints`, which `fit_context` reads.
 from sklearn.utils._param_validation import (
@@ -105,6 +108,7 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "Options",
+    "Scorer",
     "StrOptions",
     "check_params",
     "compute_tensor",
@@ -130,6 +134,25 @@ def check_params(estimator) -> None:
     For classes with parameters but without `fit`: `_validate_params`, scikit-learn 1.2.
     """
     estimator._validate_params()
+
+
+class Scorer(_Scorer):
+    """Scorer of predictions whose options can come from the estimator.
+
+    It differs from those of `make_scorer` only in :meth:`get_options`.
+    """
+
+    def __init__(self, score_func, **options):
+        super().__init__(score_func, 1, options, "predict")
+
+    def get_options(self, estimator) -> dict:
+        """Return options of the metric that depend on the estimator."""
+        return {}
+
+    def _score(self, method_caller, estimator, X, y_true, **kwargs):
+        options = {**self.get_options(estimator), **self._kwargs}
+        scorer = _Scorer(self._score_func, self._sign, options, self._response_method)
+        return scorer._score(method_caller, estimator, X, y_true, **kwargs)
 
 
 class DocLinkMixin:

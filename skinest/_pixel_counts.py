@@ -21,7 +21,7 @@ RATIOS = {
 }
 
 
-def check_labels(labels):
+def check_labels(labels, ignore_label=None):
     """Return a list of int, or None."""
     if labels is None:
         return None
@@ -34,7 +34,13 @@ def check_labels(labels):
         raise ValueError(
             f"labels={labels!r} must be a list of different integers, e.g. [1]."
         )
-    return array.astype(int).tolist()
+    labels = array.astype(int).tolist()
+    if ignore_label in labels:
+        raise ValueError(
+            f"labels={labels} has ignore_label={ignore_label}, whose pixels do not "
+            "count. Remove it from labels."
+        )
+    return labels
 
 
 def count_labels(y_true, y_pred, labels=None):
@@ -42,21 +48,24 @@ def count_labels(y_true, y_pred, labels=None):
 
     Returns a dict from labels to arrays of shape (3, n_images): the pixels in both
     masks, in the true one and in the predicted one. Also returns the number of pixels
-    of each image. Raises ValueError if there are two codings of the foreground, unless
-    both are in `labels`.
+    of each image. Pixels of `y_true.ignore_label` are not counted. Raises ValueError if
+    there are two codings of the foreground, unless both are in `labels`.
     """
     pixels, n_pixels = {}, np.zeros(len(y_true), dtype=np.int64)
     codings = CodingCheck(), CodingCheck()
     for index in range(len(y_true)):
         true, true_labels = y_true.read(index)
         pred, pred_labels = y_pred.read(index)
-        codings[0].add(true_labels, y_true.where(index))
-        codings[1].add(pred_labels, y_pred.where(index))
         if true.shape != pred.shape:
             raise ValueError(
                 f"{y_true.where(index)} has shape {true.shape}, {y_pred.where(index)} "
                 f"{pred.shape}. A predicted mask must have the size of the true one."
             )
+        if y_true.ignore_label is not None:
+            true, pred = _leave_out(y_true.ignore_label, true, pred, y_pred, index)
+            pred_labels = np.array([x for x in pred_labels if (pred == x).any()])
+        codings[0].add(true_labels, y_true.where(index))
+        codings[1].add(pred_labels, y_pred.where(index))
         n_pixels[index] = true.size
         for label in map(int, {*true_labels.tolist(), *pred_labels.tolist()}):
             if label not in pixels:
@@ -68,7 +77,26 @@ def count_labels(y_true, y_pred, labels=None):
     if labels is None or len(FOREGROUNDS & set(labels)) < 2:
         for coding in codings:
             coding.finish()
+    if not n_pixels.any():
+        warnings.warn(
+            f"All pixels of y_true have ignore_label={y_true.ignore_label}, so the "
+            "scores are NaN.",
+            UndefinedMetricWarning,
+            stacklevel=2,
+        )
     return pixels, n_pixels
+
+
+def _leave_out(ignore_label, true, pred, y_pred, index):
+    """Return the labelled pixels of two masks, in one row."""
+    is_labelled = true != ignore_label
+    true, pred = true[is_labelled], pred[is_labelled]
+    if (pred == ignore_label).any():
+        raise ValueError(
+            f"{y_pred.where(index)} has ignore_label={ignore_label} where y_true has a "
+            "label. A prediction needs a label for each of these pixels."
+        )
+    return true, pred
 
 
 def find_foreground(pixels, labels):
@@ -114,11 +142,15 @@ def pool_counts(counts, weights=1):
 
 
 def compute_ratio(name, counts, zero_division, title=None):
-    """Compute a ratio for each image and label, and warn if it is ill-defined."""
+    """Compute a ratio for each image and label, and warn if it is ill-defined.
+
+    Images without a labelled pixel have NaN.
+    """
     numerator, denominator = RATIOS[name](*counts)
+    has_pixels = counts[3] > 0
     if zero_division == "warn":
         zero_division = 0.0
-        if not denominator.all():
+        if not denominator[has_pixels].all():
             warnings.warn(
                 f"{title or name} is ill-defined and set to 0.0 where a label has no "
                 "pixels to divide by. Use the zero_division parameter to control this: "
@@ -126,7 +158,7 @@ def compute_ratio(name, counts, zero_division, title=None):
                 UndefinedMetricWarning,
                 stacklevel=2,
             )
-    return _divide(numerator, denominator, zero_division)
+    return np.where(has_pixels, _divide(numerator, denominator, zero_division), np.nan)
 
 
 def _divide(numerator, denominator, zero_division):

@@ -122,6 +122,8 @@ class Scoring(TypedDict, total=False):
     labels: ArrayLike | None
     zero_division: ZeroDivision
     sample_weight: ArrayLike | None
+    ignore_label: int | None
+    mask_threshold: float | None
 
 
 class AveragedScoring(Scoring, total=False):
@@ -138,6 +140,8 @@ class Reporting(TypedDict, total=False):
     average: Average
     zero_division: ZeroDivision
     digits: int
+    ignore_label: int | None
+    mask_threshold: float | None
 
 
 # Displays.

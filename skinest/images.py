@@ -61,8 +61,8 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
     Parameters
     ----------
     X : array, list of arrays, paths or ImageCollection
-        Images in any form that skinest accepts, see :mod:`skinest.images`. An
-        ImageCollection is returned unchanged. Values are ``uint8`` (0 to 255),
+        Images in any form that skinest accepts, see :mod:`skinest.images`. The files
+        of an ImageCollection are checked again. Values are ``uint8`` (0 to 255),
         ``uint16`` (0 to 65535) or floating point in [0, 1]. One channel is grey, three
         are RGB, the fourth is alpha and is dropped.
 
@@ -97,7 +97,7 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
     """
     if isinstance(X, ImageCollection):
         _check_length(X, y, name)
-        return X
+        return X.check_again()
     items, is_path = list_items(X, name)
     _check_length(items, y, name)
     if is_path:
@@ -179,6 +179,24 @@ class ImageCollection(Sequence[np.ndarray]):
         if self.from_files:
             return _read_file(item, self.where(index))
         return np.array(to_rgb(item), order="C")  # a copy, never the user's own
+
+    def check_again(self) -> ImageCollection:
+        """Check that files still exist, and note which of them have changed.
+
+        Returns
+        -------
+        images : ImageCollection
+            A new collection for files, this one for arrays.
+
+        Raises
+        ------
+        FileNotFoundError
+            If files are missing.
+        """
+        if not self.from_files:
+            return self
+        stats = check_files(self._items, self._name)
+        return ImageCollection(self._items, stats, self._start, self._name)
 
     def where(self, index: int) -> str:
         """Return the name of an image in error messages: position, and path if known.

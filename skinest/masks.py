@@ -3,11 +3,21 @@
 A mask is an image with one integer label per pixel. Masks are accepted in three forms:
 
 1. an array of shape (n_masks, height, width);
-2. a list, tuple or object array of arrays of shape (height, width);
+2. a list, tuple or object array of arrays of shape (height, width), Pillow images or
+   tensors;
 3. paths: a list, tuple, 1-d array, ``Series`` or single column of ``str`` or
    :class:`~pathlib.Path`.
 
-Labels are never changed: a file with the values 0 and 255 has the labels 0 and 255.
+Labels are 0 or more and are never changed: a file with the values 0 and 255 has the
+labels 0 and 255. Functions and estimators that read masks have two options:
+
+- ``ignore_label=255``, or any other integer, is the label of pixels that are not
+  labelled. They count nowhere. This label alone may be negative.
+- ``mask_threshold=0.5`` is for masks with a single foreground whose edges are smooth or
+  that were saved as JPEG. It replaces grey values by the labels 0 and 1. A pixel is
+  foreground if it is brighter than this fraction of white: 255 in uint8, 65535 in
+  uint16, 1.0 in floats, or the maximum of the file. Masks that hold only 0 and 1 are
+  not changed.
 """
 
 # Authors: The skinest developers
@@ -23,6 +33,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from ._reading._files import check_files, read_file, to_path
+from ._reading._image_forms import name_single, to_array
+from ._reading._mask_channels import advise_on_channels
+from ._reading._mask_values import check_mask_options, find_labels, threshold_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,11 +44,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MaskCollection", "check_masks", "read_mask"]
 
-MAX_LABELS = 32  # more of them are anti-aliasing or the noise of JPEG
-_MAX_RANGE = 2**16
 
-
-def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
+def check_masks(
+    y: MasksLike,
+    *,
+    name: str = "y",
+    ignore_label: int | None = None,
+    mask_threshold: float | None = None,
+) -> MaskCollection:
     """Check masks, and return a collection that reads one mask at a time.
 
     For arrays, shape and type are checked. For paths, this function only checks that
@@ -45,10 +61,18 @@ def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
     ----------
     y : array, list of arrays or paths
         Masks in any form that skinest accepts, see :mod:`skinest.masks`, of integers or
-        booleans. A MaskCollection is returned unchanged.
+        booleans, or with `mask_threshold` also of floats. A MaskCollection keeps those
+        of its own options that are None here.
 
     name : str, default="y"
         Name of the argument in error messages.
+
+    ignore_label : int, default=None
+        Label of pixels that are not labelled, such as 255 or -1.
+
+    mask_threshold : float, default=None
+        Fraction of white, in (0, 1), above which a pixel is foreground. Masks with
+        smooth edges, or saved as JPEG, then have the labels 0 and 1.
 
     Returns
     -------
@@ -58,8 +82,8 @@ def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
     Raises
     ------
     ValueError
-        If `y` is empty or has a shape or type that cannot be masks, or if a file is
-        empty.
+        If `y` is empty or has a shape or type that cannot be masks, if a file is empty,
+        or if an option is invalid.
     FileNotFoundError
         If files are missing, are folders or cannot be read. The error lists the
         first few.
@@ -72,18 +96,23 @@ def check_masks(y: MasksLike, *, name: str = "y") -> MaskCollection:
     >>> len(masks), masks[0].shape
     (2, (8, 6))
     """
+    check_mask_options(ignore_label, mask_threshold)
+    options: dict[str, Any] = {
+        "ignore_label": ignore_label,
+        "mask_threshold": mask_threshold,
+    }
     if isinstance(y, MaskCollection):
-        return y
+        return y._change(**options)
     items = _as_items(y, name)
     if len(items) == 0:
         raise ValueError(f"{name} is empty: pass at least one mask.")
     if isinstance(items[0], str | os.PathLike):
         paths = _as_paths(items, name)
         check_files(paths, name)
-        return MaskCollection(paths, name)
+        return MaskCollection(paths, name, **options)
     for position, item in enumerate(items):
-        _check_array(item, f"{name}[{position}]")
-    return MaskCollection(items, name)
+        _check_array(item, f"{name}[{position}]", mask_threshold, others=items)
+    return MaskCollection(items, name, **options)
 
 
 class MaskCollection(Sequence[np.ndarray]):
@@ -91,8 +120,8 @@ class MaskCollection(Sequence[np.ndarray]):
 
     :func:`check_masks` creates it. An integer index reads one mask. This raises a
     ValueError, which names the file or position, if the mask is invalid, has more than
-    32 labels, or has several labels near 0 and near 255, as created by JPEG
-    compression.
+    32 labels or a negative one, or has several labels near 0 and near 255, as created
+    by JPEG compression.
 
     Parameters
     ----------
@@ -101,6 +130,9 @@ class MaskCollection(Sequence[np.ndarray]):
 
     name : str, default="y"
         Name of the argument in error messages.
+
+    ignore_label, mask_threshold : int, float or None
+        As in :func:`check_masks`.
 
     Examples
     --------
@@ -112,10 +144,17 @@ class MaskCollection(Sequence[np.ndarray]):
     """
 
     def __init__(
-        self, items: Sequence[str] | Sequence[np.ndarray], name: str = "y"
+        self,
+        items: Sequence[str] | Sequence[np.ndarray],
+        name: str = "y",
+        *,
+        ignore_label: int | None = None,
+        mask_threshold: float | None = None,
     ) -> None:
         self._items: Sequence[Any] = items
         self._name = name
+        self.ignore_label = ignore_label
+        self.mask_threshold = mask_threshold
 
     def __len__(self) -> int:
         return len(self._items)
@@ -138,12 +177,14 @@ class MaskCollection(Sequence[np.ndarray]):
             The mask.
 
         labels : ndarray of shape (n_labels,)
-            Its labels, sorted.
+            Its labels, sorted, without `ignore_label`.
         """
         index = range(len(self))[index]
         item, location = self._items[index], self.where(index)
-        mask = _read_file(item, location) if isinstance(item, str) else item
-        return mask, _find_labels(mask, location)
+        options = self.ignore_label, self.mask_threshold
+        if isinstance(item, str):
+            item = _read_file(item, location, *options)
+        return _finish(item, location, *options)
 
     @property
     def from_files(self) -> bool:
@@ -166,6 +207,14 @@ class MaskCollection(Sequence[np.ndarray]):
         path = self._items[index]
         return (os.path.abspath(path), *check_files([path], self._name)[0])
 
+    def _change(self, **options):
+        """Return a collection with other options, except for those that are None."""
+        for name, value in options.items():
+            if value is None:
+                options[name] = getattr(self, name)
+        check_mask_options(**options)
+        return MaskCollection(self._items, self._name, **options)
+
     def where(self, index: int) -> str:
         """Return the name of a mask in error messages: position, and path if known."""
         item = self._items[index]
@@ -173,27 +222,43 @@ class MaskCollection(Sequence[np.ndarray]):
         return f"{place}: {item!r}" if isinstance(item, str) else place
 
 
-def read_mask(path: PathLike) -> Mask:
+def read_mask(
+    path: PathLike,
+    *,
+    ignore_label: int | None = None,
+    mask_threshold: float | None = None,
+) -> Mask:
     """Read a mask file.
 
     Parameters
     ----------
     path : str or Path
-        A grey image of 1, 8 or 16 bits in a lossless format, such as PNG.
+        A grey image of 1, 8 or 16 bits in a lossless format, such as PNG, or in any
+        format with `mask_threshold`.
+
+    ignore_label : int, default=None
+        Label of pixels that are not labelled. They keep it; it is not checked as other
+        labels are.
+
+    mask_threshold : float, default=None
+        Fraction of white, in (0, 1), above which a pixel is foreground. Masks with
+        smooth edges, or saved as JPEG, then have the labels 0 and 1.
 
     Returns
     -------
-    mask : ndarray of shape (height, width), dtype uint8 or uint16
-        The labels as they are in the file: 0 and 255 in 1-bit files, and the indices
-        of the colours in files with a palette.
+    mask : ndarray of shape (height, width)
+        The labels as they are in the file, in uint8 or uint16: 0 and 255 in 1-bit
+        files, and the indices of the colours in files with a palette. With
+        `mask_threshold`, 0 and 1.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file is not an image, is a colour image, has more than 32 labels, or has
-        several labels near 0 and near 255, as created by JPEG compression.
+        If the file is not an image, is a colour image, has more than 32 labels or a
+        negative one, has several labels near 0 and near 255, as created by JPEG
+        compression, or if an option is invalid.
 
     Examples
     --------
@@ -201,18 +266,16 @@ def read_mask(path: PathLike) -> Mask:
     >>> read_mask("ISIC_0000000_globules.png").shape  # doctest: +SKIP
     (767, 1022)
     """
-    path = to_path(path)
-    mask = _read_file(path, repr(path))
-    _find_labels(mask, repr(path))
-    return mask
+    check_mask_options(ignore_label, mask_threshold)
+    path, options = to_path(path), (ignore_label, mask_threshold)
+    mask = _read_file(path, repr(path), *options)
+    return _finish(mask, repr(path), *options)[0]
 
 
 def _as_items(y, name):
     """Return a sequence of single masks or paths."""
-    if isinstance(y, str | bytes | os.PathLike):
-        raise ValueError(
-            f"{name} is a single path, {to_path(y)!r}. Pass a list of paths: [path]."
-        )
+    if isinstance(y, str | bytes | bytearray | os.PathLike):
+        raise name_single(y, name)
     if y is None:
         raise ValueError(f"{name} is None. Pass {name}, the mask of each image.")
     if not isinstance(y, list | tuple | np.ndarray):
@@ -226,12 +289,13 @@ def _as_items(y, name):
         raise _no_masks(f"{name} is {y[()]!r:.100}")
     if np.ma.isMaskedArray(y):
         raise ValueError(
-            f"{name} is a masked array. Pass {name}.filled(label), without a mask."
+            f"{name} is a masked array. Pass {name}.filled(label), and ignore_label="
+            "label if masked pixels are not labelled."
         )
     if len(y) and isinstance(y[0], Real):
         raise _no_masks(f"{name}[0] is {y[0]}")
-    if not isinstance(y, np.ndarray):
-        return y
+    if not isinstance(y, np.ndarray) or (y.dtype == object and y.ndim == 1):
+        return [to_array(item, as_labels=True) for item in y]
     if y.dtype.kind in "OUT" and y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]  # a column of paths
     if y.ndim == 2 and y.shape[1] == 1:
@@ -239,7 +303,7 @@ def _as_items(y, name):
     if y.ndim != (1 if y.dtype.kind in "OUT" else 3):
         hint = ""
         if y.ndim == 4:
-            hint = " One channel is y[..., 0]; one-hot channels are y.argmax(axis=-1)."
+            hint = advise_on_channels(y, name)
         elif y.ndim == 2:
             hint = " One mask is passed as y[np.newaxis]."
         raise ValueError(
@@ -269,7 +333,7 @@ def _as_paths(items, name) -> list[str]:
     return [to_path(item) for item in items]  # no np.str_ in errors
 
 
-def _check_array(mask, location):
+def _check_array(mask, location, mask_threshold=None, others=()):
     """Raise ValueError unless an array has the shape and type of a mask."""
     if not isinstance(mask, np.ndarray):
         shown = f" ({mask!r})" if mask is None or np.isscalar(mask) else ""
@@ -279,70 +343,54 @@ def _check_array(mask, location):
         )
     if np.ma.isMaskedArray(mask):
         raise ValueError(
-            f"{location} is a masked array. Pass mask.filled(label), without a mask."
+            f"{location} is a masked array. Pass mask.filled(label), and ignore_label="
+            "label if masked pixels are not labelled."
         )
     if mask.ndim != 2:
         hint = ""
         if mask.ndim == 3:
-            hint = " One channel is mask[..., 0]; colours must be mapped to labels."
+            alike = [each for each in others if getattr(each, "ndim", 0) == 3]
+            hint = advise_on_channels(alike or [mask], "mask")
         raise ValueError(
             f"{location} has shape {mask.shape}. A mask is (height, width).{hint}"
         )
     if mask.size == 0:
         raise ValueError(f"{location} has shape {mask.shape}: it has no pixels.")
-    if mask.dtype.kind not in "biu":
+    if mask.dtype.kind not in ("biu" if mask_threshold is None else "biuf"):
         raise ValueError(
             f"{location} is of dtype {mask.dtype}. A mask holds integer labels or "
-            "booleans: threshold probabilities, as in mask > 0.5, or use "
-            "mask.astype(np.uint8)."
+            "booleans: threshold probabilities, as in mask > 0.5 or by "
+            "mask_threshold=0.5, or use mask.astype(np.uint8)."
         )
 
 
-def _find_labels(mask, location) -> np.ndarray:
-    """Return the sorted labels of a mask, or raise ValueError if there are too many."""
-    low, high = mask.min(), mask.max()
-    if ((mask == low) | (mask == high)).all():  # usual, and faster than counting
-        labels = np.unique([low, high])
-    elif int(high) - int(low) < _MAX_RANGE:  # counting is faster than sorting
-        offsets = mask.astype(np.intp) - int(low)
-        offsets = np.flatnonzero(np.bincount(offsets.ravel())) + int(low)
-        labels = offsets.astype(mask.dtype)
-    else:
-        labels = np.unique(mask)
-    if len(labels) > MAX_LABELS:
-        raise ValueError(
-            f"{location} has {len(labels)} different values from {labels[0]} to "
-            f"{labels[-1]}, but a mask has at most {MAX_LABELS} labels. JPEG "
-            "compression or smooth edges may be the cause: threshold the mask, and "
-            "save it as PNG."
-        )
-    if _is_blurred(labels):
-        raise ValueError(
-            f"{location} has {len(labels)} different values near 0 and near 255, as "
-            "caused by JPEG compression or smooth edges: threshold the mask, as in "
-            "mask > 127, and save it as PNG."
-        )
-    return labels
+def _finish(mask, location, ignore_label, mask_threshold):
+    """Return a mask, thresholded if wanted, and its labels."""
+    if mask_threshold is not None:
+        mask = threshold_mask(mask, location, mask_threshold, ignore_label)
+    return mask, find_labels(mask, location, ignore_label)
 
 
-def _is_blurred(labels) -> bool:
-    """Return whether all labels are near 0 or near 255, several of each."""
-    low, high = labels <= 64, (labels >= 191) & (labels <= 255)
-    return labels[0] >= 0 and min(low.sum(), high.sum()) > 1 and (low | high).all()
-
-
-def _read_file(path, location) -> np.ndarray:
-    mask, format_name = read_file(path, location, as_labels=True)
-    if mask.ndim != 2:
-        raise ValueError(
-            f"{location} is a colour image of {mask.shape[2]} channels. A mask has one "
-            "label for each pixel: convert it to grey, e.g. keep one channel, and save "
-            "it as PNG."
-        )
-    _check_array(mask, location)
-    if format_name == "JPEG" and len(labels := _find_labels(mask, location)) > 2:
+def _read_file(path, location, ignore_label, mask_threshold) -> np.ndarray:
+    is_grey = mask_threshold is not None  # its values are brightness, not labels
+    mask, format_name = read_file(path, location, as_labels=not is_grey)
+    if mask.ndim == 3:
+        colours = mask[..., : 1 if mask.shape[2] < 3 else 3]  # the rest is alpha
+        if not (is_grey and (colours == colours[..., :1]).all()):
+            raise ValueError(
+                f"{location} is a colour image of {mask.shape[2]} channels, but a mask "
+                "has one label for each pixel."
+                f"{advise_on_channels([colours], 'mask', are_all=False)} Save the "
+                "result as PNG."
+            )
+        mask = mask[..., 0]  # WebP and palettes store grey as a colour
+    _check_array(mask, location, mask_threshold)
+    if format_name != "JPEG" or is_grey:
+        return mask
+    if len(labels := find_labels(mask, location, ignore_label)) > 2:
         raise ValueError(
             f"{location} is a JPEG file with {len(labels)} labels, and JPEG "
-            "compression changes labels. Create the mask again as PNG, or threshold it."
+            "compression changes labels. Create the mask again as PNG, or pass "
+            "mask_threshold=0.5 if it has a single foreground."
         )
     return mask

@@ -9,8 +9,9 @@ read one pair at a time.
 ``dice_scorer`` and ``iou_scorer`` are for ``GridSearchCV(scoring=dice_scorer)``,
 ``cross_validate(scoring={"dice": dice_scorer, "iou": iou_scorer})`` and scikit-learn's
 ``ScoringMonitor``. They give a score of 1 if the true and the predicted mask are both
-empty. For other options create a scorer, as in
-``make_scorer(dice_score, average="pooled")``.
+empty, and use `ignore_label` and `mask_threshold` of the segmenter. For other options
+create a scorer, as in
+``make_scorer(dice_score, average="pooled", ignore_label=255)``.
 """
 
 # Authors: The skinest developers
@@ -22,9 +23,9 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-from sklearn.metrics import make_scorer
 
 from ._compat import Interval, Options, StrOptions, validate_params
+from ._mask_scorer import MaskScorer
 from ._pixel_counts import (
     RATIOS,
     average_defined,
@@ -67,6 +68,8 @@ _CONSTRAINTS = {
     "average": [StrOptions({"imagewise", "pooled"}), None],
     "zero_division": [Options(Real, {0.0, 1.0}), "nan", StrOptions({"warn"})],
     "sample_weight": ["array-like", None],
+    "ignore_label": [Integral, None],
+    "mask_threshold": [Interval(Real, 0, 1, closed="neither"), None],
 }
 
 
@@ -87,6 +90,8 @@ def dice_score(
     average: Average | None = "imagewise",
     zero_division: ZeroDivision = "warn",
     sample_weight: ArrayLike | None = None,
+    ignore_label: int | None = None,
+    mask_threshold: float | None = None,
 ) -> float | NDArray[np.float64]:
     r"""Compute the Dice coefficient of the foreground, also known as F1 score.
 
@@ -126,11 +131,20 @@ def dice_score(
         Weight of each image or, with ``"pooled"``, of its pixels; 0 or more. Ignored if
         `average` is None.
 
+    ignore_label : int, default=None
+        Label of pixels of `y_true` that are not labelled, such as 255 or -1. They count
+        nowhere, with any label in `y_pred`. An image of such pixels only has the score
+        NaN, which is left out of the mean.
+
+    mask_threshold : float, default=None
+        Fraction of white, in (0, 1), above which a pixel of either mask is foreground.
+        It is for masks with smooth edges or saved as JPEG, see :mod:`skinest.masks`.
+
     Returns
     -------
     score : float or ndarray of shape (n_images,)
-        From 0 (no common pixel) to 1 (equal masks). NaN if ``zero_division=np.nan`` and
-        there is no score to average.
+        From 0 (no common pixel) to 1 (equal masks). NaN if there is no score to
+        average, because ``zero_division=np.nan`` or no pixel is labelled.
 
     Raises
     ------
@@ -141,7 +155,8 @@ def dice_score(
     Warns
     -----
     UndefinedMetricWarning
-        If ``zero_division="warn"`` and a label is absent from both masks of a pair.
+        If ``zero_division="warn"`` and a label is absent from both masks of a pair, or
+        if all pixels have `ignore_label`.
 
     Notes
     -----
@@ -169,7 +184,8 @@ def dice_score(
     >>> dice_score(y_true, y_pred, average="pooled")
     0.666...
     """
-    return _score("Dice", y_true, y_pred, labels, average, zero_division, sample_weight)
+    masks = _check_pair(y_true, y_pred, ignore_label, mask_threshold)
+    return _score("Dice", masks, labels, average, zero_division, sample_weight)
 
 
 @overload
@@ -189,6 +205,8 @@ def iou_score(
     average: Average | None = "imagewise",
     zero_division: ZeroDivision = "warn",
     sample_weight: ArrayLike | None = None,
+    ignore_label: int | None = None,
+    mask_threshold: float | None = None,
 ) -> float | NDArray[np.float64]:
     r"""Compute intersection over union of the foreground, also known as Jaccard index.
 
@@ -215,6 +233,12 @@ def iou_score(
     sample_weight : array-like of shape (n_images,), default=None
         Weights of the images, see :func:`dice_score`.
 
+    ignore_label : int, default=None
+        Label of pixels of `y_true` that are not labelled, see :func:`dice_score`.
+
+    mask_threshold : float, default=None
+        Fraction of white above which a pixel is foreground, see :func:`dice_score`.
+
     Returns
     -------
     score : float or ndarray of shape (n_images,)
@@ -235,11 +259,12 @@ def iou_score(
     >>> iou_score(y_true, y_pred, zero_division=np.nan)
     0.666...
     """
-    return _score("IoU", y_true, y_pred, labels, average, zero_division, sample_weight)
+    masks = _check_pair(y_true, y_pred, ignore_label, mask_threshold)
+    return _score("IoU", masks, labels, average, zero_division, sample_weight)
 
 
-dice_scorer = make_scorer(dice_score, zero_division=1.0)
-iou_scorer = make_scorer(iou_score, zero_division=1.0)
+dice_scorer = MaskScorer(dice_score, zero_division=1.0)
+iou_scorer = MaskScorer(iou_score, zero_division=1.0)
 
 
 @overload
@@ -278,6 +303,8 @@ def segmentation_report(
     zero_division: ZeroDivision = "warn",
     digits: int = 3,
     output_dict: bool = False,
+    ignore_label: int | None = None,
+    mask_threshold: float | None = None,
 ) -> str | dict[str, Any]:
     r"""Report accuracy, precision, recall, IoU and Dice of each foreground label.
 
@@ -306,6 +333,12 @@ def segmentation_report(
 
     output_dict : bool, default=False
         Whether to return a dict instead of a text.
+
+    ignore_label : int, default=None
+        Label of pixels of `y_true` that are not labelled, see :func:`dice_score`.
+
+    mask_threshold : float, default=None
+        Fraction of white above which a pixel is foreground, see :func:`dice_score`.
 
     Returns
     -------
@@ -349,8 +382,8 @@ def segmentation_report(
     number of images                                            2
     <BLANKLINE>
     """
-    labels = check_labels(labels)
-    y_true, y_pred = _check_pair(y_true, y_pred)
+    y_true, y_pred = _check_pair(y_true, y_pred, ignore_label, mask_threshold)
+    labels = check_labels(labels, y_true.ignore_label)
     pixels, n_pixels = count_labels(y_true, y_pred, labels)
     labels = find_foreground(pixels, labels)
     names = _row_names(labels, target_names)
@@ -367,9 +400,9 @@ def segmentation_report(
     return report if output_dict else _report_text(report, names, average, digits)
 
 
-def _score(ratio, y_true, y_pred, labels, average, zero_division, sample_weight):
-    labels = check_labels(labels)
-    y_true, y_pred = _check_pair(y_true, y_pred)
+def _score(ratio, masks, labels, average, zero_division, sample_weight):
+    y_true, y_pred = masks
+    labels = check_labels(labels, y_true.ignore_label)
     weights = check_sample_weight(sample_weight, len(y_true))
     pixels, n_pixels = count_labels(y_true, y_pred, labels)
     counts = select_counts(pixels, n_pixels, find_foreground(pixels, labels))
@@ -381,9 +414,10 @@ def _score(ratio, y_true, y_pred, labels, average, zero_division, sample_weight)
     )
 
 
-def _check_pair(y_true, y_pred):
-    y_true = check_masks(y_true, name="y_true")
-    y_pred = check_masks(y_pred, name="y_pred")
+def _check_pair(y_true, y_pred, ignore_label, mask_threshold):
+    options = {"ignore_label": ignore_label, "mask_threshold": mask_threshold}
+    y_true = check_masks(y_true, name="y_true", **options)
+    y_pred = check_masks(y_pred, name="y_pred", **options)
     if len(y_true) != len(y_pred):
         raise ValueError(
             f"y_true has {len(y_true)} masks, but y_pred has {len(y_pred)}."

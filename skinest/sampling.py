@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 __all__ = ["ImageResampler", "has_foreground"]
 
 
-def has_foreground(X: Any, y: MasksLike) -> NDArray[np.bool_]:
+def has_foreground(
+    X: Any,
+    y: MasksLike,
+    *,
+    ignore_label: int | None = None,
+    mask_threshold: float | None = None,
+) -> NDArray[np.bool_]:
     """Return which masks have any foreground, to balance images by it.
 
     Parameters
@@ -45,10 +51,19 @@ def has_foreground(X: Any, y: MasksLike) -> NDArray[np.bool_]:
     y : array of shape (n_images, height, width), list of arrays or paths
         The masks, see :mod:`skinest.masks`.
 
+    ignore_label : int, default=None
+        Label of pixels that are not labelled, which are not foreground. To set it for
+        :class:`ImageResampler`, pass
+        ``balance_by=functools.partial(has_foreground, ignore_label=255)``.
+
+    mask_threshold : float, default=None
+        Fraction of white, in (0, 1), above which a pixel is foreground, for masks with
+        smooth edges or saved as JPEG.
+
     Returns
     -------
     labels : ndarray of shape (n_images,), dtype bool
-        True if the mask has any pixel that is not 0.
+        True if the mask has any label that is neither 0 nor `ignore_label`.
 
     Raises
     ------
@@ -66,7 +81,8 @@ def has_foreground(X: Any, y: MasksLike) -> NDArray[np.bool_]:
     >>> has_foreground(None, masks)
     array([False,  True, False])
     """
-    return np.array([mask.any() for mask in check_masks(y)])
+    masks = check_masks(y, ignore_label=ignore_label, mask_threshold=mask_threshold)
+    return np.array([masks.read(index)[1].any() for index in range(len(masks))])
 
 
 class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):

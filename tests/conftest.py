@@ -25,6 +25,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(name, "1")
 
 
+from . import tiny_backbone  # noqa: F401 -- after the limits, before the estimators
+
+
 class DecodedFiles:
     """Counts of the files that are decoded, in this process."""
 

@@ -205,9 +205,15 @@ def test_files_are_decoded_only_when_asked_for(paths, decoded):
     assert decoded.counts(paths) == [0, 1, 0]
 
 
-def test_checked_images_are_given_back_as_they_are(paths):
+def test_checked_images_are_checked_again(rgb, paths):
+    arrays = check_images(rgb)
+    assert check_images(arrays) is arrays
     images = check_images(paths, name="X_val")
-    assert check_images(images, [0, 1, 1]) is images
+    assert check_images(images, [0, 1, 1]).key(1) == images.key(1)
+    Path(paths[1]).touch()
+    again = check_images(images)
+    assert again.key(0) == images.key(0) and again.key(1) != images.key(1)
+    assert again.where(1) == f"X_val[1]: {paths[1]!r}"
     with pytest.raises(ValueError, match="X has 3 images, but y has 2 entries"):
         check_images(images, [0, 1])
     with pytest.raises(ValueError, match="X is empty"):

@@ -6,11 +6,14 @@
 import re
 
 import cv2
+import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.sampling import has_foreground
 
 
 @pytest.fixture
@@ -52,11 +55,28 @@ def test_forms_of_paths(masks, paths, tmp_path):
             np.testing.assert_array_equal(mask, expected)
 
 
+def test_lists_of_pillow_images_and_tensors(masks):
+    palette = [Image.fromarray(mask // 255, "P") for mask in masks]
+    for image in palette:
+        image.putpalette([0, 0, 0, 250, 10, 10])
+    for given, expected in (
+        (list(map(Image.fromarray, masks)), masks),
+        ([Image.fromarray(mask == 255) for mask in masks], masks == 255),
+        (palette, masks // 255),
+        ([keras.ops.convert_to_tensor(mask) for mask in masks], masks),
+    ):
+        found = list(check_masks(given))
+        np.testing.assert_array_equal(found, expected)
+        assert found[0].dtype == expected.dtype
+    with pytest.raises(ValueError, match=r"y\[0\] has shape \(20, 30, 3\)"):
+        check_masks([Image.fromarray(mask).convert("RGB") for mask in masks])
+
+
 def test_masks_of_different_sizes_and_types():
-    given = [np.eye(3, dtype=bool), np.full((2, 5), -7), np.ones((4, 4), np.uint16)]
+    given = [np.eye(3, dtype=bool), np.full((2, 5), 7), np.ones((4, 4), np.uint16)]
     found = check_masks(given)
     assert [mask.dtype for mask in found] == [mask.dtype for mask in given]
-    assert found.read(1)[1].tolist() == [-7]
+    assert found.read(1)[1].tolist() == [7]
     assert found.read(0)[1].tolist() == [False, True]
 
 
@@ -73,7 +93,7 @@ def test_files_keep_their_labels(tmp_path):
 def test_labels_of_every_type(dtype):
     labels = [0, 3, 100]
     if dtype == np.int64:
-        labels = [-(2**40), *labels, 2**40]
+        labels = [*labels, 2**40]
     mask = np.random.default_rng(0).choice(np.array(labels, dtype), (50, 60))
     found = check_masks([mask]).read(0)[1]
     assert found.tolist() == labels
@@ -85,6 +105,7 @@ def test_labels_of_every_type(dtype):
     [
         (None, "y is None"),
         ("a.png", "single path, 'a.png'"),
+        (b"\x89PNG" * 9999, "type bytes, 39996 long: the content of a file"),
         ([], "y is empty"),
         (iter([]), "list_iterator"),
         (np.array([0, 1, 1]), r"y\[0\] is 0: one label for each image.*a classifier"),
@@ -167,7 +188,27 @@ def test_smooth_edges_are_refused_in_arrays_too():
         check_masks([blurred > 9, blurred])[1]
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 2, 255], [-1, 0, 254, 255], [0, 100, 255]])
+NEGATIVE = [
+    np.array([[[0, 1, 0]], [[0, -1, -1]]]),
+    [np.zeros((2, 2), np.uint8), np.array([[-1, 0], [0, 0]], np.int8)],
+]
+
+
+@pytest.mark.parametrize("y", NEGATIVE, ids=["array", "list"])
+def test_negative_labels_are_refused(y):
+    other = [np.zeros(mask.shape, np.uint8) for mask in y]
+    for name, call in {
+        "y": lambda: has_foreground(None, y),
+        "y_true": lambda: dice_score(y, other),
+        "y_pred": lambda: segmentation_report(other, y),
+    }.items():
+        says = rf"{name}\[1\] has the label -1, .*pass ignore_label=-1; .* by 0"
+        with pytest.raises(ValueError, match=says):
+            call()
+    assert check_masks(y, ignore_label=-1).read(1)[1].tolist() == [0]
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 255], [0, 100, 255]])
 def test_labels_that_are_meant_are_kept(labels):
     mask = np.array([labels], dtype=np.int16)
     assert check_masks([mask]).read(0)[1].tolist() == labels

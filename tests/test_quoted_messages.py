@@ -129,6 +129,22 @@ def full_memory():
         BoVWSIFTTransformer(n_words=2, memory="cache").fit([IMAGE] * 4)
 
 
+def damaged_memory():
+    bovw = BoVWSIFTTransformer(n_words=2, memory="cache", random_state=0)
+    bovw.fit([IMAGE] * 4)
+    for file in Path("cache").rglob("*.pkl"):
+        file.write_bytes(b"")
+    bovw.fit([IMAGE] * 4)
+
+
+def descriptor_without_version():
+    def describe(image):
+        return image.reshape(-1, 3) / 255
+
+    describe.__qualname__ = "describe"
+    BoVWSIFTTransformer(2, descriptor=describe, memory="cache").fit([IMAGE] * 4)
+
+
 def no_weights():
     failed = raise_error("URL fetch failure: Network is unreachable")
     with pytest.MonkeyPatch.context() as patch:
@@ -152,7 +168,7 @@ def diverging_loss():
 
 
 def several_channels():
-    check_masks([write("masks/0.png", IMAGE)])[0]
+    check_masks([write("masks/0.png", IMAGE[..., :1].repeat(3, axis=2))])[0]
 
 
 def masks_of_another_size():
@@ -206,6 +222,8 @@ PROVOKED = [
     blank_images,
     forbidden_memory,
     full_memory,
+    damaged_memory,
+    descriptor_without_version,
     lambda: histogram_intersection_kernel([[-1.0]]),
     lambda: BoVWSIFTTransformer(n_words=300_000).fit([IMAGE] * 4),
     no_weights,
@@ -220,6 +238,7 @@ PROVOKED = [
     lambda: list(check_masks(write_mask([*range(8), *range(249, 256)]))),
     masks_of_another_size,
     several_channels,
+    lambda: check_masks([np.array([[0, 1, -1]])])[0],
     lambda: segment(np.zeros((4, 128, 128), np.uint8), depth=4, image_size=(100, 100)),
     lambda: segment(np.zeros((4, 16, 16), np.uint8)),
     lambda: dice_score([np.eye(4, dtype=int)], [np.eye(4, dtype=int) * 255]),
@@ -240,4 +259,5 @@ def test_the_library_prints_what_is_quoted(quoted, provoke, tmp_path, monkeypatc
         warnings.simplefilter("error", UserWarning)
         provoke()
     printed = str(raised.value).replace(str(tmp_path), HOME)
+    printed = re.sub(r"skinest/\w{2}/\w{30}\.pkl", "skinest/0a/1b.pkl", printed)
     assert re.sub("0x[0-9a-f]+", ADDRESS, printed) == quoted

@@ -58,6 +58,8 @@ def grid_descriptor(grid_step=16, color="grey", root=False):
 class LoggingDescriptor(BaseEstimator):
     """SIFT on a grid that writes down each image, or each use of what is kept."""
 
+    version = 1
+
     def __init__(self, log=None, used=None):
         self.log = log
         self.used = used
@@ -75,6 +77,8 @@ class LoggingDescriptor(BaseEstimator):
 
 class LoggingKMeans(KMeans):
     """K-means that writes down each fit."""
+
+    version = 1
 
     def __init__(self, n_clusters=8, *, n_init=1, random_state=None, log=None):
         super().__init__(n_clusters, n_init=n_init, random_state=random_state)

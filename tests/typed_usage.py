@@ -65,7 +65,8 @@ def read(paths: list[Path], stack: Image) -> None:
     check_images([stack[0], stack[1]])
     check_images(images)
     assert_type(check_masks(stack[..., 0])[0], NDArray[Any])
-    read_mask(paths[0])
+    read_mask(paths[0], mask_threshold=0.5)
+    check_masks(paths, ignore_label=255, mask_threshold=0.5)
     check_images(3)  # type: ignore[arg-type]
     read_image(None)  # type: ignore[arg-type]
 
@@ -101,6 +102,7 @@ def segment(images: Image, masks: Image) -> None:
     segmenter = UNetSegmenter(loss=Dice(smooth=0.5), class_weight="balanced")
     assert_type(segmenter.fit(images, masks), UNetSegmenter)
     assert_type(segmenter.score(images, masks), float)
+    UNetSegmenter(ignore_label=-1, mask_threshold=0.5, loss=Dice(ignore_label=-1))
     segmenter.fit(images, masks, X_val=list(images), y_val=["a.png"]).predict(images)
     TrainingHistoryDisplay.from_estimator(segmenter, metrics="dice")
     display = SegmentationDisplay.from_estimator(segmenter, images, masks, n_images=3)
@@ -123,6 +125,9 @@ def measure(y_true: Image, paths: list[str]) -> None:
     assert_type(segmentation_report(y_true, paths, digits=2), str)
     assert_type(segmentation_report(y_true, y_true, output_dict=True), dict[str, Any])
     assert_type(has_foreground(None, y_true), NDArray[np.bool_])
+    assert_type(dice_score(y_true, paths, ignore_label=255), float)
+    assert_type(segmentation_report(y_true, paths, mask_threshold=0.5), str)
+    has_foreground(None, y_true, ignore_label=255)
     dice_score(y_true, paths, average="macro")  # type: ignore[call-overload]
 
 

@@ -17,7 +17,7 @@ _PILLOW_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "F")  # others are not RGB or
 def list_items(X, name):
     """Return a sequence of single images, and whether they are paths."""
     if isinstance(X, (str, bytes, bytearray, os.PathLike)):
-        raise _name_single(X, name)
+        raise name_single(X, name)
     if not isinstance(X, (list, tuple, np.ndarray)):
         X = _as_array(X, name)
     if isinstance(X, np.ma.MaskedArray):
@@ -42,7 +42,7 @@ def list_items(X, name):
     return _check_elements(X, name)
 
 
-def _name_single(X, name) -> ValueError:
+def name_single(X, name) -> ValueError:
     """Return the error for one path, folder or content instead of a list."""
     if isinstance(X, (bytes, bytearray)) and (len(X) > _MAX_SHOWN or 0 in X):
         return ValueError(
@@ -105,7 +105,7 @@ def _check_elements(X, name):
     items = list(X)
     for position, item in enumerate(items):
         if not are_paths:
-            items[position] = item = _to_array(item)
+            items[position] = item = to_array(item)
         if not isinstance(item, (str, os.PathLike) if are_paths else np.ndarray):
             raise ValueError(
                 f"{name}[{position}] is of type {type(item).__name__}{_show(item)}. "
@@ -114,12 +114,16 @@ def _check_elements(X, name):
     return items, False
 
 
-def _to_array(item):
-    """Convert an image of Pillow or a tensor to an array; return others unchanged."""
+def to_array(item, as_labels=False):
+    """Convert an image of Pillow or a tensor to an array; return others unchanged.
+
+    With `as_labels`, an image with a palette gives the indices of its colours.
+    """
     is_array_like = hasattr(item, "__array__") or hasattr(item, "__array_interface__")
     if not is_array_like or isinstance(item, (np.ndarray, np.generic)):
         return item
-    if type(item).__module__.startswith("PIL.") and item.mode not in _PILLOW_MODES:
+    is_pillow = type(item).__module__.startswith("PIL.")
+    if is_pillow and item.mode not in _PILLOW_MODES and not as_labels:
         item = item.convert("L" if item.mode == "1" else "RGB")
     return np.asarray(item)
 

@@ -15,7 +15,9 @@ def check_sides(name, value, sides, n_sides=1):
     except TypeError:
         checked = ()
     if len(checked) != n_sides or not all(1 <= side < 2**31 for side in checked):
-        what = "two whole numbers, (height, width)," if n_sides == 2 else "a whole number"
+        what = (
+            "two whole numbers, (height, width)," if n_sides == 2 else "a whole number"
+        )
         raise ValueError(f"{name}={value!r} must be {what} of at least 1 pixel.")
     return checked
 

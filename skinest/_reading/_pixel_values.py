@@ -7,8 +7,8 @@ import warnings
 
 import numpy as np
 
-_FLOAT_TOLERANCE = 1e-3  # values can be outside of [0, 1] after resizing
-_MAX_DARK = 4095  # a photograph of 16 bits always has larger values
+FLOAT_TOLERANCE = 1e-3  # values can be outside of [0, 1] after resizing
+MAX_DARK = 4095  # a photograph of 16 bits always has larger values
 _CHANNELS_FIRST = " If channels come first, use np.moveaxis(image, 0, -1)."
 
 
@@ -39,13 +39,13 @@ def _check_unit_range(image, location):
             f"{location} has NaN or infinite values. Replace them, e.g. by "
             "np.nan_to_num, or remove the image."
         )
-    if low < -_FLOAT_TOLERANCE:
+    if low < -FLOAT_TOLERANCE:
         raise ValueError(
             f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
             "floating point images must be in [0, 1]. Pass the images from before they "
             "were standardised: the estimator does the preprocessing itself."
         )
-    if high > 1 + _FLOAT_TOLERANCE:
+    if high > 1 + FLOAT_TOLERANCE:
         raise ValueError(
             f"{location} is {image.dtype} with values from {low:g} to {high:g}; "
             "floating point images must be in [0, 1]. Divide by their largest possible "
@@ -89,7 +89,7 @@ def _to_uint8(image) -> np.ndarray:
 
 def warn_if_dark(name, lows, highs):
     """Warn if 16-bit images use a small part of their range, and would be black."""
-    if not highs or not 0 < max(highs) <= _MAX_DARK:
+    if not highs or not 0 < max(highs) <= MAX_DARK:
         return
     warnings.warn(
         f"{name} is uint16 with values from {min(lows)} to {max(highs)}. White is "

@@ -3,7 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import json
+import sys
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,10 +12,9 @@ from functools import partial
 import joblib
 import numpy as np
 
-from .. import __version__
 from .._apply_augmentation import apply_augmentation
 from .._cache import Cache, make_key
-from .._fingerprints import fingerprint, fingerprint_class
+from .._identity import identify, identify_layer, list_versions
 from ..images import ImageCollection, resize
 from ..networks._transfer_network import build_pooled_backbone, count_features
 from ._batches import Prefetch
@@ -106,7 +105,7 @@ def iterate_features(
     batch_size : int
         Number of images in a batch.
 
-    memory : str, path or Memory, default=None
+    memory : Cache, str, path or Memory, default=None
         Cache for the features. None caches nothing.
 
     positions : ndarray of int, default=None
@@ -122,18 +121,19 @@ def iterate_features(
     copies = copies or AugmentedCopies()
     positions = np.arange(len(images.images)) if positions is None else positions
     n_variants = 1 + copies.n_copies
-    cache = settings = None
-    if memory is not None:
-        cache, settings = Cache(memory), _describe(spec, weights, copies)
+    cache = memory if isinstance(memory, Cache) else Cache(memory)
+    settings = _describe(spec, weights, copies) if cache.is_on else []
 
     def read(chunk):
         """Return keys, cached features, and pixels of all other images."""
-        keys, found, pixels = [], [None] * (len(chunk) * n_variants), []
-        if cache is not None:
-            for position in chunk:
-                keys += map(partial(make_key, images.key(position)), settings)
-            found = cache.get(keys)
-        image = None
+        keys, pixels, image = [None] * (len(chunk) * n_variants), [], None
+        if cache.is_on:
+            keys = [
+                setting and make_key(image_key, setting)
+                for image_key in map(images.key, chunk)
+                for setting in settings
+            ]
+        found = cache.get(keys)
         for index, values in enumerate(found):
             row, number = divmod(index, n_variants)
             if number == 0:
@@ -153,9 +153,9 @@ def iterate_features(
                 if values is None:
                     found[index] = next(computed)
                     new_values.append(found[index])
-                    new_keys += keys[index : index + 1]
-            if cache is not None:
-                cache.put(new_keys, new_values)
+                    new_keys.append(keys[index])
+            cache.put(new_keys, new_values)
+            cache.warn()
             yield np.stack(found).reshape(-1, n_variants, n_features)
 
 
@@ -173,46 +173,24 @@ def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
     return features
 
 
-def _describe(spec, weights, copies) -> list[str]:
-    """Return a digest of all settings that the features depend on."""
+def _describe(spec, weights, copies) -> list[str | None]:
+    """Return a digest of all settings that the features of each variant depend on.
+
+    It is None for copies by an augmentation that has no version.
+    """
     import keras
 
-    network = keras.__version__, keras.backend.backend(), spec, weights.digest
-    digests = [joblib.hash((__version__, *network))]
+    backend = keras.backend.backend()
+    version = getattr(sys.modules.get(backend), "__version__", "")
+    network = keras.__version__, backend, version, spec, weights.digest
+    digests: list[str | None] = [joblib.hash((list_versions(), network))]
     if copies.n_copies:
-        try:
-            known = joblib.hash(
-                (copies.seed, _fingerprint_augmentation(copies.augmentation))
-            )
-        except Exception as error:  # pickle raises errors of many classes
-            raise ValueError(
-                f"augmentation={copies.augmentation!r} cannot be pickled, but memory "
-                "needs it."
-            ) from error
-        numbers = range(1, 1 + copies.n_copies)
-        digests += [joblib.hash((*digests, known, number)) for number in numbers]
+        augmentation = copies.augmentation
+        is_layer = isinstance(augmentation, keras.Layer)
+        identity = (identify_layer if is_layer else identify)(
+            augmentation, "augmentation"
+        )
+        for number in range(1, 1 + copies.n_copies):
+            parts = digests[0], identity, copies.seed, number
+            digests.append(identity and joblib.hash(parts))
     return digests
-
-
-def _fingerprint_augmentation(augmentation):
-    """Return a fingerprint of an augmentation: parameters, code and state."""
-    if hasattr(augmentation, "get_config"):
-        return _fingerprint_layer(augmentation)
-    parameters = (
-        augmentation.get_params() if hasattr(augmentation, "get_params") else {}
-    )
-    return fingerprint(augmentation), parameters
-
-
-def _fingerprint_layer(layer):
-    """Return a fingerprint of a Keras layer, without its automatic name."""
-    config = dict(layer.get_config())
-    config.pop("name", None)
-    if "input_layers" not in config:  # layers in a row, which come below
-        config.pop("layers", None)
-    return (
-        fingerprint_class(type(layer)),
-        json.dumps(config, sort_keys=True, default=joblib.hash),
-        layer.get_weights(),
-        [_fingerprint_layer(inner) for inner in getattr(layer, "layers", ())],
-    )

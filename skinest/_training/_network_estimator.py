@@ -114,6 +114,7 @@ class NetworkEstimator(
         context = open_callback_context(self, n_tasks)
         fitting = Fitting(
             estimator=self,
+            cache=Cache(self.memory),
             hook_arguments={"estimator": self, "X": X, "y": y},
             context=context,
             seeds=seeds,
@@ -154,6 +155,9 @@ class Fitting:
     estimator : NetworkEstimator
         The estimator that is fitted.
 
+    cache : Cache
+        The cache in its `memory`.
+
     hook_arguments : dict
         Arguments of scikit-learn's callbacks: `estimator`, `X` and `y`.
 
@@ -177,6 +181,7 @@ class Fitting:
     """
 
     estimator: NetworkEstimator
+    cache: Cache
     hook_arguments: dict
     context: object
     seeds: dict

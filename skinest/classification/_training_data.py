@@ -234,7 +234,7 @@ def collect_features(fitting, network, split, copies):
     """Compute the features of a split, or return None if there is no split."""
     if split is None:
         return None
-    batch_size, memory = fitting.estimator.batch_size, fitting.estimator.memory
+    batch_size = fitting.estimator.batch_size
     n_variants = 1 if copies is None else 1 + copies.n_copies
     shape = len(split.positions), n_variants, count_features(network.backbone_spec)
     features, n_done = allocate(shape, np.float32), 0
@@ -243,7 +243,7 @@ def collect_features(fitting, network, split, copies):
         network.backbone_spec,
         network.backbone,
         batch_size=batch_size,
-        memory=memory if network.is_backbone_given else None,
+        memory=fitting.cache if network.is_backbone_given else None,
         positions=split.positions,
         copies=copies,
     )

@@ -117,7 +117,9 @@ class VGGTransferClassifier(TransferClassifier):
         Folder where features are cached, so that a search over parameters of the head
         computes them once. A file is identified by its path, inode, size and times of
         change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit.
+        augmented copies and random weights are the same in every fit. The copies of
+        your own augmentation are cached only if it has an attribute `version`, see
+        :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Each fit uses copies of them.

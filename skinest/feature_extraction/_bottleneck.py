@@ -128,7 +128,7 @@ class BottleneckFeatureExtractor(
     """
 
     _parameter_constraints: dict = {
-        "backbone": [StrOptions({"vgg16", "vgg19", "mobilenetv2"})],
+        "backbone": [StrOptions(set(BACKBONES))],
         "weights": [str, os.PathLike, None],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
         "image_size": [tuple, list],

@@ -29,6 +29,7 @@ from .._compat import (
     open_callback_context,
     with_callbacks,
 )
+from .._identity import identify
 from ..images import check_images
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
@@ -115,10 +116,10 @@ default="histogram"
     memory : str, path or joblib.Memory, default=None
         Folder where descriptors, vocabularies and vectors are cached, so that a search
         computes each of them once. A file is identified by its path, inode, size and
-        times of change, an array by its content, a callable by its code and by the
-        code that it calls in its own module. With `random_state=None`, a cached
-        vocabulary is used again. None stores descriptors in a temporary folder while
-        `fit_transform` runs.
+        times of change, an array by its content. Your own `descriptor` or `clusterer`
+        needs an attribute `version`, see :ref:`own-code`. With `random_state=None`, a
+        cached vocabulary is used again. None stores descriptors in a temporary folder
+        while `fit_transform` runs.
 
     n_jobs : int, default=None
         Number of images whose descriptors are computed in parallel, in threads unless
@@ -389,20 +390,18 @@ default="histogram"
     def _learn(self, described, clusterer, seed, context):
         """Learn the vocabulary, or read it from the cache."""
         n_images = len(described.images)
-        n_components = self.encoding == "fisher", self.n_components
-        settings = clusterer, n_components, self.max_descriptors, seed
+        identity = identify(clusterer, "clusterer") if described.is_cached else None
+        is_mixture = self.encoding == "fisher"
+        settings = is_mixture, self.n_components, self.max_descriptors, seed
         with announce(self, f"Learning the vocabulary of {n_images} images"):
-            key, learned = described.recall("vocabulary", settings)
+            key, learned = described.recall("vocabulary", identity, settings)
             if learned is None:
                 sample = self._sample(described, seed, context)
                 values = postprocess(described.descriptor, sample.get())
                 check_enough(len(values), sample.n_images, self._resolve_n_words())
                 n_components = self._resolve_n_components(values.shape)
-                learned = (
-                    *learn_vocabulary(values, clusterer, n_components, seed),
-                    sample.n_empty,
-                    sample.n_images,
-                )
+                words = learn_vocabulary(values, clusterer, n_components, seed)
+                learned = *words, sample.n_empty, sample.n_images
                 if sample.n_images == n_images:  # no callback stopped the pass
                     described.keep(key, learned)
         pca, clusterer, n_empty, n_read = learned
@@ -428,9 +427,8 @@ default="histogram"
     def _encode(self, described, context=None):
         """Return vectors before "tfidf", and the number of images without any."""
         encoder = self._encoder
-        settings = encoder.encoding, encoder.pyramid, encoder.compute_digest()
         with announce(self, f"Encoding {len(described.images)} images"):
-            key, encoded = described.recall("vectors", settings)
+            key, encoded = described.recall("vectors", encoder.compute_digest())
             if encoded is None:
                 batches = iterate_with_callbacks(
                     described.map(partial(encode_batch, encoder, described.descriptor)),

@@ -7,10 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
-from tempfile import TemporaryDirectory
 
 import joblib
-import sklearn
 from joblib.parallel import (
     Parallel,
     delayed,
@@ -18,9 +16,8 @@ from joblib.parallel import (
     get_active_backend,
 )
 
-from .. import __version__
-from .._cache import Cache, make_key
-from .._fingerprints import fingerprint
+from .._cache import Cache, make_key, open_temporary_cache
+from .._identity import identify, list_versions
 from ..utils._threads import Workers, check_not_forked
 from ._descriptor_calls import describe
 from ._descriptors import ColorPatchDescriptor, SIFTDescriptor
@@ -50,10 +47,18 @@ class DescribedImages:
     n_batches : int
         The number of batches of :meth:`map`.
 
+    is_cached : bool
+        Whether descriptors, and results from them, are cached.
+
     Raises
     ------
     ValueError
         If `memory` is a folder that cannot be created.
+
+    Warns
+    -----
+    UserWarning
+        If `memory` cannot be used, because the descriptor has no version.
     """
 
     def __init__(self, images, descriptor, memory, n_jobs):
@@ -65,24 +70,26 @@ class DescribedImages:
         # OpenCV. A user's own descriptor may not work in threads.
         is_own = type(self.descriptor) in (SIFTDescriptor, ColorPatchDescriptor)
         self._is_threaded = is_own and self.n_batches > 1
-        self._results = None  # cache of vocabularies and vectors
-        if memory is not None:
-            cache = Cache(memory)
-            self._results = cache if cache.is_on else None
+        self._results = Cache(memory)  # of vocabularies and vectors
+        self._identity = None
+        if self._results.is_on:
+            self._identity = identify(descriptor, "descriptor")
+            if self._identity is None:
+                self._results = Cache(None)
+        self.is_cached = self._results.is_on
         self._descriptors = self._results
 
     @contextmanager
     def keep_for_two_passes(self):
         """Cache descriptors in a temporary folder if there is no memory."""
-        if self._descriptors is not None:
+        if self.is_cached:
             yield
             return
-        with TemporaryDirectory(prefix="skinest-", ignore_cleanup_errors=True) as name:
-            self._descriptors = Cache(name)
+        with open_temporary_cache() as self._descriptors:
             try:
                 yield
             finally:
-                self._descriptors = None
+                self._descriptors = self._results
 
     def map(self, function=None) -> Iterator:
         """Describe images in batches and apply a function to each batch.
@@ -118,21 +125,22 @@ class DescribedImages:
                     function,
                     self.descriptor,
                     self.images[start : start + _BATCH],
-                    keys and keys[start : start + _BATCH],
+                    keys[start : start + _BATCH],
                     self._descriptors,
                     workers,
                 )
                 for start in range(0, len(self.images), _BATCH)
             )
             try:
-                for result in results:  # noqa: UP028 -- that would close them
+                for result, fault in results:
+                    self._descriptors.warn(fault)
                     yield result
             finally:
                 with warnings.catch_warnings():  # about cancelled tasks
                     warnings.simplefilter("ignore", UserWarning)
                     results.close()
 
-    def recall(self, kind, settings):
+    def recall(self, kind, identity, settings=()):
         """Return a cached result that was computed from these descriptors.
 
         Parameters
@@ -140,8 +148,11 @@ class DescribedImages:
         kind : str
             Kind of the result.
 
+        identity : str or None
+            Digest of what computes the result. None means that it is not cached.
+
         settings : tuple
-            Picklable values on which it depends, besides images and descriptor.
+            Picklable values on which it depends too.
 
         Returns
         -------
@@ -151,10 +162,12 @@ class DescribedImages:
         value : object or None
             The result; None if it is not in the cache.
         """
-        if self._results is None:
+        if identity is None or not self.is_cached:
             return None, None
-        key = make_key(kind, joblib.hash(settings), self._digest)
-        return key, self._results.get([key])[0]
+        key = make_key(kind, identity, joblib.hash(settings), self._digest)
+        (value,) = self._results.get([key])
+        self._results.warn()
+        return key, value
 
     def keep(self, key, value) -> None:
         """Cache a result, if :meth:`recall` returned a key.
@@ -167,13 +180,13 @@ class DescribedImages:
         value : object
             The result.
         """
-        if key is not None:
-            self._results.put([key], [value])
+        self._results.put([key], [value])
+        self._results.warn()
 
     @cached_property
     def _digest(self):
         """Return a key of the descriptors of all images, after `finish`."""
-        return make_key(_hash_descriptor(self.descriptor), *self._image_keys)
+        return make_key(list_versions(), self._identity, *self._image_keys)
 
     @cached_property
     def _image_keys(self):
@@ -181,43 +194,23 @@ class DescribedImages:
 
     def _make_descriptor_keys(self):
         """Return a key for the descriptors of each image, or None without a cache."""
-        if self._descriptors is None:
-            return None
-        settings = None  # a temporary folder is used with one descriptor only
-        if self._results is not None:
+        if not self._descriptors.is_on:
+            return [None] * len(self.images)
+        settings = ""  # a temporary folder is used with one descriptor only
+        if self.is_cached:
             unused = getattr(self.descriptor, "_finish_params", ())
-            settings = _hash_descriptor(self.descriptor, unused)
+            identity = identify(self.descriptor, "descriptor", unused=unused)
+            settings = make_key(list_versions(), identity)
         return [make_key("descriptors", settings, key) for key in self._image_keys]
 
 
-def _hash_descriptor(descriptor, unused=()):
-    """Return a digest of everything that descriptors depend on except the image.
-
-    Parameters named in `unused` are left out.
-    """
-    import cv2
-
-    try:
-        settings = fingerprint(descriptor)
-        if hasattr(descriptor, "get_params"):
-            parameters = descriptor.get_params()
-            for name in unused:
-                parameters.pop(name, None)
-            settings += (parameters,)
-        versions = __version__, cv2.__version__, sklearn.__version__
-        return joblib.hash((versions, settings))
-    except Exception as error:  # pickle raises errors of many classes
-        raise ValueError(
-            f"descriptor={descriptor!r} cannot be pickled ({error}), but memory needs "
-            "that. Create objects that cannot be pickled, such as those of OpenCV, "
-            "when the descriptor is called."
-        ) from error
-
-
 def _describe_batch(function, descriptor, images, keys, cache, workers):
-    """Read or compute the descriptors of some images and apply a function to them."""
+    """Read or compute the descriptors of some images and apply a function to them.
+
+    Also return the fault of the cache, because a worker process has a copy of it.
+    """
     with nullcontext() if workers is None else workers.work():
-        described = [None] * len(images) if cache is None else cache.get(keys)
+        described = cache.get(keys)
         for index, known in enumerate(described):
             if workers is not None:
                 workers.check()
@@ -225,6 +218,6 @@ def _describe_batch(function, descriptor, images, keys, cache, workers):
                 described[index] = describe(
                     descriptor, images[index], images.where(index)
                 )
-                if cache is not None:  # now, because the next image may raise an error
-                    cache.put([keys[index]], [described[index]])
-        return described if function is None else function(described)
+                # Now, because the next image may raise an error.
+                cache.put([keys[index]], [described[index]])
+        return described if function is None else function(described), cache.fault

@@ -303,12 +303,12 @@ class Encoder:
         return n_words * per_word * int(np.square(self.pyramid).sum())
 
     def compute_digest(self) -> str:
-        """Return a hash of the vocabulary and of PCA."""
+        """Return a hash of everything that vectors depend on, except descriptors."""
         learned = self.vocabulary
         if self.encoding == "fisher":
             learned = learned.weights_, learned.means_, learned.covariances_
         pca = None if self.pca is None else (self.pca.mean_, self.pca.components_)
-        return joblib.hash((learned, pca))
+        return joblib.hash((self.encoding, self.pyramid, learned, pca))
 
     def list_word_features(self) -> list[str]:
         """Return the names of the features of one cell."""

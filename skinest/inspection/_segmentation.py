@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._mask_scorer import get_mask_options
 from .._pixel_counts import check_labels, choose_foreground
 from ..masks import check_masks
 from ..metrics import _row_names, dice_score
@@ -57,6 +58,10 @@ class SegmentationDisplay:
 
     target_names : list of str, default=None
         Names of `labels` in the legend.
+
+    ignore_label : int, default=None
+        Label of pixels of `y_true` that are not labelled. They have no colour in the
+        differences and do not count in `scores`.
 
     Attributes
     ----------
@@ -107,6 +112,7 @@ class SegmentationDisplay:
         labels: Sequence[int],
         scores: Sequence[float] | NDArray[Any] | None = None,
         target_names: Sequence[str] | None = None,
+        ignore_label: int | None = None,
     ) -> None:
         self.images = images
         self.y_true = y_true
@@ -114,6 +120,7 @@ class SegmentationDisplay:
         self.labels = labels
         self.scores = scores
         self.target_names = target_names
+        self.ignore_label = ignore_label
 
     @classmethod
     def from_estimator(
@@ -131,6 +138,8 @@ class SegmentationDisplay:
         alpha: float = 0.5,
         true_kw: StyleDict = None,
         pred_kw: StyleDict = None,
+        ignore_label: int | None = None,
+        mask_threshold: float | None = None,
     ) -> Self:
         """Predict masks by a fitted segmenter, and plot them.
 
@@ -160,6 +169,14 @@ class SegmentationDisplay:
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
             Passed to :meth:`plot`.
 
+        ignore_label : int, default=None
+            Label of pixels of `y` that are not labelled. None means that of the
+            estimator.
+
+        mask_threshold : float, default=None
+            Fraction of white above which a pixel of `y` is foreground, see
+            :mod:`skinest.masks`. None means that of the estimator.
+
         Returns
         -------
         display : SegmentationDisplay
@@ -174,7 +191,13 @@ class SegmentationDisplay:
         """
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         check_is_fitted(estimator)
-        masks = {} if y is None else {"y": check_masks(y)}
+        options: dict[str, Any] = {
+            "ignore_label": ignore_label,
+            "mask_threshold": mask_threshold,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        options = {**options, **get_mask_options(estimator), **given}
+        masks = {} if y is None else {"y": check_masks(y, **options)}
         images, for_estimator, read, held = read_pairs(X, n_images, **masks)
         classes = getattr(estimator, "classes_", ())
         if labels is None and len(classes) > 1:
@@ -193,6 +216,7 @@ class SegmentationDisplay:
             alpha=alpha,
             true_kw=true_kw,
             pred_kw=pred_kw,
+            **options,
         )
 
     @classmethod
@@ -211,6 +235,8 @@ class SegmentationDisplay:
         alpha: float = 0.5,
         true_kw: StyleDict = None,
         pred_kw: StyleDict = None,
+        ignore_label: int | None = None,
+        mask_threshold: float | None = None,
     ) -> Self:
         """Plot existing predictions.
 
@@ -236,6 +262,13 @@ class SegmentationDisplay:
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
             Passed to :meth:`plot`.
 
+        ignore_label : int, default=None
+            Label of pixels of `y_true` that are not labelled.
+
+        mask_threshold : float, default=None
+            Fraction of white above which a pixel of either mask is foreground, see
+            :mod:`skinest.masks`.
+
         Returns
         -------
         display : SegmentationDisplay
@@ -248,17 +281,26 @@ class SegmentationDisplay:
             different integers, or if `target_names` has another length.
         """
         check_plotting(f"{cls.__name__}.from_predictions", max_cols)
-        masks = {"y_pred": check_masks(y_pred, name="y_pred")}
+        options: dict[str, Any] = {
+            "ignore_label": ignore_label,
+            "mask_threshold": mask_threshold,
+        }
+        masks = {"y_pred": check_masks(y_pred, name="y_pred", **options)}
         if y_true is not None:
-            masks["y_true"] = check_masks(y_true, name="y_true")
+            masks["y_true"] = check_masks(y_true, name="y_true", **options)
         images, _, read, held = read_pairs(X, n_images, **masks)
         y_true, y_pred = read.get("y_true"), read["y_pred"]
         scores = None
         if y_true is not None:
             scores = dice_score(
-                y_true, y_pred, labels=labels, average=None, zero_division=1.0
+                y_true,
+                y_pred,
+                labels=labels,
+                average=None,
+                zero_division=1.0,
+                ignore_label=ignore_label,
             )
-        labels = check_labels(labels)
+        labels = check_labels(labels, ignore_label)
         if labels is None:
             labels = choose_foreground(map(int, set().union(*held.values())))
         if target_names is not None:
@@ -270,6 +312,7 @@ class SegmentationDisplay:
             labels=labels,
             scores=scores,
             target_names=target_names,
+            ignore_label=ignore_label,
         )
         return display.plot(
             differences=differences,
@@ -339,7 +382,9 @@ class SegmentationDisplay:
             if self.scores is not None:
                 row[0].set_title(f"Dice {self.scores[k]:.3f}", fontsize="medium")
             if n_panels == 2:
-                tints = panels.draw_differences(row[1], *shown, self.labels, alpha)
+                tints = panels.draw_differences(
+                    row[1], *shown, self.labels, alpha, self.ignore_label
+                )
                 self.differences_.append(tints)
         self.legend_ = panels.draw_legend(self, ax, styles, alpha)
         return self

@@ -95,7 +95,7 @@ def _line_style(k, which, n_labels, user_kw):
     return {"path_effects": [rim], **style}
 
 
-def compare_pixels(y_true, y_pred, labels):
+def compare_pixels(y_true, y_pred, labels, ignore_label=None):
     """Return the kind of each pixel of a prediction.
 
     Parameters
@@ -106,11 +106,15 @@ def compare_pixels(y_true, y_pred, labels):
     labels : list of int
         The foreground.
 
+    ignore_label : int, default=None
+        Label of pixels of `y_true` that are not labelled.
+
     Returns
     -------
     kinds : ndarray of shape (height, width), dtype uint8
-        0 if both are background, 1 if both have the same label, 2 for missed
-        foreground, 3 for wrongly found foreground, 4 for a wrong label.
+        0 if both are background or the pixel is not labelled, 1 if both have the same
+        label, 2 for missed foreground, 3 for wrongly found foreground, 4 for a wrong
+        label.
     """
     in_true, in_pred = np.isin(y_true, labels), np.isin(y_pred, labels)
     kinds = np.zeros(y_true.shape, dtype=np.uint8)
@@ -118,10 +122,12 @@ def compare_pixels(y_true, y_pred, labels):
     kinds[in_pred & ~in_true] = FOUND
     both = in_true & in_pred
     kinds[both] = np.where((y_true == y_pred)[both], AGREEMENT, CONFUSED)
+    if ignore_label is not None:
+        kinds[y_true == ignore_label] = 0
     return kinds
 
 
-def draw_differences(ax, image, y_true, y_pred, labels, alpha):
+def draw_differences(ax, image, y_true, y_pred, labels, alpha, ignore_label=None):
     """Plot an image in grey with colours by :func:`compare_pixels`, and return them."""
     import cv2
     from matplotlib.colors import to_rgba
@@ -132,7 +138,7 @@ def draw_differences(ax, image, y_true, y_pred, labels, alpha):
     # RGBA values can be averaged if the panel is smaller than the image.
     tints = [(1, 1, 1, 0), *(to_rgba(color, alpha) for _, color in KINDS.values())]
     tints = np.round(255 * np.array(tints)).astype(np.uint8)
-    return ax.imshow(tints[compare_pixels(y_true, y_pred, labels)])
+    return ax.imshow(tints[compare_pixels(y_true, y_pred, labels, ignore_label)])
 
 
 def draw_legend(display, ax, styles, alpha):

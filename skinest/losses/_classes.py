@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator
 
 from .._compat import DocLinkMixin, Interval, check_params
 from ._functional import (
-    check_tensors,
     crossentropy,
     dice,
     dice_crossentropy,
@@ -23,6 +22,7 @@ from ._functional import (
     jaccard,
     tversky,
 )
+from ._tensors import check_ignore_label, check_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,20 +56,24 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
 
     _parameter_constraints: dict = {}
 
-    def __init__(self) -> None:
+    def __init__(self, *, ignore_label: int | None = None) -> None:
+        self.ignore_label = ignore_label
         super().__init__(name=type(self).__name__.lower(), dtype="float32")
         self._check()
 
     def _check(self):
         """Raise ValueError if a parameter is invalid."""
         check_params(self)
+        check_ignore_label(self.ignore_label)
 
     # Keras' own writes a file.
     __reduce__ = object.__reduce__
 
     def __repr__(self) -> str:
-        parameters = self.get_params(deep=False).items()
-        listed = ", ".join(f"{name}={value!r}" for name, value in parameters)
+        parameters = self.get_params(deep=False)
+        if self.ignore_label is None:  # as for most losses
+            del parameters["ignore_label"]
+        listed = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
         return f"{type(self).__name__}({listed})"
 
     def get_config(self) -> dict[str, Any]:
@@ -77,7 +81,8 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
         config = self.get_params(deep=False)
         for name, value in config.items():
             if value is not None:
-                config[name] = np.asarray(value, dtype=float).tolist()
+                dtype = int if name == "ignore_label" else float
+                config[name] = np.asarray(value, dtype).tolist()
         return config
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -92,7 +97,7 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
         Parameters
         ----------
         y_true, y_pred : tensor of shape (n_images, height, width, n_channels)
-            Targets, 0 or 1, and probabilities.
+            Targets, 0 or 1 or `ignore_label`, and probabilities.
 
         pixel_weight : tensor of shape (n_images, height, width), default=None
             Weights of the pixels.
@@ -110,9 +115,9 @@ class _SmoothLoss(MaskLoss):
 
     _parameter_constraints: dict = {"smooth": _NOT_NEGATIVE}
 
-    def __init__(self, smooth: float = 1.0) -> None:
+    def __init__(self, smooth: float = 1.0, *, ignore_label: int | None = None) -> None:
         self.smooth = smooth
-        super().__init__()
+        super().__init__(ignore_label=ignore_label)
 
 
 @_register
@@ -123,6 +128,10 @@ class Dice(_SmoothLoss):
     ----------
     smooth : float, default=1.0
         Added to numerator and denominator; 0 or more.
+
+    ignore_label : int, default=None
+        Value in the targets, such as 255 or -1, of pixels that do not count. In
+        :class:`~skinest.UNetSegmenter` set its own `ignore_label` instead.
 
     Examples
     --------
@@ -142,6 +151,10 @@ class Jaccard(_SmoothLoss):
     ----------
     smooth : float, default=1.0
         Added to numerator and denominator; 0 or more.
+
+    ignore_label : int, default=None
+        Value in the targets, such as 255 or -1, of pixels that do not count. In
+        :class:`~skinest.UNetSegmenter` set its own `ignore_label` instead.
 
     Examples
     --------
@@ -168,6 +181,10 @@ class Tversky(MaskLoss):
     smooth : float, default=1.0
         Added to numerator and denominator; 0 or more.
 
+    ignore_label : int, default=None
+        Value in the targets, such as 255 or -1, of pixels that do not count. In
+        :class:`~skinest.UNetSegmenter` set its own `ignore_label` instead.
+
     Examples
     --------
     >>> from skinest.losses import Tversky
@@ -181,17 +198,28 @@ class Tversky(MaskLoss):
     _function = staticmethod(tversky)
 
     def __init__(
-        self, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0
+        self,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        smooth: float = 1.0,
+        *,
+        ignore_label: int | None = None,
     ) -> None:
         self.alpha = alpha
         self.beta = beta
         self.smooth = smooth
-        super().__init__()
+        super().__init__(ignore_label=ignore_label)
 
 
 @_register
 class Crossentropy(MaskLoss):
     """Cross entropy of each image, see :func:`crossentropy`.
+
+    Parameters
+    ----------
+    ignore_label : int, default=None
+        Value in the targets, such as 255 or -1, of pixels that do not count. In
+        :class:`~skinest.UNetSegmenter` set its own `ignore_label` instead.
 
     Examples
     --------
@@ -214,6 +242,10 @@ class WeightedCrossentropy(MaskLoss):
         background and foreground; with more, one weight per channel. They are
         multiplied with any `pixel_weight`.
 
+    ignore_label : int, default=None
+        Value in the targets, such as 255 or -1, of pixels that do not count. In
+        :class:`~skinest.UNetSegmenter` set its own `ignore_label` instead.
+
     See Also
     --------
     crossentropy : The formula, and how the sum is normalised.
@@ -225,16 +257,21 @@ class WeightedCrossentropy(MaskLoss):
     WeightedCrossentropy(weights=(1.0, 20.0))
     """
 
-    def __init__(self, weights: Sequence[float]) -> None:
+    def __init__(
+        self, weights: Sequence[float], *, ignore_label: int | None = None
+    ) -> None:
         self.weights = weights
-        super().__init__()
+        super().__init__(ignore_label=ignore_label)
 
     def _check(self):
-        """Raise ValueError if a weight is invalid."""
+        """Raise ValueError if a parameter is invalid."""
+        super()._check()
         _check_class_weights("weights", self.weights)
 
-    def _function(self, y_true, y_pred, *, pixel_weight, weights):
-        y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+    def _function(self, y_true, y_pred, *, pixel_weight, weights, ignore_label):
+        y_true, y_pred, pixel_weight = check_tensors(
+            y_true, y_pred, pixel_weight, ignore_label
+        )
         n_classes = max(y_pred.shape[-1], 2)
         if len(weights) != n_classes:
             raise ValueError(f"weights={weights!r} must be {n_classes}, one per class.")
@@ -262,6 +299,10 @@ class Focal(MaskLoss):
         Weights of the classes: a number from 0 to 1, or for two or more channels a
         finite number above 0 per channel. With None, all weights are 1.
 
+    ignore_label : int, default=None
+        Value in the targets, such as 255 or -1, of pixels that do not count. In
+        :class:`~skinest.UNetSegmenter` set its own `ignore_label` instead.
+
     Examples
     --------
     >>> from skinest.losses import Focal
@@ -276,11 +317,15 @@ class Focal(MaskLoss):
     _function = staticmethod(focal)
 
     def __init__(
-        self, gamma: float = 2.0, alpha: float | Sequence[float] | None = None
+        self,
+        gamma: float = 2.0,
+        alpha: float | Sequence[float] | None = None,
+        *,
+        ignore_label: int | None = None,
     ) -> None:
         self.gamma = gamma
         self.alpha = alpha
-        super().__init__()
+        super().__init__(ignore_label=ignore_label)
 
     def _check(self):
         """Raise ValueError if a parameter is invalid."""
@@ -297,6 +342,10 @@ class DiceCrossentropy(_SmoothLoss):
     ----------
     smooth : float, default=1.0
         Added to numerator and denominator of the Dice loss; 0 or more.
+
+    ignore_label : int, default=None
+        Value in the targets, such as 255 or -1, of pixels that do not count. In
+        :class:`~skinest.UNetSegmenter` set its own `ignore_label` instead.
 
     Examples
     --------

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from ._tensors import average_pixels, check_tensors
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +25,7 @@ def dice(
     *,
     pixel_weight: Tensor | None = None,
     smooth: float = 1.0,
+    ignore_label: int | None = None,
 ) -> Tensor:
     r"""Compute the Dice loss of each image.
 
@@ -46,10 +49,22 @@ def dice(
         prediction is 0, and the loss decreases if less foreground is predicted. Values
         below 1e-7 are replaced by 1e-7.
 
+    ignore_label : int, default=None
+        Value in `y_true`, such as 255 or -1, of pixels that are not labelled. They
+        count nowhere. An image of such pixels only has a loss of 0.
+
     Returns
     -------
     loss : tensor of shape (n_images,), dtype float32
         From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, targets or probabilities are not in [0, 1], or a weight is
+        negative. While Keras trains or evaluates a compiled model, values cannot be
+        seen, unless it was compiled with ``run_eagerly=True``. Then there is no error,
+        but the loss is NaN if targets are not in [0, 1], as in masks of 0 and 255.
 
     References
     ----------
@@ -66,7 +81,9 @@ def dice(
     >>> round(float(loss[0]), 3)  # 1 - 2 * 1.5 / (2 + 2)
     0.25
     """
-    return _region_loss(y_true, y_pred, pixel_weight, 0.5, 0.5, smooth / 2)
+    return _region_loss(
+        y_true, y_pred, pixel_weight, ignore_label, 0.5, 0.5, smooth / 2
+    )
 
 
 def jaccard(
@@ -75,6 +92,7 @@ def jaccard(
     *,
     pixel_weight: Tensor | None = None,
     smooth: float = 1.0,
+    ignore_label: int | None = None,
 ) -> Tensor:
     r"""Compute the Jaccard loss of each image, 1 - intersection over union.
 
@@ -88,10 +106,18 @@ def jaccard(
     smooth : float, default=1.0
         s, as in :func:`dice`.
 
+    ignore_label : int, default=None
+        Value in `y_true` of pixels that do not count, as in :func:`dice`.
+
     Returns
     -------
     loss : tensor of shape (n_images,), dtype float32
         From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes or values are invalid, as in :func:`dice`.
 
     References
     ----------
@@ -107,7 +133,7 @@ def jaccard(
     >>> round(float(loss[0]), 3)  # 1 - 1.5 / (2 + 2 - 1.5)
     0.4
     """
-    return _region_loss(y_true, y_pred, pixel_weight, 1.0, 1.0, smooth)
+    return _region_loss(y_true, y_pred, pixel_weight, ignore_label, 1.0, 1.0, smooth)
 
 
 def tversky(
@@ -118,6 +144,7 @@ def tversky(
     alpha: float = 0.3,
     beta: float = 0.7,
     smooth: float = 1.0,
+    ignore_label: int | None = None,
 ) -> Tensor:
     r"""Compute the Tversky loss of each image.
 
@@ -141,10 +168,18 @@ def tversky(
     smooth : float, default=1.0
         s, as in :func:`dice`.
 
+    ignore_label : int, default=None
+        Value in `y_true` of pixels that do not count, as in :func:`dice`.
+
     Returns
     -------
     loss : tensor of shape (n_images,), dtype float32
         From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes or values are invalid, as in :func:`dice`.
 
     Notes
     -----
@@ -167,11 +202,15 @@ def tversky(
     >>> [round(value, 3) for value in loss]  # 0.7 / 1.7 and 0.3 / 2.3
     [0.412, 0.13]
     """
-    return _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth)
+    return _region_loss(y_true, y_pred, pixel_weight, ignore_label, alpha, beta, smooth)
 
 
 def crossentropy(
-    y_true: Tensor, y_pred: Tensor, *, pixel_weight: Tensor | None = None
+    y_true: Tensor,
+    y_pred: Tensor,
+    *,
+    pixel_weight: Tensor | None = None,
+    ignore_label: int | None = None,
 ) -> Tensor:
     r"""Compute the cross entropy of each image, as Keras does.
 
@@ -190,12 +229,20 @@ def crossentropy(
         Weights w of the pixels. The sum is divided by the number n of pixels whose
         weight is not 0, not by the sum of the weights.
 
+    ignore_label : int, default=None
+        Value in `y_true` of pixels that do not count, as in :func:`dice`.
+
     Returns
     -------
     loss : tensor of shape (n_images,), dtype float32
         0 or more. Keras clips p to [1e-7, 1 - 1e-7]. With the TensorFlow backend, if
         `y_pred` comes from a sigmoid or softmax in float32, Keras uses the logits
         instead and does not clip.
+
+    Raises
+    ------
+    ValueError
+        If shapes or values are invalid, as in :func:`dice`.
 
     Examples
     --------
@@ -204,7 +251,9 @@ def crossentropy(
     >>> round(float(loss[0]), 3)  # log 2
     0.693
     """
-    y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+    y_true, y_pred, pixel_weight = check_tensors(
+        y_true, y_pred, pixel_weight, ignore_label
+    )
     if y_pred.shape[-1] == 1:
         values = keras.losses.binary_crossentropy(y_true, y_pred)
     else:
@@ -219,6 +268,7 @@ def focal(
     pixel_weight: Tensor | None = None,
     gamma: float = 2.0,
     alpha: float | Sequence[float] | None = None,
+    ignore_label: int | None = None,
 ) -> Tensor:
     r"""Compute the focal loss of each image, as Keras does.
 
@@ -242,10 +292,18 @@ def focal(
         foreground, 1 - `alpha` for the background. With more channels, one number per
         channel or one for all. With None, all weights are 1.
 
+    ignore_label : int, default=None
+        Value in `y_true` of pixels that do not count, as in :func:`dice`.
+
     Returns
     -------
     loss : tensor of shape (n_images,), dtype float32
         0 or more.
+
+    Raises
+    ------
+    ValueError
+        If shapes or values are invalid, as in :func:`dice`.
 
     References
     ----------
@@ -259,7 +317,9 @@ def focal(
     >>> round(float(loss[0]), 3)  # (1 - 0.5) ** 2 * log 2
     0.173
     """
-    y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+    y_true, y_pred, pixel_weight = check_tensors(
+        y_true, y_pred, pixel_weight, ignore_label
+    )
     n_channels = y_pred.shape[-1]
     shape = np.asarray(alpha).shape
     if shape and (n_channels == 1 or shape != (n_channels,)):
@@ -285,6 +345,7 @@ def dice_crossentropy(
     *,
     pixel_weight: Tensor | None = None,
     smooth: float = 1.0,
+    ignore_label: int | None = None,
 ) -> Tensor:
     """Compute the sum of Dice loss and cross entropy of each image.
 
@@ -296,10 +357,18 @@ def dice_crossentropy(
     smooth : float, default=1.0
         As in :func:`dice`.
 
+    ignore_label : int, default=None
+        Value in `y_true` of pixels that do not count, as in :func:`dice`.
+
     Returns
     -------
     loss : tensor of shape (n_images,), dtype float32
         0 or more.
+
+    Raises
+    ------
+    ValueError
+        If shapes or values are invalid, as in :func:`dice`.
 
     References
     ----------
@@ -313,33 +382,16 @@ def dice_crossentropy(
     >>> round(float(loss[0]), 3)  # 1 - 2 / 3 + log 2
     1.026
     """
-    region = dice(y_true, y_pred, pixel_weight=pixel_weight, smooth=smooth)
-    return region + crossentropy(y_true, y_pred, pixel_weight=pixel_weight)
+    options = {"pixel_weight": pixel_weight, "ignore_label": ignore_label}
+    region = dice(y_true, y_pred, smooth=smooth, **options)
+    return region + crossentropy(y_true, y_pred, **options)
 
 
-def check_tensors(y_true, y_pred, pixel_weight):
-    """Return the three tensors in float32, after a check of all known shapes."""
-    y_true = ops.convert_to_tensor(y_true, "float32")
-    y_pred = ops.convert_to_tensor(y_pred, "float32")
-    true, found = tuple(y_true.shape), tuple(y_pred.shape)
-    if not len(true) == len(found) == 4 or true[-1] != found[-1]:
-        raise ValueError(
-            f"y_true has shape {true} and y_pred {found}; both must be (n_images, "
-            "height, width, n_channels)."
-        )
-    if pixel_weight is not None:
-        pixel_weight = ops.convert_to_tensor(pixel_weight, "float32")
-        if len(pixel_weight.shape) != 3:
-            raise ValueError(
-                f"pixel_weight has shape {tuple(pixel_weight.shape)}; it must be "
-                "(n_images, height, width)."
-            )
-    return y_true, y_pred, pixel_weight
-
-
-def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
+def _region_loss(y_true, y_pred, pixel_weight, ignore_label, alpha, beta, smooth):
     """Compute 1 - Tversky index; Dice and Jaccard are special cases."""
-    y_true, y_pred, pixel_weight = check_tensors(y_true, y_pred, pixel_weight)
+    y_true, y_pred, pixel_weight = check_tensors(
+        y_true, y_pred, pixel_weight, ignore_label
+    )
     if y_pred.shape[-1] > 1:
         y_true, y_pred = y_true[..., 1:], y_pred[..., 1:]
 
@@ -350,11 +402,3 @@ def _region_loss(y_true, y_pred, pixel_weight, alpha, beta, smooth):
     overlap = ops.sum(both, axis=(1, 2)) + max(smooth, 1e-7)
     wrong = alpha * ops.sum(added, axis=(1, 2)) + beta * ops.sum(missed, axis=(1, 2))
     return 1 - ops.mean(overlap / (overlap + wrong), axis=-1)
-
-
-def average_pixels(values, pixel_weight):
-    """Average values of shape (n_images, height, width) over pixels with a weight."""
-    if pixel_weight is None:
-        return ops.mean(values, axis=(1, 2))
-    n_counted = ops.sum(ops.cast(pixel_weight != 0, "float32"), axis=(1, 2))
-    return ops.sum(values * pixel_weight, axis=(1, 2)) / ops.maximum(n_counted, 1.0)

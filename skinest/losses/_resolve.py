@@ -26,7 +26,7 @@ from ._classes import (
     Tversky,
     WeightedCrossentropy,
 )
-from ._functional import average_pixels, check_tensors
+from ._tensors import average_pixels, check_tensors
 
 # Class weights become pixel weights, also for "weighted_crossentropy".
 LOSSES = {
@@ -99,6 +99,7 @@ def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
     if isinstance(loss, MaskLoss):
         loss = copy.deepcopy(loss)  # the user may change its parameters later
         loss._check()
+        loss.ignore_label = None  # the weights of pixels say the same
         if has_class_weight and isinstance(loss, WeightedCrossentropy):
             raise ValueError(
                 f"loss={passed!r} already weights the classes. Remove either its "

@@ -40,6 +40,13 @@ class Backbone:
     preprocessing: str
     compute_dtype: str
 
+    def build(self, **options):
+        """Build the Keras model without its classifier, in the way of Keras."""
+        import keras
+
+        application = getattr(keras.applications, self.application)
+        return application(include_top=False, **options)
+
 
 def _vgg_stages():
     return {f"block{i}": f"block{i}_conv1" for i in range(5, 0, -1)}
@@ -79,12 +86,9 @@ def get_first_layer(backbone, stage):
 
 
 def build_application(backbone, **options):
-    """Build a network of `keras.applications` without its classifier."""
-    import keras
-
+    """Build a network of the table without its classifier."""
     with preserved_random_state():
-        build = getattr(keras.applications, BACKBONES[backbone].application)
-        return build(include_top=False, **options)
+        return BACKBONES[backbone].build(**options)
 
 
 @lru_cache(maxsize=32)

@@ -83,7 +83,7 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
             "path of a weights file, or None."
         )
     info = os.stat(path)
-    version = info.st_size, info.st_mtime_ns, info.st_ino
+    version = info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
     return _from_file(backbone, path, version)
 
 

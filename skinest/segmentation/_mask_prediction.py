@@ -34,6 +34,8 @@ class MaskPredictionMixin:
     tile_shape_: tuple[int, int]
     depth: int
     crop_margin: float
+    ignore_label: int | None
+    mask_threshold: float | None
     _letterbox: Letterbox
     _spec: UNetSpec
     _weights: tuple[NDArray[Any], ...]
@@ -124,7 +126,7 @@ of shape (height, width)
             Images, see :mod:`skinest.images`.
 
         y : array, list of arrays or paths of length n_images
-            Masks of the images, with labels of `classes_` only.
+            Masks of the images, with labels of `classes_` and `ignore_label` only.
 
         sample_weight : array-like of shape (n_images,), default=None
             Weights of images.
@@ -133,7 +135,8 @@ of shape (height, width)
         -------
         score : float
             Mean Dice coefficient in [0, 1], see :func:`skinest.metrics.dice_score`. An
-            empty mask that is predicted empty counts 1.
+            empty mask that is predicted empty counts 1. A mask of `ignore_label` only
+            does not count.
 
         Raises
         ------
@@ -142,7 +145,7 @@ of shape (height, width)
             not in `classes_`.
         """
         check_is_fitted(self)
-        pairs = PairCollection(X, y, self._letterbox, 2**self.depth)
+        pairs = self._pair(X, y, self._letterbox)
         masks = pairs.read_masks(self.classes_)
         predicted = self.predict(pairs.images)
         for position, (mask, found) in enumerate(zip(masks, predicted, strict=True)):
@@ -154,6 +157,7 @@ of shape (height, width)
             labels=self.classes_[1:] if has_foreground else None,
             zero_division=1.0,
             sample_weight=sample_weight,
+            ignore_label=pairs.masks.ignore_label,
         )
 
     @property
@@ -164,6 +168,18 @@ of shape (height, width)
             self._model = build(self._spec)
             self._model.set_weights(self._weights)
         return self._model
+
+    def _pair(self, X, y, letterbox, names=("X", "y")):
+        """Return images and their masks, checked but not yet read."""
+        return PairCollection(
+            X,
+            y,
+            letterbox,
+            2**self.depth,
+            names,
+            ignore_label=self.ignore_label,
+            mask_threshold=self.mask_threshold,
+        )
 
     def _probabilities(self, outputs):
         """Return probabilities of all labels from outputs of the network."""

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import __version__
-from .._cache import Cache, make_key
+from .._cache import make_key
+from .._identity import list_versions
 from .._reading._mask_coding import CodingCheck
+from .._reading._mask_values import MAX_LABELS
 from .._training._batches import Prefetch, allocate
 from ..images import check_images, resize
-from ..masks import MAX_LABELS, check_masks
+from ..masks import check_masks
 
-OUTSIDE = 255  # class index of the padding around an image
+OUTSIDE = 255  # class index of padding, and of pixels that are not labelled
 _N_READ = 16  # pairs that are read in one batch
 _MAX_CHANNELS = 4  # of an image that OpenCV can shrink
 
@@ -47,11 +48,11 @@ class Letterbox:
 
         return cv2.copyMakeBorder(inner, *margins, cv2.BORDER_REPLICATE)
 
-    def resize_mask(self, mask, labels) -> np.ndarray:
+    def resize_mask(self, mask, labels, ignore_label=None) -> np.ndarray:
         """Return a mask in the size of the network, as positions in `labels`.
 
-        In a shrunk mask, each pixel has the label that covers most of it. Padding has
-        the value `OUTSIDE`.
+        In a shrunk mask, each pixel has the label that covers most of it. Padding and
+        pixels of `ignore_label` have the value `OUTSIDE`.
 
         Parameters
         ----------
@@ -59,7 +60,10 @@ class Letterbox:
             The mask.
 
         labels : ndarray of shape (n_labels,)
-            Sorted labels of the mask.
+            Sorted labels of the mask, without `ignore_label`.
+
+        ignore_label : int, default=None
+            Label of pixels that are not labelled.
 
         Returns
         -------
@@ -68,12 +72,10 @@ class Letterbox:
         size, margins = self._find_place(mask.shape)
         if mask.shape == size:
             inner = np.searchsorted(labels, mask)
+            if ignore_label is not None:
+                inner[mask == ignore_label] = OUTSIDE
         else:
-            shares: list[np.ndarray] = []
-            for label in labels[1:]:
-                shares.append(resize((mask == label).astype(np.float32), size))
-            rest = np.ones(size, np.float32) - sum(shares)
-            inner = np.argmax([rest, *shares], axis=0)
+            inner = _shrink_mask(mask, labels, ignore_label, size)
         top, bottom, left, right = margins
         return np.pad(
             inner.astype(np.uint8),
@@ -121,6 +123,18 @@ class Letterbox:
         return (height, width), margins
 
 
+def _shrink_mask(mask, labels, ignore_label, size):
+    """Return a mask in another size, as for :meth:`Letterbox.resize_mask`."""
+    codes = [*range(1, len(labels))]
+    areas = [mask == label for label in labels[1:]]
+    if ignore_label is not None:  # last, so that labels win a tie
+        codes.append(OUTSIDE)
+        areas.append(mask == ignore_label)
+    shares = [resize(area.astype(np.float32), size) for area in areas]
+    rest = np.ones(size, np.float32) - sum(shares)
+    return np.array([0, *codes])[np.argmax([rest, *shares], axis=0)]
+
+
 @dataclass
 class Pairs:
     """Images and masks in the size of a network.
@@ -132,7 +146,7 @@ class Pairs:
 
     masks : ndarray of shape (n_pairs, height, width), dtype uint8
         Class indices: positions of the labels in `classes`, and `OUTSIDE` where an
-        image is padded.
+        image is padded or not labelled.
 
     classes : ndarray of shape (n_classes,)
         The labels, sorted.
@@ -191,12 +205,15 @@ class PairCollection:
 
     names : tuple of str, default=("X", "y")
         Names of the arguments in error messages.
+
+    **mask_options : int, float or None
+        Options of :func:`skinest.masks.check_masks`.
     """
 
-    def __init__(self, X, y, letterbox, min_side, names=("X", "y")):
+    def __init__(self, X, y, letterbox, min_side, names=("X", "y"), **mask_options):
         if y is None:
             raise ValueError(f"{names[1]} is None. Pass the mask of each image.")
-        self.masks = check_masks(y, name=names[1])
+        self.masks = check_masks(y, name=names[1], **mask_options)
         self.images = check_images(X, name=names[0])
         self.letterbox = letterbox
         self._min_side = min_side
@@ -216,7 +233,7 @@ class PairCollection:
         mask : ndarray of shape size, dtype uint8
             Positions in `labels`.
         labels : ndarray of shape (n_labels,)
-            Sorted labels of the mask.
+            Sorted labels of the mask, without `ignore_label`.
         shape : tuple of int
             Original height and width of the image.
         """
@@ -224,18 +241,21 @@ class PairCollection:
         mask, labels = self.masks.read(position)
         self.check_shape(position, mask.shape, image.shape[:2])
         self.check_side(position, mask.shape)
-        resized = self.letterbox.resize_mask(mask, labels)
+        ignore_label = self.masks.ignore_label
+        resized = self.letterbox.resize_mask(mask, labels, ignore_label)
         return self.letterbox.resize_image(image), resized, labels, mask.shape
 
     def read_cached(self, positions, cache) -> list[tuple]:
         """Read pairs; take pairs of files from the cache if they are in it."""
         if not (cache.is_on and self.images.from_files and self.masks.from_files):
             return list(map(self.read, positions))
-        settings = "pair", __version__, self.letterbox.size, self.letterbox.pad
+        masks, letterbox = self.masks, self.letterbox
+        settings = [list_versions(), letterbox.size, letterbox.pad]
+        settings += [masks.ignore_label, masks.mask_threshold]
         keys = []
         for position in positions:
-            files = self.images.key(position), self.masks.key(position)
-            keys.append(make_key(*settings, *files))
+            files = self.images.key(position), masks.key(position)
+            keys.append(make_key("pair", *settings, *files))
         pairs = cache.get(keys)
         for index, position in enumerate(positions):
             if pairs[index] is None:
@@ -309,10 +329,8 @@ def read_pairs(pairs, fitting) -> Pairs:
     locations: dict = {}
     coding = CodingCheck()
 
-    cache = Cache(fitting.estimator.memory)
-
     def read(positions):
-        return pairs.read_cached(positions, cache)
+        return pairs.read_cached(positions, fitting.cache)
 
     chunks = np.split(np.arange(n_pairs), range(_N_READ, n_pairs, _N_READ))
     batches = iter(Prefetch(read, chunks))
@@ -321,6 +339,7 @@ def read_pairs(pairs, fitting) -> Pairs:
     )
     with closing(tasks):
         for batch in tasks:
+            fitting.cache.warn()
             for image, mask, labels, shape in batch:
                 position = len(shapes)
                 images[position] = image
@@ -331,6 +350,12 @@ def read_pairs(pairs, fitting) -> Pairs:
                 dtypes.add(labels.dtype)
                 shapes.append(shape)
     coding.finish()
+    if not locations:
+        raise ValueError(
+            f"All pixels of the masks have ignore_label={pairs.masks.ignore_label}. "
+            f"Pass masks with labels, such as 0 and 1; the first is "
+            f"{pairs.masks.where(0)}."
+        )
     labels = np.array(list(locations))  # in the order in which they were found
     if (np.diff(labels) < 0).any():
         _replace_indices(masks, np.argsort(np.argsort(labels)))
@@ -364,6 +389,34 @@ def _replace_indices(masks, new):
     table[: len(new)] = new
     for mask in masks:
         mask[...] = table[mask]
+
+
+def leave_out_unlabelled(split, name):
+    """Leave out images without a labelled pixel, in the size of the network.
+
+    Parameters
+    ----------
+    split : Split
+        Images and masks.
+
+    name : str
+        What the images are for, in the error.
+
+    Raises
+    ------
+    ValueError
+        If no image remains, or only images of weight 0.
+    """
+    masks, positions = split.targets, split.positions
+    is_labelled = [(masks[position] != OUTSIDE).any() for position in positions]
+    remaining = positions[np.array(is_labelled)]
+    if not np.any(split.sample_weight[remaining]):
+        raise ValueError(
+            f"No {name} image of a weight above 0 has a labelled pixel in the size of "
+            "the network, where a pixel has ignore_label if this covers most of it. "
+            "Pass masks with more labelled pixels, or raise image_size."
+        )
+    return replace(split, positions=remaining)
 
 
 def count_pixels(split, n_classes) -> np.ndarray:

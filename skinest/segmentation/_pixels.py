@@ -12,9 +12,9 @@ import numpy as np
 from keras import Loss, Metric, ops
 
 from .._apply_augmentation import apply_to_pair
+from .._reading._mask_values import MAX_LABELS
 from .._training._batches import PrefetchedBatches
 from ..losses._resolve import resolve_loss
-from ..masks import MAX_LABELS
 from ..utils._checks import read_class_weight
 from ._pairs import OUTSIDE
 
@@ -100,6 +100,14 @@ def check_pixel_loss(segmenter):
 
     The number is not known before the masks are read.
     """
+    ignore_label = segmenter.ignore_label
+    if getattr(segmenter.loss, "ignore_label", None) not in (None, ignore_label):
+        raise ValueError(
+            f"loss={segmenter.loss!r} has an ignore_label, but that of the segmenter "
+            f"is {ignore_label}. Pass it to the segmenter: its loss leaves these "
+            "pixels out."
+        )
+    leaves_out = segmenter.pad_to_aspect_ratio or ignore_label is not None
     has_class_weight, errors = segmenter.class_weight is not None, {}
     # Keras warns about some losses if there is one output, so that is not tried first.
     for n_outputs in (3, 1, *range(4, MAX_LABELS + 1)):
@@ -108,11 +116,12 @@ def check_pixel_loss(segmenter):
         except ValueError as error:
             errors[n_outputs] = error
             continue
-        if segmenter.pad_to_aspect_ratio and not ignores_padding(loss, n_outputs):
+        if leaves_out and not ignores_padding(loss, n_outputs):
             raise ValueError(
-                f"loss={segmenter.loss!r} averages over all pixels, including padding. "
-                "Pass a loss with a value for each pixel or one of skinest.losses, or "
-                "set pad_to_aspect_ratio=False."
+                f"loss={segmenter.loss!r} averages over all pixels, including padding "
+                "and those of ignore_label. Pass a loss with a value for each pixel or "
+                "one of skinest.losses, or set pad_to_aspect_ratio=False and "
+                "ignore_label=None."
             )
         return
     raise errors[1]
@@ -127,6 +136,12 @@ def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
     if class_weight is None and segmenter.loss != "weighted_crossentropy":
         return np.ones(len(classes))
     if isinstance(class_weight, dict):
+        if segmenter.ignore_label in class_weight:
+            raise ValueError(
+                f"class_weight={class_weight} has ignore_label="
+                f"{segmenter.ignore_label}, whose pixels do not count. Remove it from "
+                "class_weight."
+            )
         return read_class_weight(class_weight, classes)
     weights = counts.sum() / (len(classes) * np.maximum(counts, 1))
     return np.where(counts > 0, weights, 1.0)  # a class may lack training pixels

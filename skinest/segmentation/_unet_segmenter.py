@@ -13,36 +13,22 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from .._apply_augmentation import check_pair_augmentation
-from .._compat import Interval, fit_context, resolve_compute_dtype, with_callbacks
+from .._compat import Interval, fit_context, with_callbacks
 from .._training._batches import Split
 from .._training._models import train_network
 from .._training._network_estimator import (
     NetworkEstimator,
-    make_output_bias,
     resolve_validation_fraction,
     split_data,
 )
-from ..networks._unet_network import (
-    MAX_DEPTH,
-    UNetSpec,
-    build,
-    check_unet_size,
-    make_random_weights,
-)
+from ..networks._unet_network import MAX_DEPTH, build, check_unet_size
 from ..utils._checks import check_sample_weight
 from ._mask_prediction import MaskPredictionMixin
-from ._pairs import (
-    Letterbox,
-    PairCollection,
-    count_pixels,
-    read_pairs,
-    warn_of_one_label,
-)
+from ._network_start import start_network
+from ._pairs import Letterbox, leave_out_unlabelled, read_pairs
 
 if TYPE_CHECKING:
     from .. import _typing as t
-
-_COMPUTE_DTYPE = "bfloat16"  # of "auto", on processors that support it
 
 
 class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
@@ -105,7 +91,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         shape (height, width), both of `image_size`, and a
         :class:`numpy.random.Generator`. It returns an image and a mask of the same
         shapes and dtypes. The values of the mask are class indices, which are positions
-        in `classes_`, and 255 in the padding.
+        in `classes_`, and 255 in the padding and for `ignore_label`. Pixels that a
+        Keras layer fills with a constant do not count either.
 
     threshold : float, default=0.5
         Probability in (0, 1) above which a pixel is foreground, for two labels.
@@ -119,6 +106,18 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     crop_margin : float, default=0.1
         Margin that :meth:`transform` adds around the foreground, as a fraction of its
         height and width.
+
+    ignore_label : int, default=None
+        Label of pixels that are not labelled, such as 255 or -1. They count nowhere:
+        not in the loss, class weights and metrics, nor in :meth:`score`. It is never
+        predicted. Images of such pixels only are left out. In the size of the network,
+        a pixel is one of them if they cover most of it. Scorers other than those of
+        :mod:`skinest.metrics`, and metrics, need this argument too.
+
+    mask_threshold : float, default=None
+        Fraction of white, in (0, 1), above which a pixel of a mask is foreground. Masks
+        with smooth edges, or saved as JPEG, then have the labels 0 and 1, see
+        :mod:`skinest.masks`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
@@ -234,6 +233,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         "threshold": [Interval(Real, 0, 1, closed="neither")],
         "tile_overlap": [Interval(Real, 0, 1, closed="left"), None],
         "crop_margin": [Interval(Real, 0, None, closed="left")],
+        "ignore_label": [Integral, None],
+        "mask_threshold": [Interval(Real, 0, 1, closed="neither"), None],
     }
 
     def __init__(
@@ -255,6 +256,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         threshold: float = 0.5,
         tile_overlap: float | None = None,
         crop_margin: float = 0.1,
+        ignore_label: int | None = None,
+        mask_threshold: float | None = None,
         validation_fraction: float | None = None,
         early_stopping: bool = False,
         n_iter_no_change: int = 10,
@@ -282,6 +285,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.threshold = threshold
         self.tile_overlap = tile_overlap
         self.crop_margin = crop_margin
+        self.ignore_label = ignore_label
+        self.mask_threshold = mask_threshold
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
@@ -338,9 +343,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         ------
         ValueError
             If an argument or a mask is invalid, a mask does not have the size of its
-            image, an image is smaller than ``2 ** depth`` pixels, or, with
-            `warm_start`, labels or network differ from those of the last fit. All
-            pairs are read before training begins.
+            image, an image is smaller than ``2 ** depth`` pixels, no pixel has a label
+            other than `ignore_label`, or, with `warm_start`, labels or network differ
+            from those of the last fit. All pairs are read before training begins.
         OSError
             If a file is missing.
 
@@ -363,7 +368,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         n_reads = 1 if X_val is None else 2
         fitting = self._begin_fit(X, y, seeds, n_tasks=self.epochs + n_reads)
         train, validation, pairs = self._read(train, validation, fitting)
-        attributes, class_weights = self._start(train, pairs, seeds["weights"])
+        attributes, class_weights = start_network(self, train, pairs, seeds["weights"])
         spec = attributes["_spec"]
         has_class_weight = self.class_weight is not None
         loss = resolve_loss(self.loss, has_class_weight, spec.n_outputs)
@@ -410,15 +415,14 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         """Return the pairs for training and those for validation, not yet read."""
         size = tuple(map(int, self.image_size))
         letterbox = Letterbox(size, self.pad_to_aspect_ratio)
-        pairs = PairCollection(X, y, letterbox, 2**self.depth)
+        pairs = self._pair(X, y, letterbox)
         n_pairs = len(pairs.images)
         weights = check_sample_weight(sample_weight, n_pairs).astype(np.float32)
         data = Split(pairs, None, weights, np.arange(n_pairs))
         fraction = resolve_validation_fraction(self, X_val)
         train, validation = split_data(data, fraction, groups, seed)
         if X_val is not None:
-            names = "X_val", "y_val"
-            pairs = PairCollection(X_val, y_val, letterbox, 2**self.depth, names)
+            pairs = self._pair(X_val, y_val, letterbox, ("X_val", "y_val"))
             positions = np.arange(len(pairs.images))
             weights = np.ones(len(positions), np.float32)
             validation = Split(pairs, None, weights, positions)
@@ -426,6 +430,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     def _read(self, train, validation, fitting):
         """Read all pairs, with the class indices of the training masks."""
+        has_unlabelled = train.images.masks.ignore_label is not None
         pairs = read_pairs(train.images, fitting)
         if validation is not None:
             held_out = pairs
@@ -436,65 +441,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
                 validation, images=held_out.images, targets=held_out.masks
             )
         train = replace(train, images=pairs.images, targets=pairs.masks)
+        if has_unlabelled:
+            train = leave_out_unlabelled(train, "training")
+            if validation is not None:
+                validation = leave_out_unlabelled(validation, "validation")
         return train, validation, pairs
-
-    def _start(self, train, pairs, seed):
-        """Return the fitted attributes and the class weights before training.
-
-        Returns
-        -------
-        attributes : dict
-            Attributes of a new network or, with `warm_start`, of the last fit.
-        class_weights : ndarray of shape (256,), dtype float32
-            Weight of the pixels of each class index; 0 for padding.
-        """
-        from ._pixels import weigh_pixels
-
-        classes, n_classes = pairs.classes, len(pairs.classes)
-        counts = count_pixels(train, n_classes)
-        warn_of_one_label(classes, counts)
-        class_weights = weigh_pixels(self, classes, counts)
-        letterbox = pairs.letterbox
-        spec = UNetSpec(
-            int(self.depth),
-            int(self.base_filters),
-            letterbox.size,
-            float(self.dropout),
-            bool(self.batch_norm),
-            1 if n_classes <= 2 else n_classes,
-            resolve_compute_dtype(self.compute_dtype, _COMPUTE_DTYPE),
-        )
-        if self.warm_start and hasattr(self, "_weights"):
-            self._check_continues(classes, spec, letterbox)
-            weights, tile_shape = self._weights, self.tile_shape_
-        else:
-            bias = make_output_bias(counts * class_weights)
-            weights = tuple(make_random_weights(spec, bias, seed))
-            median = np.median(pairs.shapes[train.positions], axis=0)
-            tile_shape = tuple(np.rint(median).astype(int).tolist())
-        attributes = {
-            "classes_": classes,
-            "tile_shape_": tile_shape,
-            "_spec": spec,
-            "_weights": weights,
-            "_letterbox": letterbox,
-            "_model": None,
-        }
-        table = np.pad(class_weights, (0, 256 - n_classes)).astype(np.float32)
-        return attributes, table
-
-    def _check_continues(self, classes, spec, letterbox):
-        """Raise ValueError if `warm_start` cannot continue from the last fit."""
-        if not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start: the masks have the labels {classes.tolist()}, but the "
-                f"last fit had {self.classes_.tolist()}. Set warm_start=False to start "
-                "again."
-            )
-        if (spec, letterbox) != (self._spec, self._letterbox):
-            raise ValueError(
-                "warm_start: the network's settings differ from those of the last fit. "
-                "Put depth, base_filters, image_size, pad_to_aspect_ratio, dropout, "
-                "batch_norm and compute_dtype back, or set warm_start=False to start "
-                "again."
-            )

@@ -21,7 +21,7 @@ SMALL = {
 }
 
 
-def small(backbone="mobilenetv2", **settings):
+def small(backbone="tiny", **settings):
     """Make a classifier that is quick to fit."""
     return TransferClassifier(backbone, **{**SMALL, **settings})
 

@@ -12,6 +12,7 @@ import sys
 import joblib
 import numpy as np
 
+import tests.tiny_backbone  # noqa: F401 -- adds "tiny" to the backbones
 from skinest import TransferClassifier
 from skinest.augmentation import Augmentation
 from tests.private_names import get_keras_generator_state
@@ -29,9 +30,9 @@ COMMON = {
     "validation_fraction": 0.25,
 }
 FITS = {
-    "float32 head": {"backbone": "mobilenetv2"},
-    "float32 block_16": {"backbone": "mobilenetv2", "trainable": "block_16"},
-    "bfloat16 head": {"backbone": "vgg16", "compute_dtype": "bfloat16"},
+    "float32 head": {"backbone": "tiny"},
+    "float32 block_16": {"backbone": "tiny", "trainable": "block_16"},
+    "bfloat16 head": {"backbone": "tiny", "compute_dtype": "bfloat16"},
     "bfloat16 block5": {
         "backbone": "vgg16",
         "compute_dtype": "bfloat16",

@@ -21,6 +21,8 @@ def textured():
 class LoggingDescriptor(SIFTDescriptor):
     """SIFT that writes a line for every image it describes."""
 
+    version = 1
+
     def __init__(self, log=None, *, root=True, contrast_threshold=0.01):
         super().__init__(root=root, contrast_threshold=contrast_threshold)
         self.log = log
@@ -45,28 +47,22 @@ def n_lines(log):
     return len(log.read_text().splitlines())
 
 
-# Not in the fixture: methods of keras.Model are among those of a Keras layer that
-# augments, which a memory knows by its code and all that its functions hold.
-N_COMPUTED = [0]
-
-
 @pytest.fixture
 def n_computed(monkeypatch):
     """Count the images that go through a network; read and put to 0 by calling it."""
     import keras
 
     predict_on_batch = keras.Model.predict_on_batch
+    counted = [0]
 
     def count_and_predict(self, batch):
         if batch.ndim == 4:  # images, not features; batches are filled up with zeros
-            N_COMPUTED[0] += np.count_nonzero(batch.any(axis=(1, 2, 3)))
+            counted[0] += np.count_nonzero(batch.any(axis=(1, 2, 3)))
         return predict_on_batch(self, batch)
 
     def read():
-        n_read, N_COMPUTED[0] = N_COMPUTED[0], 0
+        n_read, counted[0] = counted[0], 0
         return n_read
-
-    read()
 
     monkeypatch.setattr(keras.Model, "predict_on_batch", count_and_predict)
     return read

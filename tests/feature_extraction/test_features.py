@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import shutil
 import threading
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skinest import BottleneckFeatureExtractor
 from skinest.augmentation import Augmentation
+from tests.cache_rows import change_one_number
 
 from ..classification.conftest import bits, make_images, small
 
@@ -41,7 +43,7 @@ def paths(images, tmp_path):
 @pytest.fixture(scope="module")
 def weights_file(tmp_path_factory):
     """Write weights, so that a seed changes nothing but copies and the head."""
-    path = tmp_path_factory.mktemp("weights") / "mobilenetv2.weights.h5"
+    path = tmp_path_factory.mktemp("weights") / "tiny.weights.h5"
     small(epochs=1).fit(make_images(4), [0, 1, 0, 1]).save_backbone(path)
     return path
 
@@ -53,6 +55,13 @@ def memory(tmp_path):
 
 def turned(image, generator):
     return np.rot90(image, generator.integers(1, 4)).copy()
+
+
+def upside_down(image, generator):
+    return image[::-1].copy()
+
+
+turned.version = upside_down.version = 1
 
 
 def augmented(n_copies=2, augmentation=turned, **settings):
@@ -118,6 +127,8 @@ def test_search_passes_each_copy_once(images, memory, n_computed):
 class LoggingAugmentation:
     """Writes down the process, the image and the random number that it gets."""
 
+    version = 1
+
     def __init__(self, log):
         self.log = log
 
@@ -151,7 +162,7 @@ def test_extractor_and_classifier_share_what_is_kept(
     small(**shared).fit(images, Y)
     assert n_computed() == N_IMAGES
     extractor = BottleneckFeatureExtractor(
-        "mobilenetv2", pooling="avg", image_size=(32, 32), **shared
+        "tiny", pooling="avg", image_size=(32, 32), **shared
     )
     extractor.fit_transform(images)
     assert n_computed() == 0
@@ -173,8 +184,22 @@ def test_a_replaced_file_passes_again(images, paths, memory, n_computed):
     assert n_computed() == 2
 
 
+def test_weights_that_change_are_read_again(images, weights_file, memory, n_computed):
+    path = shutil.copy(weights_file, memory.with_suffix(".weights.h5"))
+    extractor = BottleneckFeatureExtractor(
+        "mobilenetv2", weights=path, image_size=(32, 32), memory=memory
+    )
+    before = extractor.fit_transform(images)
+    n_computed()
+    change_one_number(path)
+    assert not np.array_equal(extractor.fit_transform(images), before)
+    assert n_computed() == N_IMAGES
+
+
 class Shifted:
     """A callable that is known by its state."""
+
+    version = 1
 
     def __init__(self, n_pixels):
         self.n_pixels = n_pixels
@@ -186,11 +211,15 @@ class Shifted:
 class Darker(keras.layers.Layer):
     """A layer that Keras does not know."""
 
+    version = 1
+
     def call(self, images, training=None):
         return 0.5 * images
 
 
 class Negative(keras.layers.Layer):
+    version = 1
+
     def call(self, images, training=None):
         return 255.0 - images
 
@@ -200,6 +229,8 @@ Negative.__name__, Negative.__qualname__ = Darker.__name__, Darker.__qualname__
 
 class Scaled(keras.layers.Layer):
     """A layer whose configuration says nothing of its weights."""
+
+    version = 1
 
     def __init__(self, scale=0.0, **options):
         super().__init__(**options)
@@ -215,7 +246,7 @@ class Scaled(keras.layers.Layer):
 
 TWINS = {
     "parameters": (Augmentation(rotation=10), Augmentation(rotation=20)),
-    "functions": (turned, lambda image, generator: image[::-1].copy()),
+    "functions": (turned, upside_down),
     "objects": (Shifted(1), Shifted(9)),
     "layers": (keras.layers.RandomContrast(0.1), keras.layers.RandomContrast(0.9)),
     "layers in a row": (
@@ -314,18 +345,23 @@ def test_a_damaged_entry_is_computed_anew(images, memory, n_computed):
     assert len(entries) == n_computed() == N_IMAGES
     entries[0].write_bytes(b"damaged")
     entries[1].unlink()
-    np.testing.assert_allclose(clf.predict_proba(images), before, atol=1e-6)
+    with pytest.warns(UserWarning, match="memory: .* is damaged"):
+        again = clf.predict_proba(images)
+    np.testing.assert_allclose(again, before, atol=1e-6)
     assert n_computed() == 2
     np.testing.assert_allclose(clf.predict_proba(images), before, atol=1e-6)
     assert n_computed() == 0
 
 
-def test_memory_needs_an_augmentation_that_can_be_pickled(images, memory):
+def test_copies_by_what_cannot_be_pickled_are_not_cached(images, memory, n_computed):
     augmentation = Shifted(1)
     augmentation.lock = threading.Lock()
-    clf = augmented(augmentation=augmentation).fit(images, Y)
-    with pytest.raises(ValueError, match=r"augmentation=.*cannot be pickled"):
-        clf.set_params(memory=memory).fit(images, Y)
+    clf = augmented(augmentation=augmentation, memory=memory)
+    for n_passed in (3, 2):  # the images themselves are cached
+        n_computed()
+        with pytest.warns(UserWarning, match=r"augmentation=.*cannot be pickled"):
+            clf.fit(images, Y)
+        assert n_computed() == n_passed * N_IMAGES
 
 
 def test_kept_features_predict_the_same(images, memory):

@@ -152,7 +152,7 @@ TWO_LABELS = {
     "0 and 1": np.array([0, 1]),
     "1 and 2 of int8": np.array([1, 2], dtype=np.int8),
     "uint16": np.array([0, 65535], dtype=np.uint16),
-    "below 0": np.array([-7, -3], dtype=np.int64),
+    "7 and 300": np.array([7, 300], dtype=np.int64),
 }
 
 

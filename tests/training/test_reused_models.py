@@ -308,6 +308,9 @@ def turn(image, generator):
     return np.rot90(image, generator.integers(1, 4)).copy()
 
 
+turn.version = 1
+
+
 def test_no_features_outlive_a_fit(images, tmp_path):
     """Check this for features: TensorFlow keeps all that Keras has read from."""
     clf = small(
