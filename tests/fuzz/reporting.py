@@ -38,7 +38,7 @@ class Reporter:
     def run(self, case, function, *arguments, about=""):
         """Run a case. It returns one word, such as "image", or raises Fault."""
         self.write(case, "begun", about=about)
-        start = time.perf_counter()
+        start = time.process_time()
         reason = None
         try:
             with warnings.catch_warnings(record=True) as warned:
@@ -48,7 +48,7 @@ class Reporter:
             result, reason = "fault", str(fault)
         except BaseException as error:  # each is a fault
             result, reason = "fault", describe(error)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         peak = measure_peak()
         if peak > MAX_BYTES:
             result, reason = "fault", f"{peak / 2**20:.0f} MB of memory"
