@@ -9,7 +9,6 @@ import os
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
 from sklearn.base import ClassifierMixin
 
 from .._apply_augmentation import check_augmentation
