@@ -253,6 +253,8 @@ ROWS = {
     "the mask of a pair": (partial(change_pair, name="masks"), "anew"),
     "size of pairs": (partial(change_pair, settings={"image_size": (16, 16)}), "anew"),
     "padding": (partial(change_pair, settings={"pad_to_aspect_ratio": True}), "alike"),
+    "ignored label": (partial(change_pair, settings={"ignore_label": 255}), "anew"),
+    "threshold": (partial(change_pair, settings={"mask_threshold": 0.5}), "alike"),
     "filters": (partial(change_pair, settings={"base_filters": 2}), "served"),
 }
 
