@@ -331,11 +331,21 @@ def list_unreadable(
     >>> list_unreadable(["nowhere.png"])[0].position
     0
     """
-    names = [to_path(path) for path in paths]
+    names = _list_names(paths)
     parallel = Parallel(n_jobs=n_jobs)  # processes: filters of warnings are theirs
     reasons = parallel(delayed(_find_reason)(name, read) for name in names)
     found = zip(range(len(names)), names, reasons, strict=True)
     return [Unreadable(*each) for each in found if each[2] is not None]
+
+
+def _list_names(paths):
+    """Return paths of any form as a list of str."""
+    if isinstance(paths, ImageCollection):
+        return [to_path(path) for path in paths._items]
+    if hasattr(paths, "__array__"):
+        paths = np.asarray(paths)
+        paths = paths[:, 0] if paths.ndim == 2 and paths.shape[1] == 1 else paths
+    return [to_path(path) for path in paths]
 
 
 def _find_reason(path, read):
