@@ -36,6 +36,7 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "api_pages",
+    "downloads",
     "messages",
 ]
 exclude_patterns = ["_build", "_ext", "_templates"]

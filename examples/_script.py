@@ -85,7 +85,8 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
         )
     if more is not None:
         more(parser)
-    arguments = parser.parse_args()
+    # A notebook has no arguments.
+    arguments = parser.parse_args([] if "ipykernel" in sys.modules else None)
     for name, value in (study if arguments.full else quick).items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)

@@ -27,26 +27,67 @@ archives in that folder, and with ``--weights`` a MobileNetV2.
 # images, and the network learns as if half of all lesions were malignant. This helps to
 # find malignant lesions, but the predicted probabilities become much too large.
 
+import argparse
+import os
+import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _composing import backbone_of, parse_arguments, save
-from _task1 import load_images
 from rich.console import Console
 from rich.table import Table
 from scipy.special import expit, logit
 from scipy.stats import binom
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer, TransferClassifier
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 from skinest.kernels import histogram_intersection_kernel
 
-arguments = parse_arguments(__doc__, weights=True)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "--data-home",
+    default=os.environ.get("SKINEST_DATA"),
+    help="folder with the archives of the real images (default: $SKINEST_DATA)",
+)
+parser.add_argument(
+    "--weights",
+    help='file of MobileNetV2\'s weights, or "imagenet" to download them '
+    "(default: a VGG16 with random weights, on small images)",
+)
+parser.add_argument(
+    "--figures",
+    type=Path,
+    default=Path("figures"),
+    help="folder to save plots in (default: figures)",
+)
+# A notebook has no arguments.
+arguments = parser.parse_args([] if "ipykernel" in sys.modules else None)
+arguments.figures.mkdir(parents=True, exist_ok=True)
+
+
+def load_images(data_home, n_synthetic):
+    """Load training and test images from a folder, or synthetic images without it."""
+    if data_home:
+        (X_train, y_train), (X_test, y_test) = (
+            fetch_isic2016_part3(
+                data_home, subset=subset, download_if_missing=False, return_X_y=True
+            )
+            for subset in ("train", "test")
+        )
+        return "ISIC 2016 part 3", X_train, X_test, y_train, y_test
+    X, y = make_dermoscopy(n_synthetic, random_state=0, return_X_y=True)
+    parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+    return "synthetic images", *parts
+
+
 console = Console()
 source, X_train, X_test, y_train, y_test = load_images(arguments.data_home, 700)
 console.print(
@@ -59,8 +100,13 @@ bovw = BoVWSIFTTransformer(
     100, max_descriptors=5_000, memory=memory.name, random_state=0
 )
 svc = Pipeline([("bovw", bovw), ("svc", SVC(kernel=histogram_intersection_kernel))])
+if arguments.weights:
+    backbone = {"backbone": "mobilenetv2", "image_size": (224, 224)}
+else:
+    backbone = {"backbone": "vgg16", "image_size": (32, 32)}
+backbone |= {"weights": arguments.weights, "pooling": "avg"}
 network = TransferClassifier(
-    **backbone_of(arguments.weights),
+    **backbone,
     hidden_units=(),
     dropout=0.0,
     batch_size=128,
@@ -189,5 +235,5 @@ for (above, below), (classifier, probabilities) in zip(
     above.set_aspect("equal")
     above.legend(loc="upper left", fontsize="small")
     below.set(xlabel="probability of malignant", ylabel="images", xlim=(0, 1))
-save(figure, arguments, "calibration_reliability.png")
+figure.savefig(arguments.figures / "calibration_reliability.png", dpi=120)
 memory.cleanup()

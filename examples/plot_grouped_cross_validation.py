@@ -27,12 +27,14 @@ folder, and with ``--weights`` a MobileNetV2.
 # ``groups`` has the lesion of each image. All diagnoses have about the same number of
 # images, so that all folds have all diagnoses and the chance level is 1/7.
 
+import argparse
+import os
+import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _composing import backbone_of, parse_arguments, save
-from _script import on_archives
 from rich.console import Console
 from rich.table import Table
 from sklearn import config_context
@@ -56,7 +58,7 @@ N_OF_EACH = 43
 
 def load(data_home):
     """Load images, diagnoses, lesions and the names of the diagnoses."""
-    if on_archives(data_home, "ISIC2018_Task3_Training_*", False):
+    if data_home:
         data = fetch_isic2018_task3(data_home, download_if_missing=False)
         kept = whole_lesions(data.target, data.groups)
         X, source = data.paths[kept], "HAM10000"
@@ -83,7 +85,28 @@ def whole_lesions(y, groups):
     return np.concatenate(kept)
 
 
-arguments = parse_arguments(__doc__, weights=True)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "--data-home",
+    default=os.environ.get("SKINEST_DATA"),
+    help="folder with the archives of the real images (default: $SKINEST_DATA)",
+)
+parser.add_argument(
+    "--weights",
+    help='file of MobileNetV2\'s weights, or "imagenet" to download them '
+    "(default: a VGG16 with random weights, on small images)",
+)
+parser.add_argument(
+    "--figures",
+    type=Path,
+    default=Path("figures"),
+    help="folder to save plots in (default: figures)",
+)
+# A notebook has no arguments.
+arguments = parser.parse_args([] if "ipykernel" in sys.modules else None)
+arguments.figures.mkdir(parents=True, exist_ok=True)
 console = Console()
 source, X, y, groups, names = load(arguments.data_home)
 lesions, n_pictures = np.unique(groups, return_counts=True)
@@ -106,7 +129,7 @@ for column, lesion in zip(rows.T, shown, strict=True):
     for axes, image in zip(column, check_images(X[members]), strict=False):
         axes.imshow(image)
     column[0].set_title(f"{lesion}: {names[y[members[0]]]}", fontsize="medium")
-save(figure, arguments, "grouped_lesions.png")
+figure.savefig(arguments.figures / "grouped_lesions.png", dpi=120)
 
 # %%
 # A search by images and by lesions
@@ -212,7 +235,7 @@ for axes, values, title in zip(
     axes.set_xticks([0, 1], ["of images", "of lesions"])
     axes.set_title(title.replace(" in the", "\nin the"), fontsize="medium")
     axes.set(xlim=(-0.4, 1.4), xlabel="folds")
-save(figure, arguments, "grouped_scores.png")
+figure.savefig(arguments.figures / "grouped_scores.png", dpi=120)
 
 # %%
 # Lesions inside a fit
@@ -222,8 +245,13 @@ save(figure, arguments, "grouped_scores.png")
 # late. A search passes ``groups`` to the splitter only. There are two ways to pass it
 # to ``fit``. The first is the name of the step in a pipeline; each fold gets its part.
 
+if arguments.weights:
+    backbone = {"backbone": "mobilenetv2", "image_size": (224, 224)}
+else:
+    backbone = {"backbone": "vgg16", "image_size": (32, 32)}
+backbone |= {"weights": arguments.weights, "pooling": "avg"}
 network = TransferClassifier(
-    **backbone_of(arguments.weights),
+    **backbone,
     hidden_units=(),
     dropout=0.0,
     epochs=10,

@@ -7,10 +7,15 @@ site on the body. This example puts images and metadata into one table. A
 :class:`~sklearn.compose.ColumnTransformer` computes features of each column in its own
 way, and one classifier learns from all of them.
 
-Look at how much the metadata improve the score, and at which columns matter most.
+Look at how much the metadata improve the score, and at which columns matter most. Then
+look at the weights: an image gives many columns and metadata give few, so without
+weights the classifier nearly ignores them.
 
-The images are synthetic; age, sex and site are sampled with frequencies similar to
-those of HAM10000. In your own table, the image column can have file paths.
+By default the images are synthetic. With ``--data-home`` or the environment variable
+``SKINEST_DATA`` they are the ISIC 2016 training images in that folder, and with
+``--weights`` their features are those of a MobileNetV2. Age, sex and site are always
+sampled, with frequencies similar to those of HAM10000. In your own table, the image
+column can have file paths.
 """
 
 # Authors: The skinest developers
@@ -21,29 +26,74 @@ those of HAM10000. In your own table, the image column can have file paths.
 # -------------------------------
 # As in real tables, some ages, sexes and sites are missing.
 
+import argparse
+import os
+import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _composing import over_folds, parse_arguments, save
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import t
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_score,
+    train_test_split,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skinest import BoVWSIFTTransformer
-from skinest.datasets import make_dermoscopy
+from skinest import BottleneckFeatureExtractor, BoVWSIFTTransformer
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 
-arguments = parse_arguments(__doc__, data_home=False)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "--data-home",
+    default=os.environ.get("SKINEST_DATA"),
+    help="folder with the archives of the real images (default: $SKINEST_DATA)",
+)
+parser.add_argument(
+    "--weights",
+    help='file of MobileNetV2\'s weights, or "imagenet" to download them '
+    "(default: visual words)",
+)
+parser.add_argument(
+    "--figures",
+    type=Path,
+    default=Path("figures"),
+    help="folder to save plots in (default: figures)",
+)
+# A notebook has no arguments.
+arguments = parser.parse_args([] if "ipykernel" in sys.modules else None)
+arguments.figures.mkdir(parents=True, exist_ok=True)
 console = Console()
-data = make_dermoscopy(500, malignant_fraction=0.3, as_frame=True, random_state=0)
-X, y = data.data, data.target
+if arguments.data_home:
+    paths, y = fetch_isic2016_part3(
+        arguments.data_home, download_if_missing=False, return_X_y=True
+    )
+    sampled = make_dermoscopy(
+        len(y),
+        malignant_fraction=y.mean(),
+        image_size=(32, 32),
+        as_frame=True,
+        random_state=0,
+    )
+    X = sampled.data.iloc[np.argsort(sampled.target, kind="stable")]
+    X = X.iloc[np.argsort(np.argsort(y, kind="stable"))].assign(image=paths)
+else:
+    data = make_dermoscopy(500, malignant_fraction=0.3, as_frame=True, random_state=0)
+    X, y = data.data, data.target
 metadata = ["age", "sex", "site"]
 console.print(f"{len(y)} images, {int(y.sum())} of them malignant")
 console.print(X[metadata].assign(malignant=y).head(8).to_string(), highlight=False)
@@ -58,12 +108,17 @@ console.print("missing:", X[metadata].isna().sum().to_dict(), highlight=False)
 # its training rows only.
 
 memory = TemporaryDirectory()
-bovw = BoVWSIFTTransformer(
-    50, max_descriptors=3_000, memory=memory.name, random_state=0
-)
+if arguments.weights:
+    features = BottleneckFeatureExtractor(
+        "mobilenetv2", weights=arguments.weights, pooling="avg", memory=memory.name
+    )
+else:
+    features = BoVWSIFTTransformer(
+        50, max_descriptors=3_000, memory=memory.name, random_state=0
+    )
 columns = ColumnTransformer(
     [
-        ("image", make_pipeline(bovw, StandardScaler()), "image"),
+        ("image", make_pipeline(features, StandardScaler()), "image"),
         (
             "age",
             make_pipeline(
@@ -86,6 +141,42 @@ model = Pipeline(
 )
 
 # %%
+# Weigh the parts
+# ---------------
+# The penalty of the regression is the sum of all squared coefficients. An image has 50
+# standardised columns (1,280 with a network), so small coefficients are enough to use
+# it. Metadata have few columns, which need large coefficients, and the penalty prevents
+# them. There are two ways to make the parts comparable:
+#
+# - ``transformer_weights`` multiplies the columns of a part. With a weight of 10, a
+#   coefficient has the same effect if it is a tenth, so its penalty is a hundredth.
+#   The right weight depends on the data, so a search chooses it, on the training images
+#   of each fold.
+# - A principal component analysis reduces the images to a few columns.
+#
+# The more columns an image has, the more this matters. On 749 images of ISIC 2016 with
+# the 1,280 features of MobileNetV2 and sampled metadata, the area under the ROC curve
+# was .80 for metadata, .72 for images, and .79 for both. So images made metadata worse.
+# With weights or with 20 components, both together had .85.
+
+METADATA_WEIGHTS = [1, 3, 10]
+weighted = GridSearchCV(
+    model,
+    {
+        "columns__transformer_weights": [
+            {"age": weight, "category": weight} for weight in METADATA_WEIGHTS
+        ]
+    },
+    scoring="roc_auc",
+    cv=StratifiedKFold(3, shuffle=True, random_state=1),
+)
+reduced = clone(model).set_params(
+    columns__image=make_pipeline(
+        features, StandardScaler(), PCA(20, random_state=0), StandardScaler()
+    )
+)
+
+# %%
 # Metadata, images or both
 # ------------------------
 # Setting a transformer to ``"drop"`` leaves out its columns.
@@ -94,9 +185,24 @@ models = {
     "metadata": clone(model).set_params(columns__image="drop"),
     "images": clone(model).set_params(columns__age="drop", columns__category="drop"),
     "both": model,
+    "both, weighted": weighted,
+    "both, 20 components": reduced,
 }
 N_SPLITS = 5
 folds = StratifiedKFold(N_SPLITS, shuffle=True, random_state=0)
+
+
+def over_folds(values):
+    """Return the mean over folds and half the width of its 95 % interval.
+
+    Training sets of the folds overlap. The variance allows for this as in C. Nadeau and
+    Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
+    """
+    factor = 1 / len(values) + 1 / (N_SPLITS - 1)
+    deviation = np.sqrt(np.var(values, ddof=1) * factor)
+    return np.mean(values), t.ppf(0.975, len(values) - 1) * deviation
+
+
 scores = {
     name: cross_val_score(m, X, y, cv=folds, scoring="roc_auc")
     for name, m in models.items()
@@ -105,8 +211,8 @@ table = Table(title=f"AUC of {N_SPLITS} folds: mean ± half of the 95 % interval
 for heading in ("columns", "AUC", "difference to images"):
     table.add_column(heading, justify="right")
 for name, values in scores.items():
-    mean, half = over_folds(values, N_SPLITS)
-    gain, half_gain = over_folds(values - scores["images"], N_SPLITS)
+    mean, half = over_folds(values)
+    gain, half_gain = over_folds(values - scores["images"])
     difference = "" if name == "images" else f"{gain:+.3f} ± {half_gain:.3f}"
     table.add_row(name, f"{mean:.3f} ± {half:.3f}", difference)
 console.print(table)
@@ -114,12 +220,14 @@ console.print(table)
 # %%
 # Which columns matter
 # --------------------
-# Fit the model once more, on 70 % of the rows.
+# Fit the model with weights once more, on 70 % of the rows.
 
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=0
 )
-model.fit(X_train, y_train)
+model = weighted.fit(X_train, y_train).best_estimator_
+chosen = model.get_params()["columns__transformer_weights"]["age"]
+console.print(f"weight of metadata: {chosen}", highlight=False)
 
 # %%
 # Permutation importance is the decrease of the area under the ROC curve when a column
@@ -141,14 +249,15 @@ for name, losses in zip(X.columns, importance, strict=True):
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for place, values in enumerate(scores.values()):
     left.plot(np.full(len(values), place), values, ".", color="0.7")
-    mean, half = over_folds(values, N_SPLITS)
+    mean, half = over_folds(values)
     left.errorbar(place, mean, half, fmt="o", capsize=5, color=f"C{place}")
 left.set_xticks(range(len(scores)), list(scores))
 left.set(
     title="Folds, mean and 95 % interval",
     ylabel="area under the ROC curve",
-    xlim=(-0.5, 2.5),
+    xlim=(-0.5, len(scores) - 0.5),
 )
+left.tick_params(axis="x", rotation=20)
 order = np.argsort(importance.mean(axis=1))
 right.boxplot(
     importance[order].T,
@@ -157,7 +266,7 @@ right.boxplot(
 )
 right.axvline(0, color="0.6", linestyle=":")
 right.set(title="Shuffled column", xlabel="loss of area under the ROC curve, test rows")
-save(figure, arguments, "metadata_scores.png")
+figure.savefig(arguments.figures / "metadata_scores.png", dpi=120)
 
 # %%
 # The coefficients of the metadata show by which factor each category multiplies the
@@ -167,7 +276,7 @@ save(figure, arguments, "metadata_scores.png")
 
 names = model[:-1].get_feature_names_out()
 of_metadata = [i for i, name in enumerate(names) if not name.startswith("image__")]
-coefficients = model[-1].coef_[0][of_metadata]
+coefficients = chosen * model[-1].coef_[0][of_metadata]  # of columns without weight
 labels = [
     names[i]
     .split("__")[1]
@@ -193,5 +302,5 @@ axes.set(
 ticks = [0.8, 1, 1.25, 1.6]
 axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 axes.minorticks_off()
-save(figure, arguments, "metadata_coefficients.png")
+figure.savefig(arguments.figures / "metadata_coefficients.png", dpi=120)
 memory.cleanup()

@@ -24,16 +24,20 @@ of ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
 # The pipeline has visual words and a support vector machine. ``memory`` is a folder.
 # Here it is temporary; use a fixed folder to share the cache with other scripts. An
 # integer ``random_state`` makes vocabularies the same in every fit, so that they can be
-# used again. Two subclasses count the computations.
+# used again. Two subclasses count the computations. Results of your own classes are
+# cached only if they have a ``version``.
 
+import argparse
+import os
+import sys
 from collections import Counter
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _composing import backbone_of, load_training_images, parse_arguments, save
 from rich.console import Console
 from rich.table import Table
 from sklearn.cluster import MiniBatchKMeans
@@ -47,11 +51,40 @@ from skinest import (
     SIFTDescriptor,
     TransferClassifier,
 )
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 from skinest.kernels import histogram_intersection_kernel
 
-arguments = parse_arguments(__doc__, weights=True)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "--data-home",
+    default=os.environ.get("SKINEST_DATA"),
+    help="folder with the archives of the real images (default: $SKINEST_DATA)",
+)
+parser.add_argument(
+    "--weights",
+    help='file of MobileNetV2\'s weights, or "imagenet" to download them '
+    "(default: a VGG16 with random weights, on small images)",
+)
+parser.add_argument(
+    "--figures",
+    type=Path,
+    default=Path("figures"),
+    help="folder to save plots in (default: figures)",
+)
+# A notebook has no arguments.
+arguments = parser.parse_args([] if "ipykernel" in sys.modules else None)
+arguments.figures.mkdir(parents=True, exist_ok=True)
+if arguments.data_home:
+    source = "ISIC 2016 part 3"
+    X, y = fetch_isic2016_part3(
+        arguments.data_home, download_if_missing=False, return_X_y=True
+    )
+else:
+    source = "synthetic images"
+    X, y = make_dermoscopy(300, malignant_fraction=0.4, random_state=0, return_X_y=True)
 console = Console()
-source, X, y = load_training_images(arguments.data_home, 300)
 console.print(f"{source}: {len(y)} images, {int(y.sum())} of them malignant")
 
 DONE = []  # one entry per computation
@@ -60,6 +93,8 @@ DONE = []  # one entry per computation
 class CountedSIFT(SIFTDescriptor):
     """Count the images that SIFT describes."""
 
+    version = 1
+
     def describe(self, image):
         DONE.append("descriptions")
         return super().describe(image)
@@ -67,6 +102,8 @@ class CountedSIFT(SIFTDescriptor):
 
 class CountedClusterer(MiniBatchKMeans):
     """Count the vocabularies that are learned."""
+
+    version = 1
 
     def fit(self, X, y=None, sample_weight=None):
         DONE.append("vocabularies")
@@ -184,7 +221,7 @@ def plot_maps(maps, row, column, file):
         axes.set(title=title, xlabel=column.label)
     panels[0, 0].set_ylabel(row.label)
     figure.colorbar(image, ax=panels, label="AUC, mean of 3 folds")
-    save(figure, arguments, file)
+    figure.savefig(arguments.figures / file, dpi=120)
 
 
 row = Axis("bovw__n_words", N_WORDS, "visual words")
@@ -212,13 +249,20 @@ RATES, LAYERS = [1e-3, 1e-2, 1e-1], [(), (16,), (64,)]
 class CountedAugmentation(Augmentation):
     """Count the augmented copies."""
 
+    version = 1
+
     def __call__(self, image, random_state):
         DONE.append("augmented copies")
         return super().__call__(image, random_state)
 
 
+if arguments.weights:
+    backbone = {"backbone": "mobilenetv2", "image_size": (224, 224)}
+else:
+    backbone = {"backbone": "vgg16", "image_size": (32, 32)}
+backbone |= {"weights": arguments.weights, "pooling": "avg"}
 network = TransferClassifier(
-    **backbone_of(arguments.weights),
+    **backbone,
     dropout=0.0,
     epochs=20,
     class_weight="balanced",

@@ -23,13 +23,13 @@ folder. The classified images are not among the U-Net's training images.
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
-from _script import on_archives, save
 from rich.console import Console
 from rich.table import Table
 from sklearn.frozen import FrozenEstimator
@@ -50,7 +50,6 @@ from skinest.metrics import segmentation_report
 
 N_TRAIN, N_TEST, N_CLASSIFIED = 120, 60, 240
 N_SHOWN = 6
-ARCHIVES = ("HAM10000_segmentations_*.zip", "ISBI2016_ISIC_Part3_*.zip")
 SCORING = {
     "AUC": "roc_auc",
     "average precision": "average_precision",
@@ -68,12 +67,13 @@ def parse_arguments():
         help="folder with the archives of both data sets (default: $SKINEST_DATA)",
     )
     parser.add_argument("--figures", type=Path, default=Path("figures"))
-    return parser.parse_args()
+    # A notebook has no arguments.
+    return parser.parse_args([] if "ipykernel" in sys.modules else None)
 
 
 def load(data_home):
     """Load training and test images with masks, and images to classify."""
-    if all(on_archives(data_home, name, False) for name in ARCHIVES):
+    if data_home:
         data = fetch_ham10000_masks(data_home, download_if_missing=False)
         _, firsts = np.unique(data.groups, return_index=True)
         images, masks = data.paths[firsts], data.mask_paths[firsts]
@@ -185,6 +185,12 @@ def plot_crops(images, cropped, folder):
             axis.set_axis_off()
     figure.suptitle("Images and cropped images (height x width)")
     return save(figure, folder / "segment_crop_crops.png")
+
+
+def save(figure, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    return path
 
 
 def main():

@@ -29,14 +29,13 @@ weights.
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import matplotlib
 import numpy as np
-from _script import save
-from _task1 import CLASSES, load_images
 from imblearn.metrics import classification_report_imbalanced, geometric_mean_score
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import make_pipeline
@@ -61,7 +60,9 @@ from skinest import (
     ImageResampler,
     SIFTDescriptor,
 )
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 
+CLASSES = ["benign", "malignant"]
 N_FOLDS = 5
 METRICS = ("sensitivity", "specificity", "geometric mean", "average precision")
 BASELINE = "no treatment"
@@ -86,7 +87,17 @@ def parse_arguments():
         help="folder with the ISIC 2016 part 3 archives (default: $SKINEST_DATA)",
     )
     parser.add_argument("--figures", type=Path, default=Path("figures"))
-    return parser.parse_args()
+    # A notebook has no arguments.
+    return parser.parse_args([] if "ipykernel" in sys.modules else None)
+
+
+def load_images(data_home):
+    """Load training images from a folder, or synthetic images without it."""
+    if data_home:
+        return fetch_isic2016_part3(
+            data_home, download_if_missing=False, return_X_y=True
+        )
+    return make_dermoscopy(210, random_state=0, return_X_y=True)
 
 
 def classifiers(weights, side, memory):
@@ -246,7 +257,8 @@ def plot(comparisons, source, path):
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     figure.suptitle(f"Treatments of imbalanced classes ({source})")
-    return save(figure, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
 
 
 def plot_plane(axes, scores, curve):
@@ -296,8 +308,9 @@ def main():
     arguments = parse_arguments()
     matplotlib.use("agg")
     console = Console(width=106)
-    source, X, _, y, _ = load_images(arguments.data_home, n_synthetic=300)
-    is_real = source != "synthetic images"
+    X, y = load_images(arguments.data_home)
+    is_real = bool(arguments.data_home)
+    source = "ISIC 2016 part 3" if is_real else "synthetic images"
     weights, side = (arguments.weights, 224) if is_real else (None, 96)
     n_repeats = arguments.repeats or (10 if is_real else 2)
     console.print(
@@ -313,7 +326,8 @@ def main():
             )
             print_scores(console, title, comparisons[title][0])
             console.print(f"{perf_counter() - start:.0f} s")
-    path = plot(comparisons, source, arguments.figures / "skewed_classes.png")
+    path = arguments.figures / "skewed_classes.png"
+    plot(comparisons, source, path)
     console.print(f"Saved {path}")
 
 

@@ -40,14 +40,13 @@ from _study import TASK1_BOVW
 from _task1 import CLASSES, evaluate, load_images, plot_curves, print_test
 from rich.table import Table
 from sklearn.metrics import confusion_matrix, make_scorer, precision_score
-from sklearn.metrics.pairwise import chi2_kernel
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer
-from skinest.kernels import histogram_intersection_kernel
+from skinest.kernels import chi2_kernel, histogram_intersection_kernel
 
 N_WORDS = [30, 100, 200, 300, 400, 500]
 KERNELS = {

@@ -18,6 +18,7 @@ ImageNet weights, unless ``--weights`` is a file with weights of the backbone.
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -78,7 +79,8 @@ def parse_arguments():
         help="folder with the ISIC 2016 part 3 archives (default: $SKINEST_DATA)",
     )
     parser.add_argument("--figures", type=Path, default=Path("figures"))
-    return parser.parse_args()
+    # A notebook has no arguments.
+    return parser.parse_args([] if "ipykernel" in sys.modules else None)
 
 
 def classifier(arguments, memory):

@@ -25,14 +25,17 @@ variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder.
 # and histograms are cached in a temporary folder, because the folds are used more than
 # once.
 
+import argparse
+import os
+import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _composing import parse_arguments, save, share
-from _task1 import CLASSES, load_images
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import binomtest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
@@ -45,15 +48,51 @@ from sklearn.model_selection import (
     StratifiedKFold,
     TunedThresholdClassifierCV,
     cross_val_predict,
+    train_test_split,
 )
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skinest import BoVWSIFTTransformer
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 
 WANTED = 0.9  # required sensitivity
+CLASSES = ["benign", "malignant"]
 
-arguments = parse_arguments(__doc__)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "--data-home",
+    default=os.environ.get("SKINEST_DATA"),
+    help="folder with the archives of the real images (default: $SKINEST_DATA)",
+)
+parser.add_argument(
+    "--figures",
+    type=Path,
+    default=Path("figures"),
+    help="folder to save plots in (default: figures)",
+)
+# A notebook has no arguments.
+arguments = parser.parse_args([] if "ipykernel" in sys.modules else None)
+arguments.figures.mkdir(parents=True, exist_ok=True)
+
+
+def load_images(data_home, n_synthetic):
+    """Load training and test images from a folder, or synthetic images without it."""
+    if data_home:
+        (X_train, y_train), (X_test, y_test) = (
+            fetch_isic2016_part3(
+                data_home, subset=subset, download_if_missing=False, return_X_y=True
+            )
+            for subset in ("train", "test")
+        )
+        return "ISIC 2016 part 3", X_train, X_test, y_train, y_test
+    X, y = make_dermoscopy(n_synthetic, random_state=0, return_X_y=True)
+    parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+    return "synthetic images", *parts
+
+
 console = Console()
 source, X_train, X_test, y_train, y_test = load_images(arguments.data_home, 800)
 console.print(
@@ -140,6 +179,12 @@ def with_threshold(threshold):
     ).fit(X_train, y_train)
 
 
+def share(n_found, n):
+    """Return a proportion and its exact 95 % interval (Clopper and Pearson 1934)."""
+    interval = binomtest(int(n_found), int(n)).proportion_ci(0.95, method="exact")
+    return n_found / n, interval.low, interval.high
+
+
 def print_thresholds(thresholds):
     table = Table(title=f"Test images; required sensitivity: {WANTED}")
     for heading in ("chosen on", "threshold", "sensitivity", "specificity"):
@@ -189,7 +234,7 @@ axes.set(
     ylabel="sensitivity: malignant lesions found",
 )
 axes.legend(loc="lower right", title="threshold chosen on")
-save(figure, arguments, "threshold_roc.png")
+figure.savefig(arguments.figures / "threshold_roc.png", dpi=120)
 
 # %%
 # The next plot shows the numbers of lesions at .5 and at the chosen threshold.
@@ -206,7 +251,7 @@ for axes, name in zip(panels, ("one half", "folds, averaged"), strict=True):
         ax=axes,
     )
     axes.set_title(f"{name}: {thresholds[name]:.2f}")
-save(figure, arguments, "threshold_matrices.png")
+figure.savefig(arguments.figures / "threshold_matrices.png", dpi=120)
 
 # %%
 # How uncertain the threshold is
@@ -254,5 +299,5 @@ right.set(
     ylabel="bootstrap samples",
 )
 figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-save(figure, arguments, "threshold_uncertainty.png")
+figure.savefig(arguments.figures / "threshold_uncertainty.png", dpi=120)
 memory.cleanup()

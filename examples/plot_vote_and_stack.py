@@ -26,21 +26,17 @@ of ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
 # network is not trained here. Even with random weights its features are better than
 # chance; with ImageNet weights they are much better.
 
+import argparse
+import os
+import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _composing import (
-    backbone_of,
-    load_training_images,
-    over_folds,
-    parse_arguments,
-    save,
-)
-from _task1 import CLASSES
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import rankdata
+from scipy.stats import rankdata, t
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -49,10 +45,41 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skinest import BottleneckFeatureExtractor, BoVWSIFTTransformer
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 
-arguments = parse_arguments(__doc__, weights=True)
+CLASSES = ["benign", "malignant"]
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "--data-home",
+    default=os.environ.get("SKINEST_DATA"),
+    help="folder with the archives of the real images (default: $SKINEST_DATA)",
+)
+parser.add_argument(
+    "--weights",
+    help='file of MobileNetV2\'s weights, or "imagenet" to download them '
+    "(default: a VGG16 with random weights, on small images)",
+)
+parser.add_argument(
+    "--figures",
+    type=Path,
+    default=Path("figures"),
+    help="folder to save plots in (default: figures)",
+)
+# A notebook has no arguments.
+arguments = parser.parse_args([] if "ipykernel" in sys.modules else None)
+arguments.figures.mkdir(parents=True, exist_ok=True)
+if arguments.data_home:
+    source = "ISIC 2016 part 3"
+    X, y = fetch_isic2016_part3(
+        arguments.data_home, download_if_missing=False, return_X_y=True
+    )
+else:
+    source = "synthetic images"
+    X, y = make_dermoscopy(300, malignant_fraction=0.4, random_state=0, return_X_y=True)
 console = Console()
-source, X, y = load_training_images(arguments.data_home, 300)
 console.print(f"{source}: {len(y)} images, {int(y.sum())} of them malignant")
 
 memory = TemporaryDirectory()
@@ -61,10 +88,13 @@ words = make_pipeline(
     StandardScaler(),
     LogisticRegression(C=0.01),
 )
+if arguments.weights:
+    backbone = {"backbone": "mobilenetv2", "image_size": (224, 224)}
+else:
+    backbone = {"backbone": "vgg16", "image_size": (32, 32)}
+backbone |= {"weights": arguments.weights, "pooling": "avg"}
 network = make_pipeline(
-    BottleneckFeatureExtractor(
-        **backbone_of(arguments.weights), memory=memory.name, random_state=0
-    ),
+    BottleneckFeatureExtractor(**backbone, memory=memory.name, random_state=0),
     StandardScaler(),
     LogisticRegression(C=0.01, max_iter=1000),
 )
@@ -103,12 +133,23 @@ METRICS = {"AUC": roc_auc_score, "average precision": average_precision_score}
 members_alone = ("visual words", "network")
 
 
+def over_folds(values):
+    """Return the mean over folds and half the width of its 95 % interval.
+
+    Training sets of the folds overlap. The variance allows for this as in C. Nadeau and
+    Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
+    """
+    factor = 1 / len(values) + 1 / (N_SPLITS - 1)
+    deviation = np.sqrt(np.var(values, ddof=1) * factor)
+    return np.mean(values), t.ppf(0.975, len(values) - 1) * deviation
+
+
 def scores_of_folds(metric, p):
     return np.array([metric(y[test], p[test]) for _, test in folds.split(X, y)])
 
 
 def text(values, form):
-    mean, half = over_folds(values, N_SPLITS)
+    mean, half = over_folds(values)
     return f"{mean:{form}} ± {half:.3f}"
 
 
@@ -144,13 +185,13 @@ places = np.arange(len(models))
 left.plot(places, np.array(list(auc.values())), color="0.75", marker=".", zorder=0)
 for axes, reference in ((left, 0), (right, auc[better])):
     for place, values in enumerate(auc.values()):
-        mean, half = over_folds(values - reference, N_SPLITS)
+        mean, half = over_folds(values - reference)
         axes.errorbar(place, mean, half, fmt="o", capsize=5, color=f"C{place}")
     axes.set_xticks(places, list(models))
 right.axhline(0, color="0.5", linestyle=":", zorder=0)
 left.set(title="Each fold, mean and 95 % interval", ylabel="area under the ROC curve")
 right.set(title=f"Difference to {better} alone", ylabel="difference")
-save(figure, arguments, "vote_and_stack_scores.png")
+figure.savefig(arguments.figures / "vote_and_stack_scores.png", dpi=120)
 
 # %%
 # How much there is to gain
@@ -179,5 +220,5 @@ axes.set(
     aspect="equal",
 )
 figure.legend(loc="outside lower center", ncols=2)
-save(figure, arguments, "vote_and_stack_ranks.png")
+figure.savefig(arguments.figures / "vote_and_stack_ranks.png", dpi=120)
 memory.cleanup()

@@ -111,6 +111,7 @@ __all__ = [
     "Scorer",
     "StrOptions",
     "check_params",
+    "compute_tensor",
     "cpu_has_bfloat16",
     "find_producer",
     "fit_context",
@@ -231,6 +232,33 @@ def find_producer(tensor):
     """
     operation, node_index, _ = tensor._keras_history
     return operation, operation._inbound_nodes[node_index].input_tensors
+
+
+def compute_tensor(tensor, values, **more):
+    """Compute a tensor of a Keras model from those before it.
+
+    A model of these operations would add to the lists of calls of the layers. This
+    uses `arguments.fill_in` of a call, Keras 3.0.
+
+    Parameters
+    ----------
+    tensor : keras.KerasTensor
+        The only output of an operation.
+
+    values : dict of int to tensor
+        The value of each input of the operation, by the `id` of its KerasTensor.
+
+    **more : object
+        Other values of keyword arguments of the operation.
+
+    Returns
+    -------
+    value : tensor
+    """
+    operation, node_index, _ = tensor._keras_history
+    arguments = operation._inbound_nodes[node_index].arguments
+    args, kwargs = arguments.fill_in(values)
+    return operation(*args, **{**kwargs, **more})
 
 
 def list_seed_states(layer) -> list:

@@ -25,9 +25,12 @@ def check_labels(labels, ignore_label=None):
     """Return a list of int, or None."""
     if labels is None:
         return None
-    array = np.asarray(labels)
-    named_once = 0 < len(np.unique(array)) == array.size
-    if array.ndim != 1 or array.dtype.kind not in "biu" or not named_once:
+    try:
+        array = np.asarray(labels)
+    except ValueError:  # sequences of different lengths
+        array = np.empty(0)
+    is_list = array.ndim == 1 and array.size and array.dtype.kind in "biu"
+    if not is_list or len(np.unique(array)) < array.size:
         raise ValueError(
             f"labels={labels!r} must be a list of different integers, e.g. [1]."
         )

@@ -28,6 +28,7 @@ from joblib import Parallel, delayed
 
 from ._reading._files import check_files, read_file, to_path
 from ._reading._image_forms import list_items
+from ._reading._image_sizes import check_resizable, check_sides
 from ._reading._pixel_values import check_pixels, check_values, to_rgb, warn_if_dark
 
 if TYPE_CHECKING:
@@ -319,7 +320,13 @@ def list_unreadable(
     -------
     unreadable : list of (position, path, reason)
         Named tuples: the index in `paths`, the path, and the message of the error or
-        warning of the reader.
+        warning of the reader. What is not a path, such as NaN in a column of a table,
+        is in the list too.
+
+    Raises
+    ------
+    ValueError
+        If `paths` is a single path.
 
     See Also
     --------
@@ -331,25 +338,39 @@ def list_unreadable(
     >>> list_unreadable(["nowhere.png"])[0].position
     0
     """
-    names = _list_names(paths)
+    if isinstance(paths, str | bytes | os.PathLike) or not hasattr(paths, "__iter__"):
+        raise ValueError(f"paths={paths!r} is not a list of paths. Pass [path].")
+    paths = _list_paths(paths)
+    names = [_to_path_or_none(path) for path in paths]
     parallel = Parallel(n_jobs=n_jobs)  # processes: filters of warnings are theirs
     reasons = parallel(delayed(_find_reason)(name, read) for name in names)
-    found = zip(range(len(names)), names, reasons, strict=True)
-    return [Unreadable(*each) for each in found if each[2] is not None]
+    found = zip(paths, names, reasons, strict=True)
+    return [
+        Unreadable(position, str(path) if name is None else name, reason)
+        for position, (path, name, reason) in enumerate(found)
+        if reason is not None
+    ]
 
 
-def _list_names(paths):
-    """Return paths of any form as a list of str."""
+def _to_path_or_none(path):
+    is_path = isinstance(path, str | bytes | os.PathLike)
+    return to_path(path) if is_path else None
+
+
+def _list_paths(paths):
+    """Return paths of any form as a list."""
     if isinstance(paths, ImageCollection):
-        return [to_path(path) for path in paths._items]
+        return list(paths._items)
     if hasattr(paths, "__array__"):
         paths = np.asarray(paths)
         paths = paths[:, 0] if paths.ndim == 2 and paths.shape[1] == 1 else paths
-    return [to_path(path) for path in paths]
+    return list(paths)
 
 
 def _find_reason(path, read):
     """Return why a file cannot be read, or None."""
+    if path is None:
+        return "is not a path"
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         try:
@@ -375,6 +396,11 @@ def limit_side(image: Image, max_side: int | None) -> Image:
     image : ndarray of shape (new_height, new_width, 3), dtype uint8
         The image with the same aspect ratio, except for rounding. It is never enlarged.
 
+    Raises
+    ------
+    ValueError
+        If `max_side` is not a whole number of at least 1, or `image` is not an image.
+
     Examples
     --------
     >>> import numpy as np
@@ -382,8 +408,12 @@ def limit_side(image: Image, max_side: int | None) -> Image:
     >>> limit_side(np.zeros((300, 400, 3), dtype=np.uint8), 200).shape
     (150, 200, 3)
     """
+    if max_side is None:
+        return image
+    (max_side,) = check_sides("max_side", max_side, [max_side])
+    check_resizable(image)
     height, width = image.shape[:2]
-    if max_side is None or max(height, width) <= max_side:
+    if max(height, width) <= max_side:
         return image
     import cv2
 
@@ -409,6 +439,11 @@ def resize(image: Image, size: ImageSize) -> Image:
         The resized image. Pixels are averaged if the image shrinks, and interpolated
         linearly if a side grows.
 
+    Raises
+    ------
+    ValueError
+        If `size` is not two whole numbers of at least 1, or `image` is not an image.
+
     Examples
     --------
     >>> import numpy as np
@@ -416,8 +451,10 @@ def resize(image: Image, size: ImageSize) -> Image:
     >>> resize(np.zeros((150, 200, 3), dtype=np.uint8), (224, 224)).shape
     (224, 224, 3)
     """
+    size = check_sides("size", size, size, n_sides=2)
+    check_resizable(image)
     height, width = image.shape[:2]
-    if (height, width) == tuple(size):
+    if (height, width) == size:
         return image
     import cv2
 
@@ -429,6 +466,8 @@ def resize(image: Image, size: ImageSize) -> Image:
 def _check_length(items, y, name):
     if len(items) == 0:
         raise ValueError(f"{name} is empty: pass at least one image.")
+    if y is not None and not hasattr(y, "__len__"):
+        raise ValueError(f"y is of type {type(y).__name__}. Pass one entry per image.")
     if y is not None and len(y) != len(items):
         raise ValueError(
             f"{name} has {len(items)} images, but y has {len(y)} entries. Pass "

@@ -285,6 +285,8 @@ def _as_items(y, name):
                 "arrays, or a list of paths."
             )
         y = np.asarray(y)
+    if isinstance(y, np.ndarray) and y.ndim == 0:
+        raise _no_masks(f"{name} is {y[()]!r:.100}")
     if np.ma.isMaskedArray(y):
         raise ValueError(
             f"{name} is a masked array. Pass {name}.filled(label), and ignore_label="

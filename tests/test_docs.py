@@ -9,10 +9,12 @@ import functools
 import http.server
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
 import threading
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -299,6 +301,64 @@ def test_an_example_is_made_for_the_gallery(example):
     assert "__file__" not in text and "__doc__." not in text
     assert not re.search(r"plt\.(close|show)\(", text)
     assert not re.search(r"(?<!plt\.)\b[Ff]igure\(", text.replace("plt.figure(", ""))
+
+
+def runs_alone(example):
+    return not example.name.startswith("plot_task")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_a_download_of_an_example_has_what_it_imports(example, tmp_path):
+    modules = extension("downloads").list_modules(example)
+    if runs_alone(example):
+        assert not modules
+        return
+    archive = tmp_path / "example.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(example, example.name)
+    extension("downloads").add_to_zip(archive, modules)
+    extension("downloads").add_to_zip(archive, modules)
+    with zipfile.ZipFile(archive) as opened:
+        names = opened.namelist()
+        opened.extractall(tmp_path)
+    assert len(names) == len(set(names)) == 1 + len(modules)
+    script = tmp_path / example.name
+    assert len(extension("downloads").list_modules(script)) == len(modules)
+    for name in names:
+        for module in re.findall(r"(?m)^(?:from|import) (_[a-z0-9]+)\b", read(name)):
+            assert f"{module}.py" in names
+
+
+def read(name):
+    return (ROOT / "examples" / name).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_a_downloaded_example_starts(example, tmp_path):
+    for file in (example, *extension("downloads").list_modules(example)):
+        shutil.copy(file, tmp_path)
+    run = subprocess.run(
+        [sys.executable, example.name, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "--figures" in run.stdout
+
+
+def test_a_page_offers_only_the_zip_of_an_example_that_needs_it():
+    links = [
+        f"    .. container:: sphx-glr-download sphx-glr-download-{kind}\n\n"
+        f"      :download:`Download {name} <{name}>`\n"
+        for kind, name in (("jupyter", "a.ipynb"), ("python", "a.py"), ("zip", "a.zip"))
+    ]
+    page = "\n" + "\n".join(links)
+    shown = extension("downloads").offer_zip_only(page, "a")
+    assert re.findall("<(.*)>", shown) == ["a.zip"]
+    with pytest.raises(ValueError, match="a: found 0 links"):
+        extension("downloads").offer_zip_only("", "a")
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

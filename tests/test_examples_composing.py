@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ pytestmark = pytest.mark.slow
 def run(name, folder):
     """What an example prints on synthetic images, once its figures are there."""
     kept = {key: value for key, value in os.environ.items() if key != "SKINEST_DATA"}
+    alone = shutil.copy(EXAMPLES / f"plot_{name}.py", folder)
     done = subprocess.run(
-        [sys.executable, EXAMPLES / f"plot_{name}.py", "--figures", folder],
+        [sys.executable, alone, "--figures", folder],
         cwd=folder,
         env=kept | {"COLUMNS": "100"},
         capture_output=True,
@@ -141,6 +143,9 @@ def test_images_beside_metadata(tmp_path):
     rows = numbers_by_name(printed)
     assert rows["metadata"][0] > 0.6
     assert rows["both"][0] > rows["images"][0] > rows["metadata"][0]
+    for name in ("both, weighted", "both, 20 components"):
+        assert rows[name][0] > rows["both"][0] - 0.01
+    assert re.search(r"weight of metadata: (1|3|10)\n", printed)
     losses = {
         name: float(re.search(rf"^{name} +(\S+) \(sd", printed, re.MULTILINE)[1])
         for name in ("image", "age", "sex", "site")

@@ -181,8 +181,21 @@ def test_the_limit_of_pixels_can_be_set(tmp_path, monkeypatch):
     monkeypatch.setenv("SKINEST_MAX_IMAGE_PIXELS", "1960")
     with pytest.raises(ValueError, match=r"lesion\.png.*37 x 53.*limit of 1,960.*SKIN"):
         read_image(tmp_path / "lesion.png")
-    monkeypatch.setenv("SKINEST_MAX_IMAGE_PIXELS", "1961")
-    assert read_image(tmp_path / "lesion.png").shape == (37, 53, 3)
+    for limit in ("1961", ""):
+        monkeypatch.setenv("SKINEST_MAX_IMAGE_PIXELS", limit)
+        assert read_image(tmp_path / "lesion.png").shape == (37, 53, 3)
+    monkeypatch.setenv("SKINEST_MAX_IMAGE_PIXELS", "1e9")
+    with pytest.raises(ValueError, match=r"lesion\.png.*PIXELS is '1e9'.*whole number"):
+        read_image(tmp_path / "lesion.png")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["grey.bmp", "rgb.webp", "rgb.jp2", "cmyk.jpg"])
+def test_pillow_s_warnings_of_size_are_not_shown(name, tmp_path, monkeypatch):
+    """They name no file; the limit of pixels is another one."""
+    CASES[name].write(tmp_path / name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
+    read_image(tmp_path / name)
 
 
 # What is no file.

@@ -6,6 +6,7 @@
 import errno
 import os
 import re
+import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -99,6 +100,14 @@ def interrupted_download():
     Path("images/41.jpg").write_bytes(Path("images/0.jpg").read_bytes()[:3])
     images = check_images(["images/0.jpg"] * 41 + ["images/41.jpg"])
     images[41]
+
+
+def enormous_image():
+    png = bytearray(cv2.imencode(".png", IMAGE)[1].tobytes())
+    png[16:24] = struct.pack(">II", 30_000, 30_000)
+    Path("images").mkdir()
+    Path("images/0.png").write_bytes(png)
+    check_images(["images/0.png"])[0]
 
 
 def blank_images():
@@ -208,6 +217,7 @@ PROVOKED = [
     lambda: check_images([]),
     missing_paths,
     interrupted_download,
+    enormous_image,
     lambda: check_images(np.zeros((900, 4, 4, 3), np.uint8), np.zeros(899)),
     blank_images,
     forbidden_memory,

@@ -32,6 +32,9 @@ class ArrowLike:
     def __len__(self):
         return len(self.values)
 
+    def __iter__(self):
+        return iter(self.values)
+
     def __getitem__(self, index):
         if not isinstance(index, slice):
             return self.values[range(len(self))[index]]

@@ -13,14 +13,13 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.metrics.pairwise import chi2_kernel
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
-from skinest.kernels import histogram_intersection_kernel
+from skinest.kernels import chi2_kernel, histogram_intersection_kernel
 from tests.callbacks import ProgressBar, needs_callbacks
 
 N_IMAGES = 20

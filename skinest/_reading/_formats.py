@@ -18,15 +18,21 @@ import logging
 import math
 import os
 import struct
+import threading
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
 MAX_PIXELS = 2**27  # 134 megapixels, more than any camera of a clinic has
 MAX_PIXELS_VARIABLE = "SKINEST_MAX_IMAGE_PIXELS"
+_FILTERS = threading.Lock()  # filters of warnings are those of all threads
 _MAX_ITEMSIZE = 8  # bytes of a pixel for which the limit holds: RGB of 16 bits
+
+
+_CHANNELS = ((), (1,), (2,), (3,), (4,))
 
 
 class DecodingError(ValueError):
@@ -89,7 +95,10 @@ def decode(content, location, *, as_labels=False) -> tuple[np.ndarray, str]:
     if row is None:
         raise ValueError(f"{location} {_name_other_format(content)}")
     try:
-        return row.decode(ImageFile(content, location, as_labels)), row.name
+        with np.errstate(all="ignore"):  # numbers of damaged headers
+            pixels = row.decode(ImageFile(content, location, as_labels))
+        _check_shape(pixels)
+        return pixels, row.name
     except DecodingError as error:
         raise ValueError(f"{location} {error}") from None
     except Exception as error:  # decoders raise errors of all types
@@ -98,6 +107,15 @@ def decode(content, location, *, as_labels=False) -> tuple[np.ndarray, str]:
             f"{location} is truncated or damaged: the decoder of {row.name} says "
             f"{reason!r}. Remove or replace it."
         ) from None
+
+
+def _check_shape(pixels):
+    """Raise DecodingError if a damaged header has led to an array without an image."""
+    if not pixels.size or pixels.ndim < 2 or pixels.shape[2:] not in _CHANNELS:
+        raise DecodingError(
+            f"is damaged: its pixels are an array of shape {pixels.shape}. Remove or "
+            "replace it."
+        )
 
 
 def _starts_as(content, starts) -> bool:
@@ -109,13 +127,24 @@ def _check_size(height, width, itemsize=1):
 
     Pixels of more than 8 bytes, as of RGB in float32, count as several.
     """
-    limit = int(os.environ.get(MAX_PIXELS_VARIABLE, MAX_PIXELS))
+    limit = _read_limit()
     if height * width * max(1.0, itemsize / _MAX_ITEMSIZE) > limit:
         raise DecodingError(
             f"is an image of {height} x {width} pixels, more than the limit of "
             f"{limit:,}. Shrink it, or raise the limit by the environment variable "
             f"{MAX_PIXELS_VARIABLE}."
         )
+
+
+def _read_limit():
+    text = os.environ.get(MAX_PIXELS_VARIABLE, "")
+    try:
+        return int(text) if text else MAX_PIXELS
+    except ValueError:
+        raise DecodingError(
+            f"is not read: the environment variable {MAX_PIXELS_VARIABLE} is {text!r}. "
+            "Set it to a whole number of pixels."
+        ) from None
 
 
 def _decode_jpeg(file):
@@ -132,7 +161,17 @@ def _decode_jpeg(file):
     except ValueError as error:
         if "Premature end of JPEG file" in str(error):
             raise
-        pixels = simplejpeg.decode_jpeg(file.content, colorspace, strict=False)
+        pixels, others = (
+            simplejpeg.decode_jpeg(
+                file.content,
+                colorspace,
+                buffer=np.full((height, width, 3), value, np.uint8),
+                strict=False,
+            )
+            for value in (0, 255)
+        )
+        if not np.array_equal(pixels, others):  # the decoder left pixels unwritten
+            raise
         warnings.warn(
             f"{file.location} is damaged in part: the decoder of JPEG says "
             f"{str(error)!r}. Pixels may be wrong: look at the image, and remove or "
@@ -172,12 +211,21 @@ def _check_header(file):
         pass
 
 
+@contextmanager
+def _without_pillow_warnings():
+    """Hide warnings of Pillow, which name no file: our own checks say what matters."""
+    with _FILTERS, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
 def _open_by_pillow(file):
     """Return an image of Pillow, not decoded yet, of a size within the limit."""
     from PIL import Image
 
     try:
-        image = Image.open(io.BytesIO(file.content))
+        with _without_pillow_warnings():
+            image = Image.open(io.BytesIO(file.content))
     except Image.DecompressionBombError as error:
         raise DecodingError(
             f"is larger than Pillow's limit of pixels: {error} Shrink it."
@@ -187,7 +235,7 @@ def _open_by_pillow(file):
 
 
 def _decode_by_pillow(file):
-    with _open_by_pillow(file) as image:
+    with _open_by_pillow(file) as image, _without_pillow_warnings():
         if image.mode == "1":
             return np.asarray(image).astype(np.uint8) * np.uint8(255)
         if image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B"):
@@ -232,13 +280,18 @@ def _check_tiff(page, n_bytes):
     """Raise DecodingError if a TIFF cannot be read, before its pixels are decoded."""
     if page.dtype is None:
         raise DecodingError(
-            f"is a TIFF of {page.bitspersample} bits for each value, which is not "
-            "read. Save it with 8 or 16 bits."
+            f"is a TIFF of {page.bitspersample!s:.60} bits for each value, which is "
+            "not read. Save it with 8 or 16 bits."
         )
     if page.imagedepth != 1 or page.photometric.name not in _TIFF_COLOURS:
         kind = page.photometric.name if page.imagedepth == 1 else "volume"
         raise DecodingError(
             f"is a TIFF of kind {kind}, which is not read. Save it as RGB or grey."
+        )
+    if page.planarconfig not in (1, 2):  # some pixels would be left undecoded
+        raise DecodingError(
+            f"is damaged: it has the planar configuration {page.planarconfig!r}. "
+            "Remove or replace it."
         )
     if page.samplesperpixel > _MAX_SAMPLES.get(page.photometric.name, 4):
         raise DecodingError(
@@ -368,5 +421,6 @@ def _name_other_format(content):
     )
 
 
-# Without a handler, logging would print tifffile's messages about unusual tags.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+# Without a handler, logging would print messages about unusual tags and headers.
+for _name in ("imagecodecs", "tifffile"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())

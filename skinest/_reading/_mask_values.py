@@ -48,7 +48,8 @@ def find_labels(mask, location, ignore_label=None) -> np.ndarray:
     if ((mask == low) | (mask == high)).all():  # usual, and faster than counting
         labels = np.unique([low, high])
     elif int(high) - int(low) < _MAX_RANGE:  # counting is faster than sorting
-        offsets = mask.astype(np.intp) - int(low)
+        offsets = mask.astype(np.intp)
+        offsets -= int(low)  # in place: a large mask needs 1 GB already
         offsets = np.flatnonzero(np.bincount(offsets.ravel())) + int(low)
         labels = offsets.astype(mask.dtype)
     else:

@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import errno
 import hashlib
 import os
 import shutil
@@ -30,6 +31,15 @@ DAMAGE = (
     RuntimeError,
     ValueError,
 )
+
+
+def is_damage(error):
+    """Return whether an error of zipfile is about the archive, not about the disk.
+
+    The start of an archive may be missing. Then zipfile looks for members before the
+    first byte, for which the system's error is EINVAL.
+    """
+    return not isinstance(error, OSError) or error.errno == errno.EINVAL
 
 
 def extract_archive(archive):
@@ -162,8 +172,10 @@ def _unzip(archive, folder):
             check_free_space(folder.parent.parent, n_bytes, f"Extracting {archive}")
             # extractall keeps all members in the folder and checks their CRC.
             opened.extractall(folder)
-    except DAMAGE as error:
+    except (*DAMAGE, OSError) as error:
+        if not is_damage(error):
+            raise
         raise ValueError(
-            f"The archive {archive} is damaged ({error}). Delete it and download "
-            "it again."
+            f"The archive {archive} is damaged ({str(error)[:200]}). Delete it and "
+            "download it again."
         ) from error

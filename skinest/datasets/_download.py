@@ -8,7 +8,7 @@ import os
 import sys
 import zipfile
 
-from ._archives import DAMAGE, is_there
+from ._archives import DAMAGE, is_damage, is_there
 from ._base import is_writable, nearest_existing
 from ._resuming import ResumingDownloader
 from ._space import format_size
@@ -145,9 +145,11 @@ def _find_fault(file):
     try:
         with zipfile.ZipFile(file) as archive:
             damage = archive.testzip()
-    except DAMAGE as error:
+    except (*DAMAGE, OSError) as error:
+        if not is_damage(error):
+            raise
         damage = error
-    return None if damage is None else f"a damaged archive ({damage})"
+    return None if damage is None else f"a damaged archive ({str(damage)[:200]})"
 
 
 def _describe_kept(part):

@@ -6,13 +6,20 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
-from ._gradcam_maps import compute_maps, find_class_index, find_layer, scale_map
+from ._gradcam_maps import (
+    compute_maps,
+    find_class_index,
+    find_finer_layer,
+    find_layer,
+    scale_map,
+)
 from ._grid import check_plotting, choose_cell_size, make_axes
 from ._reading import read_images
 
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 
 _CELL_WIDTH = 2.8  # inches
 _TITLE_WIDTH = 26  # characters in a line above an image of that width
+_USEFUL_SIDE = 7  # rows and columns of MobileNetV2's last maps at its usual image size
 
 
 class GradCAMDisplay:
@@ -67,6 +75,13 @@ class GradCAMDisplay:
     Each map is divided by its own maximum, so you can compare areas of one image but
     not different images. A map of zeros means that the layer has no evidence for the
     class.
+
+    A map is as coarse as the feature maps of the layer. Those of the last convolution
+    have one cell for 16 x 16 pixels of the network's input in VGG16 and VGG19, and for
+    32 x 32 pixels in MobileNetV2: with `image_size=(224, 224)` 14 x 14 and 7 x 7 cells,
+    with 96 pixels only 6 x 6 and 3 x 3. Cells at the border are also influenced by the
+    padding of the convolutions. With few cells, use a larger `image_size` or an earlier
+    `layer`. Feature maps of an earlier layer are finer, but mean less.
 
     References
     ----------
@@ -137,9 +152,11 @@ class GradCAMDisplay:
             the predicted class of each image.
 
         layer : str, default=None
-            The name of the layer of `estimator.model_` whose feature maps are used.
-            After it, the network must be a chain of layers. None means the last layer
-            with feature maps that is not a pooling layer, e.g. "block5_conv3" of VGG16.
+            The name of the layer of `estimator.model_` whose feature maps are used. All
+            paths through the network must lead through it. None means the last layer
+            with feature maps that is not a pooling layer, "block5_conv3" of VGG16 and
+            "out_relu" of MobileNetV2. Layers with finer maps are "block4_conv3" and
+            "block_13_expand_relu".
 
         ax, max_cols, alpha, cmap, im_kw : object
             Passed to :meth:`plot`.
@@ -157,7 +174,12 @@ class GradCAMDisplay:
             If the estimator is not a classifier with a network.
         ValueError
             If `X` does not contain images, `target` is not a class, or `layer` is
-            unknown or is not the start of a chain.
+            unknown or not on all paths through the network.
+
+        Warns
+        -----
+        UserWarning
+            If `layer` is None and the maps have fewer than 7 rows or columns.
         """
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         _check_estimator(estimator)
@@ -165,6 +187,8 @@ class GradCAMDisplay:
         if target is not None:
             wanted = find_class_index(estimator.classes_, target)
         found = find_layer(estimator.model_, layer)
+        if layer is None and min(found.sides) < _USEFUL_SIDE:
+            _warn_of_coarse_maps(estimator.model_, found)
         images, for_estimator = read_images(X)
         probabilities = estimator.predict_proba(for_estimator)
         shown = np.argmax(probabilities, axis=1)
@@ -221,13 +245,10 @@ class GradCAMDisplay:
             two-dimensional or has values that are negative or not finite.
         """
         check_plotting(f"{cls.__name__}.from_maps", max_cols)
-        images = list(check_images(images))
+        images = list(check_images(images, name="images"))
         for name, values in (("maps", maps), ("titles", titles)):
-            if values is not None and len(values) != len(images):
-                raise ValueError(
-                    f"There are {len(images)} images, but {len(values)} {name}. Pass "
-                    "one per image."
-                )
+            if values is not None or name == "maps":
+                _check_count(name, values, len(images))
         scaled = [
             scale_map(_check_map(heat, position), image.shape[:2])
             for position, (heat, image) in enumerate(zip(maps, images, strict=True))
@@ -276,7 +297,8 @@ class GradCAMDisplay:
         from matplotlib.cbook import normalize_kwargs
         from matplotlib.image import AxesImage
 
-        titles = [textwrap.fill(str(t), _TITLE_WIDTH) for t in self.titles or []]
+        titles = [] if self.titles is None else map(str, self.titles)
+        titles = [textwrap.fill(title, _TITLE_WIDTH) for title in titles]
         n_lines = max((title.count("\n") + 1 for title in titles), default=0)
         cell_size = choose_cell_size(self.images, _CELL_WIDTH, n_lines)
         self.figure_, self.axes_ = make_axes(len(self.images), ax, max_cols, cell_size)
@@ -304,8 +326,47 @@ def _check_estimator(estimator):
         )
 
 
+def _warn_of_coarse_maps(model, layer):
+    finer = find_finer_layer(model, layer)
+    advice = "Train with a larger image_size"
+    if finer is not None:
+        rows, columns = finer.sides
+        advice += (
+            f", or pass an earlier layer: layer={finer.operation.name!r} has maps of "
+            f"{rows} x {columns}"
+        )
+    sides = "{} x {} cells for images of {} x {} pixels".format(
+        *layer.sides, *model.input_shape[1:3]
+    )
+    warnings.warn(
+        f"Grad-CAM is coarse: the layer {layer.operation.name!r} has maps of {sides}. "
+        f"{advice}.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _check_count(name, values, n_images):
+    try:
+        n_values = len(values)
+    except TypeError:
+        raise ValueError(
+            f"{name} is of type {type(values).__name__}. Pass a list, one per image."
+        ) from None
+    if n_values != n_images:
+        raise ValueError(
+            f"There are {n_images} images, but {n_values} {name}. Pass one per image."
+        )
+
+
 def _check_map(heat, position):
-    heat = np.asarray(heat, dtype=np.float32)
+    try:
+        heat = np.asarray(heat)
+    except ValueError:  # rows of different lengths
+        heat = np.empty((), dtype=object)
+    if heat.dtype.kind not in "biuf":
+        raise ValueError(f"maps[{position}] is not an array of real numbers.")
+    heat = heat.astype(np.float32)
     if heat.ndim != 2 or not heat.size:
         raise ValueError(
             f"maps[{position}] has shape {heat.shape}. A map is (height, width)."

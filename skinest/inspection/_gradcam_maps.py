@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._compat import find_producer
+from .._compat import compute_tensor, find_producer
 from ..images import resize
 from ._gradients import compute_score_gradients
 
@@ -28,7 +28,12 @@ class FeatureLayer(NamedTuple):
     """The symbolic tensor of its feature maps in the model."""
 
     above: tuple
-    """The layers from it to the logits, in the order of their calls."""
+    """The symbolic tensors from it to the logits, each after its inputs."""
+
+    @property
+    def sides(self):
+        """Rows and columns of the feature maps."""
+        return self.tensor.shape[1:3]
 
 
 def find_class_index(classes, target):
@@ -62,56 +67,83 @@ def find_layer(model, name=None):
     Raises
     ------
     ValueError
-        If the layer does not exist, or a later layer has other inputs than the output
-        of the layer before it.
+        If the layer does not exist, or the logits depend on it and on other layers.
     """
     usable = _list_usable_layers(model)
     for layer in usable:
-        is_pooling = "Pooling" in type(layer.operation).__name__
-        if layer.operation.name == name or (name is None and not is_pooling):
+        if layer.operation.name == name or (name is None and _has_features(layer)):
             return layer
     known = any(layer.name == name for layer in model.layers)
-    what = f"layer={name!r} is not the start of a chain of feature layers"
+    what = f"layer={name!r} does not hold all that the logits depend on"
     raise ValueError(
         f"{what if known else f'The model has no layer {name!r}'}. Use one of "
         + ", ".join(repr(layer.operation.name) for layer in usable)
     )
 
 
+def find_finer_layer(model, layer):
+    """Return the last usable layer whose feature maps are finer, or None."""
+    for other in _list_usable_layers(model):
+        if min(other.sides) > min(layer.sides) and _has_features(other):
+            return other
+    return None
+
+
+def _has_features(layer):
+    kind = type(layer.operation).__name__
+    return "Pooling" not in kind and "Padding" not in kind
+
+
 def _list_usable_layers(model):
-    """Return the layers of the chain that ends at the logits, last first."""
+    """Return the layers through which all paths to the logits lead, last first."""
     from keras.layers import InputLayer, Layer
 
-    chain = list(_walk_chain(model))
-    names = [operation.name for operation, _ in chain]
-    if "logits" not in names:
-        raise ValueError(
-            f"The model {model.name!r} does not end in a layer 'logits' and a chain of "
-            "layers after it."
-        )
-    chain = chain[names.index("logits") :]
-    operations = [operation for operation, _ in chain]
-    return [
-        FeatureLayer(operation, tensor, tuple(reversed(operations[:position])))
-        for position, (operation, tensor) in enumerate(chain)
-        if len(tensor.shape) == 4
-        and isinstance(operation, Layer)
-        and not isinstance(operation, InputLayer)
-    ]
+    tensors = _sort_tensors(model)
+    found = []
+    needed = set()  # inputs of the tensors after this one
+    for position in reversed(range(len(tensors))):
+        tensor = tensors[position]
+        operation, inputs = find_producer(tensor)
+        if (
+            needed <= {id(tensor)}
+            and len(tensor.shape) == 4
+            and isinstance(operation, Layer)
+            and not isinstance(operation, InputLayer)
+        ):
+            found.append(
+                FeatureLayer(operation, tensor, tuple(tensors[position + 1 :]))
+            )
+        needed.discard(id(tensor))
+        needed.update(map(id, inputs))
+    return found
 
 
-def _walk_chain(model):
-    """Yield operations and outputs, from the last one to one with several inputs."""
-    from keras.layers import Layer
+def _sort_tensors(model):
+    """Return the tensors that the logits depend on, each after its inputs."""
+    pending, ordered, seen = [(_find_logits(model), False)], [], set()
+    while pending:
+        tensor, has_inputs = pending.pop()
+        if has_inputs:
+            ordered.append(tensor)
+        elif id(tensor) not in seen:
+            seen.add(id(tensor))
+            pending.append((tensor, True))
+            pending += [(before, False) for before in find_producer(tensor)[1]]
+    return ordered
 
+
+def _find_logits(model):
+    """Return the output of the layer "logits", after which is a chain of layers."""
     tensor = model.outputs[0]
     while True:
         operation, inputs = find_producer(tensor)
-        yield operation, tensor
-        # An operation that is not a layer can have constants, which are not visible
-        # here.
-        if len(inputs) != 1 or not isinstance(operation, Layer):
-            return
+        if operation.name == "logits":
+            return tensor
+        if len(inputs) != 1:
+            raise ValueError(
+                f"The model {model.name!r} does not end in a layer 'logits' and a "
+                "chain of layers after it."
+            )
         (tensor,) = inputs
 
 
@@ -150,7 +182,7 @@ def compute_maps(model, layer, images, class_indices, image_size):
         pixels = np.stack([resize(image, image_size) for image in images[batch]])
         n_scores = model.output_shape[-1]
         coefficients = _score_coefficients(class_indices[batch], n_scores)
-        heats = _weigh_maps(extractor, layer.above, pixels, coefficients)
+        heats = _weigh_maps(extractor, layer, pixels, coefficients)
         maps += [
             scale_map(heat, image.shape[:2])
             for heat, image in zip(heats, images[batch], strict=True)
@@ -175,17 +207,26 @@ def _score_coefficients(class_indices, n_scores):
     return np.eye(n_scores)[class_indices]
 
 
-def _weigh_maps(extractor, layers, pixels, coefficients):
+def _weigh_maps(extractor, layer, pixels, coefficients):
     """Compute equations 1 and 2 of Selvaraju et al., of shape (n, rows, columns)."""
     from keras import ops
 
     def scores(features):
-        for layer in layers:
-            features = layer(features, training=False)
-        return features
+        values = {id(layer.tensor): features}
+        for tensor in layer.above:
+            values[id(tensor)] = _compute_in_inference(tensor, values)
+        return values[id(layer.above[-1])]
 
     features = extractor(pixels.astype(np.float32), training=False)
     features = ops.convert_to_numpy(ops.cast(features, "float32"))
     gradients = compute_score_gradients(scores, features, coefficients)
     weights = gradients.mean(axis=(1, 2))
     return np.maximum(np.einsum("nhwk,nk->nhw", features, weights), 0)
+
+
+def _compute_in_inference(tensor, values):
+    from keras.layers import Layer
+
+    operation, _ = find_producer(tensor)
+    is_layer = isinstance(operation, Layer)
+    return compute_tensor(tensor, values, **({"training": False} if is_layer else {}))

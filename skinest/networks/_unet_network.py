@@ -47,10 +47,16 @@ class UNetSpec:
     compute_dtype: str
 
 
+MAX_DEPTH = 16  # sides are then multiples of 65,536 pixels
+
+
 def check_unet_size(image_size, depth):
     """Raise ValueError unless both sides can be halved `depth` times."""
     step = 2**depth
-    sides = np.array(image_size)
+    try:
+        sides = np.array(image_size)
+    except ValueError:  # sequences of different lengths
+        sides = np.empty(0)
     if sides.shape != (2,) or sides.dtype.kind not in "iu":
         raise ValueError(
             f"image_size={image_size!r} must be (height, width), two integers."
@@ -66,7 +72,7 @@ def check_unet_size(image_size, depth):
 
 @validate_params(
     {
-        "depth": [Interval(Integral, 1, None, closed="left")],
+        "depth": [Interval(Integral, 1, MAX_DEPTH, closed="both")],
         "base_filters": [Interval(Integral, 1, None, closed="left")],
         "image_size": [tuple, list, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -109,7 +115,7 @@ def build_unet(
     Parameters
     ----------
     depth : int, default=4
-        Number of times that the image size is halved.
+        Number of times that the image size is halved, at most 16.
 
     base_filters : int, default=64
         Number of filters of the first level. It doubles at each further level.

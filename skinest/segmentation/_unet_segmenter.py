@@ -13,7 +13,7 @@ from .._apply_augmentation import check_pair_augmentation
 from .._compat import Interval, fit_context, with_callbacks
 from .._training._models import train_network
 from .._training._network_estimator import NetworkEstimator
-from ..networks._unet_network import build, check_unet_size
+from ..networks._unet_network import MAX_DEPTH, build, check_unet_size
 from ._mask_prediction import MaskPredictionMixin
 from ._network_start import start_network
 from ._training_pairs import check_pairs, read_and_split
@@ -32,7 +32,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     Parameters
     ----------
     depth : int, default=4
-        Number of times that the image size is halved.
+        Number of times that the image size is halved, at most 16.
 
     base_filters : int, default=64
         Number of filters of the first level. It doubles at each further level.
@@ -228,7 +228,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "depth": [Interval(Integral, 1, None, closed="left")],
+        "depth": [Interval(Integral, 1, MAX_DEPTH, closed="both")],
         "base_filters": [Interval(Integral, 1, None, closed="left")],
         "pad_to_aspect_ratio": ["boolean"],
         "loss": [str, callable],

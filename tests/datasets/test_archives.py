@@ -150,6 +150,10 @@ def _truncate(content):
     return content[: len(content) // 2]
 
 
+def _cut_the_start(content):
+    return content[20:]
+
+
 def _flip_a_byte(content):
     i = content.index(b"JPEG of ISIC_0000001")
     return content[:i] + b"X" + content[i + 1 :]
@@ -159,7 +163,7 @@ def _replace(content):
     return b"<html>Not found</html>"
 
 
-@pytest.mark.parametrize("damage", [_truncate, _flip_a_byte, _replace])
+@pytest.mark.parametrize("damage", [_truncate, _cut_the_start, _flip_a_byte, _replace])
 def test_damaged_archive(archive, damage):
     archive.write_bytes(damage(archive.read_bytes()))
     message = assert_refused(archive, "Delete it and download it again")

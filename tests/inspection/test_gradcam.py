@@ -242,14 +242,14 @@ def test_layers_that_were_called_elsewhere_too(images):
 
 
 @pytest.mark.parametrize(
-    "backbone, name, pools",
+    "backbone, name, pools, finer, side",
     [
-        ("VGG16", "block5_conv3", "'block5_pool', "),
-        ("VGG19", "block5_conv4", "'block5_pool', "),
-        ("MobileNetV2", "out_relu", ""),
+        ("VGG16", "block5_conv3", "'block5_pool', ", "block4_conv3", 4),
+        ("VGG19", "block5_conv4", "'block5_pool', ", "block4_conv4", 4),
+        ("MobileNetV2", "out_relu", "", "block_13_expand_relu", 2),
     ],
 )
-def test_default_layer_is_the_last_convolution(backbone, name, pools):
+def test_default_layer_is_the_last_convolution(backbone, name, pools, finer, side):
     base = getattr(keras.applications, backbone)(
         weights=None, include_top=False, input_shape=(32, 32, 3)
     )
@@ -258,8 +258,13 @@ def test_default_layer_is_the_last_convolution(backbone, name, pools):
     x = keras.layers.Activation("sigmoid", name="probabilities")(x)
     network = Network().fit(keras.Model(base.input, x), [0, 1])
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
-    by_default = GradCAMDisplay.from_estimator(network, images)
-    named = GradCAMDisplay.from_estimator(network, images, layer=name)
+    advice = f"layer='{finer}' has maps of {side} x {side}"
+    with pytest.warns(UserWarning, match=rf"Grad-CAM is coarse: .*'{name}'.*{advice}"):
+        by_default = GradCAMDisplay.from_estimator(network, images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        named = GradCAMDisplay.from_estimator(network, images, layer=name)
+        GradCAMDisplay.from_estimator(network, images, layer=finer)
     np.testing.assert_array_equal(by_default.maps, named.maps)
     with pytest.raises(ValueError, match=rf"Use one of {pools}'{name}'"):
         GradCAMDisplay.from_estimator(network, images, layer="none")
@@ -278,17 +283,31 @@ def branching():
     return Network().fit(keras.Model(images, x), [0, 1])
 
 
-@pytest.mark.parametrize("layer", ["low", "side", "images", "features", "logits"])
-def test_layer_that_begins_no_chain(branching, images, layer):
+@pytest.mark.parametrize("layer", ["side", "images", "features", "logits"])
+def test_layer_that_some_paths_do_not_lead_through(branching, images, layer):
     with pytest.raises(
-        ValueError, match=rf"layer='{layer}'.*Use one of 'high', 'sum'$"
+        ValueError, match=rf"layer='{layer}'.*Use one of 'high', 'sum', 'low'$"
     ):
         GradCAMDisplay.from_estimator(branching, images, layer=layer)
 
 
+def test_map_below_branches_in_closed_form(branching, images):
+    """All layers are linear, so the weights are products of their matrices."""
+    low, side, high, logits = (
+        branching.model_.get_layer(name).get_weights()[0].squeeze((0, 1)[: ndim - 2])
+        for name, ndim in (("low", 4), ("side", 4), ("high", 4), ("logits", 2))
+    )
+    weights = (np.eye(3) + side) @ high @ logits[:, 0]
+    display = GradCAMDisplay.from_estimator(branching, images, target=1, layer="low")
+    for heat, image in zip(display.maps, images, strict=True):
+        evidence = np.maximum(image.astype(float) @ low @ weights, 0)
+        expected = evidence / (evidence.max() or 1)
+        np.testing.assert_allclose(heat, expected, atol=1e-5)
+
+
 def test_unknown_layer(branching, images):
     with pytest.raises(
-        ValueError, match=r"no layer 'block5'.*Use one of 'high', 'sum'$"
+        ValueError, match=r"no layer 'block5'.*Use one of 'high', 'sum', 'low'$"
     ):
         GradCAMDisplay.from_estimator(branching, images, layer="block5")
 
@@ -296,6 +315,17 @@ def test_unknown_layer(branching, images):
 def test_layer_after_branches_is_taken(branching, images):
     display = GradCAMDisplay.from_estimator(branching, images, layer="sum")
     assert len(display.maps) == len(images)
+
+
+def test_fine_maps_are_not_warned_of():
+    images = keras.Input((7, 7, 3))
+    x = keras.layers.Conv2D(2, 1)(images)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(1, name="logits")(x)
+    network = Network().fit(keras.Model(images, x), [0, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        GradCAMDisplay.from_estimator(network, np.zeros((1, 9, 9, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("target", ["melanoma", 1, ["benign"], np.array(["benign"])])

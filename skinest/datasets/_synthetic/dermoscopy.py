@@ -355,6 +355,7 @@ def make_dermoscopy(
     ['image', 'age', 'sex', 'site']
     """
     image_size = _check_image_size(image_size)
+    n_images = int(n_images)
     labels, counts = _check_classes(task, n_images, class_shares, malignant_fraction)
     if as_frame:
         check_installed("pandas", "make_dermoscopy(as_frame=True)")

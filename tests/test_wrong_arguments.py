@@ -1,0 +1,116 @@
+"""Wrong arguments of functions: the error names the argument."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+import pytest
+
+from skinest import UNetSegmenter
+from skinest.datasets import make_dermoscopy
+from skinest.images import check_images, limit_side, list_unreadable, resize
+from skinest.inspection import GradCAMDisplay
+from skinest.kernels import chi2_kernel, histogram_intersection_kernel
+from skinest.masks import check_masks
+from skinest.metrics import dice_score
+
+IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
+RAGGED = [[1.0], [1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    "size", [(0, 5), (5, -1), 5, None, "ab", (5,), (5, 5, 5), (5.0, 5), (2**31, 5)]
+)
+def test_size_of_an_image(size):
+    with pytest.raises(ValueError, match=r"size=.* must be two whole numbers"):
+        resize(IMAGE, size)
+
+
+@pytest.mark.parametrize("side", [0, -1, 0.5, "a", [5]])
+def test_longest_side_of_an_image(side):
+    with pytest.raises(ValueError, match=r"max_side=.* must be a whole number"):
+        limit_side(IMAGE, side)
+
+
+@pytest.mark.parametrize(
+    "image", [IMAGE[:0], IMAGE[0, 0], IMAGE.astype(bool), IMAGE.astype(int), None]
+)
+def test_what_is_resized_is_an_image(image):
+    with pytest.raises(ValueError, match=r"image is "):
+        resize(image, (4, 4))
+    with pytest.raises(ValueError, match=r"image is "):
+        limit_side(image, 4)
+
+
+def test_what_is_no_path_is_listed_as_unreadable():
+    """An empty cell of a table is NaN."""
+    found = list_unreadable(["nowhere.png", float("nan"), None])
+    assert [each.position for each in found] == [0, 1, 2]
+    assert [each.path for each in found[1:]] == ["nan", "None"]
+    assert {each.reason for each in found[1:]} == {"is not a path"}
+
+
+@pytest.mark.parametrize("paths", ["a.png", b"a.png", 5, None])
+def test_paths_are_several(paths):
+    with pytest.raises(ValueError, match=r"paths=.* is not a list of paths"):
+        list_unreadable(paths)
+
+
+@pytest.mark.parametrize("kernel", [chi2_kernel, histogram_intersection_kernel])
+@pytest.mark.parametrize("table", [1.0, [1.0], [["a"]], [[np.nan]], RAGGED, {}])
+def test_histograms_of_a_kernel(kernel, table):
+    for given in ((table,), ([[0.5, 0.5]], table)):
+        with pytest.raises(ValueError, match=r"^X and Y must be tables"):
+            kernel(*given)
+
+
+@pytest.mark.parametrize(
+    ("maps", "says"),
+    [
+        (None, "maps is of type NoneType"),
+        (np.array(1.0), "maps is of type ndarray"),
+        ([RAGGED], r"maps\[0\] is not an array of real numbers"),
+        ([[[1j]]], r"maps\[0\] is not an array of real numbers"),
+    ],
+)
+def test_maps_of_a_display(maps, says):
+    with pytest.raises(ValueError, match=says):
+        GradCAMDisplay.from_maps([IMAGE], maps)
+
+
+def test_images_of_a_display_have_their_name_in_errors():
+    with pytest.raises(ValueError, match=r"^images\[0\] is of dtype bool"):
+        GradCAMDisplay.from_maps([IMAGE > 0], [np.ones((2, 2))])
+
+
+@pytest.mark.parametrize("labels", [RAGGED, ((1, 2), 3), "a", 1])
+def test_labels_of_a_score(labels):
+    masks = [np.eye(4, dtype=int)]
+    with pytest.raises(ValueError, match=r"labels.* must be"):
+        dice_score(masks, masks, labels=labels)
+
+
+@pytest.mark.parametrize("y", [np.int64(2), np.array(2)])
+def test_one_number_is_no_mask(y):
+    with pytest.raises(ValueError, match=r"^y is .*2.*: one label for each image"):
+        check_masks(y)
+
+
+def test_one_value_is_no_target():
+    with pytest.raises(ValueError, match=r"^y is of type bool"):
+        check_images([IMAGE], True)
+
+
+def test_image_size_of_unequal_parts():
+    with pytest.raises(ValueError, match=r"image_size=.* must be \(height, width\)"):
+        UNetSegmenter(image_size=((1, 2), 3)).fit([IMAGE] * 2, [IMAGE[..., 0]] * 2)
+
+
+def test_a_number_of_images_may_be_any_integer():
+    assert len(make_dermoscopy(True, image_size=(32, 32)).images) == 1
+
+
+def test_an_enormous_depth_is_refused_at_once():
+    """2 ** depth would be a number of 300 million digits."""
+    with pytest.raises(ValueError, match=r"'depth' .*must be an int in the range"):
+        UNetSegmenter(depth=10**9).fit([IMAGE] * 2, [IMAGE[..., 0]] * 2)
