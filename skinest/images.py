@@ -97,7 +97,7 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
     """
     if isinstance(X, ImageCollection):
         _check_length(X, y, name)
-        return X.check_again()
+        return _check_again(X)
     items, is_path = list_items(X, name)
     _check_length(items, y, name)
     if is_path:
@@ -179,24 +179,6 @@ class ImageCollection(Sequence[np.ndarray]):
         if self.from_files:
             return _read_file(item, self.where(index))
         return np.array(to_rgb(item), order="C")  # a copy, never the user's own
-
-    def check_again(self) -> ImageCollection:
-        """Check that files still exist, and note which of them have changed.
-
-        Returns
-        -------
-        images : ImageCollection
-            A new collection for files, this one for arrays.
-
-        Raises
-        ------
-        FileNotFoundError
-            If files are missing.
-        """
-        if not self.from_files:
-            return self
-        stats = check_files(self._items, self._name)
-        return ImageCollection(self._items, stats, self._start, self._name)
 
     def where(self, index: int) -> str:
         """Return the name of an image in error messages: position, and path if known.
@@ -461,6 +443,14 @@ def resize(image: Image, size: ImageSize) -> Image:
     shrinks = size[0] <= height and size[1] <= width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, (size[1], size[0]), interpolation=interpolation)
+
+
+def _check_again(images):
+    """Return a collection that knows which of its files have changed."""
+    if not images.from_files:
+        return images
+    stats = check_files(images._items, images._name)
+    return ImageCollection(images._items, stats, images._start, images._name)
 
 
 def _check_length(items, y, name):

@@ -32,12 +32,12 @@ SMALL = {"weights": None, "image_size": (32, 32), "random_state": 0}
 
 
 def extractor(**settings):
-    return BottleneckFeatureExtractor("mobilenetv2").set_params(**SMALL, **settings)
+    return BottleneckFeatureExtractor("tiny").set_params(**SMALL, **settings)
 
 
 def classifier(augmentation, **settings):
     settings = {"epochs": 1, "n_augmented_copies": 1, **SMALL, **settings}
-    return TransferClassifier("mobilenetv2", augmentation=augmentation, **settings)
+    return TransferClassifier("tiny", augmentation=augmentation, **settings)
 
 
 def segmenter(**settings):
@@ -65,7 +65,8 @@ def change_weights(run):
         application.save_weights(path)
     else:
         change_one_number(path)
-    return extractor().set_params(weights=path), make_images()
+    estimator = extractor().set_params(backbone="mobilenetv2", weights=path)
+    return estimator, make_images()
 
 
 def replace_file(run, name="files"):
