@@ -24,7 +24,8 @@ of ISIC 2016 in that folder, and with ``--weights`` a MobileNetV2.
 # The pipeline has visual words and a support vector machine. ``memory`` is a folder.
 # Here it is temporary; use a fixed folder to share the cache with other scripts. An
 # integer ``random_state`` makes vocabularies the same in every fit, so that they can be
-# used again. Two subclasses count the computations.
+# used again. Two subclasses count the computations. Results of your own classes are
+# cached only if they have a ``version``.
 
 import argparse
 import os
@@ -92,6 +93,8 @@ DONE = []  # one entry per computation
 class CountedSIFT(SIFTDescriptor):
     """Count the images that SIFT describes."""
 
+    version = 1
+
     def describe(self, image):
         DONE.append("descriptions")
         return super().describe(image)
@@ -99,6 +102,8 @@ class CountedSIFT(SIFTDescriptor):
 
 class CountedClusterer(MiniBatchKMeans):
     """Count the vocabularies that are learned."""
+
+    version = 1
 
     def fit(self, X, y=None, sample_weight=None):
         DONE.append("vocabularies")
@@ -243,6 +248,8 @@ RATES, LAYERS = [1e-3, 1e-2, 1e-1], [(), (16,), (64,)]
 
 class CountedAugmentation(Augmentation):
     """Count the augmented copies."""
+
+    version = 1
 
     def __call__(self, image, random_state):
         DONE.append("augmented copies")

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from tempfile import TemporaryFile, gettempdir
 
@@ -35,8 +35,11 @@ class Split:
     targets : ndarray of shape (n_images, ...)
         Target of the network for each image.
 
-    sample_weight : ndarray of shape (n_images,), dtype float32
+    sample_weight : ndarray of shape (n_images,)
         Weights of the images in the loss.
+
+    metric_weight : ndarray of shape (n_images,)
+        Weights of the images in metrics.
 
     positions : ndarray of shape (n_chosen,)
         Positions of the images in use.
@@ -45,7 +48,18 @@ class Split:
     images: Sequence
     targets: np.ndarray
     sample_weight: np.ndarray
+    metric_weight: np.ndarray
     positions: np.ndarray
+
+    def scale_weights(self) -> "Split":
+        """Return the split with weights in the loss whose mean is 1.
+
+        Keras divides the loss by the number of images. With such weights this is a
+        weighted mean, for which an image of weight 2 is the same as two images.
+        """
+        mean = self.sample_weight[self.positions].mean()
+        scaled = (self.sample_weight / mean).astype(np.float32)
+        return replace(self, sample_weight=scaled)
 
 
 @dataclass(kw_only=True)
@@ -104,6 +118,10 @@ class Batches:
     def release(self):
         """Release all data; TensorFlow keeps every object that it has read."""
         vars(self).clear()
+
+    def list_read(self) -> np.ndarray:
+        """Return the positions of the images, in the order of the epoch."""
+        return self.split.positions[self._order]
 
     @property
     def signature(self):

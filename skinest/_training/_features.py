@@ -33,19 +33,26 @@ class ResizedImages:
     size : tuple of int
         (height, width) of the input of the network.
 
-    pixels : ndarray of shape (n_images, *size, 3), dtype uint8, default=None
+    pixels : ndarray of shape (n_rows, *size, 3), dtype uint8, default=None
         Array to store images in, so that no image is read twice. None stores nothing.
+
+    rows : ndarray of shape (n_rows,), default=None
+        Positions in `images` of the images in use. None means all.
     """
 
     images: ImageCollection
     size: tuple
     pixels: np.ndarray | None = None
+    rows: np.ndarray | None = None
     _kept: set = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.images) if self.rows is None else len(self.rows)
 
     def __getitem__(self, position) -> np.ndarray:
         if self.pixels is not None and position in self._kept:
             return self.pixels[position]
-        image = resize(self.images[position], self.size)
+        image = resize(self.images[self._find(position)], self.size)
         if self.pixels is not None:
             self.pixels[position] = image
             self._kept.add(position)
@@ -53,7 +60,10 @@ class ResizedImages:
 
     def key(self, position) -> tuple:
         """Return a key that identifies the content of an image, for caches."""
-        return self.images.key(position)
+        return self.images.key(self._find(position))
+
+    def _find(self, position):
+        return position if self.rows is None else self.rows[position]
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ def iterate_features(
     features : ndarray of shape (n_images_of_batch, 1 + n_copies, n_features)
     """
     copies = copies or AugmentedCopies()
-    positions = np.arange(len(images.images)) if positions is None else positions
+    positions = np.arange(len(images)) if positions is None else positions
     n_variants = 1 + copies.n_copies
     cache = memory if isinstance(memory, Cache) else Cache(memory)
     settings = _describe(spec, weights, copies) if cache.is_on else []

@@ -212,6 +212,7 @@ def train_network(
     learning_rate,
     has_convolutions,
     attributes_of,
+    metrics_callback=None,
 ) -> tuple[np.ndarray, ...]:
     """Train a network from given weights, and record its history.
 
@@ -248,6 +249,9 @@ def train_network(
 
     attributes_of : callable
         Function from weights to the fitted attributes of the estimator so far.
+
+    metrics_callback : keras.callbacks.Callback, default=None
+        Callback that changes the metrics of each epoch before other callbacks get them.
 
     Returns
     -------
@@ -289,6 +293,7 @@ def train_network(
                     initial_epoch=fitting.epoch,
                     validation_data=as_dataset(validation),
                     callbacks=[
+                        *filter(None, [metrics_callback]),
                         _follow_epochs(fitting, batches, epochs, attributes_of),
                         *fitting.make_keras_callbacks(),
                     ],

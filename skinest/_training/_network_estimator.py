@@ -7,7 +7,7 @@ import copy
 import os
 import warnings
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import nan
 from numbers import Integral, Real
 
@@ -15,7 +15,6 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_random_state
 
 from .._cache import Cache
@@ -28,12 +27,9 @@ from .._compat import (
     open_callback_context,
 )
 from ..utils._callbacks import iterate_with_callbacks
-from ..utils._checks import MAX_SEED, check_groups
+from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
 from ..utils._verbose import announce
-
-_STOPPING_FRACTION = 0.1  # held out for early stopping by default
-_N_TRIES = 50  # number of random splits by groups, to choose the best from
 
 LEARNING_RATE = [
     Interval(Real, 0, None, closed="neither"),
@@ -242,144 +238,6 @@ class Fitting:
                 ConvergenceWarning,
                 stacklevel=2,
             )
-
-
-def resolve_validation_fraction(estimator, X_val):
-    """Return the share of the training images to hold out, or None.
-
-    As in scikit-learn's estimators, `early_stopping` alone holds out a tenth.
-    """
-    if X_val is not None:
-        return None
-    looks_at_held_out = estimator.early_stopping and estimator.monitor[:4] == "val_"
-    if estimator.validation_fraction is None and looks_at_held_out:
-        return _STOPPING_FRACTION
-    return estimator.validation_fraction
-
-
-def split_data(data, fraction, groups, seed, class_indices=None, classes=None):
-    """Split images into a training and a validation set.
-
-    Parameters
-    ----------
-    data : Split
-        All images.
-
-    fraction : float or None
-        Fraction to hold out. None holds out no images.
-
-    groups : array-like of shape (n_images,) or None
-        Images of one group stay in one set. Of 50 random splits, the one nearest to
-        `fraction` in each class is used.
-
-    seed : int
-        Seed of the split.
-
-    class_indices : ndarray of shape (n_images,), default=None
-        The class of each image. Then the split is stratified, and each class is in the
-        training set.
-
-    classes : ndarray of shape (n_classes,), default=None
-        The labels of the classes, for errors.
-
-    Returns
-    -------
-    train : Split
-    held_out : Split or None
-        None without `fraction`.
-
-    Raises
-    ------
-    ValueError
-        If there are too few images, in total or of one class, or too few groups, or if
-        all training images have the weight 0.
-    """
-    n_images, train, held_out = len(data.positions), data.positions, None
-    if groups is not None:
-        groups = check_groups(groups, n_images)
-    if fraction is not None:
-        train, held_out = _hold_out(
-            n_images, fraction, groups, seed, class_indices, classes
-        )
-        held_out = replace(data, positions=held_out)
-    if not np.any(data.sample_weight[train]):
-        raise ValueError(
-            "All training images have the weight 0, because of sample_weight and "
-            "class_weight. Raise a weight, or hold out other images."
-        )
-    return replace(data, positions=train), held_out
-
-
-def _hold_out(n_images, fraction, groups, seed, class_indices, classes):
-    """Return sorted positions of training and validation images."""
-    if class_indices is not None:
-        _check_classes_can_be_split(class_indices, fraction, groups, classes)
-    n_units = n_images if groups is None else len(np.unique(groups))
-    n_held_out = int(np.ceil(fraction * n_units))
-    if n_held_out == n_units:
-        raise ValueError(
-            f"validation_fraction={fraction} of the {n_units} "
-            f"{'images' if groups is None else 'groups'} leaves none for training. "
-            "Lower it, add images, or pass X_val and y_val."
-        )
-    if groups is not None:
-        return _hold_out_groups(n_images, fraction, groups, seed, class_indices)
-    train, held_out = train_test_split(
-        np.arange(n_images),
-        test_size=n_held_out,
-        stratify=class_indices,
-        random_state=seed,
-    )
-    if class_indices is not None:
-        absent = np.setdiff1d(class_indices, class_indices[train])
-        if len(absent):
-            raise ValueError(
-                f"validation_fraction={fraction} leaves no training images of "
-                f"{classes[absent].tolist()}. Lower it, add images, or pass X_val and "
-                "y_val."
-            )
-    return np.sort(train), np.sort(held_out)
-
-
-def _check_classes_can_be_split(class_indices, fraction, groups, classes):
-    counts, n_images = np.bincount(class_indices), len(class_indices)
-    if counts.min() < 2:
-        raise ValueError(
-            f"y has only one image of {classes[counts < 2].tolist()}, but "
-            f"validation_fraction={fraction} needs two images of each class, one for "
-            "training and one for validation. Remove the class, add images, or pass "
-            "X_val and y_val."
-        )
-    n_held_out = int(np.ceil(fraction * n_images))
-    if groups is None and min(n_held_out, n_images - n_held_out) < len(classes):
-        raise ValueError(
-            f"validation_fraction={fraction} of {n_images} images gives {n_held_out} "
-            f"for validation and {n_images - n_held_out} for training, but both need "
-            f"at least one image of the {len(classes)} classes. Change it, add images, "
-            "or pass X_val and y_val."
-        )
-
-
-def _hold_out_groups(n_images, fraction, groups, seed, class_indices):
-    """Return the random split by groups that is nearest to the fraction."""
-    if class_indices is None:
-        class_indices = np.zeros(n_images, dtype=int)
-    counts = np.bincount(class_indices)
-    best, best_distance = None, np.inf
-    splitter = GroupShuffleSplit(_N_TRIES, test_size=fraction, random_state=seed)
-    for train, held_out in splitter.split(class_indices, groups=groups):
-        held_counts = np.bincount(class_indices[held_out], minlength=len(counts))
-        if (held_counts == counts).any():  # no training images of a class
-            continue
-        distance = np.abs(held_counts / counts - fraction).sum()
-        if distance < best_distance:
-            best, best_distance = (train, held_out), distance
-    if best is None:
-        raise ValueError(
-            f"validation_fraction={fraction}: none of {_N_TRIES} random splits by "
-            "groups has training images of every class. Pass X_val and y_val."
-        )
-    return best
 
 
 def make_output_bias(totals) -> np.ndarray:

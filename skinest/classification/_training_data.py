@@ -3,21 +3,31 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import warnings
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._apply_augmentation import apply_augmentation
 from .._training._batches import Batches, PrefetchedBatches, Split, allocate
 from .._training._features import AugmentedCopies, ResizedImages, iterate_features
-from .._training._network_estimator import resolve_validation_fraction, split_data
+from .._training._hold_out import (
+    check_classes_can_be_split,
+    check_fraction,
+    resolve_validation_fraction,
+    split_data,
+)
 from ..images import check_images
 from ..networks._transfer_network import count_features
-from ..utils._checks import as_column, check_sample_weight, read_class_weight
+from ..utils._checks import (
+    as_column,
+    check_groups,
+    check_sample_weight,
+    read_class_weight,
+)
 from ..utils._deprecation import renamed_parameter
 
 
@@ -74,8 +84,11 @@ def make_targets(class_indices, n_classes) -> np.ndarray:
     return np.eye(n_classes, dtype=np.float32)[class_indices]
 
 
-def weigh_classes(class_weight, classes, class_indices) -> np.ndarray:
+def weigh_classes(class_weight, classes, class_indices, sample_weight) -> np.ndarray:
     """Return the weight of each class.
+
+    An image of weight 2 counts as two images. A class whose images all have the weight
+    0 gets the weight 1.
 
     Raises
     ------
@@ -84,27 +97,11 @@ def weigh_classes(class_weight, classes, class_indices) -> np.ndarray:
     """
     if isinstance(class_weight, dict):
         return read_class_weight(class_weight, classes)
-    numbers = np.arange(len(classes))
-    return compute_class_weight(class_weight, classes=numbers, y=class_indices)
-
-
-def make_objective(n_outputs) -> dict:
-    """Return loss and metrics, as arguments for Keras' `compile`."""
-    from keras import metrics
-
-    if n_outputs == 1:
-        loss, accuracy = "binary_crossentropy", metrics.BinaryAccuracy
-    else:
-        loss, accuracy = "categorical_crossentropy", metrics.CategoricalAccuracy
-    return {
-        "loss": loss,
-        "metrics": [
-            accuracy(name="accuracy"),
-            metrics.Precision(name="precision"),
-            metrics.Recall(name="recall"),
-            metrics.AUC(name="auc"),
-        ],
-    }
+    if class_weight is None:
+        return np.ones(len(classes))
+    totals = np.bincount(class_indices, sample_weight, len(classes))
+    balanced = totals.sum() / (np.count_nonzero(totals) * np.where(totals, totals, 1))
+    return np.where(totals, balanced, 1)
 
 
 @dataclass(kw_only=True)
@@ -177,6 +174,8 @@ class ImageBatches(PrefetchedBatches):
 def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
     """Check images, labels and weights, and split them for training and validation.
 
+    Images of weight 0 are left out.
+
     Returns
     -------
     classes : ndarray of shape (n_classes,)
@@ -187,37 +186,103 @@ def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
     """
     images = check_images(X, y)
     classes, indices = encode_labels(y)
-    class_weights = weigh_classes(estimator.class_weight, classes, indices)
     own = check_sample_weight(sample_weight, len(indices))
-    weights = own * class_weights[indices]
-    data = _make_split(estimator, images, indices, weights, classes)
+    groups = check_groups(groups, len(indices))
+    kept = np.flatnonzero(own)
+    indices, own = indices[kept], own[kept]
+    class_weights = weigh_classes(estimator.class_weight, classes, indices, own)
+    data = _make_split(estimator, images, kept, indices, own, class_weights)
     fraction = resolve_validation_fraction(estimator, X_val)
-    train, validation = split_data(data, fraction, groups, seed, indices, classes)
+    groups = None if groups is None else groups[kept]
+    train, validation = _split_by_class(data, fraction, groups, seed, indices, classes)
     totals = np.bincount(
-        indices[train.positions], data.sample_weight[train.positions], len(classes)
+        indices[train.positions], train.sample_weight[train.positions], len(classes)
     )
     if X_val is not None:
         images = check_images(X_val, name="X_val")
         indices = encode_known_labels(y_val, classes, len(images))
-        weights = class_weights[indices]
-        validation = _make_split(estimator, images, indices, weights, classes)
+        rows = np.arange(len(images))
+        ones = np.ones(len(images))
+        validation = _make_split(estimator, images, rows, indices, ones, class_weights)
+    if validation is not None:
+        validation = _check_validation(
+            estimator, validation, indices[validation.positions], classes
+        )
     return classes, totals, train, validation
 
 
-def _make_split(estimator, images, class_indices, weights, classes):
-    """Return all images with targets and weights.
+def _split_by_class(data, fraction, groups, seed, indices, classes):
+    """Return the training and the validation set, or None for the latter.
+
+    Raises
+    ------
+    ValueError
+        If there are too few images, in total or of one class, or too few groups, or if
+        all training images have the weight 0.
+    """
+    if fraction is not None:
+        check_classes_can_be_split(indices, fraction, groups, classes)
+    check_fraction(fraction, len(indices), groups)
+    contents = indices[:, np.newaxis] == np.arange(len(classes))
+    train, validation = split_data(
+        data, fraction, groups, seed, contents, stratify=True
+    )
+    if len(np.setdiff1d(indices, indices[train.positions])):
+        raise ValueError(
+            f"validation_fraction={fraction}: no split by groups has been found that "
+            "has training images of every class. Pass X_val and y_val."
+        )
+    weighs = data.sample_weight[train.positions] > 0  # class weights can be 0
+    if not weighs.any():
+        raise ValueError(
+            "All training images have the weight 0, because of sample_weight and "
+            "class_weight. Raise a weight, or hold out other images."
+        )
+    train = replace(train, positions=train.positions[weighs])
+    return train.scale_weights(), validation
+
+
+def _check_validation(estimator, validation, class_indices, classes):
+    """Return the validation set with scaled weights, and warn if it lacks a class."""
+    if not validation.sample_weight[validation.positions].any():
+        raise ValueError(
+            "All validation images have the weight 0, because of class_weight. Raise a "
+            "weight, or validate on other images."
+        )
+    absent = np.setdiff1d(np.arange(len(classes)), class_indices)
+    if len(absent):
+        if estimator.early_stopping and estimator.monitor == "val_auc":
+            raise ValueError(
+                "monitor='val_auc' needs validation images of all classes, but there "
+                f"are none of {classes[absent].tolist()}. Choose another metric, or "
+                "pass other images as X_val."
+            )
+        warnings.warn(
+            f"There are no validation images of {classes[absent].tolist()}, so "
+            "val_precision, val_recall and val_auc say nothing about these classes. "
+            "Raise validation_fraction, use smaller groups, or pass other images as "
+            "X_val.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return validation.scale_weights()
+
+
+def _make_split(estimator, images, rows, class_indices, sample_weight, class_weights):
+    """Return the images of some rows with targets and weights.
 
     Resized images are stored in memory if a stage trains the backbone, because it
     needs each image in each epoch.
     """
-    n_images, size = len(images), tuple(map(int, estimator.image_size))
+    n_rows, size = len(rows), tuple(map(int, estimator.image_size))
     is_kept = {estimator.trainable, estimator.fine_tune} - {"head", None}
-    pixels = allocate((n_images, *size, 3), np.uint8) if is_kept else None
+    pixels = allocate((n_rows, *size, 3), np.uint8) if is_kept else None
     return Split(
-        ResizedImages(images, size, pixels),
-        make_targets(class_indices, len(classes)),
-        weights.astype(np.float32),
-        np.arange(n_images),
+        ResizedImages(images, size, pixels, rows),
+        make_targets(class_indices, len(class_weights)),
+        sample_weight * class_weights[class_indices],
+        sample_weight,
+        np.arange(n_rows),
     )
 
 

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
 from sklearn.base import ClassifierMixin
 
 from .._apply_augmentation import check_augmentation
@@ -21,7 +19,6 @@ from .._compat import (
     resolve_compute_dtype,
     with_callbacks,
 )
-from .._training._models import train_network
 from .._training._network_estimator import (
     LEARNING_RATE,
     NetworkEstimator,
@@ -40,11 +37,11 @@ from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
+from ._stages import check_continues, list_stages, train_stage
 from ._training_data import (
     collect_features,
     make_batches,
     make_copies,
-    make_objective,
     split_images,
 )
 
@@ -93,8 +90,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     trainable : str, default="head"
         The lowest part to train in the first stage. All layers above it are trained
-        too, except batch normalisation. "head", "all", or a stage of the backbone:
-        "block5" to "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
+        too, except batch normalisation, which is trained only with "all" and
+        ``weights=None``. "head", "all", or a stage of the backbone: "block5" to
+        "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
         "expanded_conv" of MobileNetV2.
 
     epochs : int, default=50
@@ -123,7 +121,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
-        "balanced" is n_images / (n_classes * n_images_of_class). None means 1.
+        "balanced" is n_images / (n_classes * n_images_of_class), where images count by
+        `sample_weight`. None means 1.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         Random changes of training images, see :class:`skinest.Augmentation`. A callable
@@ -139,9 +138,10 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
-        The split is stratified by class or, with `groups`, never divides a group. None
-        is 0.1 if `early_stopping` needs held-out images and `X_val` is not given;
-        otherwise no images are held out.
+        The split is stratified by class or, with `groups`, never divides a group. Each
+        class is in both sets, if it has enough images or groups. None is 0.1 if
+        `early_stopping` needs held-out images and `X_val` is not given; otherwise no
+        images are held out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
@@ -153,7 +153,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     monitor : str, default="val_loss"
         Metric for early stopping: "loss", "accuracy", "precision", "recall" or "auc",
-        with the prefix ``"val_"`` for the validation images.
+        with the prefix ``"val_"`` for the validation images, see `history_`. For two
+        classes, precision and recall are those of ``classes_[1]``.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
@@ -202,10 +203,15 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         it does not change the predictions of the classifier.
 
     history_ : dict of str to list of float
-        Loss, accuracy, precision, recall and AUC after each epoch of all stages; with
-        the prefix ``"val_"`` for the validation images, if there are any. For more than
-        two classes, precision and recall are micro averages over all probabilities
-        above 0.5. With `warm_start`, values that a fit did not compute are NaN.
+        "loss", "accuracy", "precision", "recall" and "auc" after each epoch of all
+        stages; with the prefix ``"val_"`` for the validation images, if there are any.
+        scikit-learn computes the same from the same predictions: `log_loss` (the L2
+        penalty is not in it), `accuracy_score`, `precision_score` and `recall_score` of
+        ``classes_[1]``, and `roc_auc_score`. For more than two classes, the last three
+        are micro averages over all probabilities, where those above 0.5 count as
+        predicted. Training metrics are of the predictions during the epoch, with
+        dropout and augmentation. With `warm_start`, values that a fit did not compute
+        are NaN.
 
     n_iter_ : int
         Number of epochs of all stages.
@@ -224,8 +230,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     frequencies of more than two classes. The frequencies are weighted by `class_weight`
     and `sample_weight`: with "balanced", all classes start with the same probability.
 
-    `val_loss` is weighted like `loss`, by class and sample weights. For images in
-    `X_val` there are class weights only.
+    Only ratios of weights count. The loss is weighted by `class_weight` and
+    `sample_weight`, other metrics by `sample_weight`, which is 1 in `X_val`. An image
+    of weight 0 is left out, but its label is in `classes_`. An image of weight 2 is the
+    same as two images, if a batch has all images and there is neither dropout nor
+    augmentation. Otherwise it is nearly the same, because two images can be in two
+    batches. With `validation_fraction`, give repeated images the same group.
 
     Inside a Pipeline in GridSearchCV, `groups` can be passed to `fit` in two ways: with
     the name of the step, as in ``search.fit(X, y, clf__groups=groups)``; or by metadata
@@ -359,7 +369,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             Labels of the images, with two classes or more.
 
         sample_weight : array-like of shape (n_images,), default=None
-            Weights of images in the loss. They are multiplied by `class_weight`.
+            Weights of images in the loss and in metrics. In the loss, they are
+            multiplied by `class_weight`.
 
         groups : array-like of shape (n_images,), default=None
             Group of each image, such as its lesion. The split by
@@ -384,6 +395,11 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             network differ from those of the last fit.
         OSError
             If weights cannot be downloaded, or a file is missing.
+
+        Warns
+        -----
+        UserWarning
+            If there are no validation images of a class.
         """
         self._check_settings(X_val, y_val)
         augmentation = self.augmentation
@@ -395,12 +411,13 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
         network = self._start(classes, totals, seeds)
-        stages, n_tasks = self._list_stages()
+        stages, n_tasks = list_stages(self)
         if "head" in (self.trainable, self.fine_tune):  # passes that compute features
             n_tasks += 1 if validation is None else 2
         fitting = self._begin_fit(X, y, seeds, n_tasks)
         features = None, None
-        for trainable, epochs, rate in stages:
+        for stage in stages:
+            trainable = stage[0]
             if trainable != "head":  # the backbone changes
                 features = None, None
             elif features[0] is None:
@@ -417,17 +434,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                     "_model": None,
                 }
 
-            arrays = train_network(
-                fitting,
-                **network.describe_training(trainable),
-                objective=partial(make_objective, network.head_spec.n_outputs),
-                batches=make_batches(
-                    fitting, train, features[0], augmentation, seeds["shuffle"]
-                ),
-                validation=make_batches(fitting, validation, features[1]),
-                epochs=epochs,
-                learning_rate=rate,
-                attributes_of=collect_attributes,
+            batches = make_batches(
+                fitting, train, features[0], augmentation, seeds["shuffle"]
+            )
+            held_out = make_batches(fitting, validation, features[1])
+            arrays = train_stage(
+                fitting, network, stage, batches, held_out, collect_attributes
             )
             attributes = collect_attributes(arrays)
             network = attributes["_network"]
@@ -459,35 +471,16 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         l2 = self.l2 if self.l2 == "auto" else float(self.l2)
         head_spec = HeadSpec(units, float(self.dropout), l2, n_outputs)
         if self.warm_start and hasattr(self, "_network"):
-            self._check_continues(classes, backbone_spec, head_spec)
+            check_continues(self, classes, backbone_spec, head_spec)
             return self._network
         backbone = load_backbone_weights(self.backbone, self.weights, seeds["weights"])
         n_features = count_features(backbone_spec)
         head = make_random_head(n_features, (*units, n_outputs), seeds["head"])
         head[-1] = make_output_bias(totals)
-        return TransferNetwork(backbone_spec, head_spec, backbone, tuple(head))
-
-    def _check_continues(self, classes, backbone_spec, head_spec):
-        """Raise ValueError if `warm_start` cannot continue from the last fit."""
-        if not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start: y has the classes {classes.tolist()}, but the last fit "
-                f"had {self.classes_.tolist()}. Set warm_start=False to start again."
-            )
-        last = self._network
-        if (backbone_spec, head_spec) != (last.backbone_spec, last.head_spec):
-            raise ValueError(
-                "warm_start: the network's settings differ from those of the last fit. "
-                "Put backbone, image_size, pooling, hidden_units, dropout, l2 and "
-                "compute_dtype back, or set warm_start=False to start again."
-            )
-
-    def _list_stages(self):
-        """Return lowest part, epochs and rate of each stage, and the sum of epochs."""
-        rate = self.learning_rate if isinstance(self.optimizer, str) else None
-        stages = [(self.trainable, self.epochs, rate)]
-        if self.fine_tune is None:
-            return stages, self.epochs
-        rate = self.fine_tune_learning_rate
-        stages.append((self.fine_tune, self.fine_tune_epochs, rate))
-        return stages, self.epochs + self.fine_tune_epochs
+        return TransferNetwork(
+            backbone_spec,
+            head_spec,
+            backbone,
+            tuple(head),
+            is_from_scratch=self.weights is None,
+        )

@@ -76,7 +76,8 @@ class VGGTransferClassifier(TransferClassifier):
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
-        "balanced" is n_images / (n_classes * n_images_of_class). None means 1.
+        "balanced" is n_images / (n_classes * n_images_of_class), where images count by
+        `sample_weight`. None means 1.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         Random changes of training images, see :class:`skinest.Augmentation`. A callable
@@ -92,9 +93,10 @@ class VGGTransferClassifier(TransferClassifier):
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
-        The split is stratified by class or, with `groups`, never divides a group. None
-        is 0.1 if `early_stopping` needs held-out images and `X_val` is not given;
-        otherwise no images are held out.
+        The split is stratified by class or, with `groups`, never divides a group. Each
+        class is in both sets, if it has enough images or groups. None is 0.1 if
+        `early_stopping` needs held-out images and `X_val` is not given; otherwise no
+        images are held out.
 
     early_stopping : bool, default=False
         Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
@@ -106,7 +108,8 @@ class VGGTransferClassifier(TransferClassifier):
 
     monitor : str, default="val_loss"
         Metric for early stopping: "loss", "accuracy", "precision", "recall" or "auc",
-        with the prefix ``"val_"`` for the validation images.
+        with the prefix ``"val_"`` for the validation images, see `history_`. For two
+        classes, precision and recall are those of ``classes_[1]``.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
@@ -155,10 +158,15 @@ class VGGTransferClassifier(TransferClassifier):
         it does not change the predictions of the classifier.
 
     history_ : dict of str to list of float
-        Loss, accuracy, precision, recall and AUC after each epoch of all stages; with
-        the prefix ``"val_"`` for the validation images, if there are any. For more than
-        two classes, precision and recall are micro averages over all probabilities
-        above 0.5. With `warm_start`, values that a fit did not compute are NaN.
+        "loss", "accuracy", "precision", "recall" and "auc" after each epoch of all
+        stages; with the prefix ``"val_"`` for the validation images, if there are any.
+        scikit-learn computes the same from the same predictions: `log_loss` (the L2
+        penalty is not in it), `accuracy_score`, `precision_score` and `recall_score` of
+        ``classes_[1]``, and `roc_auc_score`. For more than two classes, the last three
+        are micro averages over all probabilities, where those above 0.5 count as
+        predicted. Training metrics are of the predictions during the epoch, with
+        dropout and augmentation. With `warm_start`, values that a fit did not compute
+        are NaN.
 
     n_iter_ : int
         Number of epochs of all stages.
@@ -177,8 +185,12 @@ class VGGTransferClassifier(TransferClassifier):
     frequencies of more than two classes. The frequencies are weighted by `class_weight`
     and `sample_weight`: with "balanced", all classes start with the same probability.
 
-    `val_loss` is weighted like `loss`, by class and sample weights. For images in
-    `X_val` there are class weights only.
+    Only ratios of weights count. The loss is weighted by `class_weight` and
+    `sample_weight`, other metrics by `sample_weight`, which is 1 in `X_val`. An image
+    of weight 0 is left out, but its label is in `classes_`. An image of weight 2 is the
+    same as two images, if a batch has all images and there is neither dropout nor
+    augmentation. Otherwise it is nearly the same, because two images can be in two
+    batches. With `validation_fraction`, give repeated images the same group.
 
     Inside a Pipeline in GridSearchCV, `groups` can be passed to `fit` in two ways: with
     the name of the step, as in ``search.fit(X, y, clf__groups=groups)``; or by metadata

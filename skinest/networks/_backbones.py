@@ -10,6 +10,8 @@ from functools import lru_cache
 from .._compat import preserved_random_state
 
 MIN_SIDE = 32  # halved five times, it is one pixel
+# For a training from scratch: Keras' .999 would need thousands of steps.
+_MOMENTUM = 0.9
 # Approximate standard deviation of preprocessed pixels; it is 58 of 255 in ImageNet.
 PIXEL_SCALE = {"caffe": 58.0, "tf": 58 / 127.5}
 _ZEROS = {"module": "keras.initializers", "class_name": "Zeros", "config": {}}
@@ -105,6 +107,8 @@ def _make_config(backbone, image_size) -> str:
         for key in ("kernel_initializer", "depthwise_initializer"):
             if key in layer["config"]:
                 layer["config"][key] = _ZEROS
+        if "momentum" in layer["config"]:  # batch normalisation
+            layer["config"]["momentum"] = _MOMENTUM
     return json.dumps(config)
 
 

@@ -82,6 +82,10 @@ class TransferNetwork:
     is_backbone_given : bool, default=True
         Whether the backbone still has its initial weights. False after it has been
         trained.
+
+    is_from_scratch : bool, default=False
+        Whether its initial weights were random. Then batch normalisation is trained
+        with the whole network.
     """
 
     backbone_spec: BackboneSpec
@@ -89,10 +93,10 @@ class TransferNetwork:
     backbone: Weights
     head: tuple
     is_backbone_given: bool = True
+    is_from_scratch: bool = False
 
     def describe_training(self, trainable) -> dict:
         """Return what :func:`train_network` trains from the part `trainable` up."""
-        specs = self.backbone_spec, self.head_spec
         if trainable == "head":
             n_features = count_features(self.backbone_spec)
             return {
@@ -101,9 +105,11 @@ class TransferNetwork:
                 "weights": self.head,
                 "has_convolutions": False,
             }
+        settings = trainable, self.is_from_scratch
+        specs = self.backbone_spec, self.head_spec
         return {
-            "key": ("network", *specs, trainable),
-            "build": partial(build_network, *specs, trainable=trainable),
+            "key": ("network", *specs, *settings),
+            "build": partial(build_network, *specs, *settings),
             "weights": (*self.backbone.arrays, *self.head),
             "has_convolutions": True,
         }
@@ -120,8 +126,9 @@ class TransferNetwork:
 
     def build(self, trainable):
         """Build one Keras model, in which the part from `trainable` up trains."""
-        specs = self.backbone_spec, self.head_spec
-        network = build_network(*specs, trainable=trainable)
+        network = build_network(
+            self.backbone_spec, self.head_spec, trainable, self.is_from_scratch
+        )
         network.set_weights([*self.backbone.arrays, *self.head])
         return network
 
@@ -156,7 +163,7 @@ def build_head(spec, n_features):
     return keras.Model(features, _add_head(features, spec), name="head")
 
 
-def build_network(backbone_spec, head_spec, *, trainable="head"):
+def build_network(backbone_spec, head_spec, trainable, is_from_scratch):
     """Build a Keras model from images to probabilities, in which the upper part trains.
 
     Weights come in the order of the backbone's, then the head's.
@@ -167,7 +174,7 @@ def build_network(backbone_spec, head_spec, *, trainable="head"):
     backbone = build_pooled_backbone(backbone_spec, l2)
     probabilities = _add_head(backbone.output, head_spec)
     network = keras.Model(backbone.input, probabilities, name="transfer_network")
-    set_trainable(network, backbone_spec.backbone, trainable)
+    set_trainable(network, backbone_spec.backbone, trainable, is_from_scratch)
     return network
 
 
@@ -216,7 +223,8 @@ def build_transfer_network(
     The layers are, in this order: the input ``images`` (RGB, values from 0 to 255), the
     preprocessing of the backbone, its layers with their names in Keras, ``features``
     (the pooling), ``hidden_1``, ``dropout_1`` and so on, ``logits`` and
-    ``probabilities``. Batch normalisation is never trained.
+    ``probabilities``. Batch normalisation is trained only with ``weights=None`` and
+    ``trainable="all"``.
 
     Parameters
     ----------
@@ -309,7 +317,7 @@ def build_transfer_network(
     n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
     spec = BackboneSpec(backbone, size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
-    network = build_network(spec, head, trainable=trainable)
+    network = build_network(spec, head, trainable, weights is None)
     rng = check_random_state(random_state)
     seeds = rng.randint(MAX_SEED, size=2)
     units = (*head.hidden_units, n_outputs)
@@ -345,17 +353,21 @@ def make_random_head(n_features, units, seed) -> list[np.ndarray]:
     return arrays
 
 
-def set_trainable(network, backbone, stage):
-    """Make all layers from a stage up trainable, except batch normalisation."""
+def set_trainable(network, backbone, stage, is_from_scratch):
+    """Make all layers from a stage up trainable.
+
+    Batch normalisation keeps its pretrained statistics. If all layers start from random
+    weights, it is trained too: without it, signals would vanish or explode.
+    """
     import keras
 
     check_stage(backbone, "trainable", stage)
     first = "features" if stage == "head" else get_first_layer(backbone, stage)
-    trains = first is None
+    trains, trains_norms = first is None, is_from_scratch and stage == "all"
     for layer in network.layers:
         trains = trains or layer.name == first
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = trains and not is_norm
+        layer.trainable = trains and (trains_norms or not is_norm)
 
 
 def _add_head(x, spec):

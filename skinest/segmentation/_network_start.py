@@ -9,6 +9,7 @@ from .._compat import resolve_compute_dtype
 from .._training._network_estimator import make_output_bias
 from ..networks._unet_network import UNetSpec, make_random_weights
 from ._pairs import count_pixels, warn_of_one_label
+from ._training_pairs import find_median_shape
 
 _COMPUTE_DTYPE = "bfloat16"  # of "auto", on processors that support it
 
@@ -59,8 +60,9 @@ def start_network(segmenter, train, pairs, seed):
     else:
         bias = make_output_bias(counts * class_weights)
         weights = tuple(make_random_weights(spec, bias, seed))
-        median = np.median(pairs.shapes[train.positions], axis=0)
-        tile_shape = tuple(np.rint(median).astype(int).tolist())
+        tile_shape = find_median_shape(
+            pairs.shapes[train.positions], train.sample_weight[train.positions]
+        )
     attributes = {
         "classes_": classes,
         "tile_shape_": tile_shape,

@@ -303,8 +303,8 @@ def check_side(shape, min_side, location):
         )
 
 
-def read_pairs(pairs, fitting) -> Pairs:
-    """Read all pairs, from the cache of the estimator if they are in it.
+def read_pairs(pairs, fitting, positions=None) -> Pairs:
+    """Read pairs, from the cache of the estimator if they are in it.
 
     Parameters
     ----------
@@ -314,6 +314,9 @@ def read_pairs(pairs, fitting) -> Pairs:
     fitting : Fitting
         The current fit. Its callbacks can follow how the pairs are read.
 
+    positions : ndarray of shape (n_pairs,), default=None
+        Positions of the pairs to read. None means all.
+
     Raises
     ------
     ValueError
@@ -321,7 +324,8 @@ def read_pairs(pairs, fitting) -> Pairs:
     OSError
         If a file no longer exists.
     """
-    n_pairs, size = len(pairs.images), pairs.letterbox.size
+    positions = np.arange(len(pairs.images)) if positions is None else positions
+    n_pairs, size = len(positions), pairs.letterbox.size
     images = allocate((n_pairs, *size, 3), np.uint8)
     masks = allocate((n_pairs, *size), np.uint8)
     shapes: list[tuple] = []
@@ -332,7 +336,7 @@ def read_pairs(pairs, fitting) -> Pairs:
     def read(positions):
         return pairs.read_cached(positions, fitting.cache)
 
-    chunks = np.split(np.arange(n_pairs), range(_N_READ, n_pairs, _N_READ))
+    chunks = np.split(positions, range(_N_READ, n_pairs, _N_READ))
     batches = iter(Prefetch(read, chunks))
     tasks = fitting.iterate(
         batches, len(chunks), "read-pairs", f"Reading {n_pairs} pairs"
@@ -341,12 +345,12 @@ def read_pairs(pairs, fitting) -> Pairs:
         for batch in tasks:
             fitting.cache.warn()
             for image, mask, labels, shape in batch:
-                position = len(shapes)
-                images[position] = image
-                location = pairs.masks.where(position)
+                row = len(shapes)
+                images[row] = image
+                location = pairs.masks.where(positions[row])
                 coding.add(labels, location)
                 indices = _index_labels(labels, locations, location)
-                masks[position] = indices[mask]
+                masks[row] = indices[mask]
                 dtypes.add(labels.dtype)
                 shapes.append(shape)
     coding.finish()

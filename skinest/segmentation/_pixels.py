@@ -71,7 +71,7 @@ def make_objective(loss, n_outputs, threshold) -> dict:
     metrics = []
     for name in ("accuracy", "precision", "recall", "iou", "dice"):
         metrics.append(PixelMetric(name, n_outputs, threshold))
-    return {"loss": PixelLoss(loss, n_outputs), "metrics": metrics}
+    return {"loss": PixelLoss(loss, n_outputs), "weighted_metrics": metrics}
 
 
 class PixelLoss(Loss):
@@ -143,7 +143,7 @@ def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
                 "class_weight."
             )
         return read_class_weight(class_weight, classes)
-    weights = counts.sum() / (len(classes) * np.maximum(counts, 1))
+    weights = counts.sum() / (len(classes) * np.where(counts > 0, counts, 1))
     return np.where(counts > 0, weights, 1.0)  # a class may lack training pixels
 
 
@@ -174,8 +174,9 @@ def ignores_padding(loss, n_outputs) -> bool:
 class PixelMetric(Metric):
     """Ratio of pixel counts over all images, averaged over the foreground labels.
 
-    A label that is absent from both masks and predictions counts 1. If only the
-    denominator is 0, as for the precision of empty predictions, the label counts 0.
+    Pixels count by the weight of their image. A label that is absent from both masks
+    and predictions counts 1. If only the denominator is 0, as for the precision of
+    empty predictions, the label counts 0.
 
     Parameters
     ----------
@@ -208,12 +209,18 @@ class PixelMetric(Metric):
         true = ops.cast(indices == self._labels, "float32")
         predicted = inside * ops.cast(found == self._labels, "float32")
         right = inside * ops.cast(found == indices, "float32")
-        pixels = (0, 1, 2)
-        self._right.assign_add(ops.sum(right))
-        self._total.assign_add(ops.sum(inside))
-        self._both.assign_add(ops.sum(true * predicted, axis=pixels))
-        self._true.assign_add(ops.sum(true, axis=pixels))
-        self._predicted.assign_add(ops.sum(predicted, axis=pixels))
+        weights = 1.0
+        if sample_weight is not None:
+            weights = ops.reshape(sample_weight, (-1, 1))
+
+        def count(pixels):
+            return ops.sum(weights * ops.sum(pixels, axis=(1, 2)), axis=0)
+
+        self._right.assign_add(ops.sum(count(right)))
+        self._total.assign_add(ops.sum(count(inside)))
+        self._both.assign_add(count(true * predicted))
+        self._true.assign_add(count(true))
+        self._predicted.assign_add(count(predicted))
 
     def result(self):
         if self.name == "accuracy":

@@ -5,27 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from .._apply_augmentation import check_pair_augmentation
 from .._compat import Interval, fit_context, with_callbacks
-from .._training._batches import Split
 from .._training._models import train_network
-from .._training._network_estimator import (
-    NetworkEstimator,
-    resolve_validation_fraction,
-    split_data,
-)
+from .._training._network_estimator import NetworkEstimator
 from ..networks._unet_network import MAX_DEPTH, build, check_unet_size
-from ..utils._checks import check_sample_weight
 from ._mask_prediction import MaskPredictionMixin
 from ._network_start import start_network
-from ._pairs import Letterbox, leave_out_unlabelled, read_pairs
+from ._training_pairs import check_pairs, read_and_split
 
 if TYPE_CHECKING:
     from .. import _typing as t
@@ -62,7 +53,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     class_weight : dict, "balanced" or None, default=None
         Weights of pixels in the loss, as ``{label: weight}`` for the labels in masks.
-        "balanced" is n_pixels / (n_classes * n_pixels_of_class).
+        "balanced" is n_pixels / (n_classes * n_pixels_of_class), where pixels count by
+        `sample_weight` of their image.
 
     dropout : float, default=0.0
         Dropout rate at the bottom of the network, in [0, 1).
@@ -121,9 +113,10 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
-        The split is random or, with `groups`, never divides a group. None is 0.1 if
-        `early_stopping` needs held-out images and `X_val` is not given; otherwise no
-        images are held out.
+        The split is random or, with `groups`, never divides a group. Each label is in
+        both sets, if enough masks or groups have it. None is 0.1 if `early_stopping`
+        needs held-out images and `X_val` is not given; otherwise no images are held
+        out.
 
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `n_iter_no_change` epochs. The weights
@@ -134,7 +127,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     monitor : str, default="val_loss"
         Metric for early stopping: "loss", "accuracy", "precision", "recall", "iou" or
-        "dice", with the prefix ``"val_"`` for the validation images.
+        "dice", with the prefix ``"val_"`` for the validation images, see `history_`.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the network. "auto" is bfloat16 on processors that
@@ -175,9 +168,13 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         (height, width) of a tile: the median size of the training images.
 
     history_ : dict of str to list of float
-        Loss, accuracy, precision, recall, IoU ("iou") and Dice ("dice") of all pixels
-        after each epoch, in the size of the network. The last four are means over all
-        labels except the first. The prefix ``"val_"`` means the validation images.
+        "loss", "accuracy", "precision", "recall", "iou" and "dice" after each epoch,
+        with the prefix ``"val_"`` for the validation images. The last five are of all
+        pixels together, in the size of the network, and equal scikit-learn's. The last
+        four are of the foreground: of ``classes_[1]`` or, for more than two labels,
+        means over all labels except the first. A label that is neither in the masks nor
+        predicted counts 1. Images count by `sample_weight`. With `warm_start`, values
+        that a fit did not compute are NaN.
 
     n_iter_ : int
         Number of epochs.
@@ -192,6 +189,12 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     Notes
     -----
+    Only ratios of sample weights count. An image of weight 0 is left out. An image of
+    weight 2 is the same as two images, if a batch has all images and there is neither
+    batch normalisation nor dropout nor augmentation. Otherwise it is nearly the same,
+    because two images can be in two batches. With `validation_fraction`, give repeated
+    images the same group.
+
     For scikit-learn this is not a classifier: folds are not stratified by masks. Use
     ``cross_val_predict`` with ``method="predict"`` only.
 
@@ -322,7 +325,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             width of its image.
 
         sample_weight : array-like of shape (n_images,), default=None
-            Weights of images in the loss.
+            Weights of images in the loss and in metrics.
 
         groups : array-like of shape (n_images,), default=None
             Group of each image, such as its lesion. The split by
@@ -352,7 +355,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         Warns
         -----
         UserWarning
-            If all masks have one label only.
+            If all masks have one label only, or no validation mask has a label of the
+            foreground.
         """
         from ..losses._resolve import resolve_loss
         from ._pixels import PairBatches, make_objective
@@ -362,12 +366,10 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         if augmentation is not None:
             augmentation = check_pair_augmentation(augmentation)
         seeds = self._make_seeds()
-        train, validation = self._split(
-            X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
-        )
+        checked = check_pairs(self, X, y, sample_weight, groups, X_val, y_val)
         n_reads = 1 if X_val is None else 2
         fitting = self._begin_fit(X, y, seeds, n_tasks=self.epochs + n_reads)
-        train, validation, pairs = self._read(train, validation, fitting)
+        pairs, train, validation = read_and_split(checked, fitting)
         attributes, class_weights = start_network(self, train, pairs, seeds["weights"])
         spec = attributes["_spec"]
         has_class_weight = self.class_weight is not None
@@ -410,39 +412,3 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         check_unet_size(self.image_size, self.depth)
         self._check_training(X_val, y_val)
         check_pixel_loss(self)
-
-    def _split(self, X, y, sample_weight, groups, X_val, y_val, seed):
-        """Return the pairs for training and those for validation, not yet read."""
-        size = tuple(map(int, self.image_size))
-        letterbox = Letterbox(size, self.pad_to_aspect_ratio)
-        pairs = self._pair(X, y, letterbox)
-        n_pairs = len(pairs.images)
-        weights = check_sample_weight(sample_weight, n_pairs).astype(np.float32)
-        data = Split(pairs, None, weights, np.arange(n_pairs))
-        fraction = resolve_validation_fraction(self, X_val)
-        train, validation = split_data(data, fraction, groups, seed)
-        if X_val is not None:
-            pairs = self._pair(X_val, y_val, letterbox, ("X_val", "y_val"))
-            positions = np.arange(len(pairs.images))
-            weights = np.ones(len(positions), np.float32)
-            validation = Split(pairs, None, weights, positions)
-        return train, validation
-
-    def _read(self, train, validation, fitting):
-        """Read all pairs, with the class indices of the training masks."""
-        has_unlabelled = train.images.masks.ignore_label is not None
-        pairs = read_pairs(train.images, fitting)
-        if validation is not None:
-            held_out = pairs
-            if validation.images is not train.images:
-                held_out = read_pairs(validation.images, fitting)
-                held_out = held_out.encode_by(pairs.classes)
-            validation = replace(
-                validation, images=held_out.images, targets=held_out.masks
-            )
-        train = replace(train, images=pairs.images, targets=pairs.masks)
-        if has_unlabelled:
-            train = leave_out_unlabelled(train, "training")
-            if validation is not None:
-                validation = leave_out_unlabelled(validation, "validation")
-        return train, validation, pairs

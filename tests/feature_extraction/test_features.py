@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import errno
 import os
 import shutil
 import threading
@@ -351,6 +352,20 @@ def test_a_damaged_entry_is_computed_anew(images, memory, n_computed):
     assert n_computed() == 2
     np.testing.assert_allclose(clf.predict_proba(images), before, atol=1e-6)
     assert n_computed() == 0
+
+
+def test_no_space_is_one_warning_in_a_fit(images, memory, monkeypatch):
+    plain = augmented(validation_fraction=0.25, batch_size=2).fit(images, Y)
+
+    def fail(*names):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", fail)
+    clf = augmented(validation_fraction=0.25, batch_size=2, memory=memory)
+    with pytest.warns(UserWarning, match="memory: nothing more is cached") as caught:
+        clf.fit(images, Y)
+    assert sum("memory:" in str(each.message) for each in caught) == 1
+    assert bits(clf) == bits(plain)
 
 
 def test_copies_by_what_cannot_be_pickled_are_not_cached(images, memory, n_computed):

@@ -302,6 +302,9 @@ def test_what_trains_starts_at_the_first_layer_of_the_stage(backbone):
                 if f"{path.split('/')[0]}_".startswith(f"{stage}_")
             )
         trains = [weight.path for weight in model.trainable_weights]
+        norms = [path for path in trains if path.endswith(("gamma", "beta"))]
+        assert bool(norms) == (backbone == "mobilenetv2" and stage == "all")
+        trains = [path for path in trains if path not in norms]
         assert trains == in_backbone[n_frozen:] + in_head, stage
 
 
@@ -326,7 +329,7 @@ def test_batch_normalisation_stays_in_inference(images):
         hidden_units=(),
         pooling="avg",
         dropout=0.0,
-        trainable="all",
+        trainable="expanded_conv",
     )
     model.set_weights(random_weights(model, 1))
     before = model.get_weights()
@@ -338,6 +341,27 @@ def test_batch_normalisation_stays_in_inference(images):
     for layer in model.layers:
         layer.trainable = True
     assert np.abs(outputs(model, images, training=True) - expected).max() > 1e-3
+
+
+def test_batch_normalisation_trains_from_scratch_alone(images, tmp_path):
+    settings = {"image_size": SIZE, "hidden_units": (), "trainable": "all"}
+    model = build_transfer_network("mobilenetv2", **settings)
+    before = {weight.path: weight.numpy() for weight in model.weights}
+    model(images, training=True)
+    changed = [
+        weight.path
+        for weight in model.weights
+        if not np.array_equal(weight.numpy(), before[weight.path])
+    ]
+    assert len(changed) == 2 * 52
+    assert {path.split("/")[1] for path in changed} == {
+        "moving_mean",
+        "moving_variance",
+    }
+    path = tmp_path / "some.weights.h5"
+    keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(path)
+    model = build_transfer_network("mobilenetv2", **settings, weights=path)
+    assert not any("gamma" in weight.path for weight in model.trainable_weights)
 
 
 def test_dropout_drops_in_training_alone(images):

@@ -296,3 +296,24 @@ def record_fit(segmenter, *pairs, **arguments):
     with record_fits() as fits:
         segmenter.fit(*pairs, **arguments)
     return fits[0]
+
+
+def find_first_outputs(segmenter, X, y, *, without_kernel, **arguments):
+    """Return outputs for X before anything is learned.
+
+    Without the kernel of its last layer all that a network knows are its shares.
+    """
+    outputs = []
+
+    class First(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            logits = self.model.get_layer("logits")
+            kernel, bias = logits.get_weights()
+            if without_kernel:
+                logits.set_weights([0 * kernel, bias])
+            found = self.model(X, training=False)
+            outputs.append(keras.ops.convert_to_numpy(found))
+
+    segmenter.set_params(keras_callbacks=[First()], epochs=1)
+    record_fit(segmenter, X, y, **arguments)
+    return outputs[0]

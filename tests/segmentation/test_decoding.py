@@ -64,6 +64,19 @@ def test_memory_keeps_pairs_in_the_size_of_the_network(files, decoded, tmp_path)
     assert decoded.counts(X + y) == [3, *[2] * 5, 3, *[2] * 5]
 
 
+def test_damaged_pairs_are_one_warning(files, tmp_path):
+    X, y = (paths[:20] for paths in files)
+    settings = {"epochs": 1, "memory": tmp_path}
+    pairs = {"X_val": X[10:], "y_val": y[10:]}
+    expected = hash_weights(make_small(**settings).fit(X[:10], y[:10], **pairs))
+    for path in tmp_path.rglob("*.pkl"):
+        path.write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="memory: .* is damaged") as caught:
+        again = make_small(**settings).fit(X[:10], y[:10], **pairs)
+    assert sum("memory:" in str(each.message) for each in caught) == 1
+    assert hash_weights(again) == expected
+
+
 def test_pairs_from_memory_are_checked_against_the_depth(files, tmp_path):
     X, y = (paths[:6] for paths in files)
     settings = {"epochs": 1, "image_size": (64, 64), "memory": tmp_path}

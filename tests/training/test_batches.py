@@ -14,7 +14,14 @@ import pytest
 
 from skinest.augmentation import Augmentation
 
-from ..classification.conftest import bits, find_marked, make_images, mark, small
+from ..classification.conftest import (
+    bits,
+    find_marked,
+    make_images,
+    mark,
+    read_marks,
+    small,
+)
 
 N_IMAGES = 13  # in batches of 4, 4, 4 and 1
 NETWORK = {"trainable": "Conv_1", "hidden_units": ()}
@@ -52,7 +59,7 @@ def read(keras_fits):
 
 def list_orders(epochs):
     """List positions of the images in the order in which each epoch has read them."""
-    return [(weights - 1).astype(int).tolist() for _, _, weights in epochs]
+    return [read_marks(weights).tolist() for _, _, weights in epochs]
 
 
 def put_in_place(epoch):
