@@ -322,7 +322,7 @@ def list_unreadable(
     """
     if isinstance(paths, str | bytes | os.PathLike) or not hasattr(paths, "__iter__"):
         raise ValueError(f"paths={paths!r} is not a list of paths. Pass [path].")
-    paths = list(paths)
+    paths = _list_paths(paths)
     names = [_to_path_or_none(path) for path in paths]
     parallel = Parallel(n_jobs=n_jobs)  # processes: filters of warnings are theirs
     reasons = parallel(delayed(_find_reason)(name, read) for name in names)
@@ -337,6 +337,16 @@ def list_unreadable(
 def _to_path_or_none(path):
     is_path = isinstance(path, str | bytes | os.PathLike)
     return to_path(path) if is_path else None
+
+
+def _list_paths(paths):
+    """Return paths of any form as a list."""
+    if isinstance(paths, ImageCollection):
+        return list(paths._items)
+    if hasattr(paths, "__array__"):
+        paths = np.asarray(paths)
+        paths = paths[:, 0] if paths.ndim == 2 and paths.shape[1] == 1 else paths
+    return list(paths)
 
 
 def _find_reason(path, read):

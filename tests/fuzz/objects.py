@@ -135,6 +135,12 @@ def settings_of(draw, function, base):
     return {**base, **{name: draw(st.one_of(SCALARS, ANYTHING)) for name in replaced}}
 
 
+def leave_out_harmless(settings):
+    """Remove what any text is right for, a folder, and what prints lines."""
+    for name in ("memory", "verbose"):
+        settings.pop(name, None)
+
+
 def name_all(function, given):
     """Return all arguments of a function, so that an error may name any of them."""
     return {**dict.fromkeys(inspect.signature(function).parameters), **given}
@@ -224,7 +230,7 @@ def fit_words(draw, folder):
     X, y = draw(image_lists(folder)), draw(st.one_of(st.none(), LABELS))
     base = {"n_words": 3, "max_descriptors": 500, "random_state": 0}
     given = draw(settings_of(skinest.BoVWSIFTTransformer, base))
-    given.pop("memory", None)  # any text is the name of a folder
+    leave_out_harmless(given)
     names = {"X": X, "y": y, **given}
     return names, lambda: skinest.BoVWSIFTTransformer(**given).fit_transform(X, y)
 
@@ -276,7 +282,7 @@ def call_fit(draw, kind, settings, folder, y):
     for name in draw(st.lists(st.sampled_from(names), max_size=2, unique=True)):
         chosen = data if name in wrong else settings
         chosen[name] = draw(wrong.get(name, st.one_of(SCALARS, ANYTHING)))
-    settings.pop("memory", None)  # any text is the name of a folder
+    leave_out_harmless(settings)
     call = partial(kind, **settings)
     return {**data, **settings}, lambda: call().fit(**data)
 
