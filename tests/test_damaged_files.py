@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -81,6 +82,15 @@ def test_an_image_without_pixels_is_damaged(read, size, tmp_path):
     path.write_bytes(b"P5\n" + size + b"\n255\n" + bytes(25))
     with pytest.raises(ValueError, match=r"lesion\.pgm' is (damaged|truncated)"):
         read(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_mask_of_three_channels_with_nan_is_a_colour_image(tmp_path):
+    path = tmp_path / "mask.tif"
+    pixels = np.full((4, 5, 3), np.nan, dtype=np.float32)
+    tifffile.imwrite(path, pixels, photometric="rgb")
+    with pytest.raises(ValueError, match=r"mask\.tif' is a colour image"):
+        read_mask(path)
 
 
 def test_an_error_stays_short_if_a_header_holds_many_numbers(tmp_path):

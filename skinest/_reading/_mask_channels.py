@@ -37,7 +37,7 @@ def advise_on_channels(masks, name, are_all=True) -> str:
         if mask.dtype.kind not in "biuf" or mask.size == 0:
             return ""
         n_channels = mask.shape[-1]
-        n_present = np.count_nonzero(mask, axis=-1)
+        n_present = np.count_nonzero(mask != 0, axis=-1)  # without casts of NaN
         least, most = min(least, n_present.min()), max(most, n_present.max())
         are_equal &= bool((mask == mask[..., :1]).all())
         if mask.dtype.kind == "f":
