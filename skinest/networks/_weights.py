@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from operator import attrgetter
 
 import numpy as np
@@ -131,13 +132,18 @@ def _from_file(backbone, path, version):
     try:
         with h5py.File(path) as file:
             stored, keys = _find_layers(file, needed)
+            for item in chain.from_iterable(stored.values()):
+                if not isinstance(item, h5py.Dataset) or item.shape is None:
+                    raise ValueError(f"{item.name} is not an array")
             problems = _differences(needed, stored, keys)
             found = [] if problems else [stored[key] for key in keys]
             weights = Weights.freeze(
                 [np.asarray(array) for layer in found for array in layer]
             )
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ValueError(f"weights={path!r} is damaged: {error}") from error
+    except Exception as error:  # h5py raises errors of many classes
+        raise ValueError(
+            f"weights={path!r} is damaged: {type(error).__name__}: {error}"
+        ) from error
     if not stored:
         raise ValueError(
             f"weights={path!r} has no layers with weights in the format of Keras. If "
