@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import struct
+import threading
 import warnings
 import zipfile
 from pathlib import Path
@@ -166,6 +167,13 @@ def diverging_loss():
     segment(masks, loss=steep, optimizer="sgd", learning_rate=1e30, epochs=2)
 
 
+def callback_with_a_lock():
+    kind = type("Logger", (keras.callbacks.Callback,), {"__module__": "mine"})
+    callback = kind()
+    callback.lock = threading.Lock()
+    classify([0, 1] * 5, keras_callbacks=[callback])
+
+
 def several_channels():
     check_masks([write("masks/0.png", IMAGE[..., :1].repeat(3, axis=2))])[0]
 
@@ -232,6 +240,7 @@ PROVOKED = [
     diverging_loss,
     lambda: classify([0, 1] * 5, trainable="block6"),
     lambda: classify([0, 1] * 5, keras_callbacks=[progress_bar()]),
+    callback_with_a_lock,
     lambda: classify([0, 1] * 5, optimizer="adamm"),
     lambda: list(check_masks(write_mask([*range(210), 255]))),
     lambda: list(check_masks(write_mask([*range(8), *range(249, 256)]))),
