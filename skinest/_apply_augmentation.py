@@ -66,7 +66,11 @@ def check_augmentation(augmentation):
     TypeError
         If it is a class or not callable.
     """
-    return _check_kind(augmentation, _IMAGE_CALL)
+    augmentation = _check_kind(augmentation, _IMAGE_CALL)
+    if _is_keras_layer(augmentation):
+        for part in _list_parts(augmentation):
+            _check_channels(part)
+    return augmentation
 
 
 def check_pair_augmentation(augmentation):
@@ -373,6 +377,16 @@ def _is_pointwise(part) -> bool:
     return type(part) in [getattr(layers, name, None) for name in _POINTWISE_LAYERS]
 
 
+def _check_channels(part):
+    """Raise ValueError if a Keras layer takes the first axis for the channels."""
+    if getattr(part, "data_format", None) == "channels_first":
+        raise ValueError(
+            f"augmentation has {part!r} with data_format='channels_first', but the "
+            "last axis of images has the channels. Pass data_format='channels_last' to "
+            "the layer, or set keras.config.set_image_data_format('channels_last')."
+        )
+
+
 def _check_takes_masks(part):
     layers = sys.modules["keras"].layers
     for name, reason in _UNFIT_FOR_MASKS.items():
@@ -382,11 +396,7 @@ def _check_takes_masks(part):
                 f"{reason}. Use layers such as RandomFlip, RandomRotation, RandomZoom, "
                 "RandomTranslation or RandomContrast, or an Augmentation of skinest."
             )
-    if getattr(part, "data_format", None) == "channels_first":
-        raise ValueError(
-            f"augmentation has {part!r} with data_format='channels_first', but the "
-            "last axis of images has the channels."
-        )
+    _check_channels(part)
     image, mask = np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8)
     try:
         with _keras_lock, _python_random(0):

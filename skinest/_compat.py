@@ -125,6 +125,8 @@ __all__ = [
     "preserved_random_state",
     "resolve_compute_dtype",
     "rounds_by_place",
+    "set_initial_epoch",
+    "take_initial_epoch",
     "uses_onednn",
     "validate_params",
     "with_callbacks",
@@ -290,6 +292,31 @@ def list_seed_states(layer) -> list:
     variables are found by their name, "seed_generator_state": Keras 3.0.
     """
     return [v for v in layer.variables if v.name == "seed_generator_state"]
+
+
+def take_initial_epoch(model):
+    """Return the epoch with which a callback lets a Keras model start, and forget it.
+
+    `BackupAndRestore` sets `_initial_epoch` when a training begins, and `fit` starts
+    there: Keras 3.0.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model of the callback.
+
+    Returns
+    -------
+    epoch : int or None
+        None if no callback has set it.
+    """
+    epoch, model._initial_epoch = model._initial_epoch, None
+    return epoch
+
+
+def set_initial_epoch(model, epoch):
+    """Set the epoch with which a Keras model starts; see `take_initial_epoch`."""
+    model._initial_epoch = epoch
 
 
 _lock = threading.Lock()

@@ -27,6 +27,7 @@ ATTRIBUTES = {
     "_flatten_layers",
     "_inbound_nodes",
     "_init_callback_context",
+    "_initial_epoch",
     "_keras_history",
     "_outbound_nodes",
     "_seed_generators",

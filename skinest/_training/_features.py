@@ -18,7 +18,7 @@ from .._identity import identify, identify_layer, list_versions
 from ..images import ImageCollection, resize
 from ..networks._transfer_network import build_pooled_backbone, count_features
 from ._batches import Prefetch
-from ._models import borrow_model
+from ._models import share_model
 
 
 @dataclass
@@ -174,9 +174,8 @@ def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
     features: list[np.ndarray] = []
     if not pixels:
         return features
-    key = "pooled backbone", spec
-    with borrow_model(key, partial(build_pooled_backbone, spec)) as backbone:
-        backbone.load(weights.arrays)
+    key, build = ("pooled backbone", spec), partial(build_pooled_backbone, spec)
+    with share_model(key, build, weights.arrays) as backbone:
         for start in range(0, len(pixels), batch_size):
             batch = np.stack(pixels[start : start + batch_size])
             features.extend(backbone.predict(batch, batch_size))

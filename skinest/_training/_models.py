@@ -9,12 +9,11 @@ it.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import gc
-import json
 import threading
-import time
 import weakref
+from collections.abc import Hashable, Sequence
 from contextlib import contextmanager
-from numbers import Real
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 import numpy as np
@@ -25,13 +24,14 @@ from .._compat import (
     rounds_by_place,
     trim_heap,
 )
-from ..utils._verbose import print_line
-from ._batches import as_dataset
+from ._tracing import quiet_tracing
 
 _MAX_IDLE = 32  # models
 _MAX_BYTES = 2**30  # total size of idle models; a single one may be larger
-_lock = threading.Lock()
+_MAX_LEASES = 2  # models of one architecture that predict with different weights
+_lock = threading.Condition()
 _idle: list = []  # (key, model), the one returned last at the end
+_leases: list = []
 
 
 class ReusableModel:
@@ -42,14 +42,20 @@ class ReusableModel:
     model : keras.Model
         The model, which is compiled if it will be trained.
 
+    settings : dict of str to keras.Variable, default={}
+        Settings of the training that can be changed.
+
     Attributes
     ----------
     n_bytes : int
         Approximate size of its weights and those of its optimizer.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, settings=()):
         self.model = model
+        self._settings = dict(settings)
+        self._whole = None
+        self._loaded_base = []
         self._variables = list(model.weights)
         self._loaded = []  # weak references to the arrays that are its weights
         dtypes = set(map(attrgetter("compute_dtype"), model.layers))
@@ -64,26 +70,77 @@ class ReusableModel:
                 repeats = value.size and (value == value.flat[0]).all()
                 self._optimizer_start.append(value.flat[0] if repeats else value)
             self._variables += optimizer.variables
-        sizes = map(np.prod, map(attrgetter("shape"), self._variables))
-        self.n_bytes = 4 * int(sum(sizes))
+        self.n_bytes = _count_bytes(self._variables)
+
+    def has_loaded(self, arrays) -> bool:
+        """Return whether the weights are these arrays."""
+        return _are_same([array() for array in self._loaded], arrays)
 
     def load(self, arrays):
         """Set the weights, unless the same arrays are already set."""
-        pairs = zip(self._loaded, arrays, strict=False)
-        if not self._loaded or any(array() is not new for array, new in pairs):
-            for weight, array in zip(self.model.weights, arrays, strict=True):
-                weight.assign(array)
+        if not self.has_loaded(arrays):
+            self._loaded = []
+            _assign(self.model.weights, arrays)
             self._loaded = list(map(weakref.ref, arrays))
 
-    def reset(self, learning_rate, seed):
-        """Reset the optimizer, and seed the layers."""
+    def load_whole(self, build, objective, base, settings):
+        """Return the whole network, which shares the trained layers and the optimizer.
+
+        Parameters
+        ----------
+        build : callable
+            Function from the model to the network, if it is not yet built.
+
+        objective : callable
+            Function that returns a dict of arguments for its `compile`.
+
+        base : tuple of ndarray
+            Those of its weights that are not of the model, which come first.
+
+        settings : dict of str to float
+            Values of the settings.
+
+        Returns
+        -------
+        network : keras.Model
+        """
+        from ..networks._adjustable import write_settings
+
+        if self._whole is None:
+            with preserved_random_state():
+                self._whole = build(self.model)
+            weights = self._whole.weights[: len(base)]
+            self._variables += weights
+            self.n_bytes += _count_bytes(weights)
+        if not _are_same([array() for array in self._loaded_base], base):
+            self._loaded_base = []
+            _assign(self._whole.weights[: len(base)], base)
+            self._loaded_base = list(map(weakref.ref, base))
+        write_settings(self._whole, settings)
+        # Anew for each training: Keras forgets the optimizer when it saves a .h5 file.
+        with preserved_random_state():
+            self._whole.compile(optimizer=self.model.optimizer, **objective())
+        return self._whole
+
+    def read_base(self, base) -> tuple[np.ndarray, ...]:
+        """Return the weights that are not trained, if a callback has changed them."""
+        weights = self._whole.weights[: len(base)]
+        if all(map(_has_value, weights, base)):
+            return ()
+        self._loaded_base = []
+        return tuple(map(_copy_value, weights))
+
+    def reset(self, learning_rate, settings, seed):
+        """Reset the optimizer, set the settings, and seed the layers."""
         self._loaded = []  # training changes the weights
+        for name, value in settings.items():
+            self._settings[name].assign(value)
         optimizer = self.model.optimizer
         start = zip(optimizer.variables, self._optimizer_start, strict=True)
         for variable, value in start:
             variable.assign(np.broadcast_to(value, variable.shape))
-        if isinstance(learning_rate, Real):
-            optimizer.learning_rate = float(learning_rate)
+        if learning_rate is not None:
+            optimizer.learning_rate = learning_rate
         generator = np.random.default_rng(seed)
         for variable in list_seed_states(self.model):
             state = generator.integers(2**31, dtype=np.uint32)
@@ -118,12 +175,14 @@ class ReusableModel:
         There are few batch sizes, because TensorFlow compiles the model for each.
         """
         n_rows = len(batch)
-        if self._rounds_by_place:
-            rows = np.split(batch, n_rows)
-            return np.concatenate(list(map(self.model.predict_on_batch, rows)))
-        size = max(2, min(batch_size, 1 << (n_rows - 1).bit_length()))
-        padding = [(0, size - n_rows)] + [(0, 0)] * (batch.ndim - 1)
-        return np.asarray(self.model.predict_on_batch(np.pad(batch, padding)))[:n_rows]
+        with quiet_tracing():
+            if self._rounds_by_place:
+                rows = np.split(batch, n_rows)
+                return np.concatenate(list(map(self.model.predict_on_batch, rows)))
+            size = max(2, min(batch_size, 1 << (n_rows - 1).bit_length()))
+            padding = [(0, size - n_rows)] + [(0, 0)] * (batch.ndim - 1)
+            padded = np.pad(batch, padding)
+            return np.asarray(self.model.predict_on_batch(padded))[:n_rows]
 
 
 @contextmanager
@@ -133,33 +192,114 @@ def borrow_model(key, build):
     Parameters
     ----------
     key : hashable
-        Key of the architecture and, for training, of the compile arguments.
+        Key of the architecture and of the compile arguments.
 
     build : callable
-        Function that builds the Keras model if there is no idle one.
+        Function that builds the Keras model, and the variables of its settings, if
+        there is no idle one.
 
     Yields
     ------
     reusable : ReusableModel
     """
-    reusable = None
     with _lock:
-        for place in reversed(range(len(_idle))):
-            if _idle[place][0] == key:
-                reusable = _idle.pop(place)[1]
-                break
+        reusable = _take_idle(key)
     if reusable is None:
-        reusable = ReusableModel(build())
+        reusable = ReusableModel(*build())
     yield reusable
     with _lock:  # not reached after an error, when the state of the model is unknown
-        _idle.append((key, reusable))
-        n_bytes = 0
-        for _, idle in _idle:
-            n_bytes += idle.n_bytes
-        while len(_idle) > 1 and (len(_idle) > _MAX_IDLE or n_bytes > _MAX_BYTES):
-            dropped = _idle.pop(0)[1]
-            n_bytes -= dropped.n_bytes
-            dropped.free()
+        _keep_idle(key, reusable)
+
+
+@dataclass(eq=False)
+class _Lease:
+    """A model that predicts, with its weights and the threads that use it."""
+
+    key: Hashable
+    arrays: Sequence
+    reusable: ReusableModel | None
+    threads: list = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@contextmanager
+def share_model(key, build, arrays):
+    """Use a model for predictions, together with all threads that need its weights.
+
+    For other weights there are at most `_MAX_LEASES` models of a key, and further
+    threads wait.
+
+    Parameters
+    ----------
+    key : hashable
+        Key of the architecture.
+
+    build : callable
+        Function that builds the Keras model if there is no idle one.
+
+    arrays : sequence of ndarray
+        Its weights.
+
+    Yields
+    ------
+    reusable : ReusableModel
+    """
+    key, thread = ("predicting", key), threading.get_ident()
+    with _lock:
+        lease = _find_lease(key, arrays, thread)
+        while lease is None:
+            _lock.wait()
+            lease = _find_lease(key, arrays, thread)
+        lease.threads.append(thread)
+    try:
+        with lease.lock:
+            if lease.reusable is None:
+                lease.reusable = ReusableModel(build())
+            lease.reusable.load(arrays)
+        yield lease.reusable
+    finally:
+        with _lock:
+            lease.threads.remove(thread)
+            if not lease.threads:
+                _leases.remove(lease)
+                if lease.reusable is not None:
+                    _keep_idle(key, lease.reusable)
+                _lock.notify_all()
+
+
+def _find_lease(key, arrays, thread):
+    """Return a model with these weights, or None if the thread has to wait."""
+    leases = [lease for lease in _leases if lease.key == key]
+    for lease in leases:
+        if _are_same(lease.arrays, arrays):
+            return lease
+    # A thread that would wait for itself gets one more.
+    is_own = any(thread in lease.threads for lease in leases)
+    if len(leases) >= _MAX_LEASES and not is_own:
+        return None
+    _leases.append(_Lease(key, arrays, _take_idle(key, arrays)))
+    return _leases[-1]
+
+
+def _take_idle(key, arrays=()):
+    """Return the idle model that was returned last, if possible with these weights."""
+    places = [place for place, (other, _) in enumerate(_idle) if other == key]
+    if not places:
+        return None
+    loaded = [place for place in places if _idle[place][1].has_loaded(arrays)]
+    return _idle.pop((loaded or places)[-1])[1]
+
+
+def _keep_idle(key, reusable):
+    """Keep a model, and free those that were not used for longest."""
+    _idle.append((key, reusable))
+    n_bytes = 0
+    for _, idle in _idle:
+        n_bytes += idle.n_bytes
+    while len(_idle) > 1 and (len(_idle) > _MAX_IDLE or n_bytes > _MAX_BYTES):
+        dropped = _idle.pop(0)[1]
+        n_bytes -= dropped.n_bytes
+        dropped.free()
 
 
 def clear_models() -> None:
@@ -202,222 +342,24 @@ def copy_weights(model) -> tuple[np.ndarray, ...]:
     return arrays
 
 
-def train_network(
-    fitting,
-    *,
-    key,
-    build,
-    objective,
-    weights,
-    batches,
-    validation,
-    epochs,
-    learning_rate,
-    has_convolutions,
-    attributes_of,
-    metrics_callback=None,
-) -> tuple[np.ndarray, ...]:
-    """Train a network from given weights, and record its history.
-
-    Parameters
-    ----------
-    fitting : Fitting
-        The fit that this stage belongs to. Its records are extended.
-
-    key : hashable
-        Key of the architecture, the trained layers and the objective.
-
-    build : callable
-        Function that builds the uncompiled Keras model.
-
-    objective : callable
-        Function that returns a dict of `loss` and `metrics` for Keras' `compile`.
-
-    weights : sequence of ndarray
-        Initial weights.
-
-    batches, validation : Batches
-        Training data, and data to evaluate after each epoch or None. Both are released
-        at the end.
-
-    epochs : int
-        Number of epochs.
-
-    learning_rate : float, schedule or None
-        None keeps the learning rate of an optimizer that was passed as an object.
-
-    has_convolutions : bool
-        Whether most of the work is convolutions. On a CPU, XLA computes them more
-        slowly than TensorFlow's own operations.
-
-    attributes_of : callable
-        Function from weights to the fitted attributes of the estimator so far.
-
-    metrics_callback : keras.callbacks.Callback, default=None
-        Callback that changes the metrics of each epoch before other callbacks get them.
-
-    Returns
-    -------
-    weights : tuple of ndarray
-        Final weights.
-
-    Raises
-    ------
-    Exception
-        The error that prevented a batch, as it was raised.
-    """
-    import keras
-
-    estimator = fitting.estimator
-    optimizer, own_classes = _describe_optimizer(estimator.optimizer, learning_rate)
-    on_tensorflow = keras.backend.backend() == "tensorflow"
-
-    def build_compiled():
-        model = build()
-        with preserved_random_state():
-            model.compile(
-                optimizer=keras.optimizers.deserialize(optimizer, own_classes),
-                jit_compile=False if has_convolutions and on_tensorflow else "auto",
-                **objective(),
-            )
-        return model
-
-    data_sets = list(filter(None, (batches, validation)))
-    config = json.dumps(optimizer, sort_keys=True)
-    model_key = ("training", key, config, *own_classes.values())
-    try:
-        with borrow_model(model_key, build_compiled) as reusable:
-            reusable.load(weights)
-            reusable.reset(learning_rate, [fitting.seeds["dropout"], fitting.epoch])
-            with preserved_random_state():
-                history = reusable.model.fit(
-                    as_dataset(batches),
-                    epochs=fitting.epoch + epochs,
-                    initial_epoch=fitting.epoch,
-                    validation_data=as_dataset(validation),
-                    callbacks=[
-                        *filter(None, [metrics_callback]),
-                        _follow_epochs(fitting, batches, epochs, attributes_of),
-                        *fitting.make_keras_callbacks(),
-                    ],
-                    verbose=0,
-                    shuffle=False,
-                ).history
-            weights = copy_weights(reusable.model)
-    except Exception:
-        for data in data_sets:
-            if data.error is not None:
-                raise data.error from None
-        raise
-    finally:
-        for data in data_sets:
-            data.release()
-    fitting.record(history)
-    return weights
+def _count_bytes(variables) -> int:
+    return 4 * int(sum(map(np.prod, map(attrgetter("shape"), variables))))
 
 
-def _follow_epochs(fitting, batches, n_epochs, attributes_of):
-    """Return a Keras callback that reports each epoch as a task to scikit-learn.
-
-    It prints the line of the epoch too.
-    """
-    import keras
-
-    task = start = None
-
-    def begin(epoch, logs):
-        nonlocal task, start
-        start = time.perf_counter()
-        batches.begin_epoch(epoch)
-        task = fitting.context.subcontext(task_name="epoch")
-        task.call_on_fit_task_begin(**fitting.hook_arguments)
-
-    def end(epoch, logs):
-        measured = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        what = f"Epoch {epoch + 1} of {fitting.epoch + n_epochs}, {measured}"
-        print_line(fitting.estimator, what, start)
-        model = callback.model
-        if task.call_on_fit_task_end(
-            **fitting.hook_arguments,
-            reconstruction_attributes=lambda: attributes_of(copy_weights(model)),
-        ):
-            fitting.stopped = model.stop_training = True
-
-    callback = keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)
-    return callback
+def _are_same(arrays, others) -> bool:
+    """Return whether two sequences have the same objects."""
+    if len(arrays) != len(others):
+        return False
+    return all(one is other for one, other in zip(arrays, others, strict=True))
 
 
-def check_optimizer(estimator, names):
-    """Raise ValueError unless Keras can rebuild the optimizer with each learning rate.
-
-    Parameters
-    ----------
-    estimator : NetworkEstimator
-        Estimator with the parameter `optimizer`.
-
-    names : sequence of str
-        Names of its parameters for learning rates.
-    """
-    import keras
-
-    optimizer = estimator.optimizer
-
-    schedule = keras.optimizers.schedules.LearningRateSchedule
-    if not isinstance(optimizer, str | keras.optimizers.Optimizer):
-        raise ValueError(
-            f"optimizer={optimizer!r} is neither the name nor an instance of a Keras "
-            "optimizer."
-        )
-    with preserved_random_state():
-        try:
-            keras.optimizers.get(optimizer)
-        except Exception as error:
-            raise ValueError(
-                f"optimizer={optimizer!r} is not an optimizer of Keras, such as "
-                "'adam', 'sgd' or 'rmsprop'."
-            ) from error
-        for name in names:
-            rate = getattr(estimator, name)
-            if not isinstance(rate, Real | schedule):
-                raise ValueError(
-                    f"{name}={rate!r} is neither a number nor one of "
-                    "keras.optimizers.schedules."
-                )
-            try:
-                config, own_classes = _describe_optimizer(optimizer, rate)
-                json.dumps(config)
-                keras.optimizers.deserialize(config, own_classes)
-            except Exception as error:
-                raise ValueError(
-                    f"optimizer={optimizer!r} with {name}={rate!r} cannot be "
-                    "rebuilt from its configuration: your own class needs a "
-                    "get_config with all its arguments."
-                ) from error
+def _assign(variables, arrays):
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
 
 
-def _describe_optimizer(optimizer, learning_rate):
-    """Return the configuration of an optimizer, and classes defined by the user.
-
-    A constant learning rate is set later, so that it needs no new model. Classes are
-    found by name and need not be registered with Keras.
-    """
-    import keras
-
-    if isinstance(optimizer, str):
-        optimizer = keras.optimizers.get(optimizer)
-    config = keras.optimizers.serialize(optimizer)
-    config["config"].pop("name", None)
-    if isinstance(learning_rate, Real):
-        config["config"]["learning_rate"] = 0.001
-    elif learning_rate is not None:
-        config["config"]["learning_rate"] = keras.optimizers.schedules.serialize(
-            learning_rate
-        )
-    own_classes = {}
-    for kind in (type(optimizer), type(learning_rate)):
-        if kind.__module__.split(".")[0] not in ("keras", "builtins"):
-            own_classes[kind.__name__] = kind
-    return config, own_classes
+def _has_value(variable, array) -> bool:
+    return np.array_equal(_copy_value(variable), array)
 
 
 def _copy_value(variable):

@@ -30,6 +30,7 @@ from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
 from ..utils._verbose import announce
+from ._keras_callbacks import check_keras_callbacks, copy_keras_callbacks
 
 LEARNING_RATE = [
     Interval(Real, 0, None, closed="neither"),
@@ -76,9 +77,7 @@ class NetworkEstimator(
 
     def _check_training(self, X_val, y_val):
         """Raise ValueError for invalid parameters of training."""
-        import keras
-
-        from ._models import check_optimizer
+        from ._optimizers import check_optimizer
 
         names, monitor = self._metrics, self.monitor
         if self.early_stopping and monitor.removeprefix("val_") not in names:
@@ -87,13 +86,7 @@ class NetworkEstimator(
                 "prefix 'val_' for validation images."
             )
         check_optimizer(self, self._learning_rates)
-        for callback in self.keras_callbacks or ():
-            if not isinstance(callback, keras.callbacks.Callback):
-                raise ValueError(
-                    f"keras_callbacks has {callback!r}, which is not an instance of "
-                    "keras.callbacks.Callback. Pass callbacks of scikit-learn to "
-                    "set_callbacks()."
-                )
+        check_keras_callbacks(self.keras_callbacks)
         if (X_val is None) != (y_val is None):
             raise ValueError("Pass both X_val and y_val, or none of them.")
         Cache(self.memory)  # raises ValueError if the folder cannot be created
@@ -107,6 +100,8 @@ class NetworkEstimator(
     def _begin_fit(self, X, y, seeds, n_tasks) -> "Fitting":
         """Open the context of scikit-learn's callbacks, and start the records."""
         is_continued = self.warm_start and hasattr(self, "n_iter_")
+        callbacks = self.keras_callbacks or ()
+        known = getattr(self, "_used_callbacks", ()) if is_continued else ()
         context = open_callback_context(self, n_tasks)
         fitting = Fitting(
             estimator=self,
@@ -115,6 +110,7 @@ class NetworkEstimator(
             context=context,
             seeds=seeds,
             epoch=self.n_iter_ if is_continued else 0,
+            keras_callbacks=copy_keras_callbacks(callbacks, known),
         )
         context.call_on_fit_task_begin(**fitting.hook_arguments)
         return fitting
@@ -127,6 +123,9 @@ class NetworkEstimator(
         if n_done:
             history, per_stage = self.history_, self.n_iter_per_stage_
         vars(self).update(attributes)
+        callbacks = self.keras_callbacks or ()
+        pairs = zip(callbacks, fitting.keras_callbacks, strict=True)
+        self._used_callbacks = list(pairs)  # for a warm start
         self.history_ = {}
         # What one of the fits has not measured, as without validation, is NaN there.
         for name in {**history, **new}:
@@ -138,8 +137,18 @@ class NetworkEstimator(
             **fitting.hook_arguments, reconstruction_attributes=attributes
         )
 
+    def __sklearn_clone__(self):
+        """Clone the estimator, with the same copies of Keras' callbacks as in a fit."""
+        bare, callbacks = copy.copy(self), self.keras_callbacks
+        if isinstance(callbacks, list | tuple):
+            bare.keras_callbacks = None
+        cloned = super(NetworkEstimator, bare).__sklearn_clone__()
+        if isinstance(callbacks, list | tuple):
+            cloned.keras_callbacks = type(callbacks)(copy_keras_callbacks(callbacks))
+        return cloned
+
     def __getstate__(self):
-        return {**super().__getstate__(), "_model": None}
+        return {**super().__getstate__(), "_model": None, "_used_callbacks": ()}
 
 
 @dataclass(kw_only=True)
@@ -169,6 +178,12 @@ class Fitting:
     stopped : bool
         Whether a callback has asked to stop.
 
+    keras_callbacks : list of keras.callbacks.Callback
+        Copies of the user's callbacks of Keras, for all stages.
+
+    restored_epoch : int
+        The first epoch that is left to do after an interruption.
+
     history : dict of list of float
         Each metric after each epoch.
 
@@ -183,6 +198,8 @@ class Fitting:
     seeds: dict
     epoch: int
     stopped: bool = False
+    keras_callbacks: list = field(default_factory=list)
+    restored_epoch: int = 0
     history: dict = field(default_factory=dict)
     n_iter_per_stage: list = field(default_factory=list)
 
@@ -206,33 +223,30 @@ class Fitting:
             yield from results
         task.call_on_fit_task_end(estimator=estimator)
 
-    def make_keras_callbacks(self) -> list:
-        """Return copies of the user's Keras callbacks, and early stopping."""
-        import keras
+    def record(self, history, n_epochs):
+        """Record the history of a stage, and warn if it has diverged.
 
-        settings, callbacks = self.estimator, []
-        for callback in settings.keras_callbacks or ():
-            # The model of an earlier training need not be copied.
-            without_model = {id(callback.model): None}
-            callbacks.append(copy.deepcopy(callback, without_model))
-        if settings.early_stopping:
-            is_loss = settings.monitor.removeprefix("val_") == "loss"
-            stopping = keras.callbacks.EarlyStopping(
-                monitor=settings.monitor,
-                mode="min" if is_loss else "max",
-                patience=settings.n_iter_no_change,
-                restore_best_weights=True,
-            )
-            callbacks.append(stopping)
-        return callbacks
+        Parameters
+        ----------
+        history : keras.callbacks.History
+            Metrics of the epochs that Keras has run.
 
-    def record(self, history):
-        """Record the history of a stage, and warn if it has diverged."""
-        for name, values in history.items():
-            self.history.setdefault(name, []).extend(map(float, values))
-        self.n_iter_per_stage.append(len(history["loss"]))
-        self.epoch += len(history["loss"])
-        if not np.isfinite(history["loss"][-1]):
+        n_epochs : int
+            Maximum number of epochs of the stage.
+        """
+        # Epochs that ran before an interruption are NaN: `BackupAndRestore`.
+        n_before = min(n_epochs, max(0, self.restored_epoch - self.epoch))
+        n_done = n_before + len(history.epoch)
+        n_known = sum(self.n_iter_per_stage)
+        for name, values in history.history.items():
+            known = self.history.setdefault(name, [nan] * n_known)
+            known += [nan] * n_before + list(map(float, values))
+        for known in self.history.values():
+            known += [nan] * (n_known + n_done - len(known))
+        self.n_iter_per_stage.append(n_done)
+        self.epoch += n_done
+        losses = history.history.get("loss", [])
+        if losses and not np.isfinite(losses[-1]):
             warnings.warn(
                 "The loss is NaN or infinite: lower learning_rate.",
                 ConvergenceWarning,

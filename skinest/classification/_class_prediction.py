@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._training._features import ResizedImages, iterate_features
-from .._training._models import borrow_model
+from .._training._models import share_model
 from ..images import check_images
 from ..networks._weights import save_backbone_weights
 from ..utils._verbose import announce
@@ -50,7 +50,6 @@ class ClassPredictionMixin:
         """
         check_is_fitted(self)
         network = self._network
-        description = network.describe_training("head")
         images = check_images(X)
         batches = iterate_features(
             ResizedImages(images, network.backbone_spec.image_size),
@@ -62,10 +61,9 @@ class ClassPredictionMixin:
         outputs = []
         with (
             announce(self, f"Predicting {len(images)} images"),
-            borrow_model(description["key"], description["build"]) as head,
+            share_model(**network.describe_prediction()) as head,
             closing(batches),
         ):
-            head.load(network.head)
             for features in batches:
                 outputs.append(head.predict(features[:, 0], self.batch_size))
         outputs = np.concatenate(outputs)

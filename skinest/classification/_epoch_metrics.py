@@ -23,8 +23,7 @@ def count_rows(batch_size) -> int:
 class LastOutputs(keras.metrics.AUC):
     """Metric that keeps the outputs for the last batch.
 
-    Its own result is never used. It is an AUC, so that callbacks of Keras know that
-    "auc" should increase.
+    Its own result is never used.
 
     Parameters
     ----------
@@ -48,11 +47,8 @@ class LastOutputs(keras.metrics.AUC):
         return ops.zeros(())
 
 
-def make_objective(n_outputs, batch_size) -> dict:
-    """Return loss and metrics, as arguments for Keras' `compile`.
-
-    :class:`EpochMetrics` replaces the values of the metrics.
-    """
+def make_keras_objective(n_outputs) -> dict:
+    """Return loss and metrics of Keras, as arguments for its `compile`."""
     if n_outputs == 1:
         loss, accuracy = "binary_crossentropy", keras.metrics.BinaryAccuracy
     else:
@@ -63,9 +59,19 @@ def make_objective(n_outputs, batch_size) -> dict:
             accuracy(name="accuracy"),
             keras.metrics.Precision(name="precision"),
             keras.metrics.Recall(name="recall"),
-            LastOutputs(count_rows(batch_size), n_outputs),
+            keras.metrics.AUC(name="auc"),
         ],
     }
+
+
+def make_objective(n_outputs, batch_size) -> dict:
+    """Return loss and metrics of a training, as arguments for Keras' `compile`.
+
+    :class:`EpochMetrics` replaces the values of the metrics.
+    """
+    objective = make_keras_objective(n_outputs)
+    objective["metrics"][-1] = LastOutputs(count_rows(batch_size), n_outputs)
+    return objective
 
 
 class EpochMetrics(keras.callbacks.Callback):

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from .._training._models import train_network
+from .._training._train_network import train_network
 
 
 def check_continues(estimator, classes, backbone_spec, head_spec):
@@ -42,7 +42,12 @@ def train_stage(fitting, network, stage, batches, validation, attributes_of):
 
     The other arguments are those of :func:`train_network`.
     """
-    from ._epoch_metrics import EpochMetrics, count_rows, make_objective
+    from ._epoch_metrics import (
+        EpochMetrics,
+        count_rows,
+        make_keras_objective,
+        make_objective,
+    )
 
     trainable, epochs, rate = stage
     batch_size, n_outputs = fitting.estimator.batch_size, network.head_spec.n_outputs
@@ -51,7 +56,8 @@ def train_stage(fitting, network, stage, batches, validation, attributes_of):
     return train_network(
         fitting,
         **description,
-        objective=partial(make_objective, n_outputs, batch_size),
+        objective=lambda variables: make_objective(n_outputs, batch_size),
+        whole_objective=partial(make_keras_objective, n_outputs),
         batches=batches,
         validation=validation,
         epochs=epochs,

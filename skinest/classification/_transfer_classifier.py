@@ -170,7 +170,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
-        Callbacks for the training by Keras. Each fit uses copies of them.
+        Callbacks for the training by Keras. Their `model` is the whole network. Each
+        fit uses copies of them, for all stages, and a warm start continues with these.
 
     warm_start : bool, default=False
         Continue from the weights of the last `fit`. `history_` and `n_iter_` continue
@@ -426,10 +427,10 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                     collect_features(fitting, network, validation, None),
                 )
 
-            def collect_attributes(arrays, network=network, trainable=trainable):
+            def collect_attributes(arrays, network=network):
                 return {
                     "classes_": classes,
-                    "_network": network.replace_weights(trainable, arrays),
+                    "_network": network.replace_weights(arrays),
                     "_trainable": self.fine_tune or self.trainable,
                     "_model": None,
                 }

@@ -125,7 +125,8 @@ class VGGTransferClassifier(TransferClassifier):
         :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
-        Callbacks for the training by Keras. Each fit uses copies of them.
+        Callbacks for the training by Keras. Their `model` is the whole network. Each
+        fit uses copies of them, for all stages, and a warm start continues with these.
 
     warm_start : bool, default=False
         Continue from the weights of the last `fit`. `history_` and `n_iter_` continue

@@ -15,10 +15,10 @@ from sklearn.base import BaseEstimator
 
 from .._compat import DocLinkMixin, Interval, check_params
 from ._functional import (
+    compute_focal,
     crossentropy,
     dice,
     dice_crossentropy,
-    focal,
     jaccard,
     tversky,
 )
@@ -106,8 +106,22 @@ class MaskLoss(DocLinkMixin, BaseEstimator, keras.losses.Loss):
         -------
         loss : tensor of shape (n_images,), dtype float32
         """
-        parameters = self.get_params(deep=False)
+        return self._compute(y_true, y_pred, pixel_weight)
+
+    def _compute(self, y_true, y_pred, pixel_weight=None, **parameters):
+        """Compute the loss of each image, with tensors as some parameters."""
+        parameters = {**self.get_params(deep=False), **parameters}
         return self._function(y_true, y_pred, pixel_weight=pixel_weight, **parameters)
+
+    def _separate(self) -> tuple[dict, dict]:
+        """Return what the computation depends on, and the numbers that it takes."""
+        fixed, numbers = {}, {}
+        for name, value in self.get_params(deep=False).items():
+            if value is None or name == "ignore_label":
+                fixed[name] = value
+            else:
+                numbers[name] = np.asarray(value, dtype=np.float32)
+        return fixed, numbers
 
 
 class _SmoothLoss(MaskLoss):
@@ -273,12 +287,12 @@ class WeightedCrossentropy(MaskLoss):
             y_true, y_pred, pixel_weight, ignore_label
         )
         n_classes = max(y_pred.shape[-1], 2)
-        if len(weights) != n_classes:
+        if np.shape(weights)[0] != n_classes:
             raise ValueError(f"weights={weights!r} must be {n_classes}, one per class.")
         classes = y_true
         if y_pred.shape[-1] == 1:
             classes = ops.concatenate([1 - y_true, y_true], axis=-1)
-        of_class = ops.convert_to_tensor(np.asarray(weights, dtype=np.float32))
+        of_class = ops.convert_to_tensor(weights, "float32")
         class_weight = ops.sum(classes * of_class, axis=-1)
         if pixel_weight is not None:
             class_weight = class_weight * pixel_weight
@@ -314,7 +328,6 @@ class Focal(MaskLoss):
         "gamma": _NOT_NEGATIVE,
         "alpha": [Interval(Real, 0, 1, closed="both"), "array-like", None],
     }
-    _function = staticmethod(focal)
 
     def __init__(
         self,
@@ -332,6 +345,17 @@ class Focal(MaskLoss):
         super()._check()
         if self.alpha is not None and not isinstance(self.alpha, Real):
             _check_class_weights("alpha", self.alpha)
+
+    def _function(self, y_true, y_pred, *, pixel_weight, gamma, alpha, ignore_label):
+        clips = self.gamma < 1
+        return compute_focal(
+            y_true, y_pred, pixel_weight, gamma, alpha, ignore_label, clips=clips
+        )
+
+    def _separate(self) -> tuple[dict, dict]:
+        """Return what the computation depends on, and the numbers that it takes."""
+        fixed, numbers = super()._separate()
+        return {**fixed, "clips": bool(self.gamma < 1)}, numbers
 
 
 @_register

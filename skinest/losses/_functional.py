@@ -317,21 +317,35 @@ def focal(
     >>> round(float(loss[0]), 3)  # (1 - 0.5) ** 2 * log 2
     0.173
     """
+    return compute_focal(
+        y_true, y_pred, pixel_weight, gamma, alpha, ignore_label, clips=gamma < 1
+    )
+
+
+def compute_focal(y_true, y_pred, pixel_weight, gamma, alpha, ignore_label, *, clips):
+    """Compute the focal loss of each image.
+
+    `gamma` and `alpha` may be tensors. `clips` is needed if `gamma` is below 1, because
+    the power of 0 has no finite derivative.
+    """
     y_true, y_pred, pixel_weight = check_tensors(
         y_true, y_pred, pixel_weight, ignore_label
     )
     n_channels = y_pred.shape[-1]
-    shape = np.asarray(alpha).shape
+    shape = () if alpha is None else tuple(np.shape(alpha))
     if shape and (n_channels == 1 or shape != (n_channels,)):
         raise ValueError(
             f"alpha={alpha!r} must be one number, or one for each of two or more "
             f"channels; there are {n_channels}."
         )
-    settings = {"alpha": 1.0 if alpha is None else alpha, "gamma": gamma}
+    settings = {
+        "alpha": ops.convert_to_tensor(1.0 if alpha is None else alpha, "float32"),
+        "gamma": ops.convert_to_tensor(gamma, "float32"),
+    }
     if n_channels > 1:
         values = keras.losses.categorical_focal_crossentropy(y_true, y_pred, **settings)
     else:
-        if gamma < 1:  # the power of 0 has no finite derivative
+        if clips:
             y_pred = ops.clip(y_pred, 1e-7, 1 - 1e-7)
         values = keras.losses.binary_focal_crossentropy(
             y_true, y_pred, apply_class_balancing=alpha is not None, **settings
@@ -392,6 +406,9 @@ def _region_loss(y_true, y_pred, pixel_weight, ignore_label, alpha, beta, smooth
     y_true, y_pred, pixel_weight = check_tensors(
         y_true, y_pred, pixel_weight, ignore_label
     )
+    alpha, beta, smooth = (  # which may be of double precision
+        ops.convert_to_tensor(number, "float32") for number in (alpha, beta, smooth)
+    )
     if y_pred.shape[-1] > 1:
         y_true, y_pred = y_true[..., 1:], y_pred[..., 1:]
 
@@ -399,6 +416,6 @@ def _region_loss(y_true, y_pred, pixel_weight, ignore_label, alpha, beta, smooth
     if pixel_weight is not None:
         weight = ops.expand_dims(pixel_weight, -1)
         both, added, missed = both * weight, added * weight, missed * weight
-    overlap = ops.sum(both, axis=(1, 2)) + max(smooth, 1e-7)
+    overlap = ops.sum(both, axis=(1, 2)) + ops.maximum(smooth, 1e-7)
     wrong = alpha * ops.sum(added, axis=(1, 2)) + beta * ops.sum(missed, axis=(1, 2))
     return 1 - ops.mean(overlap / (overlap + wrong), axis=-1)

@@ -7,7 +7,7 @@ import copy
 import json
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import FunctionType
 
@@ -58,11 +58,16 @@ class ResolvedLoss:
 
     weighs_pixels : bool
         Whether pixels can be weighted.
+
+    parameters : dict of str to ndarray, default={}
+        Parameters that `per_image` also takes as tensors, by name. The key does not
+        depend on their values.
     """
 
     per_image: Callable
     key: str
     weighs_pixels: bool
+    parameters: dict = field(default_factory=dict)
 
 
 def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
@@ -106,7 +111,11 @@ def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
                 "weights or class_weight."
             )
         _probe(loss.per_image, passed, n_channels)
-        return ResolvedLoss(loss.per_image, _make_key(loss), True)
+        if type(loss) not in _COMPLETE:
+            return ResolvedLoss(loss.per_image, _make_key(loss), True)
+        fixed, numbers = loss._separate()
+        key = type(loss).__name__ + json.dumps(fixed, sort_keys=True)
+        return ResolvedLoss(loss._compute, key, True, numbers)
     if getattr(loss, "from_logits", False):
         raise ValueError(
             f"loss={passed!r} takes logits, but predictions are probabilities. Remove "

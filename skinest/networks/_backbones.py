@@ -4,6 +4,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +16,10 @@ MIN_SIDE = 32  # halved five times, it is one pixel
 _MOMENTUM = 0.9
 # Approximate standard deviation of preprocessed pixels; it is 58 of 255 in ImageNet.
 PIXEL_SCALE = {"caffe": 58.0, "tf": 58 / 127.5}
+_lock = threading.Lock()
+# How many channels to cut off before and after each one.
+_CHANNELS = {"blue": (2, 0), "green": (1, 1), "red": (0, 2)}
+_IN_FLOAT32 = {"images", "preprocessing", "bgr", *_CHANNELS}
 _ZEROS = {"module": "keras.initializers", "class_name": "Zeros", "config": {}}
 
 
@@ -87,9 +93,26 @@ def get_first_layer(backbone, stage):
     return BACKBONES[backbone].stages.get(stage)
 
 
+@contextmanager
+def _channels_last():
+    """Let Keras' applications build networks for images with channels last.
+
+    They have no argument for it, only a setting of the whole process.
+    """
+    import keras
+
+    with _lock:
+        before = keras.config.image_data_format()
+        keras.config.set_image_data_format("channels_last")
+        try:
+            yield
+        finally:
+            keras.config.set_image_data_format(before)
+
+
 def build_application(backbone, **options):
     """Build a network of the table without its classifier."""
-    with preserved_random_state():
+    with preserved_random_state(), _channels_last():
         return BACKBONES[backbone].build(**options)
 
 
@@ -117,11 +140,25 @@ def _preprocess(images, kind):
 
     scale, offset = 1 / 127.5, -1.0
     if kind == "caffe":
-        images = keras.ops.flip(images, axis=-1)  # to BGR
+        images = _reverse_channels(images)  # to BGR
         scale, offset = 1.0, [-103.939, -116.779, -123.68]
     return keras.layers.Rescaling(
         scale, offset=offset, dtype="float32", name="preprocessing"
     )(images)
+
+
+def _reverse_channels(images):
+    """Reverse the last axis by layers, because .h5 files have no `keras.ops.flip`."""
+    import keras
+
+    channels = []
+    for name, crop in _CHANNELS.items():
+        # It crops the last axis, as if the first one had the channels.
+        layer = keras.layers.Cropping2D(
+            ((0, 0), crop), data_format="channels_first", dtype="float32", name=name
+        )
+        channels.append(layer(images))
+    return keras.layers.Concatenate(dtype="float32", name="bgr")(channels)
 
 
 def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
@@ -154,7 +191,7 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
     policy = "mixed_bfloat16" if compute_dtype == "bfloat16" else "float32"
     for layer in config["layers"]:
         settings = layer["config"]
-        if "dtype" in settings and layer["name"] not in ("images", "preprocessing"):
+        if "dtype" in settings and layer["name"] not in _IN_FLOAT32:
             settings["dtype"] = policy
         if l2:
             for key in ("kernel_regularizer", "depthwise_regularizer"):

@@ -63,6 +63,18 @@ class HeadSpec:
     l2: float | str
     n_outputs: int
 
+    def split_settings(self) -> tuple[HeadSpec, dict]:
+        """Return a head that is the same for all values, and these values."""
+        settings: dict[str, float] = {}
+        head = self
+        if self.dropout:
+            settings["dropout"] = self.dropout
+            head = replace(head, dropout=0.5)
+        if self.l2 and self.l2 != "auto":
+            settings["l2"] = float(self.l2)
+            head = replace(head, l2=1.0)
+        return head, settings
+
 
 @dataclass(frozen=True)
 class TransferNetwork:
@@ -97,31 +109,50 @@ class TransferNetwork:
 
     def describe_training(self, trainable) -> dict:
         """Return what :func:`train_network` trains from the part `trainable` up."""
+        from ._adjustable import share_layers
+
+        head, settings = self.head_spec.split_settings()
         if trainable == "head":
             n_features = count_features(self.backbone_spec)
             return {
-                "key": ("head", self.head_spec, n_features),
-                "build": partial(build_head, self.head_spec, n_features),
+                "key": ("head", head, n_features),
+                "build": partial(build_head, head, n_features),
+                "settings": settings,
+                "build_whole": partial(complete_network, self.backbone_spec, head),
+                "base": self.backbone.arrays,
                 "weights": self.head,
                 "has_convolutions": False,
             }
-        settings = trainable, self.is_from_scratch
-        specs = self.backbone_spec, self.head_spec
+        kind = trainable, self.is_from_scratch
+        specs = self.backbone_spec, head
         return {
-            "key": ("network", *specs, *settings),
-            "build": partial(build_network, *specs, *settings),
+            "key": ("network", *specs, *kind),
+            "build": partial(build_network, *specs, *kind),
+            "settings": settings,
+            "build_whole": share_layers,
+            "base": (),
             "weights": (*self.backbone.arrays, *self.head),
             "has_convolutions": True,
         }
 
-    def replace_weights(self, trainable, arrays) -> TransferNetwork:
-        """Return the network with the weights that it got by such a training."""
-        if trainable == "head":
+    def describe_prediction(self) -> dict:
+        """Return what :func:`share_model` predicts with, from features."""
+        head = replace(self.head_spec, dropout=0.0, l2=0.0)
+        n_features = count_features(self.backbone_spec)
+        return {
+            "key": ("head", head, n_features),
+            "build": partial(build_head, head, n_features),
+            "arrays": self.head,
+        }
+
+    def replace_weights(self, arrays) -> TransferNetwork:
+        """Return the network with other weights, of the head only or of all parts."""
+        n_others = len(arrays) - len(self.head)
+        if not n_others:
             return replace(self, head=arrays)
-        n_arrays = len(self.backbone.arrays)
-        backbone = Weights.freeze(arrays[:n_arrays])
+        backbone = Weights.freeze(arrays[:n_others])
         return replace(
-            self, backbone=backbone, head=arrays[n_arrays:], is_backbone_given=False
+            self, backbone=backbone, head=arrays[n_others:], is_backbone_given=False
         )
 
     def build(self, trainable):
@@ -145,7 +176,9 @@ def build_pooled_backbone(spec, l2=0.0):
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
     }[spec.pooling]
-    features = pooling(name="features", dtype="float32")(base.output)
+    features = pooling(name="features", dtype="float32", data_format="channels_last")(
+        base.output
+    )
     return keras.Model(base.input, features, name="pooled_backbone")
 
 
@@ -155,27 +188,52 @@ def count_features(spec) -> int:
     return build_pooled_backbone(spec).output_shape[-1]
 
 
-def build_head(spec, n_features):
-    """Build a Keras model from features to probabilities."""
+def build_head(spec, n_features, settings=None):
+    """Build a Keras model from features to probabilities.
+
+    Parameters
+    ----------
+    spec : HeadSpec
+        The head.
+
+    n_features : int
+        The number of features.
+
+    settings : dict of str to keras.Variable, default=None
+        Variables to use instead of "dropout" and "l2" of the head, if it has them.
+    """
     import keras
 
     features = keras.Input((n_features,), name="input_features")
-    return keras.Model(features, _add_head(features, spec), name="head")
+    probabilities = _add_head(features, spec, settings)
+    head = keras.Model(features, probabilities, name="head")
+    return _adjust(head, settings)
 
 
-def build_network(backbone_spec, head_spec, trainable, is_from_scratch):
+def complete_network(backbone_spec, head_spec, head):
+    """Build a Keras model from images to probabilities by layers of a given head."""
+    from ._adjustable import share_layers
+
+    l2 = 0.0 if head_spec.l2 == "auto" else head_spec.l2
+    network = share_layers(head, build_pooled_backbone(backbone_spec, l2))
+    set_trainable(network, backbone_spec.backbone, "head", is_from_scratch=False)
+    return network
+
+
+def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings=None):
     """Build a Keras model from images to probabilities, in which the upper part trains.
 
-    Weights come in the order of the backbone's, then the head's.
+    Weights come in the order of the backbone's, then the head's. For `settings` see
+    :func:`build_head`.
     """
     import keras
 
     l2 = 0.0 if head_spec.l2 == "auto" else head_spec.l2
     backbone = build_pooled_backbone(backbone_spec, l2)
-    probabilities = _add_head(backbone.output, head_spec)
+    probabilities = _add_head(backbone.output, head_spec, settings)
     network = keras.Model(backbone.input, probabilities, name="transfer_network")
     set_trainable(network, backbone_spec.backbone, trainable, is_from_scratch)
-    return network
+    return _adjust(network, settings)
 
 
 @validate_params(
@@ -370,8 +428,20 @@ def set_trainable(network, backbone, stage, is_from_scratch):
         layer.trainable = trains and (trains_norms or not is_norm)
 
 
-def _add_head(x, spec):
+def _adjust(network, settings):
+    from ._adjustable import adjust_penalties
+
+    if settings and "l2" in settings:
+        adjust_penalties(network, settings["l2"])
+    return network
+
+
+def _add_head(x, spec, settings):
     import keras
+
+    from ._adjustable import make_dropout
+
+    rate = (settings or {}).get("dropout", spec.dropout)
 
     def dense(units, name, activation=None):
         l2 = spec.l2
@@ -390,9 +460,7 @@ def _add_head(x, spec):
         if units is not None:
             x = dense(units, f"hidden_{number}", "relu")(x)
         if spec.dropout:
-            x = keras.layers.Dropout(
-                spec.dropout, seed=0, dtype="float32", name=f"dropout_{number}"
-            )(x)
+            x = make_dropout(rate, dtype="float32", name=f"dropout_{number}")(x)
     x = dense(spec.n_outputs, "logits")(x)
     activation = "sigmoid" if spec.n_outputs == 1 else "softmax"
     layer = keras.layers.Activation(activation, dtype="float32", name="probabilities")

@@ -189,17 +189,24 @@ def build_unet(
     seed = check_random_state(random_state).randint(MAX_SEED)
     network.set_weights(make_random_weights(spec, np.zeros(n_outputs), seed))
     if meta is not None:
-        rows = keras.layers.Flatten(dtype="float32", name="rows")(network.output)
+        rows = keras.layers.Reshape((-1,), dtype="float32", name="rows")(network.output)
         network = keras.Model(network.input, rows, name=network.name)
         check_values_in_fit(network)
     return compile_network(network, compile_kwargs)
 
 
-def build(spec):
-    """Build the Keras model of a specification, with kernels of 0."""
+def build(spec, settings=None):
+    """Build the Keras model of a specification, with kernels of 0.
+
+    `settings` may have a variable to use instead of "dropout", if there is any.
+    """
     import keras
 
+    from ._adjustable import make_dropout
+
+    rate = (settings or {}).get("dropout", spec.dropout)
     layers = keras.layers
+    last = {"data_format": "channels_last"}  # whatever the setting of Keras is
     policy = "mixed_bfloat16" if spec.compute_dtype == "bfloat16" else "float32"
 
     def convolve(x, filters, name, batch_norm=False):
@@ -211,6 +218,7 @@ def build(spec):
                 kernel_initializer="zeros",
                 dtype=policy,
                 name=f"{name}_conv_{number}",
+                **last,
             )(x)
             if batch_norm:
                 norm = f"{name}_norm_{number}"
@@ -229,10 +237,11 @@ def build(spec):
         filters = spec.base_filters * 2 ** (level - 1)
         x = convolve(x, filters, f"down_{level}", spec.batch_norm)
         skipped.append(x)
-        x = layers.MaxPooling2D(2, dtype=policy, name=f"down_{level}_pool")(x)
+        pool = f"down_{level}_pool"
+        x = layers.MaxPooling2D(2, dtype=policy, name=pool, **last)(x)
     x = convolve(x, spec.base_filters * 2**spec.depth, "bottom")
     if spec.dropout:
-        x = layers.Dropout(spec.dropout, seed=0, dtype=policy, name="dropout")(x)
+        x = make_dropout(rate, dtype=policy, name="dropout")(x)
     for level in range(spec.depth, 0, -1):
         filters = spec.base_filters * 2 ** (level - 1)
         x = layers.Conv2DTranspose(
@@ -243,6 +252,7 @@ def build(spec):
             kernel_initializer="zeros",
             dtype=policy,
             name=f"up_{level}_transposed",
+            **last,
         )(x)
         x = layers.Concatenate(dtype=policy, name=f"up_{level}_concatenate")(
             [skipped[level - 1], x]
@@ -254,6 +264,7 @@ def build(spec):
         kernel_initializer="zeros",
         dtype="float32",
         name="logits",
+        **last,
     )(x)
     activation = "sigmoid" if spec.n_outputs == 1 else "softmax"
     x = layers.Activation(activation, dtype="float32", name="probabilities")(x)

@@ -6,7 +6,8 @@ The target of a pixel is its class index and its weight in the loss.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from keras import Loss, Metric, ops
@@ -15,6 +16,7 @@ from .._apply_augmentation import apply_to_pair
 from .._reading._mask_values import MAX_LABELS
 from .._training._batches import PrefetchedBatches
 from ..losses._resolve import resolve_loss
+from ..networks._unet_network import build
 from ..utils._checks import read_class_weight
 from ._pairs import OUTSIDE
 
@@ -54,24 +56,58 @@ class PairBatches(PrefetchedBatches):
         return np.stack(images), np.stack([masks, self.class_weights[masks]], axis=-1)
 
 
-def make_objective(loss, n_outputs, threshold) -> dict:
+def describe_training(spec, loss, threshold) -> dict:
+    """Return what :func:`train_network` trains.
+
+    Parameters
+    ----------
+    spec : UNetSpec
+        The network.
+
+    loss : ResolvedLoss
+        Its loss.
+
+    threshold : float
+        Output of a sigmoid above which a pixel is foreground, for metrics.
+    """
+    from ..networks._adjustable import share_layers
+
+    settings: dict = {"threshold": threshold, **loss.parameters}
+    if spec.dropout:
+        settings["dropout"] = spec.dropout
+        spec = replace(spec, dropout=0.5)  # one model for all rates
+    return {
+        "key": ("unet", spec, loss.key),
+        "build": partial(build, spec),
+        "settings": settings,
+        "objective": partial(make_objective, loss, spec.n_outputs),
+        "build_whole": share_layers,
+        "whole_objective": dict,  # ours takes other targets than masks
+        "base": (),
+        "has_convolutions": True,
+    }
+
+
+def make_objective(loss, n_outputs, variables) -> dict:
     """Return loss and metrics, as arguments for Keras' `compile`.
 
     Parameters
     ----------
-    loss : object
-        Loss from :func:`skinest.losses._resolve.resolve_loss`.
+    loss : ResolvedLoss
+        The loss.
 
     n_outputs : int
         Number of outputs per pixel: 1 for a sigmoid, more for a softmax.
 
-    threshold : float
-        Output of a sigmoid above which a pixel is foreground.
+    variables : dict of str to keras.Variable
+        The parameters of the loss, and "threshold".
     """
     metrics = []
     for name in ("accuracy", "precision", "recall", "iou", "dice"):
-        metrics.append(PixelMetric(name, n_outputs, threshold))
-    return {"loss": PixelLoss(loss, n_outputs), "weighted_metrics": metrics}
+        metrics.append(PixelMetric(name, n_outputs, variables["threshold"]))
+    parameters = {name: variables[name] for name in loss.parameters}
+    pixel_loss = PixelLoss(loss, n_outputs, parameters)
+    return {"loss": pixel_loss, "weighted_metrics": metrics}
 
 
 class PixelLoss(Loss):
@@ -80,16 +116,22 @@ class PixelLoss(Loss):
     Targets have the shape (n_images, height, width, 2): class indices and weights.
     """
 
-    def __init__(self, loss, n_outputs):
+    def __init__(self, loss, n_outputs, parameters=None):
         super().__init__(name="loss", dtype="float32")
         self._loss = loss
+        self._parameters = parameters or {}  # tensors or variables
         self._labels = np.array([1] if n_outputs == 1 else range(n_outputs))
 
     def call(self, y_true, y_pred):
         indices, weights = y_true[..., :1], y_true[..., 1]
         truth = ops.cast(indices == self._labels, "float32")
         if self._loss.weighs_pixels:
-            return self._loss.per_image(truth, y_pred, pixel_weight=weights)
+            parameters = {}
+            for name, value in self._parameters.items():
+                parameters[name] = ops.convert_to_tensor(value)
+            return self._loss.per_image(
+                truth, y_pred, pixel_weight=weights, **parameters
+            )
         # In the padding, truth and prediction are equal, so that the loss is minimal.
         inside = ops.cast(indices != OUTSIDE, "float32")
         return self._loss.per_image(truth * inside, y_pred * inside)
@@ -183,13 +225,17 @@ class PixelMetric(Metric):
     name : {"accuracy", "precision", "recall", "iou", "dice"}
         Name of the ratio.
 
-    n_outputs, threshold
-        As for :func:`make_objective`.
+    n_outputs : int
+        Number of outputs per pixel: 1 for a sigmoid, more for a softmax.
+
+    threshold : float or keras.Variable
+        Output of a sigmoid above which a pixel is foreground.
     """
 
     def __init__(self, name, n_outputs, threshold):
         super().__init__(name=name, dtype="float32")
-        self._threshold = threshold if n_outputs == 1 else None
+        self._is_sigmoid = n_outputs == 1
+        self._read_threshold = lambda: threshold  # an attribute would be reset
         self._labels = np.arange(1, max(2, n_outputs), dtype=np.float32)
         shape = self._labels.shape
         self._both = self.add_variable(shape, "zeros", name="both")
@@ -200,10 +246,10 @@ class PixelMetric(Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         indices = y_true[..., :1]
-        if self._threshold is None:
-            found = ops.argmax(y_pred, axis=-1, keepdims=True)
+        if self._is_sigmoid:
+            found = y_pred > ops.cast(self._read_threshold(), "float32")
         else:
-            found = y_pred > self._threshold
+            found = ops.argmax(y_pred, axis=-1, keepdims=True)
         found = ops.cast(found, "float32")
         inside = ops.cast(indices != OUTSIDE, "float32")
         true = ops.cast(indices == self._labels, "float32")

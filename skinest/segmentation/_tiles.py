@@ -5,13 +5,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from .._training._batches import Prefetch
-from .._training._models import borrow_model
+from .._training._models import share_model
 from ..networks._unet_network import build
 from ._pairs import Letterbox, check_side
 
@@ -63,13 +63,13 @@ def iterate_outputs(
             views[-1].cut()
         return views
 
+    spec = replace(spec, dropout=0.0)  # predictions have none
     ends = range(batch_size, len(images), batch_size)
     chunks = np.split(np.arange(len(images)), ends)
     with (
         closing(iter(Prefetch(read, chunks))) as batches,
-        borrow_model(("predicting", "unet", spec), partial(build, spec)) as network,
+        share_model(("unet", spec), partial(build, spec), weights) as network,
     ):
-        network.load(weights)
         for views in batches:
             pixels = [tile for view in views for tile in view.tiles]
             outputs = []

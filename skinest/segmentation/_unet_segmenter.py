@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
 from .._apply_augmentation import check_pair_augmentation
 from .._compat import Interval, fit_context, with_callbacks
-from .._training._models import train_network
 from .._training._network_estimator import NetworkEstimator
-from ..networks._unet_network import MAX_DEPTH, build, check_unet_size
+from .._training._train_network import train_network
+from ..networks._unet_network import MAX_DEPTH, check_unet_size
 from ._mask_prediction import MaskPredictionMixin
 from ._network_start import start_network
 from ._training_pairs import check_pairs, read_and_split
@@ -139,7 +138,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         path, inode, size and times of change.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
-        Callbacks for the training by Keras. Each fit uses copies of them.
+        Callbacks for the training by Keras. Their `model` is the whole network. Each
+        fit uses copies of them, for all stages, and a warm start continues with these.
 
     warm_start : bool, default=False
         Continue from the weights of the last `fit`. `history_` and `n_iter_` continue
@@ -359,7 +359,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             foreground.
         """
         from ..losses._resolve import resolve_loss
-        from ._pixels import PairBatches, make_objective
+        from ._pixels import PairBatches, describe_training
 
         self._check_settings(X_val, y_val)
         augmentation = self.augmentation
@@ -391,15 +391,12 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         is_named = isinstance(self.optimizer, str)
         arrays = train_network(
             fitting,
-            key=("unet", spec, loss.key, self.threshold),
-            build=partial(build, spec),
-            objective=partial(make_objective, loss, spec.n_outputs, self.threshold),
+            **describe_training(spec, loss, self.threshold),
             weights=attributes["_weights"],
             batches=batches,
             validation=validation,
             epochs=self.epochs,
             learning_rate=self.learning_rate if is_named else None,
-            has_convolutions=True,
             attributes_of=collect_attributes,
         )
         self._end_fit(fitting, collect_attributes(arrays))

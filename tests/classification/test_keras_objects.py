@@ -3,7 +3,7 @@
 import copy
 
 import numpy as np
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from .conftest import bits, small
 
@@ -178,3 +178,34 @@ def test_callback_may_stop_a_stage(images, y):
     ).fit(images, y)
     assert clf.n_iter_per_stage_ == [1, 1]
     assert small(epochs=3).fit(images, y).n_iter_ == 3
+
+
+def test_optimizer_that_scales_the_loss(images, y):
+    """The scale is a power of two, which changes no bits."""
+    import keras
+
+    settings = {"fine_tune": "head", "fine_tune_epochs": 1, "l2": 0.1}
+    for rate in (0.01, keras.optimizers.schedules.ExponentialDecay(0.01, 1, 0.5)):
+        adam = keras.optimizers.Adam(rate)
+        scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(rate))
+        config = scaled.get_config()
+        expected = small(optimizer=adam, **settings).fit(images, y)
+        for _ in range(2):
+            found = small(optimizer=scaled, **settings).fit(images, y)
+            assert_allclose(
+                found.predict_proba(images), expected.predict_proba(images), rtol=1e-4
+            )
+        assert scaled.get_config() == config
+        assert not scaled.built
+
+
+def test_own_optimizer_within_one_that_scales_the_loss(images, y):
+    import keras
+
+    class Own(keras.optimizers.SGD):
+        pass
+
+    scaled = keras.optimizers.LossScaleOptimizer(Own(0.01))
+    found = small(optimizer=scaled).fit(images, y).predict_proba(images)
+    plain = small(optimizer=keras.optimizers.SGD(0.01)).fit(images, y)
+    assert_allclose(found, plain.predict_proba(images), rtol=1e-4)

@@ -53,6 +53,17 @@ class TestClasses:
             call(restored, y_true, y_pred), call(loss, y_true, y_pred)
         )
 
+    @pytest.mark.parametrize("n_channels", [1, 3])
+    @pytest.mark.parametrize(
+        ("kind", "numbers"),
+        [(Dice, [2]), (Jaccard, [2]), (Tversky, [0.2, 0.9, 3]), (Focal, [1.5, 0.25])],
+    )
+    def test_numbers_may_be_of_numpy(self, kind, numbers, n_channels):
+        """A search over `np.linspace` passes such numbers."""
+        y_true, y_pred = masks(n_channels)
+        values = call(kind(*map(np.float64, numbers)), y_true, y_pred)
+        np.testing.assert_array_equal(values, call(kind(*numbers), y_true, y_pred))
+
     @by_class("loss", INSTANCES)
     def test_repr_shows_the_parameters(self, loss):
         rebuilt = eval(repr(loss), {type(loss).__name__: type(loss)})

@@ -167,3 +167,10 @@ def test_dtypes_of_the_whole_of_keras_change_nothing(
     )
     expected = outputs(backbone_model("vgg16"), images)
     assert_array_equal(np.load(tmp_path / "maps.npy"), expected)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
+def test_a_backbone_has_layers_only(backbone):
+    """Keras cannot load a .h5 file of a model with another operation, such as flip."""
+    network = build_backbone(backbone, (32, 32))
+    assert all(isinstance(part, keras.layers.Layer) for part in network.operations)

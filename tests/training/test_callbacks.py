@@ -267,7 +267,7 @@ def test_keras_callbacks_are_called_on_copies_in_both_stages(images):
     small(**TWO_STAGES, keras_callbacks=(callback,)).fit(images, Y)
     logged = ["accuracy", "auc"]
     first = ["begin", (0, 1, logged), (1, 2, logged), "end"]
-    second = ["begin", (2, 1, logged), (3, 2, logged), "end"]
+    second = ["begin", (2, 3, logged), (3, 4, logged), "end"]
     assert seen == first + second
     assert callback.n_epochs == 0
     assert callback.model is None

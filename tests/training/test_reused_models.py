@@ -16,6 +16,7 @@ import pytest
 
 import skinest
 from skinest._training import _models
+from skinest.networks._adjustable import make_dropout
 
 from ..classification.conftest import bits, make_images, small
 
@@ -110,6 +111,41 @@ def test_learning_rates_share_a_model_and_optimizers_do_not(fit):
     assert len(set(map(id, fit.models))) == 3
 
 
+SEARCHED = {
+    "dropout": [0.2, 0.4, 0.7],
+    "l2": [0.001, 0.01, 1.0],
+    "learning_rate": [0.01, 0.1],
+    "optimizer": [keras.optimizers.SGD(rate) for rate in (0.1, 0.01)],
+}
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_values_of_settings_share_a_model(name, fit):
+    values = SEARCHED[name]
+    fits = [fit(**{name: value}) for value in values]
+    assert len(set(map(id, fit.models))) == 1
+    assert len(set(map(bits, fits))) == len(values)
+    skinest.clear_models()
+    again = [fit(**{name: value}) for value in reversed(values)]
+    assert list(map(bits, reversed(again))) == list(map(bits, fits))
+
+
+def test_dropout_scales_what_it_keeps(fit):
+    """Compare with Keras' own layer on many inputs, for each rate of one model."""
+    variable = keras.Variable(0.5, trainable=False)
+    layer = make_dropout(variable, dtype="float32", name="dropout")
+    assert not layer.weights
+    inputs = keras.ops.ones((200, 200))
+    for rate in (0.1, 0.5, 0.9):
+        variable.assign(rate)
+        outputs = keras.ops.convert_to_numpy(layer(inputs, training=True))
+        plain = keras.layers.Dropout(rate, seed=1)(inputs, training=True)
+        expected = np.unique(keras.ops.convert_to_numpy(plain))
+        np.testing.assert_allclose(np.unique(outputs), expected, rtol=1e-6)
+        assert abs((outputs == 0).mean() - rate) < 0.01
+    np.testing.assert_array_equal(layer(inputs), inputs)
+
+
 class SlowsDown(keras.callbacks.Callback):
     """Changes what belongs to the model that is being trained."""
 
@@ -193,7 +229,7 @@ def test_a_model_is_dropped_after_an_error(fit):
 def test_the_number_of_models_is_bounded(fit, monkeypatch):
     # Only a lower limit is reached by a few fits.
     monkeypatch.setattr(_models, "_MAX_IDLE", 3)
-    a, b, c, d, e = ({"dropout": 0.1 + 0.01 * number} for number in range(5))
+    a, b, c, d, e = ({"hidden_units": (number,)} for number in range(7, 12))
     for settings in (a, b, c, d):
         fit(**settings)
     first = fit.models[:]
@@ -209,24 +245,41 @@ def test_the_number_of_models_is_bounded(fit, monkeypatch):
     assert fit.models[9] is not first[0]
 
 
+@pytest.fixture
+def compiled(monkeypatch):
+    """Collect each model that is compiled, which happens once."""
+    models, compile_model = [], keras.Model.compile
+
+    def compile_and_keep(model, **arguments):
+        models.append(model)
+        return compile_model(model, **arguments)
+
+    monkeypatch.setattr(keras.Model, "compile", compile_and_keep)
+    return models
+
+
 @pytest.mark.slow
-def test_what_models_hold_is_bounded_with_their_optimizers(fit, monkeypatch):
+def test_what_models_hold_is_bounded_with_their_optimizers(
+    images, memory, compiled, monkeypatch
+):
     # Only a lower limit is reached by small models. Adam keeps two numbers for each
     # that trains, plain gradient descent none.
     monkeypatch.setattr(_models, "_MAX_BYTES", int(5.5 * 4 * N_PARAMETERS))
 
     def count_models(*fits):
-        fit.models.clear()
-        for dropout, optimizer in fits:
-            fit(dropout=dropout, optimizer=optimizer)
-        return len(set(map(id, fit.models)))
+        compiled.clear()
+        for l2, optimizer in fits:
+            settings = {"l2": l2, "optimizer": optimizer, "dropout": 0.0}
+            small(memory=memory, **settings).fit(images, Y)
+        return len(compiled)
 
-    assert count_models((0.2, "adam"), (0.21, "adam"), (0.2, "adam")) == 3
-    some = (0.22, "adam"), (0.23, "sgd"), (0.24, "sgd")
+    skinest.clear_models()
+    assert count_models((0.0, "adam"), ("auto", "adam"), (0.0, "adam")) == 3
+    some = (0.1, "adam"), (0.0, "sgd"), ("auto", "sgd")
     assert count_models(*some, *some) == 3
     monkeypatch.setattr(_models, "_MAX_BYTES", 1)
-    assert count_models((0.25, "sgd"), (0.25, "sgd"), (0.26, "sgd")) == 2
-    assert count_models((0.25, "sgd"), (0.26, "sgd")) == 2
+    assert count_models((0.1, "sgd"), (0.1, "sgd"), ("auto", "rmsprop")) == 2
+    assert count_models((0.1, "sgd"), ("auto", "rmsprop")) == 2
 
 
 def count_values(model):
@@ -235,8 +288,8 @@ def count_values(model):
 
 def test_dropped_models_hold_no_values(fit, monkeypatch):
     monkeypatch.setattr(_models, "_MAX_BYTES", 1)  # as above
-    fit(dropout=0.27)
-    fit(dropout=0.28)
+    fit(hidden_units=(27,))
+    fit(hidden_units=(28,))
     dropped, idle = fit.models
     assert count_values(idle) >= N_PARAMETERS
     if keras.backend.backend() == "tensorflow":  # keeps them beyond the model

@@ -1,0 +1,108 @@
+"""Settings of a network that can be changed after it was compiled.
+
+TensorFlow never frees tens of MB per model that has run, so a search over such a
+setting must not build a model for each value. The settings are variables, and only the
+kind of network depends on them: with or without dropout, with or without a penalty.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import keras
+from keras import ops
+
+
+class AdjustableDropout(keras.layers.Dropout):
+    """Dropout whose rate is a variable.
+
+    Parameters
+    ----------
+    rate : keras.Variable
+        The rate.
+
+    **settings : dict
+        Other arguments of `keras.layers.Dropout`.
+    """
+
+    def __init__(self, rate, **settings):
+        super().__init__(0.5, **settings)
+        self._read_rate = lambda: rate  # as an attribute it would be a weight
+
+    def call(self, inputs, training=False):
+        """Set random inputs to 0 in training, and scale up the others."""
+        if not training:
+            return inputs
+        rate = ops.cast(self._read_rate(), inputs.dtype)
+        numbers = keras.random.uniform(
+            ops.shape(inputs), dtype=inputs.dtype, seed=self.seed_generator
+        )
+        return ops.where(numbers >= rate, inputs / (1 - rate), ops.zeros_like(inputs))
+
+
+def make_dropout(rate, **settings):
+    """Return a dropout layer with a number or a variable as its rate."""
+    is_variable = isinstance(rate, keras.Variable)
+    layer = AdjustableDropout if is_variable else keras.layers.Dropout
+    return layer(rate, seed=0, **settings)
+
+
+def adjust_penalties(network, strength):
+    """Make all L2 penalties of a Keras model as strong as a variable says."""
+
+    def penalize(kernel):
+        return strength * ops.sum(ops.square(kernel))
+
+    for weight in network.weights:
+        if weight.regularizer is not None:
+            weight.regularizer = penalize
+
+
+def share_layers(model, backbone=None):
+    """Build a network of the layers of a model, but with dropout of Keras.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model. If there is a backbone, it is a chain of layers.
+
+    backbone : keras.Model, default=None
+        A model whose output is the input of the first layer.
+
+    Returns
+    -------
+    network : keras.Model
+    """
+
+    def share(layer):
+        if not isinstance(layer, AdjustableDropout):
+            return layer
+        return make_dropout(layer.rate, dtype=layer.dtype_policy, name=layer.name)
+
+    if backbone is None:
+        # A compiled model would be compiled again.
+        bare = keras.Model(model.input, model.output, name=model.name)
+        return keras.models.clone_model(bare, clone_function=share)
+    x = backbone.output
+    for layer in model.layers[1:]:
+        x = share(layer)(x)
+    return keras.Model(backbone.input, x, name="transfer_network")
+
+
+def write_settings(network, settings):
+    """Write settings into the layers of a network, for the files that are saved of it.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A network of :func:`share_layers`.
+
+    settings : dict of str to float
+        The values of "dropout" and "l2", as far as it has them.
+    """
+    for layer in network.layers:
+        if "dropout" in settings and isinstance(layer, keras.layers.Dropout):
+            layer.rate = settings["dropout"]
+        if "l2" in settings:
+            for name in ("kernel_regularizer", "depthwise_regularizer"):
+                if getattr(layer, name, None) is not None:
+                    setattr(layer, name, keras.regularizers.L2(settings["l2"]))
