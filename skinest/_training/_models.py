@@ -117,7 +117,7 @@ class ReusableModel:
             _assign(self._whole.weights[: len(base)], base)
             self._loaded_base = list(map(weakref.ref, base))
         write_settings(self._whole, settings)
-        # Anew for each training: Keras forgets the optimizer when it saves a .h5 file.
+        # For each training again: Keras forgets the optimizer when it saves .h5.
         with preserved_random_state():
             self._whole.compile(optimizer=self.model.optimizer, **objective())
         return self._whole
