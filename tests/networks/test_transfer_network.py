@@ -120,7 +120,8 @@ def test_layers_stand_in_the_documented_order(application):
     )
     backbone = names(application("vgg16").layers)[1:]
     assert names(model.layers) == [
-        *("images", "preprocessing", *backbone, "features"),
+        *("images", "blue", "green", "red", "bgr", "preprocessing"),
+        *(*backbone, "features"),
         *("hidden_1", "dropout_1", "hidden_2", "dropout_2", "logits", "probabilities"),
     ]
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
@@ -160,9 +161,12 @@ def test_only_the_backbone_computes_in_bfloat16(
     )
     assert keras.config.dtype_policy() is policy
     assert {weight.dtype for weight in model.weights} == {"float32"}
+    first = names(model.layers).index("preprocessing") + 1
     start = names(model.layers).index("features")
     assert {layer.compute_dtype for layer in model.layers[start:]} == {"float32"}
-    assert {layer.compute_dtype for layer in model.layers[2:start]} == {compute_dtype}
+    assert {layer.compute_dtype for layer in model.layers[first:start]} == {
+        compute_dtype
+    }
     reference = vgg16 if backbone == "vgg16" else mobilenetv2
     model.set_weights(reference.get_weights())
     found = outputs(model, images)
