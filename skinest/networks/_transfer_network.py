@@ -279,10 +279,10 @@ def build_transfer_network(
     each epoch.
 
     The layers are, in this order: the input ``images`` (RGB, values from 0 to 255), the
-    layers of the backbone's preprocessing, its layers with their names in Keras, ``features``
-    (the pooling), ``hidden_1``, ``dropout_1`` and so on, ``logits`` and
-    ``probabilities``. Batch normalisation is trained only with ``weights=None`` and
-    ``trainable="all"``.
+    preprocessing (several layers for VGG), the layers of the backbone with their names
+    in Keras, ``features`` (the pooling), ``hidden_1``, ``dropout_1`` and so on,
+    ``logits`` and ``probabilities``. Batch normalisation is trained only with
+    ``weights=None`` and ``trainable="all"``.
 
     Parameters
     ----------
