@@ -10,6 +10,7 @@ it was added.
 
 import ctypes
 import random
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -39,6 +40,9 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._param_validation import (
     validate_params as _validate_params,
 )
+
+# What `set_output` of an estimator asks for; scikit-learn 1.2.
+from sklearn.utils._set_output import _get_output_config
 
 try:
     # Callbacks of a fit; scikit-learn 1.9.
@@ -115,6 +119,7 @@ __all__ = [
     "cpu_has_bfloat16",
     "find_producer",
     "fit_context",
+    "keep_index",
     "list_seed_states",
     "open_callback_context",
     "preserved_random_state",
@@ -153,6 +158,23 @@ class Scorer(_Scorer):
         options = {**self.get_options(estimator), **self._kwargs}
         scorer = _Scorer(self._score_func, self._sign, options, self._response_method)
         return scorer._score(method_caller, estimator, X, y_true, **kwargs)
+
+
+def keep_index(transformer, X, vectors):
+    """Return vectors as a frame with the index of a Series, if pandas is asked for.
+
+    scikit-learn 1.7 keeps the index of a frame only. So a ColumnTransformer would put
+    the vectors of an image beside the columns of another one.
+    """
+    pandas = sys.modules.get("pandas")
+    if (
+        KEEPS_INDEX_OF_SERIES
+        or pandas is None
+        or not isinstance(X, pandas.Series)
+        or _get_output_config("transform", transformer)["dense"] != "pandas"
+    ):
+        return vectors
+    return pandas.DataFrame(vectors, index=X.index)
 
 
 class DocLinkMixin:

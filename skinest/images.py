@@ -97,7 +97,7 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
     """
     if isinstance(X, ImageCollection):
         _check_length(X, y, name)
-        return X.check_again()
+        return _check_again(X)
     items, is_path = list_items(X, name)
     _check_length(items, y, name)
     if is_path:
@@ -179,24 +179,6 @@ class ImageCollection(Sequence[np.ndarray]):
         if self.from_files:
             return _read_file(item, self.where(index))
         return np.array(to_rgb(item), order="C")  # a copy, never the user's own
-
-    def check_again(self) -> ImageCollection:
-        """Check that files still exist, and note which of them have changed.
-
-        Returns
-        -------
-        images : ImageCollection
-            A new collection for files, this one for arrays.
-
-        Raises
-        ------
-        FileNotFoundError
-            If files are missing.
-        """
-        if not self.from_files:
-            return self
-        stats = check_files(self._items, self._name)
-        return ImageCollection(self._items, stats, self._start, self._name)
 
     def where(self, index: int) -> str:
         """Return the name of an image in error messages: position, and path if known.
@@ -340,7 +322,7 @@ def list_unreadable(
     """
     if isinstance(paths, str | bytes | os.PathLike) or not hasattr(paths, "__iter__"):
         raise ValueError(f"paths={paths!r} is not a list of paths. Pass [path].")
-    paths = list(paths)
+    paths = _list_paths(paths)
     names = [_to_path_or_none(path) for path in paths]
     parallel = Parallel(n_jobs=n_jobs)  # processes: filters of warnings are theirs
     reasons = parallel(delayed(_find_reason)(name, read) for name in names)
@@ -355,6 +337,16 @@ def list_unreadable(
 def _to_path_or_none(path):
     is_path = isinstance(path, str | bytes | os.PathLike)
     return to_path(path) if is_path else None
+
+
+def _list_paths(paths):
+    """Return paths of any form as a list."""
+    if isinstance(paths, ImageCollection):
+        return list(paths._items)
+    if hasattr(paths, "__array__"):
+        paths = np.asarray(paths)
+        paths = paths[:, 0] if paths.ndim == 2 and paths.shape[1] == 1 else paths
+    return list(paths)
 
 
 def _find_reason(path, read):
@@ -451,6 +443,14 @@ def resize(image: Image, size: ImageSize) -> Image:
     shrinks = size[0] <= height and size[1] <= width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, (size[1], size[0]), interpolation=interpolation)
+
+
+def _check_again(images):
+    """Return a collection that knows which of its files have changed."""
+    if not images.from_files:
+        return images
+    stats = check_files(images._items, images._name)
+    return ImageCollection(images._items, stats, images._start, images._name)
 
 
 def _check_length(items, y, name):

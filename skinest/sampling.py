@@ -10,6 +10,7 @@ labels only, so it can also select images.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -217,7 +218,8 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         Returns
         -------
         X_resampled : same type as X
-            The selected images.
+            The selected images. Types that cannot be indexed by an array, such as
+            tensors and Arrow arrays, are returned as an array, collections as a list.
 
         y_resampled : same type as y
             Their labels or masks.
@@ -331,9 +333,8 @@ def _are_files(items) -> bool:
 
 
 def _select(items, indices):
-    """Select items by their positions, and return them in the same type."""
-    if isinstance(items, np.ndarray):
-        return items[indices]
-    if isinstance(items, list | tuple):
-        return type(items)(items[index] for index in indices)
+    """Select items by their positions, and return them in the same type if possible."""
+    if isinstance(items, Sequence):
+        selected = [items[index] for index in indices]
+        return tuple(selected) if isinstance(items, tuple) else selected
     return select_items(items, indices)

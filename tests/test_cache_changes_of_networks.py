@@ -20,6 +20,7 @@ from skinest import (
     BottleneckFeatureExtractor,
     TransferClassifier,
     UNetSegmenter,
+    clear_models,
 )
 from tests.cache_rows import (
     change_one_number,
@@ -32,12 +33,12 @@ SMALL = {"weights": None, "image_size": (32, 32), "random_state": 0}
 
 
 def extractor(**settings):
-    return BottleneckFeatureExtractor("mobilenetv2").set_params(**SMALL, **settings)
+    return BottleneckFeatureExtractor("tiny").set_params(**SMALL, **settings)
 
 
 def classifier(augmentation, **settings):
     settings = {"epochs": 1, "n_augmented_copies": 1, **SMALL, **settings}
-    return TransferClassifier("mobilenetv2", augmentation=augmentation, **settings)
+    return TransferClassifier("tiny", augmentation=augmentation, **settings)
 
 
 def segmenter(**settings):
@@ -65,7 +66,8 @@ def change_weights(run):
         application.save_weights(path)
     else:
         change_one_number(path)
-    return extractor().set_params(weights=path), make_images()
+    estimator = extractor().set_params(backbone="mobilenetv2", weights=path)
+    return estimator, make_images()
 
 
 def replace_file(run, name="files"):
@@ -252,8 +254,33 @@ ROWS = {
     "the mask of a pair": (partial(change_pair, name="masks"), "anew"),
     "size of pairs": (partial(change_pair, settings={"image_size": (16, 16)}), "anew"),
     "padding": (partial(change_pair, settings={"pad_to_aspect_ratio": True}), "alike"),
+    "ignored label": (partial(change_pair, settings={"ignore_label": 7}), "alike"),
+    "threshold": (partial(change_pair, settings={"mask_threshold": 0.5}), "alike"),
     "filters": (partial(change_pair, settings={"base_filters": 2}), "served"),
 }
+
+
+SETTINGS = {"factor": 1.0}
+
+
+def scaled_error(y_true, y_pred):
+    return SETTINGS["factor"] * keras.ops.mean(
+        keras.ops.square(y_true - y_pred), axis=-1
+    )
+
+
+@pytest.mark.slow
+def test_after_clear_models_a_loss_reads_new_values(monkeypatch):
+    X = make_images()
+
+    def fit_and_measure():
+        fitted = segmenter(loss=scaled_error).fit(X, X[..., 0] > 128)
+        return fitted.history_["loss"][0]
+
+    before = fit_and_measure()
+    monkeypatch.setitem(SETTINGS, "factor", 2.0)
+    clear_models()
+    assert fit_and_measure() == pytest.approx(2 * before)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 import pooch
 import pytest
-from sklearn.callback import ProgressBar
 from sklearn.pipeline import make_pipeline
 
 from skinest import BoVWSIFTTransformer, TransferClassifier, UNetSegmenter
@@ -232,7 +231,7 @@ PROVOKED = [
     lambda: classify([0, 1] * 10 + [6], validation_fraction=0.15),
     diverging_loss,
     lambda: classify([0, 1] * 5, trainable="block6"),
-    lambda: classify([0, 1] * 5, keras_callbacks=[ProgressBar()]),
+    lambda: classify([0, 1] * 5, keras_callbacks=[progress_bar()]),
     lambda: classify([0, 1] * 5, optimizer="adamm"),
     lambda: list(check_masks(write_mask([*range(210), 255]))),
     lambda: list(check_masks(write_mask([*range(8), *range(249, 256)]))),
@@ -246,6 +245,15 @@ PROVOKED = [
     damaged_archive,
     failed_download,
 ]
+
+
+def progress_bar():
+    """Return a callback of scikit-learn."""
+    try:
+        from sklearn.callback import ProgressBar
+    except ImportError:
+        pytest.skip("callbacks need scikit-learn 1.9")
+    return ProgressBar()
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,8 @@ def classify(paths: list[str], y: list[str]) -> None:
     assert_type(classifier.predict_proba(paths), NDArray[np.float32])
     assert_type(classifier.history_["loss"], list[float])
     GradCAMDisplay.from_estimator(classifier, paths[:3], target="malignant").plot()
+    history = classifier.history_
+    TrainingHistoryDisplay.from_history(history, pos_label="malignant").plot("recall")
     skinest.TransferClassifier(epochs="many")  # type: ignore[arg-type]
     skinest.TransferClassifier().fit(paths)  # type: ignore[call-arg]
 

@@ -336,8 +336,8 @@ def _read_tiff_cmyk(page, pixels, as_labels):
 
     if pixels.dtype != np.uint8:
         raise DecodingError("is a CMYK image of more than 8 bits. Save it as RGB.")
-    cmyk = np.ascontiguousarray(pixels[..., :4])
-    return np.array(Image.fromarray(cmyk, "CMYK").convert("RGB"))
+    cmyk, (height, width) = pixels[..., :4].tobytes(), pixels.shape[:2]
+    return np.array(Image.frombytes("CMYK", (width, height), cmyk).convert("RGB"))
 
 
 _TIFF_COLOURS = {

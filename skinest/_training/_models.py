@@ -171,6 +171,9 @@ def clear_models() -> None:
     and predict as before; what they need is built again. Networks that are in use, in
     another thread, are left alone.
 
+    Call it also after you have changed a value that your own loss or optimizer reads,
+    such as a global variable. A network that is kept was compiled with the old value.
+
     Notes
     -----
     TensorFlow's allocator keeps what is freed for the networks that come next. The

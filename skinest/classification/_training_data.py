@@ -37,11 +37,16 @@ def encode_labels(y):
     Raises
     ------
     ValueError
-        If `y` is None, has no class labels, or has one class only.
+        If `y` is None, has no class labels, lacks a label, or has one class only.
     """
     if y is None:
         raise ValueError("y is None. Pass y, the label of each image.")
     y = as_column(y, "y")
+    if y.dtype.kind == "f" and np.isnan(y).any():
+        raise ValueError(
+            f"y contains NaN, at position {np.flatnonzero(np.isnan(y))[0]}. Pass a "
+            "label for each image, or remove images without a label."
+        )
     check_classification_targets(y)
     encoder = LabelEncoder()
     class_indices = encoder.fit_transform(y)

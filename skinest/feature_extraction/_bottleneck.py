@@ -22,6 +22,7 @@ from .._compat import (
     Interval,
     StrOptions,
     fit_context,
+    keep_index,
     resolve_compute_dtype,
 )
 from .._training._features import ResizedImages, iterate_features
@@ -222,7 +223,8 @@ class BottleneckFeatureExtractor(
             memory=self.memory,
         )
         with closing(batches):
-            return np.concatenate([batch[:, 0] for batch in batches])
+            features = np.concatenate([batch[:, 0] for batch in batches])
+        return keep_index(self, X, features)
 
     def get_feature_names_out(self, input_features: None = None) -> NDArray[np.object_]:
         """Return the names of the features, such as "vgg16_7".

@@ -26,6 +26,7 @@ from .._compat import (
     Interval,
     StrOptions,
     fit_context,
+    keep_index,
     open_callback_context,
     with_callbacks,
 )
@@ -275,7 +276,7 @@ default="histogram"
         vectors : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image.
         """
-        return self._weigh(self._fit(X, y, with_vectors=True))
+        return keep_index(self, X, self._weigh(self._fit(X, y, with_vectors=True)))
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: t.ImagesLike, y: t.IgnoredTarget = None) -> Self:
@@ -348,7 +349,7 @@ default="histogram"
         described = DescribedImages(images, self.descriptor_, self.memory, self.n_jobs)
         vectors, n_empty = self._encode(described)
         self._warn_of_empty(n_empty, len(images))
-        return self._weigh(vectors)
+        return keep_index(self, X, self._weigh(vectors))
 
     def get_feature_names_out(self, input_features: None = None) -> t.Names:
         """Return names of features, such as "word7" or "cell0of2x2_word7_dim3".

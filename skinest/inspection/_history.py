@@ -22,6 +22,7 @@ _METRICS = ("accuracy", "loss", "precision", "recall")
 _VALIDATION = "val_"
 # Not bounded by [0, 1], even if all values are in it: their axes keep automatic limits.
 _UNBOUNDED = ("loss", "learning_rate")
+_OF_ONE_CLASS = ("precision", "recall", "iou", "dice")  # if there are two classes
 _TOP = 1.02
 _CELL_SIZE = (4.5, 3.2)
 
@@ -42,6 +43,10 @@ class TrainingHistoryDisplay:
     n_iter_per_stage : list of int, default=None
         Number of epochs of each stage of training. A vertical line marks the start of
         each stage except the first. None means one stage.
+
+    pos_label : int, float, bool or str, default=None
+        The positive class. The axes of precision, recall, IoU and Dice show it. None
+        shows no class.
 
     Attributes
     ----------
@@ -76,6 +81,11 @@ class TrainingHistoryDisplay:
     ['accuracy', 'loss']
     >>> display.axes_[1].get_ylabel()
     'Loss'
+    >>> display = TrainingHistoryDisplay.from_history(
+    ...     {"recall": [0.1, 0.4]}, pos_label="malignant"
+    ... )
+    >>> display.axes_[0].get_ylabel()
+    'Recall\\n(Positive label: malignant)'
     """
 
     def __init__(
@@ -83,9 +93,11 @@ class TrainingHistoryDisplay:
         history: Mapping[str, Sequence[float]],
         *,
         n_iter_per_stage: Sequence[int] | None = None,
+        pos_label: Any = None,
     ) -> None:
         self.history = history
         self.n_iter_per_stage = n_iter_per_stage
+        self.pos_label = pos_label
 
     @classmethod
     def from_estimator(
@@ -103,7 +115,8 @@ class TrainingHistoryDisplay:
         ----------
         estimator : estimator
             A fitted estimator with attribute `history_`, and `n_iter_per_stage_`
-            if it was trained in stages.
+            if it was trained in stages. If it has two classes, the positive one is
+            ``classes_[1]``.
 
         metrics, ax, train_kw, val_kw : object
             Passed to :meth:`plot`.
@@ -129,9 +142,11 @@ class TrainingHistoryDisplay:
                 "pipeline, pass its last step, pipeline[-1]; for a search, its "
                 "best_estimator_."
             )
+        classes = np.asarray(getattr(estimator, "classes_", ())).tolist()
         return cls.from_history(
             estimator.history_,
             n_iter_per_stage=getattr(estimator, "n_iter_per_stage_", None),
+            pos_label=classes[1] if len(classes) == 2 else None,
             metrics=metrics,
             ax=ax,
             train_kw=train_kw,
@@ -144,6 +159,7 @@ class TrainingHistoryDisplay:
         history: Mapping[str, Sequence[float]] | keras.callbacks.History,
         *,
         n_iter_per_stage: Sequence[int] | None = None,
+        pos_label: Any = None,
         metrics: str | Sequence[str] | None = None,
         ax: AxesLike = None,
         train_kw: StyleDict = None,
@@ -159,6 +175,10 @@ class TrainingHistoryDisplay:
 
         n_iter_per_stage : list of int, default=None
             Number of epochs of each stage of training. None means one stage.
+
+        pos_label : int, float, bool or str, default=None
+            The positive class. The axes of precision, recall, IoU and Dice show it.
+            None shows no class.
 
         metrics, ax, train_kw, val_kw : object
             Passed to :meth:`plot`.
@@ -182,7 +202,7 @@ class TrainingHistoryDisplay:
                 f"history is of type {type(history).__name__}. Pass a dict of lists, "
                 "or the History that fit of a Keras model returns."
             )
-        display = cls(history, n_iter_per_stage=n_iter_per_stage)
+        display = cls(history, n_iter_per_stage=n_iter_per_stage, pos_label=pos_label)
         return display.plot(metrics, ax=ax, train_kw=train_kw, val_kw=val_kw)
 
     def plot(
@@ -235,6 +255,9 @@ class TrainingHistoryDisplay:
                     pair[k] = _draw_line(axis, values, f"C{k}", *styles[k])
             _draw_stages(axis, starts)
             _finish_axis(axis, metric, pair)
+            if self.pos_label is not None and metric in _OF_ONE_CLASS:
+                label = f"{axis.get_ylabel()}\n(Positive label: {self.pos_label})"
+                axis.set_ylabel(label)
         self.metrics_, self.figure_ = metrics, figure
         self.axes_, self.lines_ = axes, lines
         return self

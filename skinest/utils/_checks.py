@@ -90,8 +90,15 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
 
 
 def select_items(items, indices):
-    """Select items of an array, list, series or table by their positions."""
-    return getattr(items, "iloc", items)[indices]
+    """Select items of an array, list, series or table by their positions.
+
+    What no array of positions can index, such as a tensor, becomes an array.
+    """
+    items = getattr(items, "iloc", items)
+    try:
+        return items[indices]
+    except TypeError:
+        return np.asarray(items)[indices]
 
 
 def as_column(values, name):

@@ -18,8 +18,10 @@ def groups():
     return np.repeat([f"lesion {i}" for i in range(6)], 2)
 
 
-def search_of(clf):
+def search_of(clf, routed=False):
     pipeline = Pipeline([("same", FunctionTransformer()), ("clf", clf)])
+    if routed and hasattr(pipeline, "set_score_request"):  # scikit-learn 1.7 only
+        pipeline.set_score_request(sample_weight=True)
     return GridSearchCV(
         pipeline, {"clf__epochs": [1]}, cv=GroupKFold(2), error_score="raise"
     )
@@ -73,7 +75,9 @@ def test_groups_reach_fit_in_a_search_by_metadata_routing(
         clf = small(validation_fraction=0.3)
         clf.set_fit_request(groups=True, sample_weight=True)
         clf.set_score_request(sample_weight=True)
-        search_of(clf).fit(images, y, groups=groups, sample_weight=mark(12))
+        search_of(clf, routed=True).fit(
+            images, y, groups=groups, sample_weight=mark(12)
+        )
     check_splits(keras_fits, groups, list_fits(images, y, groups))
 
 

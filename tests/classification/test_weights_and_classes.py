@@ -135,6 +135,8 @@ def test_sample_weight_reaches_fit_by_metadata_routing(images, y):
         clf.set_score_request(sample_weight=True)
         pipeline = Pipeline([("same", FunctionTransformer()), ("clf", clf)])
         pipeline.fit(images, y, sample_weight=OWN)
+        if hasattr(pipeline, "set_score_request"):  # scikit-learn 1.7 only
+            pipeline.set_score_request(sample_weight=True)
         folds = [(np.arange(12), np.arange(12))]
         scores = cross_validate(
             pipeline,

@@ -188,7 +188,7 @@ def test_a_replaced_file_passes_again(images, paths, memory, n_computed):
 def test_weights_that_change_are_read_again(images, weights_file, memory, n_computed):
     path = shutil.copy(weights_file, memory.with_suffix(".weights.h5"))
     extractor = BottleneckFeatureExtractor(
-        "mobilenetv2", weights=path, image_size=(32, 32), memory=memory
+        "tiny", weights=path, image_size=(32, 32), memory=memory
     )
     before = extractor.fit_transform(images)
     n_computed()

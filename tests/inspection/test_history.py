@@ -90,6 +90,29 @@ def test_second_stage_is_marked_between_the_epochs(history):
         assert set(line.get_xdata()) == {4.5}
 
 
+@pytest.mark.parametrize("labels", [["benign", "malignant"], [0, 255], [False, True]])
+def test_the_positive_class_is_named(history, labels):
+    history["dice"] = history["recall"]
+    estimator = Trained().fit(history)
+    estimator.classes_ = np.array(labels)
+    names = ["precision", "recall", "dice"]
+    display = TrainingHistoryDisplay.from_estimator(
+        estimator, metrics=[*names, "accuracy", "auc", "loss"]
+    )
+    shown = [ax.get_ylabel() for ax in display.axes_]
+    of_class = f"\n(Positive label: {labels[1]})"
+    expected = [name.capitalize() + of_class for name in names]
+    assert shown == [*expected, "Accuracy", "AUC", "Loss"]
+    assert display.pos_label == labels[1]
+
+
+def test_no_class_of_more_than_two_is_named(history):
+    estimator = Trained().fit(history)
+    estimator.classes_ = np.array(["a", "b", "c"])
+    display = TrainingHistoryDisplay.from_estimator(estimator, metrics="recall")
+    assert display.axes_[0].get_ylabel() == "Recall"
+
+
 @pytest.mark.parametrize("stages", [None, [6], [6, 0], [0, 6]])
 def test_one_stage_has_no_mark(history, stages):
     display = TrainingHistoryDisplay.from_history(history, n_iter_per_stage=stages)
