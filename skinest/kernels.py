@@ -148,9 +148,10 @@ def _check_histograms(X, Y):
     try:
         X, Y = check_pairwise_arrays(X, Y)
     except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]  # it may hold the whole array
         raise ValueError(
             "X and Y must be tables of finite numbers, with one histogram in each row "
-            f"and as many columns as each other: {error}"
+            f"and as many columns as each other: {reason}"
         ) from None
     if np.min(X) < 0 or np.min(Y) < 0:
         raise ValueError(
