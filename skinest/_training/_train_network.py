@@ -32,6 +32,7 @@ def train_network(
     learning_rate,
     has_convolutions,
     attributes_of,
+    whole_key=(),
     metrics_callback=None,
 ) -> tuple[np.ndarray, ...]:
     """Train a network from given weights, and record its history.
@@ -85,6 +86,9 @@ def train_network(
     attributes_of : callable
         Function from weights to the fitted attributes of the estimator so far.
 
+    whole_key : tuple, default=()
+        What the whole network depends on besides `key`.
+
     metrics_callback : keras.callbacks.Callback, default=None
         Callback that changes the metrics of each epoch before other callbacks get them.
 
@@ -123,6 +127,8 @@ def train_network(
     data_sets = list(filter(None, (batches, validation)))
     optimizer_key = json.dumps(config, sort_keys=True), *own_classes.values()
     model_key = ("training", key, _make_key(settings), *optimizer_key)
+    if fitting.keras_callbacks:  # only they need the whole network
+        model_key += whole_key
     try:
         with borrow_model(model_key, build_compiled) as reusable:
             model = network = reusable.model

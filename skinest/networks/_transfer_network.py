@@ -119,6 +119,7 @@ class TransferNetwork:
                 "build": partial(build_head, head, n_features),
                 "settings": settings,
                 "build_whole": partial(complete_network, self.backbone_spec, head),
+                "whole_key": (self.backbone_spec,),
                 "base": self.backbone.arrays,
                 "weights": self.head,
                 "has_convolutions": False,

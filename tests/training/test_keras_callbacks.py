@@ -176,6 +176,18 @@ def test_callbacks_see_the_whole_network_while_the_backbone_is_frozen(images, me
     )
 
 
+def test_heads_of_other_backbones_have_networks_of_their_own(images):
+    shapes = []
+
+    def see(callback, logs):
+        shapes.append(callback.model.input_shape)
+
+    for size in (32, 40, 32):
+        clf = small(image_size=(size, size), epochs=1, keras_callbacks=[Seeing(see)])
+        clf.fit(images, Y)
+    assert shapes == [(None, size, size, 3) for size in (32, 40, 32)]
+
+
 class Editing(keras.callbacks.Callback):
     """Sets all weights of the whole network to those of a file."""
 
