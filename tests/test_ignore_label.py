@@ -235,6 +235,10 @@ def test_displays_do_not_count_them():
     fitted = Bright(ignore_label=255).fit(images)
     fitted.predict = lambda X: pred
     shown.append(SegmentationDisplay.from_estimator(fitted, images, true))
+    checked = check_masks(true, ignore_label=255)
+    shown.append(SegmentationDisplay.from_predictions(images, checked, pred))
+    fitted.set_params(ignore_label=None)
+    shown.append(SegmentationDisplay.from_estimator(fitted, images, checked))
     for display in shown:
         assert display.labels == [1] and display.ignore_label == 255
         assert display.axes_[0, 0].get_title() == "Dice 0.500"

@@ -171,7 +171,7 @@ class SegmentationDisplay:
 
         ignore_label : int, default=None
             Label of pixels of `y` that are not labelled. None means that of the
-            estimator.
+            estimator, or of masks that :func:`~skinest.masks.check_masks` has checked.
 
         mask_threshold : float, default=None
             Fraction of white above which a pixel of `y` is foreground, see
@@ -198,6 +198,8 @@ class SegmentationDisplay:
         given = {name: value for name, value in options.items() if value is not None}
         options = {**options, **get_mask_options(estimator), **given}
         masks = {} if y is None else {"y": check_masks(y, **options)}
+        if masks:  # checked masks can have their own
+            options["ignore_label"] = masks["y"].ignore_label
         images, for_estimator, read, held = read_pairs(X, n_images, **masks)
         classes = getattr(estimator, "classes_", ())
         if labels is None and len(classes) > 1:
@@ -285,9 +287,12 @@ class SegmentationDisplay:
             "ignore_label": ignore_label,
             "mask_threshold": mask_threshold,
         }
-        masks = {"y_pred": check_masks(y_pred, name="y_pred", **options)}
+        masks = {}
         if y_true is not None:
             masks["y_true"] = check_masks(y_true, name="y_true", **options)
+            # Checked masks can have their own.
+            ignore_label = options["ignore_label"] = masks["y_true"].ignore_label
+        masks["y_pred"] = check_masks(y_pred, name="y_pred", **options)
         images, _, read, held = read_pairs(X, n_images, **masks)
         y_true, y_pred = read.get("y_true"), read["y_pred"]
         scores = None
