@@ -28,6 +28,15 @@ def test_a_file_is_read_as_it_was_written(name, tmp_path):
     np.testing.assert_array_equal(check_images([tmp_path / name])[0], image)
 
 
+def test_values_of_deep_images_of_pillow_are_not_cut_off():
+    values = np.array([[0, 70], [255, 128]], np.uint8)
+    deep = values.astype(np.uint16) * 257
+    image = Image.frombytes("I;16B", (2, 2), deep.astype(">u2").tobytes())
+    np.testing.assert_array_equal(check_images([image])[0][..., 0], values)
+    with pytest.raises(ValueError, match=r"X\[0\] is of dtype int32.*np\.uint16"):
+        check_images([Image.fromarray(deep.astype(np.int32))])
+
+
 def write(path, name):
     CASES[name].write(path)
     return path.read_bytes()

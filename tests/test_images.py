@@ -244,7 +244,7 @@ def test_limit_side_keeps_the_aspect_and_never_enlarges():
 # Images of other libraries, and paths in other forms.
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "1"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1"])
 def test_images_of_pillow_are_read_as_their_files(mode, rgb, tmp_path):
     image = Image.fromarray(rgb[0]).convert(mode)
     wanted = np.asarray(image.convert("RGB"))

@@ -11,7 +11,8 @@ from ._files import to_path
 
 _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
 _MAX_SHOWN = 100  # characters of a wrong element that an error shows
-_PILLOW_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "F")  # others are not RGB or grey
+# Others are not RGB or grey. Pillow would cut values of "I" off at 255.
+_PILLOW_MODES = ("L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "F")
 
 
 def list_items(X, name):
