@@ -104,7 +104,7 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
         return ImageCollection(items, check_files(items, name), name=name)
     for position, image in enumerate(items):
         check_pixels(image, f"{name}[{position}]")
-    deep = [image for image in items if image.dtype == np.uint16]
+    deep = [image for image in items if image.dtype.str[1:] == "u2"]
     warn_if_dark(name, [i.min() for i in deep], [i.max() for i in deep])
     return ImageCollection(items, name=name)
 

@@ -104,6 +104,7 @@ def test_codings_do_not_differ_after_the_threshold():
     [
         (SMOOTH.astype(np.int64), "int64 with values from 0 to.*must be uint8"),
         (SMOOTH.astype(np.uint16), "uint16 with.* all be background.*65535"),
+        (SMOOTH.astype(">u2"), ">u2 with.* all be background.*65535"),
         (SMOOTH.astype(np.float32), r"float32.*in \[0, 1\]"),
         (np.where(DISC, np.nan, 0.5), r"float64 with values from nan.*\[0, 1\]"),
         (SMOOTH / 255 - 0.5, r"float64 with values from -0\.5.*\[0, 1\]"),

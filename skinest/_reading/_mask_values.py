@@ -142,7 +142,7 @@ def _check_white_is_known(values, location):
             "must be uint8 (white is 255), uint16 (white is 65535) or floating point "
             "in [0, 1]. Use mask.astype(np.uint8) if white is 255"
         )
-    elif dtype == np.uint16 and high <= MAX_DARK:
+    elif dtype.itemsize == 2 and high <= MAX_DARK:
         advice = (
             "would all be background, because white is 65535. Use "
             "mask.astype(np.uint8) if white is 255, or multiply by 16 if it is 4095"
