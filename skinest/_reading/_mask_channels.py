@@ -18,7 +18,7 @@ def advise_on_channels(masks, name, are_all=True) -> str:
         Name of the array in the advice.
 
     are_all : bool, default=True
-        Whether there are no other masks, whose channels may overlap.
+        Whether these are all masks. If not, the channels of other masks may overlap.
 
     Returns
     -------
