@@ -30,9 +30,7 @@ MAX_PIXELS = 2**27  # 134 megapixels, more than any camera of a clinic has
 MAX_PIXELS_VARIABLE = "SKINEST_MAX_IMAGE_PIXELS"
 _FILTERS = threading.Lock()  # all threads share the filters of warnings
 _MAX_ITEMSIZE = 8  # bytes of a pixel for which the limit holds: RGB of 16 bits
-
-
-_CHANNELS = ((), (1,), (2,), (3,), (4,))
+_CHANNELS = (), (1,), (2,), (3,), (4,)  # shapes of one pixel
 
 
 class DecodingError(ValueError):
