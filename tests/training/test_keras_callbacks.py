@@ -392,7 +392,9 @@ def open_file(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["lock", "file"])
-@pytest.mark.parametrize("copy", [lambda x: x.fit(None, None), clone], ids=str)
+@pytest.mark.parametrize(
+    "copy", [lambda x: x.fit(None, None), clone], ids=["fit", "clone"]
+)
 def test_a_callback_that_cannot_be_copied_is_named(kind, copy, tmp_path):
     callback = Locked() if kind == "lock" else open_file(tmp_path)
     segmenter = make_small(keras_callbacks=[keras.callbacks.History(), callback])
@@ -420,7 +422,9 @@ def test_callbacks_that_keras_has_used_are_copied(pairs, tmp_path):
     assert segmenter.keras_callbacks[0] is not log
 
 
-@pytest.mark.parametrize("callbacks", [None, [], (), [object()], "none", 3], ids=repr)
+@pytest.mark.parametrize(
+    "callbacks", [None, [], (), [object()], "none", 3], ids=range(6)
+)
 def test_a_clone_is_not_checked(callbacks):
     cloned = clone(make_small(keras_callbacks=callbacks)).keras_callbacks
     assert type(cloned) is type(callbacks)
