@@ -5,9 +5,9 @@ neither TensorFlow, Keras, OpenCV nor matplotlib.
 
 On x86-64, importing skinest sets the environment variable ``TF_ENABLE_ONEDNN_OPTS`` to
 1, so that TensorFlow uses oneDNN. It also sets ``TF_CPP_MIN_LOG_LEVEL`` to 3, so that
-TensorFlow does not print notes about the processor and missing GPUs; errors are raised
-all the same. Variables are not changed if they are already set or if TensorFlow is
-already loaded.
+TensorFlow prints no notes about the processor and missing GPUs, except a few while it
+is loaded; errors are still raised. Variables are not changed if they are already set or
+if TensorFlow is already loaded.
 """
 
 # Authors: The skinest developers

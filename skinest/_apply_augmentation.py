@@ -378,7 +378,7 @@ def _is_pointwise(part) -> bool:
 
 
 def _check_channels(part):
-    """Raise ValueError if a Keras layer takes the first axis for the channels."""
+    """Raise ValueError if a Keras layer expects the channels in the first axis."""
     if getattr(part, "data_format", None) == "channels_first":
         raise ValueError(
             f"augmentation has {part!r} with data_format='channels_first', but the "

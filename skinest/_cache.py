@@ -49,7 +49,7 @@ class Cache:
         Whether anything is cached.
 
     fault : str or None
-        What went wrong first.
+        The first problem, as the text of a warning.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class Cache:
         return [None if key is None else self._read(key) for key in keys]
 
     def put(self, keys, values) -> None:
-        """Write values. After the first that cannot be written, no more are written.
+        """Write values. If one cannot be written, none is written after it.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ def _find_folder(memory):
 
 
 def _make_folder(folder):
-    """Create a folder, also while another process removes its parents."""
+    """Create a folder, even while another process removes its parents."""
     for _ in range(_N_TRIES - 1):
         with suppress(FileNotFoundError, FileExistsError):
             return os.makedirs(folder, exist_ok=True)
@@ -265,12 +265,12 @@ def _create(path):
 
 
 def _compute_checksum(key, content) -> bytes:
-    """Return a checksum of a file, which also shows whether it has its own name."""
+    """Return a checksum of key and content, so that a renamed file is not used."""
     return zlib.crc32(content, zlib.crc32(key.encode())).to_bytes(_N_CHECKSUM)
 
 
 def _delete_unfinished(folder):
-    """Delete the files that killed processes were writing, unless one is writing."""
+    """Delete unfinished files of killed processes, if no process writes now."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
@@ -299,8 +299,9 @@ def _delete_left_folders():
 def _lock(folder, alone=False):
     """Lock a folder, and yield whether that has succeeded.
 
-    Several processes can hold a lock at the same time. With `alone`, nobody else may
-    hold it, and no time is spent on waiting. The lock of a killed process is released.
+    Several processes can hold a lock at the same time. With `alone`, it succeeds only
+    if no other process holds the lock, and does not wait. The system releases the lock
+    of a killed process.
     """
     if sys.platform == "win32":
         yield False

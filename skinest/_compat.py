@@ -163,7 +163,7 @@ class Scorer(_Scorer):
 
 
 def keep_index(transformer, X, vectors):
-    """Return vectors as a frame with the index of a Series, if pandas is asked for.
+    """Return vectors as a frame with the index of `X`, if `set_output` asks for pandas.
 
     scikit-learn 1.7 keeps the index of a frame only. So a ColumnTransformer would put
     the vectors of an image beside the columns of another one.
@@ -261,8 +261,8 @@ def find_producer(tensor):
 def compute_tensor(tensor, values, **more):
     """Compute a tensor of a Keras model from those before it.
 
-    A model of these operations would add to the lists of calls of the layers. This
-    uses `arguments.fill_in` of a call, Keras 3.0.
+    Each layer has a list of its calls. A new model of the operations would make these
+    lists longer, so this uses `arguments.fill_in` of a call instead: Keras 3.0.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def compute_tensor(tensor, values, **more):
         The value of each input of the operation, by the `id` of its KerasTensor.
 
     **more : object
-        Other values of keyword arguments of the operation.
+        Keyword arguments of the operation that get another value.
 
     Returns
     -------
@@ -295,7 +295,7 @@ def list_seed_states(layer) -> list:
 
 
 def take_initial_epoch(model):
-    """Return the epoch with which a callback lets a Keras model start, and forget it.
+    """Return the epoch at which a callback lets a Keras model start, and reset it.
 
     `BackupAndRestore` sets `_initial_epoch` when a training begins, and `fit` starts
     there: Keras 3.0.
@@ -315,7 +315,7 @@ def take_initial_epoch(model):
 
 
 def set_initial_epoch(model, epoch):
-    """Set the epoch with which a Keras model starts; see `take_initial_epoch`."""
+    """Set the epoch at which a Keras model starts; see `take_initial_epoch`."""
     model._initial_epoch = epoch
 
 

@@ -65,7 +65,7 @@ def identify(value, name, *, unused=()) -> str | None:
     Raises
     ------
     ValueError
-        If the attribute `version` is not a text or number.
+        If the attribute `version` is not a string or a number.
 
     Warns
     -----
@@ -96,7 +96,7 @@ def identify_layer(layer, name) -> str | None:
     """
     config = dict(layer.get_config())
     config.pop("name", None)
-    if "input_layers" not in config:  # layers in a row, which come below
+    if "input_layers" not in config:  # of a Sequential; they are identified below
         config.pop("layers", None)
     version, inner = "", []
     if not (_is_of_keras(type(layer).__module__) and _has_only_keras(config)):
@@ -134,7 +134,7 @@ def read_version(value, name):
     Raises
     ------
     ValueError
-        If it is not a text or number.
+        If it is not a string or a number.
     """
     version = _find_attribute(value, name)
     if version is None:
@@ -147,7 +147,7 @@ def read_version(value, name):
     elif isinstance(version, bool) or not isinstance(version, str | Real):
         raise ValueError(
             f"{name}={_show(value)} has a version of type {type(version).__name__}. "
-            "For memory, it must be a text or number that you change whenever the "
+            "For memory, it must be a string or a number that you change whenever the "
             "results change."
         )
     elif "<" in _find_definition(value).__qualname__:  # two can have one name
@@ -243,7 +243,8 @@ def describe_code(value):
 def _describe_state(value):
     """Return what a pickle has of an object, except its class or function.
 
-    A worker process has those of a script too, but cannot find them by their names.
+    In a worker process, a class or function of a script cannot be pickled, because it
+    cannot be found by its name.
     """
     if isinstance(value, partial):
         return _describe_state(value.func), value.args, value.keywords

@@ -1,4 +1,4 @@
-"""Scorers that read masks as the segmenter does that they score."""
+"""Scorers that read masks in the same way as the segmenter."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -11,9 +11,9 @@ _MASK_OPTIONS = "ignore_label", "mask_threshold"
 
 
 class MaskScorer(Scorer):
-    """Scorer that uses the options of masks of the segmenter.
+    """Scorer that uses the segmenter's options for masks.
 
-    Otherwise, `ignore_label` of a segmenter would be one of the labels that are scored.
+    Without them, `ignore_label` would be scored like any other label.
     """
 
     def get_options(self, estimator):
@@ -21,9 +21,9 @@ class MaskScorer(Scorer):
 
 
 def get_mask_options(estimator) -> dict:
-    """Return those options of masks that an estimator has, by name.
+    """Return the options for masks that an estimator has, by name.
 
-    Of a Pipeline, they are those of its last step; of a search, those of its best
+    For a Pipeline, they are those of its last step; for a search, those of its best
     estimator.
     """
     while True:

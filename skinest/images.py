@@ -324,7 +324,7 @@ def list_unreadable(
         raise ValueError(f"paths={paths!r} is not a list of paths. Pass [path].")
     paths = _list_paths(paths)
     names = [_to_path_or_none(path) for path in paths]
-    parallel = Parallel(n_jobs=n_jobs)  # processes: filters of warnings are theirs
+    parallel = Parallel(n_jobs=n_jobs)  # threads share filters of warnings
     reasons = parallel(delayed(_find_reason)(name, read) for name in names)
     found = zip(paths, names, reasons, strict=True)
     return [

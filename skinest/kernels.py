@@ -151,7 +151,7 @@ def _check_histograms(X, Y):
         reason = " ".join(str(error).split())[:200]  # it may hold the whole array
         raise ValueError(
             "X and Y must be tables of finite numbers, with one histogram in each row "
-            f"and as many columns as each other: {reason}"
+            f"and the same number of columns: {reason}"
         ) from None
     if np.min(X) < 0 or np.min(Y) < 0:
         raise ValueError(

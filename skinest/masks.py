@@ -12,7 +12,7 @@ Labels are 0 or more and are never changed: a file with the values 0 and 255 has
 labels 0 and 255. Functions and estimators that read masks have two options:
 
 - ``ignore_label=255``, or any other integer, is the label of pixels that are not
-  labelled. They count nowhere. This label alone may be negative.
+  labelled. They count nowhere. Only this label may be negative.
 - ``mask_threshold=0.5`` is for masks with a single foreground whose edges are smooth or
   that were saved as JPEG. It replaces grey values by the labels 0 and 1. A pixel is
   foreground if it is brighter than this fraction of white: 255 in uint8, 65535 in
@@ -61,8 +61,8 @@ def check_masks(
     ----------
     y : array, list of arrays or paths
         Masks in any form that skinest accepts, see :mod:`skinest.masks`, of integers or
-        booleans, or with `mask_threshold` also of floats. A MaskCollection keeps those
-        of its own options that are None here.
+        booleans, or with `mask_threshold` also of floats. If an option is None here, a
+        MaskCollection keeps its own.
 
     name : str, default="y"
         Name of the argument in error messages.
@@ -237,8 +237,8 @@ def read_mask(
         format with `mask_threshold`.
 
     ignore_label : int, default=None
-        Label of pixels that are not labelled. They keep it; it is not checked as other
-        labels are.
+        Label of pixels that are not labelled. They keep it, and it is not checked like
+        the other labels.
 
     mask_threshold : float, default=None
         Fraction of white, in (0, 1), above which a pixel is foreground. Masks with

@@ -133,8 +133,8 @@ def dice_score(
 
     ignore_label : int, default=None
         Label of pixels of `y_true` that are not labelled, such as 255 or -1. They count
-        nowhere, with any label in `y_pred`. An image of such pixels only has the score
-        NaN, which is left out of the mean.
+        nowhere, and `y_pred` can have any label there. The score of an image that has
+        only such pixels is NaN, which is left out of the mean.
 
     mask_threshold : float, default=None
         Fraction of white, in (0, 1), above which a pixel of either mask is foreground.

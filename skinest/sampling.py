@@ -219,7 +219,8 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         -------
         X_resampled : same type as X
             The selected images. Types that cannot be indexed by an array, such as
-            tensors and Arrow arrays, are returned as an array, collections as a list.
+            tensors and Arrow arrays, are returned as an array, and an ImageCollection
+            as a list.
 
         y_resampled : same type as y
             Their labels or masks.

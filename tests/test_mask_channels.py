@@ -17,15 +17,18 @@ BLOCK = np.zeros((2, 4, 6), dtype=np.uint8)
 BLOCK[:, :2, :3] = 255
 MOVED = np.roll(BLOCK, 3, axis=2)
 CHANNELS = {
-    "One channel is y[..., 0].": [BLOCK],
+    "Its labels are in the first channel: pass y[..., 0].": [BLOCK],
     "Its channels are equal: pass y[..., 0].": [BLOCK] * 3,
     "Its channels are one-hot: pass y.argmax(axis=-1).": [255 - BLOCK, BLOCK],
     "Its channels do not overlap: pass "
     "np.where(y.any(axis=-1), y.argmax(axis=-1) + 1, 0).": [BLOCK, MOVED],
-    "Probabilities become labels by y.argmax(axis=-1).": [BLOCK / 300, 1 - BLOCK / 300],
+    "If its values are probabilities, pass y.argmax(axis=-1).": [
+        BLOCK / 300,
+        1 - BLOCK / 300,
+    ],
     "Its channels overlap. If they are structures, y.argmax(axis=-1) would lose the "
     "overlaps, so use a segmenter for each structure, with the masks y[..., k]; if "
-    "they are colours, replace each by a label.": [BLOCK, MOVED, BLOCK],
+    "they are colours, replace each colour by a label.": [BLOCK, MOVED, BLOCK],
 }
 
 

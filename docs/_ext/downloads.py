@@ -1,8 +1,8 @@
 """Downloads of examples that import modules from their folder.
 
-The gallery offers each example as a script, a notebook and a zip of both. An example
-that imports modules from its folder runs only beside them. Its zip gets these modules,
-and it is the only download.
+The gallery offers each example as a script, a notebook and a zip of both. If an example
+imports modules from its folder, it cannot run without them. So these modules are added
+to its zip, and the page offers the zip only.
 """
 
 import ast
@@ -17,7 +17,7 @@ ALONE = re.compile(
 
 
 def list_modules(example):
-    """Return the files in its folder that an example imports, also by other files."""
+    """Return the files that an example imports from its folder, also indirectly."""
     found, pending = set(), [example]
     while pending:
         for node in ast.walk(ast.parse(pending.pop().read_text("utf-8"))):

@@ -28,11 +28,9 @@ import numpy as np
 
 MAX_PIXELS = 2**27  # 134 megapixels, more than any camera of a clinic has
 MAX_PIXELS_VARIABLE = "SKINEST_MAX_IMAGE_PIXELS"
-_FILTERS = threading.Lock()  # filters of warnings are those of all threads
+_FILTERS = threading.Lock()  # all threads share the filters of warnings
 _MAX_ITEMSIZE = 8  # bytes of a pixel for which the limit holds: RGB of 16 bits
-
-
-_CHANNELS = ((), (1,), (2,), (3,), (4,))
+_CHANNELS = (), (1,), (2,), (3,), (4,)  # shapes of one pixel
 
 
 class DecodingError(ValueError):
@@ -95,7 +93,7 @@ def decode(content, location, *, as_labels=False) -> tuple[np.ndarray, str]:
     if row is None:
         raise ValueError(f"{location} {_name_other_format(content)}")
     try:
-        with np.errstate(all="ignore"):  # numbers of damaged headers
+        with np.errstate(all="ignore"):  # damaged headers can have any number
             pixels = row.decode(ImageFile(content, location, as_labels))
         _check_shape(pixels)
         return pixels, row.name
@@ -213,7 +211,7 @@ def _check_header(file):
 
 @contextmanager
 def _without_pillow_warnings():
-    """Hide warnings of Pillow, which name no file: our own checks say what matters."""
+    """Hide warnings of Pillow, because they do not name the file. Our checks do."""
     with _FILTERS, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield

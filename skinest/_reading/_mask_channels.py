@@ -18,7 +18,7 @@ def advise_on_channels(masks, name, are_all=True) -> str:
         Name of the array in the advice.
 
     are_all : bool, default=True
-        Whether there are no other masks, whose channels may overlap.
+        Whether these are all masks. If not, the channels of other masks may overlap.
 
     Returns
     -------
@@ -43,16 +43,17 @@ def advise_on_channels(masks, name, are_all=True) -> str:
         if mask.dtype.kind == "f":
             are_fractions |= bool(((mask > 0) & (mask < 1)).any())
     if n_channels == 1:
-        return f" One channel is {name}[..., 0]."
+        return f" Its labels are in the first channel: pass {name}[..., 0]."
     if are_equal:
         return f" Its channels are equal: pass {name}[..., 0]."
     if are_fractions:
-        return f" Probabilities become labels by {name}.argmax(axis=-1)."
+        return f" If its values are probabilities, pass {name}.argmax(axis=-1)."
     if most > 1:
         return (
             f" Its channels overlap. If they are structures, {name}.argmax(axis=-1) "
             "would lose the overlaps, so use a segmenter for each structure, with the "
-            f"masks {name}[..., k]; if they are colours, replace each by a label."
+            f"masks {name}[..., k]; if they are colours, replace each colour by a "
+            "label."
         )
     unless = "" if are_all else ", unless those of other masks overlap"
     if least == 1:

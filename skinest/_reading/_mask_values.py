@@ -109,7 +109,7 @@ def threshold_mask(mask, location, threshold, ignore_label=None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the values are of another range.
+        If it is not known which value is white.
     """
     if mask.dtype == bool:
         return mask

@@ -13,7 +13,7 @@ _N_TRIES = 50  # number of random splits by groups, to choose the best from
 
 
 def resolve_validation_fraction(estimator, X_val):
-    """Return the share of the training images to hold out, or None.
+    """Return the fraction of the training images to hold out, or None.
 
     As in scikit-learn's estimators, `early_stopping` alone holds out a tenth.
     """
@@ -158,8 +158,8 @@ def _put_classes_on_both_sides(is_held_out, contents, rng):
     Returns
     -------
     is_held_out : ndarray of shape (n_units,), dtype bool
-        Unchanged if no class is absent from a set. The training set comes first: it
-        gets a class of one unit.
+        Unchanged if no class is absent from a set. If a class has only one unit, this
+        is put into the training set.
     """
     rarest_first = np.argsort(contents.sum(axis=0), kind="stable")
     for lacks in (False, True):  # training images, then those held out

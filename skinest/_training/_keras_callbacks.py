@@ -27,7 +27,7 @@ def check_keras_callbacks(callbacks):
 
 
 def copy_keras_callbacks(callbacks, known=()):
-    """Return copies of Keras callbacks, which share what the callbacks share.
+    """Return copies of Keras callbacks. If callbacks share an object, so do copies.
 
     Parameters
     ----------
@@ -52,11 +52,11 @@ def copy_keras_callbacks(callbacks, known=()):
 
     copies = {id(callback): used for callback, used in known}
     for callback in callbacks:
-        if not isinstance(callback, Callback):  # a clone may have other objects
+        if not isinstance(callback, Callback):  # `clone` copies unchecked parameters
             continue
         copies[id(callback.model)] = None  # of an earlier training
         for value in vars(callback).values():
-            # A function that a callback calls is the user's, also if it is a method.
+            # A function or method that the user gave to a callback is not copied.
             is_function = inspect.ismethod(value) and value.__self__ is not callback
             if is_function or inspect.ismodule(value):
                 copies[id(value)] = value
@@ -66,7 +66,7 @@ def copy_keras_callbacks(callbacks, known=()):
     for callback in callbacks:
         try:
             used.append(copy.deepcopy(callback, copies))
-        except Exception as error:  # of many classes
+        except Exception as error:  # copying raises errors of many classes
             raise ValueError(
                 f"keras_callbacks has {callback!r}, which cannot be copied for a fit: "
                 f"{error}. Open files and locks in on_train_begin, not before. If all "
@@ -82,7 +82,7 @@ def copy_keras_callbacks(callbacks, known=()):
 def make_callback_list(
     fitting, model, whole, batches, *, epochs, attributes_of, metrics_callback
 ):
-    """Return the callbacks of a stage of training as one, and a record of metrics.
+    """Return all callbacks of a stage of training in one list, and their `History`.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def end_stage(callbacks):
     import keras
 
     for callback in callbacks:
-        # A callback of one's own may do more in its `set_model`.
+        # Of the base class, because a user's callback may do more in its own.
         keras.callbacks.Callback.set_model(callback, None)
         if isinstance(callback, keras.callbacks.CSVLogger):
             callback.append = True  # a log holds all stages of a fit
@@ -206,7 +206,11 @@ def _stop_early(estimator):
 
 
 def _pass_on_requests(fitting, whole):
-    """Return a callback that passes requests to the whole network to the model."""
+    """Return a callback that passes requests on to the model that is trained.
+
+    The user's callbacks know the whole network only. They ask it to stop, or to start
+    at another epoch.
+    """
     import keras
 
     def begin(logs):

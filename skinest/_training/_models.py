@@ -95,7 +95,7 @@ class ReusableModel:
             Function that returns a dict of arguments for its `compile`.
 
         base : tuple of ndarray
-            Those of its weights that are not of the model, which come first.
+            The weights of the network that the model lacks. They come first.
 
         settings : dict of str to float
             Values of the settings.
@@ -117,7 +117,7 @@ class ReusableModel:
             _assign(self._whole.weights[: len(base)], base)
             self._loaded_base = list(map(weakref.ref, base))
         write_settings(self._whole, settings)
-        # For each training again: Keras forgets the optimizer when it saves .h5.
+        # Before each training, because Keras loses the optimizer when it saves .h5.
         with preserved_random_state():
             self._whole.compile(optimizer=self.model.optimizer, **objective())
         return self._whole
@@ -226,8 +226,8 @@ class _Lease:
 def share_model(key, build, arrays):
     """Use a model for predictions, together with all threads that need its weights.
 
-    For other weights there are at most `_MAX_LEASES` models of a key, and further
-    threads wait.
+    Threads with other weights use another model of the same architecture. At most
+    `_MAX_LEASES` of them are used at the same time; further threads wait.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def _find_lease(key, arrays, thread):
     for lease in leases:
         if _are_same(lease.arrays, arrays):
             return lease
-    # A thread that would wait for itself gets one more.
+    # A thread that would wait for itself gets one more model.
     is_own = any(thread in lease.threads for lease in leases)
     if len(leases) >= _MAX_LEASES and not is_own:
         return None

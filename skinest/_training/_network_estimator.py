@@ -138,7 +138,7 @@ class NetworkEstimator(
         )
 
     def __sklearn_clone__(self):
-        """Clone the estimator, with the same copies of Keras' callbacks as in a fit."""
+        """Clone the estimator. Callbacks of Keras are copied as they are for a fit."""
         bare, callbacks = copy.copy(self), self.keras_callbacks
         if isinstance(callbacks, list | tuple):
             bare.keras_callbacks = None

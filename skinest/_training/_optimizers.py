@@ -69,7 +69,7 @@ def describe_optimizer(optimizer, learning_rate):
         Its name in Keras or an object, which may wrap another one.
 
     learning_rate : float, schedule or None
-        None means that of the object.
+        None means the learning rate of the object.
 
     Returns
     -------

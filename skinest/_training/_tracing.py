@@ -14,11 +14,10 @@ _here = threading.local()
 def quiet_tracing():
     """Leave out TensorFlow's warnings of retracing, in this thread only.
 
-    TensorFlow counts the functions of all Keras models as one, so it takes the first
-    use of several small models, each of which it has to trace, for one that is traced
-    again and again.
+    TensorFlow has to trace each new model once. It counts the traces of all models
+    together, so after a few models it warns of a function that is traced too often.
     """
-    logging.getLogger("tensorflow").addFilter(_is_wanted)  # has no effect twice
+    logging.getLogger("tensorflow").addFilter(_is_wanted)  # adds it once
     before = getattr(_here, "is_quiet", False)
     _here.is_quiet = True
     try:

@@ -53,7 +53,7 @@ def train_network(
         `compile`.
 
     settings : dict of str to float or ndarray
-        Values of these variables. Another value needs no new model.
+        Values of these variables. Other values do not need a new model.
 
     build_whole : callable
         Function from the trained model to the whole network that the user's callbacks
@@ -175,10 +175,10 @@ def train_network(
 
 
 def _make_key(settings):
-    """Return what models with the same variables share."""
+    """Return the part of the key of a model that depends on its settings."""
     import keras
 
-    if keras.backend.backend() == "jax":  # compiles their values
+    if keras.backend.backend() == "jax":  # their values are compiled into the model
         values = [
             (name, np.asarray(value).tolist()) for name, value in settings.items()
         ]

@@ -144,8 +144,8 @@ def compute_metrics(targets, outputs, loss_weight, metric_weight) -> dict[str, f
     Returns
     -------
     metrics : dict of str to float
-        "loss", "accuracy", "precision", "recall" and "auc". Those that are not defined
-        are 0 for precision and recall, and NaN for the AUC.
+        "loss", "accuracy", "precision", "recall" and "auc". If they are not defined,
+        precision and recall are 0 and the AUC is NaN.
     """
     is_true, is_found = targets > 0.5, outputs > 0.5
     if outputs.shape[1] == 1:

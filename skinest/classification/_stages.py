@@ -21,13 +21,13 @@ def check_continues(estimator, classes, backbone_spec, head_spec):
     if (backbone_spec, head_spec) != (last.backbone_spec, last.head_spec):
         raise ValueError(
             "warm_start: the network's settings differ from those of the last fit. "
-            "Put backbone, image_size, pooling, hidden_units, dropout, l2 and "
-            "compute_dtype back, or set warm_start=False to start again."
+            "Use the same backbone, image_size, pooling, hidden_units, dropout, l2 "
+            "and compute_dtype, or set warm_start=False to start again."
         )
 
 
 def list_stages(estimator):
-    """Return lowest part, epochs and rate of each stage, and the sum of epochs."""
+    """Return (lowest part, epochs, learning rate) of each stage, and all epochs."""
     is_named = isinstance(estimator.optimizer, str)
     rate = estimator.learning_rate if is_named else None
     stages = [(estimator.trainable, estimator.epochs, rate)]

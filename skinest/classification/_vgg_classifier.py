@@ -94,7 +94,7 @@ class VGGTransferClassifier(TransferClassifier):
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
         The split is stratified by class or, with `groups`, never divides a group. Each
-        class is in both sets, if it has enough images or groups. None is 0.1 if
+        class is in both sets if it has enough images or groups. None means 0.1 if
         `early_stopping` needs held-out images and `X_val` is not given; otherwise no
         images are held out.
 
@@ -126,7 +126,8 @@ class VGGTransferClassifier(TransferClassifier):
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
-        fit uses copies of them, for all stages, and a warm start continues with these.
+        fit uses copies of them for all its stages, and a warm start uses the same
+        copies again.
 
     warm_start : bool, default=False
         Continue from the weights of the last `fit`. `history_` and `n_iter_` continue
@@ -161,8 +162,8 @@ class VGGTransferClassifier(TransferClassifier):
     history_ : dict of str to list of float
         "loss", "accuracy", "precision", "recall" and "auc" after each epoch of all
         stages; with the prefix ``"val_"`` for the validation images, if there are any.
-        scikit-learn computes the same from the same predictions: `log_loss` (the L2
-        penalty is not in it), `accuracy_score`, `precision_score` and `recall_score` of
+        scikit-learn computes the same from the same predictions: `log_loss` (without
+        the L2 penalty), `accuracy_score`, `precision_score` and `recall_score` of
         ``classes_[1]``, and `roc_auc_score`. For more than two classes, the last three
         are micro averages over all probabilities, where those above 0.5 count as
         predicted. Training metrics are of the predictions during the epoch, with

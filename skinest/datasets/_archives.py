@@ -36,8 +36,8 @@ DAMAGE = (
 def is_damage(error):
     """Return whether an error of zipfile is about the archive, not about the disk.
 
-    The start of an archive may be missing. Then zipfile looks for members before the
-    first byte, for which the system's error is EINVAL.
+    If the start of an archive is missing, zipfile looks for members at a negative
+    position, and the system's error for this is EINVAL.
     """
     return not isinstance(error, OSError) or error.errno == errno.EINVAL
 

@@ -218,6 +218,6 @@ def _describe_batch(function, descriptor, images, keys, cache, workers):
                 described[index] = describe(
                     descriptor, images[index], images.where(index)
                 )
-                # Now, because the next image may raise an error.
+                # Not after the loop, because the next image may raise an error.
                 cache.put([keys[index]], [described[index]])
         return described if function is None else function(described), cache.fault

@@ -81,7 +81,8 @@ class GradCAMDisplay:
     32 x 32 pixels in MobileNetV2: with `image_size=(224, 224)` 14 x 14 and 7 x 7 cells,
     with 96 pixels only 6 x 6 and 3 x 3. Cells at the border are also influenced by the
     padding of the convolutions. With few cells, use a larger `image_size` or an earlier
-    `layer`. Feature maps of an earlier layer are finer, but mean less.
+    `layer`. Feature maps of an earlier layer are finer, but less specific to the
+    classes.
 
     References
     ----------

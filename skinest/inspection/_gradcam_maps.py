@@ -67,14 +67,14 @@ def find_layer(model, name=None):
     Raises
     ------
     ValueError
-        If the layer does not exist, or the logits depend on it and on other layers.
+        If the layer does not exist, or a path to the logits does not lead through it.
     """
     usable = _list_usable_layers(model)
     for layer in usable:
         if layer.operation.name == name or (name is None and _has_features(layer)):
             return layer
     known = any(layer.name == name for layer in model.layers)
-    what = f"layer={name!r} does not hold all that the logits depend on"
+    what = f"layer={name!r} is not on all paths from the images to the logits"
     raise ValueError(
         f"{what if known else f'The model has no layer {name!r}'}. Use one of "
         + ", ".join(repr(layer.operation.name) for layer in usable)
@@ -133,7 +133,7 @@ def _sort_tensors(model):
 
 
 def _find_logits(model):
-    """Return the output of the layer "logits", after which is a chain of layers."""
+    """Return the output of the layer "logits"; only a chain of layers follows it."""
     tensor = model.outputs[0]
     while True:
         operation, inputs = find_producer(tensor)

@@ -62,9 +62,9 @@ def dice(
     ------
     ValueError
         If shapes differ, targets or probabilities are not in [0, 1], or a weight is
-        negative. While Keras trains or evaluates a compiled model, values cannot be
-        seen, unless it was compiled with ``run_eagerly=True``. Then there is no error,
-        but the loss is NaN if targets are not in [0, 1], as in masks of 0 and 255.
+        negative. In a compiled model of Keras, values can be checked only if it was
+        compiled with ``run_eagerly=True``. Otherwise there is no error, but the loss is
+        NaN if targets are not in [0, 1], as in masks of 0 and 255.
 
     References
     ----------

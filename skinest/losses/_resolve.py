@@ -104,7 +104,7 @@ def resolve_loss(loss, has_class_weight=False, n_channels=1) -> ResolvedLoss:
     if isinstance(loss, MaskLoss):
         loss = copy.deepcopy(loss)  # the user may change its parameters later
         loss._check()
-        loss.ignore_label = None  # the weights of pixels say the same
+        loss.ignore_label = None  # such pixels already have the weight 0
         if has_class_weight and isinstance(loss, WeightedCrossentropy):
             raise ValueError(
                 f"loss={passed!r} already weights the classes. Remove either its "

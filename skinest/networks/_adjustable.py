@@ -47,7 +47,7 @@ def make_dropout(rate, **settings):
 
 
 def adjust_penalties(network, strength):
-    """Make all L2 penalties of a Keras model as strong as a variable says."""
+    """Let a variable be the strength of all L2 penalties of a Keras model."""
 
     def penalize(kernel):
         return strength * ops.sum(ops.square(kernel))
@@ -89,7 +89,7 @@ def share_layers(model, backbone=None):
 
 
 def write_settings(network, settings):
-    """Write settings into the layers of a network, for the files that are saved of it.
+    """Write settings into the layers of a network, so that its saved files have them.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class Backbone:
     compute_dtype: str
 
     def build(self, **options):
-        """Build the Keras model without its classifier, in the way of Keras."""
+        """Build the Keras model without its classifier, with the settings of Keras."""
         import keras
 
         application = getattr(keras.applications, self.application)
@@ -153,7 +153,7 @@ def _reverse_channels(images):
 
     channels = []
     for name, crop in _CHANNELS.items():
-        # It crops the last axis, as if the first one had the channels.
+        # So that the last axis, which has the channels, is one of those it crops.
         layer = keras.layers.Cropping2D(
             ((0, 0), crop), data_format="channels_first", dtype="float32", name=name
         )

@@ -64,7 +64,7 @@ class HeadSpec:
     n_outputs: int
 
     def split_settings(self) -> tuple[HeadSpec, dict]:
-        """Return a head that is the same for all values, and these values."""
+        """Return a head that is the same for all settings, and the values of these."""
         settings: dict[str, float] = {}
         head = self
         if self.dropout:

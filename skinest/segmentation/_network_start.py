@@ -86,7 +86,7 @@ def _check_continues(segmenter, classes, spec, letterbox):
     if (spec, letterbox) != (segmenter._spec, segmenter._letterbox):
         raise ValueError(
             "warm_start: the network's settings differ from those of the last fit. "
-            "Put depth, base_filters, image_size, pad_to_aspect_ratio, dropout, "
-            "batch_norm and compute_dtype back, or set warm_start=False to start "
+            "Use the same depth, base_filters, image_size, pad_to_aspect_ratio, "
+            "dropout, batch_norm and compute_dtype, or set warm_start=False to start "
             "again."
         )

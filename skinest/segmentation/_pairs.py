@@ -416,9 +416,9 @@ def leave_out_unlabelled(split, name):
     remaining = positions[np.array(is_labelled)]
     if not np.any(split.sample_weight[remaining]):
         raise ValueError(
-            f"No {name} image of a weight above 0 has a labelled pixel in the size of "
-            "the network, where a pixel has ignore_label if this covers most of it. "
-            "Pass masks with more labelled pixels, or raise image_size."
+            f"No {name} image of a weight above 0 has a labelled pixel after resizing "
+            "to image_size. A resized pixel has ignore_label if this label covers most "
+            "of it. Pass masks with more labelled pixels, or raise image_size."
         )
     return replace(split, positions=remaining)
 

@@ -217,8 +217,8 @@ class PixelMetric(Metric):
     """Ratio of pixel counts over all images, averaged over the foreground labels.
 
     Pixels count by the weight of their image. A label that is absent from both masks
-    and predictions counts 1. If only the denominator is 0, as for the precision of
-    empty predictions, the label counts 0.
+    and predictions counts 1. A label that is in one of them only counts 0, even if the
+    denominator is 0, as in the precision of empty predictions.
 
     Parameters
     ----------

@@ -124,7 +124,7 @@ def _warn_of_absent_labels(labels, is_there):
     if absent:
         what = f"the labels {absent}" if is_there.any() else "any foreground"
         warnings.warn(
-            f"No validation mask has {what}. Where nothing of it is predicted, "
+            f"No validation mask has {what}. If the model predicts nothing of it, "
             "val_precision, val_recall, val_iou and val_dice count it as 1, so a model "
             "that finds nothing looks good. Raise validation_fraction, or pass X_val "
             "and y_val.",

@@ -101,19 +101,19 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     ignore_label : int, default=None
         Label of pixels that are not labelled, such as 255 or -1. They count nowhere:
         not in the loss, class weights and metrics, nor in :meth:`score`. It is never
-        predicted. Images of such pixels only are left out. In the size of the network,
-        a pixel is one of them if they cover most of it. Scorers other than those of
-        :mod:`skinest.metrics`, and metrics, need this argument too.
+        predicted. Images that have only such pixels are left out. When a mask is
+        resized, a pixel gets this label if the label covers most of it. Metrics need
+        this argument too, and so do scorers other than those of :mod:`skinest.metrics`.
 
     mask_threshold : float, default=None
         Fraction of white, in (0, 1), above which a pixel of a mask is foreground. Masks
-        with smooth edges, or saved as JPEG, then have the labels 0 and 1, see
+        that have smooth edges, or were saved as JPEG, then have the labels 0 and 1, see
         :mod:`skinest.masks`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
         The split is random or, with `groups`, never divides a group. Each label is in
-        both sets, if enough masks or groups have it. None is 0.1 if `early_stopping`
+        both sets if enough masks or groups have it. None means 0.1 if `early_stopping`
         needs held-out images and `X_val` is not given; otherwise no images are held
         out.
 
@@ -139,7 +139,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
-        fit uses copies of them, for all stages, and a warm start continues with these.
+        fit uses copies of them for all its stages, and a warm start uses the same
+        copies again.
 
     warm_start : bool, default=False
         Continue from the weights of the last `fit`. `history_` and `n_iter_` continue

@@ -92,7 +92,7 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
 def select_items(items, indices):
     """Select items of an array, list, series or table by their positions.
 
-    What no array of positions can index, such as a tensor, becomes an array.
+    Items that cannot be indexed by an array, such as a tensor, become an array.
     """
     items = getattr(items, "iloc", items)
     try:
