@@ -88,6 +88,7 @@ class EpochMetrics(keras.callbacks.Callback):
     def __init__(self, train, validation):
         super().__init__()
         self._batches = {"": train, "val_": validation}
+        self._last = {}
 
     def on_epoch_begin(self, epoch, logs=None):
         self._outputs = {"": [], "val_": []}
@@ -98,21 +99,34 @@ class EpochMetrics(keras.callbacks.Callback):
     def on_test_batch_end(self, batch, logs=None):
         self._keep("val_")
 
+    def on_test_end(self, logs=None):
+        logs.update(self._compute("val_"))
+
     def on_epoch_end(self, epoch, logs=None):
-        for prefix, outputs in self._outputs.items():
-            if not outputs:
-                continue
-            batches = self._batches[prefix]
-            split, positions = batches.split, batches.list_read()
-            outputs = np.concatenate(outputs)[: len(positions)]
-            positions = positions[: len(outputs)]  # an epoch can be stopped early
-            metrics = compute_metrics(
-                split.targets[positions],
-                outputs,
-                split.sample_weight[positions],
-                split.metric_weight[positions],
-            )
-            logs.update({prefix + name: value for name, value in metrics.items()})
+        self._last = {
+            prefix + name: value
+            for prefix in self._outputs
+            for name, value in self._compute(prefix).items()
+        }
+        logs.update(self._last)
+
+    def on_train_end(self, logs=None):
+        logs.update(self._last)
+
+    def _compute(self, prefix):
+        """Return the metrics of the batches so far, or an empty dict."""
+        if not self._outputs[prefix]:
+            return {}
+        batches = self._batches[prefix]
+        split, positions = batches.split, batches.list_read()
+        outputs = np.concatenate(self._outputs[prefix])[: len(positions)]
+        positions = positions[: len(outputs)]  # an epoch can be stopped early
+        return compute_metrics(
+            split.targets[positions],
+            outputs,
+            split.sample_weight[positions],
+            split.metric_weight[positions],
+        )
 
     def _keep(self, prefix):
         """Copy the outputs for the last batch. All batches but the last are full."""

@@ -139,3 +139,27 @@ def test_keras_callbacks_see_the_same_values(images):
     assert len(seen) == clf.n_iter_ == 3
     for name, values in clf.history_.items():
         assert_allclose(values, [logs[name] for logs in seen])
+
+
+class Ends(keras.callbacks.Callback):
+    """Shows the logs at the end of each validation and of the training."""
+
+    def __init__(self, see):
+        super().__init__()
+        self.see = see
+
+    def on_test_end(self, logs=None):
+        self.see(logs)
+
+    def on_train_end(self, logs=None):
+        self.see(logs)
+
+
+def test_callbacks_find_the_same_metrics_at_the_end(images):
+    shown = []
+    settings = {"validation_fraction": 0.25, "keras_callbacks": [Ends(shown.append)]}
+    clf = small(epochs=1, **settings).fit(images, make_labels(2))
+    last = {name: values[-1] for name, values in clf.history_.items()}
+    of_validation, of_training = shown
+    assert of_training == last
+    assert of_validation == {name: last[f"val_{name}"] for name in of_validation}
