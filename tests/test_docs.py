@@ -32,7 +32,7 @@ from skinest._compat import HAS_CALLBACKS
 SITE = "https://skinest.readthedocs.io/en/latest"
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-SLOW = ("scikeras", "segmentation")  # pages whose code trains for 20 s
+SLOW = ("model_selection", "scikeras", "segmentation")  # code of 10 to 20 s
 PAGES = sorted(
     page
     for page in DOCS.rglob("*.rst")

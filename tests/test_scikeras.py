@@ -228,6 +228,7 @@ def test_unet_learns_masks_as_rows(images, masks):
     np.testing.assert_array_equal(copy.predict(left), predicted)
 
 
+@pytest.mark.slow
 def test_a_sparse_loss_gets_as_many_outputs_as_classes(images):
     for loss in ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"):
         clf = vgg(loss=loss).fit(images, Y)

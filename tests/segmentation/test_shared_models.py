@@ -19,9 +19,9 @@ from .conftest import hash_weights, make_small
 
 SEARCHED = {
     "dropout": [0.2, 0.6],
+    "loss": [Tversky(0.1, 0.9), Tversky(0.9, 0.1), Tversky(0.5, 0.5, smooth=3.0)],
     "threshold": [0.2, 0.5],
     "learning_rate": [0.1, 0.01],
-    "loss": [Tversky(0.1, 0.9), Tversky(0.9, 0.1), Tversky(0.5, 0.5, smooth=3.0)],
     "loss=focal": [Focal(2.0, alpha=0.2), Focal(1.0, alpha=0.9)],
     "loss=weighted": [WeightedCrossentropy((1, 9)), WeightedCrossentropy((3, 1))],
 }
@@ -40,7 +40,13 @@ def compiled(monkeypatch):
     return models
 
 
-@pytest.mark.parametrize("name", SEARCHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("dropout", "loss")))
+        for name in SEARCHED
+    ],
+)
 def test_values_of_settings_share_a_model(name, images, masks, compiled):
     name, values = name.split("=")[0], SEARCHED[name]
     skinest.clear_models()
