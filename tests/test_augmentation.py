@@ -363,7 +363,7 @@ def test_shapes_stay_aligned(settings, name):
     place = disk((60, 67), 20.5) if name == "disc" else (slice(40, 80), slice(50, 90))
     inside[place] = True
     for image, mask in draw_pairs(
-        Augmentation(**STRONG[settings]), *drawn(inside), 1000
+        Augmentation(**STRONG[settings]), *drawn(inside), 300
     ):
         grey = image.mean(axis=2)
         above = grey - (grey.min() + grey.max()) / 2
@@ -387,7 +387,7 @@ def test_masks_are_not_off_to_one_side(settings):
 def test_small_shapes_stay_aligned(settings):
     augmentation, rng = Augmentation(**STRONG[settings]), np.random.default_rng(0)
     n_whole = 0
-    for _ in range(1000):
+    for _ in range(300):
         inside = np.zeros((64, 80), dtype=bool)
         centre = rng.uniform([16, 16], [48, 64])
         inside[disk(centre, rng.uniform(2.5, 4.5))] = True
@@ -399,7 +399,7 @@ def test_small_shapes_stay_aligned(settings):
         places = np.moveaxis(np.mgrid[:64, :80], 0, -1)
         bright = np.average(places.reshape(-1, 2), axis=0, weights=weight.ravel())
         assert np.linalg.norm(bright - places[mask == 1].mean(axis=0)) < 1
-    assert n_whole > 500
+    assert n_whole > 150
 
 
 @pytest.mark.parametrize("settings", STRONG)

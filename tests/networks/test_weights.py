@@ -393,7 +393,9 @@ def test_file_of_no_usual_floats(dtype, weights_file, tmp_path):
     assert "Conv1 is of dtype" in error_of("mobilenetv2", path)
 
 
-@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
+@pytest.mark.parametrize(
+    "backbone", ["vgg16", pytest.param("mobilenetv2", marks=pytest.mark.slow)]
+)
 def test_saved_weights_are_loaded_by_keras_and_by_us(
     backbone, application, weights_file, tmp_path
 ):

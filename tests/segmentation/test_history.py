@@ -172,7 +172,11 @@ NAMED = {
 }
 OF_TWO, OF_MORE = "binary_focal_crossentropy", "categorical_focal_crossentropy"
 CASES = [(name, 1) for name in NAMED if name != OF_MORE]
-CASES += [(name, 3) for name in NAMED if name != OF_TWO]
+CASES += [
+    pytest.param(name, 3, marks=[pytest.mark.slow] * (name not in ("dice", OF_MORE)))
+    for name in NAMED
+    if name != OF_TWO
+]
 
 
 @pytest.mark.parametrize(("name", "n_outputs"), CASES)

@@ -64,7 +64,13 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("dice", "focal")))
+        for name in NAMED
+    ],
+)
 def test_each_name_is_its_loss_and_each_image_counts_the_same(name, pairs, other_pairs):
     X_val, y_val = other_pairs
     segmenter = make_small(loss=name, epochs=1)

@@ -69,7 +69,12 @@ def test_kinds_of_losses_do_not_share_a_model(images, masks, compiled):
 
 
 @pytest.mark.parametrize(
-    "loss", [Tversky(0.2, 0.7), Focal(0.5, alpha=0.3), WeightedCrossentropy((1, 4))]
+    "loss",
+    [
+        Tversky(0.2, 0.7),
+        pytest.param(Focal(0.5, alpha=0.3), marks=pytest.mark.slow),
+        pytest.param(WeightedCrossentropy((1, 4)), marks=pytest.mark.slow),
+    ],
 )
 def test_loss_of_a_shared_model_has_the_value_of_the_loss(loss, images, masks):
     """Compare with the loss of the outputs before a step that changes nothing."""

@@ -103,14 +103,14 @@ def test_order_is_that_of_seed_and_epoch_alone(kind, images, read, keras_fits):
 
 
 def test_one_copy_of_each_image_is_taken_in_each_epoch(images, read, keras_fits):
-    epochs = read(images, augmentation=TURN, n_augmented_copies=2, epochs=60)
+    epochs = read(images, augmentation=TURN, n_augmented_copies=2, epochs=30)
     taken = np.stack(list(map(put_in_place, epochs)), axis=1)
     own, *_ = keras_fits[-1].epochs("validation")[0]
     for features, without_change in zip(taken, own, strict=True):
         variants, counts = np.unique(features, axis=0, return_counts=True)
         assert len(variants) == 3
         assert (variants == without_change).all(axis=1).any()
-        assert counts.min() >= 8  # of 20 that are expected
+        assert counts.min() >= 3  # of 10 that are expected
 
 
 def test_held_out_images_are_measured_on_without_their_copies(images, read, keras_fits):
