@@ -143,7 +143,9 @@ class LoggingAugmentation:
 @pytest.mark.slow
 def test_each_worker_passes_a_copy_once_at_most(images, memory, tmp_path, n_computed):
     log = tmp_path / "log"
-    clf = augmented(augmentation=LoggingAugmentation(log), memory=memory, epochs=1)
+    # Worker processes have the backbones of the library only.
+    settings = {"backbone": "mobilenetv2", "memory": memory, "epochs": 1}
+    clf = augmented(augmentation=LoggingAugmentation(log), **settings)
     grid = {"learning_rate": [0.01, 1]}
     search_of(clf, grid, n_jobs=2).fit(images, Y)
     lines = log.read_text().splitlines()
@@ -303,7 +305,7 @@ def test_other_networks_have_their_own_entries(
     images, weights_file, memory, n_computed
 ):
     extractor = BottleneckFeatureExtractor(
-        "mobilenetv2", weights=None, image_size=(32, 32), memory=memory, random_state=0
+        "tiny", weights=None, image_size=(32, 32), memory=memory, random_state=0
     )
     others = (
         {},

@@ -201,7 +201,9 @@ def test_callbacks_of_a_search(n_jobs, images, tmp_path, capsys, monkeypatch):
     """Try two learning rates on two folds, then the best on all images: five fits."""
     monkeypatch.setenv("COLUMNS", "120")  # of the terminal
     monitor = ScoringMonitor(scoring="accuracy")
-    clf = small(epochs=2).set_callbacks(monitor)
+    # Worker processes have the backbones of the library only.
+    backbone = "tiny" if n_jobs == 1 else "mobilenetv2"
+    clf = small(backbone, epochs=2).set_callbacks(monitor)
     rates = [0.01, 0.1]
     search = GridSearchCV(
         clf, {"learning_rate": rates}, cv=2, n_jobs=n_jobs, error_score="raise"
@@ -222,8 +224,8 @@ def test_callbacks_of_a_search(n_jobs, images, tmp_path, capsys, monkeypatch):
     scores = scores_of(monitor, "accuracy")
     assert len(scores) == 5 * 2
     rate = search.best_params_["learning_rate"]
-    refits = [small(epochs=n, learning_rate=rate).fit(images, Y) for n in (1, 2)]
-    expected = [refit.score(images, Y) for refit in refits]
+    refits = [small(backbone, epochs=n, learning_rate=rate) for n in (1, 2)]
+    expected = [refit.fit(images, Y).score(images, Y) for refit in refits]
     assert scores[:2] == expected  # fits in folds come later, as they are deeper
 
 
