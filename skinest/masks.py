@@ -68,7 +68,8 @@ def check_masks(
         Name of the argument in error messages.
 
     ignore_label : int, default=None
-        Label of pixels that are not labelled, such as 255 or -1.
+        Label of pixels that are not labelled, such as 255 or -1. Set it in the
+        segmenter for cross-validation, which selects plain masks from a MaskCollection.
 
     mask_threshold : float, default=None
         Fraction of white, in (0, 1), above which a pixel is foreground. Masks with
