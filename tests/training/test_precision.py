@@ -108,15 +108,16 @@ def test_predictions_on_real_images(backbone, processor):
         dropout=0.0,
         l2=0.0,
         epochs=30,
-        learning_rate=3e-4,
+        learning_rate=3e-3,
         class_weight="balanced",
         random_state=0,
     ).fit(X, y)
     low = clf.predict_proba(X_test)[:, 1]
     full = predict_in_float32(clf, X_test)
-    assert clf.history_["loss"][-1] < 0.97 * clf.history_["loss"][0]
-    assert low.std() > 0.05  # predictions that could move
-    np.testing.assert_allclose(low, full, rtol=0, atol=0.02)
+    assert clf.history_["loss"][-1] < 0.9 * clf.history_["loss"][0]
+    atol = 0.02
+    assert low.std() > 2.5 * atol  # predictions that could move by more than that
+    np.testing.assert_allclose(low, full, rtol=0, atol=atol)
     # Of batches of other sizes float32 may be added up in another order.
     is_same = np.allclose(low, full, rtol=0, atol=1e-5)
     assert is_same == (backbone == "mobilenetv2")
