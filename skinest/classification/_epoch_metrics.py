@@ -92,6 +92,7 @@ class EpochMetrics(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._outputs = {"": [], "val_": []}
+        self._of_validation = {}
 
     def on_train_batch_end(self, batch, logs=None):
         self._keep("")
@@ -100,14 +101,13 @@ class EpochMetrics(keras.callbacks.Callback):
         self._keep("val_")
 
     def on_test_end(self, logs=None):
-        logs.update(self._compute("val_"))
+        self._of_validation = self._compute("val_")
+        logs.update(self._of_validation)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._last = {
-            prefix + name: value
-            for prefix in self._outputs
-            for name, value in self._compute(prefix).items()
-        }
+        self._last = self._compute("")
+        for name, value in self._of_validation.items():
+            self._last[f"val_{name}"] = value
         logs.update(self._last)
 
     def on_train_end(self, logs=None):

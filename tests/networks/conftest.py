@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from skinest import BottleneckFeatureExtractor
 from skinest.networks import build_transfer_network
 from tests.private_names import get_keras_generator_state
 
@@ -20,6 +21,8 @@ APPLICATIONS = {
     "mobilenetv2": keras.applications.MobileNetV2,
 }
 BACKBONES = list(APPLICATIONS)
+SMALL = {"image_size": (32, 32), "pooling": "avg"}
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
 SIZE = (33, 47)  # odd, so that padding and the order of the sides matter
 
 
@@ -118,3 +121,14 @@ def write_keras2(path, layers):
             group.attrs["weight_names"] = [path.encode() for path in paths]
             for place, (_, array) in zip(paths, weights, strict=True):
                 group[place] = array
+
+
+def error_of(backbone, path, error=ValueError):
+    """Return the message of the error that refuses a file, which it names."""
+    extractor = BottleneckFeatureExtractor(backbone, weights=path, **SMALL)
+    with pytest.raises(error) as caught:
+        extractor.fit(IMAGES)
+    message = str(caught.value)
+    assert type(caught.value) is error
+    assert str(path) in message
+    return message

@@ -23,6 +23,9 @@ from tests.private_names import save_weights_as_keras2
 from .conftest import (
     APPLICATIONS,
     BACKBONES,
+    IMAGES,
+    SMALL,
+    error_of,
     random_weights,
     write_keras2,
 )
@@ -44,10 +47,6 @@ FIRST_DIFFERENCE = {
 }
 
 
-SMALL = {"image_size": (32, 32), "pooling": "avg"}
-IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-
-
 def load(backbone, path, seed=0):
     """Return the backbone's arrays of a network that is built with these weights."""
     network = build_transfer_network(
@@ -64,17 +63,6 @@ def assert_same_weights(weights, arrays):
     for found, expected in zip(weights, arrays, strict=True):
         assert found.dtype == np.float32
         assert_array_equal(found, expected)
-
-
-def error_of(backbone, path, error=ValueError):
-    """Return the message of the error that refuses a file, which it names."""
-    extractor = BottleneckFeatureExtractor(backbone, weights=path, **SMALL)
-    with pytest.raises(error) as caught:
-        extractor.fit(IMAGES)
-    message = str(caught.value)
-    assert type(caught.value) is error
-    assert str(path) in message
-    return message
 
 
 def fit_classifier(backbone="mobilenetv2", **settings):
@@ -489,72 +477,3 @@ def test_training_changes_no_weights_of_others(weights_file, application):
         for array in kept:
             array[...] = 0
         assert not is_same(load("mobilenetv2", weights), kept)
-
-
-def break_layers(file):
-    del file["layers"]
-    file["layers"] = np.zeros(3)
-
-
-def break_array(file):
-    del file["layers/conv2d/vars/0"]
-    file.create_group("layers/conv2d/vars/0")
-
-
-def break_extra_layer(file):
-    file.create_group("layers/other/vars/0")
-
-
-def break_variables(file):
-    del file["layers/conv2d/vars"]
-    file["layers/conv2d/vars"] = np.zeros(2)
-
-
-def break_space(file):
-    del file["layers/conv2d/vars/0"]
-    file["layers/conv2d/vars/0"] = h5py.Empty("f4")
-
-
-def break_link(file):
-    del file["layers/conv2d/vars/0"]
-    file["layers/conv2d/vars/0"] = h5py.SoftLink("/nowhere")
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        break_layers,
-        break_array,
-        break_extra_layer,
-        break_variables,
-        break_space,
-        break_link,
-    ],
-)
-def test_keras3_file_of_another_structure(damage, weights_file, tmp_path):
-    path = tmp_path / "some.weights.h5"
-    shutil.copy(weights_file("mobilenetv2"), path)
-    with h5py.File(path, "r+") as file:
-        damage(file)
-    message = error_of("mobilenetv2", path)
-    assert str(path) in message
-    assert "is damaged: " in message
-
-
-@pytest.mark.parametrize(
-    "names",
-    [7, np.float32(0.5), [1, 2], b"\xff\xfe", ["absent"], h5py.Empty("S8")],
-    ids=repr,
-)
-@pytest.mark.parametrize("attribute", ["layer_names", "weight_names"])
-def test_keras2_file_of_another_structure(attribute, names, tmp_path):
-    path = tmp_path / "some.h5"
-    with h5py.File(path, "w") as file:
-        layer = file.create_group("Conv1")
-        file.attrs["layer_names"] = ["Conv1"]
-        layer.attrs["weight_names"] = ["kernel"]
-        layer["kernel"] = np.zeros((3, 3, 3, 32), np.float32)
-        (file if attribute == "layer_names" else layer).attrs[attribute] = names
-    message = error_of("mobilenetv2", path)
-    assert str(path) in message
-    assert "is damaged: " in message
