@@ -24,7 +24,9 @@ from .._training._network_estimator import (
     NetworkEstimator,
     make_output_bias,
 )
-from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage, get_backbone
+from ..networks._backbone_stages import check_stage
+from ..networks._backbone_table import BACKBONES
+from ..networks._backbones import get_backbone
 from ..networks._transfer_network import (
     BackboneSpec,
     HeadSpec,
@@ -452,7 +454,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
-        check_image_size(self.image_size, MIN_SIDE)
+        check_image_size(self.image_size, get_backbone(self.backbone).min_side)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
             check_stage(self.backbone, "fine_tune", self.fine_tune)
