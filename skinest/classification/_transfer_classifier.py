@@ -24,7 +24,7 @@ from .._training._network_estimator import (
     NetworkEstimator,
     make_output_bias,
 )
-from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage
+from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage, get_backbone
 from ..networks._transfer_network import (
     BackboneSpec,
     HeadSpec,
@@ -471,7 +471,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _start(self, classes, totals, seeds):
         """Return a new network or, with `warm_start`, that of the last fit."""
-        preferred = BACKBONES[self.backbone].compute_dtype
+        preferred = get_backbone(self.backbone).compute_dtype
         backbone_spec = BackboneSpec(
             self.backbone,
             tuple(map(int, self.image_size)),

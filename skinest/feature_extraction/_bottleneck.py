@@ -27,7 +27,7 @@ from .._compat import (
 )
 from .._training._features import ResizedImages, iterate_features
 from ..images import check_images
-from ..networks._backbones import BACKBONES, MIN_SIDE
+from ..networks._backbones import BACKBONES, MIN_SIDE, get_backbone
 from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import MAX_SEED, check_image_size
@@ -190,7 +190,7 @@ class BottleneckFeatureExtractor(
             Cache(self.memory)
         check_images(X, y)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
-        preferred = BACKBONES[self.backbone].compute_dtype
+        preferred = get_backbone(self.backbone).compute_dtype
         self._spec = BackboneSpec(
             self.backbone,
             tuple(map(int, self.image_size)),

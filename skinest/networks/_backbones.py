@@ -73,9 +73,14 @@ BACKBONES = {
 }
 
 
+def get_backbone(backbone) -> Backbone:
+    """Return the row of a name, or a network of the user's own as it is."""
+    return BACKBONES[backbone] if isinstance(backbone, str) else backbone
+
+
 def list_stages(backbone) -> list[str]:
     """Return the values of `trainable` and `fine_tune`, from the top down."""
-    return ["head", *BACKBONES[backbone].stages, "all"]
+    return ["head", *get_backbone(backbone).stages, "all"]
 
 
 def check_stage(backbone, name, stage) -> None:
@@ -90,7 +95,7 @@ def check_stage(backbone, name, stage) -> None:
 
 def get_first_layer(backbone, stage):
     """Return the lowest backbone layer of a stage; None for "head" and "all"."""
-    return BACKBONES[backbone].stages.get(stage)
+    return get_backbone(backbone).stages.get(stage)
 
 
 @contextmanager
@@ -113,7 +118,7 @@ def _channels_last():
 def build_application(backbone, **options):
     """Build a network of the table without its classifier."""
     with preserved_random_state(), _channels_last():
-        return BACKBONES[backbone].build(**options)
+        return get_backbone(backbone).build(**options)
 
 
 @lru_cache(maxsize=32)
@@ -122,7 +127,7 @@ def _make_config(backbone, image_size) -> str:
     import keras
 
     images = keras.Input((*image_size, 3), dtype="float32", name="images")
-    pixels = _preprocess(images, BACKBONES[backbone].preprocessing)
+    pixels = _preprocess(images, get_backbone(backbone).preprocessing)
     network = build_application(backbone, weights=None, input_tensor=pixels)
     # Keras has made its input a list, which causes a warning for an array.
     config = keras.Model(images, network.output, name=backbone).get_config()

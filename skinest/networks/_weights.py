@@ -14,11 +14,11 @@ from operator import attrgetter
 import numpy as np
 
 from ._backbones import (
-    BACKBONES,
     MIN_SIDE,
     PIXEL_SCALE,
     build_application,
     build_backbone,
+    get_backbone,
 )
 
 _N_NAMED = 3  # how many differences an error names
@@ -108,10 +108,10 @@ def _imagenet(backbone):
         )
     except Exception as error:  # urllib and Keras raise errors of many classes
         raise OSError(
-            f"weights='imagenet': the weights of {BACKBONES[backbone].application} "
+            f"weights='imagenet': the weights of {get_backbone(backbone).application} "
             f"are not in Keras' cache, and the download failed ({error}). On a machine "
             "with internet access save them by keras.applications."
-            f"{BACKBONES[backbone].application}(include_top=False).save_weights("
+            f"{get_backbone(backbone).application}(include_top=False).save_weights("
             "'name.weights.h5'), copy the file here, and pass its path as weights=; "
             "weights=None uses random weights."
         ) from error
@@ -154,7 +154,7 @@ def _from_file(backbone, path, version):
         left = len(problems) - _N_NAMED
         raise ValueError(
             f"weights={path!r} are not weights of "
-            f"{BACKBONES[backbone].application}: {named}"
+            f"{get_backbone(backbone).application}: {named}"
             f"{f'; and {left} more differences' if left > 0 else ''}. Pass a file with "
             "weights of the network in backbone=."
         )
@@ -262,7 +262,7 @@ def _make_random(backbone, seed):
     """
     generator = np.random.default_rng(seed)
     arrays = []
-    scale = 1 / PIXEL_SCALE[BACKBONES[backbone].preprocessing]
+    scale = 1 / PIXEL_SCALE[get_backbone(backbone).preprocessing]
     for _, shapes in _list_layers(backbone):
         for index, shape in enumerate(shapes):
             if len(shape) == 1:
