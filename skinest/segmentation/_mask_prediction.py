@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._training._views import average_masks, check_n_views, make_views
 from ..export import export_network
 from ..images import check_images
 from ..metrics import dice_score
@@ -35,6 +36,7 @@ class MaskPredictionMixin:
     classes_: NDArray[Any]
     tile_shape_: tuple[int, int]
     depth: int
+    n_prediction_views: int
     crop_margin: float
     threshold: float
     tile_overlap: float | None
@@ -178,11 +180,12 @@ of shape (height, width)
 
         The input is an array of RGB images of `image_size`, of shape (n_images, height,
         width, 3) and dtype float32, with values from 0 to 255. The output has the shape
-        (n_images, height, width, n_classes), also in `image_size`. For images of this
-        size it differs from :meth:`predict_proba` by less than 1e-5. The network in the
-        file computes in float32: if this one computes in bfloat16, they can differ by
-        .02. :doc:`/guide/export` lists the metadata in the file, and shows how to
-        resize images and outputs. Tiles are not in the file.
+        (n_images, height, width, n_classes), also in `image_size`. For one view of
+        images of this size, it differs from :meth:`predict_proba` by less than 1e-5.
+        The network in the file computes in float32: if this one computes in bfloat16,
+        they differ by up to about .01. :doc:`/guide/export` lists the metadata in the
+        file, and shows how to resize images and outputs. Tiles and views are not in the
+        file.
 
         Parameters
         ----------
@@ -224,6 +227,7 @@ of shape (height, width)
             network="unet",
             image_size=self._spec.image_size,
             resize="letterbox" if self._letterbox.pad else "stretch",
+            n_prediction_views=check_n_views(self),
             threshold=float(self.threshold) if has_threshold else None,
             decision="probabilities[..., 1] > threshold" if has_threshold else "argmax",
             tile_shape=self.tile_shape_,
@@ -271,17 +275,19 @@ of shape (height, width)
 
     def _iterate_outputs(self, images):
         """Yield each image and the outputs of the network, resized to the image."""
+        n_views = check_n_views(self)
         outputs = iterate_outputs(
-            images,
+            make_views(images, n_views),
             self._spec,
             self._weights,
             self._letterbox,
             batch_size=self.batch_size,
             tile_shape=self.tile_shape_,
             tile_overlap=self.tile_overlap,
+            n_views=n_views,
         )
         with announce(self, f"Predicting {len(images)} images"), closing(outputs):
-            yield from outputs
+            yield from average_masks(outputs, n_views)
 
     def _collect(self, X, make):
         """Apply a function to the outputs of each image.

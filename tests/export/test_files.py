@@ -16,7 +16,8 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 import skinest
 from skinest.export import read_metadata
 from skinest.images import resize
-from skinest.networks._backbones import BACKBONES, get_backbone
+from skinest.networks._backbone_table import BACKBONES
+from skinest.networks._backbones import get_backbone
 
 from . import readers
 from .conftest import SIDE, needs_tensorflow
@@ -69,8 +70,9 @@ def test_classes_keep_their_type(labels, fit_classifier, images, tmp_path):
     np.testing.assert_allclose(outputs, clf.predict_proba(images), rtol=0, atol=1e-5)
 
 
-def test_metadata_of_a_classifier(classifier, tmp_path):
-    classifier.export(tmp_path / "file.keras", threshold=np.float32(0.25))
+def test_metadata_of_a_classifier(fit_classifier, tmp_path):
+    clf = fit_classifier(["benign", "malignant"], n_prediction_views=4)
+    clf.export(tmp_path / "file.keras", threshold=np.float32(0.25))
     assert read_metadata(tmp_path / "file.keras") == {
         "format_version": 1,
         "skinest_version": skinest.__version__,
@@ -79,6 +81,7 @@ def test_metadata_of_a_classifier(classifier, tmp_path):
         "network": "tiny",
         "image_size": [SIDE, SIDE],
         "resize": "stretch",
+        "n_prediction_views": 4,
         "threshold": 0.25,
         "decision": "probabilities[:, 1] >= threshold",
         "classes": ["benign", "malignant"],
@@ -102,6 +105,7 @@ def test_metadata_of_a_segmenter(fit_segmenter, tmp_path):
         "network": "unet",
         "image_size": [SIDE, SIDE],
         "resize": "letterbox",
+        "n_prediction_views": 1,
         "threshold": 0.3,
         "decision": "probabilities[..., 1] > threshold",
         "tile_shape": [SIDE, SIDE],
@@ -213,7 +217,7 @@ def test_a_process_without_skinest_gets_the_probabilities(
 def test_each_backbone_can_be_exported(
     backbone, ending, fit_classifier, images, tmp_path
 ):
-    side = max(SIDE, getattr(get_backbone(backbone), "min_side", SIDE))
+    side = get_backbone(backbone).min_side
     settings = {"image_size": (side, side), "compute_dtype": "float32"}
     clf = fit_classifier([0, 1], backbone, **settings)
     export(clf, tmp_path / f"file{ending}")
