@@ -105,6 +105,7 @@ BackboneName: TypeAlias = Literal[
     "nasnetlarge",
 ]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
+NumberOfViews: TypeAlias = Literal[1, 2, 4, 8]
 Penalty: TypeAlias = float | Literal["auto"]
 ComputeDtype: TypeAlias = Literal["float32", "bfloat16"]
 AutoDtype: TypeAlias = Literal["auto"] | ComputeDtype
