@@ -104,6 +104,7 @@ BackboneName: TypeAlias = Literal[
     "nasnetmobile",
     "nasnetlarge",
 ]
+BatchNorm: TypeAlias = bool | Literal["auto"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
 NumberOfViews: TypeAlias = Literal[1, 2, 4, 8]
 Penalty: TypeAlias = float | Literal["auto"]
