@@ -37,13 +37,15 @@ from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
-from ._stages import check_continues, list_stages, train_stage
-from ._training_data import (
-    collect_features,
-    make_batches,
-    make_copies,
-    split_images,
+from ._stage_inputs import StageInputs, make_copies
+from ._stages import (
+    check_continues,
+    count_tasks,
+    list_stages,
+    needs_pixels,
+    train_stage,
 )
+from ._training_data import split_images
 
 if TYPE_CHECKING:
     from .. import _typing as t
@@ -413,20 +415,21 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
         network = self._start(classes, totals, seeds)
-        stages, n_tasks = list_stages(self)
-        if "head" in (self.trainable, self.fine_tune):  # passes that compute features
-            n_tasks += 1 if validation is None else 2
+        stages = list_stages(self, network.backbone_spec)
+        splits = list(filter(None, (train, validation)))
+        if needs_pixels(stages):
+            for split in splits:
+                split.images.keep_pixels()
+        n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
         fitting = self._begin_fit(X, y, seeds, n_tasks)
-        features = None, None
+        inputs = StageInputs(
+            fitting=fitting,
+            train=train,
+            validation=validation,
+            augmentation=augmentation,
+            copies=copies,
+        )
         for stage in stages:
-            trainable = stage[0]
-            if trainable != "head":  # the backbone changes
-                features = None, None
-            elif features[0] is None:
-                features = (
-                    collect_features(fitting, network, train, copies),
-                    collect_features(fitting, network, validation, None),
-                )
 
             def collect_attributes(arrays, network=network):
                 return {
@@ -436,13 +439,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                     "_model": None,
                 }
 
-            batches = make_batches(
-                fitting, train, features[0], augmentation, seeds["shuffle"]
-            )
-            held_out = make_batches(fitting, validation, features[1])
-            arrays = train_stage(
-                fitting, network, stage, batches, held_out, collect_attributes
-            )
+            arrays = train_stage(fitting, network, stage, inputs, collect_attributes)
             attributes = collect_attributes(arrays)
             network = attributes["_network"]
             if fitting.stopped:
