@@ -52,7 +52,7 @@ class ResizedImages:
 
     def __getitem__(self, position) -> np.ndarray:
         if position in self._kept:
-            # Also of a file an array, because joblib hashes the map of a file otherwise.
+            # Not a memmap, which has another hash than an array of the same values.
             return np.asarray(self._pixels[position])
         image = resize(self.images[self._find(position)], self.size)
         if self._pixels is not None:

@@ -142,7 +142,7 @@ class ImageBatches(PrefetchedBatches):
     Parameters
     ----------
     augmentation : Augmentation, callable, Keras layer or None
-        Random changes of the images, anew in each epoch. It needs a seed.
+        Random changes of the images, other ones in each epoch. It needs a seed.
 
     copies : AugmentedCopies, default=None
         Use the image or one of these copies in each epoch, instead of `augmentation`.

@@ -56,8 +56,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     The network consists of preprocessing, the backbone, pooling, dense layers, and a
     sigmoid for two classes or a softmax for more. It is trained in one or two stages.
-    While the backbone is frozen, its features of each image are computed once, and only
-    the head is trained on them.
+    The outputs of frozen layers are computed only once for each image, and the layers
+    above are trained on them.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         same shape and dtype.
 
     n_augmented_copies : int, default=3
-        Number of augmented copies of each image while the backbone is frozen. Each
-        epoch uses the image or one of its copies, at random. While the backbone is
-        trained, this is not used: images are augmented in every epoch. Without
+        Number of augmented copies of each image while the backbone, or a lower part of
+        it, is frozen. Each epoch uses the image or one of its copies, at random. If no
+        layer is frozen, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
 
     validation_fraction : float, default=None
@@ -164,12 +164,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that a search over parameters of the head
-        computes them once. A file is identified by its path, inode, size and times of
-        change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit. The copies of
-        your own augmentation are cached only if it has an attribute `version`, see
-        :ref:`own-code`.
+        Folder where the outputs of frozen layers are cached, so that all fits of a
+        search and all folds compute them once. A file is identified by its path, inode,
+        size and times of change, an array by its content. Set `random_state` to an
+        integer, so that augmented copies and random weights are the same in every fit.
+        The copies of your own augmentation are cached only if it has an attribute
+        `version`, see :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
@@ -403,7 +403,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Warns
         -----
         UserWarning
-            If there are no validation images of a class.
+            If there are no validation images of a class, or if there is too little
+            space for the outputs of frozen layers. Then each epoch computes them again.
         """
         self._check_settings(X_val, y_val)
         augmentation = self.augmentation

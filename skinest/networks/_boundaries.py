@@ -22,7 +22,7 @@ _SCALES = -14, 15  # exponents of the powers of two that float16 has in full pre
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where a transfer network is divided into a frozen part and one that trains.
+    """Boundary between the frozen part of a transfer network and the part that trains.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Boundary:
 
     @property
     def identity(self) -> tuple:
-        """What the vectors depend on besides the backbone and its weights."""
+        """Identity of the vectors, besides the backbone and its weights."""
         return (self.crossing, self.dtype) if self.crossing else ()
 
     def describe_lower(self) -> dict:
@@ -133,8 +133,8 @@ def find_boundary(backbone_spec, stage) -> Boundary | None:
 def list_tensors(output, known=()) -> list:
     """List the tensors that an output is computed from, and the output itself.
 
-    Each tensor comes after those that it is computed from. The order depends on nothing
-    but the structure of the network.
+    Each tensor comes after those that it is computed from. The order depends only on
+    the structure of the network.
 
     Parameters
     ----------
