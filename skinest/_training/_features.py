@@ -18,6 +18,7 @@ from ..images import ImageCollection, resize
 from ..networks._boundaries import find_boundary
 from ._batches import Prefetch, allocate
 from ._models import share_model
+from ._views import ImageViews, split_views
 
 
 @dataclass
@@ -26,7 +27,7 @@ class ResizedImages:
 
     Parameters
     ----------
-    images : ImageCollection
+    images : ImageCollection or ImageViews
         The images.
 
     size : tuple of int
@@ -36,7 +37,7 @@ class ResizedImages:
         Positions in `images` of the images in use. None means all.
     """
 
-    images: ImageCollection
+    images: ImageCollection | ImageViews
     size: tuple
     rows: np.ndarray | None = None
     _pixels: np.ndarray | None = None
@@ -107,6 +108,7 @@ def iterate_features(
     memory=None,
     positions=None,
     copies=None,
+    n_views=1,
     boundary=None,
 ) -> Generator[np.ndarray, None, None]:
     """Compute features or read them from a cache, in batches of images.
@@ -133,6 +135,9 @@ def iterate_features(
 
     copies : AugmentedCopies, default=None
         Augmented copies to compute features of. None means no copies.
+
+    n_views : int, default=1
+        Number of successive positions that are views of one image, to read it once.
 
     boundary : Boundary, default=None
         Where in the network the features are. None means after the pooling.
@@ -167,8 +172,8 @@ def iterate_features(
                 pixels.append(copies.make(image, number) if number else image)
         return keys, found, pixels
 
-    ends = range(batch_size, len(positions), batch_size)
-    with closing(iter(Prefetch(read, np.split(positions, ends)))) as chunks:
+    batches = split_views(positions, batch_size, n_views)
+    with closing(iter(Prefetch(read, batches))) as chunks:
         for keys, found, pixels in chunks:
             computed = iter(_compute(boundary, weights, pixels, batch_size))
             new_keys, new_values = [], []

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from .._compat import compute_tensor, find_producer, list_seed_states
-from ._backbones import get_first_layer
+from ._backbone_stages import find_first_layer
 from ._transfer_network import BackboneSpec, build_pooled_backbone, count_features
 
 _SCALES = -14, 15  # exponents of the powers of two that float16 has in full precision
@@ -110,9 +110,9 @@ def find_boundary(backbone_spec, stage) -> Boundary | None:
     """
     if stage == "head":
         return Boundary(backbone_spec, count_features(backbone_spec))
-    first = get_first_layer(backbone_spec.backbone, stage)
-    if first is None:
+    if stage == "all":
         return None
+    first = find_first_layer(backbone_spec, stage)
     network = build_pooled_backbone(backbone_spec)
     crossing = find_crossing(network, first)
     if crossing is None:

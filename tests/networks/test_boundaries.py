@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skinest.networks._backbones import get_first_layer
+from skinest.networks._backbone_stages import find_first_layer, list_stages
 from skinest.networks._boundaries import (
     Boundary,
     build_lower,
@@ -26,7 +26,7 @@ from skinest.networks._transfer_network import (
     build_pooled_backbone,
 )
 
-from .conftest import list_stages, random_weights
+from .conftest import random_weights
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
 
@@ -100,7 +100,7 @@ def test_both_parts_together_compute_the_same(backbone, first, n_values):
 def test_a_network_can_be_divided_below_any_stage(backbone):
     network, expected = make_network(backbone)
     for stage in list_stages(backbone)[1:-2]:  # nothing is below the last two
-        check_division(network, get_first_layer(backbone, stage), IMAGES, expected)
+        check_division(network, find_first_layer(backbone, stage), IMAGES, expected)
 
 
 @pytest.mark.parametrize(
