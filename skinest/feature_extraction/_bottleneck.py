@@ -60,8 +60,9 @@ class BottleneckFeatureExtractor(
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        Network of `keras.applications` without its classifier.
+    backbone : str, default="vgg16"
+        Name of a network of `keras.applications` in lower case, such as "resnet50" or
+        "efficientnetb0", without its classifier. :ref:`backbones` lists all of them.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
@@ -75,7 +76,8 @@ class BottleneckFeatureExtractor(
         the mean or maximum of each channel, or all values.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels, 32 or more each.
+        (height, width) to which images are resized, in pixels, 32 or more each. A few
+        backbones need more, see :ref:`backbones`.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
