@@ -63,6 +63,7 @@ ImageSize: TypeAlias = tuple[int, int]  # (height, width)
 RandomStateLike: TypeAlias = int | np.random.RandomState | None
 MemoryLike: TypeAlias = "PathLike | joblib.Memory | None"
 BackboneName: TypeAlias = Literal["vgg16", "vgg19", "mobilenetv2"]
+Preprocessing: TypeAlias = Literal["none", "tf", "torch", "caffe"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
 Penalty: TypeAlias = float | Literal["auto"]
 ComputeDtype: TypeAlias = Literal["float32", "bfloat16"]

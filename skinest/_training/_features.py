@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import joblib
@@ -185,12 +185,19 @@ def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
 def _describe(spec, weights, copies) -> list[str | None]:
     """Return a digest of all settings that the features of each variant depend on.
 
-    It is None for copies by an augmentation that has no version.
+    It is None for copies by an augmentation that has no version, and for all variants
+    if a layer of the user has none.
     """
     import keras
 
     backend = keras.backend.backend()
     version = getattr(sys.modules.get(backend), "__version__", "")
+    backbone = spec.backbone
+    if not isinstance(backbone, str):
+        backbone = backbone.identify()
+        if backbone is None:
+            return [None] * (1 + copies.n_copies)
+    spec = replace(spec, backbone=backbone)
     network = keras.__version__, backend, version, spec, weights.digest
     digests: list[str | None] = [joblib.hash((list_versions(), network))]
     if copies.n_copies:

@@ -24,8 +24,9 @@ from .._training._network_estimator import (
     NetworkEstimator,
     make_output_bias,
 )
-from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage, get_backbone
+from ..networks._backbones import check_stage, get_architecture, get_backbone
 from ..networks._transfer_network import (
+    BACKBONE,
     BackboneSpec,
     HeadSpec,
     TransferNetwork,
@@ -34,7 +35,6 @@ from ..networks._transfer_network import (
     make_random_head,
 )
 from ..networks._weights import load_backbone_weights
-from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
 from ._stages import check_continues, list_stages, train_stage
@@ -47,6 +47,7 @@ from ._training_data import (
 
 if TYPE_CHECKING:
     from .. import _typing as t
+    from ..networks import KerasBackbone
 
 
 class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
@@ -59,18 +60,21 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        Network of `keras.applications` without its classifier.
+    backbone : {"vgg16", "vgg19", "mobilenetv2"} or KerasBackbone, default="vgg16"
+        Network of `keras.applications` without its classifier, or a network of your
+        own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once. A path is a file of weights of this network, with or without its top,
-        written by Keras' `save_weights` or by
-        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
-        2015).
+        once; for a network of your own it means those that it came with. A path is a
+        file of weights of this network, with or without its top, written by Keras'
+        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
+        weights (He et al. 2015), or those that the layers of your own network start
+        with.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels, 32 or more each.
+        (height, width) to which images are resized, in pixels: 32 or more each, or what
+        a network of your own takes.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -78,7 +82,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values.
+        the mean or maximum of each channel, or all values. It has no effect if the
+        backbone makes a vector.
 
     dropout : float, default=0.5
         Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
@@ -272,7 +277,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "hidden_units": [tuple, list],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
@@ -287,7 +292,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def __init__(
         self,
-        backbone: t.BackboneName = "vgg16",
+        backbone: t.BackboneName | KerasBackbone = "vgg16",
         *,
         weights: t.PathLike | None = "imagenet",
         image_size: t.ImageSize = (224, 224),
@@ -452,7 +457,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
-        check_image_size(self.image_size, MIN_SIDE)
+        get_backbone(self.backbone).check_image_size(self.image_size)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
             check_stage(self.backbone, "fine_tune", self.fine_tune)
@@ -463,7 +468,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         """Return a new network or, with `warm_start`, that of the last fit."""
         preferred = get_backbone(self.backbone).compute_dtype
         backbone_spec = BackboneSpec(
-            self.backbone,
+            get_architecture(self.backbone),
             tuple(map(int, self.image_size)),
             self.pooling,
             resolve_compute_dtype(self.compute_dtype, preferred),

@@ -8,6 +8,8 @@ kind of network depends on them: with or without dropout, with or without a pena
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import re
+
 import keras
 from keras import ops
 
@@ -100,7 +102,8 @@ def write_settings(network, settings):
         The values of "dropout" and "l2", as far as it has them.
     """
     for layer in network.layers:
-        if "dropout" in settings and isinstance(layer, keras.layers.Dropout):
+        # A backbone may have dropout of its own.
+        if "dropout" in settings and re.fullmatch(r"dropout_\d+", layer.name):
             layer.rate = settings["dropout"]
         if "l2" in settings:
             for name in ("kernel_regularizer", "depthwise_regularizer"):

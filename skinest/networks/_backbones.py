@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from .._compat import preserved_random_state
+from ..utils._checks import check_image_size
 
 MIN_SIDE = 32  # halved five times, it is one pixel
 # For a training from scratch: Keras' .999 would need thousands of steps.
@@ -20,6 +21,7 @@ _lock = threading.Lock()
 # How many channels to cut off before and after each one.
 _CHANNELS = {"blue": (2, 0), "green": (1, 1), "red": (0, 2)}
 _IN_FLOAT32 = {"images", "preprocessing", "bgr", *_CHANNELS}
+_MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 _ZEROS = {"module": "keras.initializers", "class_name": "Zeros", "config": {}}
 
 
@@ -35,9 +37,10 @@ class Backbone:
     stages : dict of str to str
         First layer of each part that can be trained, from the top down.
 
-    preprocessing : {"caffe", "tf"}
+    preprocessing : {"caffe", "tf", "torch", "inside"}
         "caffe" converts RGB to BGR and subtracts the mean colour of ImageNet; "tf"
-        scales values to [-1, 1].
+        scales values to [-1, 1]; "torch" standardises them by the mean colour of
+        ImageNet; "inside" means that the network does it.
 
     compute_dtype : {"bfloat16", "float32"}
         The dtype for ``compute_dtype="auto"`` on a processor with bfloat16.
@@ -47,6 +50,19 @@ class Backbone:
     stages: dict
     preprocessing: str
     compute_dtype: str
+
+    @property
+    def sample_size(self) -> tuple:
+        """A size of images that the network takes."""
+        return MIN_SIDE, MIN_SIDE
+
+    def check_image_size(self, image_size):
+        """Raise ValueError unless the network takes images of this size."""
+        check_image_size(image_size, MIN_SIDE)
+
+    def get_definitions(self) -> dict:
+        """Return the classes and functions that Keras does not know."""
+        return {}
 
     def build(self, **options):
         """Build the Keras model without its classifier, with the settings of Keras."""
@@ -74,8 +90,13 @@ BACKBONES = {
 
 
 def get_backbone(backbone) -> Backbone:
-    """Return the row of a name, or a network of the user's own as it is."""
-    return BACKBONES[backbone] if isinstance(backbone, str) else backbone
+    """Return the row of the table, or what stands for it in a network of the user."""
+    return BACKBONES[backbone] if isinstance(backbone, str) else backbone.row
+
+
+def get_architecture(backbone):
+    """Return the name of a backbone, or a network of the user without its weights."""
+    return backbone if isinstance(backbone, str) else backbone.row
 
 
 def list_stages(backbone) -> list[str]:
@@ -122,7 +143,7 @@ def build_application(backbone, **options):
 
 
 @lru_cache(maxsize=32)
-def _make_config(backbone, image_size) -> str:
+def make_config(backbone, image_size) -> str:
     """Return the configuration of preprocessing and network as JSON."""
     import keras
 
@@ -130,12 +151,12 @@ def _make_config(backbone, image_size) -> str:
     pixels = _preprocess(images, get_backbone(backbone).preprocessing)
     network = build_application(backbone, weights=None, input_tensor=pixels)
     # Keras has made its input a list, which causes a warning for an array.
-    config = keras.Model(images, network.output, name=backbone).get_config()
+    config = keras.Model(images, network.output, name=str(backbone)).get_config()
     for layer in config["layers"]:
         for key in ("kernel_initializer", "depthwise_initializer"):
             if key in layer["config"]:
                 layer["config"][key] = _ZEROS
-        if "momentum" in layer["config"]:  # batch normalisation
+        if layer["class_name"] == "BatchNormalization":
             layer["config"]["momentum"] = _MOMENTUM
     return json.dumps(config)
 
@@ -144,9 +165,14 @@ def _preprocess(images, kind):
     import keras
 
     scale, offset = 1 / 127.5, -1.0
+    if kind == "inside":
+        return images
     if kind == "caffe":
         images = _reverse_channels(images)  # to BGR
         scale, offset = 1.0, [-103.939, -116.779, -123.68]
+    if kind == "torch":
+        scale = [1 / (255 * deviation) for deviation in _DEVIATIONS]
+        offset = [-mean / each for mean, each in zip(_MEANS, _DEVIATIONS, strict=True)]
     return keras.layers.Rescaling(
         scale, offset=offset, dtype="float32", name="preprocessing"
     )(images)
@@ -192,16 +218,22 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
     """
     import keras
 
-    config = json.loads(_make_config(backbone, tuple(image_size)))
+    config = json.loads(make_config(backbone, tuple(image_size)))
     policy = "mixed_bfloat16" if compute_dtype == "bfloat16" else "float32"
     for layer in config["layers"]:
         settings = layer["config"]
-        if "dtype" in settings and layer["name"] not in _IN_FLOAT32:
+        is_layer = {"dtype", "trainable"} <= set(settings)  # not only an operation
+        if is_layer and layer["name"] not in _IN_FLOAT32:
             settings["dtype"] = policy
+        for key in settings:
+            if key.endswith("_regularizer"):  # of a user; l2 is the only penalty
+                settings[key] = None
         if l2:
             for key in ("kernel_regularizer", "depthwise_regularizer"):
                 if key in settings:
                     settings[key] = keras.regularizers.serialize(
                         keras.regularizers.L2(l2)
                     )
-    return keras.Model.from_config(config)
+    definitions = get_backbone(backbone).get_definitions()
+    with preserved_random_state():
+        return keras.Model.from_config(config, custom_objects=definitions)

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .._compat import Interval, StrOptions, validate_params
-from ..utils._checks import MAX_SEED, check_image_size
+from .._compat import Interval, StrOptions, list_inner_layers, validate_params
+from ..utils._checks import MAX_SEED
 from ._backbones import (
     BACKBONES,
-    MIN_SIDE,
     build_backbone,
     check_stage,
+    get_architecture,
+    get_backbone,
     get_first_layer,
 )
+from ._keras_backbone import KerasBackbone, UserBackbone
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         RandomStateLike,
     )
 
+BACKBONE = [StrOptions(set(BACKBONES)), KerasBackbone]  # constraint of the parameter
 OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 
@@ -48,7 +51,7 @@ OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 class BackboneSpec:
     """Specification of a backbone with pooling, from images to features."""
 
-    backbone: str
+    backbone: str | UserBackbone
     image_size: tuple
     pooling: str
     compute_dtype: str
@@ -176,7 +179,7 @@ def build_pooled_backbone(spec, l2=0.0):
         "flatten": keras.layers.Flatten,
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
-    }[spec.pooling]
+    }["flatten" if len(base.output.shape) == 2 else spec.pooling]
     features = pooling(name="features", dtype="float32", data_format="channels_last")(
         base.output
     )
@@ -239,7 +242,7 @@ def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings
 
 @validate_params(
     {
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "image_size": [tuple, list, None],
         "hidden_units": [tuple, list],
@@ -256,7 +259,7 @@ def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings
     prefer_skip_nested_validation=True,
 )
 def build_transfer_network(
-    backbone: BackboneName = "vgg16",
+    backbone: BackboneName | KerasBackbone = "vgg16",
     *,
     weights: PathLike | None = "imagenet",
     image_size: ImageSize | None = None,
@@ -287,12 +290,14 @@ def build_transfer_network(
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        Network of `keras.applications` without its classifier.
+    backbone : {"vgg16", "vgg19", "mobilenetv2"} or KerasBackbone, default="vgg16"
+        Network of `keras.applications` without its classifier, or a network of your
+        own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", path or None, default="imagenet"
-        Weights of the backbone: "imagenet", which are downloaded at the first use; a
-        file with weights; or None for random weights.
+        Weights of the backbone: "imagenet", which are downloaded at the first use, or
+        those that a network of your own came with; a file with weights; or None for
+        random weights.
 
     image_size : tuple of int, default=None
         (height, width) of the images in pixels, 32 or more. None means the size of the
@@ -371,10 +376,10 @@ def build_transfer_network(
     27560769
     """
     size = resolve_image_size(image_size, meta, default=(224, 224))
-    check_image_size(size, MIN_SIDE)
+    get_backbone(backbone).check_image_size(size)
     check_hidden_units(hidden_units)
     n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
-    spec = BackboneSpec(backbone, size, pooling, compute_dtype)
+    spec = BackboneSpec(get_architecture(backbone), size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
     network = build_network(spec, head, trainable, weights is None)
     rng = check_random_state(random_state)
@@ -425,8 +430,10 @@ def set_trainable(network, backbone, stage, is_from_scratch):
     trains, trains_norms = first is None, is_from_scratch and stage == "all"
     for layer in network.layers:
         trains = trains or layer.name == first
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = trains and (trains_norms or not is_norm)
+        layer.trainable = trains
+        for inner in list_inner_layers(layer):
+            if isinstance(inner, keras.layers.BatchNormalization):
+                inner.trainable = trains and trains_norms
 
 
 def _adjust(network, settings):

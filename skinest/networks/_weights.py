@@ -14,10 +14,10 @@ from operator import attrgetter
 import numpy as np
 
 from ._backbones import (
-    MIN_SIDE,
     PIXEL_SCALE,
     build_application,
     build_backbone,
+    get_architecture,
     get_backbone,
 )
 
@@ -50,11 +50,12 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
 
     Parameters
     ----------
-    backbone : str
-        A name in the table of backbones.
+    backbone : str or KerasBackbone
+        A name in the table of backbones, or a network of the user.
 
     weights : "imagenet", path or None
-        Source of the weights; None creates random ones.
+        Source of the weights; None creates random ones, and "imagenet" of a network of
+        the user means those that it came with.
 
     seed : int
         Seed of random weights.
@@ -73,10 +74,12 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
     ValueError
         If a file does not have weights of this network.
     """
+    architecture = get_architecture(backbone)
     if weights is None:
-        return _make_random(backbone, seed)
+        return _make_random(architecture, seed)
     if weights == "imagenet":
-        return _imagenet(backbone)
+        is_named = isinstance(backbone, str)
+        return _imagenet(backbone) if is_named else backbone.weights
     path = os.path.abspath(os.path.expanduser(os.fspath(weights)))
     if not os.path.isfile(path):
         raise FileNotFoundError(
@@ -85,7 +88,7 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
         )
     info = os.stat(path)
     version = info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
-    return _from_file(backbone, path, version)
+    return _from_file(architecture, path, version)
 
 
 def save_backbone_weights(backbone, weights, path):
@@ -95,8 +98,11 @@ def save_backbone_weights(backbone, weights, path):
         raise ValueError(
             f"path={path!r} must end with '.weights.h5', as Keras needs it."
         )
-    model = build_application(backbone, weights=None, input_shape=(224, 224, 3))
-    model.set_weights(weights.arrays)
+    if isinstance(backbone, str):
+        model = build_application(backbone, weights=None, input_shape=(224, 224, 3))
+        model.set_weights(weights.arrays)
+    else:
+        model = backbone.build_with_weights(weights.arrays)
     model.save_weights(path)
 
 
@@ -123,6 +129,8 @@ def _from_file(backbone, path, version):
     """Read a weights file; `version` changes if the file is replaced."""
     import h5py
 
+    if not isinstance(backbone, str):
+        return Weights.freeze(backbone.read_weights(path))
     needed = _list_layers(backbone)
     if not h5py.is_hdf5(path):
         raise ValueError(
@@ -246,7 +254,7 @@ def _tell_kind(shapes):
 def _list_layers(backbone):
     """Return (name, shapes of its weights) of each layer with weights, in order."""
     layers = []
-    for layer in build_backbone(backbone, (MIN_SIDE, MIN_SIDE)).layers:
+    for layer in build_backbone(backbone, get_backbone(backbone).sample_size).layers:
         shapes = map(tuple, map(attrgetter("shape"), layer.weights))
         if layer.weights:
             layers.append((layer.name, list(shapes)))
@@ -260,6 +268,8 @@ def _make_random(backbone, seed):
     The first kernel also scales pixels to a standard deviation of 1. VGG has no
     normalisation; without this scaling its logits would be 58 times as large.
     """
+    if not isinstance(backbone, str):
+        return Weights.freeze(backbone.make_random_weights(seed))
     generator = np.random.default_rng(seed)
     arrays = []
     scale = 1 / PIXEL_SCALE[get_backbone(backbone).preprocessing]
