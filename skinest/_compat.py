@@ -12,6 +12,7 @@ import ctypes
 import random
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import lru_cache
@@ -119,6 +120,7 @@ __all__ = [
     "cpu_has_bfloat16",
     "find_producer",
     "fit_context",
+    "fresh_layer_names",
     "keep_index",
     "list_seed_states",
     "open_callback_context",
@@ -315,6 +317,27 @@ def run_graph(model, inputs, call):
 def list_inner_layers(layer) -> list:
     """List a Keras layer, and the layers inside of it: `_flatten_layers`, Keras 3.0."""
     return layer._flatten_layers()
+
+
+@contextmanager
+def fresh_layer_names():
+    """Let Keras count the layers without names as in a new process.
+
+    Some networks of `keras.applications` have layers without names. Keras numbers them,
+    such as "conv2d_7", by counters of the thread: "object_name_uids" of
+    `keras.src.backend.common.global_state`, Keras 3.0.
+    """
+    from keras.src.backend.common.global_state import (
+        get_global_attribute,
+        set_global_attribute,
+    )
+
+    before = get_global_attribute("object_name_uids")
+    set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        set_global_attribute("object_name_uids", before)
 
 
 def list_seed_states(layer) -> list:

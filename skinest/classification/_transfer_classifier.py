@@ -24,7 +24,8 @@ from .._training._network_estimator import (
     NetworkEstimator,
     make_output_bias,
 )
-from ..networks._backbones import check_stage, get_architecture, get_backbone
+from ..networks._backbone_stages import check_stage
+from ..networks._backbones import get_architecture, get_backbone
 from ..networks._transfer_network import (
     BACKBONE,
     BackboneSpec,

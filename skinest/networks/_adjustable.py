@@ -8,10 +8,10 @@ kind of network depends on them: with or without dropout, with or without a pena
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import re
-
 import keras
 from keras import ops
+
+from ._backbones import KERNELS
 
 
 class AdjustableDropout(keras.layers.Dropout):
@@ -102,10 +102,11 @@ def write_settings(network, settings):
         The values of "dropout" and "l2", as far as it has them.
     """
     for layer in network.layers:
-        # A backbone may have dropout of its own.
-        if "dropout" in settings and re.fullmatch(r"dropout_\d+", layer.name):
+        # A backbone can have dropout too, with rates of its own.
+        if "dropout" in settings and layer.name.startswith("dropout_"):
             layer.rate = settings["dropout"]
         if "l2" in settings:
-            for name in ("kernel_regularizer", "depthwise_regularizer"):
-                if getattr(layer, name, None) is not None:
-                    setattr(layer, name, keras.regularizers.L2(settings["l2"]))
+            for kernel in KERNELS:
+                if getattr(layer, f"{kernel}_regularizer", None) is not None:
+                    penalty = keras.regularizers.L2(settings["l2"])
+                    setattr(layer, f"{kernel}_regularizer", penalty)

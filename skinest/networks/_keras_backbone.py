@@ -16,7 +16,6 @@ import numpy as np
 
 from .._compat import list_inner_layers, preserved_random_state
 from .._identity import identify_definitions
-from ..utils._checks import check_image_size
 from ._backbones import Backbone, build_backbone, make_config
 from ._model_config import (
     find_definitions,
@@ -107,7 +106,7 @@ class UserBackbone(Backbone):
 
     def check_image_size(self, image_size):
         """Raise ValueError unless the network takes images of this size."""
-        check_image_size(image_size, 1)
+        super().check_image_size(image_size)
         pairs = zip(self.size, image_size, strict=True)
         if any(side not in (None, given) for side, given in pairs):
             raise ValueError(
@@ -135,21 +134,24 @@ class UserBackbone(Backbone):
 
         The model may get other names of layers.
         """
+        import keras
+
         network = self._flatten(model)
         for layer in network.layers:
+            if isinstance(layer, keras.layers.Normalization) and layer.weights:
+                raise ValueError(
+                    f"the layer {layer.name!r} was adapted to data. Replace it by "
+                    "keras.layers.Normalization(mean=..., variance=...)."
+                )
             for weight in layer.weights:
                 if not str(weight.dtype).startswith(("float", "bfloat")):
                     raise ValueError(
-                        f"The layer {layer.name!r} of the network "
-                        f"{self.application!r} has weights of dtype {weight.dtype}, "
-                        "but they must be floating point."
+                        f"the layer {layer.name!r} has weights of dtype "
+                        f"{weight.dtype}, but they must be floating point."
                     )
         arrays = [np.array(array, dtype=np.float32) for array in network.get_weights()]
         if not all(np.isfinite(array).all() for array in arrays):
-            raise ValueError(
-                f"The network {self.application!r} has weights that are NaN or "
-                "infinite."
-            )
+            raise ValueError("there are weights that are NaN or infinite.")
         return arrays
 
     def make_random_weights(self, seed) -> list[np.ndarray]:
@@ -304,7 +306,8 @@ class KerasBackbone:
             application=name,
             preprocessing={"none": "inside"}.get(preprocessing, preprocessing),
             stages=stages,
-            compute_dtype="float32",
+            blocks="",
+            min_side=1,
             config=json.dumps(config),
             definitions=find_definitions(model, config),
             size=tuple(images.shape[1:3]),
@@ -367,9 +370,7 @@ def _copy(row, model):
     if not np.allclose(expected, found, rtol=0, atol=tolerance, equal_nan=True):
         raise ValueError(
             "model cannot be copied: a copy with the same configuration and weights "
-            "has other outputs. Look for a layer that keeps a state of its own, such "
-            "as keras.layers.Normalization after adapt(): create it with its mean and "
-            "variance instead."
+            "has other outputs. Look for a layer that has a state beside these."
         )
     return network
 

@@ -19,7 +19,7 @@ from .._compat import (
 
 # Layers around the backbone in a transfer network.
 _RESERVED = re.compile(
-    "images|preprocessing|bgr|blue|green|red|features|logits|probabilities"
+    r"images|preprocessing.*|bgr|blue|green|red|features|logits|probabilities"
     r"|(hidden|dropout)_\d+"
 )
 _CUT = "keras.Model(model.input, model.get_layer({!r}).output)"

@@ -16,13 +16,13 @@ from sklearn.utils import check_random_state
 
 from .._compat import Interval, StrOptions, list_inner_layers, validate_params
 from ..utils._checks import MAX_SEED
+from ._backbone_stages import check_stage, find_first_layer
+from ._backbone_table import BACKBONES
 from ._backbones import (
-    BACKBONES,
     build_backbone,
-    check_stage,
     get_architecture,
     get_backbone,
-    get_first_layer,
+    is_preprocessing,
 )
 from ._keras_backbone import KerasBackbone, UserBackbone
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
@@ -426,9 +426,11 @@ def set_trainable(network, backbone, stage, is_from_scratch):
     import keras
 
     check_stage(backbone, "trainable", stage)
-    first = "features" if stage == "head" else get_first_layer(backbone, stage)
-    trains, trains_norms = first is None, is_from_scratch and stage == "all"
-    for layer in network.layers:
+    layers = [layer for layer in network.layers if not is_preprocessing(layer.name)]
+    is_whole = stage == "all"
+    first = layers[0].name if is_whole else find_first_layer(backbone, stage)
+    trains, trains_norms = False, is_from_scratch and is_whole
+    for layer in layers:
         trains = trains or layer.name == first
         layer.trainable = trains
         for inner in list_inner_layers(layer):

@@ -348,7 +348,7 @@ def make_with_nan():
         (make_classifying, r"get_layer\('last'\).output"),
         (lambda: make_classifying("sigmoid"), "ends in a classifier"),
         (make_with_lambda, "has a lambda"),
-        (make_normalized, "Normalization after adapt"),
+        (make_normalized, "the layer .* was adapted to data"),
         (make_with_nan, "NaN or infinite"),
         (lambda: 5, "model is of type int"),
     ],
