@@ -39,6 +39,9 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils._param_validation import (
+    validate_parameter_constraints as _validate_parameter_constraints,
+)
+from sklearn.utils._param_validation import (
     validate_params as _validate_params,
 )
 
@@ -115,6 +118,7 @@ __all__ = [
     "Options",
     "Scorer",
     "StrOptions",
+    "check_param",
     "check_params",
     "compute_tensor",
     "cpu_has_bfloat16",
@@ -143,6 +147,15 @@ def check_params(estimator) -> None:
     For classes with parameters but without `fit`: `_validate_params`, scikit-learn 1.2.
     """
     estimator._validate_params()
+
+
+def check_param(estimator, name) -> None:
+    """Raise InvalidParameterError if one parameter of an estimator is invalid."""
+    _validate_parameter_constraints(
+        {name: estimator._parameter_constraints[name]},
+        {name: getattr(estimator, name)},
+        type(estimator).__name__,
+    )
 
 
 class Scorer(_Scorer):

@@ -142,6 +142,14 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         trained, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
 
+    n_prediction_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose predicted probabilities are averaged
+        (test-time augmentation). 2 are the image and its mirror image (Simonyan and
+        Zisserman 2015), 4 are these and both upside down, 8 are these and all four
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
+        `model_` are of one view. See :ref:`prediction-views`.
+
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
         The split is stratified by class or, with `groups`, never divides a group. Each
@@ -193,7 +201,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         If above 0, print a line for each pass over the images.
 
     n_views : int
-        Old name of `n_augmented_copies`.
+        Old name of `n_augmented_copies`, not of `n_prediction_views`.
 
         .. deprecated:: 0.1
            It will be removed in 0.2.
@@ -312,6 +320,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         class_weight: t.ClassWeight = None,
         augmentation: t.AugmentationLike = None,
         n_augmented_copies: int = 3,
+        n_prediction_views: t.NumberOfViews = 1,
         validation_fraction: float | None = None,
         early_stopping: bool = False,
         n_iter_no_change: int = 10,
@@ -342,6 +351,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self.class_weight = class_weight
         self.augmentation = augmentation
         self.n_augmented_copies = n_augmented_copies
+        self.n_prediction_views = n_prediction_views
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change

@@ -99,6 +99,7 @@ def test_files_are_read_where_all_is_right(unread):
         ({"keras_callbacks": [print]}, "keras_callbacks has .*print"),
         ({"keras_callbacks": print}, "'keras_callbacks' parameter"),
         ({"augmentation": 3}, "'augmentation' parameter"),
+        ({"n_prediction_views": 3}, r"'n_prediction_views' .*\{1, 2, 4, 8\}"),
         ({"weights": 3}, "'weights' parameter"),
         ({"compute_dtype": "float16"}, "'compute_dtype' parameter"),
         ({"random_state": "0"}, "'random_state' parameter"),
