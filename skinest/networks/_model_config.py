@@ -222,7 +222,7 @@ def find_definitions(model, config) -> dict:
     """
     import keras
 
-    known = {}
+    known: dict = {}
     for layer in list_inner_layers(model):
         for value in (layer, *vars(layer).values()):
             if isinstance(value, FunctionType) or hasattr(value, "get_config"):
