@@ -26,6 +26,8 @@ from _runs import (
     times_as_good,
 )
 
+from skinest.networks._backbone_table import BACKBONES
+
 README = Path(__file__).parent / "README.md"
 
 
@@ -105,6 +107,10 @@ SIZES = ("600 images", "2,400 images", "9,600 images")
 HEADS = ("skinest, no augmentation", "skinest, 1 copy", "skinest, 3 copies")
 FORWARD = ("skinest, float32", "skinest, bfloat16")
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
+BACKBONE_SIDES = (PLAIN, *FORWARD)
+BACKBONE_RUNS = tuple(
+    f"{name}, {side}" for name in BACKBONES for side in BACKBONE_SIDES
+)
 UNETS = ("skinest, float32", "skinest, bfloat16")
 FILES = ("JPEG images", "PNG images", "PNG masks")
 VIEWED_NETWORKS = ("mobilenetv2", "vgg16", "U-Net")
@@ -149,6 +155,25 @@ TABLES = {
         "ms an image",
         tuple(Row(side, side, "ms") for side in (PLAIN, *FORWARD)),
         tuple((side, PLAIN) for side in FORWARD),
+    ),
+    "backbones_forward": Table(
+        "backbones_forward",
+        "ms an image",
+        tuple(Row(run, run, "ms") for run in BACKBONE_RUNS),
+        tuple(
+            (f"{name}, {side}", f"{name}, {PLAIN}")
+            for name in BACKBONES
+            for side in FORWARD
+        ),
+    ),
+    "backbones_difference": Table(
+        "backbones_forward",
+        "largest difference of features",
+        tuple(
+            Row(run, run, "difference")
+            for run in BACKBONE_RUNS
+            if not run.endswith(PLAIN)
+        ),
     ),
     "vgg_paths": Table(
         "vgg_paths",

@@ -16,35 +16,28 @@ from .._compat import (
     Interval,
     StrOptions,
     fit_context,
-    resolve_compute_dtype,
     with_callbacks,
 )
 from .._training._network_estimator import (
     LEARNING_RATE,
     NetworkEstimator,
-    make_output_bias,
 )
 from ..networks._backbone_stages import check_stage
-from ..networks._backbones import get_architecture, get_backbone
+from ..networks._backbones import get_backbone
 from ..networks._transfer_network import (
     BACKBONE,
-    BackboneSpec,
-    HeadSpec,
-    TransferNetwork,
     check_hidden_units,
-    count_features,
-    make_random_head,
 )
-from ..networks._weights import load_backbone_weights
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
-from ._stages import check_continues, list_stages, train_stage
+from ._stages import list_stages, train_stage
 from ._training_data import (
     collect_features,
     make_batches,
     make_copies,
     split_images,
 )
+from ._transfer_start import start_network
 
 if TYPE_CHECKING:
     from .. import _typing as t
@@ -61,9 +54,10 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"} or KerasBackbone, default="vgg16"
-        Network of `keras.applications` without its classifier, or a network of your
-        own, see :class:`skinest.networks.KerasBackbone`.
+    backbone : str or KerasBackbone, default="vgg16"
+        Name of a network of `keras.applications` in lower case, such as "resnet50" or
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
@@ -74,8 +68,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         with.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels: 32 or more each, or what
-        a network of your own takes.
+        (height, width) to which images are resized, in pixels, 32 or more each. A few
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -96,10 +91,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     trainable : str, default="head"
         The lowest part to train in the first stage. All layers above it are trained
-        too, except batch normalisation, which is trained only with "all" and
-        ``weights=None``. "head", "all", or a stage of the backbone: "block5" to
-        "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
-        "expanded_conv" of MobileNetV2.
+        too, except batch normalisation, see `train_batch_norm`. "head"; a stage,
+        "stage5" to "stage1", from the top down; "all"; a block of the backbone, such as
+        "block5" of VGG16; or the name of a layer. :ref:`backbones` lists them.
 
     epochs : int, default=50
         Number of epochs of the first stage.
@@ -124,6 +118,10 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     fine_tune_learning_rate : float or LearningRateSchedule, default=1e-6
         Learning rate of the second stage.
+
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation is trained in the part that trains. If not, it keeps
+        its statistics. "auto" trains it only with "all" and ``weights=None``.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
@@ -292,6 +290,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         "pooling": [StrOptions({"flatten", "avg", "max"})],
         "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "trainable": [str],
+        "train_batch_norm": ["boolean", StrOptions({"auto"})],
         "fine_tune": [str, None],
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left")],
         "fine_tune_learning_rate": LEARNING_RATE,
@@ -317,6 +316,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         fine_tune: str | None = None,
         fine_tune_epochs: int = 20,
         fine_tune_learning_rate: t.LearningRate = 1e-6,
+        train_batch_norm: t.BatchNorm = "auto",
         class_weight: t.ClassWeight = None,
         augmentation: t.AugmentationLike = None,
         n_augmented_copies: int = 3,
@@ -348,6 +348,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self.fine_tune = fine_tune
         self.fine_tune_epochs = fine_tune_epochs
         self.fine_tune_learning_rate = fine_tune_learning_rate
+        self.train_batch_norm = train_batch_norm
         self.class_weight = class_weight
         self.augmentation = augmentation
         self.n_augmented_copies = n_augmented_copies
@@ -428,7 +429,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         classes, totals, train, validation = split_images(
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
-        network = self._start(classes, totals, seeds)
+        network = start_network(self, classes, totals, seeds)
         stages, n_tasks = list_stages(self)
         if "head" in (self.trainable, self.fine_tune):  # passes that compute features
             n_tasks += 1 if validation is None else 2
@@ -474,31 +475,3 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             check_stage(self.backbone, "fine_tune", self.fine_tune)
         check_hidden_units(self.hidden_units)
         self._check_training(X_val, y_val)
-
-    def _start(self, classes, totals, seeds):
-        """Return a new network or, with `warm_start`, that of the last fit."""
-        preferred = get_backbone(self.backbone).compute_dtype
-        backbone_spec = BackboneSpec(
-            get_architecture(self.backbone),
-            tuple(map(int, self.image_size)),
-            self.pooling,
-            resolve_compute_dtype(self.compute_dtype, preferred),
-        )
-        n_outputs = 1 if len(classes) == 2 else len(classes)
-        units = tuple(map(int, self.hidden_units))
-        l2 = self.l2 if self.l2 == "auto" else float(self.l2)
-        head_spec = HeadSpec(units, float(self.dropout), l2, n_outputs)
-        if self.warm_start and hasattr(self, "_network"):
-            check_continues(self, classes, backbone_spec, head_spec)
-            return self._network
-        backbone = load_backbone_weights(self.backbone, self.weights, seeds["weights"])
-        n_features = count_features(backbone_spec)
-        head = make_random_head(n_features, (*units, n_outputs), seeds["head"])
-        head[-1] = make_output_bias(totals)
-        return TransferNetwork(
-            backbone_spec,
-            head_spec,
-            backbone,
-            tuple(head),
-            is_from_scratch=self.weights is None,
-        )

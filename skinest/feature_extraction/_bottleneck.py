@@ -60,9 +60,10 @@ class BottleneckFeatureExtractor(
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"} or KerasBackbone, default="vgg16"
-        Network of `keras.applications` without its classifier, or a network of your
-        own, see :class:`skinest.networks.KerasBackbone`.
+    backbone : str or KerasBackbone, default="vgg16"
+        Name of a network of `keras.applications` in lower case, such as "resnet50" or
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
@@ -78,8 +79,9 @@ class BottleneckFeatureExtractor(
         backbone makes a vector.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels: 32 or more each, or what
-        a network of your own takes.
+        (height, width) to which images are resized, in pixels, 32 or more each. A few
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19

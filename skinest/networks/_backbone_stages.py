@@ -7,6 +7,7 @@ import json
 import re
 from functools import lru_cache
 
+from .._compat import list_inner_layers
 from ._backbones import get_architecture, get_backbone, is_preprocessing, make_config
 
 _N_NAMED = 3  # how many blocks an error names at each end
@@ -60,6 +61,33 @@ def find_first_layer(backbone, stage) -> str:
     if stage in stages:
         return stages[stage]
     return list_blocks(backbone).get(stage, stage)
+
+
+def resolve_batch_norm(train_batch_norm, stage, is_from_scratch) -> bool:
+    """Return whether batch normalisation trains.
+
+    "auto" keeps its pretrained statistics. If all layers start from random weights, it
+    is trained too: without it, signals would vanish or explode.
+    """
+    if train_batch_norm == "auto":
+        return is_from_scratch and stage == "all"
+    return bool(train_batch_norm)
+
+
+def set_trainable(network, backbone, stage, trains_norms):
+    """Make all layers from a stage up trainable, or all but batch normalisation."""
+    import keras
+
+    check_stage(backbone, "trainable", stage)
+    layers = [layer for layer in network.layers if not is_preprocessing(layer.name)]
+    first = layers[0].name if stage == "all" else find_first_layer(backbone, stage)
+    trains = False
+    for layer in layers:
+        trains = trains or layer.name == first
+        layer.trainable = trains
+        for inner in list_inner_layers(layer):
+            if isinstance(inner, keras.layers.BatchNormalization):
+                inner.trainable = trains and trains_norms
 
 
 @lru_cache(maxsize=32)
