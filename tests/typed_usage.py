@@ -35,7 +35,7 @@ from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
-from skinest.networks import build_transfer_network, build_unet
+from skinest.networks import KerasBackbone, build_transfer_network, build_unet
 from skinest.sampling import has_foreground
 from skinest.utils.estimator_checks import check_image_estimator
 
@@ -96,6 +96,10 @@ def classify(paths: list[str], y: list[str]) -> None:
     GradCAMDisplay.from_estimator(classifier, paths[:3], target="malignant").plot()
     history = classifier.history_
     TrainingHistoryDisplay.from_history(history, pos_label="malignant").plot("recall")
+    backbone = KerasBackbone("own.keras", preprocessing="tf", stages={"top": "conv_3"})
+    assert_type(TransferClassifier(backbone).fit(paths, y), TransferClassifier)
+    BottleneckFeatureExtractor(backbone)
+    KerasBackbone("own.keras", preprocessing="vgg")  # type: ignore[arg-type]
     skinest.TransferClassifier(epochs="many")  # type: ignore[arg-type]
     skinest.TransferClassifier(n_prediction_views=3)  # type: ignore[arg-type]
     skinest.TransferClassifier().fit(paths)  # type: ignore[call-arg]

@@ -123,7 +123,8 @@ class ClassPredictionMixin:
         ----------
         path : str or path
             Path of the file, which must end in ".weights.h5". The network of
-            `keras.applications` without its top can load it.
+            `keras.applications` without its top can load it, or the model that you made
+            a `KerasBackbone` of.
 
         Raises
         ------

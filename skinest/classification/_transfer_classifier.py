@@ -23,12 +23,11 @@ from .._training._network_estimator import (
     NetworkEstimator,
 )
 from ..networks._backbone_stages import check_stage
-from ..networks._backbone_table import BACKBONES
 from ..networks._backbones import get_backbone
 from ..networks._transfer_network import (
+    BACKBONE,
     check_hidden_units,
 )
-from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
 from ._stage_inputs import StageInputs, make_copies
@@ -43,6 +42,7 @@ from ._transfer_start import start_network
 
 if TYPE_CHECKING:
     from .. import _typing as t
+    from ..networks import KerasBackbone
 
 
 class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
@@ -55,20 +55,23 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     Parameters
     ----------
-    backbone : str, default="vgg16"
+    backbone : str or KerasBackbone, default="vgg16"
         Name of a network of `keras.applications` in lower case, such as "resnet50" or
-        "efficientnetb0", without its classifier. :ref:`backbones` lists all of them.
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once. A path is a file of weights of this network, with or without its top,
-        written by Keras' `save_weights` or by
-        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
-        2015).
+        once; for a network of your own it means those that it came with. A path is a
+        file of weights of this network, with or without its top, written by Keras'
+        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
+        weights (He et al. 2015), or those that the layers of your own network start
+        with.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) to which images are resized, in pixels, 32 or more each. A few
-        backbones need more, see :ref:`backbones`.
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -76,7 +79,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values.
+        the mean or maximum of each channel, or all values. It has no effect if the
+        backbone makes a vector.
 
     dropout : float, default=0.5
         Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
@@ -281,7 +285,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "hidden_units": [tuple, list],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
@@ -297,7 +301,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def __init__(
         self,
-        backbone: t.BackboneName = "vgg16",
+        backbone: t.BackboneName | KerasBackbone = "vgg16",
         *,
         weights: t.PathLike | None = "imagenet",
         image_size: t.ImageSize = (224, 224),
@@ -462,7 +466,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
-        check_image_size(self.image_size, get_backbone(self.backbone).min_side)
+        get_backbone(self.backbone).check_image_size(self.image_size)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
             check_stage(self.backbone, "fine_tune", self.fine_tune)

@@ -15,10 +15,15 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._compat import Interval, StrOptions, validate_params
-from ..utils._checks import MAX_SEED, check_image_size
-from ._backbone_stages import check_stage, find_first_layer
+from ..utils._checks import MAX_SEED
+from ._backbone_stages import resolve_batch_norm, set_trainable
 from ._backbone_table import BACKBONES
-from ._backbones import build_backbone, get_backbone, is_preprocessing
+from ._backbones import (
+    build_backbone,
+    get_architecture,
+    get_backbone,
+)
+from ._keras_backbone import KerasBackbone, UserBackbone
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
 
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
         RandomStateLike,
     )
 
+BACKBONE = [StrOptions(set(BACKBONES)), KerasBackbone]  # constraint of the parameter
 OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 
@@ -45,7 +51,7 @@ OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 class BackboneSpec:
     """Specification of a backbone with pooling, from images to features."""
 
-    backbone: str
+    backbone: str | UserBackbone
     image_size: tuple
     pooling: str
     compute_dtype: str
@@ -202,7 +208,7 @@ def build_pooled_backbone(spec, l2=0.0):
         "flatten": keras.layers.Flatten,
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
-    }[spec.pooling]
+    }["flatten" if len(base.output.shape) == 2 else spec.pooling]
     features = pooling(name="features", dtype="float32", data_format="channels_last")(
         base.output
     )
@@ -255,7 +261,7 @@ def build_network(backbone_spec, head_spec, trainable, trains_norms, settings=No
 
 @validate_params(
     {
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "image_size": [tuple, list, None],
         "hidden_units": [tuple, list],
@@ -273,7 +279,7 @@ def build_network(backbone_spec, head_spec, trainable, trains_norms, settings=No
     prefer_skip_nested_validation=True,
 )
 def build_transfer_network(
-    backbone: BackboneName = "vgg16",
+    backbone: BackboneName | KerasBackbone = "vgg16",
     *,
     weights: PathLike | None = "imagenet",
     image_size: ImageSize | None = None,
@@ -304,13 +310,15 @@ def build_transfer_network(
 
     Parameters
     ----------
-    backbone : str, default="vgg16"
+    backbone : str or KerasBackbone, default="vgg16"
         Name of a network of `keras.applications` in lower case, such as "resnet50" or
-        "efficientnetb0", without its classifier. :ref:`backbones` lists all of them.
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", path or None, default="imagenet"
-        Weights of the backbone: "imagenet", which are downloaded at the first use; a
-        file with weights; or None for random weights.
+        Weights of the backbone: "imagenet", which are downloaded at the first use, or
+        those that a network of your own came with; a file with weights; or None for
+        random weights.
 
     image_size : tuple of int, default=None
         (height, width) of the images in pixels, 32 or more. A few backbones need more,
@@ -396,10 +404,10 @@ def build_transfer_network(
     27560769
     """
     size = resolve_image_size(image_size, meta, default=(224, 224))
-    check_image_size(size, get_backbone(backbone).min_side)
+    get_backbone(backbone).check_image_size(size)
     check_hidden_units(hidden_units)
     n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
-    spec = BackboneSpec(backbone, size, pooling, compute_dtype)
+    spec = BackboneSpec(get_architecture(backbone), size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
     trains_norms = resolve_batch_norm(train_batch_norm, trainable, weights is None)
     network = build_network(spec, head, trainable, trains_norms)
@@ -436,31 +444,6 @@ def make_random_head(n_features, units, seed) -> list[np.ndarray]:
         arrays += [np.float32(limit) * (2 * kernel - 1), np.zeros(n_units, np.float32)]
         n_features = n_units
     return arrays
-
-
-def resolve_batch_norm(train_batch_norm, stage, is_from_scratch) -> bool:
-    """Return whether batch normalisation trains.
-
-    "auto" keeps its pretrained statistics. If all layers start from random weights, it
-    is trained too: without it, signals would vanish or explode.
-    """
-    if train_batch_norm == "auto":
-        return is_from_scratch and stage == "all"
-    return bool(train_batch_norm)
-
-
-def set_trainable(network, backbone, stage, trains_norms):
-    """Make all layers from a stage up trainable, or all but batch normalisation."""
-    import keras
-
-    check_stage(backbone, "trainable", stage)
-    layers = [layer for layer in network.layers if not is_preprocessing(layer.name)]
-    first = layers[0].name if stage == "all" else find_first_layer(backbone, stage)
-    trains = False
-    for layer in layers:
-        trains = trains or layer.name == first
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = trains and (trains_norms or not is_norm)
 
 
 def _adjust(network, settings):
