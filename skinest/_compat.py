@@ -12,6 +12,7 @@ import ctypes
 import random
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import lru_cache
@@ -123,6 +124,7 @@ __all__ = [
     "cpu_has_bfloat16",
     "find_producer",
     "fit_context",
+    "fresh_layer_names",
     "keep_index",
     "list_seed_states",
     "open_callback_context",
@@ -280,7 +282,7 @@ def compute_tensor(tensor, values, **more):
     Parameters
     ----------
     tensor : keras.KerasTensor
-        The only output of an operation.
+        An output of an operation.
 
     values : dict of int to tensor
         The value of each input of the operation, by the `id` of its KerasTensor.
@@ -292,10 +294,34 @@ def compute_tensor(tensor, values, **more):
     -------
     value : tensor
     """
-    operation, node_index, _ = tensor._keras_history
+    import keras
+
+    operation, node_index, position = tensor._keras_history
     arguments = operation._inbound_nodes[node_index].arguments
     args, kwargs = arguments.fill_in(values)
-    return operation(*args, **{**kwargs, **more})
+    outputs = operation(*args, **{**kwargs, **more})
+    return keras.tree.flatten(outputs)[position]
+
+
+@contextmanager
+def fresh_layer_names():
+    """Let Keras count the layers without names as in a new process.
+
+    Some networks of `keras.applications` have layers without names. Keras numbers them,
+    such as "conv2d_7", by counters of the thread: "object_name_uids" of
+    `keras.src.backend.common.global_state`, Keras 3.0.
+    """
+    from keras.src.backend.common.global_state import (
+        get_global_attribute,
+        set_global_attribute,
+    )
+
+    before = get_global_attribute("object_name_uids")
+    set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        set_global_attribute("object_name_uids", before)
 
 
 def list_seed_states(layer) -> list:
