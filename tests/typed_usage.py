@@ -25,6 +25,7 @@ from skinest.datasets import (
     load_image_folder,
     make_dermoscopy,
 )
+from skinest.export import read_metadata
 from skinest.images import ImageCollection, check_images, read_image, resize
 from skinest.inspection import (
     GradCAMDisplay,
@@ -137,6 +138,13 @@ def measure(y_true: Image, paths: list[str]) -> None:
     assert_type(segmentation_report(y_true, paths, mask_threshold=0.5), str)
     has_foreground(None, y_true, ignore_label=255)
     dice_score(y_true, paths, average="macro")  # type: ignore[call-overload]
+
+
+def export(classifier: VGGTransferClassifier, segmenter: UNetSegmenter) -> None:
+    classifier.export(Path("file.onnx"), threshold=0.3, overwrite=True)
+    segmenter.export("folder")
+    assert_type(read_metadata("folder"), dict[str, Any])
+    segmenter.export("folder", threshold=0.3)  # type: ignore[call-arg]
 
 
 def build(histograms: NDArray[np.float64]) -> None:

@@ -196,6 +196,15 @@ class TransferNetwork:
         network.set_weights([*self.backbone.arrays, *self.head])
         return network
 
+    def build_for_export(self):
+        """Build one Keras model in float32, without dropout and penalties."""
+        network = replace(
+            self,
+            backbone_spec=replace(self.backbone_spec, compute_dtype="float32"),
+            head_spec=replace(self.head_spec, dropout=0.0, l2=0.0),
+        )
+        return network.build("head")
+
 
 def build_pooled_backbone(spec, l2=0.0):
     """Build a Keras model from images to one float32 vector of features for each."""
