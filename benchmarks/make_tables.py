@@ -105,6 +105,9 @@ SEARCH = (
 )
 SIZES = ("600 images", "2,400 images", "9,600 images")
 HEADS = ("skinest, no augmentation", "skinest, 1 copy", "skinest, 3 copies")
+BLOCKS = ("skinest, nothing kept", "skinest")
+BLOCK_EPOCHS = 35
+STAGES = {f"{BLOCK_EPOCHS} epochs": "seconds", "an epoch": "one epoch"}
 FORWARD = ("skinest, float32", "skinest, bfloat16")
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
 BACKBONE_SIDES = (PLAIN, *FORWARD)
@@ -149,6 +152,20 @@ TABLES = {
         "seconds of 50 epochs",
         tuple(Row(side, side, "seconds") for side in (PLAIN, *HEADS)),
         tuple((side, PLAIN) for side in HEADS),
+    ),
+    "vgg_block": Table(
+        "vgg_block",
+        "seconds",
+        tuple(
+            Row(f"{what}: {side}", side, measure)
+            for what, measure in STAGES.items()
+            for side in (PLAIN, *BLOCKS)
+        ),
+        tuple(
+            (f"{what}: {BLOCKS[-1]}", f"{what}: {other}")
+            for what in STAGES
+            for other in (PLAIN, BLOCKS[0])
+        ),
     ),
     "vgg_forward": Table(
         "vgg_forward",

@@ -105,6 +105,7 @@ BackboneName: TypeAlias = Literal[
     "nasnetlarge",
 ]
 BatchNorm: TypeAlias = bool | Literal["auto"]
+Preprocessing: TypeAlias = Literal["none", "tf", "torch", "caffe"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
 NumberOfViews: TypeAlias = Literal[1, 2, 4, 8]
 Penalty: TypeAlias = float | Literal["auto"]

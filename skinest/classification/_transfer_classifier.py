@@ -23,25 +23,26 @@ from .._training._network_estimator import (
     NetworkEstimator,
 )
 from ..networks._backbone_stages import check_stage
-from ..networks._backbone_table import BACKBONES
 from ..networks._backbones import get_backbone
 from ..networks._transfer_network import (
+    BACKBONE,
     check_hidden_units,
 )
-from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
-from ._stages import list_stages, train_stage
-from ._training_data import (
-    collect_features,
-    make_batches,
-    make_copies,
-    split_images,
+from ._stage_inputs import StageInputs, make_copies
+from ._stages import (
+    count_tasks,
+    list_stages,
+    needs_pixels,
+    train_stage,
 )
+from ._training_data import split_images
 from ._transfer_start import start_network
 
 if TYPE_CHECKING:
     from .. import _typing as t
+    from ..networks import KerasBackbone
 
 
 class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
@@ -49,25 +50,28 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     The network consists of preprocessing, the backbone, pooling, dense layers, and a
     sigmoid for two classes or a softmax for more. It is trained in one or two stages.
-    While the backbone is frozen, its features of each image are computed once, and only
-    the head is trained on them.
+    The outputs of frozen layers are computed only once for each image, and the layers
+    above are trained on them.
 
     Parameters
     ----------
-    backbone : str, default="vgg16"
+    backbone : str or KerasBackbone, default="vgg16"
         Name of a network of `keras.applications` in lower case, such as "resnet50" or
-        "efficientnetb0", without its classifier. :ref:`backbones` lists all of them.
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once. A path is a file of weights of this network, with or without its top,
-        written by Keras' `save_weights` or by
-        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
-        2015).
+        once; for a network of your own it means those that it came with. A path is a
+        file of weights of this network, with or without its top, written by Keras'
+        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
+        weights (He et al. 2015), or those that the layers of your own network start
+        with.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) to which images are resized, in pixels, 32 or more each. A few
-        backbones need more, see :ref:`backbones`.
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -75,7 +79,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values.
+        the mean or maximum of each channel, or all values. It has no effect if the
+        backbone makes a vector.
 
     dropout : float, default=0.5
         Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
@@ -131,9 +136,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         same shape and dtype.
 
     n_augmented_copies : int, default=3
-        Number of augmented copies of each image while the backbone is frozen. Each
-        epoch uses the image or one of its copies, at random. While the backbone is
-        trained, this is not used: images are augmented in every epoch. Without
+        Number of augmented copies of each image while the backbone, or a lower part of
+        it, is frozen. Each epoch uses the image or one of its copies, at random. If no
+        layer is frozen, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
 
     n_prediction_views : {1, 2, 4, 8}, default=1
@@ -170,12 +175,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that a search over parameters of the head
-        computes them once. A file is identified by its path, inode, size and times of
-        change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit. The copies of
-        your own augmentation are cached only if it has an attribute `version`, see
-        :ref:`own-code`.
+        Folder where the outputs of frozen layers are cached, so that all fits of a
+        search and all folds compute them once. A file is identified by its path, inode,
+        size and times of change, an array by its content. Set `random_state` to an
+        integer, so that augmented copies and random weights are the same in every fit.
+        The copies of your own augmentation are cached only if it has an attribute
+        `version`, see :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
@@ -280,7 +285,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "hidden_units": [tuple, list],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
@@ -296,7 +301,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def __init__(
         self,
-        backbone: t.BackboneName = "vgg16",
+        backbone: t.BackboneName | KerasBackbone = "vgg16",
         *,
         weights: t.PathLike | None = "imagenet",
         image_size: t.ImageSize = (224, 224),
@@ -414,7 +419,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Warns
         -----
         UserWarning
-            If there are no validation images of a class.
+            If there are no validation images of a class, or if there is too little
+            space for the outputs of frozen layers. Then each epoch computes them again.
         """
         self._check_settings(X_val, y_val)
         augmentation = self.augmentation
@@ -426,20 +432,21 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
         network = start_network(self, classes, totals, seeds)
-        stages, n_tasks = list_stages(self)
-        if "head" in (self.trainable, self.fine_tune):  # passes that compute features
-            n_tasks += 1 if validation is None else 2
+        stages = list_stages(self, network.backbone_spec)
+        splits = list(filter(None, (train, validation)))
+        if needs_pixels(stages):
+            for split in splits:
+                split.images.keep_pixels()
+        n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
         fitting = self._begin_fit(X, y, seeds, n_tasks)
-        features = None, None
+        inputs = StageInputs(
+            fitting=fitting,
+            train=train,
+            validation=validation,
+            augmentation=augmentation,
+            copies=copies,
+        )
         for stage in stages:
-            trainable = stage[0]
-            if trainable != "head":  # the backbone changes
-                features = None, None
-            elif features[0] is None:
-                features = (
-                    collect_features(fitting, network, train, copies),
-                    collect_features(fitting, network, validation, None),
-                )
 
             def collect_attributes(arrays, network=network):
                 return {
@@ -449,13 +456,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                     "_model": None,
                 }
 
-            batches = make_batches(
-                fitting, train, features[0], augmentation, seeds["shuffle"]
-            )
-            held_out = make_batches(fitting, validation, features[1])
-            arrays = train_stage(
-                fitting, network, stage, batches, held_out, collect_attributes
-            )
+            arrays = train_stage(fitting, network, stage, inputs, collect_attributes)
             attributes = collect_attributes(arrays)
             network = attributes["_network"]
             if fitting.stopped:
@@ -465,7 +466,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
-        check_image_size(self.image_size, get_backbone(self.backbone).min_side)
+        get_backbone(self.backbone).check_image_size(self.image_size)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
             check_stage(self.backbone, "fine_tune", self.fine_tune)

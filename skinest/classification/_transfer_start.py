@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .._compat import resolve_compute_dtype
 from .._training._network_estimator import make_output_bias
-from ..networks._backbones import get_backbone
+from ..networks._backbones import get_architecture, get_backbone
 from ..networks._transfer_network import (
     BackboneSpec,
     HeadSpec,
@@ -38,7 +38,7 @@ def start_network(estimator, classes, totals, seeds) -> TransferNetwork:
     """
     preferred = get_backbone(estimator.backbone).compute_dtype
     backbone_spec = BackboneSpec(
-        estimator.backbone,
+        get_architecture(estimator.backbone),
         tuple(map(int, estimator.image_size)),
         estimator.pooling,
         resolve_compute_dtype(estimator.compute_dtype, preferred),

@@ -22,14 +22,16 @@ class VGGTransferClassifier(TransferClassifier):
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once. A path is a file of weights of this network, with or without its top,
-        written by Keras' `save_weights` or by
-        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
-        2015).
+        once; for a network of your own it means those that it came with. A path is a
+        file of weights of this network, with or without its top, written by Keras'
+        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
+        weights (He et al. 2015), or those that the layers of your own network start
+        with.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) to which images are resized, in pixels, 32 or more each. A few
-        backbones need more, see :ref:`backbones`.
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -37,7 +39,8 @@ class VGGTransferClassifier(TransferClassifier):
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values.
+        the mean or maximum of each channel, or all values. It has no effect if the
+        backbone makes a vector.
 
     dropout : float, default=0.5
         Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
@@ -92,9 +95,9 @@ class VGGTransferClassifier(TransferClassifier):
         same shape and dtype.
 
     n_augmented_copies : int, default=3
-        Number of augmented copies of each image while the backbone is frozen. Each
-        epoch uses the image or one of its copies, at random. While the backbone is
-        trained, this is not used: images are augmented in every epoch. Without
+        Number of augmented copies of each image while the backbone, or a lower part of
+        it, is frozen. Each epoch uses the image or one of its copies, at random. If no
+        layer is frozen, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
 
     n_prediction_views : {1, 2, 4, 8}, default=1
@@ -131,12 +134,12 @@ class VGGTransferClassifier(TransferClassifier):
         always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that a search over parameters of the head
-        computes them once. A file is identified by its path, inode, size and times of
-        change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit. The copies of
-        your own augmentation are cached only if it has an attribute `version`, see
-        :ref:`own-code`.
+        Folder where the outputs of frozen layers are cached, so that all fits of a
+        search and all folds compute them once. A file is identified by its path, inode,
+        size and times of change, an array by its content. Set `random_state` to an
+        integer, so that augmented copies and random weights are the same in every fit.
+        The copies of your own augmentation are cached only if it has an attribute
+        `version`, see :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each

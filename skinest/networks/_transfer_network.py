@@ -15,10 +15,15 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._compat import Interval, StrOptions, validate_params
-from ..utils._checks import MAX_SEED, check_image_size
-from ._backbone_stages import check_stage, find_first_layer
+from ..utils._checks import MAX_SEED
+from ._backbone_stages import resolve_batch_norm, set_trainable
 from ._backbone_table import BACKBONES
-from ._backbones import build_backbone, get_backbone, is_preprocessing
+from ._backbones import (
+    build_backbone,
+    get_architecture,
+    get_backbone,
+)
+from ._keras_backbone import KerasBackbone, UserBackbone
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
 
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
         RandomStateLike,
     )
 
+BACKBONE = [StrOptions(set(BACKBONES)), KerasBackbone]  # constraint of the parameter
 OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 
@@ -45,7 +51,7 @@ OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 class BackboneSpec:
     """Specification of a backbone with pooling, from images to features."""
 
-    backbone: str
+    backbone: str | UserBackbone
     image_size: tuple
     pooling: str
     compute_dtype: str
@@ -114,34 +120,53 @@ class TransferNetwork:
             self.train_batch_norm, trainable, self.is_from_scratch
         )
 
-    def describe_training(self, trainable) -> dict:
-        """Return what :func:`train_network` trains from the part `trainable` up."""
+    def describe_training(self, trainable, boundary) -> dict:
+        """Return what :func:`train_network` trains from the part `trainable` up.
+
+        Parameters
+        ----------
+        trainable : str
+            The lowest part that trains.
+
+        boundary : Boundary or None
+            The boundary below it, at which the inputs of the training are. None trains
+            on images.
+        """
         from ._adjustable import share_layers
 
         head, settings = self.head_spec.split_settings()
-        if trainable == "head":
-            n_features = count_features(self.backbone_spec)
-            return {
-                "key": ("head", head, n_features),
-                "build": partial(build_head, head, n_features),
-                "settings": settings,
-                "build_whole": partial(complete_network, self.backbone_spec, head),
-                "whole_key": (self.backbone_spec,),
-                "base": self.backbone.arrays,
-                "weights": self.head,
-                "has_convolutions": False,
-            }
         kind = trainable, self.trains_norms(trainable)
         specs = self.backbone_spec, head
-        return {
+        build = partial(build_network, *specs, *kind)
+        description = {
             "key": ("network", *specs, *kind),
-            "build": partial(build_network, *specs, *kind),
+            "build": build,
             "settings": settings,
             "build_whole": share_layers,
             "base": (),
             "weights": (*self.backbone.arrays, *self.head),
             "has_convolutions": True,
         }
+        if boundary is None:
+            return description
+        arrays, n_weights = self.backbone.arrays, boundary.n_weights
+        description |= {
+            "key": ("upper part", *specs, *kind),
+            "build": partial(boundary.build_upper, build),
+            "build_whole": lambda model: share_layers(model, build()),
+            "base": arrays[:n_weights],
+            "weights": (*arrays[n_weights:], *self.head),
+        }
+        if trainable == "head":  # one model for all backbones
+            n_features = boundary.n_features
+            description |= {
+                "key": ("head", head, n_features),
+                "build": partial(build_head, head, n_features),
+                "weights": self.head,
+                "whole_key": (self.backbone_spec,),
+                "has_convolutions": False,
+            }
+        return description
 
     def describe_prediction(self) -> dict:
         """Return what :func:`share_model` predicts with, from features."""
@@ -154,14 +179,14 @@ class TransferNetwork:
         }
 
     def replace_weights(self, arrays) -> TransferNetwork:
-        """Return the network with other weights, of the head only or of all parts."""
-        n_others = len(arrays) - len(self.head)
-        if not n_others:
+        """Return the network with other weights, of its upper part or of all parts."""
+        n_head, n_backbone = len(self.head), len(self.backbone.arrays)
+        n_kept = n_head + n_backbone - len(arrays)
+        if n_kept == n_backbone:
             return replace(self, head=arrays)
-        backbone = Weights.freeze(arrays[:n_others])
-        return replace(
-            self, backbone=backbone, head=arrays[n_others:], is_backbone_given=False
-        )
+        upper, head = arrays[:-n_head], arrays[-n_head:]
+        backbone = Weights.freeze((*self.backbone.arrays[:n_kept], *upper))
+        return replace(self, backbone=backbone, head=head, is_backbone_given=False)
 
     def build(self, trainable):
         """Build one Keras model, in which the part from `trainable` up trains."""
@@ -170,6 +195,15 @@ class TransferNetwork:
         )
         network.set_weights([*self.backbone.arrays, *self.head])
         return network
+
+    def build_for_export(self):
+        """Build one Keras model in float32, without dropout and penalties."""
+        network = replace(
+            self,
+            backbone_spec=replace(self.backbone_spec, compute_dtype="float32"),
+            head_spec=replace(self.head_spec, dropout=0.0, l2=0.0),
+        )
+        return network.build("head")
 
 
 def build_pooled_backbone(spec, l2=0.0):
@@ -183,7 +217,7 @@ def build_pooled_backbone(spec, l2=0.0):
         "flatten": keras.layers.Flatten,
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
-    }[spec.pooling]
+    }["flatten" if len(base.output.shape) == 2 else spec.pooling]
     features = pooling(name="features", dtype="float32", data_format="channels_last")(
         base.output
     )
@@ -218,16 +252,6 @@ def build_head(spec, n_features, settings=None):
     return _adjust(head, settings)
 
 
-def complete_network(backbone_spec, head_spec, head):
-    """Build a Keras model from images to probabilities by layers of a given head."""
-    from ._adjustable import share_layers
-
-    l2 = 0.0 if head_spec.l2 == "auto" else head_spec.l2
-    network = share_layers(head, build_pooled_backbone(backbone_spec, l2))
-    set_trainable(network, backbone_spec.backbone, "head", trains_norms=False)
-    return network
-
-
 def build_network(backbone_spec, head_spec, trainable, trains_norms, settings=None):
     """Build a Keras model from images to probabilities, in which the upper part trains.
 
@@ -246,7 +270,7 @@ def build_network(backbone_spec, head_spec, trainable, trains_norms, settings=No
 
 @validate_params(
     {
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "image_size": [tuple, list, None],
         "hidden_units": [tuple, list],
@@ -264,7 +288,7 @@ def build_network(backbone_spec, head_spec, trainable, trains_norms, settings=No
     prefer_skip_nested_validation=True,
 )
 def build_transfer_network(
-    backbone: BackboneName = "vgg16",
+    backbone: BackboneName | KerasBackbone = "vgg16",
     *,
     weights: PathLike | None = "imagenet",
     image_size: ImageSize | None = None,
@@ -295,13 +319,15 @@ def build_transfer_network(
 
     Parameters
     ----------
-    backbone : str, default="vgg16"
+    backbone : str or KerasBackbone, default="vgg16"
         Name of a network of `keras.applications` in lower case, such as "resnet50" or
-        "efficientnetb0", without its classifier. :ref:`backbones` lists all of them.
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", path or None, default="imagenet"
-        Weights of the backbone: "imagenet", which are downloaded at the first use; a
-        file with weights; or None for random weights.
+        Weights of the backbone: "imagenet", which are downloaded at the first use, or
+        those that a network of your own came with; a file with weights; or None for
+        random weights.
 
     image_size : tuple of int, default=None
         (height, width) of the images in pixels, 32 or more. A few backbones need more,
@@ -387,10 +413,10 @@ def build_transfer_network(
     27560769
     """
     size = resolve_image_size(image_size, meta, default=(224, 224))
-    check_image_size(size, get_backbone(backbone).min_side)
+    get_backbone(backbone).check_image_size(size)
     check_hidden_units(hidden_units)
     n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
-    spec = BackboneSpec(backbone, size, pooling, compute_dtype)
+    spec = BackboneSpec(get_architecture(backbone), size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
     trains_norms = resolve_batch_norm(train_batch_norm, trainable, weights is None)
     network = build_network(spec, head, trainable, trains_norms)
@@ -427,31 +453,6 @@ def make_random_head(n_features, units, seed) -> list[np.ndarray]:
         arrays += [np.float32(limit) * (2 * kernel - 1), np.zeros(n_units, np.float32)]
         n_features = n_units
     return arrays
-
-
-def resolve_batch_norm(train_batch_norm, stage, is_from_scratch) -> bool:
-    """Return whether batch normalisation trains.
-
-    "auto" keeps its pretrained statistics. If all layers start from random weights, it
-    is trained too: without it, signals would vanish or explode.
-    """
-    if train_batch_norm == "auto":
-        return is_from_scratch and stage == "all"
-    return bool(train_batch_norm)
-
-
-def set_trainable(network, backbone, stage, trains_norms):
-    """Make all layers from a stage up trainable, or all but batch normalisation."""
-    import keras
-
-    check_stage(backbone, "trainable", stage)
-    layers = [layer for layer in network.layers if not is_preprocessing(layer.name)]
-    first = layers[0].name if stage == "all" else find_first_layer(backbone, stage)
-    trains = False
-    for layer in layers:
-        trains = trains or layer.name == first
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = trains and (trains_norms or not is_norm)
 
 
 def _adjust(network, settings):

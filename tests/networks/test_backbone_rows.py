@@ -20,14 +20,9 @@ from skinest._compat import find_producer
 from skinest.images import resize
 from skinest.inspection import GradCAMDisplay
 from skinest.networks import build_transfer_network
-from skinest.networks._backbone_stages import list_blocks
+from skinest.networks._backbone_stages import list_blocks, set_trainable
 from skinest.networks._backbone_table import BACKBONES
-from skinest.networks._transfer_network import (
-    BackboneSpec,
-    HeadSpec,
-    build_network,
-    set_trainable,
-)
+from skinest.networks._transfer_network import BackboneSpec, HeadSpec, build_network
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
 
 from .conftest import error_of, random_weights
