@@ -67,7 +67,7 @@ def train_network(
         The weights that are not trained.
 
     weights : sequence of ndarray
-        Initial weights.
+        Initial weights, or those of the checkpoint from which the fit continues.
 
     batches, validation : Batches
         Training data, and data to evaluate after each epoch or None. Both are released
@@ -148,6 +148,13 @@ def train_network(
                 attributes_of=lambda model: attributes_of(copy_weights(model)),
                 metrics_callback=metrics_callback,
             )
+            if fitting.checkpoint.is_on:
+                from ._stage_state import StageCheckpoint
+
+                last = StageCheckpoint(
+                    fitting, reusable, weights, base, epochs, callbacks, history
+                )
+                callbacks.callbacks.append(last)
             with preserved_random_state(), quiet_tracing():
                 model.fit(
                     as_dataset(batches),
@@ -171,6 +178,8 @@ def train_network(
         for data in data_sets:
             data.release()
     fitting.record(history, epochs)
+    if fitting.checkpoint.is_on:
+        fitting.keep(base, weights)
     return weights
 
 

@@ -12,32 +12,15 @@ from typing import TYPE_CHECKING, Self
 from sklearn.base import ClassifierMixin
 
 from .._apply_augmentation import check_augmentation
-from .._compat import (
-    Interval,
-    StrOptions,
-    fit_context,
-    resolve_compute_dtype,
-    with_callbacks,
-)
-from .._training._network_estimator import (
-    LEARNING_RATE,
-    NetworkEstimator,
-    make_output_bias,
-)
-from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage, get_backbone
-from ..networks._transfer_network import (
-    BackboneSpec,
-    HeadSpec,
-    TransferNetwork,
-    check_hidden_units,
-    count_features,
-    make_random_head,
-)
-from ..networks._weights import load_backbone_weights
+from .._compat import Interval, StrOptions, fit_context, with_callbacks
+from .._training._checkpoint import open_checkpoint
+from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
+from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage
+from ..networks._transfer_network import check_hidden_units
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
-from ._stages import check_continues, list_stages, train_stage
+from ._stages import list_stages, start_network, train_stage
 from ._training_data import (
     collect_features,
     make_batches,
@@ -169,6 +152,13 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         your own augmentation are cached only if it has an attribute `version`, see
         :ref:`own-code`.
 
+    checkpoint : str or path, default=None
+        Folder for the state of a running fit. A fit that was killed continues from its
+        last finished epoch when `fit` is called again with the same arguments, and
+        gives the same result as an unbroken one. ``{fit}`` in the path is replaced by a
+        name of the fit, so that fits side by side, as in a search, have folders of
+        their own. See :ref:`checkpoints`.
+
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
         fit uses copies of them for all its stages, and a warm start uses the same
@@ -269,6 +259,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     _metrics = ("loss", "accuracy", "precision", "recall", "auc")
     _seeded = ("weights", "head", "copies", "hold_out", "shuffle", "dropout")
     _learning_rates = ("learning_rate", "fine_tune_learning_rate")
+    _epochs = ("epochs", "fine_tune_epochs")
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
@@ -312,6 +303,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         monitor: str = "val_loss",
         compute_dtype: t.AutoDtype = "auto",
         memory: t.MemoryLike = None,
+        checkpoint: t.PathLike | None = None,
         keras_callbacks: t.KerasCallbacks = None,
         warm_start: bool = False,
         random_state: t.RandomStateLike = None,
@@ -342,6 +334,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self.monitor = monitor
         self.compute_dtype = compute_dtype
         self.memory = memory
+        self.checkpoint = checkpoint
         self.keras_callbacks = keras_callbacks
         self.warm_start = warm_start
         self.random_state = random_state
@@ -393,8 +386,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         ------
         ValueError
             If an argument is invalid, a class has too few images to be split, a file
-            of weights does not fit the backbone, or, with `warm_start`, classes or
-            network differ from those of the last fit.
+            of weights does not fit the backbone, `checkpoint` has the state of another
+            fit, or, with `warm_start`, classes or network differ from those of the last
+            fit.
         OSError
             If weights cannot be downloaded, or a file is missing.
 
@@ -404,21 +398,37 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             If there are no validation images of a class.
         """
         self._check_settings(X_val, y_val)
-        augmentation = self.augmentation
+        data = X, y, sample_weight, groups, X_val, y_val
+        with open_checkpoint(self, *data) as checkpoint:
+            self._train(data, checkpoint)
+        return self
+
+    def _train(self, data, checkpoint):
+        """Train the network in all stages, or in those that a checkpoint leaves."""
+        augmentation, seeds = self.augmentation, checkpoint.seeds
         if augmentation is not None:
             augmentation = check_augmentation(augmentation)
-        seeds = self._make_seeds()
         copies = make_copies(self, augmentation, seeds["copies"])
         classes, totals, train, validation = split_images(
-            self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
+            self, *data, seeds["hold_out"]
         )
-        network = self._start(classes, totals, seeds)
+        network = start_network(self, classes, totals, seeds)
         stages, n_tasks = list_stages(self)
         if "head" in (self.trainable, self.fine_tune):  # passes that compute features
             n_tasks += 1 if validation is None else 2
-        fitting = self._begin_fit(X, y, seeds, n_tasks)
+        fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
+        network = network.replace_weights(fitting.resume(network.arrays))
         features = None, None
-        for stage in stages:
+
+        def collect_attributes(arrays):
+            return {
+                "classes_": classes,
+                "_network": network.replace_weights(arrays),
+                "_trainable": self.fine_tune or self.trainable,
+                "_model": None,
+            }
+
+        for stage in fitting.iterate_stages(stages):
             trainable = stage[0]
             if trainable != "head":  # the backbone changes
                 features = None, None
@@ -427,15 +437,6 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                     collect_features(fitting, network, train, copies),
                     collect_features(fitting, network, validation, None),
                 )
-
-            def collect_attributes(arrays, network=network):
-                return {
-                    "classes_": classes,
-                    "_network": network.replace_weights(arrays),
-                    "_trainable": self.fine_tune or self.trainable,
-                    "_model": None,
-                }
-
             batches = make_batches(
                 fitting, train, features[0], augmentation, seeds["shuffle"]
             )
@@ -443,12 +444,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             arrays = train_stage(
                 fitting, network, stage, batches, held_out, collect_attributes
             )
-            attributes = collect_attributes(arrays)
-            network = attributes["_network"]
-            if fitting.stopped:
-                break
-        self._end_fit(fitting, attributes)
-        return self
+            network = network.replace_weights(arrays)
+        self._end_fit(fitting, collect_attributes(()))
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
@@ -458,31 +455,3 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             check_stage(self.backbone, "fine_tune", self.fine_tune)
         check_hidden_units(self.hidden_units)
         self._check_training(X_val, y_val)
-
-    def _start(self, classes, totals, seeds):
-        """Return a new network or, with `warm_start`, that of the last fit."""
-        preferred = get_backbone(self.backbone).compute_dtype
-        backbone_spec = BackboneSpec(
-            self.backbone,
-            tuple(map(int, self.image_size)),
-            self.pooling,
-            resolve_compute_dtype(self.compute_dtype, preferred),
-        )
-        n_outputs = 1 if len(classes) == 2 else len(classes)
-        units = tuple(map(int, self.hidden_units))
-        l2 = self.l2 if self.l2 == "auto" else float(self.l2)
-        head_spec = HeadSpec(units, float(self.dropout), l2, n_outputs)
-        if self.warm_start and hasattr(self, "_network"):
-            check_continues(self, classes, backbone_spec, head_spec)
-            return self._network
-        backbone = load_backbone_weights(self.backbone, self.weights, seeds["weights"])
-        n_features = count_features(backbone_spec)
-        head = make_random_head(n_features, (*units, n_outputs), seeds["head"])
-        head[-1] = make_output_bias(totals)
-        return TransferNetwork(
-            backbone_spec,
-            head_spec,
-            backbone,
-            tuple(head),
-            is_from_scratch=self.weights is None,
-        )

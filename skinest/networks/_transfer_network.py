@@ -146,8 +146,18 @@ class TransferNetwork:
             "arrays": self.head,
         }
 
+    @property
+    def arrays(self) -> tuple:
+        """Return the weights of the backbone and then of the head."""
+        return (*self.backbone.arrays, *self.head)
+
     def replace_weights(self, arrays) -> TransferNetwork:
-        """Return the network with other weights, of the head only or of all parts."""
+        """Return the network with other weights, of the head only or of all parts.
+
+        Without any, it is unchanged.
+        """
+        if not arrays:
+            return self
         n_others = len(arrays) - len(self.head)
         if not n_others:
             return replace(self, head=arrays)

@@ -98,6 +98,7 @@ def test_files_are_read_where_all_is_right(unread):
         ({"early_stopping": True, "monitor": "val_val_loss"}, "monitor='val_val"),
         ({"keras_callbacks": [print]}, "keras_callbacks has .*print"),
         ({"keras_callbacks": print}, "'keras_callbacks' parameter"),
+        ({"checkpoint": 1}, "'checkpoint' parameter"),
         ({"augmentation": 3}, "'augmentation' parameter"),
         ({"weights": 3}, "'weights' parameter"),
         ({"compute_dtype": "float16"}, "'compute_dtype' parameter"),
