@@ -287,8 +287,8 @@ def _have_same_bits(array, other) -> bool:
     """Return whether arrays are equal, where 0 and -0 differ and NaN equals itself."""
     if array is other:
         return True
-    views = [np.ascontiguousarray(each).view(np.uint8) for each in (array, other)]
-    return array.shape == other.shape and np.array_equal(*views)
+    one, two = (np.ascontiguousarray(each).view(np.uint8) for each in (array, other))
+    return array.shape == other.shape and np.array_equal(one, two)
 
 
 def _create(folder, shown):

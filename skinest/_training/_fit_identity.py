@@ -103,7 +103,7 @@ def _count_threads(backend) -> int:
         number = number or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
     if number == 0 and hasattr(os, "sched_getaffinity"):
         number = len(os.sched_getaffinity(0))
-    return number or os.cpu_count()
+    return number or os.cpu_count() or 1
 
 
 def describe_value(value) -> str:

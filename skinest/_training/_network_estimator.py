@@ -36,7 +36,7 @@ from ._fit_identity import describe_column
 from ._keras_callbacks import check_keras_callbacks, copy_keras_callbacks
 
 _RECORDS = "epoch", "stopped", "history", "n_iter_per_stage"  # in a checkpoint
-LEARNING_RATE = [
+LEARNING_RATE: list = [
     Interval(Real, 0, None, closed="neither"),
     HasMethods(["get_config", "__call__"]),
 ]
@@ -252,7 +252,7 @@ class Fitting:
         Returns
         -------
         weights : tuple of ndarray
-            Weights for its last layers. An empty tuple if the fit starts anew.
+            Weights for its last layers. An empty tuple if there is none.
         """
         start = time.perf_counter()
         weights = self.checkpoint.start(weights, self.epoch)

@@ -61,7 +61,7 @@ class StageCheckpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         fitting, checkpoint = self._fitting, self._fitting.checkpoint
-        stage, checkpoint.stage = checkpoint.stage, None  # later stages start anew
+        stage, checkpoint.stage = checkpoint.stage, None  # of this stage only
         if stage is None:
             return
         self._reusable.write_state(

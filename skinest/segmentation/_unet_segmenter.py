@@ -428,11 +428,13 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     def _describe_targets(self, y, name) -> str:
         """Return a text that identifies masks."""
-        options = {
-            "ignore_label": self.ignore_label,
-            "mask_threshold": self.mask_threshold,
-        }
-        return describe_masks(check_masks(y, name=name, **options))
+        masks = check_masks(
+            y,
+            name=name,
+            ignore_label=self.ignore_label,
+            mask_threshold=self.mask_threshold,
+        )
+        return describe_masks(masks)
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""

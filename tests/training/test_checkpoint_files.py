@@ -250,7 +250,8 @@ def test_a_path_that_cannot_be_a_folder_is_refused(kind, tmp_path):
 def one_warning(match):
     with pytest.warns(UserWarning, match=match) as caught:
         yield
-    assert sum("checkpoint" in str(warning.message) for warning in caught) == 1
+    found = [str(w.message) for w in caught if "checkpoint" in str(w.message)]
+    assert len(found) == 1, found
 
 
 def fail(*arguments, **settings):
