@@ -118,8 +118,8 @@ class Checkpoint:
         """Read the file, if there is one, and check that it belongs to this fit."""
         path = os.path.join(self._folder, _FILE)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as found:
+                arrays = {name: found[name] for name in found.files}
             content = json.loads(arrays.pop("content").tobytes())
             identity, start, seeds, records, stage = map(content.get, _CONTENT)
             n_finished = len(records["n_iter_per_stage"])

@@ -19,6 +19,7 @@ from ..images import ImageCollection, resize
 from ..networks._transfer_network import build_pooled_backbone, count_features
 from ._batches import Prefetch
 from ._models import share_model
+from ._views import ImageViews, split_views
 
 
 @dataclass
@@ -27,7 +28,7 @@ class ResizedImages:
 
     Parameters
     ----------
-    images : ImageCollection
+    images : ImageCollection or ImageViews
         The images.
 
     size : tuple of int
@@ -40,7 +41,7 @@ class ResizedImages:
         Positions in `images` of the images in use. None means all.
     """
 
-    images: ImageCollection
+    images: ImageCollection | ImageViews
     size: tuple
     pixels: np.ndarray | None = None
     rows: np.ndarray | None = None
@@ -97,7 +98,15 @@ class AugmentedCopies:
 
 
 def iterate_features(
-    images, spec, weights, *, batch_size, memory=None, positions=None, copies=None
+    images,
+    spec,
+    weights,
+    *,
+    batch_size,
+    memory=None,
+    positions=None,
+    copies=None,
+    n_views=1,
 ) -> Generator[np.ndarray, None, None]:
     """Compute features or read them from a cache, in batches of images.
 
@@ -123,6 +132,9 @@ def iterate_features(
 
     copies : AugmentedCopies, default=None
         Augmented copies to compute features of. None means no copies.
+
+    n_views : int, default=1
+        Number of successive positions that are views of one image, to read it once.
 
     Yields
     ------
@@ -154,8 +166,8 @@ def iterate_features(
         return keys, found, pixels
 
     n_features = count_features(spec)
-    ends = range(batch_size, len(positions), batch_size)
-    with closing(iter(Prefetch(read, np.split(positions, ends)))) as chunks:
+    batches = split_views(positions, batch_size, n_views)
+    with closing(iter(Prefetch(read, batches))) as chunks:
         for keys, found, pixels in chunks:
             computed = iter(_compute(spec, weights, pixels, batch_size))
             new_keys, new_values = [], []

@@ -34,6 +34,7 @@ from ..utils._verbose import announce, print_line
 from ._checkpoint import Checkpoint
 from ._fit_identity import describe_column
 from ._keras_callbacks import check_keras_callbacks, copy_keras_callbacks
+from ._views import NUMBERS_OF_VIEWS
 
 _RECORDS = "epoch", "stopped", "history", "n_iter_per_stage"  # in a checkpoint
 LEARNING_RATE: list = [
@@ -70,6 +71,7 @@ class NetworkEstimator(
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "augmentation": [callable, None],
+        "n_prediction_views": NUMBERS_OF_VIEWS,
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "early_stopping": ["boolean"],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],

@@ -15,7 +15,9 @@ from .._apply_augmentation import check_augmentation
 from .._compat import Interval, StrOptions, fit_context, with_callbacks
 from .._training._checkpoint import open_checkpoint
 from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
-from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage
+from ..networks._backbone_stages import check_stage
+from ..networks._backbone_table import BACKBONES
+from ..networks._backbones import get_backbone
 from ..networks._transfer_network import check_hidden_units
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
@@ -119,6 +121,14 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         trained, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
 
+    n_prediction_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose predicted probabilities are averaged
+        (test-time augmentation). 2 are the image and its mirror image (Simonyan and
+        Zisserman 2015), 4 are these and both upside down, 8 are these and all four
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
+        `model_` are of one view. See :ref:`prediction-views`.
+
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
         The split is stratified by class or, with `groups`, never divides a group. Each
@@ -177,7 +187,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         If above 0, print a line for each pass over the images.
 
     n_views : int
-        Old name of `n_augmented_copies`.
+        Old name of `n_augmented_copies`, not of `n_prediction_views`.
 
         .. deprecated:: 0.1
            It will be removed in 0.2.
@@ -260,6 +270,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     _seeded = ("weights", "head", "copies", "hold_out", "shuffle", "dropout")
     _learning_rates = ("learning_rate", "fine_tune_learning_rate")
     _epochs = ("epochs", "fine_tune_epochs")
+    _unused_in_training = ("n_prediction_views",)
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
@@ -297,6 +308,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         class_weight: t.ClassWeight = None,
         augmentation: t.AugmentationLike = None,
         n_augmented_copies: int = 3,
+        n_prediction_views: t.NumberOfViews = 1,
         validation_fraction: float | None = None,
         early_stopping: bool = False,
         n_iter_no_change: int = 10,
@@ -328,6 +340,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self.class_weight = class_weight
         self.augmentation = augmentation
         self.n_augmented_copies = n_augmented_copies
+        self.n_prediction_views = n_prediction_views
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
@@ -449,7 +462,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
-        check_image_size(self.image_size, MIN_SIDE)
+        check_image_size(self.image_size, get_backbone(self.backbone).min_side)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
             check_stage(self.backbone, "fine_tune", self.fine_tune)

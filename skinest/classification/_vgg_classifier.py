@@ -91,6 +91,14 @@ class VGGTransferClassifier(TransferClassifier):
         trained, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
 
+    n_prediction_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose predicted probabilities are averaged
+        (test-time augmentation). 2 are the image and its mirror image (Simonyan and
+        Zisserman 2015), 4 are these and both upside down, 8 are these and all four
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
+        `model_` are of one view. See :ref:`prediction-views`.
+
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
         The split is stratified by class or, with `groups`, never divides a group. Each
@@ -149,7 +157,7 @@ class VGGTransferClassifier(TransferClassifier):
         If above 0, print a line for each pass over the images.
 
     n_views : int
-        Old name of `n_augmented_copies`.
+        Old name of `n_augmented_copies`, not of `n_prediction_views`.
 
         .. deprecated:: 0.1
            It will be removed in 0.2.

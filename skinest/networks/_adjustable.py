@@ -11,6 +11,8 @@ kind of network depends on them: with or without dropout, with or without a pena
 import keras
 from keras import ops
 
+from ._backbones import KERNELS
+
 
 class AdjustableDropout(keras.layers.Dropout):
     """Dropout whose rate is a variable.
@@ -100,9 +102,11 @@ def write_settings(network, settings):
         The values of "dropout" and "l2", as far as it has them.
     """
     for layer in network.layers:
-        if "dropout" in settings and isinstance(layer, keras.layers.Dropout):
+        # A backbone can have dropout too, with rates of its own.
+        if "dropout" in settings and layer.name.startswith("dropout_"):
             layer.rate = settings["dropout"]
         if "l2" in settings:
-            for name in ("kernel_regularizer", "depthwise_regularizer"):
-                if getattr(layer, name, None) is not None:
-                    setattr(layer, name, keras.regularizers.L2(settings["l2"]))
+            for kernel in KERNELS:
+                if getattr(layer, f"{kernel}_regularizer", None) is not None:
+                    penalty = keras.regularizers.L2(settings["l2"])
+                    setattr(layer, f"{kernel}_regularizer", penalty)

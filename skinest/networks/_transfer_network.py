@@ -16,13 +16,9 @@ from sklearn.utils import check_random_state
 
 from .._compat import Interval, StrOptions, validate_params
 from ..utils._checks import MAX_SEED, check_image_size
-from ._backbones import (
-    BACKBONES,
-    MIN_SIDE,
-    build_backbone,
-    check_stage,
-    get_first_layer,
-)
+from ._backbone_stages import check_stage, find_first_layer
+from ._backbone_table import BACKBONES
+from ._backbones import build_backbone, get_backbone, is_preprocessing
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
 
@@ -381,7 +377,7 @@ def build_transfer_network(
     27560769
     """
     size = resolve_image_size(image_size, meta, default=(224, 224))
-    check_image_size(size, MIN_SIDE)
+    check_image_size(size, get_backbone(backbone).min_side)
     check_hidden_units(hidden_units)
     n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
     spec = BackboneSpec(backbone, size, pooling, compute_dtype)
@@ -431,9 +427,11 @@ def set_trainable(network, backbone, stage, is_from_scratch):
     import keras
 
     check_stage(backbone, "trainable", stage)
-    first = "features" if stage == "head" else get_first_layer(backbone, stage)
-    trains, trains_norms = first is None, is_from_scratch and stage == "all"
-    for layer in network.layers:
+    layers = [layer for layer in network.layers if not is_preprocessing(layer.name)]
+    is_whole = stage == "all"
+    first = layers[0].name if is_whole else find_first_layer(backbone, stage)
+    trains, trains_norms = False, is_from_scratch and is_whole
+    for layer in layers:
         trains = trains or layer.name == first
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = trains and (trains_norms or not is_norm)
