@@ -282,7 +282,7 @@ def compute_tensor(tensor, values, **more):
     Parameters
     ----------
     tensor : keras.KerasTensor
-        The only output of an operation.
+        An output of an operation.
 
     values : dict of int to tensor
         The value of each input of the operation, by the `id` of its KerasTensor.
@@ -294,10 +294,13 @@ def compute_tensor(tensor, values, **more):
     -------
     value : tensor
     """
-    operation, node_index, _ = tensor._keras_history
+    import keras
+
+    operation, node_index, position = tensor._keras_history
     arguments = operation._inbound_nodes[node_index].arguments
     args, kwargs = arguments.fill_in(values)
-    return operation(*args, **{**kwargs, **more})
+    outputs = operation(*args, **{**kwargs, **more})
+    return keras.tree.flatten(outputs)[position]
 
 
 @contextmanager

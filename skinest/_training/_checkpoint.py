@@ -9,7 +9,6 @@ of Keras. It is replaced after each epoch and deleted after the fit.
 
 import hashlib
 import json
-import operator
 import os
 import warnings
 from contextlib import contextmanager, suppress
@@ -173,7 +172,7 @@ class Checkpoint:
         if self.records is None:
             return ()
         self._compare(self._start_written, self._start)
-        return self.take_weights("weights", self.records["n_arrays"])
+        return self.take_weights("start", self.records["n_replaced"])
 
     def take_weights(self, name, n_arrays) -> tuple[np.ndarray, ...]:
         """Return weights of the last layers: written ones, or else initial ones."""
@@ -185,8 +184,10 @@ class Checkpoint:
         n_arrays = sum(key.startswith(f"{name}/") for key in self._arrays)
         return [self._arrays[f"{name}/{i}"] for i in range(n_arrays)]
 
-    def write(self, records, stage, base, weights, *, best=(), **lists):
+    def write(self, records, stage, *, start, weights=(), best=(), **lists):
         """Replace the file. If this fails, the old file remains, and a warning says so.
+
+        Of weights, only those that differ from the initial ones are written.
 
         Parameters
         ----------
@@ -196,28 +197,21 @@ class Checkpoint:
         stage : dict or None
             State of a stage that is not finished, for JSON.
 
-        base : sequence of ndarray
-            Weights of the first layers of the network, which are not trained.
+        start : sequence of ndarray
+            Weights of the network after the last stage that is finished.
 
-        weights : sequence of ndarray
-            Weights of the other layers, or of all.
-
-        best : sequence of ndarray, default=()
-            Weights at the best epoch of the layers that are trained.
+        weights, best : sequence of ndarray, default=()
+            Weights of the last layers in the stage: now, and at its best epoch.
 
         **lists : list of ndarray
             Other arrays to write.
         """
-        n_lower = len(self._initial) - len(weights)
-        if not all(map(operator.is_, base[:n_lower], self._initial)):
-            weights = *base, *weights  # an earlier stage has trained the base
-        records = {**records, "n_arrays": len(weights)}
         values = self._identity, self._start, self.seeds, records, stage
         content = json.dumps(dict(zip(_CONTENT, values, strict=True)))
         arrays = {"content": np.frombuffer(content.encode(), np.uint8)}
         for name, listed in lists.items():
             arrays.update({f"{name}/{i}": array for i, array in enumerate(listed)})
-        for name, listed in (("weights", weights), ("best", best)):
+        for name, listed in (("start", start), ("weights", weights), ("best", best)):
             first = len(self._initial) - len(listed)
             for i, array in enumerate(listed, start=first):
                 if not _have_same_bits(array, self._initial[i]):

@@ -36,7 +36,8 @@ from ._fit_identity import describe_column
 from ._keras_callbacks import check_keras_callbacks, copy_keras_callbacks
 from ._views import NUMBERS_OF_VIEWS
 
-_RECORDS = "epoch", "stopped", "history", "n_iter_per_stage"  # in a checkpoint
+# Of a fit, in a checkpoint.
+_RECORDS = "epoch", "stopped", "history", "n_iter_per_stage", "n_replaced"
 LEARNING_RATE: list = [
     Interval(Real, 0, None, closed="neither"),
     HasMethods(["get_config", "__call__"]),
@@ -208,6 +209,9 @@ class Fitting:
 
     n_iter_per_stage : list of int
         The number of epochs of each stage.
+
+    n_replaced : int
+        How many arrays of weights, the last of the network, finished stages replaced.
     """
 
     estimator: NetworkEstimator
@@ -222,6 +226,7 @@ class Fitting:
     restored_epoch: int = 0
     history: dict = field(default_factory=dict)
     n_iter_per_stage: list = field(default_factory=list)
+    n_replaced: int = 0
 
     def iterate(self, results, n_results, name, what):
         """Yield results, with callback tasks for the whole and for each result.
@@ -269,19 +274,19 @@ class Fitting:
             print_line(self.estimator, f"Continuing after epoch {epoch}", start)
         return weights
 
-    def keep(self, base, weights, stage=None, **state):
+    def keep(self, start, stage=None, **state):
         """Write the checkpoint.
 
         Parameters
         ----------
-        base, weights : sequence of ndarray
-            Weights of the first layers of the network, and of the others.
+        start : sequence of ndarray
+            All weights of the network after the last stage that is finished.
 
         stage : dict, default=None
             State of the current stage. None at its end.
 
         **state : list of ndarray
-            State of its training.
+            Weights in the current stage, and state of its training.
         """
         from ._stage_state import dump_states
 
@@ -291,7 +296,7 @@ class Fitting:
             self.checkpoint.warn(f"cannot have the state of keras_callbacks: {error}")
             return
         records = {name: getattr(self, name) for name in _RECORDS}
-        self.checkpoint.write(records, stage, base, weights, **state)
+        self.checkpoint.write(records, stage, start=start, **state)
 
     def iterate_stages(self, stages):
         """Yield the stages that are left, until a callback asks to stop."""

@@ -32,11 +32,9 @@ class StageCheckpoint(keras.callbacks.Callback):
     reusable : ReusableModel
         The model that is trained.
 
-    weights : sequence of ndarray
-        Its weights when the training begins, which may be those of a checkpoint.
-
-    base : tuple of ndarray
-        The weights of the network that the model lacks.
+    start : tuple of (base, weights)
+        Weights of the network at the begin of the stage: those that the model lacks,
+        and its own.
 
     n_epochs : int
         Maximum number of epochs of this stage.
@@ -48,10 +46,9 @@ class StageCheckpoint(keras.callbacks.Callback):
         One of them.
     """
 
-    def __init__(self, fitting, reusable, weights, base, n_epochs, callbacks, history):
+    def __init__(self, fitting, reusable, start, n_epochs, callbacks, history):
         super().__init__()
-        self._fitting, self._reusable = fitting, reusable
-        self._weights, self._base = weights, base
+        self._fitting, self._reusable, self._start = fitting, reusable, start
         self._n_epochs, self._history = n_epochs, history
         self._early_stopping = None
         for callback in callbacks.callbacks:
@@ -64,13 +61,16 @@ class StageCheckpoint(keras.callbacks.Callback):
         stage, checkpoint.stage = checkpoint.stage, None  # of this stage only
         if stage is None:
             return
+        n_weights = len(self._start[1])
         self._reusable.write_state(
-            self._weights, checkpoint.take("optimizer"), checkpoint.take("seeds")
+            checkpoint.take_weights("weights", n_weights),
+            checkpoint.take("optimizer"),
+            checkpoint.take("seeds"),
         )
         if self._early_stopping is not None:
             vars(self._early_stopping).update(stage["early_stopping"])
             if stage["early_stopping"]["best"] is not None:
-                best = checkpoint.take_weights("best", len(self._weights))
+                best = checkpoint.take_weights("best", n_weights)
                 self._early_stopping.best_weights = list(best)
         self._history.history = stage["history"]
         self._history.epoch = list(range(stage["n_epochs"]))
@@ -81,7 +81,8 @@ class StageCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         fitting, model = self._fitting, self._reusable.model
-        if fitting.keras_callbacks and self._reusable.read_base(self._base):
+        base, weights = self._start
+        if fitting.keras_callbacks and self._reusable.read_base(base):
             fitting.checkpoint.warn(
                 "is not written, because a callback has changed weights that are not "
                 "trained"
@@ -100,8 +101,9 @@ class StageCheckpoint(keras.callbacks.Callback):
                 **{name: int(getattr(stops, name)) for name in _COUNTERS},
             }
             best = stops.best_weights
-        state = {"best": best or (), **self._reusable.read_state()}
-        fitting.keep(self._base, copy_weights(model), stage, **state)
+        state = {"weights": copy_weights(model), "best": best or ()}
+        state.update(self._reusable.read_state())
+        fitting.keep((*base, *weights), stage, **state)
 
 
 def check_states(callbacks):

@@ -67,7 +67,7 @@ def train_network(
         The weights that are not trained.
 
     weights : sequence of ndarray
-        Initial weights, or those of the checkpoint from which the fit continues.
+        Initial weights.
 
     batches, validation : Batches
         Training data, and data to evaluate after each epoch or None. Both are released
@@ -151,8 +151,9 @@ def train_network(
             if fitting.checkpoint.is_on:
                 from ._stage_state import StageCheckpoint
 
+                start = base, weights
                 last = StageCheckpoint(
-                    fitting, reusable, weights, base, epochs, callbacks, history
+                    fitting, reusable, start, epochs, callbacks, history
                 )
                 callbacks.callbacks.append(last)
             with preserved_random_state(), quiet_tracing():
@@ -165,9 +166,9 @@ def train_network(
                     verbose=0,
                     shuffle=False,
                 )
-            weights = copy_weights(model)
+            trained, changed = copy_weights(model), ()
             if fitting.keras_callbacks:
-                weights = *reusable.read_base(base), *weights
+                changed = reusable.read_base(base)
                 end_stage(fitting.keras_callbacks)
     except Exception:
         for data in data_sets:
@@ -178,8 +179,10 @@ def train_network(
         for data in data_sets:
             data.release()
     fitting.record(history, epochs)
+    weights = *changed, *trained
+    fitting.n_replaced = max(fitting.n_replaced, len(weights))
     if fitting.checkpoint.is_on:
-        fitting.keep(base, weights)
+        fitting.keep((*(changed or base), *trained))
     return weights
 
 

@@ -22,13 +22,15 @@ from ..networks._transfer_network import check_hidden_units
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
-from ._stages import list_stages, start_network, train_stage
-from ._training_data import (
-    collect_features,
-    make_batches,
-    make_copies,
-    split_images,
+from ._stage_inputs import StageInputs, make_copies
+from ._stages import (
+    count_tasks,
+    list_stages,
+    needs_pixels,
+    start_network,
+    train_stage,
 )
+from ._training_data import split_images
 
 if TYPE_CHECKING:
     from .. import _typing as t
@@ -39,8 +41,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     The network consists of preprocessing, the backbone, pooling, dense layers, and a
     sigmoid for two classes or a softmax for more. It is trained in one or two stages.
-    While the backbone is frozen, its features of each image are computed once, and only
-    the head is trained on them.
+    The outputs of frozen layers are computed only once for each image, and the layers
+    above are trained on them.
 
     Parameters
     ----------
@@ -116,9 +118,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         same shape and dtype.
 
     n_augmented_copies : int, default=3
-        Number of augmented copies of each image while the backbone is frozen. Each
-        epoch uses the image or one of its copies, at random. While the backbone is
-        trained, this is not used: images are augmented in every epoch. Without
+        Number of augmented copies of each image while the backbone, or a lower part of
+        it, is frozen. Each epoch uses the image or one of its copies, at random. If no
+        layer is frozen, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
 
     n_prediction_views : {1, 2, 4, 8}, default=1
@@ -155,12 +157,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that a search over parameters of the head
-        computes them once. A file is identified by its path, inode, size and times of
-        change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit. The copies of
-        your own augmentation are cached only if it has an attribute `version`, see
-        :ref:`own-code`.
+        Folder where the outputs of frozen layers are cached, so that all fits of a
+        search and all folds compute them once. A file is identified by its path, inode,
+        size and times of change, an array by its content. Set `random_state` to an
+        integer, so that augmented copies and random weights are the same in every fit.
+        The copies of your own augmentation are cached only if it has an attribute
+        `version`, see :ref:`own-code`.
 
     checkpoint : str or path, default=None
         Folder for the state of a running fit. A fit that was killed continues from its
@@ -408,7 +410,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Warns
         -----
         UserWarning
-            If there are no validation images of a class.
+            If there are no validation images of a class, or if there is too little
+            space for the outputs of frozen layers. Then each epoch computes them again.
         """
         self._check_settings(X_val, y_val)
         data = X, y, sample_weight, groups, X_val, y_val
@@ -426,12 +429,21 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             self, *data, seeds["hold_out"]
         )
         network = start_network(self, classes, totals, seeds)
-        stages, n_tasks = list_stages(self)
-        if "head" in (self.trainable, self.fine_tune):  # passes that compute features
-            n_tasks += 1 if validation is None else 2
+        stages = list_stages(self, network.backbone_spec)
+        splits = list(filter(None, (train, validation)))
+        if needs_pixels(stages):
+            for split in splits:
+                split.images.keep_pixels()
+        n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
         fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
         network = network.replace_weights(fitting.resume(network.arrays))
-        features = None, None
+        inputs = StageInputs(
+            fitting=fitting,
+            train=train,
+            validation=validation,
+            augmentation=augmentation,
+            copies=copies,
+        )
 
         def collect_attributes(arrays):
             return {
@@ -442,21 +454,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             }
 
         for stage in fitting.iterate_stages(stages):
-            trainable = stage[0]
-            if trainable != "head":  # the backbone changes
-                features = None, None
-            elif features[0] is None:
-                features = (
-                    collect_features(fitting, network, train, copies),
-                    collect_features(fitting, network, validation, None),
-                )
-            batches = make_batches(
-                fitting, train, features[0], augmentation, seeds["shuffle"]
-            )
-            held_out = make_batches(fitting, validation, features[1])
-            arrays = train_stage(
-                fitting, network, stage, batches, held_out, collect_attributes
-            )
+            arrays = train_stage(fitting, network, stage, inputs, collect_attributes)
             network = network.replace_weights(arrays)
         self._end_fit(fitting, collect_attributes(()))
 

@@ -103,34 +103,53 @@ class TransferNetwork:
     is_backbone_given: bool = True
     is_from_scratch: bool = False
 
-    def describe_training(self, trainable) -> dict:
-        """Return what :func:`train_network` trains from the part `trainable` up."""
+    def describe_training(self, trainable, boundary) -> dict:
+        """Return what :func:`train_network` trains from the part `trainable` up.
+
+        Parameters
+        ----------
+        trainable : str
+            The lowest part that trains.
+
+        boundary : Boundary or None
+            The boundary below it, at which the inputs of the training are. None trains
+            on images.
+        """
         from ._adjustable import share_layers
 
         head, settings = self.head_spec.split_settings()
-        if trainable == "head":
-            n_features = count_features(self.backbone_spec)
-            return {
-                "key": ("head", head, n_features),
-                "build": partial(build_head, head, n_features),
-                "settings": settings,
-                "build_whole": partial(complete_network, self.backbone_spec, head),
-                "whole_key": (self.backbone_spec,),
-                "base": self.backbone.arrays,
-                "weights": self.head,
-                "has_convolutions": False,
-            }
         kind = trainable, self.is_from_scratch
         specs = self.backbone_spec, head
-        return {
+        build = partial(build_network, *specs, *kind)
+        description = {
             "key": ("network", *specs, *kind),
-            "build": partial(build_network, *specs, *kind),
+            "build": build,
             "settings": settings,
             "build_whole": share_layers,
             "base": (),
             "weights": (*self.backbone.arrays, *self.head),
             "has_convolutions": True,
         }
+        if boundary is None:
+            return description
+        arrays, n_weights = self.backbone.arrays, boundary.n_weights
+        description |= {
+            "key": ("upper part", *specs, *kind),
+            "build": partial(boundary.build_upper, build),
+            "build_whole": lambda model: share_layers(model, build()),
+            "base": arrays[:n_weights],
+            "weights": (*arrays[n_weights:], *self.head),
+        }
+        if trainable == "head":  # one model for all backbones
+            n_features = boundary.n_features
+            description |= {
+                "key": ("head", head, n_features),
+                "build": partial(build_head, head, n_features),
+                "weights": self.head,
+                "whole_key": (self.backbone_spec,),
+                "has_convolutions": False,
+            }
+        return description
 
     def describe_prediction(self) -> dict:
         """Return what :func:`share_model` predicts with, from features."""
@@ -148,19 +167,19 @@ class TransferNetwork:
         return (*self.backbone.arrays, *self.head)
 
     def replace_weights(self, arrays) -> TransferNetwork:
-        """Return the network with other weights, of the head only or of all parts.
+        """Return the network with other weights, of its upper part or of all parts.
 
         Without any, it is unchanged.
         """
         if not arrays:
             return self
-        n_others = len(arrays) - len(self.head)
-        if not n_others:
+        n_head, n_backbone = len(self.head), len(self.backbone.arrays)
+        n_kept = n_head + n_backbone - len(arrays)
+        if n_kept == n_backbone:
             return replace(self, head=arrays)
-        backbone = Weights.freeze(arrays[:n_others])
-        return replace(
-            self, backbone=backbone, head=arrays[n_others:], is_backbone_given=False
-        )
+        upper, head = arrays[:-n_head], arrays[-n_head:]
+        backbone = Weights.freeze((*self.backbone.arrays[:n_kept], *upper))
+        return replace(self, backbone=backbone, head=head, is_backbone_given=False)
 
     def build(self, trainable):
         """Build one Keras model, in which the part from `trainable` up trains."""
@@ -215,16 +234,6 @@ def build_head(spec, n_features, settings=None):
     probabilities = _add_head(features, spec, settings)
     head = keras.Model(features, probabilities, name="head")
     return _adjust(head, settings)
-
-
-def complete_network(backbone_spec, head_spec, head):
-    """Build a Keras model from images to probabilities by layers of a given head."""
-    from ._adjustable import share_layers
-
-    l2 = 0.0 if head_spec.l2 == "auto" else head_spec.l2
-    network = share_layers(head, build_pooled_backbone(backbone_spec, l2))
-    set_trainable(network, backbone_spec.backbone, "head", is_from_scratch=False)
-    return network
 
 
 def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings=None):

@@ -61,7 +61,7 @@ def run(*arguments):
     return process.stdout, process.returncode
 
 
-QUICK = ("head and network", 3, "before"), ("segmenter", 2, "after")
+QUICK = ("two heads", 4, "before"), ("segmenter", 2, "after")
 KILLED = [
     (name, number, place)
     for name, n_writes in N_WRITES.items()
