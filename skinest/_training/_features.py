@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import joblib
 import numpy as np
@@ -203,13 +203,20 @@ def _compute(boundary, weights, pixels, batch_size) -> list[np.ndarray]:
 def _describe(boundary, weights, copies) -> list[str | None]:
     """Return a digest of all settings that the features of each variant depend on.
 
-    It is None for copies by an augmentation that has no version.
+    It is None for copies by an augmentation that has no version, and for all variants
+    if a layer of the user has none.
     """
     import keras
 
     backend = keras.backend.backend()
     version = getattr(sys.modules.get(backend), "__version__", "")
-    network = keras.__version__, backend, version, boundary.backbone_spec
+    spec = boundary.backbone_spec
+    if not isinstance(spec.backbone, str):
+        backbone = spec.backbone.identify()
+        if backbone is None:
+            return [None] * (1 + copies.n_copies)
+        spec = replace(spec, backbone=backbone)
+    network = keras.__version__, backend, version, spec
     network = *network, weights.digest, *boundary.identity
     digests: list[str | None] = [joblib.hash((list_versions(), network))]
     if copies.n_copies:

@@ -11,6 +11,7 @@ import inspect
 import os
 import platform
 import sys
+from contextlib import suppress
 
 import joblib
 import numpy as np
@@ -18,8 +19,9 @@ import sklearn
 
 from .. import __version__
 from .._compat import cpu_has_avx512, cpu_has_bfloat16, uses_onednn
-from .._identity import describe_code
+from .._identity import describe_code, describe_state
 from ..images import check_images
+from ..networks._keras_backbone import KerasBackbone
 
 _IRRELEVANT = "checkpoint", "memory", "verbose", "warm_start", "weights"
 _N_SHOWN = 8  # characters of a digest
@@ -157,19 +159,25 @@ def _describe_images(images) -> str:
 
 def _describe_object(value) -> str:
     """Return the class of an object and its parameters or code."""
-    name = _name(value if inspect.isroutine(value) else type(value))
+    is_definition = inspect.isclass(value) or inspect.isroutine(value)
+    name = _name(value if is_definition else type(value))
     if _is_keras_callback(value):
         # A user's own class may hold anything, such as the time.
         return f"{name}{_describe_plain(value)}" if name.startswith("keras") else name
-    if hasattr(value, "get_params"):
+    if isinstance(value, KerasBackbone):
+        row, content = value.row, value.weights.digest
+        parts = row.preprocessing, row.stages, row.definitions, row.digest, content
+        return f"{name}{describe_value(parts)}"
+    if hasattr(value, "get_params") and not is_definition:
         return f"{name}{describe_value(value.get_params(deep=False))}"
-    if hasattr(value, "get_config"):
+    if hasattr(value, "get_config") and not is_definition:
         arrays = value.get_weights() if hasattr(value, "get_weights") else ()
         content = joblib.hash(list(arrays))[:_N_SHOWN] if len(arrays) else ""
         return f"{name}{describe_value(_leave_out_names(value.get_config()))}{content}"
-    is_ours = name.startswith("skinest")
-    content = joblib.hash(value if is_ours else describe_code(value))
-    return f"{name} {content[:_N_SHOWN]}"
+    parts = [describe_code(value)]
+    with suppress(Exception):  # pickle raises errors of many classes
+        parts.append(joblib.hash(describe_state(value)))
+    return f"{name} {joblib.hash(parts)[:_N_SHOWN]}"
 
 
 def _leave_out_names(config):

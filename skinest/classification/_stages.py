@@ -1,4 +1,4 @@
-"""Start and stages of the training of a transfer classifier."""
+"""Stages of the training of a transfer classifier."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -8,19 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from .._compat import resolve_compute_dtype
-from .._training._network_estimator import make_output_bias
 from .._training._train_network import train_network
-from ..networks._backbones import get_backbone
 from ..networks._boundaries import Boundary, find_boundary
-from ..networks._transfer_network import (
-    BackboneSpec,
-    HeadSpec,
-    TransferNetwork,
-    count_features,
-    make_random_head,
-)
-from ..networks._weights import load_backbone_weights
 
 
 @dataclass(frozen=True)
@@ -62,37 +51,6 @@ def check_continues(estimator, classes, backbone_spec, head_spec):
             "Use the same backbone, image_size, pooling, hidden_units, dropout, l2 "
             "and compute_dtype, or set warm_start=False to start again."
         )
-
-
-def start_network(estimator, classes, totals, seeds):
-    """Return a new network or, with `warm_start`, that of the last fit."""
-    preferred = get_backbone(estimator.backbone).compute_dtype
-    backbone_spec = BackboneSpec(
-        estimator.backbone,
-        tuple(map(int, estimator.image_size)),
-        estimator.pooling,
-        resolve_compute_dtype(estimator.compute_dtype, preferred),
-    )
-    n_outputs = 1 if len(classes) == 2 else len(classes)
-    units = tuple(map(int, estimator.hidden_units))
-    l2 = estimator.l2 if estimator.l2 == "auto" else float(estimator.l2)
-    head_spec = HeadSpec(units, float(estimator.dropout), l2, n_outputs)
-    if estimator.warm_start and hasattr(estimator, "_network"):
-        check_continues(estimator, classes, backbone_spec, head_spec)
-        return estimator._network
-    backbone = load_backbone_weights(
-        estimator.backbone, estimator.weights, seeds["weights"]
-    )
-    n_features = count_features(backbone_spec)
-    head = make_random_head(n_features, (*units, n_outputs), seeds["head"])
-    head[-1] = make_output_bias(totals)
-    return TransferNetwork(
-        backbone_spec,
-        head_spec,
-        backbone,
-        tuple(head),
-        is_from_scratch=estimator.weights is None,
-    )
 
 
 def list_stages(estimator, backbone_spec) -> list[Stage]:

@@ -16,24 +16,18 @@ from .._compat import Interval, StrOptions, fit_context, with_callbacks
 from .._training._checkpoint import open_checkpoint
 from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
 from ..networks._backbone_stages import check_stage
-from ..networks._backbone_table import BACKBONES
 from ..networks._backbones import get_backbone
-from ..networks._transfer_network import check_hidden_units
-from ..utils._checks import check_image_size
+from ..networks._transfer_network import BACKBONE, check_hidden_units
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
 from ._stage_inputs import StageInputs, make_copies
-from ._stages import (
-    count_tasks,
-    list_stages,
-    needs_pixels,
-    start_network,
-    train_stage,
-)
+from ._stages import count_tasks, list_stages, needs_pixels, train_stage
 from ._training_data import split_images
+from ._transfer_start import start_network
 
 if TYPE_CHECKING:
     from .. import _typing as t
+    from ..networks import KerasBackbone
 
 
 class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
@@ -46,18 +40,23 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        Network of `keras.applications` without its classifier.
+    backbone : str or KerasBackbone, default="vgg16"
+        Name of a network of `keras.applications` in lower case, such as "resnet50" or
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once. A path is a file of weights of this network, with or without its top,
-        written by Keras' `save_weights` or by
-        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
-        2015).
+        once; for a network of your own it means those that it came with. A path is a
+        file of weights of this network, with or without its top, written by Keras'
+        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
+        weights (He et al. 2015), or those that the layers of your own network start
+        with.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels, 32 or more each.
+        (height, width) to which images are resized, in pixels, 32 or more each. A few
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -65,7 +64,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values.
+        the mean or maximum of each channel, or all values. It has no effect if the
+        backbone makes a vector.
 
     dropout : float, default=0.5
         Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
@@ -77,10 +77,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     trainable : str, default="head"
         The lowest part to train in the first stage. All layers above it are trained
-        too, except batch normalisation, which is trained only with "all" and
-        ``weights=None``. "head", "all", or a stage of the backbone: "block5" to
-        "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
-        "expanded_conv" of MobileNetV2.
+        too, except batch normalisation, see `train_batch_norm`. "head"; a stage,
+        "stage5" to "stage1", from the top down; "all"; a block of the backbone, such as
+        "block5" of VGG16; or the name of a layer. :ref:`backbones` lists them.
 
     epochs : int, default=50
         Number of epochs of the first stage.
@@ -105,6 +104,10 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     fine_tune_learning_rate : float or LearningRateSchedule, default=1e-6
         Learning rate of the second stage.
+
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation is trained in the part that trains. If not, it keeps
+        its statistics. "auto" trains it only with "all" and ``weights=None``.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
@@ -276,12 +279,13 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "hidden_units": [tuple, list],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
         "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "trainable": [str],
+        "train_batch_norm": ["boolean", StrOptions({"auto"})],
         "fine_tune": [str, None],
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left")],
         "fine_tune_learning_rate": LEARNING_RATE,
@@ -291,7 +295,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def __init__(
         self,
-        backbone: t.BackboneName = "vgg16",
+        backbone: t.BackboneName | KerasBackbone = "vgg16",
         *,
         weights: t.PathLike | None = "imagenet",
         image_size: t.ImageSize = (224, 224),
@@ -307,6 +311,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         fine_tune: str | None = None,
         fine_tune_epochs: int = 20,
         fine_tune_learning_rate: t.LearningRate = 1e-6,
+        train_batch_norm: t.BatchNorm = "auto",
         class_weight: t.ClassWeight = None,
         augmentation: t.AugmentationLike = None,
         n_augmented_copies: int = 3,
@@ -339,6 +344,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self.fine_tune = fine_tune
         self.fine_tune_epochs = fine_tune_epochs
         self.fine_tune_learning_rate = fine_tune_learning_rate
+        self.train_batch_norm = train_batch_norm
         self.class_weight = class_weight
         self.augmentation = augmentation
         self.n_augmented_copies = n_augmented_copies
@@ -436,7 +442,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                 split.images.keep_pixels()
         n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
         fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
-        network = network.replace_weights(fitting.resume(network.arrays))
+        initial = *network.backbone.arrays, *network.head
+        network = network.replace_weights(fitting.resume(initial))
         inputs = StageInputs(
             fitting=fitting,
             train=train,
@@ -460,7 +467,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
-        check_image_size(self.image_size, get_backbone(self.backbone).min_side)
+        get_backbone(self.backbone).check_image_size(self.image_size)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
             check_stage(self.backbone, "fine_tune", self.fine_tune)

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 from contextlib import contextmanager
+from functools import partial
 
 import joblib
 import keras
@@ -17,6 +18,9 @@ from sklearn.model_selection import GridSearchCV
 
 from skinest import Augmentation, VGGTransferClassifier
 from skinest._compat import cpu_has_bfloat16
+from skinest._training._fit_identity import describe_value
+from skinest.losses import Dice
+from skinest.networks import KerasBackbone
 
 from ..classification.conftest import bits, make_images
 from .broken_fits import Copies, Y, describe, fit_broken, make_estimator
@@ -180,6 +184,63 @@ def test_what_does_not_change_the_result_may_change(folder, memory):
 def test_equal_parameters_of_other_types_are_the_same(folder):
     estimator, (images, y) = make(folder, image_size=[np.int64(32), 32])
     assert estimator.fit(list(images), y.tolist()).n_iter_ == 2
+
+
+def make_network(n_filters=2):
+    network = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(n_filters, 3)]
+    )
+    network.set_weights([np.ones_like(array) for array in network.get_weights()])
+    return network
+
+
+def augment(image, random_state):
+    return image
+
+
+def augment_else(image, random_state):
+    return image[::-1].copy()
+
+
+@pytest.mark.parametrize(
+    ("value", "equal", "other"),
+    [
+        ("a", "a", "b"),
+        (Augmentation(), Augmentation(), Augmentation(rotation=0)),
+        (augment, augment, augment_else),
+        (partial(augment), partial(augment), partial(augment_else)),
+        (partial(augment, a=1), partial(augment, a=1), partial(augment, a=2)),
+        (
+            keras.optimizers.Adam(0.1),
+            keras.optimizers.Adam(0.1),
+            keras.optimizers.Adam(0.2),
+        ),
+        (
+            keras.Sequential([keras.layers.RandomFlip()]),
+            keras.Sequential([keras.layers.RandomFlip()]),
+            keras.Sequential([keras.layers.RandomFlip("vertical")]),
+        ),
+        (
+            keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5),
+            keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5),
+            keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.6),
+        ),
+        (
+            KerasBackbone(make_network()),
+            KerasBackbone(make_network()),
+            KerasBackbone(make_network(3)),
+        ),
+        (Dice(smooth=2.0), Dice(smooth=2.0), Dice(smooth=1.0)),
+        (
+            keras.callbacks.EarlyStopping(patience=1),
+            keras.callbacks.EarlyStopping(patience=1),
+            keras.callbacks.EarlyStopping(patience=2),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_texts_are_equal_for_equal_values(value, equal, other):
+    assert describe_value(value) == describe_value(equal) != describe_value(other)
 
 
 # Damaged ------------------------------------------------------------------------------
