@@ -82,7 +82,7 @@ def identify(value, name, *, unused=()) -> str | None:
     if version is None:
         return None
     try:
-        return joblib.hash((version, describe_code(value), _describe_state(value)))
+        return joblib.hash((version, describe_code(value), describe_state(value)))
     except Exception as error:  # pickle raises errors of many classes
         reason = str([*error.args, ""][0]).partition("\n")[0]
         warn_of_no_cache(value, name, f"it cannot be pickled: {reason}")
@@ -256,16 +256,16 @@ def describe_code(value):
     return parts
 
 
-def _describe_state(value):
+def describe_state(value):
     """Return what a pickle has of an object, except its class or function.
 
     In a worker process, a class or function of a script cannot be pickled, because it
     cannot be found by its name.
     """
     if isinstance(value, partial):
-        return _describe_state(value.func), value.args, value.keywords
+        return describe_state(value.func), value.args, value.keywords
     if inspect.ismethod(value):
-        return value.__name__, _describe_state(value.__self__)
+        return value.__name__, describe_state(value.__self__)
     definition = _find_definition(value)
     if definition is value:
         return None

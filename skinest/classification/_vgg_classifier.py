@@ -141,6 +141,13 @@ class VGGTransferClassifier(TransferClassifier):
         The copies of your own augmentation are cached only if it has an attribute
         `version`, see :ref:`own-code`.
 
+    checkpoint : str or path, default=None
+        Folder for the state of a running fit. A fit that was killed continues from its
+        last finished epoch when `fit` is called again with the same arguments, and
+        gives the same result as an unbroken one. ``{fit}`` in the path is replaced by a
+        name of the fit, so that fits side by side, as in a search, have folders of
+        their own. See :ref:`checkpoints`.
+
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
         fit uses copies of them for all its stages, and a warm start uses the same

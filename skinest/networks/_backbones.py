@@ -53,7 +53,7 @@ class Backbone:
         `blocks` matches these alone.
 
     n_parameters : int
-        Number of its parameters, as Keras counts them.
+        Number of its parameters, as Keras counts them; 0 means not known.
 
     compute_dtype : {"bfloat16", "float32"}
         The dtype for ``compute_dtype="auto"`` on a processor with bfloat16.

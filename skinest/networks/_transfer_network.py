@@ -179,7 +179,9 @@ class TransferNetwork:
         }
 
     def replace_weights(self, arrays) -> TransferNetwork:
-        """Return the network with other weights, of its upper part or of all parts."""
+        """Return the network with other weights, of its last layers, of all or none."""
+        if not arrays:
+            return self
         n_head, n_backbone = len(self.head), len(self.backbone.arrays)
         n_kept = n_head + n_backbone - len(arrays)
         if n_kept == n_backbone:
