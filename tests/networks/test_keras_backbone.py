@@ -393,6 +393,7 @@ def test_files_of_models(backbone, tmp_path):
         ({"preprocessing": "imagenet"}, "preprocessing='imagenet' must be"),
         ({"stages": {"top": "highest"}}, "no layer 'highest'.*low, norm"),
         ({"stages": {"all": "high"}}, "stages has 'all'"),
+        ({"stages": ["high"]}, r"stages=\['high'\] must be a dict"),
         ({"name": ""}, "name='' must be"),
         ({"name": "a/b"}, "name='a/b' must be"),
     ],
