@@ -119,6 +119,7 @@ __all__ = [
     "cpu_has_bfloat16",
     "find_producer",
     "fit_context",
+    "import_openvino",
     "keep_index",
     "list_seed_states",
     "open_callback_context",
@@ -408,6 +409,24 @@ def uses_onednn() -> bool:
     except ImportError:
         return False
     return IsMklEnabled()
+
+
+def import_openvino():
+    """Import OpenVINO so that it does not send data on its use to its makers.
+
+    It sends them by its package `openvino_telemetry` when it is imported, unless this
+    package is missing: OpenVINO 2024.2.
+    """
+    name = "openvino_telemetry"
+    if "openvino" in sys.modules or name in sys.modules:
+        import openvino
+    else:
+        sys.modules[name] = None  # type: ignore[assignment]
+        try:
+            import openvino
+        finally:
+            del sys.modules[name]
+    return openvino
 
 
 def trim_heap():

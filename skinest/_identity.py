@@ -32,11 +32,12 @@ def list_versions() -> tuple[str, ...]:
     import cv2
 
     loaded = (module.__version__ for module in (np, sklearn, joblib, cv2))
-    return (__version__, *loaded, *map(_find_version, _NOT_LOADED))
+    return (__version__, *loaded, *map(find_version, _NOT_LOADED))
 
 
 @lru_cache
-def _find_version(package):
+def find_version(package) -> str:
+    """Return the version of an installed package, or "" if there is none."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # installed in another way

@@ -6,8 +6,7 @@
 import sys
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import joblib
 import numpy as np
@@ -18,7 +17,8 @@ from .._identity import identify, identify_layer, list_versions
 from ..images import ImageCollection, resize
 from ..networks._transfer_network import build_pooled_backbone, count_features
 from ._batches import Prefetch
-from ._models import share_model
+from ._engines import choose_engine, reject_openvino
+from ._openvino_model import EngineError
 
 
 @dataclass
@@ -132,7 +132,8 @@ def iterate_features(
     positions = np.arange(len(images)) if positions is None else positions
     n_variants = 1 + copies.n_copies
     cache = memory if isinstance(memory, Cache) else Cache(memory)
-    settings = _describe(spec, weights, copies) if cache.is_on else []
+    engine = choose_engine(spec)
+    settings = _describe(spec, engine, weights, copies) if cache.is_on else []
 
     def read(chunk):
         """Return keys, cached features, and pixels of all other images."""
@@ -156,8 +157,13 @@ def iterate_features(
     n_features = count_features(spec)
     ends = range(batch_size, len(positions), batch_size)
     with closing(iter(Prefetch(read, np.split(positions, ends)))) as chunks:
-        for keys, found, pixels in chunks:
-            computed = iter(_compute(spec, weights, pixels, batch_size))
+        for number, (keys, found, pixels) in enumerate(chunks):
+            try:
+                computed = iter(_compute(spec, engine, weights, pixels, batch_size))
+            except EngineError as error:
+                reject_openvino(spec, error)
+                positions = positions[number * batch_size :]
+                break
             new_keys, new_values = [], []
             for index, values in enumerate(found):
                 if values is None:
@@ -167,22 +173,38 @@ def iterate_features(
             cache.put(new_keys, new_values)
             cache.warn()
             yield np.stack(found).reshape(-1, n_variants, n_features)
+        else:
+            return
+    # The rest by Keras, which is the engine of this network from now on.
+    yield from iterate_features(
+        images,
+        spec,
+        weights,
+        batch_size=batch_size,
+        memory=cache,
+        positions=positions,
+        copies=copies,
+    )
 
 
-def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
+def _compute(spec, engine, weights, pixels, batch_size) -> list[np.ndarray]:
     """Compute features of resized images."""
     features: list[np.ndarray] = []
     if not pixels:
         return features
-    key, build = ("pooled backbone", spec), partial(build_pooled_backbone, spec)
-    with share_model(key, build, weights.arrays) as backbone:
+
+    def build(compute_dtype):
+        return build_pooled_backbone(replace(spec, compute_dtype=compute_dtype))
+
+    key = "pooled backbone", replace(spec, compute_dtype="float32")
+    with engine.share(key, build, weights.arrays) as backbone:
         for start in range(0, len(pixels), batch_size):
             batch = np.stack(pixels[start : start + batch_size])
             features.extend(backbone.predict(batch, batch_size))
     return features
 
 
-def _describe(spec, weights, copies) -> list[str | None]:
+def _describe(spec, engine, weights, copies) -> list[str | None]:
     """Return a digest of all settings that the features of each variant depend on.
 
     It is None for copies by an augmentation that has no version.
@@ -191,7 +213,9 @@ def _describe(spec, weights, copies) -> list[str | None]:
 
     backend = keras.backend.backend()
     version = getattr(sys.modules.get(backend), "__version__", "")
+    spec = replace(spec, compute_dtype=engine.compute_dtype, is_auto=False)
     network = keras.__version__, backend, version, spec, weights.digest
+    network += engine.identify()
     digests: list[str | None] = [joblib.hash((list_versions(), network))]
     if copies.n_copies:
         augmentation = copies.augmentation

@@ -158,8 +158,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on processors that support it, and float32 otherwise. Weights and outputs are
-        always float32.
+        on processors that support it, and float32 otherwise; for some backbones it is
+        bfloat16 with OpenVINO, see :ref:`openvino`. The other values are never
+        replaced. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
         Folder where features are cached, so that a search over parameters of the head
@@ -467,6 +468,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             tuple(map(int, self.image_size)),
             self.pooling,
             resolve_compute_dtype(self.compute_dtype, preferred),
+            is_auto=self.compute_dtype == "auto",
         )
         n_outputs = 1 if len(classes) == 2 else len(classes)
         units = tuple(map(int, self.hidden_units))

@@ -40,13 +40,20 @@ class Backbone:
         scales values to [-1, 1].
 
     compute_dtype : {"bfloat16", "float32"}
-        The dtype for ``compute_dtype="auto"`` on a processor with bfloat16.
+        The dtype for ``compute_dtype="auto"`` on a processor with bfloat16, in Keras.
+
+    openvino : tuple of str, default=()
+        Precisions, "float32" or "bfloat16", in which OpenVINO computes the network if
+        it is installed. benchmarks/bench_backbones.py measures which: those in which it
+        is faster than Keras. In bfloat16, the features must also differ from those in
+        float32 by no more than 1 % of the largest, because "auto" chooses it then.
     """
 
     application: str
     stages: dict
     preprocessing: str
     compute_dtype: str
+    openvino: tuple = ()
 
     def build(self, **options):
         """Build the Keras model without its classifier, with the settings of Keras."""
@@ -69,7 +76,13 @@ BACKBONES = {
     "vgg16": Backbone("VGG16", _vgg_stages(), "caffe", "bfloat16"),
     "vgg19": Backbone("VGG19", _vgg_stages(), "caffe", "bfloat16"),
     # bfloat16 is slower here, and probabilities change by up to .24.
-    "mobilenetv2": Backbone("MobileNetV2", _mobilenetv2_stages(), "tf", "float32"),
+    "mobilenetv2": Backbone(
+        "MobileNetV2",
+        _mobilenetv2_stages(),
+        "tf",
+        "float32",
+        openvino=("float32",),
+    ),
 }
 
 

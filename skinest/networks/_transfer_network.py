@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -46,12 +46,32 @@ OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Specification of a backbone with pooling, from images to features."""
+    """Specification of a backbone with pooling, from images to features.
+
+    Parameters
+    ----------
+    backbone : str
+        Its name.
+
+    image_size : tuple of int
+        (height, width) of the images.
+
+    pooling : {"avg", "max", "flatten"}
+        The pooling.
+
+    compute_dtype : {"float32", "bfloat16"}
+        Floating-point precision in Keras.
+
+    is_auto : bool, default=False
+        Whether the user has left the precision to skinest, so that another engine may
+        have one of its own. The network is the same.
+    """
 
     backbone: str
     image_size: tuple
     pooling: str
     compute_dtype: str
+    is_auto: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -151,9 +171,14 @@ class TransferNetwork:
         n_others = len(arrays) - len(self.head)
         if not n_others:
             return replace(self, head=arrays)
-        backbone = Weights.freeze(arrays[:n_others])
+        # After training, the precision in which it was trained.
+        spec = replace(self.backbone_spec, is_auto=False)
         return replace(
-            self, backbone=backbone, head=arrays[n_others:], is_backbone_given=False
+            self,
+            backbone_spec=spec,
+            backbone=Weights.freeze(arrays[:n_others]),
+            head=arrays[n_others:],
+            is_backbone_given=False,
         )
 
     def build(self, trainable):
