@@ -421,7 +421,7 @@ def import_openvino():
     if "openvino" in sys.modules or name in sys.modules:
         import openvino
     else:
-        sys.modules[name] = None  # type: ignore[assignment]
+        sys.modules[name] = None
         try:
             import openvino
         finally:

@@ -49,7 +49,7 @@ def n_lines(log):
 
 @pytest.fixture
 def n_computed(monkeypatch):
-    """Count the images that go through a network; read and put to 0 by calling it."""
+    """Count the images that go through Keras; read and put to 0 by calling it."""
     import keras
 
     predict_on_batch = keras.Model.predict_on_batch
@@ -64,5 +64,6 @@ def n_computed(monkeypatch):
         n_read, counted[0] = counted[0], 0
         return n_read
 
+    monkeypatch.setenv("SKINEST_ENGINE", "keras")
     monkeypatch.setattr(keras.Model, "predict_on_batch", count_and_predict)
     return read

@@ -68,11 +68,11 @@ def test_features_are_those_of_keras_applications(images):
     preprocess = keras.applications.mobilenet_v2.preprocess_input
     maps = network.predict_on_batch(preprocess(resized))
     flat, pooled = maps.reshape(5, -1), maps.reshape(5, 6, 1280)
-    np.testing.assert_allclose(features.transform(X), flat, atol=1e-4)
+    np.testing.assert_allclose(features.transform(X), flat, atol=2e-4)
     features.set_params(pooling="avg")
-    np.testing.assert_allclose(features.transform(X), flat, atol=1e-4)  # as fitted
+    np.testing.assert_allclose(features.transform(X), flat, atol=2e-4)  # as fitted
     average = features.fit_transform(X)
-    np.testing.assert_allclose(average, pooled.mean(axis=1), atol=1e-4)
+    np.testing.assert_allclose(average, pooled.mean(axis=1), atol=2e-4)
     largest = features.set_params(pooling="max").fit_transform(X)
     np.testing.assert_allclose(largest, pooled.max(axis=1), atol=1e-4)
 
