@@ -107,6 +107,9 @@ FORWARD = ("skinest, float32", "skinest, bfloat16")
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
 UNETS = ("skinest, float32", "skinest, bfloat16")
 FILES = ("JPEG images", "PNG images", "PNG masks")
+VIEWED_NETWORKS = ("mobilenetv2", "vgg16", "U-Net")
+VIEWS = ("1 view", "2 views", "4 views", "8 views")
+VIEWED = tuple(f"{name}, {number}" for name in VIEWED_NETWORKS for number in VIEWS)
 TIMED = ("training", "whole fit", "prediction")
 TABLES = {
     "bovw_search": Table(
@@ -195,6 +198,16 @@ TABLES = {
         ),
         tuple((f"{what}: from paths", f"{what}: from arrays") for what in TIMED[:2]),
         higher_is_better=True,
+    ),
+    "views_speed": Table(
+        "views_speed",
+        "ms an image",
+        tuple(Row(side, side, "ms") for side in VIEWED),
+        tuple(
+            (f"{name}, {number}", f"{name}, 1 view")
+            for name in VIEWED_NETWORKS
+            for number in VIEWS[1:]
+        ),
     ),
 }
 

@@ -64,6 +64,7 @@ RandomStateLike: TypeAlias = int | np.random.RandomState | None
 MemoryLike: TypeAlias = "PathLike | joblib.Memory | None"
 BackboneName: TypeAlias = Literal["vgg16", "vgg19", "mobilenetv2"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
+NumberOfViews: TypeAlias = Literal[1, 2, 4, 8]
 Penalty: TypeAlias = float | Literal["auto"]
 ComputeDtype: TypeAlias = Literal["float32", "bfloat16"]
 AutoDtype: TypeAlias = Literal["auto"] | ComputeDtype

@@ -97,6 +97,7 @@ def classify(paths: list[str], y: list[str]) -> None:
     history = classifier.history_
     TrainingHistoryDisplay.from_history(history, pos_label="malignant").plot("recall")
     skinest.TransferClassifier(epochs="many")  # type: ignore[arg-type]
+    skinest.TransferClassifier(n_prediction_views=3)  # type: ignore[arg-type]
     skinest.TransferClassifier().fit(paths)  # type: ignore[call-arg]
 
 
@@ -109,6 +110,7 @@ def segment(images: Image, masks: Image) -> None:
     TrainingHistoryDisplay.from_estimator(segmenter, metrics="dice")
     display = SegmentationDisplay.from_estimator(segmenter, images, masks, n_images=3)
     assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
+    UNetSegmenter(n_prediction_views=8)
     UNetSegmenter(3)  # type: ignore[call-arg]
 
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._training._features import ResizedImages, iterate_features
 from .._training._models import share_model
+from .._training._views import average_rows, check_n_views, make_views
 from ..images import check_images
 from ..networks._weights import save_backbone_weights
 from ..utils._verbose import announce
@@ -30,6 +31,7 @@ class ClassPredictionMixin:
 
     classes_: NDArray[Any]
     batch_size: int
+    n_prediction_views: int
     memory: MemoryLike
     _network: TransferNetwork
     _trainable: str
@@ -49,14 +51,17 @@ class ClassPredictionMixin:
             Probabilities, with columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        network = self._network
+        network, n_views = self._network, check_n_views(self)
         images = check_images(X)
         batches = iterate_features(
-            ResizedImages(images, network.backbone_spec.image_size),
+            ResizedImages(
+                make_views(images, n_views), network.backbone_spec.image_size
+            ),
             network.backbone_spec,
             network.backbone,
             batch_size=self.batch_size,
             memory=self.memory if network.is_backbone_given else None,
+            n_views=n_views,
         )
         outputs = []
         with (
@@ -65,8 +70,10 @@ class ClassPredictionMixin:
             closing(batches),
         ):
             for features in batches:
-                outputs.append(head.predict(features[:, 0], self.batch_size))
-        outputs = np.concatenate(outputs)
+                for start in range(0, len(features), self.batch_size):
+                    rows = features[start : start + self.batch_size, 0]
+                    outputs.append(head.predict(rows, self.batch_size))
+        outputs = average_rows(np.concatenate(outputs), n_views)
         return np.hstack([1 - outputs, outputs]) if len(self.classes_) == 2 else outputs
 
     def predict_log_proba(self, X: ImagesLike) -> NDArray[np.float32]:

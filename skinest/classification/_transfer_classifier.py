@@ -24,7 +24,9 @@ from .._training._network_estimator import (
     NetworkEstimator,
     make_output_bias,
 )
-from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage, get_backbone
+from ..networks._backbone_stages import check_stage
+from ..networks._backbone_table import BACKBONES
+from ..networks._backbones import get_backbone
 from ..networks._transfer_network import (
     BackboneSpec,
     HeadSpec,
@@ -37,13 +39,15 @@ from ..networks._weights import load_backbone_weights
 from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
-from ._stages import check_continues, list_stages, train_stage
-from ._training_data import (
-    collect_features,
-    make_batches,
-    make_copies,
-    split_images,
+from ._stage_inputs import StageInputs, make_copies
+from ._stages import (
+    check_continues,
+    count_tasks,
+    list_stages,
+    needs_pixels,
+    train_stage,
 )
+from ._training_data import split_images
 
 if TYPE_CHECKING:
     from .. import _typing as t
@@ -54,8 +58,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     The network consists of preprocessing, the backbone, pooling, dense layers, and a
     sigmoid for two classes or a softmax for more. It is trained in one or two stages.
-    While the backbone is frozen, its features of each image are computed once, and only
-    the head is trained on them.
+    The outputs of frozen layers are computed only once for each image, and the layers
+    above are trained on them.
 
     Parameters
     ----------
@@ -131,10 +135,18 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         same shape and dtype.
 
     n_augmented_copies : int, default=3
-        Number of augmented copies of each image while the backbone is frozen. Each
-        epoch uses the image or one of its copies, at random. While the backbone is
-        trained, this is not used: images are augmented in every epoch. Without
+        Number of augmented copies of each image while the backbone, or a lower part of
+        it, is frozen. Each epoch uses the image or one of its copies, at random. If no
+        layer is frozen, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
+
+    n_prediction_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose predicted probabilities are averaged
+        (test-time augmentation). 2 are the image and its mirror image (Simonyan and
+        Zisserman 2015), 4 are these and both upside down, 8 are these and all four
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
+        `model_` are of one view. See :ref:`prediction-views`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
@@ -163,12 +175,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         replaced. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that a search over parameters of the head
-        computes them once. A file is identified by its path, inode, size and times of
-        change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit. The copies of
-        your own augmentation are cached only if it has an attribute `version`, see
-        :ref:`own-code`.
+        Folder where the outputs of frozen layers are cached, so that all fits of a
+        search and all folds compute them once. A file is identified by its path, inode,
+        size and times of change, an array by its content. Set `random_state` to an
+        integer, so that augmented copies and random weights are the same in every fit.
+        The copies of your own augmentation are cached only if it has an attribute
+        `version`, see :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
@@ -188,7 +200,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         If above 0, print a line for each pass over the images.
 
     n_views : int
-        Old name of `n_augmented_copies`.
+        Old name of `n_augmented_copies`, not of `n_prediction_views`.
 
         .. deprecated:: 0.1
            It will be removed in 0.2.
@@ -307,6 +319,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         class_weight: t.ClassWeight = None,
         augmentation: t.AugmentationLike = None,
         n_augmented_copies: int = 3,
+        n_prediction_views: t.NumberOfViews = 1,
         validation_fraction: float | None = None,
         early_stopping: bool = False,
         n_iter_no_change: int = 10,
@@ -337,6 +350,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self.class_weight = class_weight
         self.augmentation = augmentation
         self.n_augmented_copies = n_augmented_copies
+        self.n_prediction_views = n_prediction_views
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
@@ -402,7 +416,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Warns
         -----
         UserWarning
-            If there are no validation images of a class.
+            If there are no validation images of a class, or if there is too little
+            space for the outputs of frozen layers. Then each epoch computes them again.
         """
         self._check_settings(X_val, y_val)
         augmentation = self.augmentation
@@ -414,20 +429,21 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
         network = self._start(classes, totals, seeds)
-        stages, n_tasks = list_stages(self)
-        if "head" in (self.trainable, self.fine_tune):  # passes that compute features
-            n_tasks += 1 if validation is None else 2
+        stages = list_stages(self, network.backbone_spec)
+        splits = list(filter(None, (train, validation)))
+        if needs_pixels(stages):
+            for split in splits:
+                split.images.keep_pixels()
+        n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
         fitting = self._begin_fit(X, y, seeds, n_tasks)
-        features = None, None
+        inputs = StageInputs(
+            fitting=fitting,
+            train=train,
+            validation=validation,
+            augmentation=augmentation,
+            copies=copies,
+        )
         for stage in stages:
-            trainable = stage[0]
-            if trainable != "head":  # the backbone changes
-                features = None, None
-            elif features[0] is None:
-                features = (
-                    collect_features(fitting, network, train, copies),
-                    collect_features(fitting, network, validation, None),
-                )
 
             def collect_attributes(arrays, network=network):
                 return {
@@ -437,13 +453,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                     "_model": None,
                 }
 
-            batches = make_batches(
-                fitting, train, features[0], augmentation, seeds["shuffle"]
-            )
-            held_out = make_batches(fitting, validation, features[1])
-            arrays = train_stage(
-                fitting, network, stage, batches, held_out, collect_attributes
-            )
+            arrays = train_stage(fitting, network, stage, inputs, collect_attributes)
             attributes = collect_attributes(arrays)
             network = attributes["_network"]
             if fitting.stopped:
@@ -453,7 +463,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
-        check_image_size(self.image_size, MIN_SIDE)
+        check_image_size(self.image_size, get_backbone(self.backbone).min_side)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
             check_stage(self.backbone, "fine_tune", self.fine_tune)

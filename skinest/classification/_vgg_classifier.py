@@ -86,10 +86,18 @@ class VGGTransferClassifier(TransferClassifier):
         same shape and dtype.
 
     n_augmented_copies : int, default=3
-        Number of augmented copies of each image while the backbone is frozen. Each
-        epoch uses the image or one of its copies, at random. While the backbone is
-        trained, this is not used: images are augmented in every epoch. Without
+        Number of augmented copies of each image while the backbone, or a lower part of
+        it, is frozen. Each epoch uses the image or one of its copies, at random. If no
+        layer is frozen, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
+
+    n_prediction_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose predicted probabilities are averaged
+        (test-time augmentation). 2 are the image and its mirror image (Simonyan and
+        Zisserman 2015), 4 are these and both upside down, 8 are these and all four
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
+        `model_` are of one view. See :ref:`prediction-views`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
@@ -118,12 +126,12 @@ class VGGTransferClassifier(TransferClassifier):
         replaced. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that a search over parameters of the head
-        computes them once. A file is identified by its path, inode, size and times of
-        change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit. The copies of
-        your own augmentation are cached only if it has an attribute `version`, see
-        :ref:`own-code`.
+        Folder where the outputs of frozen layers are cached, so that all fits of a
+        search and all folds compute them once. A file is identified by its path, inode,
+        size and times of change, an array by its content. Set `random_state` to an
+        integer, so that augmented copies and random weights are the same in every fit.
+        The copies of your own augmentation are cached only if it has an attribute
+        `version`, see :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
@@ -143,7 +151,7 @@ class VGGTransferClassifier(TransferClassifier):
         If above 0, print a line for each pass over the images.
 
     n_views : int
-        Old name of `n_augmented_copies`.
+        Old name of `n_augmented_copies`, not of `n_prediction_views`.
 
         .. deprecated:: 0.1
            It will be removed in 0.2.

@@ -27,7 +27,8 @@ from .._compat import (
 )
 from .._training._features import ResizedImages, iterate_features
 from ..images import check_images
-from ..networks._backbones import BACKBONES, MIN_SIDE, get_backbone
+from ..networks._backbone_table import BACKBONES
+from ..networks._backbones import get_backbone
 from ..networks._transfer_network import BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
 from ..utils._checks import MAX_SEED, check_image_size
@@ -186,7 +187,7 @@ class BottleneckFeatureExtractor(
         OSError
             If ImageNet's weights cannot be downloaded, or a file is missing.
         """
-        check_image_size(self.image_size, MIN_SIDE)
+        check_image_size(self.image_size, get_backbone(self.backbone).min_side)
         if self.memory is not None:
             Cache(self.memory)
         check_images(X, y)

@@ -16,13 +16,9 @@ from sklearn.utils import check_random_state
 
 from .._compat import Interval, StrOptions, validate_params
 from ..utils._checks import MAX_SEED, check_image_size
-from ._backbones import (
-    BACKBONES,
-    MIN_SIDE,
-    build_backbone,
-    check_stage,
-    get_first_layer,
-)
+from ._backbone_stages import check_stage, find_first_layer
+from ._backbone_table import BACKBONES
+from ._backbones import build_backbone, get_backbone, is_preprocessing
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
 
@@ -127,34 +123,53 @@ class TransferNetwork:
     is_backbone_given: bool = True
     is_from_scratch: bool = False
 
-    def describe_training(self, trainable) -> dict:
-        """Return what :func:`train_network` trains from the part `trainable` up."""
+    def describe_training(self, trainable, boundary) -> dict:
+        """Return what :func:`train_network` trains from the part `trainable` up.
+
+        Parameters
+        ----------
+        trainable : str
+            The lowest part that trains.
+
+        boundary : Boundary or None
+            The boundary below it, at which the inputs of the training are. None trains
+            on images.
+        """
         from ._adjustable import share_layers
 
         head, settings = self.head_spec.split_settings()
-        if trainable == "head":
-            n_features = count_features(self.backbone_spec)
-            return {
-                "key": ("head", head, n_features),
-                "build": partial(build_head, head, n_features),
-                "settings": settings,
-                "build_whole": partial(complete_network, self.backbone_spec, head),
-                "whole_key": (self.backbone_spec,),
-                "base": self.backbone.arrays,
-                "weights": self.head,
-                "has_convolutions": False,
-            }
         kind = trainable, self.is_from_scratch
         specs = self.backbone_spec, head
-        return {
+        build = partial(build_network, *specs, *kind)
+        description = {
             "key": ("network", *specs, *kind),
-            "build": partial(build_network, *specs, *kind),
+            "build": build,
             "settings": settings,
             "build_whole": share_layers,
             "base": (),
             "weights": (*self.backbone.arrays, *self.head),
             "has_convolutions": True,
         }
+        if boundary is None:
+            return description
+        arrays, n_weights = self.backbone.arrays, boundary.n_weights
+        description |= {
+            "key": ("upper part", *specs, *kind),
+            "build": partial(boundary.build_upper, build),
+            "build_whole": lambda model: share_layers(model, build()),
+            "base": arrays[:n_weights],
+            "weights": (*arrays[n_weights:], *self.head),
+        }
+        if trainable == "head":  # one model for all backbones
+            n_features = boundary.n_features
+            description |= {
+                "key": ("head", head, n_features),
+                "build": partial(build_head, head, n_features),
+                "weights": self.head,
+                "whole_key": (self.backbone_spec,),
+                "has_convolutions": False,
+            }
+        return description
 
     def describe_prediction(self) -> dict:
         """Return what :func:`share_model` predicts with, from features."""
@@ -167,17 +182,18 @@ class TransferNetwork:
         }
 
     def replace_weights(self, arrays) -> TransferNetwork:
-        """Return the network with other weights, of the head only or of all parts."""
-        n_others = len(arrays) - len(self.head)
-        if not n_others:
+        """Return the network with other weights, of its upper part or of all parts."""
+        n_head, n_backbone = len(self.head), len(self.backbone.arrays)
+        n_kept = n_head + n_backbone - len(arrays)
+        if n_kept == n_backbone:
             return replace(self, head=arrays)
-        # After training, the precision in which it was trained.
-        spec = replace(self.backbone_spec, is_auto=False)
+        upper, head = arrays[:-n_head], arrays[-n_head:]
         return replace(
             self,
-            backbone_spec=spec,
-            backbone=Weights.freeze(arrays[:n_others]),
-            head=arrays[n_others:],
+            # After training, the precision in which it was trained.
+            backbone_spec=replace(self.backbone_spec, is_auto=False),
+            backbone=Weights.freeze((*self.backbone.arrays[:n_kept], *upper)),
+            head=head,
             is_backbone_given=False,
         )
 
@@ -234,16 +250,6 @@ def build_head(spec, n_features, settings=None):
     probabilities = _add_head(features, spec, settings)
     head = keras.Model(features, probabilities, name="head")
     return _adjust(head, settings)
-
-
-def complete_network(backbone_spec, head_spec, head):
-    """Build a Keras model from images to probabilities by layers of a given head."""
-    from ._adjustable import share_layers
-
-    l2 = 0.0 if head_spec.l2 == "auto" else head_spec.l2
-    network = share_layers(head, build_pooled_backbone(backbone_spec, l2))
-    set_trainable(network, backbone_spec.backbone, "head", is_from_scratch=False)
-    return network
 
 
 def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings=None):
@@ -396,7 +402,7 @@ def build_transfer_network(
     27560769
     """
     size = resolve_image_size(image_size, meta, default=(224, 224))
-    check_image_size(size, MIN_SIDE)
+    check_image_size(size, get_backbone(backbone).min_side)
     check_hidden_units(hidden_units)
     n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
     spec = BackboneSpec(backbone, size, pooling, compute_dtype)
@@ -446,9 +452,11 @@ def set_trainable(network, backbone, stage, is_from_scratch):
     import keras
 
     check_stage(backbone, "trainable", stage)
-    first = "features" if stage == "head" else get_first_layer(backbone, stage)
-    trains, trains_norms = first is None, is_from_scratch and stage == "all"
-    for layer in network.layers:
+    layers = [layer for layer in network.layers if not is_preprocessing(layer.name)]
+    is_whole = stage == "all"
+    first = layers[0].name if is_whole else find_first_layer(backbone, stage)
+    trains, trains_norms = False, is_from_scratch and is_whole
+    for layer in layers:
         trains = trains or layer.name == first
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = trains and (trains_norms or not is_norm)

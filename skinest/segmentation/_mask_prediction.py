@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._training._views import average_masks, check_n_views, make_views
 from ..images import check_images
 from ..metrics import dice_score
 from ..networks._unet_network import build
@@ -33,6 +34,7 @@ class MaskPredictionMixin:
     classes_: NDArray[Any]
     tile_shape_: tuple[int, int]
     depth: int
+    n_prediction_views: int
     crop_margin: float
     ignore_label: int | None
     mask_threshold: float | None
@@ -204,17 +206,19 @@ of shape (height, width)
 
     def _iterate_outputs(self, images):
         """Yield each image and the outputs of the network, resized to the image."""
+        n_views = check_n_views(self)
         outputs = iterate_outputs(
-            images,
+            make_views(images, n_views),
             self._spec,
             self._weights,
             self._letterbox,
             batch_size=self.batch_size,
             tile_shape=self.tile_shape_,
             tile_overlap=self.tile_overlap,
+            n_views=n_views,
         )
         with announce(self, f"Predicting {len(images)} images"), closing(outputs):
-            yield from outputs
+            yield from average_masks(outputs, n_views)
 
     def _collect(self, X, make):
         """Apply a function to the outputs of each image.

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 import skinest
 from skinest import BottleneckFeatureExtractor
 from skinest._training import _engines, _openvino_model
-from skinest.networks._backbones import BACKBONES
+from skinest.networks._backbone_table import BACKBONES
 from skinest.utils._threads import count_threads
 
 from ..classification.conftest import bits, make_images, small
@@ -74,9 +74,9 @@ def engines(monkeypatch):
     """List the engines that compute, from here on."""
     used, share = [], _engines.Engine.share
 
-    def note_and_share(engine, *args):
+    def note_and_share(engine, **part):
         used.append((engine.name, engine.compute_dtype))
-        return share(engine, *args)
+        return share(engine, **part)
 
     monkeypatch.setattr(_engines.Engine, "share", note_and_share)
     return used
