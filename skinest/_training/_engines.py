@@ -23,7 +23,7 @@ _rejected: set = set()  # networks that OpenVINO could not compile in this proce
 
 @dataclass(frozen=True)
 class Engine:
-    """What computes a frozen network.
+    """Engine that computes a frozen network.
 
     Parameters
     ----------

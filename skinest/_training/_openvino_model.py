@@ -113,20 +113,23 @@ def _convert(model):
     """
     import tensorflow as tf
 
+    position = {id(weight): index for index, weight in enumerate(model.weights)}
     specs = [
         tf.TensorSpec(weight.shape, weight.dtype, name=f"{_WEIGHT}{index}")
         for index, weight in enumerate(model.weights)
     ]
-    position = {id(weight): index for index, weight in enumerate(model.weights)}
+    # States of random generators, which predictions do not use.
+    states = {
+        id(variable): variable.numpy()
+        for variable in model.non_trainable_variables
+        if id(variable) not in position
+    }
 
     @tf.function(autograph=False)
     def compute(images, *weights):
         def find(variables):
-            known = [position.get(id(variable)) for variable in variables]
-            return [
-                variable.numpy() if index is None else weights[index]
-                for index, variable in zip(known, variables, strict=True)
-            ]
+            ids = map(id, variables)
+            return [weights[position[i]] if i in position else states[i] for i in ids]
 
         outputs, _ = model.stateless_call(
             find(model.trainable_variables),
