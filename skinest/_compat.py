@@ -125,7 +125,6 @@ __all__ = [
     "find_producer",
     "fit_context",
     "fresh_layer_names",
-    "import_openvino",
     "keep_index",
     "list_seed_states",
     "open_callback_context",
@@ -304,6 +303,38 @@ def compute_tensor(tensor, values, **more):
     return keras.tree.flatten(outputs)[position]
 
 
+def run_graph(model, inputs, call):
+    """Apply the operations of a functional Keras model to other symbolic tensors.
+
+    Keras' own call of a model in a model makes it one layer. This uses
+    `_run_through_graph`: Keras 3.0.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A functional model.
+
+    inputs : keras.KerasTensor or list of keras.KerasTensor
+        Its inputs.
+
+    call : callable
+        Function that gets each operation with its arguments, and returns its outputs.
+
+    Returns
+    -------
+    outputs : keras.KerasTensor or list of keras.KerasTensor
+        In the form of the outputs of the model.
+    """
+    return model._run_through_graph(
+        inputs, operation_fn=lambda operation: operation, call_fn=call
+    )
+
+
+def list_inner_layers(layer) -> list:
+    """List a Keras layer, and the layers inside of it: `_flatten_layers`, Keras 3.0."""
+    return layer._flatten_layers()
+
+
 @contextmanager
 def fresh_layer_names():
     """Let Keras count the layers without names as in a new process.
@@ -448,24 +479,6 @@ def uses_onednn() -> bool:
     except ImportError:
         return False
     return IsMklEnabled()
-
-
-def import_openvino():
-    """Import OpenVINO so that it does not send data on its use to its makers.
-
-    It sends them by its package `openvino_telemetry` when it is imported, unless this
-    package is missing: OpenVINO 2024.2.
-    """
-    name = "openvino_telemetry"
-    if "openvino" in sys.modules or name in sys.modules:
-        import openvino
-    else:
-        sys.modules[name] = None
-        try:
-            import openvino
-        finally:
-            del sys.modules[name]
-    return openvino
 
 
 def trim_heap():

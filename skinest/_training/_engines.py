@@ -101,13 +101,13 @@ def choose_engine(spec) -> Engine:
         If the environment variable SKINEST_ENGINE has an unknown value.
     """
     by_keras = Engine("keras", spec.compute_dtype)
-    faster = get_backbone(spec.backbone).openvino
-    if not faster or not _may_use_openvino() or spec in _rejected:
+    row = get_backbone(spec.backbone)
+    if not row.openvino or not _may_use_openvino() or spec in _rejected:
         return by_keras
-    dtype = spec.compute_dtype
-    if spec.is_auto and "bfloat16" in faster and cpu_has_bfloat16():
+    dtype, has_bfloat16 = spec.compute_dtype, cpu_has_bfloat16()
+    if spec.is_auto and has_bfloat16 and row.openvino_dtype == "bfloat16":
         dtype = "bfloat16"
-    if dtype not in faster or (dtype == "bfloat16" and not cpu_has_bfloat16()):
+    if dtype not in row.openvino or (dtype == "bfloat16" and not has_bfloat16):
         return by_keras
     return Engine("openvino", dtype, count_threads())
 

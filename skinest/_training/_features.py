@@ -227,7 +227,8 @@ def _compute(boundary, engine, weights, pixels, batch_size) -> list[np.ndarray]:
 def _describe(boundary, engine, weights, copies) -> list[str | None]:
     """Return a digest of all settings that the features of each variant depend on.
 
-    It is None for copies by an augmentation that has no version.
+    It is None for copies by an augmentation that has no version, and for all variants
+    if a layer of the user has none.
     """
     import keras
 
@@ -236,6 +237,11 @@ def _describe(boundary, engine, weights, copies) -> list[str | None]:
     spec = replace(
         boundary.backbone_spec, compute_dtype=engine.compute_dtype, is_auto=False
     )
+    if not isinstance(spec.backbone, str):
+        backbone = spec.backbone.identify()
+        if backbone is None:
+            return [None] * (1 + copies.n_copies)
+        spec = replace(spec, backbone=backbone)
     network = keras.__version__, backend, version, spec, *engine.identify()
     network = *network, weights.digest, *boundary.identity
     digests: list[str | None] = [joblib.hash((list_versions(), network))]

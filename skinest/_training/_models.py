@@ -169,6 +169,19 @@ class ReusableModel(LoadedModel):
             state = generator.integers(2**31, dtype=np.uint32)
             variable.assign(np.array([state, 0], dtype=np.uint32))
 
+    def read_state(self) -> dict[str, list]:
+        """Return the state of a training besides the weights."""
+        return {
+            "optimizer": list(map(_copy_value, self.model.optimizer.variables)),
+            "seeds": list(map(_copy_value, list_seed_states(self.model))),
+        }
+
+    def write_state(self, weights, optimizer, seeds):
+        """Set the weights and what :meth:`read_state` returned."""
+        _assign(self.model.weights, weights)
+        _assign(self.model.optimizer.variables, optimizer)
+        _assign(list_seed_states(self.model), seeds)
+
     def free(self):
         """Free the values of all variables; the model cannot be used any more."""
         free_variables(self._variables)

@@ -5,19 +5,38 @@
 
 import os
 import re
+import sys
 import threading
 from functools import lru_cache
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from .._compat import import_openvino, preserved_random_state
+from .._compat import preserved_random_state
 from ._models import LoadedModel, free_variables
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 _WEIGHT = "weight_"  # start of the names of the inputs for weights
 # One prediction at a time, because each uses all threads.
 _lock = threading.Lock()
+
+
+def import_openvino():
+    """Import OpenVINO so that it does not send data on its use to its makers.
+
+    It sends them when it is imported, from version 2024.2 on. It does not if its
+    package `openvino_telemetry` is missing.
+    """
+    name = "openvino_telemetry"
+    if "openvino" in sys.modules or name in sys.modules:
+        import openvino
+    else:
+        sys.modules[name] = None  # as if it were missing
+        try:
+            import openvino
+        finally:
+            del sys.modules[name]
+    return openvino
 
 
 class EngineError(RuntimeError):

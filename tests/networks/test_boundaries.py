@@ -39,7 +39,7 @@ def make_spec(backbone, compute_dtype="float32"):
 def make_network(backbone):
     """Build a whole network, and compute its outputs for the images."""
     head = HeadSpec((3,), 0.0, 0.0, 2)
-    network = build_network(make_spec(backbone), head, "all", is_from_scratch=True)
+    network = build_network(make_spec(backbone), head, "all", trains_norms=True)
     network.set_weights(random_weights(network, 0))
     return network, apply(network, IMAGES)
 

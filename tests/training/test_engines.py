@@ -28,6 +28,7 @@ from ..classification.conftest import bits, make_images, small
 
 Y = np.arange(12) % 2
 BOTH = "float32", "bfloat16"
+IN_BFLOAT16 = {"openvino_dtype": "bfloat16"}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,8 @@ def row(monkeypatch):
     """Let OpenVINO compute the tiny backbone in some precisions."""
     monkeypatch.setattr(_engines, "_rejected", set())
 
-    def write(*precisions):
-        changed = replace(BACKBONES["tiny"], openvino=precisions)
+    def write(*precisions, **settings):
+        changed = replace(BACKBONES["tiny"], openvino=precisions, **settings)
         monkeypatch.setitem(BACKBONES, "tiny", changed)
 
     write("float32")
@@ -98,35 +99,37 @@ def machine(row, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("allowed", "asked", "has_bfloat16", "expected"),
+    ("faster", "auto", "asked", "has_bfloat16", "expected"),
     [
-        ((), "auto", True, ("keras", "float32")),
-        ((), "bfloat16", True, ("keras", "bfloat16")),
-        (("float32",), "auto", True, ("openvino", "float32")),
-        (("float32",), "float32", True, ("openvino", "float32")),
-        (("float32",), "bfloat16", True, ("keras", "bfloat16")),
-        (BOTH, "auto", True, ("openvino", "bfloat16")),
-        (BOTH, "auto", False, ("openvino", "float32")),
-        (BOTH, "float32", True, ("openvino", "float32")),
-        (BOTH, "bfloat16", True, ("openvino", "bfloat16")),
-        (BOTH, "bfloat16", False, ("keras", "bfloat16")),
-        (("bfloat16",), "float32", True, ("keras", "float32")),
+        ((), "float32", "auto", True, ("keras", "float32")),
+        ((), "float32", "bfloat16", True, ("keras", "bfloat16")),
+        (("float32",), "float32", "auto", True, ("openvino", "float32")),
+        (("float32",), "float32", "float32", True, ("openvino", "float32")),
+        (("float32",), "float32", "bfloat16", True, ("keras", "bfloat16")),
+        (("bfloat16",), "bfloat16", "float32", True, ("keras", "float32")),
+        (BOTH, "float32", "auto", True, ("openvino", "float32")),
+        (BOTH, "float32", "bfloat16", True, ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", "auto", True, ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", "auto", False, ("openvino", "float32")),
+        (BOTH, "bfloat16", "float32", True, ("openvino", "float32")),
+        (BOTH, "bfloat16", "bfloat16", True, ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", "bfloat16", False, ("keras", "bfloat16")),
     ],
 )
-def test_engine_and_precision(allowed, asked, has_bfloat16, expected, machine, row):
-    row(*allowed)
+def test_engine_and_precision(
+    faster, auto, asked, has_bfloat16, expected, machine, row
+):
+    row(*faster, openvino_dtype=auto)
     machine(has_bfloat16)
     features = extractor(compute_dtype=asked).fit(make_images(1))
     engine = _engines.choose_engine(features._spec)
     assert (engine.name, engine.compute_dtype) == expected
 
 
-def test_a_bfloat16_network_of_keras_stays_one(machine, row, monkeypatch):
+def test_a_bfloat16_network_of_keras_stays_one(machine, row):
     """As VGG16, which OpenVINO computes no faster in bfloat16."""
     machine(True)
-    settings = {"compute_dtype": "bfloat16", "openvino": ("float32",)}
-    changed = replace(BACKBONES["tiny"], **settings)
-    monkeypatch.setitem(BACKBONES, "tiny", changed)
+    row("float32", compute_dtype="bfloat16")
     features = extractor().fit(make_images(1))
     engine = _engines.choose_engine(features._spec)
     assert (engine.name, engine.compute_dtype) == ("keras", "bfloat16")
@@ -134,7 +137,7 @@ def test_a_bfloat16_network_of_keras_stays_one(machine, row, monkeypatch):
 
 def test_trained_backbones_keep_the_precision_of_the_training(machine, row, images):
     machine(True)
-    row(*BOTH)
+    row(*BOTH, **IN_BFLOAT16)
     clf = small(trainable="Conv_1", epochs=1).fit(images, Y)
     engine = _engines.choose_engine(clf._network.backbone_spec)
     assert (engine.name, engine.compute_dtype) == ("openvino", "float32")
@@ -179,13 +182,15 @@ def test_features_are_those_of_keras(pooling, openvino, engines, images):
 
 @pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"tiny"}))
 def test_rows_of_the_table_name_precisions(name):
-    assert set(BACKBONES[name].openvino) <= set(BOTH)
+    row = BACKBONES[name]
+    assert set(row.openvino) <= set(BOTH)
+    assert row.openvino_dtype in (*row.openvino, "float32")
 
 
 def test_bfloat16_differs_little(openvino, row, images):
     if not _engines.cpu_has_bfloat16():
         pytest.skip("this processor has no bfloat16")
-    row(*BOTH)
+    row(*BOTH, **IN_BFLOAT16)
     rounded, plain = compute(images), compute(images, compute_dtype="float32")
     assert 0 < np.abs(rounded - plain).max() < 0.02 * np.abs(plain).max()
 
