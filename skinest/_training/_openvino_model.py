@@ -19,6 +19,7 @@ _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 _WEIGHT = "weight_"  # start of the names of the inputs for weights
 # One prediction at a time, because each uses all threads.
 _lock = threading.Lock()
+_import_lock = threading.Lock()
 
 
 def import_openvino():
@@ -28,14 +29,15 @@ def import_openvino():
     package `openvino_telemetry` is missing.
     """
     name = "openvino_telemetry"
-    if "openvino" in sys.modules or name in sys.modules:
-        import openvino
-    else:
-        sys.modules[name] = None  # as if it were missing
-        try:
+    with _import_lock:
+        if "openvino" in sys.modules or name in sys.modules:
             import openvino
-        finally:
-            del sys.modules[name]
+        else:
+            sys.modules[name] = None  # as if it were missing
+            try:
+                import openvino
+            finally:
+                del sys.modules[name]
     return openvino
 
 

@@ -8,6 +8,7 @@ resolution, or after the pooling that halves it, where one small tensor crosses.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import replace
+from typing import Any
 
 from ._backbones import Backbone
 
@@ -206,7 +207,7 @@ _ROWS = [
 # Whether OpenVINO is faster than Keras, and whether bfloat16 changes features little:
 # see benchmarks/bench_backbones.py. It changes those of MobileNetV2 by up to 17 %.
 _FASTER = {"openvino": ("float32", "bfloat16")}
-_OPENVINO = {
+_OPENVINO: dict[str, dict[str, Any]] = {
     "ResNet50": {**_FASTER, "openvino_dtype": "bfloat16"},
     "MobileNetV2": _FASTER,
     "EfficientNetB0": _FASTER,
