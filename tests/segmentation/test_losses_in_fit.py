@@ -97,7 +97,6 @@ def test_weighted_crossentropy_is_cross_entropy_of_balanced_classes(pairs):
     assert hash_weights(dicts[0]) == hash_weights(dicts[1]) != hash_weights(weighted)
 
 
-@without_graphs
 def test_instances_are_losses_of_their_parameters(pairs):
     named = make_small().fit(*pairs)
     assert hash_weights(make_small(loss=losses.Dice()).fit(*pairs)) == hash_weights(
