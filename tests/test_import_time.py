@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-HEAVY = {"tensorflow", "keras", "cv2", "matplotlib", "pandas"}
+HEAVY = {"tensorflow", "keras", "openvino", "cv2", "matplotlib", "pandas"}
 
 FIT = """
 import numpy as np

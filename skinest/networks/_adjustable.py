@@ -102,7 +102,7 @@ def write_settings(network, settings):
     """
     for layer in network.layers:
         # A backbone can have dropout too, with rates of its own.
-        if "dropout" in settings and layer.name.startswith("dropout_"):
+        if "dropout" in settings and layer.name.startswith("dropout"):
             layer.rate = settings["dropout"]
         if "l2" in settings:
             for kernel in KERNELS:

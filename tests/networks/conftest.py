@@ -39,7 +39,7 @@ def random_weights(model, seed):
             array *= np.float32(np.sqrt(2 / fan_in))
         else:
             array = generator.uniform(-0.2, 0.2, shape).astype(np.float32)
-            array += weight.name in ("gamma", "moving_variance")
+            array += weight.name in ("gamma", "moving_variance", "variance")
         arrays.append(array)
     return arrays
 

@@ -39,7 +39,7 @@ def make_spec(backbone, compute_dtype="float32"):
 def make_network(backbone):
     """Build a whole network, and compute its outputs for the images."""
     head = HeadSpec((3,), 0.0, 0.0, 2)
-    network = build_network(make_spec(backbone), head, "all", is_from_scratch=True)
+    network = build_network(make_spec(backbone), head, "all", trains_norms=True)
     network.set_weights(random_weights(network, 0))
     return network, apply(network, IMAGES)
 
@@ -213,7 +213,7 @@ def test_vectors_have_half_precision(compute_dtype):
     assert boundary.n_weights == 5  # a convolution and batch normalisation
     network = build_pooled_backbone(spec)
     network.set_weights(random_weights(network, 0))
-    lower = boundary.describe_lower()["build"]()
+    lower = boundary.describe_lower()["build"](compute_dtype)
     lower.set_weights(network.get_weights()[:5])
     packed = boundary.pack(apply(lower, IMAGES))
     assert packed.shape == (2, boundary.n_features)
