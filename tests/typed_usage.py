@@ -88,6 +88,7 @@ def classify(paths: list[str], y: list[str]) -> None:
         "vgg16",
         class_weight={"benign": 1.0, "malignant": 4.0},
         augmentation=Augmentation(),
+        checkpoint=Path("checkpoints"),
         random_state=np.random.RandomState(0),
     )
     assert_type(classifier.fit(paths, y, groups=paths), VGGTransferClassifier)
