@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import itertools
+import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from skinest.inspection import GradCAMDisplay
 from skinest.networks import build_transfer_network
 from skinest.networks._backbone_stages import list_blocks, set_trainable
 from skinest.networks._backbone_table import BACKBONES
+from skinest.networks._backbones import build_backbone, make_config
 from skinest.networks._transfer_network import BackboneSpec, HeadSpec, build_network
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
 
@@ -379,7 +381,40 @@ def test_random_weights_keep_the_scale(row):
     assert 0.02 < np.sqrt(np.mean(found**2)) < 50
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenetv3small",
+        pytest.param("efficientnetb0", marks=pytest.mark.slow),
+        pytest.param("convnexttiny", marks=pytest.mark.slow),
+        pytest.param("densenet121", marks=pytest.mark.slow),
+    ],
+)
+def test_preprocessing_is_computed_in_float32(name):
+    model = build_backbone(name, (32, 32), compute_dtype="bfloat16")
+    layers = [layer.name for layer in model.layers]
+    end = layers.index("preprocessing") + 1
+    # The input computes nothing.
+    assert {layer.compute_dtype for layer in model.layers[1:end]} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers[end:]} == {"bfloat16"}
+
+
+def test_names_do_not_depend_on_what_was_built_before():
+    def list_names():
+        config = make_config.__wrapped__("mobilenetv3small", (32, 32))
+        return [layer["name"] for layer in json.loads(config)["layers"]]
+
+    expected = list_names()
+    counted = keras.layers.ReLU().name
+    assert list_names() == expected
+    assert "re_lu" in expected
+    # Nor do those of the user's layers depend on our networks.
+    number = int(f"{counted}_0".split("_")[2])
+    assert keras.layers.ReLU().name == f"re_lu_{number + 1}"
+
+
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Grad-CAM is coarse")
 def test_one_epoch_trains_the_stage_alone(row):
     images = np.random.default_rng(0).integers(0, 256, (8, row.side, row.side, 3))
     images = images.astype(np.uint8)
