@@ -26,6 +26,8 @@ from _runs import (
     times_as_good,
 )
 
+from skinest.networks._backbone_table import BACKBONES
+
 README = Path(__file__).parent / "README.md"
 
 
@@ -103,8 +105,16 @@ SEARCH = (
 )
 SIZES = ("600 images", "2,400 images", "9,600 images")
 HEADS = ("skinest, no augmentation", "skinest, 1 copy", "skinest, 3 copies")
+BLOCKS = ("skinest, nothing kept", "skinest")
+BLOCK_EPOCHS = 35
+STAGES = {f"{BLOCK_EPOCHS} epochs": "seconds", "an epoch": "one epoch"}
 FORWARD = ("skinest, float32", "skinest, bfloat16")
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
+OPENVINO = ("skinest with OpenVINO, float32", "skinest with OpenVINO, bfloat16")
+BACKBONE_SIDES = (PLAIN, *FORWARD, *OPENVINO)
+BACKBONE_RUNS = tuple(
+    f"{name}, {side}" for name in BACKBONES for side in BACKBONE_SIDES
+)
 UNETS = ("skinest, float32", "skinest, bfloat16")
 FILES = ("JPEG images", "PNG images", "PNG masks")
 VIEWED_NETWORKS = ("mobilenetv2", "vgg16", "U-Net")
@@ -144,11 +154,49 @@ TABLES = {
         tuple(Row(side, side, "seconds") for side in (PLAIN, *HEADS)),
         tuple((side, PLAIN) for side in HEADS),
     ),
+    "vgg_block": Table(
+        "vgg_block",
+        "seconds",
+        tuple(
+            Row(f"{what}: {side}", side, measure)
+            for what, measure in STAGES.items()
+            for side in (PLAIN, *BLOCKS)
+        ),
+        tuple(
+            (f"{what}: {BLOCKS[-1]}", f"{what}: {other}")
+            for what in STAGES
+            for other in (PLAIN, BLOCKS[0])
+        ),
+    ),
     "vgg_forward": Table(
         "vgg_forward",
         "ms an image",
         tuple(Row(side, side, "ms") for side in (PLAIN, *FORWARD)),
         tuple((side, PLAIN) for side in FORWARD),
+    ),
+    "backbones_forward": Table(
+        "backbones_forward",
+        "ms an image",
+        tuple(Row(run, run, "ms") for run in BACKBONE_RUNS),
+        tuple(
+            (f"{name}, {side}", f"{name}, {PLAIN}")
+            for name in BACKBONES
+            for side in BACKBONE_SIDES[1:]
+        ),
+    ),
+    "backbones_difference": Table(
+        "backbones_forward",
+        "largest difference of features",
+        tuple(
+            Row(run, run, "difference")
+            for run in BACKBONE_RUNS
+            if not run.endswith(PLAIN)
+        ),
+    ),
+    "backbones_accuracy": Table(
+        "backbones_accuracy",
+        "AUC",
+        tuple(Row(run, run, "AUC") for run in BACKBONE_RUNS),
     ),
     "vgg_paths": Table(
         "vgg_paths",

@@ -282,7 +282,7 @@ def compute_tensor(tensor, values, **more):
     Parameters
     ----------
     tensor : keras.KerasTensor
-        The only output of an operation.
+        An output of an operation.
 
     values : dict of int to tensor
         The value of each input of the operation, by the `id` of its KerasTensor.
@@ -294,10 +294,45 @@ def compute_tensor(tensor, values, **more):
     -------
     value : tensor
     """
-    operation, node_index, _ = tensor._keras_history
+    import keras
+
+    operation, node_index, position = tensor._keras_history
     arguments = operation._inbound_nodes[node_index].arguments
     args, kwargs = arguments.fill_in(values)
-    return operation(*args, **{**kwargs, **more})
+    outputs = operation(*args, **{**kwargs, **more})
+    return keras.tree.flatten(outputs)[position]
+
+
+def run_graph(model, inputs, call):
+    """Apply the operations of a functional Keras model to other symbolic tensors.
+
+    Keras' own call of a model in a model makes it one layer. This uses
+    `_run_through_graph`: Keras 3.0.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A functional model.
+
+    inputs : keras.KerasTensor or list of keras.KerasTensor
+        Its inputs.
+
+    call : callable
+        Function that gets each operation with its arguments, and returns its outputs.
+
+    Returns
+    -------
+    outputs : keras.KerasTensor or list of keras.KerasTensor
+        In the form of the outputs of the model.
+    """
+    return model._run_through_graph(
+        inputs, operation_fn=lambda operation: operation, call_fn=call
+    )
+
+
+def list_inner_layers(layer) -> list:
+    """List a Keras layer, and the layers inside of it: `_flatten_layers`, Keras 3.0."""
+    return layer._flatten_layers()
 
 
 @contextmanager

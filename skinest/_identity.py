@@ -24,6 +24,7 @@ from . import __version__
 # Decoders are not loaded if all results are in the cache.
 _NOT_LOADED = "imagecodecs", "netpbmfile", "pillow", "scipy", "simplejpeg", "tifffile"
 _LIBRARIES = "skinest", "sklearn"  # whose objects are known by their parameters
+_LAYERS = {"keras_hub": "keras-hub"}  # whose layers are known by its version
 _PLAIN = type(None), bool, int, float, complex, str, bytes
 
 
@@ -32,11 +33,12 @@ def list_versions() -> tuple[str, ...]:
     import cv2
 
     loaded = (module.__version__ for module in (np, sklearn, joblib, cv2))
-    return (__version__, *loaded, *map(_find_version, _NOT_LOADED))
+    return (__version__, *loaded, *map(find_version, _NOT_LOADED))
 
 
 @lru_cache
-def _find_version(package):
+def find_version(package) -> str:
+    """Return the version of an installed package, or "" if there is none."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # installed in another way
@@ -81,7 +83,7 @@ def identify(value, name, *, unused=()) -> str | None:
     if version is None:
         return None
     try:
-        return joblib.hash((version, describe_code(value), _describe_state(value)))
+        return joblib.hash((version, describe_code(value), describe_state(value)))
     except Exception as error:  # pickle raises errors of many classes
         reason = str([*error.args, ""][0]).partition("\n")[0]
         warn_of_no_cache(value, name, f"it cannot be pickled: {reason}")
@@ -111,6 +113,21 @@ def identify_layer(layer, name) -> str | None:
     settings = json.dumps(config, sort_keys=True, default=joblib.hash)
     code = describe_code(layer)
     return joblib.hash((cls, version, code, settings, layer.get_weights(), inner))
+
+
+def identify_definitions(definitions, name) -> str | None:
+    """Return a digest of classes and functions that a network needs, as above."""
+    parts: list = []
+    for definition in definitions:
+        library = definition.__module__.partition(".")[0]
+        if library in _LAYERS:
+            parts.append((definition.__qualname__, find_version(_LAYERS[library])))
+            continue
+        version = read_version(definition, name)
+        if version is None:
+            return None
+        parts.append((version, describe_code(definition)))
+    return joblib.hash(parts)
 
 
 def _has_only_keras(config) -> bool:
@@ -240,16 +257,16 @@ def describe_code(value):
     return parts
 
 
-def _describe_state(value):
+def describe_state(value):
     """Return what a pickle has of an object, except its class or function.
 
     In a worker process, a class or function of a script cannot be pickled, because it
     cannot be found by its name.
     """
     if isinstance(value, partial):
-        return _describe_state(value.func), value.args, value.keywords
+        return describe_state(value.func), value.args, value.keywords
     if inspect.ismethod(value):
-        return value.__name__, _describe_state(value.__self__)
+        return value.__name__, describe_state(value.__self__)
     definition = _find_definition(value)
     if definition is value:
         return None

@@ -61,7 +61,7 @@ THREE = np.array(["NV", "MEL", "BCC"])[np.arange(12) % 3]
 
 def transfer(**params):
     settings = {
-        "model__backbone": "mobilenetv2",
+        "model__backbone": "tiny",
         "model__weights": None,
         "model__pooling": "avg",
         "model__hidden_units": (),
@@ -70,11 +70,6 @@ def transfer(**params):
         "verbose": 0,
     }
     return KerasClassifier(model=build_transfer_network, **{**settings, **params})
-
-
-def vgg(**params):
-    """Return one of few layers, so that Keras is fast."""
-    return transfer(**{"model__backbone": "vgg16", **params})
 
 
 def small(**params):
@@ -117,14 +112,14 @@ def test_size_outputs_and_loss_are_those_of_the_data(fitted, images):
     assert fitted.model_.output_shape == (None, 1)
     assert fitted.model_.loss == "binary_crossentropy"
     for y, settings in ((THREE, {}), (Y, {"model__n_outputs": 2})):
-        clf = vgg(**settings).initialize(images, y)
+        clf = transfer(**settings).initialize(images, y)
         assert clf.model_.output_shape == (None, len(set(y)))
         assert clf.model_.loss == "sparse_categorical_crossentropy"
         assert set(clf.predict(images)) <= set(y)
 
 
 def test_parameters_of_keras_come_from_scikeras(images):
-    clf = vgg(
+    clf = transfer(
         loss="categorical_crossentropy",
         optimizer="sgd",
         optimizer__learning_rate=0.125,
@@ -142,12 +137,12 @@ def test_the_same_seed_gives_the_same_network(images, masks):
     first, again, other = (clf.predict_proba(images) for clf in fits)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    starts = [vgg(random_state=seed).initialize(images, Y) for seed in (0, 0, 1)]
+    starts = [transfer(random_state=seed).initialize(images, Y) for seed in (0, 0, 1)]
     first, again, other = (clf.model_.get_weights() for clf in starts)
     assert all(map(np.array_equal, first, again))
     assert not np.array_equal(first[0], other[0])
     own = {"random_state": None, "model__random_state": 0}
-    starts = [vgg(**own).initialize(images, Y).model_ for _ in range(2)]
+    starts = [transfer(**own).initialize(images, Y).model_ for _ in range(2)]
     assert all(map(np.array_equal, *(model.get_weights() for model in starts)))
 
 
@@ -162,7 +157,7 @@ def test_pickle_and_clone(fitted, images):
 @pytest.mark.slow
 def test_grid_search(images):
     grid = {"model__trainable": ["head"], "optimizer__learning_rate": [1e-3, 1e-2]}
-    search = GridSearchCV(vgg(), grid, cv=2, error_score="raise")
+    search = GridSearchCV(transfer(), grid, cv=2, error_score="raise")
     assert set(search.fit(images, Y).predict(images)) <= set(Y)
     assert search.best_estimator_.model_.get_layer("logits").trainable
 
@@ -231,7 +226,7 @@ def test_unet_learns_masks_as_rows(images, masks):
 @pytest.mark.slow
 def test_a_sparse_loss_gets_as_many_outputs_as_classes(images):
     for loss in ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"):
-        clf = vgg(loss=loss).fit(images, Y)
+        clf = transfer(loss=loss).fit(images, Y)
         assert clf.model_.output_shape == (None, 2)
         assert set(clf.predict(images)) <= set(Y)
 

@@ -36,9 +36,9 @@ from tests.callbacks import ProgressBar, ScoringMonitor, needs_callbacks
 NETWORK = {"weights": None, "image_size": (32, 32), "pooling": "avg"}
 
 
-def small(**settings):
+def small(backbone="tiny", **settings):
     defaults = {"hidden_units": (), "epochs": 2, "batch_size": 4, "random_state": 0}
-    return TransferClassifier("mobilenetv2", **{**NETWORK, **defaults, **settings})
+    return TransferClassifier(backbone, **{**NETWORK, **defaults, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,9 @@ def y():
 @pytest.mark.slow
 def test_grid_search_in_two_processes_equals_one(images, y):
     grid = {"learning_rate": [1e-3, 1e-1]}
+    network = small("mobilenetv2")  # worker processes know no other backbones
     searches = [
-        GridSearchCV(small(), grid, cv=2, scoring="roc_auc", n_jobs=n_jobs)
+        GridSearchCV(network, grid, cv=2, scoring="roc_auc", n_jobs=n_jobs)
         for n_jobs in (None, 2)
     ]
     one, two = [search.fit(images, y) for search in searches]
@@ -112,7 +113,7 @@ def test_stacking(images, y):
 
 
 def test_features_before_any_classifier(images, y):
-    features = BottleneckFeatureExtractor("mobilenetv2", **NETWORK, random_state=0)
+    features = BottleneckFeatureExtractor("tiny", **NETWORK, random_state=0)
     pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
     pipeline.fit(images, y)
     vectors = pipeline[0].transform(images)

@@ -36,7 +36,7 @@ from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
-from skinest.networks import build_transfer_network, build_unet
+from skinest.networks import KerasBackbone, build_transfer_network, build_unet
 from skinest.sampling import has_foreground
 from skinest.utils.estimator_checks import check_image_estimator
 
@@ -88,6 +88,7 @@ def classify(paths: list[str], y: list[str]) -> None:
         "vgg16",
         class_weight={"benign": 1.0, "malignant": 4.0},
         augmentation=Augmentation(),
+        checkpoint=Path("checkpoints"),
         random_state=np.random.RandomState(0),
     )
     assert_type(classifier.fit(paths, y, groups=paths), VGGTransferClassifier)
@@ -97,6 +98,10 @@ def classify(paths: list[str], y: list[str]) -> None:
     GradCAMDisplay.from_estimator(classifier, paths[:3], target="malignant").plot()
     history = classifier.history_
     TrainingHistoryDisplay.from_history(history, pos_label="malignant").plot("recall")
+    backbone = KerasBackbone("own.keras", preprocessing="tf", stages={"top": "conv_3"})
+    assert_type(TransferClassifier(backbone).fit(paths, y), TransferClassifier)
+    BottleneckFeatureExtractor(backbone)
+    KerasBackbone("own.keras", preprocessing="vgg")  # type: ignore[arg-type]
     skinest.TransferClassifier(epochs="many")  # type: ignore[arg-type]
     skinest.TransferClassifier(n_prediction_views=3)  # type: ignore[arg-type]
     skinest.TransferClassifier().fit(paths)  # type: ignore[call-arg]
@@ -149,4 +154,6 @@ def build(histograms: NDArray[np.float64]) -> None:
     Dice(smooth="no")  # type: ignore[arg-type]
     build_unet(depth=3, image_size=(64, 64)).count_params()
     build_transfer_network("mobilenetv2", weights=None, hidden_units=())
+    build_transfer_network("resnet50", trainable="stage5", train_batch_norm=True)
+    build_transfer_network("resnet18")  # type: ignore[arg-type]
     check_image_estimator(BoVWSIFTTransformer(5))

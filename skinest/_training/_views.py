@@ -53,7 +53,8 @@ def turn_back(outputs, view) -> np.ndarray:
 class ImageViews:
     """The views of each image, one after the other.
 
-    A thread that reads the views of an image in order reads the image once.
+    A thread that reads the views of an image in order reads the image once. The same
+    holds for the key of an array, which is computed from all its pixels.
 
     Parameters
     ----------
@@ -67,28 +68,31 @@ class ImageViews:
     def __init__(self, images: ImageCollection, n_views: int) -> None:
         self._images = images
         self._n_views = n_views
-        self._last_read = threading.local()
+        self._of_thread = threading.local()
 
     def __len__(self) -> int:
         return self._n_views * len(self._images)
 
     def __getitem__(self, index) -> np.ndarray:
         position, view = divmod(index, self._n_views)
-        last = self._last_read
-        if getattr(last, "position", None) != position:
-            last.image = self._images[position]
-            last.position = position
-        return turn(last.image, view)
+        return turn(self._recall("image", self._images.__getitem__, position), view)
 
     def key(self, index) -> tuple:
         """Return a key that identifies the content of a view, for caches."""
         position, view = divmod(index, self._n_views)
-        key = self._images.key(position)
+        key = self._recall("key", self._images.key, position)
         return (*key, f"view {view}") if view else key
 
     def where(self, index) -> str:
         """Return the name of the image in error messages."""
         return self._images.where(index // self._n_views)
+
+    def _recall(self, name, compute, position):
+        """Return a result for an image, which is computed once if it was the last."""
+        last = vars(self._of_thread)
+        if name not in last or last[name][0] != position:
+            last[name] = position, compute(position)
+        return last[name][1]
 
 
 def make_views(images, n_views) -> ImageCollection | ImageViews:

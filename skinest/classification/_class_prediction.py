@@ -125,7 +125,8 @@ class ClassPredictionMixin:
         ----------
         path : str or path
             Path of the file, which must end in ".weights.h5". The network of
-            `keras.applications` without its top can load it.
+            `keras.applications` without its top can load it, or the model that you made
+            a `KerasBackbone` of.
 
         Raises
         ------
@@ -200,7 +201,7 @@ class ClassPredictionMixin:
             path,
             overwrite=overwrite,
             task="classification",
-            network=spec.backbone,
+            network=str(spec.backbone),
             image_size=spec.image_size,
             resize="stretch",
             n_prediction_views=check_n_views(self),

@@ -59,35 +59,34 @@ def adjust_penalties(network, strength):
             weight.regularizer = penalize
 
 
-def share_layers(model, backbone=None):
+def share_layers(model, network=None):
     """Build a network of the layers of a model, but with dropout of Keras.
 
     Parameters
     ----------
     model : keras.Model
-        The model. If there is a backbone, it is a chain of layers.
+        The model.
 
-    backbone : keras.Model, default=None
-        A model whose output is the input of the first layer.
+    network : keras.Model, default=None
+        A network that has layers of the same names as the model, and others below. None
+        means the model itself.
 
     Returns
     -------
     network : keras.Model
     """
+    own = {layer.name: layer for layer in model.layers}
 
     def share(layer):
+        layer = own.get(layer.name, layer)
         if not isinstance(layer, AdjustableDropout):
             return layer
         return make_dropout(layer.rate, dtype=layer.dtype_policy, name=layer.name)
 
-    if backbone is None:
-        # A compiled model would be compiled again.
-        bare = keras.Model(model.input, model.output, name=model.name)
-        return keras.models.clone_model(bare, clone_function=share)
-    x = backbone.output
-    for layer in model.layers[1:]:
-        x = share(layer)(x)
-    return keras.Model(backbone.input, x, name="transfer_network")
+    network = network or model
+    # A compiled model would be compiled again.
+    bare = keras.Model(network.input, network.output, name=network.name)
+    return keras.models.clone_model(bare, clone_function=share)
 
 
 def write_settings(network, settings):
@@ -103,7 +102,7 @@ def write_settings(network, settings):
     """
     for layer in network.layers:
         # A backbone can have dropout too, with rates of its own.
-        if "dropout" in settings and layer.name.startswith("dropout_"):
+        if "dropout" in settings and layer.name.startswith("dropout"):
             layer.rate = settings["dropout"]
         if "l2" in settings:
             for kernel in KERNELS:

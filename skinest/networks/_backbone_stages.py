@@ -7,7 +7,8 @@ import json
 import re
 from functools import lru_cache
 
-from ._backbones import get_backbone, is_preprocessing, make_config
+from .._compat import list_inner_layers
+from ._backbones import get_architecture, get_backbone, is_preprocessing, make_config
 
 _N_NAMED = 3  # how many blocks an error names at each end
 
@@ -19,6 +20,7 @@ def list_stages(backbone) -> list[str]:
 
 def check_stage(backbone, name, stage) -> None:
     """Raise ValueError unless a backbone has this stage, block or layer."""
+    backbone = get_architecture(backbone)
     if stage in list_stages(backbone) or stage in list_layers(backbone):
         return
     blocks = list(list_blocks(backbone))[::-1]
@@ -26,10 +28,10 @@ def check_stage(backbone, name, stage) -> None:
         return
     if len(blocks) > 2 * _N_NAMED:
         blocks[_N_NAMED:-_N_NAMED] = ["..."]
+    among_blocks = f"a block ({', '.join(blocks)}); " if blocks else ""
     raise ValueError(
         f"{name}={stage!r} is not a part of {backbone}. Choose one of "
-        f"{', '.join(list_stages(backbone))}; a block ({', '.join(blocks)}); or the "
-        "name of a layer."
+        f"{', '.join(list_stages(backbone))}; {among_blocks}or the name of a layer."
     )
 
 
@@ -61,11 +63,38 @@ def find_first_layer(backbone, stage) -> str:
     return list_blocks(backbone).get(stage, stage)
 
 
+def resolve_batch_norm(train_batch_norm, stage, is_from_scratch) -> bool:
+    """Return whether batch normalisation trains.
+
+    "auto" keeps its pretrained statistics. If all layers start from random weights, it
+    is trained too: without it, signals would vanish or explode.
+    """
+    if train_batch_norm == "auto":
+        return is_from_scratch and stage == "all"
+    return bool(train_batch_norm)
+
+
+def set_trainable(network, backbone, stage, trains_norms):
+    """Make all layers from a stage up trainable, or all but batch normalisation."""
+    import keras
+
+    check_stage(backbone, "trainable", stage)
+    layers = [layer for layer in network.layers if not is_preprocessing(layer.name)]
+    first = layers[0].name if stage == "all" else find_first_layer(backbone, stage)
+    trains = False
+    for layer in layers:
+        trains = trains or layer.name == first
+        layer.trainable = trains
+        for inner in list_inner_layers(layer):
+            if isinstance(inner, keras.layers.BatchNormalization):
+                inner.trainable = trains and trains_norms
+
+
 @lru_cache(maxsize=32)
 def list_layers(backbone) -> list[str]:
     """Return the names of all layers above the preprocessing, in Keras' order."""
-    side = get_backbone(backbone).min_side
-    layers = json.loads(make_config(backbone, (side, side)))["layers"]
+    size = get_backbone(backbone).sample_size
+    layers = json.loads(make_config(backbone, size))["layers"]
     names = [layer["name"] for layer in layers]
     return [name for name in names if not is_preprocessing(name)]
 
@@ -74,6 +103,8 @@ def list_blocks(backbone) -> dict[str, str]:
     """Return the first layer of each block, from the bottom up."""
     row = get_backbone(backbone)
     firsts: dict[str, str] = {}
+    if not row.blocks:
+        return firsts
     first = None
     for layer in list_layers(backbone):
         # The layers before the first block are in the lower stages.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .._compat import fresh_layer_names, preserved_random_state
+from ..utils._checks import check_image_size
 
 # For a training from scratch: Keras' .999 would need thousands of steps.
 _MOMENTUM = 0.9
@@ -52,13 +53,21 @@ class Backbone:
         `blocks` matches these alone.
 
     n_parameters : int
-        Number of its parameters, as Keras counts them.
+        Number of its parameters, as Keras counts them; 0 means not known.
 
     compute_dtype : {"bfloat16", "float32"}
-        The dtype for ``compute_dtype="auto"`` on a processor with bfloat16.
+        The dtype for ``compute_dtype="auto"`` on a processor with bfloat16, in Keras.
 
     min_side : int
         Height and width of images in pixels that the network needs.
+
+    openvino : tuple of str, default=()
+        Precisions, "float32" or "bfloat16", in which OpenVINO is faster than Keras.
+        It then computes the network if it is installed.
+
+    openvino_dtype : {"bfloat16", "float32"}
+        The same as `compute_dtype`, but for OpenVINO. "bfloat16" only if features
+        differ from those in float32 by no more than 1 % of the largest.
     """
 
     application: str
@@ -69,6 +78,21 @@ class Backbone:
     n_parameters: int = 0
     compute_dtype: str = "float32"
     min_side: int = 32
+    openvino: tuple = ()
+    openvino_dtype: str = "float32"
+
+    @property
+    def sample_size(self) -> tuple:
+        """A size of images that the network takes."""
+        return self.min_side, self.min_side
+
+    def check_image_size(self, image_size):
+        """Raise ValueError unless the network takes images of this size."""
+        check_image_size(image_size, self.min_side)
+
+    def get_definitions(self) -> dict:
+        """Return the classes and functions that Keras does not know."""
+        return {}
 
     def build(self, **options):
         """Build the Keras model without its classifier, with the settings of Keras."""
@@ -79,10 +103,15 @@ class Backbone:
 
 
 def get_backbone(backbone) -> Backbone:
-    """Return the row of a name, or a network of the user's own as it is."""
+    """Return the row of the table, or what stands for it in a network of the user."""
     from ._backbone_table import BACKBONES  # its rows are instances of the class above
 
-    return BACKBONES[backbone] if isinstance(backbone, str) else backbone
+    return BACKBONES[backbone] if isinstance(backbone, str) else backbone.row
+
+
+def get_architecture(backbone):
+    """Return the name of a backbone, or a network of the user without its weights."""
+    return backbone if isinstance(backbone, str) else backbone.row
 
 
 @contextmanager
@@ -119,14 +148,16 @@ def make_config(backbone, image_size) -> str:
     pixels = _preprocess(images, get_backbone(backbone).preprocessing)
     network = build_application(backbone, weights=None, input_tensor=pixels)
     # Keras has made its input a list, which causes a warning for an array.
-    config = keras.Model(images, network.output, name=backbone).get_config()
-    config = flatten_config(json.loads(json.dumps(config)))
+    config = keras.Model(images, network.output, name=str(backbone)).get_config()
+    config = json.loads(json.dumps(config))
+    if isinstance(backbone, str):
+        config = flatten_config(config)
     for number, layer in enumerate(config["layers"]):
         settings = layer["config"]
         for kernel in KERNELS:
             if f"{kernel}_initializer" in settings:
                 settings[f"{kernel}_initializer"] = _ZEROS
-        if "momentum" in settings:  # batch normalisation
+        if layer["class_name"] == "BatchNormalization":
             settings["momentum"] = _MOMENTUM
         if "seed" in settings:
             settings["seed"] = number
@@ -203,11 +234,17 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
     policy = "mixed_bfloat16" if compute_dtype == "bfloat16" else "float32"
     for layer in config["layers"]:
         settings = layer["config"]
-        if "dtype" in settings and not is_preprocessing(layer["name"]):
+        is_layer = {"dtype", "trainable"} <= set(settings)  # not only an operation
+        if is_layer and not is_preprocessing(layer["name"]):
             settings["dtype"] = policy
+        for key in settings:
+            if key.endswith("_regularizer"):  # of a user; l2 is the only penalty
+                settings[key] = None
         for kernel in KERNELS if l2 else ():
             if f"{kernel}_regularizer" in settings:
                 settings[f"{kernel}_regularizer"] = keras.regularizers.serialize(
                     keras.regularizers.L2(l2)
                 )
-    return keras.Model.from_config(config)
+    definitions = get_backbone(backbone).get_definitions()
+    with preserved_random_state():
+        return keras.Model.from_config(config, custom_objects=definitions)

@@ -1,6 +1,6 @@
 """Configurations of networks as one flat list of common Keras layers.
 
-Networks of `keras.applications` have operations that are no layers, nested models and
+Networks of `keras.applications` have operations that are not layers, nested models and
 layers of their own. Without these, any part of the network can be trained or read, and
 all random numbers have seeds.
 """

@@ -5,49 +5,51 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from .._compat import Interval, StrOptions, validate_params
-from ..utils._checks import MAX_SEED, check_image_size
-from ._backbone_stages import check_stage, find_first_layer
+from .._compat import StrOptions
+from ._backbone_stages import resolve_batch_norm, set_trainable
 from ._backbone_table import BACKBONES
-from ._backbones import build_backbone, get_backbone, is_preprocessing
-from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
-from ._weights import Weights, load_backbone_weights
+from ._backbones import build_backbone
+from ._keras_backbone import KerasBackbone, UserBackbone
+from ._weights import Weights
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import keras
-
-    from .._typing import (
-        BackboneName,
-        ComputeDtype,
-        ImageSize,
-        PathLike,
-        Penalty,
-        Pooling,
-        RandomStateLike,
-    )
-
+BACKBONE = [StrOptions(set(BACKBONES)), KerasBackbone]  # constraint of the parameter
 OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Specification of a backbone with pooling, from images to features."""
+    """Specification of a backbone with pooling, from images to features.
 
-    backbone: str
+    Parameters
+    ----------
+    backbone : str
+        Its name.
+
+    image_size : tuple of int
+        (height, width) of the images.
+
+    pooling : {"avg", "max", "flatten"}
+        The pooling.
+
+    compute_dtype : {"float32", "bfloat16"}
+        Floating-point precision in Keras.
+
+    is_auto : bool, default=False
+        Whether the user has left the precision to skinest, so that another engine may
+        have one of its own. The network is the same.
+    """
+
+    backbone: str | UserBackbone
     image_size: tuple
     pooling: str
     compute_dtype: str
+    is_auto: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,11 @@ class TransferNetwork:
         trained.
 
     is_from_scratch : bool, default=False
-        Whether its initial weights were random. Then batch normalisation is trained
-        with the whole network.
+        Whether its initial weights were random.
+
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation is trained in the part that trains. "auto" trains it
+        only if the whole network trains from scratch.
     """
 
     backbone_spec: BackboneSpec
@@ -102,35 +107,61 @@ class TransferNetwork:
     head: tuple
     is_backbone_given: bool = True
     is_from_scratch: bool = False
+    train_batch_norm: bool | str = "auto"
 
-    def describe_training(self, trainable) -> dict:
-        """Return what :func:`train_network` trains from the part `trainable` up."""
+    def trains_norms(self, trainable) -> bool:
+        """Return whether batch normalisation trains from the part `trainable` up."""
+        return resolve_batch_norm(
+            self.train_batch_norm, trainable, self.is_from_scratch
+        )
+
+    def describe_training(self, trainable, boundary) -> dict:
+        """Return what :func:`train_network` trains from the part `trainable` up.
+
+        Parameters
+        ----------
+        trainable : str
+            The lowest part that trains.
+
+        boundary : Boundary or None
+            The boundary below it, at which the inputs of the training are. None trains
+            on images.
+        """
         from ._adjustable import share_layers
 
         head, settings = self.head_spec.split_settings()
-        if trainable == "head":
-            n_features = count_features(self.backbone_spec)
-            return {
-                "key": ("head", head, n_features),
-                "build": partial(build_head, head, n_features),
-                "settings": settings,
-                "build_whole": partial(complete_network, self.backbone_spec, head),
-                "whole_key": (self.backbone_spec,),
-                "base": self.backbone.arrays,
-                "weights": self.head,
-                "has_convolutions": False,
-            }
-        kind = trainable, self.is_from_scratch
+        kind = trainable, self.trains_norms(trainable)
         specs = self.backbone_spec, head
-        return {
+        build = partial(build_network, *specs, *kind)
+        description = {
             "key": ("network", *specs, *kind),
-            "build": partial(build_network, *specs, *kind),
+            "build": build,
             "settings": settings,
             "build_whole": share_layers,
             "base": (),
             "weights": (*self.backbone.arrays, *self.head),
             "has_convolutions": True,
         }
+        if boundary is None:
+            return description
+        arrays, n_weights = self.backbone.arrays, boundary.n_weights
+        description |= {
+            "key": ("upper part", *specs, *kind),
+            "build": partial(boundary.build_upper, build),
+            "build_whole": lambda model: share_layers(model, build()),
+            "base": arrays[:n_weights],
+            "weights": (*arrays[n_weights:], *self.head),
+        }
+        if trainable == "head":  # one model for all backbones
+            n_features = boundary.n_features
+            description |= {
+                "key": ("head", head, n_features),
+                "build": partial(build_head, head, n_features),
+                "weights": self.head,
+                "whole_key": (self.backbone_spec,),
+                "has_convolutions": False,
+            }
+        return description
 
     def describe_prediction(self) -> dict:
         """Return what :func:`share_model` predicts with, from features."""
@@ -143,19 +174,27 @@ class TransferNetwork:
         }
 
     def replace_weights(self, arrays) -> TransferNetwork:
-        """Return the network with other weights, of the head only or of all parts."""
-        n_others = len(arrays) - len(self.head)
-        if not n_others:
+        """Return the network with other weights, of its last layers, of all or none."""
+        if not arrays:
+            return self
+        n_head, n_backbone = len(self.head), len(self.backbone.arrays)
+        n_kept = n_head + n_backbone - len(arrays)
+        if n_kept == n_backbone:
             return replace(self, head=arrays)
-        backbone = Weights.freeze(arrays[:n_others])
+        upper, head = arrays[:-n_head], arrays[-n_head:]
         return replace(
-            self, backbone=backbone, head=arrays[n_others:], is_backbone_given=False
+            self,
+            # After training, the precision in which it was trained.
+            backbone_spec=replace(self.backbone_spec, is_auto=False),
+            backbone=Weights.freeze((*self.backbone.arrays[:n_kept], *upper)),
+            head=head,
+            is_backbone_given=False,
         )
 
     def build(self, trainable):
         """Build one Keras model, in which the part from `trainable` up trains."""
         network = build_network(
-            self.backbone_spec, self.head_spec, trainable, self.is_from_scratch
+            self.backbone_spec, self.head_spec, trainable, self.trains_norms(trainable)
         )
         network.set_weights([*self.backbone.arrays, *self.head])
         return network
@@ -181,7 +220,7 @@ def build_pooled_backbone(spec, l2=0.0):
         "flatten": keras.layers.Flatten,
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
-    }[spec.pooling]
+    }["flatten" if len(base.output.shape) == 2 else spec.pooling]
     features = pooling(name="features", dtype="float32", data_format="channels_last")(
         base.output
     )
@@ -216,17 +255,7 @@ def build_head(spec, n_features, settings=None):
     return _adjust(head, settings)
 
 
-def complete_network(backbone_spec, head_spec, head):
-    """Build a Keras model from images to probabilities by layers of a given head."""
-    from ._adjustable import share_layers
-
-    l2 = 0.0 if head_spec.l2 == "auto" else head_spec.l2
-    network = share_layers(head, build_pooled_backbone(backbone_spec, l2))
-    set_trainable(network, backbone_spec.backbone, "head", is_from_scratch=False)
-    return network
-
-
-def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings=None):
+def build_network(backbone_spec, head_spec, trainable, trains_norms, settings=None):
     """Build a Keras model from images to probabilities, in which the upper part trains.
 
     Weights come in the order of the backbone's, then the head's. For `settings` see
@@ -238,160 +267,8 @@ def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings
     backbone = build_pooled_backbone(backbone_spec, l2)
     probabilities = _add_head(backbone.output, head_spec, settings)
     network = keras.Model(backbone.input, probabilities, name="transfer_network")
-    set_trainable(network, backbone_spec.backbone, trainable, is_from_scratch)
+    set_trainable(network, backbone_spec.backbone, trainable, trains_norms)
     return _adjust(network, settings)
-
-
-@validate_params(
-    {
-        "backbone": [StrOptions(set(BACKBONES))],
-        "weights": [str, os.PathLike, None],
-        "image_size": [tuple, list, None],
-        "hidden_units": [tuple, list],
-        "pooling": [StrOptions({"flatten", "avg", "max"})],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "n_outputs": [Interval(Integral, 1, None, closed="left"), None],
-        "trainable": [str],
-        "compute_dtype": [StrOptions({"float32", "bfloat16"})],
-        "random_state": ["random_state"],
-        "meta": [dict, None],
-        "compile_kwargs": [dict, None],
-    },
-    prefer_skip_nested_validation=True,
-)
-def build_transfer_network(
-    backbone: BackboneName = "vgg16",
-    *,
-    weights: PathLike | None = "imagenet",
-    image_size: ImageSize | None = None,
-    hidden_units: Sequence[int] = (),
-    pooling: Pooling = "avg",
-    dropout: float = 0.5,
-    l2: Penalty = "auto",
-    n_outputs: int | None = None,
-    trainable: str = "head",
-    compute_dtype: ComputeDtype = "float32",
-    random_state: RandomStateLike = None,
-    meta: Mapping[str, Any] | None = None,
-    compile_kwargs: Mapping[str, Any] | None = None,
-) -> keras.Model:
-    """Build a transfer network as one flat Keras model.
-
-    Use it if your code trains Keras models itself, or as `model=` of
-    `scikeras.wrappers.KerasClassifier`. Otherwise use
-    :class:`~skinest.TransferClassifier`: it trains the same network, accepts images of
-    any size and form, and computes the features of a frozen backbone once instead of in
-    each epoch.
-
-    The layers are, in this order: the input ``images`` (RGB, values from 0 to 255), the
-    preprocessing (several layers for VGG), the layers of the backbone with their names
-    in Keras, ``features`` (the pooling), ``hidden_1``, ``dropout_1`` and so on,
-    ``logits`` and ``probabilities``. Batch normalisation is trained only with
-    ``weights=None`` and ``trainable="all"``.
-
-    Parameters
-    ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        Network of `keras.applications` without its classifier.
-
-    weights : "imagenet", path or None, default="imagenet"
-        Weights of the backbone: "imagenet", which are downloaded at the first use; a
-        file with weights; or None for random weights.
-
-    image_size : tuple of int, default=None
-        (height, width) of the images in pixels, 32 or more. None means the size of the
-        images in `meta` or, without `meta`, (224, 224).
-
-    hidden_units : tuple of int, default=()
-        Number of units of each dense ReLU layer between features and output. The
-        default adds no such layer.
-
-    pooling : {"avg", "max", "flatten"}, default="avg"
-        How feature maps are converted to a vector: the mean or maximum of each channel,
-        or all values.
-
-    dropout : float, default=0.5
-        Dropout rate after each hidden layer, or before the output if there is no hidden
-        layer.
-
-    l2 : float or "auto", default="auto"
-        L2 penalty on the kernels of the trained layers. "auto" is 0.1 on the kernel of
-        the output alone.
-
-    n_outputs : int, default=None
-        1 for a sigmoid, more for a softmax. None means the number that the classes in
-        `meta` need or, without `meta`, 1.
-
-    trainable : str, default="head"
-        The first part to train, counted from the input: "head", a stage of the
-        backbone, or "all". All layers after it are trained too.
-
-    compute_dtype : {"float32", "bfloat16"}, default="float32"
-        Floating-point precision of the backbone.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of the random weights of the head, and of the backbone if `weights` is
-        None. None uses NumPy's global generator, which SciKeras seeds.
-
-    meta : dict, default=None
-        Information about `X` and `y`. SciKeras passes it itself.
-
-    compile_kwargs : dict, default=None
-        Arguments of Keras' ``compile``. If they have no loss, the model is compiled
-        with the cross entropy of its outputs. SciKeras passes them itself. None returns
-        an uncompiled model.
-
-    Returns
-    -------
-    model : keras.Model
-        Model from images of shape (n_images, height, width, 3) to probabilities of
-        shape (n_images, n_outputs), dtype float32.
-
-    Raises
-    ------
-    ValueError
-        If an argument is invalid, or the network cannot be used for the images or
-        labels in `meta`.
-    FileNotFoundError, OSError
-        If weights are missing, or cannot be downloaded.
-
-    See Also
-    --------
-    skinest.TransferClassifier : The network as a scikit-learn classifier.
-
-    Examples
-    --------
-    >>> from skinest.networks import build_transfer_network
-    >>> model = build_transfer_network("vgg16", weights=None)
-    >>> model.count_params()
-    14715201
-
-    A hidden layer on flattened feature maps nearly doubles that:
-
-    >>> model = build_transfer_network(
-    ...     "vgg16", weights=None, hidden_units=(512,), pooling="flatten"
-    ... )
-    >>> model.count_params()
-    27560769
-    """
-    size = resolve_image_size(image_size, meta, default=(224, 224))
-    check_image_size(size, get_backbone(backbone).min_side)
-    check_hidden_units(hidden_units)
-    n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
-    spec = BackboneSpec(backbone, size, pooling, compute_dtype)
-    head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
-    network = build_network(spec, head, trainable, weights is None)
-    rng = check_random_state(random_state)
-    seeds = rng.randint(MAX_SEED, size=2)
-    units = (*head.hidden_units, n_outputs)
-    network.set_weights(
-        [
-            *load_backbone_weights(backbone, weights, int(seeds[0])).arrays,
-            *make_random_head(count_features(spec), units, seeds[1]),
-        ]
-    )
-    return compile_network(network, compile_kwargs)
 
 
 def check_hidden_units(hidden_units):
@@ -415,25 +292,6 @@ def make_random_head(n_features, units, seed) -> list[np.ndarray]:
         arrays += [np.float32(limit) * (2 * kernel - 1), np.zeros(n_units, np.float32)]
         n_features = n_units
     return arrays
-
-
-def set_trainable(network, backbone, stage, is_from_scratch):
-    """Make all layers from a stage up trainable.
-
-    Batch normalisation keeps its pretrained statistics. If all layers start from random
-    weights, it is trained too: without it, signals would vanish or explode.
-    """
-    import keras
-
-    check_stage(backbone, "trainable", stage)
-    layers = [layer for layer in network.layers if not is_preprocessing(layer.name)]
-    is_whole = stage == "all"
-    first = layers[0].name if is_whole else find_first_layer(backbone, stage)
-    trains, trains_norms = False, is_from_scratch and is_whole
-    for layer in layers:
-        trains = trains or layer.name == first
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = trains and (trains_norms or not is_norm)
 
 
 def _adjust(network, settings):

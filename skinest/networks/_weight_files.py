@@ -57,12 +57,12 @@ class LayerWeights:
 
     @property
     def is_normalization(self) -> bool:
-        """Whether Keras has a `Normalization` layer here: it has a count too."""
+        """Return whether Keras has a `Normalization` layer here: it has a count too."""
         return is_preprocessing(self.name)
 
     @property
     def stored_shapes(self) -> list:
-        """Shapes of the arrays in a file."""
+        """Return the shapes of the arrays in a file."""
         return [*self.shapes, ()] if self.is_normalization else [*self.shapes]
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ._backbones import build_application, get_backbone
+from ._backbones import build_application, get_architecture, get_backbone
 from ._random_weights import make_random_weights
 from ._weight_files import from_application, read_file, to_application
 
@@ -41,11 +41,12 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
 
     Parameters
     ----------
-    backbone : str
-        A name in the table of backbones.
+    backbone : str or KerasBackbone
+        A name in the table of backbones, or a network of the user.
 
     weights : "imagenet", path or None
-        Source of the weights; None creates random ones.
+        Source of the weights; None creates random ones, and "imagenet" of a network of
+        the user means those that it came with.
 
     seed : int
         Seed of random weights.
@@ -64,10 +65,12 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
     ValueError
         If a file does not have weights of this network.
     """
+    architecture = get_architecture(backbone)
     if weights is None:
-        return _make_random(backbone, seed)
+        return _make_random(architecture, seed)
     if weights == "imagenet":
-        return _imagenet(backbone)
+        is_named = isinstance(backbone, str)
+        return _imagenet(backbone) if is_named else backbone.weights
     path = os.path.abspath(os.path.expanduser(os.fspath(weights)))
     if not os.path.isfile(path):
         raise FileNotFoundError(
@@ -76,7 +79,7 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
         )
     info = os.stat(path)
     version = info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
-    return _from_file(backbone, path, version)
+    return _from_file(architecture, path, version)
 
 
 def save_backbone_weights(backbone, weights, path):
@@ -86,8 +89,11 @@ def save_backbone_weights(backbone, weights, path):
         raise ValueError(
             f"path={path!r} must end with '.weights.h5', as Keras needs it."
         )
-    model = build_application(backbone, weights=None, input_shape=(224, 224, 3))
-    model.set_weights(to_application(backbone, weights.arrays))
+    if isinstance(backbone, str):
+        model = build_application(backbone, weights=None, input_shape=(224, 224, 3))
+        model.set_weights(to_application(backbone, weights.arrays))
+    else:
+        model = backbone.build_with_weights(weights.arrays)
     model.save_weights(path)
 
 
@@ -112,9 +118,13 @@ def _imagenet(backbone):
 @lru_cache(maxsize=2)
 def _from_file(backbone, path, version):
     """Read a weights file; `version` changes if the file is replaced."""
+    if not isinstance(backbone, str):
+        return Weights.freeze(backbone.read_weights(path))
     return Weights.freeze(read_file(backbone, path))
 
 
 @lru_cache(maxsize=2)
 def _make_random(backbone, seed):
+    if not isinstance(backbone, str):
+        return Weights.freeze(backbone.make_random_weights(seed))
     return Weights.freeze(make_random_weights(backbone, seed))

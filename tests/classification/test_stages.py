@@ -42,11 +42,14 @@ def trained_layers(clf, lowest):
 @pytest.mark.parametrize(
     "backbone, lowest",
     [
-        ("vgg16", "head"),
+        ("tiny", "head"),
+        ("tiny", "block_16"),
+        ("tiny", "all"),
+        pytest.param("vgg16", "head", marks=pytest.mark.slow),
         ("vgg16", "block5"),
-        ("vgg16", "all"),
-        ("mobilenetv2", "head"),
-        ("mobilenetv2", "block_16"),
+        pytest.param("vgg16", "all", marks=pytest.mark.slow),
+        pytest.param("mobilenetv2", "head", marks=pytest.mark.slow),
+        pytest.param("mobilenetv2", "block_16", marks=pytest.mark.slow),
         pytest.param("mobilenetv2", "all", marks=pytest.mark.slow),
     ],
 )

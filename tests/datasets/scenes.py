@@ -8,8 +8,12 @@ which no public function takes.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import numpy as np
+from contextlib import contextmanager
 
+import numpy as np
+import pytest
+
+from skinest.datasets._synthetic import dermoscopy
 from skinest.datasets._synthetic.generation import render_images, sample_scenes
 
 
@@ -25,6 +29,14 @@ def render(scene, *, task="lesion", size=(128, 128)):
     masks = np.empty((1, *size), dtype=np.uint8)
     render_images(task, [scene], images, masks)
     return images[0], masks[0] == 255
+
+
+@contextmanager
+def without_pixels():
+    """Let `make_dermoscopy` render nothing, for tests of labels and patients alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dermoscopy, "render_images", lambda *arguments: None)
+        yield
 
 
 def get_positions(size):

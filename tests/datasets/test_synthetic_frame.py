@@ -23,6 +23,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skinest import BoVWSIFTTransformer
 from skinest.datasets import make_dermoscopy
 
+from .scenes import without_pixels
+
 SITES = {
     *("abdomen", "acral", "back", "chest", "ear", "face", "foot", "genital", "hand"),
     *("lower extremity", "neck", "scalp", "trunk", "upper extremity"),
@@ -52,9 +54,10 @@ def diagnoses():
 @pytest.fixture(scope="module")
 def patients():
     """Return 4,000 patients, of diagnoses as frequent as in HAM10000."""
-    frame = make_dermoscopy(
-        4000, task="diagnosis", images_per_lesion=1, as_frame=True, **SMALL
-    ).frame
+    with without_pixels():
+        frame = make_dermoscopy(
+            4000, task="diagnosis", images_per_lesion=1, as_frame=True, **SMALL
+        ).frame
     return frame.drop(columns="image")
 
 
@@ -160,7 +163,10 @@ def test_patients_depend_on_the_diagnosis(patients):
 
 
 def test_malignant_patients_are_older():
-    frame = make_dermoscopy(300, malignant_fraction=0.5, as_frame=True, **SMALL).frame
+    with without_pixels():
+        frame = make_dermoscopy(
+            300, malignant_fraction=0.5, as_frame=True, **SMALL
+        ).frame
     ages = frame.groupby("target").age.mean()
     assert 8 < ages[1] - ages[0] < 22  # 61 and 46 years
 

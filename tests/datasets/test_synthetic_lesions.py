@@ -13,6 +13,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from skinest.datasets import make_dermoscopy
 
+from .scenes import without_pixels
+
 # The official table of lesions of HAM10000: 7,470 lesions have 1 to 6 images.
 HAM10000_LESIONS = [5514, 1423, 490, 34, 5, 4]
 
@@ -30,9 +32,10 @@ def test_each_image_shows_another_lesion_by_default(task):
 
 def sample_groups(n_images, **options):
     """Return groups of small images, the same as those of larger ones."""
-    return make_dermoscopy(
-        n_images, image_size=(32, 32), random_state=0, **options
-    ).groups
+    with without_pixels():
+        return make_dermoscopy(
+            n_images, image_size=(32, 32), random_state=0, **options
+        ).groups
 
 
 @pytest.mark.slow
