@@ -156,9 +156,9 @@ def test_the_decision_in_the_metadata_gives_the_predictions(
     np.testing.assert_array_equal(predicted, fitted.predict(images))
 
 
-def test_a_network_in_bfloat16_is_exported_in_float32(fit_segmenter, images, tmp_path):
-    segmenter = fit_segmenter([0, 1], compute_dtype="bfloat16")
-    segmenter.export(tmp_path / "file.keras")
+def test_a_network_in_bfloat16_is_exported_in_float32(fit_classifier, images, tmp_path):
+    clf = fit_classifier(["a", "b"], compute_dtype="bfloat16")
+    clf.export(tmp_path / "file.keras")
     network = keras.models.load_model(tmp_path / "file.keras")
     assert {layer.compute_dtype for layer in network.layers} == {"float32"}
     outputs, _ = readers.run(tmp_path / "file.keras", images)
