@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -49,12 +49,32 @@ OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Specification of a backbone with pooling, from images to features."""
+    """Specification of a backbone with pooling, from images to features.
+
+    Parameters
+    ----------
+    backbone : str
+        Its name.
+
+    image_size : tuple of int
+        (height, width) of the images.
+
+    pooling : {"avg", "max", "flatten"}
+        The pooling.
+
+    compute_dtype : {"float32", "bfloat16"}
+        Floating-point precision in Keras.
+
+    is_auto : bool, default=False
+        Whether the user has left the precision to skinest, so that another engine may
+        have one of its own. The network is the same.
+    """
 
     backbone: str | UserBackbone
     image_size: tuple
     pooling: str
     compute_dtype: str
+    is_auto: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -187,8 +207,14 @@ class TransferNetwork:
         if n_kept == n_backbone:
             return replace(self, head=arrays)
         upper, head = arrays[:-n_head], arrays[-n_head:]
-        backbone = Weights.freeze((*self.backbone.arrays[:n_kept], *upper))
-        return replace(self, backbone=backbone, head=head, is_backbone_given=False)
+        return replace(
+            self,
+            # After training, the precision in which it was trained.
+            backbone_spec=replace(self.backbone_spec, is_auto=False),
+            backbone=Weights.freeze((*self.backbone.arrays[:n_kept], *upper)),
+            head=head,
+            is_backbone_given=False,
+        )
 
     def build(self, trainable):
         """Build one Keras model, in which the part from `trainable` up trains."""
