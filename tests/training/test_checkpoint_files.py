@@ -394,6 +394,7 @@ def test_fits_of_a_search_have_their_own_folders(memory, tmp_path):
     assert bits(search.best_estimator_) == bits(plain.best_estimator_)
 
 
+@pytest.mark.slow
 def test_threads_have_their_own_folders(memory, tmp_path):
     estimator, data = make(tmp_path / "{fit}", memory=memory)
     grid = {"learning_rate": [0.01, 0.02]}
