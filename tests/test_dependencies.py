@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # The extras that the files of each folder may need.
 EXTRAS = {
-    "skinest": {"onnx", "plot", "scikeras"},
+    "skinest": {"onnx", "openvino", "plot", "scikeras"},
     "tests": {"test"},
     "benchmarks": {"test"},
     "examples": {"examples"},

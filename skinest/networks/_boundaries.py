@@ -7,7 +7,7 @@ The outputs of the frozen part for an image are one vector, which can be kept.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
@@ -57,17 +57,17 @@ class Boundary:
         return (self.crossing, self.dtype) if self.crossing else ()
 
     def describe_lower(self) -> dict:
-        """Return what :func:`share_model` computes the vectors with, before `pack`."""
-        spec = self.backbone_spec
-        if not self.crossing:
-            return {
-                "key": ("pooled backbone", spec),
-                "build": lambda: build_pooled_backbone(spec),
-            }
-        return {
-            "key": ("lower part", spec, self.crossing),
-            "build": lambda: build_lower(build_pooled_backbone(spec), self.crossing),
-        }
+        """Return the part that computes the vectors before `pack`, for an Engine.
+
+        `build` is a function from a precision to the Keras model.
+        """
+        spec = replace(self.backbone_spec, compute_dtype="float32")
+
+        def build(compute_dtype):
+            network = build_pooled_backbone(replace(spec, compute_dtype=compute_dtype))
+            return build_lower(network, self.crossing) if self.crossing else network
+
+        return {"key": ("lower part", spec, self.crossing), "build": build}
 
     def pack(self, values) -> np.ndarray:
         """Convert vectors of the lower part to `dtype`.

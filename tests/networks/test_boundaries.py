@@ -213,7 +213,7 @@ def test_vectors_have_half_precision(compute_dtype):
     assert boundary.n_weights == 5  # a convolution and batch normalisation
     network = build_pooled_backbone(spec)
     network.set_weights(random_weights(network, 0))
-    lower = boundary.describe_lower()["build"]()
+    lower = boundary.describe_lower()["build"](compute_dtype)
     lower.set_weights(network.get_weights()[:5])
     packed = boundary.pack(apply(lower, IMAGES))
     assert packed.shape == (2, boundary.n_features)
