@@ -152,10 +152,9 @@ def iterate_features(
     positions = np.arange(len(images)) if positions is None else positions
     n_variants = 1 + copies.n_copies
     cache = memory if isinstance(memory, Cache) else Cache(memory)
-    # A part that trains on features of another precision would be predicted with these.
-    engine = choose_engine(
-        replace(spec, is_auto=spec.is_auto and not boundary.crossing)
-    )
+    # An upper part trains in the precision in which it will predict.
+    is_auto = spec.is_auto and not boundary.crossing
+    engine = choose_engine(replace(spec, is_auto=is_auto))
     settings = _describe(boundary, engine, weights, copies) if cache.is_on else []
 
     def read(chunk):
