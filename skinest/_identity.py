@@ -33,11 +33,12 @@ def list_versions() -> tuple[str, ...]:
     import cv2
 
     loaded = (module.__version__ for module in (np, sklearn, joblib, cv2))
-    return (__version__, *loaded, *map(_find_version, _NOT_LOADED))
+    return (__version__, *loaded, *map(find_version, _NOT_LOADED))
 
 
 @lru_cache
-def _find_version(package):
+def find_version(package) -> str:
+    """Return the version of an installed package, or "" if there is none."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # installed in another way
@@ -120,7 +121,7 @@ def identify_definitions(definitions, name) -> str | None:
     for definition in definitions:
         library = definition.__module__.partition(".")[0]
         if library in _LAYERS:
-            parts.append((definition.__qualname__, _find_version(_LAYERS[library])))
+            parts.append((definition.__qualname__, find_version(_LAYERS[library])))
             continue
         version = read_version(definition, name)
         if version is None:

@@ -24,17 +24,17 @@ from skinest.augmentation import Augmentation
 from skinest.sampling import ImageResampler
 from skinest.utils.estimator_checks import parametrize_with_image_checks
 
+GRID = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,))
+
 
 def estimators():
     """Yield an instance of each public estimator, or more for settings that matter."""
-    grid = SIFTDescriptor(detector="grid", grid_step=16, grid_sizes=(16,))
     keypoints = SIFTDescriptor(contrast_threshold=0.01, root=False)
     root = SIFTDescriptor(contrast_threshold=0.01, root=True)
     yield BoVWSIFTTransformer(6, descriptor=root)
     yield BoVWSIFTTransformer(6, descriptor=keypoints, encoding="vlad", n_components=4)
-    for encoding in ("histogram", "soft", "tfidf", "vlad", "fisher"):
-        yield BoVWSIFTTransformer(4, descriptor=grid, encoding=encoding)
-    yield BoVWSIFTTransformer(4, descriptor=grid, pyramid=(1, 2))
+    yield BoVWSIFTTransformer(4, descriptor=GRID, encoding="fisher")
+    yield BoVWSIFTTransformer(4, descriptor=GRID, pyramid=(1, 2))
     yield BoVWSIFTTransformer(
         4,
         descriptor=ColorPatchDescriptor(grid_step=12),
@@ -43,6 +43,11 @@ def estimators():
     )
     yield ImageResampler(RandomOverSampler(random_state=0))
     yield ImageResampler(RandomUnderSampler(random_state=0))
+
+
+def more_encodings():
+    for encoding in ("histogram", "soft", "tfidf", "vlad"):
+        yield BoVWSIFTTransformer(4, descriptor=GRID, encoding=encoding)
 
 
 NETWORK = {"weights": None, "image_size": (32, 32), "pooling": "avg"}
@@ -64,13 +69,15 @@ def tiny_networks():
     yield TransferClassifier("tiny", **NETWORK, trainable="Conv_1", epochs=1)
     several = {"hidden_units": (4,), "epochs": 2, **COPIES, **views}
     yield TransferClassifier("tiny", **NETWORK, **several)
-    yield UNetSegmenter(depth=2, base_filters=2, image_size=(16, 16), epochs=1, **views)
+    yield UNetSegmenter(depth=1, base_filters=2, image_size=(16, 16), epochs=1, **views)
 
 
 with warnings.catch_warnings():
     # scikit-learn says that it leaves out what takes no tables.
     warnings.simplefilter("ignore")
-    sklearn_checks = parametrize_with_checks([*estimators(), *networks()])
+    sklearn_checks = parametrize_with_checks(
+        [*estimators(), *more_encodings(), *networks()]
+    )
 
 
 @sklearn_checks
@@ -83,6 +90,12 @@ def test_image_checks(estimator, check):
     assert check(estimator) is None  # or it raises
 
 
+@pytest.mark.slow
+@parametrize_with_image_checks(list(more_encodings()))
+def test_image_checks_of_more_encodings(estimator, check):
+    assert check(estimator) is None  # or it raises
+
+
 @parametrize_with_image_checks(list(tiny_networks()), atol=1e-5)
 def test_image_checks_of_networks(estimator, check):
     if getattr(estimator, "backbone", None) == "tiny" and "in_workers" in repr(check):
@@ -91,6 +104,6 @@ def test_image_checks_of_networks(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_image_checks(list(networks())[:-1], atol=1e-5)
+@parametrize_with_image_checks(list(networks()), atol=1e-5)
 def test_image_checks_of_real_networks(estimator, check):
     assert check(estimator) is None  # or it raises

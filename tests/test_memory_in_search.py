@@ -136,7 +136,14 @@ def kept_in(folder):
     return str(folder), Path(folder), joblib.Memory(folder, verbose=0)
 
 
-@pytest.mark.parametrize("kind", range(3), ids=["str", "Path", "Memory"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(0, id="str"),
+        pytest.param(1, id="Path", marks=pytest.mark.slow),
+        pytest.param(2, id="Memory", marks=pytest.mark.slow),
+    ],
+)
 def test_workers_never_do_their_own_work_twice(kind, paths, logs, tmp_path):
     described, learned = logs
     memory = kept_in(tmp_path / "kept")[kind]

@@ -184,6 +184,10 @@ class Checkpoint:
         n_arrays = sum(key.startswith(f"{name}/") for key in self._arrays)
         return [self._arrays[f"{name}/{i}"] for i in range(n_arrays)]
 
+    def forget(self):
+        """Free what was read, when nothing of it is needed any more."""
+        self.stage, self._arrays = None, {}
+
     def write(self, records, stage, *, start, weights=(), best=(), **lists):
         """Replace the file. If this fails, the old file remains, and a warning says so.
 
@@ -303,11 +307,15 @@ def _check_writable(folder, shown):
     try:
         with open(probe, "wb") as file:
             file.write(bytes(_N_PROBE))
-        os.remove(probe)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise ValueError(
             f"checkpoint={shown!r} is a folder that cannot be written: {error}"
         ) from error
+    finally:
+        with suppress(OSError):
+            os.remove(probe)
 
 
 @contextmanager

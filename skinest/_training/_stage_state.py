@@ -58,7 +58,7 @@ class StageCheckpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         fitting, checkpoint = self._fitting, self._fitting.checkpoint
-        stage, checkpoint.stage = checkpoint.stage, None  # of this stage only
+        stage = checkpoint.stage
         if stage is None:
             return
         n_weights = len(self._start[1])
@@ -78,6 +78,7 @@ class StageCheckpoint(keras.callbacks.Callback):
         n_done = self._n_epochs if stage["is_stopped"] else stage["n_epochs"]
         fitting.restored_epoch = 0
         set_initial_epoch(self._reusable.model, fitting.epoch + n_done)
+        checkpoint.forget()
 
     def on_epoch_end(self, epoch, logs=None):
         fitting, model = self._fitting, self._reusable.model

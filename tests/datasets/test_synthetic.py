@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import functools
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -248,18 +246,3 @@ def test_visual_words_tell_the_classes_apart_but_not_perfectly(data, descriptors
 def test_mean_colour_does_not_tell_the_classes_apart(data):
     colours = data.images.mean(axis=(1, 2))
     assert _cross_validated_auc(colours, data.target) < 0.75
-
-
-def test_import_is_light():
-    code = (
-        "import sys, sklearn.utils._param_validation; "
-        "before = set(sys.modules); "
-        "import skinest.datasets as d; "
-        "d.make_dermoscopy, d.fetch_isic2016_part3, d.get_data_home; "
-        "heavy = {'cv2', 'matplotlib', 'pandas', 'pooch', 'tensorflow'}; "
-        "print(sorted(heavy & (set(sys.modules) - before)))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "[]"

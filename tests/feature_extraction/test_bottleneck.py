@@ -42,10 +42,10 @@ def extractor(backbone="tiny", **settings):
         ("vgg16", (224, 224), "flatten", 49 * 512),
         ("vgg16", (224, 224), "avg", 512),
         ("vgg19", (70, 96), "flatten", 2 * 3 * 512),
-        ("vgg19", (70, 96), "max", 512),
+        pytest.param("vgg19", (70, 96), "max", 512, marks=pytest.mark.slow),
         ("mobilenetv2", (224, 224), "flatten", 49 * 1280),
         ("mobilenetv2", (70, 96), "flatten", 3 * 3 * 1280),
-        ("mobilenetv2", (70, 96), "avg", 1280),
+        pytest.param("mobilenetv2", (70, 96), "avg", 1280, marks=pytest.mark.slow),
     ],
 )
 def test_lengths(backbone, image_size, pooling, length, images):
@@ -62,7 +62,7 @@ def test_features_are_those_of_keras_applications(images):
     preprocess = keras.applications.mobilenet_v2.preprocess_input
     maps = network(preprocess(enlarge(images).astype(float)), training=False)
     flat = keras.ops.convert_to_numpy(maps).reshape(5, -1)
-    np.testing.assert_allclose(features.transform(enlarge(images)), flat, atol=1e-4)
+    np.testing.assert_allclose(features.transform(enlarge(images)), flat, atol=2e-4)
 
 
 def enlarge(images):

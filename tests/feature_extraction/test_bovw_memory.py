@@ -29,7 +29,14 @@ def test_descriptors_are_computed_once_without_memory(textured, log):
     assert n_lines(log) == 24
 
 
-@pytest.mark.parametrize("kind", [str, lambda path: path, joblib.Memory])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(str, id="str"),
+        pytest.param(Path, id="Path", marks=pytest.mark.slow),
+        pytest.param(joblib.Memory, id="Memory", marks=pytest.mark.slow),
+    ],
+)
 def test_memory_serves_other_words_encodings_and_root_from_the_same_descriptors(
     kind, textured, log, tmp_path, monkeypatch
 ):

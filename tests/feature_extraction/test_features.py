@@ -446,9 +446,10 @@ def test_networks_see_batches_of_few_sizes(images, monkeypatch):
         sizes.add(len(batch))
         return predict_on_batch(self, batch)
 
+    monkeypatch.setenv("SKINEST_ENGINE", "keras")
     monkeypatch.setattr(keras.Model, "predict_on_batch", recording)
     extractor = BottleneckFeatureExtractor(
-        "mobilenetv2", weights=None, image_size=(32, 32), batch_size=12, random_state=0
+        "tiny", weights=None, image_size=(32, 32), batch_size=12, random_state=0
     ).fit(images)
     for n_images in range(1, N_IMAGES + 1):
         assert len(extractor.transform(images[:n_images])) == n_images
@@ -458,12 +459,13 @@ def test_networks_see_batches_of_few_sizes(images, monkeypatch):
 
 def test_few_files_are_read_before_they_are_needed(paths, decoded, monkeypatch):
     extractor = BottleneckFeatureExtractor(
-        "mobilenetv2", weights=None, image_size=(32, 32), batch_size=2, random_state=0
+        "tiny", weights=None, image_size=(32, 32), batch_size=2, random_state=0
     ).fit(paths)
 
     def fail(self, batch):
         raise RuntimeError("no luck")
 
+    monkeypatch.setenv("SKINEST_ENGINE", "keras")
     monkeypatch.setattr(keras.Model, "predict_on_batch", fail)
     with pytest.raises(RuntimeError, match="no luck"):
         extractor.transform(paths)

@@ -54,9 +54,11 @@ def test_score_in_bfloat16():
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_every_backend_gives_the_same(backend):
+def test_other_backends_give_the_same(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
+    if backend == keras.config.backend():
+        pytest.skip("the gradient in closed form is that of this backend")
     program = PROGRAM.format(inputs=INPUTS.tolist(), coefficients=COEFFICIENTS.tolist())
     run = subprocess.run(
         [sys.executable, "-c", program],

@@ -142,6 +142,10 @@ class TestClasses:
                 Focal(alpha=[1, 2, 3]).per_image(*masks(n_channels))
 
 
+# Of sums over pixels, of each pixel, and with weights of classes.
+FAST = Dice, Focal, WeightedCrossentropy
+
+
 def network(bias=0.0):
     """Return a convolution and a sigmoid for images of 8 x 8 pixels."""
     start = keras.initializers
@@ -167,7 +171,13 @@ def images(n_images=6):
 
 
 class TestTraining:
-    @by_class("loss", INSTANCES)
+    @by_class(
+        "loss",
+        [
+            pytest.param(loss, marks=[pytest.mark.slow] * (not isinstance(loss, FAST)))
+            for loss in INSTANCES
+        ],
+    )
     def test_keras_trains_saves_and_loads(self, loss, tmp_path):
         X, y = images()
         model = network()

@@ -133,7 +133,9 @@ class TestResolve:
             rtol=1e-6,
         )
 
-    @pytest.mark.parametrize("n_channels", [1, 2, 3, 6])
+    @pytest.mark.parametrize(
+        "n_channels", [1, 3, *(pytest.param(k, marks=pytest.mark.slow) for k in (2, 6))]
+    )
     @pytest.mark.parametrize(
         "loss",
         [

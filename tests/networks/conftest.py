@@ -13,6 +13,7 @@ import pytest
 
 from skinest import BottleneckFeatureExtractor
 from skinest.networks import build_transfer_network
+from skinest.networks._backbones import build_application
 from tests.private_names import get_keras_generator_state
 
 APPLICATIONS = {
@@ -55,13 +56,18 @@ def list_stages(backbone):
 
 @pytest.fixture(scope="session")
 def application():
-    """Build the network of `keras.applications` without top, by the backbone's name."""
+    """Build the network of `keras.applications` without top, by the backbone's name.
+
+    "tiny" is the one of few layers.
+    """
 
     @functools.cache
     def build(backbone):
-        model = APPLICATIONS[backbone](
-            weights=None, include_top=False, input_shape=(*SIZE, 3)
-        )
+        options = {"weights": None, "input_shape": (*SIZE, 3)}
+        if backbone == "tiny":
+            model = build_application(backbone, **options)
+        else:
+            model = APPLICATIONS[backbone](include_top=False, **options)
         model.set_weights(random_weights(model, 0))
         return model
 

@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skinest import UNetSegmenter
 from skinest.networks import build_unet
 
+from ..segmentation.conftest import record_fit
 from .conftest import random_weights
 
 DEPTH, FILTERS, SIZE = 2, 3, (12, 20)
@@ -245,25 +246,19 @@ def test_builder_draws_no_number_of_the_global_generator_of_python():
 
 
 def test_builder_draws_the_weights_that_the_segmenter_starts_from():
-    starts = []
-
-    class Start(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            starts.append(self.model.get_weights())
-
     segmenter = UNetSegmenter(
         depth=DEPTH,
         base_filters=FILTERS,
         image_size=SIZE,
         epochs=1,
         compute_dtype="float32",
-        keras_callbacks=[Start()],
         random_state=7,
     )
     X = np.zeros((4, *SIZE, 3), dtype=np.uint8)
-    segmenter.fit(X, np.arange(240).reshape(1, *SIZE).repeat(4, axis=0) % 2)
+    y = np.arange(240).reshape(1, *SIZE).repeat(4, axis=0) % 2
+    start = record_fit(segmenter, X, y).weights
     for array, drawn in zip(
-        build_small(random_state=7).get_weights(), starts[0], strict=True
+        build_small(random_state=7).get_weights(), start, strict=True
     ):
         assert_array_equal(array, drawn)
 
@@ -274,7 +269,8 @@ def test_builder_and_segmenter_build_one_network():
     masks = np.eye(32, dtype=np.uint8)[np.newaxis].repeat(4, axis=0)
     fitted = UNetSegmenter(
         **settings, image_size=(32, 32), epochs=1, compute_dtype="float32"
-    ).fit(X, masks)
+    )
+    record_fit(fitted, X, masks)
     built = build_unet(**settings, image_size=(32, 32))
     assert fitted.model_.to_json() == built.to_json()
 

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from .conftest import hash_weights, make_pairs, make_small, write_files
+from .conftest import hash_weights, make_pairs, make_small, record_fit, write_files
 
 PREDICTIONS = ["predict", "predict_proba", "transform"]
 
@@ -54,10 +54,10 @@ def test_memory_keeps_pairs_in_the_size_of_the_network(files, decoded, tmp_path)
     decoded.contents.clear()
     assert hash_weights(make_small(**settings).fit(X, y)) == expected
     assert decoded.counts(X + y) == [1] * 12
-    make_small(base_filters=3, **settings).fit(X, y)
+    record_fit(make_small(base_filters=3, **settings), X, y)
     assert hash_weights(make_small(**settings).fit(X, y)) == expected
     assert decoded.counts(X + y) == [1] * 12
-    make_small(image_size=(32, 16), **settings).fit(X, y)
+    record_fit(make_small(image_size=(32, 16), **settings), X, y)
     assert decoded.counts(X + y) == [2] * 12
     os.utime(X[0], (1, 1))  # as if it had been replaced
     make_small(**settings).fit(X, y)
@@ -80,7 +80,7 @@ def test_damaged_pairs_are_one_warning(files, tmp_path):
 def test_pairs_from_memory_are_checked_against_the_depth(files, tmp_path):
     X, y = (paths[:6] for paths in files)
     settings = {"epochs": 1, "image_size": (64, 64), "memory": tmp_path}
-    make_small(**settings).fit(X, y)
+    record_fit(make_small(**settings), X, y)
     for memory in (tmp_path, None):
         deep = make_small(**{**settings, "memory": memory}, depth=6)
         with pytest.raises(ValueError, match="both sides need 64 pixels or more"):

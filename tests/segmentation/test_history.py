@@ -21,11 +21,17 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skinest import losses
 
-from .conftest import fit_known, make_noise, make_nothing, make_pairs, make_small
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Even though the .*run_functions_eagerly:UserWarning"
+from .conftest import (
+    NO_GRAPHS,
+    fit_known,
+    make_noise,
+    make_nothing,
+    make_pairs,
+    make_small,
 )
+
+# Each test has a loss or a number of labels of its own.
+pytestmark = NO_GRAPHS
 SIDES = (8, 16)  # of the network's own width, and half as high
 SCORES = {
     "precision": precision_score,
@@ -33,19 +39,6 @@ SCORES = {
     "iou": jaccard_score,
     "dice": f1_score,
 }
-
-
-@pytest.fixture(autouse=True)
-def no_graphs():
-    """Compile nothing, as each test has a loss or a number of labels of its own."""
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def count_labels(n_outputs):
@@ -171,11 +164,15 @@ NAMED = {
     "keras Dice": keras.losses.Dice(),
 }
 OF_TWO, OF_MORE = "binary_focal_crossentropy", "categorical_focal_crossentropy"
-CASES = [(name, 1) for name in NAMED if name != OF_MORE]
-CASES += [
-    pytest.param(name, 3, marks=[pytest.mark.slow] * (name not in ("dice", OF_MORE)))
+FAST = {
+    1: ("binary_crossentropy", "dice", "keras Dice", OF_TWO),
+    3: ("dice", OF_MORE),
+}
+CASES = [
+    pytest.param(name, n, marks=[pytest.mark.slow] * (name not in FAST[n]))
     for name in NAMED
-    if name != OF_TWO
+    for n in (1, 3)
+    if (name, n) not in ((OF_TWO, 3), (OF_MORE, 1))
 ]
 
 

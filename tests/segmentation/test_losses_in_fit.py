@@ -25,6 +25,7 @@ from .conftest import (
     make_pairs,
     make_small,
     record_fit,
+    without_graphs,
 )
 
 OWN = np.linspace(0.5, 2, 10)
@@ -64,6 +65,7 @@ NAMED = {
 }
 
 
+@without_graphs
 @pytest.mark.parametrize(
     "name",
     [
@@ -109,6 +111,7 @@ def test_instances_are_losses_of_their_parameters(pairs):
     assert plain != pytest.approx(expected, rel=1e-3)
 
 
+@without_graphs
 def test_losses_of_keras(pairs):
     own = keras.losses.BinaryFocalCrossentropy(gamma=3)
     segmenter = make_small(loss=own, epochs=1)
@@ -323,8 +326,22 @@ def test_training_starts_at_the_shares_of_the_pixel_weights(class_weight, pairs)
     assert_allclose(fit.weights[-1], [expected], atol=1e-2)
 
 
-@pytest.mark.parametrize("sample_weight", [None, OWN], ids=["alike", "weighted"])
-@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1, 1: 6}], ids=str)
+@pytest.mark.parametrize(
+    ("class_weight", "sample_weight"),
+    [
+        pytest.param(None, None, id="None-alike"),
+        pytest.param("balanced", OWN, id="balanced-weighted"),
+        pytest.param({0: 1, 1: 6}, OWN, id="dict-weighted"),
+        *(
+            pytest.param(*weights, id=name, marks=pytest.mark.slow)
+            for name, weights in {
+                "None-weighted": (None, OWN),
+                "balanced-alike": ("balanced", None),
+                "dict-alike": ({0: 1, 1: 6}, None),
+            }.items()
+        ),
+    ],
+)
 def test_first_predictions_are_the_weighted_share(class_weight, sample_weight, pairs):
     X, y = pairs
     segmenter = make_small(class_weight=class_weight)

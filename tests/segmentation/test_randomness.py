@@ -1,74 +1,14 @@
-"""The same seed, the same bits; no global state is touched; what is computed in."""
+"""What is random in a fit, by which seed, and what is computed in."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
-
-import json
-import os
-import random
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from . import seeded_fits
 from .conftest import Replace, make_small, record_fit
-
-
-@pytest.fixture(scope="module", autouse=True)
-def other_process():
-    """Start a process that makes the fits, while other tests are run in this one."""
-    script = Path(seeded_fits.__file__)
-    environment = {**os.environ, "PYTHONPATH": str(script.parents[2])}
-    with subprocess.Popen(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**environment, "PYTHONHASHSEED": "7"},
-    ) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def here():
-    """Return what the fits give in this process."""
-    return {name: seeded_fits.fit(name) for name in seeded_fits.FITS}
-
-
-@pytest.fixture(scope="module")
-def in_another_process(other_process):
-    """Return what the fits give there."""
-    output, errors = other_process.communicate()
-    assert other_process.returncode == 0, errors
-    return json.loads(output)
-
-
-@pytest.mark.parametrize("name", seeded_fits.FITS)
-def test_same_seed_gives_the_same_bits_in_two_processes(name, here, in_another_process):
-    assert in_another_process["digests"][name] == here[name]
-
-
-def test_no_global_state_is_touched(in_another_process):
-    assert in_another_process["changed"] == []  # where models are made
-    for name in seeded_fits.FITS:  # and used again
-        assert (
-            seeded_fits.list_changed_states(lambda name=name: seeded_fits.fit(name))
-            == []
-        )
-
-
-@pytest.mark.parametrize("name", seeded_fits.FITS)
-def test_global_seeds_change_nothing(name, here):
-    state = random.getstate()
-    random.seed(5)
-    again = seeded_fits.fit(name)
-    random.setstate(state)
-    assert again == here[name]
 
 
 def test_another_seed_draws_weights_order_and_dropout_anew(images, masks):

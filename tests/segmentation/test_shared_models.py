@@ -17,13 +17,22 @@ from skinest.losses import Dice, Focal, Tversky, WeightedCrossentropy
 
 from .conftest import hash_weights, make_small
 
+FIRST = {"dropout": 0.2, "loss": Tversky(0.1, 0.9)}
+# Settings that are searched over, of which each changes one or two.
 SEARCHED = {
-    "dropout": [0.2, 0.6],
-    "loss": [Tversky(0.1, 0.9), Tversky(0.9, 0.1), Tversky(0.5, 0.5, smooth=3.0)],
-    "threshold": [0.2, 0.5],
-    "learning_rate": [0.1, 0.01],
-    "loss=focal": [Focal(2.0, alpha=0.2), Focal(1.0, alpha=0.9)],
-    "loss=weighted": [WeightedCrossentropy((1, 9)), WeightedCrossentropy((3, 1))],
+    "all": [
+        FIRST,
+        {**FIRST, "dropout": 0.6},
+        {**FIRST, "loss": Tversky(0.9, 0.1)},
+        {**FIRST, "loss": Tversky(0.1, 0.9, smooth=3.0)},
+        {**FIRST, "threshold": 0.2},
+        {**FIRST, "learning_rate": 0.1},
+    ],
+    "focal": [{"loss": Focal(2.0, alpha=0.2)}, {"loss": Focal(1.0, alpha=0.9)}],
+    "weighted": [
+        {"loss": WeightedCrossentropy((1, 9))},
+        {"loss": WeightedCrossentropy((3, 1))},
+    ],
 }
 
 
@@ -43,20 +52,20 @@ def compiled(monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("dropout", "loss")))
+        pytest.param(name, marks=[pytest.mark.slow] * (name != "all"))
         for name in SEARCHED
     ],
 )
 def test_values_of_settings_share_a_model(name, images, masks, compiled):
-    name, values = name.split("=")[0], SEARCHED[name]
+    searched = SEARCHED[name]
     skinest.clear_models()
-    fits = [make_small(**{name: value}).fit(images, masks) for value in values]
+    fits = [make_small(**settings).fit(images, masks) for settings in searched]
     assert len(compiled) == 1
     results = [(hash_weights(each), tuple(each.history_["dice"])) for each in fits]
-    assert len(set(results)) == len(values)
+    assert len(set(results)) == len(searched)
     skinest.clear_models()
-    for value, expected in zip(reversed(values), reversed(results), strict=True):
-        again = make_small(**{name: value}).fit(images, masks)
+    for settings, expected in zip(reversed(searched), reversed(results), strict=True):
+        again = make_small(**settings).fit(images, masks)
         assert (hash_weights(again), tuple(again.history_["dice"])) == expected
 
 

@@ -18,8 +18,9 @@ from sklearn.model_selection import GridSearchCV
 
 from skinest import Augmentation, VGGTransferClassifier
 from skinest._compat import cpu_has_bfloat16
-from skinest._training._fit_identity import describe_value
+from skinest._training._fit_identity import describe_masks, describe_value
 from skinest.losses import Dice
+from skinest.masks import check_masks
 from skinest.networks import KerasBackbone
 
 from ..classification.conftest import bits, make_images
@@ -119,6 +120,18 @@ def test_replaced_files_are_other_images(write_masks, tmp_path):
     fit_broken(estimator, (paths, Y), 1)
     paths[0].write_bytes(paths[1].read_bytes())
     assert "X was 12 with" in get_error(estimator, (paths, Y))
+
+
+def test_replaced_masks_are_other_masks(write_masks):
+    masks = [np.eye(8, dtype=np.uint8), np.zeros((8, 8), dtype=np.uint8)]
+    paths = write_masks("masks", masks)
+    for forms in (paths, masks):
+        before = describe_masks(check_masks(forms))
+        assert describe_masks(check_masks(forms)) == before
+        assert describe_masks(check_masks(forms[::-1])) != before
+    before = describe_masks(check_masks(paths))
+    paths[0].write_bytes(paths[1].read_bytes())
+    assert describe_masks(check_masks(paths)) != before
 
 
 def test_another_file_of_weights_is_refused(tmp_path):
@@ -320,17 +333,17 @@ def fail(*arguments, **settings):
 
 
 def test_a_full_disk_is_refused_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "remove", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     estimator, data = make(tmp_path)
     with pytest.raises(ValueError, match=r"cannot be written: .*No space left"):
         estimator.fit(*data)
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("function", ["fsync", "replace"])
-def test_a_disk_that_gets_full_is_one_warning(function, memory, tmp_path, monkeypatch):
+def test_a_disk_that_gets_full_is_one_warning(memory, tmp_path, monkeypatch):
     expected, data = make(None, memory=memory)
     expected = describe(expected.fit(*data))
-    monkeypatch.setattr(os, function, fail)
+    monkeypatch.setattr(os, "replace", fail)
     estimator, data = make(tmp_path, memory=memory)
     with one_warning("cannot be written: .* The fit goes on"):
         assert describe(estimator.fit(*data)) == expected

@@ -17,8 +17,10 @@ from skinest.images import check_images, resize
 from skinest.networks import build_transfer_network
 
 from ..classification.conftest import make_images, small
+from ..segmentation.conftest import without_graphs
 
 DATA = os.environ.get("SKINEST_DATA")
+BACKBONES = ["vgg16", "vgg19", "mobilenetv2"]
 MOBILENETV2 = "mobilenet_v2_1.0_224_no_top_from_int8.weights.h5"
 
 
@@ -56,8 +58,9 @@ def list_dtypes(clf):
     return set(computed.values())
 
 
+@without_graphs
 @pytest.mark.parametrize("has_bfloat16", [True, False])
-@pytest.mark.parametrize("backbone", ["vgg16", "vgg19", "mobilenetv2"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_backbones_under_auto(backbone, has_bfloat16, processor):
     processor(["AVX512BF16"] if has_bfloat16 else [])
     clf = small(backbone, epochs=1).fit(make_images(4), [0, 1, 0, 1])
@@ -66,7 +69,9 @@ def test_backbones_under_auto(backbone, has_bfloat16, processor):
 
 
 @pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
+@pytest.mark.parametrize(
+    "backbone", ["tiny", *(pytest.param(k, marks=pytest.mark.slow) for k in BACKBONES)]
+)
 def test_what_is_asked_for_is_computed_in(backbone, compute_dtype, processor):
     for features in (["AVX512BF16"], []):
         processor(features)
@@ -91,7 +96,7 @@ def predict_in_float32(clf, X):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="SKINEST_DATA names no folder")
-@pytest.mark.parametrize("backbone", ["vgg16", "vgg19", "mobilenetv2"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_predictions_on_real_images(backbone, processor):
     """Check that those under "auto" stay near those in float32."""
     processor(["AVX512BF16"])
