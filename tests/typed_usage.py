@@ -154,4 +154,6 @@ def build(histograms: NDArray[np.float64]) -> None:
     Dice(smooth="no")  # type: ignore[arg-type]
     build_unet(depth=3, image_size=(64, 64)).count_params()
     build_transfer_network("mobilenetv2", weights=None, hidden_units=())
+    build_transfer_network("resnet50", trainable="stage5", train_batch_norm=True)
+    build_transfer_network("resnet18")  # type: ignore[arg-type]
     check_image_estimator(BoVWSIFTTransformer(5))

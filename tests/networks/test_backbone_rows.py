@@ -4,6 +4,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import itertools
+import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +24,7 @@ from skinest.inspection import GradCAMDisplay
 from skinest.networks import build_transfer_network
 from skinest.networks._backbone_stages import list_blocks, set_trainable
 from skinest.networks._backbone_table import BACKBONES
+from skinest.networks._backbones import build_backbone, make_config
 from skinest.networks._transfer_network import BackboneSpec, HeadSpec, build_network
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
 
@@ -172,6 +175,22 @@ def test_table_has_all_convolutional_networks_of_keras():
     assert {name.lower() for name in ours} == set(BACKBONES) - {"tiny"}
 
 
+def test_the_guide_lists_the_table():
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "transfer.rst"
+    text = guide.read_text(encoding="utf-8").split(".. list-table:: Backbones")[1]
+    rows = text.split("\n\n")[1].split("   * - ")[2:]
+    listed = {}
+    for line in rows:
+        names, preprocessing, side = line.split("     - ")[:3]
+        for name, millions in re.findall(r"``(\w+)``\s\((\d+\.\d)\sM\)", names):
+            listed[name] = millions, preprocessing.strip(), side.strip()
+    assert listed == {
+        name: (f"{row.n_parameters / 1e6:.1f}", row.preprocessing, str(row.min_side))
+        for name, row in BACKBONES.items()
+        if name != "tiny"
+    }
+
+
 def test_preprocessing_is_that_of_keras(row):
     model, expected = row.expected, row.preprocess()
     kinds = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -282,6 +301,75 @@ def test_error_says_whose_weights_a_file_seems_to_have(row):
     assert f"pass backbone={row.name!r}, or another file." in message
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNetV3Small",  # its classifier has convolutions
+        pytest.param("ConvNeXtTiny", marks=pytest.mark.slow),
+        pytest.param("EfficientNetB0", marks=pytest.mark.slow),
+        pytest.param("NASNetMobile", marks=pytest.mark.slow),
+    ],
+)
+def test_file_of_a_network_with_its_classifier(name, tmp_path):
+    application = getattr(keras.applications, name)
+    model = application(weights=None, classes=10)
+    model.set_weights(random_weights(model, 0))
+    path = tmp_path / "full.weights.h5"
+    model.save_weights(path)
+    weights = load_backbone_weights(name.lower(), path, 0)
+    remaining = iter(model.get_weights())
+    for array in weights.arrays:  # of the classifier and counts, there are more
+        while not np.array_equal(next(remaining), array):
+            pass
+    message = error_of("vgg16", path)
+    assert f"They seem to be weights of {name}: " in message
+
+
+@pytest.mark.slow
+def test_imagenet_weights_of_efficientnet_have_the_deviation_as_variance(tmp_path):
+    """Keras' network of its ImageNet weights has a layer more, which divides again."""
+    application = keras.applications.EfficientNetB0
+    model = application(weights=None, include_top=False, input_shape=(32, 32, 3))
+    arrays = random_weights(model, 0)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    path = tmp_path / "some.weights.h5"
+    model.set_weights([mean, deviation, *arrays[2:]])
+    model.save_weights(path)
+    network = build_transfer_network("efficientnetb0", weights=path, random_state=0)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 224, 224, 3))
+    found = compute(network.get_layer("preprocessing").output, network, images)
+    assert_allclose(found, (images / 255 - mean) / deviation, rtol=0, atol=1e-5)
+    save_backbone_weights(
+        "efficientnetb0", load_backbone_weights("efficientnetb0", path, 0), path
+    )
+    model.load_weights(path)
+    layer = model.layers[2]
+    found = compute(layer.output, model, images[:, :32, :32])
+    expected = (images[:, :32, :32] / 255 - mean) / deviation
+    assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_paths_are_dropped_by_the_seed_alone():
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+
+    def fit(seed):
+        clf = TransferClassifier(
+            "efficientnetb0",
+            weights=None,
+            image_size=(32, 32),
+            dropout=0.0,
+            trainable="all",
+            epochs=1,
+            batch_size=8,
+            random_state=seed,
+        )
+        return clf.fit(images, np.arange(8) % 2).history_["loss"]
+
+    assert fit(0) == fit(0)
+    assert fit(0) != fit(1)
+
+
 @pytest.mark.slow
 def test_random_weights_keep_the_scale(row):
     # Not in smaller ones, where most of what large kernels see is padding.
@@ -293,7 +381,40 @@ def test_random_weights_keep_the_scale(row):
     assert 0.02 < np.sqrt(np.mean(found**2)) < 50
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenetv3small",
+        pytest.param("efficientnetb0", marks=pytest.mark.slow),
+        pytest.param("convnexttiny", marks=pytest.mark.slow),
+        pytest.param("densenet121", marks=pytest.mark.slow),
+    ],
+)
+def test_preprocessing_is_computed_in_float32(name):
+    model = build_backbone(name, (32, 32), compute_dtype="bfloat16")
+    layers = [layer.name for layer in model.layers]
+    end = layers.index("preprocessing") + 1
+    # The input computes nothing.
+    assert {layer.compute_dtype for layer in model.layers[1:end]} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers[end:]} == {"bfloat16"}
+
+
+def test_names_do_not_depend_on_what_was_built_before():
+    def list_names():
+        config = make_config.__wrapped__("mobilenetv3small", (32, 32))
+        return [layer["name"] for layer in json.loads(config)["layers"]]
+
+    expected = list_names()
+    counted = keras.layers.ReLU().name
+    assert list_names() == expected
+    assert "re_lu" in expected
+    # Nor do those of the user's layers depend on our networks.
+    number = int(f"{counted}_0".split("_")[2])
+    assert keras.layers.ReLU().name == f"re_lu_{number + 1}"
+
+
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Grad-CAM is coarse")
 def test_one_epoch_trains_the_stage_alone(row):
     images = np.random.default_rng(0).integers(0, 256, (8, row.side, row.side, 3))
     images = images.astype(np.uint8)
