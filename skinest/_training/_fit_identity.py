@@ -195,9 +195,12 @@ def _leave_out_names(config):
 
 
 def _describe_plain(callback) -> str:
-    plain = bool, int, float, str, type(None)
-    settings = {k: v for k, v in vars(callback).items() if isinstance(v, plain)}
-    return describe_value(settings)
+    """Return the settings of a callback, without what a training has left in it."""
+    plain, own = (bool, int, float, str, type(None)), {}
+    for name, value in vars(callback).items():
+        if isinstance(value, plain) and not name.startswith("_") and name != "params":
+            own[name] = value
+    return describe_value(own)
 
 
 def _is_keras_callback(value) -> bool:
