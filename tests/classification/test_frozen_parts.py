@@ -106,6 +106,27 @@ def test_results_are_those_of_training_on_whole_images(
     assert_allclose(*losses, atol=tolerance)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"backbone": "mobilenetv2", "trainable": "block_15_depthwise"},
+        {"backbone": "vgg16", "trainable": "block5", "compute_dtype": "bfloat16"},
+        {"backbone": "vgg16", "trainable": "block5", "compute_dtype": "float32"},
+    ],
+    ids=["within a residual block", "bfloat16", "float32"],
+)
+def test_results_of_large_networks_are_the_same(settings, images, y, no_space):
+    settings = {**SGD, "learning_rate": 1e-3, "epochs": 2, **settings}
+    kept = small(**settings).fit(images, y)
+    no_space()
+    with pytest.warns(UserWarning, match="no space"):
+        whole = small(**settings).fit(images, y)
+    probabilities = [clf.predict_proba(images) for clf in (kept, whole)]
+    assert_allclose(*probabilities, atol=5e-3)
+    assert np.ptp(probabilities[0]) > 0.05
+
+
 def test_exactly_the_part_that_trains_changes(images, y):
     clf = small(**FROZEN, epochs=1, warm_start=True).fit(images, y)
     before = layers_of(clf.model_)
