@@ -54,7 +54,9 @@ format: .venv/.test  ## put the code into the project's style
 bench: .venv/.test  ## time skinest beside what a user would write today
 	$(BIN)/python benchmarks/bench_bovw.py
 	$(BIN)/python benchmarks/bench_vgg.py
+	$(BIN)/python benchmarks/bench_backbones.py
 	$(BIN)/python benchmarks/bench_unet.py
+	$(BIN)/python benchmarks/bench_views.py
 	$(BIN)/python benchmarks/bench_reading.py
 	$(BIN)/python benchmarks/make_tables.py
 

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
+from itertools import chain
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -55,8 +56,8 @@ def run_part(name, sides, measure, options, *, n_runs, settings, tensorflow=Fals
     name : str
         Name of the file of results and of its table.
 
-    sides : sequence of str
-        Names of the sides.
+    sides : sequence of str, or of sequences of str
+        Names of the sides, or groups of them. All sides of a group run in turn.
 
     measure : callable
         Makes one run of a side, and returns numbers by name.
@@ -77,12 +78,14 @@ def run_part(name, sides, measure, options, *, n_runs, settings, tensorflow=Fals
     n_runs = options.runs or (2 if options.quick else n_runs)
     machine = describe_machine(tensorflow)
     record = Record(name, settings, machine, options.results, options.again)
-    if all(len(record.runs.get(side, ())) >= n_runs for side in sides):
+    groups = [sides] if isinstance(sides[0], str) else sides
+    if all(len(record.runs.get(side, ())) >= n_runs for side in chain(*groups)):
         print("all runs are stored; --again makes new ones")
     else:
         say_machine(machine)
         record.note_load()
-        alternate(sides, n_runs, measure, record)
+        for group in groups:
+            alternate(group, n_runs, measure, record)
         say_machine(machine)
         record.note_load()
     if name in TABLES:

@@ -8,6 +8,8 @@ VGG16 with a new head, Keras' layers that augment each batch in a tf.data pipeli
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import errno
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -23,10 +25,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skinest import BottleneckFeatureExtractor, VGGTransferClassifier
 from skinest.augmentation import Augmentation
+from skinest.classification._stage_inputs import StageInputs
 from skinest.images import read_image, resize
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
 
 BATCH_SIZE = 32
+FEW_EPOCHS = 4  # of sides whose epochs all take the same time
 VALIDATION = 0.15
 
 
@@ -70,6 +74,11 @@ def stratified(paths, y, n_images):
     return paths[kept], y[kept]
 
 
+def take_batch(part):
+    """Return the first batch of the images."""
+    return Part(*(values[:BATCH_SIZE] for values in (part.paths, part.pixels, part.y)))
+
+
 # The plain side
 
 
@@ -81,9 +90,13 @@ def plain_base(file, side):
     return base
 
 
-def plain_model(file, side, learning_rate):
+def plain_model(file, side, learning_rate, first=None):
+    """Return a compiled model that trains the head, and the base from a layer up."""
     base = plain_base(file, side)
-    base.trainable = False
+    trains = False
+    for layer in base.layers:
+        trains = trains or layer.name == first
+        layer.trainable = trains
     inputs = keras.Input((side, side, 3))
     x = layers.Flatten()(base(inputs, training=False))
     x = layers.Dense(512, activation="relu")(x)
@@ -134,16 +147,14 @@ def class_weights(y):
     return dict(enumerate(weights))
 
 
-def time_plain_epoch(train, validation, file, options):
+def time_plain_epoch(train, validation, file, options, first=None):
     """Return the seconds of an epoch of `model.fit` after a first one on few images.
 
     The first epoch builds and traces the model. It is left out, in favour of this side.
     """
-    model = plain_model(file, options.side, options.learning_rate)
+    model = plain_model(file, options.side, options.learning_rate, first)
     augment = plain_augmentation()
-    few = Part(
-        *(values[:BATCH_SIZE] for values in (train.paths, train.pixels, train.y))
-    )
+    few = take_batch(train)
     for part, validated in ((few, few), (train, validation)):
         start = perf_counter()
         model.fit(
@@ -208,6 +219,53 @@ def train_ours(train, validation, file, options, n_copies):
     start = perf_counter()
     clf.fit(train.paths, train.y, X_val=validation.paths, y_val=validation.y)
     return clf, perf_counter() - start
+
+
+def time_block(train, validation, file, options, keeps):
+    """Time the training of block5 and the head, after a fit on few images.
+
+    Parameters
+    ----------
+    keeps : bool
+        Whether the outputs of the frozen layers are kept. If not, few epochs are timed,
+        and the time of the others is computed from these.
+
+    Returns
+    -------
+    seconds : float
+        Seconds of a fit with all epochs.
+
+    epoch : float
+        Seconds of an epoch after the first.
+    """
+    if not keeps:
+        _keep_nothing()
+    n_epochs = options.block_epochs if keeps else FEW_EPOCHS
+    seconds = {}
+    for part, epochs in (take_batch(train), 1), (train, 1), (train, n_epochs):
+        clf = classifier(
+            file,
+            options.side,
+            trainable="block5",
+            epochs=epochs,
+            learning_rate=options.learning_rate,
+            **copies(options.block_copies),
+        )
+        start = perf_counter()
+        clf.fit(part.paths, part.y, X_val=validation.paths, y_val=validation.y)
+        seconds[epochs] = perf_counter() - start
+    epoch = (seconds[n_epochs] - seconds[1]) / (n_epochs - 1)
+    return seconds[1] + (options.block_epochs - 1) * epoch, epoch
+
+
+def _keep_nothing():
+    """Let skinest compute the outputs of frozen layers again in each epoch."""
+
+    def refuse(*args):
+        raise OSError(errno.ENOSPC, "this is compared")
+
+    StageInputs._allocate = refuse
+    warnings.filterwarnings("ignore", message="The frozen part of the network")
 
 
 def extractor(file, side, compute_dtype):

@@ -12,6 +12,12 @@ head
     epochs from paths, and its whole time is measured. Plain Keras starts from decoded
     images and a traced graph. It runs one epoch, and its time is multiplied by the
     number of epochs. By default there are 160 training images: five whole batches.
+block
+    35 epochs of training block5 and a head, with the images of `head`. For plain Keras,
+    one epoch is timed, and for skinest without keeping the outputs of the frozen
+    layers, four; their times are scaled to 35 epochs. skinest with kept outputs runs
+    all epochs, and the passes that compute the outputs are in its time. All sides start
+    after a fit on one batch. Each run is in its own process.
 forward
     Features of VGG16: `model.predict` in float32, and `BottleneckFeatureExtractor` in
     float32 and bfloat16, in one process.
@@ -49,18 +55,19 @@ from _vgg_sides import (
     preprocess_input,
     split,
     stratified,
+    time_block,
     time_plain_epoch,
     train_ours,
     train_plain,
     weights_file,
 )
-from make_tables import HEADS, PLAIN
+from make_tables import BLOCK_EPOCHS, BLOCKS, HEADS, PLAIN
 from sklearn.metrics import roc_auc_score
 
 from skinest._compat import cpu_has_bfloat16
 from skinest.datasets import fetch_isic2016_part3
 
-PARTS = ("head", "forward", "paths")
+PARTS = ("head", "block", "forward", "paths")
 N_COPIES = dict(zip(HEADS, (0, 1, 3), strict=True))
 SMALL_SIDE = 64
 CASES = {"block5 and a head": ("block5", 3), "a head": ("head", 10)}
@@ -71,7 +78,8 @@ def main():
     with TemporaryDirectory() as folder:
         file = weights_file(options.weights, folder)
         if options.worker:
-            print(json.dumps(run_head(options.worker[1], file, options)))
+            part, side = options.worker
+            print(json.dumps(globals()[f"run_{part}"](side, file, options)))
             return
         for part in options.parts:
             globals()[f"bench_{part}"](file, options)
@@ -87,6 +95,7 @@ def read_options():
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--learning-rate", type=float, default=1e-4, help="of the head")
     parser.add_argument("--copies", type=int, nargs="+", default=[0, 3])
+    parser.add_argument("--block-copies", type=int, default=3)
     options = parse(parser)
     quick = options.quick
     if options.side is None:
@@ -94,6 +103,7 @@ def read_options():
     if options.images is None:
         options.images = 60 if quick else 189  # 160 of them, five batches, train
     options.epochs = min(options.epochs, 5) if quick else options.epochs
+    options.block_epochs = 6 if quick else BLOCK_EPOCHS
     options.heads = [name for name, n in N_COPIES.items() if n in options.copies]
     return options
 
@@ -141,6 +151,39 @@ def run_head(side, file, options):
         return {"seconds": options.epochs * epoch, "one epoch": epoch}
     _, seconds = train_ours(*parts, file, options, N_COPIES[side])
     return {"seconds": seconds}
+
+
+# block
+
+
+def bench_block(file, options):
+    train, validation = split(load(options, options.side, options.images))
+    run_part(
+        "vgg_block",
+        [PLAIN, *BLOCKS],
+        in_own_process(__file__, "block", sys.argv[1:]),
+        options,
+        n_runs=3,
+        settings={
+            "images to train on": len(train.y),
+            "images to validate on": len(validation.y),
+            "pixels": options.side,
+            "epochs": options.block_epochs,
+            "copies": options.block_copies,
+            "weights": name_weights(options),
+        },
+        tensorflow=True,
+    )
+
+
+def run_block(side, file, options):
+    parts = split(load(options, options.side, options.images))
+    if side == PLAIN:
+        epoch = time_plain_epoch(*parts, file, options, first="block5_conv1")
+        seconds = options.block_epochs * epoch
+    else:
+        seconds, epoch = time_block(*parts, file, options, keeps=side == BLOCKS[-1])
+    return {"seconds": seconds, "one epoch": epoch}
 
 
 # forward

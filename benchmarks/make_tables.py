@@ -26,6 +26,8 @@ from _runs import (
     times_as_good,
 )
 
+from skinest.networks._backbone_table import BACKBONES
+
 README = Path(__file__).parent / "README.md"
 
 
@@ -103,10 +105,20 @@ SEARCH = (
 )
 SIZES = ("600 images", "2,400 images", "9,600 images")
 HEADS = ("skinest, no augmentation", "skinest, 1 copy", "skinest, 3 copies")
+BLOCKS = ("skinest, nothing kept", "skinest")
+BLOCK_EPOCHS = 35
+STAGES = {f"{BLOCK_EPOCHS} epochs": "seconds", "an epoch": "one epoch"}
 FORWARD = ("skinest, float32", "skinest, bfloat16")
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
+BACKBONE_SIDES = (PLAIN, *FORWARD)
+BACKBONE_RUNS = tuple(
+    f"{name}, {side}" for name in BACKBONES for side in BACKBONE_SIDES
+)
 UNETS = ("skinest, float32", "skinest, bfloat16")
 FILES = ("JPEG images", "PNG images", "PNG masks")
+VIEWED_NETWORKS = ("mobilenetv2", "vgg16", "U-Net")
+VIEWS = ("1 view", "2 views", "4 views", "8 views")
+VIEWED = tuple(f"{name}, {number}" for name in VIEWED_NETWORKS for number in VIEWS)
 TIMED = ("training", "whole fit", "prediction")
 TABLES = {
     "bovw_search": Table(
@@ -141,11 +153,44 @@ TABLES = {
         tuple(Row(side, side, "seconds") for side in (PLAIN, *HEADS)),
         tuple((side, PLAIN) for side in HEADS),
     ),
+    "vgg_block": Table(
+        "vgg_block",
+        "seconds",
+        tuple(
+            Row(f"{what}: {side}", side, measure)
+            for what, measure in STAGES.items()
+            for side in (PLAIN, *BLOCKS)
+        ),
+        tuple(
+            (f"{what}: {BLOCKS[-1]}", f"{what}: {other}")
+            for what in STAGES
+            for other in (PLAIN, BLOCKS[0])
+        ),
+    ),
     "vgg_forward": Table(
         "vgg_forward",
         "ms an image",
         tuple(Row(side, side, "ms") for side in (PLAIN, *FORWARD)),
         tuple((side, PLAIN) for side in FORWARD),
+    ),
+    "backbones_forward": Table(
+        "backbones_forward",
+        "ms an image",
+        tuple(Row(run, run, "ms") for run in BACKBONE_RUNS),
+        tuple(
+            (f"{name}, {side}", f"{name}, {PLAIN}")
+            for name in BACKBONES
+            for side in FORWARD
+        ),
+    ),
+    "backbones_difference": Table(
+        "backbones_forward",
+        "largest difference of features",
+        tuple(
+            Row(run, run, "difference")
+            for run in BACKBONE_RUNS
+            if not run.endswith(PLAIN)
+        ),
     ),
     "vgg_paths": Table(
         "vgg_paths",
@@ -195,6 +240,16 @@ TABLES = {
         ),
         tuple((f"{what}: from paths", f"{what}: from arrays") for what in TIMED[:2]),
         higher_is_better=True,
+    ),
+    "views_speed": Table(
+        "views_speed",
+        "ms an image",
+        tuple(Row(side, side, "ms") for side in VIEWED),
+        tuple(
+            (f"{name}, {number}", f"{name}, 1 view")
+            for name in VIEWED_NETWORKS
+            for number in VIEWS[1:]
+        ),
     ),
 }
 

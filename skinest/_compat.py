@@ -12,6 +12,7 @@ import ctypes
 import random
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import lru_cache
@@ -36,6 +37,9 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
+)
+from sklearn.utils._param_validation import (
+    validate_parameter_constraints as _validate_parameter_constraints,
 )
 from sklearn.utils._param_validation import (
     validate_params as _validate_params,
@@ -114,11 +118,13 @@ __all__ = [
     "Options",
     "Scorer",
     "StrOptions",
+    "check_param",
     "check_params",
     "compute_tensor",
     "cpu_has_bfloat16",
     "find_producer",
     "fit_context",
+    "fresh_layer_names",
     "keep_index",
     "list_seed_states",
     "open_callback_context",
@@ -141,6 +147,15 @@ def check_params(estimator) -> None:
     For classes with parameters but without `fit`: `_validate_params`, scikit-learn 1.2.
     """
     estimator._validate_params()
+
+
+def check_param(estimator, name) -> None:
+    """Raise InvalidParameterError if one parameter of an estimator is invalid."""
+    _validate_parameter_constraints(
+        {name: estimator._parameter_constraints[name]},
+        {name: getattr(estimator, name)},
+        type(estimator).__name__,
+    )
 
 
 class Scorer(_Scorer):
@@ -267,7 +282,7 @@ def compute_tensor(tensor, values, **more):
     Parameters
     ----------
     tensor : keras.KerasTensor
-        The only output of an operation.
+        An output of an operation.
 
     values : dict of int to tensor
         The value of each input of the operation, by the `id` of its KerasTensor.
@@ -279,10 +294,66 @@ def compute_tensor(tensor, values, **more):
     -------
     value : tensor
     """
-    operation, node_index, _ = tensor._keras_history
+    import keras
+
+    operation, node_index, position = tensor._keras_history
     arguments = operation._inbound_nodes[node_index].arguments
     args, kwargs = arguments.fill_in(values)
-    return operation(*args, **{**kwargs, **more})
+    outputs = operation(*args, **{**kwargs, **more})
+    return keras.tree.flatten(outputs)[position]
+
+
+def run_graph(model, inputs, call):
+    """Apply the operations of a functional Keras model to other symbolic tensors.
+
+    Keras' own call of a model in a model makes it one layer. This uses
+    `_run_through_graph`: Keras 3.0.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A functional model.
+
+    inputs : keras.KerasTensor or list of keras.KerasTensor
+        Its inputs.
+
+    call : callable
+        Function that gets each operation with its arguments, and returns its outputs.
+
+    Returns
+    -------
+    outputs : keras.KerasTensor or list of keras.KerasTensor
+        In the form of the outputs of the model.
+    """
+    return model._run_through_graph(
+        inputs, operation_fn=lambda operation: operation, call_fn=call
+    )
+
+
+def list_inner_layers(layer) -> list:
+    """List a Keras layer, and the layers inside of it: `_flatten_layers`, Keras 3.0."""
+    return layer._flatten_layers()
+
+
+@contextmanager
+def fresh_layer_names():
+    """Let Keras count the layers without names as in a new process.
+
+    Some networks of `keras.applications` have layers without names. Keras numbers them,
+    such as "conv2d_7", by counters of the thread: "object_name_uids" of
+    `keras.src.backend.common.global_state`, Keras 3.0.
+    """
+    from keras.src.backend.common.global_state import (
+        get_global_attribute,
+        set_global_attribute,
+    )
+
+    before = get_global_attribute("object_name_uids")
+    set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        set_global_attribute("object_name_uids", before)
 
 
 def list_seed_states(layer) -> list:

@@ -24,6 +24,7 @@ from . import __version__
 # Decoders are not loaded if all results are in the cache.
 _NOT_LOADED = "imagecodecs", "netpbmfile", "pillow", "scipy", "simplejpeg", "tifffile"
 _LIBRARIES = "skinest", "sklearn"  # whose objects are known by their parameters
+_LAYERS = {"keras_hub": "keras-hub"}  # whose layers are known by its version
 _PLAIN = type(None), bool, int, float, complex, str, bytes
 
 
@@ -111,6 +112,21 @@ def identify_layer(layer, name) -> str | None:
     settings = json.dumps(config, sort_keys=True, default=joblib.hash)
     code = describe_code(layer)
     return joblib.hash((cls, version, code, settings, layer.get_weights(), inner))
+
+
+def identify_definitions(definitions, name) -> str | None:
+    """Return a digest of classes and functions that a network needs, as above."""
+    parts: list = []
+    for definition in definitions:
+        library = definition.__module__.partition(".")[0]
+        if library in _LAYERS:
+            parts.append((definition.__qualname__, _find_version(_LAYERS[library])))
+            continue
+        version = read_version(definition, name)
+        if version is None:
+            return None
+        parts.append((version, describe_code(definition)))
+    return joblib.hash(parts)
 
 
 def _has_only_keras(config) -> bool:

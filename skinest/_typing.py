@@ -62,8 +62,52 @@ ImageSize: TypeAlias = tuple[int, int]  # (height, width)
 # Parameters of several estimators.
 RandomStateLike: TypeAlias = int | np.random.RandomState | None
 MemoryLike: TypeAlias = "PathLike | joblib.Memory | None"
-BackboneName: TypeAlias = Literal["vgg16", "vgg19", "mobilenetv2"]
+BackboneName: TypeAlias = Literal[
+    "vgg16",
+    "vgg19",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet50v2",
+    "resnet101v2",
+    "resnet152v2",
+    "densenet121",
+    "densenet169",
+    "densenet201",
+    "inceptionv3",
+    "inceptionresnetv2",
+    "xception",
+    "mobilenet",
+    "mobilenetv2",
+    "mobilenetv3small",
+    "mobilenetv3large",
+    "efficientnetb0",
+    "efficientnetb1",
+    "efficientnetb2",
+    "efficientnetb3",
+    "efficientnetb4",
+    "efficientnetb5",
+    "efficientnetb6",
+    "efficientnetb7",
+    "efficientnetv2b0",
+    "efficientnetv2b1",
+    "efficientnetv2b2",
+    "efficientnetv2b3",
+    "efficientnetv2s",
+    "efficientnetv2m",
+    "efficientnetv2l",
+    "convnexttiny",
+    "convnextsmall",
+    "convnextbase",
+    "convnextlarge",
+    "convnextxlarge",
+    "nasnetmobile",
+    "nasnetlarge",
+]
+BatchNorm: TypeAlias = bool | Literal["auto"]
+Preprocessing: TypeAlias = Literal["none", "tf", "torch", "caffe"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
+NumberOfViews: TypeAlias = Literal[1, 2, 4, 8]
 Penalty: TypeAlias = float | Literal["auto"]
 ComputeDtype: TypeAlias = Literal["float32", "bfloat16"]
 AutoDtype: TypeAlias = Literal["auto"] | ComputeDtype

@@ -177,6 +177,14 @@ def change_copies(run, **after):
     return estimator, make_images()
 
 
+def change_frozen_part(run, **after):
+    """Change a classifier that trains a part of its backbone."""
+    estimator = classifier(Augmentation(), trainable="block_16")
+    if run.after:
+        estimator.set_params(**after)
+    return estimator, make_images()
+
+
 # Images and masks -------------------------------------------------------------------
 
 
@@ -250,6 +258,23 @@ ROWS = {
     "copies": (partial(change_copies, n_augmented_copies=2), "anew"),
     "seed of copies": (partial(change_copies, random_state=1), "anew"),
     "learning_rate": (partial(change_copies, learning_rate=0.1), "served"),
+    **{
+        f"{name}, frozen part": (partial(change_frozen_part, **{name: value}), expected)
+        for name, value, expected in (
+            ("trainable", "Conv_1", "anew"),
+            ("image_size", (32, 40), "anew"),
+            ("compute_dtype", "bfloat16", "anew"),
+            ("n_augmented_copies", 2, "anew"),
+            ("random_state", 1, "anew"),
+            ("pooling", "max", "alike"),
+            ("learning_rate", 0.1, "served"),
+            ("hidden_units", (2,), "served"),
+        )
+    },
+    "keras, frozen part": (
+        partial(change_version, name="keras", make=change_frozen_part),
+        "alike",
+    ),
     "the image of a pair": (partial(change_pair, name="files"), "anew"),
     "the mask of a pair": (partial(change_pair, name="masks"), "anew"),
     "size of pairs": (partial(change_pair, settings={"image_size": (16, 16)}), "anew"),

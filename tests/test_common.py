@@ -64,10 +64,12 @@ def networks():
 
 def tiny_networks():
     """Yield the same with a backbone of few layers."""
+    views = {"n_prediction_views": 2}
     yield BottleneckFeatureExtractor("tiny", **NETWORK)
     yield TransferClassifier("tiny", **NETWORK, trainable="Conv_1", epochs=1)
-    yield TransferClassifier("tiny", **NETWORK, hidden_units=(4,), epochs=2, **COPIES)
-    yield UNetSegmenter(depth=1, base_filters=2, image_size=(16, 16), epochs=1)
+    several = {"hidden_units": (4,), "epochs": 2, **COPIES, **views}
+    yield TransferClassifier("tiny", **NETWORK, **several)
+    yield UNetSegmenter(depth=1, base_filters=2, image_size=(16, 16), epochs=1, **views)
 
 
 with warnings.catch_warnings():

@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # The extras that the files of each folder may need.
 EXTRAS = {
-    "skinest": {"plot", "scikeras"},
+    "skinest": {"onnx", "plot", "scikeras"},
     "tests": {"test"},
     "benchmarks": {"test"},
     "examples": {"examples"},

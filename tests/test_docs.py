@@ -32,7 +32,7 @@ from skinest._compat import HAS_CALLBACKS
 SITE = "https://skinest.readthedocs.io/en/latest"
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-SLOW = ("model_selection", "scikeras", "segmentation")  # code of 10 to 20 s
+SLOW = ("export", "model_selection", "scikeras", "segmentation")  # code of 10 to 20 s
 PAGES = sorted(
     page
     for page in DOCS.rglob("*.rst")
@@ -105,6 +105,9 @@ def run_blocks(page):
 def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
     if "sklearn.callback" in page.read_text() and not HAS_CALLBACKS:
         pytest.skip("callbacks need scikit-learn 1.9")
+    if page.stem == "export":
+        for package in ("tf2onnx", "onnxruntime", "ai_edge_litert"):
+            pytest.importorskip(package)
     plt = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plt, "show", lambda: None)

@@ -18,7 +18,7 @@ FILES = sorted(FOLDER.rglob("*.py"))
 
 # Parameters that mean something else there, so that their text is one of its own.
 OWN_TEXTS = {
-    "VGGTransferClassifier": {"trainable"},
+    "VGGTransferClassifier": {"backbone", "trainable"},
     "BottleneckFeatureExtractor": {"batch_size", "memory", "random_state"},
     "BoVWSIFTTransformer": {"memory", "random_state"},
     "UNetSegmenter": {

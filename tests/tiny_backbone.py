@@ -7,7 +7,8 @@ and its stages have the same names.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from skinest.networks._backbones import BACKBONES, Backbone
+from skinest.networks._backbone_table import BACKBONES
+from skinest.networks._backbones import Backbone
 
 
 class TinyBackbone(Backbone):
@@ -35,5 +36,6 @@ class TinyBackbone(Backbone):
 
 
 # Importing this module adds the row, before the estimators list the names of the table.
-_STAGES = {"Conv_1": "Conv_1", "block_16": "block_16_expand"}
-BACKBONES["tiny"] = TinyBackbone("TinyBackbone", _STAGES, "tf", "float32")
+_STAGES = {"stage5": "block_16_expand", "stage1": "Conv1"}
+_BLOCKS = r"(block_16|Conv_1|Conv1)(?:_|$)"
+BACKBONES["tiny"] = TinyBackbone("TinyBackbone", "tf", _STAGES, _BLOCKS)

@@ -25,6 +25,7 @@ from skinest.datasets import (
     load_image_folder,
     make_dermoscopy,
 )
+from skinest.export import read_metadata
 from skinest.images import ImageCollection, check_images, read_image, resize
 from skinest.inspection import (
     GradCAMDisplay,
@@ -35,7 +36,7 @@ from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
-from skinest.networks import build_transfer_network, build_unet
+from skinest.networks import KerasBackbone, build_transfer_network, build_unet
 from skinest.sampling import has_foreground
 from skinest.utils.estimator_checks import check_image_estimator
 
@@ -96,7 +97,12 @@ def classify(paths: list[str], y: list[str]) -> None:
     GradCAMDisplay.from_estimator(classifier, paths[:3], target="malignant").plot()
     history = classifier.history_
     TrainingHistoryDisplay.from_history(history, pos_label="malignant").plot("recall")
+    backbone = KerasBackbone("own.keras", preprocessing="tf", stages={"top": "conv_3"})
+    assert_type(TransferClassifier(backbone).fit(paths, y), TransferClassifier)
+    BottleneckFeatureExtractor(backbone)
+    KerasBackbone("own.keras", preprocessing="vgg")  # type: ignore[arg-type]
     skinest.TransferClassifier(epochs="many")  # type: ignore[arg-type]
+    skinest.TransferClassifier(n_prediction_views=3)  # type: ignore[arg-type]
     skinest.TransferClassifier().fit(paths)  # type: ignore[call-arg]
 
 
@@ -109,6 +115,7 @@ def segment(images: Image, masks: Image) -> None:
     TrainingHistoryDisplay.from_estimator(segmenter, metrics="dice")
     display = SegmentationDisplay.from_estimator(segmenter, images, masks, n_images=3)
     assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
+    UNetSegmenter(n_prediction_views=8)
     UNetSegmenter(3)  # type: ignore[call-arg]
 
 
@@ -131,6 +138,13 @@ def measure(y_true: Image, paths: list[str]) -> None:
     assert_type(segmentation_report(y_true, paths, mask_threshold=0.5), str)
     has_foreground(None, y_true, ignore_label=255)
     dice_score(y_true, paths, average="macro")  # type: ignore[call-overload]
+
+
+def export(classifier: VGGTransferClassifier, segmenter: UNetSegmenter) -> None:
+    classifier.export(Path("file.onnx"), threshold=0.3, overwrite=True)
+    segmenter.export("folder")
+    assert_type(read_metadata("folder"), dict[str, Any])
+    segmenter.export("folder", threshold=0.3)  # type: ignore[call-arg]
 
 
 def build(histograms: NDArray[np.float64]) -> None:

@@ -8,6 +8,7 @@ Shuffling and augmentation depend only on seed, epoch and position.
 
 import errno
 import math
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -127,6 +128,17 @@ class Batches:
     def signature(self):
         """Shapes and dtypes of inputs, targets and weights, without the first axis."""
         raise NotImplementedError
+
+    def choose_variants(self, n_variants) -> np.ndarray:
+        """Choose the image or one of its copies for each image in this epoch.
+
+        Without a seed, no copies are used.
+        """
+        n_images = len(self.split.positions)
+        if self.seed is None:
+            return np.zeros(n_images, dtype=int)
+        generator = np.random.default_rng([self.seed, self.epoch, 1])
+        return generator.integers(n_variants, size=n_images)
 
     def _make_batch(self, index, chosen):
         """Return inputs and targets of the given indices in the split."""
@@ -268,13 +280,27 @@ def allocate(shape, dtype) -> np.ndarray:
         return np.empty(shape, dtype)
     folder = gettempdir()
     free = shutil.disk_usage(folder).free
-    if n_bytes > free:  # the map of a file that does not fit would end the process
-        raise OSError(
-            errno.ENOSPC,
-            f"{n_bytes / 1e9:.1f} GB are needed in the folder of temporary files, "
-            f"{folder!r}, which has {free / 1e9:.1f} GB left. Name another by the "
-            "environment variable TMPDIR, or choose a smaller image_size; for features "
-            "pooling='avg' or fewer n_augmented_copies",
-        )
     with TemporaryFile(prefix="skinest-") as file:  # its map outlives it
+        if n_bytes > free or not _reserve(file, n_bytes):
+            raise OSError(
+                errno.ENOSPC,
+                f"{n_bytes / 1e9:.1f} GB are needed in the folder of temporary files, "
+                f"{folder!r}, which has {free / 1e9:.1f} GB left. Name another by the "
+                "environment variable TMPDIR, or choose a smaller image_size; for "
+                "features fewer n_augmented_copies or, of a head, pooling='avg'",
+            )
         return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def _reserve(file, n_bytes) -> bool:
+    """Reserve space for a file, and return False if there is too little.
+
+    The process would end if the space was used up while the map of the file is filled.
+    Without the function of Linux, nothing is reserved.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            return error.errno not in (errno.ENOSPC, errno.EDQUOT)
+    return True

@@ -6,8 +6,7 @@
 import sys
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import joblib
 import numpy as np
@@ -16,9 +15,10 @@ from .._apply_augmentation import apply_augmentation
 from .._cache import Cache, make_key
 from .._identity import identify, identify_layer, list_versions
 from ..images import ImageCollection, resize
-from ..networks._transfer_network import build_pooled_backbone, count_features
-from ._batches import Prefetch
+from ..networks._boundaries import find_boundary
+from ._batches import Prefetch, allocate
 from ._models import share_model
+from ._views import ImageViews, split_views
 
 
 @dataclass
@@ -27,34 +27,37 @@ class ResizedImages:
 
     Parameters
     ----------
-    images : ImageCollection
+    images : ImageCollection or ImageViews
         The images.
 
     size : tuple of int
         (height, width) of the input of the network.
 
-    pixels : ndarray of shape (n_rows, *size, 3), dtype uint8, default=None
-        Array to store images in, so that no image is read twice. None stores nothing.
-
     rows : ndarray of shape (n_rows,), default=None
         Positions in `images` of the images in use. None means all.
     """
 
-    images: ImageCollection
+    images: ImageCollection | ImageViews
     size: tuple
-    pixels: np.ndarray | None = None
     rows: np.ndarray | None = None
+    _pixels: np.ndarray | None = None
     _kept: set = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.images) if self.rows is None else len(self.rows)
 
+    def keep_pixels(self):
+        """Store each image from now on, so that none is read twice."""
+        if self._pixels is None:
+            self._pixels = allocate((len(self), *self.size, 3), np.uint8)
+
     def __getitem__(self, position) -> np.ndarray:
-        if self.pixels is not None and position in self._kept:
-            return self.pixels[position]
+        if position in self._kept:
+            # Not a memmap, which has another hash than an array of the same values.
+            return np.asarray(self._pixels[position])
         image = resize(self.images[self._find(position)], self.size)
-        if self.pixels is not None:
-            self.pixels[position] = image
+        if self._pixels is not None:
+            self._pixels[position] = image
             self._kept.add(position)
         return image
 
@@ -97,7 +100,16 @@ class AugmentedCopies:
 
 
 def iterate_features(
-    images, spec, weights, *, batch_size, memory=None, positions=None, copies=None
+    images,
+    spec,
+    weights,
+    *,
+    batch_size,
+    memory=None,
+    positions=None,
+    copies=None,
+    n_views=1,
+    boundary=None,
 ) -> Generator[np.ndarray, None, None]:
     """Compute features or read them from a cache, in batches of images.
 
@@ -124,15 +136,22 @@ def iterate_features(
     copies : AugmentedCopies, default=None
         Augmented copies to compute features of. None means no copies.
 
+    n_views : int, default=1
+        Number of successive positions that are views of one image, to read it once.
+
+    boundary : Boundary, default=None
+        Where in the network the features are. None means after the pooling.
+
     Yields
     ------
     features : ndarray of shape (n_images_of_batch, 1 + n_copies, n_features)
     """
     copies = copies or AugmentedCopies()
+    boundary = boundary or find_boundary(spec, "head")
     positions = np.arange(len(images)) if positions is None else positions
     n_variants = 1 + copies.n_copies
     cache = memory if isinstance(memory, Cache) else Cache(memory)
-    settings = _describe(spec, weights, copies) if cache.is_on else []
+    settings = _describe(boundary, weights, copies) if cache.is_on else []
 
     def read(chunk):
         """Return keys, cached features, and pixels of all other images."""
@@ -153,11 +172,10 @@ def iterate_features(
                 pixels.append(copies.make(image, number) if number else image)
         return keys, found, pixels
 
-    n_features = count_features(spec)
-    ends = range(batch_size, len(positions), batch_size)
-    with closing(iter(Prefetch(read, np.split(positions, ends)))) as chunks:
+    batches = split_views(positions, batch_size, n_views)
+    with closing(iter(Prefetch(read, batches))) as chunks:
         for keys, found, pixels in chunks:
-            computed = iter(_compute(spec, weights, pixels, batch_size))
+            computed = iter(_compute(boundary, weights, pixels, batch_size))
             new_keys, new_values = [], []
             for index, values in enumerate(found):
                 if values is None:
@@ -166,32 +184,40 @@ def iterate_features(
                     new_keys.append(keys[index])
             cache.put(new_keys, new_values)
             cache.warn()
-            yield np.stack(found).reshape(-1, n_variants, n_features)
+            yield np.stack(found).reshape(-1, n_variants, boundary.n_features)
 
 
-def _compute(spec, weights, pixels, batch_size) -> list[np.ndarray]:
+def _compute(boundary, weights, pixels, batch_size) -> list[np.ndarray]:
     """Compute features of resized images."""
     features: list[np.ndarray] = []
     if not pixels:
         return features
-    key, build = ("pooled backbone", spec), partial(build_pooled_backbone, spec)
-    with share_model(key, build, weights.arrays) as backbone:
+    arrays = weights.arrays[: boundary.n_weights]
+    with share_model(**boundary.describe_lower(), arrays=arrays) as backbone:
         for start in range(0, len(pixels), batch_size):
             batch = np.stack(pixels[start : start + batch_size])
-            features.extend(backbone.predict(batch, batch_size))
+            features.extend(boundary.pack(backbone.predict(batch, batch_size)))
     return features
 
 
-def _describe(spec, weights, copies) -> list[str | None]:
+def _describe(boundary, weights, copies) -> list[str | None]:
     """Return a digest of all settings that the features of each variant depend on.
 
-    It is None for copies by an augmentation that has no version.
+    It is None for copies by an augmentation that has no version, and for all variants
+    if a layer of the user has none.
     """
     import keras
 
     backend = keras.backend.backend()
     version = getattr(sys.modules.get(backend), "__version__", "")
-    network = keras.__version__, backend, version, spec, weights.digest
+    spec = boundary.backbone_spec
+    if not isinstance(spec.backbone, str):
+        backbone = spec.backbone.identify()
+        if backbone is None:
+            return [None] * (1 + copies.n_copies)
+        spec = replace(spec, backbone=backbone)
+    network = keras.__version__, backend, version, spec
+    network = *network, weights.digest, *boundary.identity
     digests: list[str | None] = [joblib.hash((list_versions(), network))]
     if copies.n_copies:
         augmentation = copies.augmentation

@@ -74,7 +74,7 @@ class ReusableModel:
 
     def has_loaded(self, arrays) -> bool:
         """Return whether the weights are these arrays."""
-        return _are_same([array() for array in self._loaded], arrays)
+        return are_same([array() for array in self._loaded], arrays)
 
     def load(self, arrays):
         """Set the weights, unless the same arrays are already set."""
@@ -112,7 +112,7 @@ class ReusableModel:
             weights = self._whole.weights[: len(base)]
             self._variables += weights
             self.n_bytes += _count_bytes(weights)
-        if not _are_same([array() for array in self._loaded_base], base):
+        if not are_same([array() for array in self._loaded_base], base):
             self._loaded_base = []
             _assign(self._whole.weights[: len(base)], base)
             self._loaded_base = list(map(weakref.ref, base))
@@ -271,7 +271,7 @@ def _find_lease(key, arrays, thread):
     """Return a model with these weights, or None if the thread has to wait."""
     leases = [lease for lease in _leases if lease.key == key]
     for lease in leases:
-        if _are_same(lease.arrays, arrays):
+        if are_same(lease.arrays, arrays):
             return lease
     # A thread that would wait for itself gets one more model.
     is_own = any(thread in lease.threads for lease in leases)
@@ -346,7 +346,7 @@ def _count_bytes(variables) -> int:
     return 4 * int(sum(map(np.prod, map(attrgetter("shape"), variables))))
 
 
-def _are_same(arrays, others) -> bool:
+def are_same(arrays, others) -> bool:
     """Return whether two sequences have the same objects."""
     if len(arrays) != len(others):
         return False

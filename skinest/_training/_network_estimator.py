@@ -31,6 +31,7 @@ from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
 from ..utils._verbose import announce
 from ._keras_callbacks import check_keras_callbacks, copy_keras_callbacks
+from ._views import NUMBERS_OF_VIEWS
 
 LEARNING_RATE = [
     Interval(Real, 0, None, closed="neither"),
@@ -63,6 +64,7 @@ class NetworkEstimator(
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "augmentation": [callable, None],
+        "n_prediction_views": NUMBERS_OF_VIEWS,
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "early_stopping": ["boolean"],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],

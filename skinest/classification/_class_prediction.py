@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._training._features import ResizedImages, iterate_features
 from .._training._models import share_model
+from .._training._views import average_rows, check_n_views, make_views
+from ..export import export_network
 from ..images import check_images
 from ..networks._weights import save_backbone_weights
 from ..utils._verbose import announce
@@ -26,10 +29,11 @@ if TYPE_CHECKING:
 
 
 class ClassPredictionMixin:
-    """Predict classes and probabilities, and return the network or save its weights."""
+    """Predict classes and probabilities, return the network, and write its files."""
 
     classes_: NDArray[Any]
     batch_size: int
+    n_prediction_views: int
     memory: MemoryLike
     _network: TransferNetwork
     _trainable: str
@@ -49,14 +53,17 @@ class ClassPredictionMixin:
             Probabilities, with columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        network = self._network
+        network, n_views = self._network, check_n_views(self)
         images = check_images(X)
         batches = iterate_features(
-            ResizedImages(images, network.backbone_spec.image_size),
+            ResizedImages(
+                make_views(images, n_views), network.backbone_spec.image_size
+            ),
             network.backbone_spec,
             network.backbone,
             batch_size=self.batch_size,
             memory=self.memory if network.is_backbone_given else None,
+            n_views=n_views,
         )
         outputs = []
         with (
@@ -65,8 +72,10 @@ class ClassPredictionMixin:
             closing(batches),
         ):
             for features in batches:
-                outputs.append(head.predict(features[:, 0], self.batch_size))
-        outputs = np.concatenate(outputs)
+                for start in range(0, len(features), self.batch_size):
+                    rows = features[start : start + self.batch_size, 0]
+                    outputs.append(head.predict(rows, self.batch_size))
+        outputs = average_rows(np.concatenate(outputs), n_views)
         return np.hstack([1 - outputs, outputs]) if len(self.classes_) == 2 else outputs
 
     def predict_log_proba(self, X: ImagesLike) -> NDArray[np.float32]:
@@ -116,7 +125,8 @@ class ClassPredictionMixin:
         ----------
         path : str or path
             Path of the file, which must end in ".weights.h5". The network of
-            `keras.applications` without its top can load it.
+            `keras.applications` without its top can load it, or the model that you made
+            a `KerasBackbone` of.
 
         Raises
         ------
@@ -126,3 +136,87 @@ class ClassPredictionMixin:
         check_is_fitted(self)
         network = self._network
         save_backbone_weights(network.backbone_spec.backbone, network.backbone, path)
+
+    def export(
+        self,
+        path: PathLike,
+        *,
+        threshold: float | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Save the network with its preprocessing, for use without skinest.
+
+        The input is an array of RGB images of `image_size`, of shape (n_images, height,
+        width, 3) and dtype float32, with values from 0 to 255. The output has the shape
+        (n_images, n_classes). It differs from :meth:`predict_proba` for one view of
+        each image by less than 1e-5. The network in the file computes in float32: if
+        this one computes in bfloat16, they differ by up to about .01.
+        :doc:`/guide/export` lists the metadata in the file, and shows how to resize
+        images and average views.
+
+        Parameters
+        ----------
+        path : str or path
+            The file to write. Its ending is the format: ".keras", ".onnx" (which needs
+            the extra `onnx` of skinest) or ".tflite". A path without an ending is a
+            folder in TensorFlow's SavedModel format.
+
+        threshold : float, default=None
+            Probability of ``classes_[1]``, in [0, 1], from which an image is of this
+            class. It is only written to the metadata, for example `best_threshold_` of
+            a :class:`~sklearn.model_selection.TunedThresholdClassifierCV`. None means
+            that the most probable class is predicted, as by :meth:`predict`.
+
+        overwrite : bool, default=False
+            Whether to replace `path` if it exists. Folders are only replaced if they
+            are empty or a SavedModel.
+
+        Raises
+        ------
+        FileExistsError
+            If `path` exists and is not replaced.
+        FileNotFoundError
+            If the folder for the file does not exist.
+        ImportError
+            If an extra of skinest is missing.
+        RuntimeError
+            If Keras runs on another backend than TensorFlow, and `path` does not end in
+            ".keras".
+        ValueError
+            If `path` has another ending, or `threshold` is invalid.
+
+        See Also
+        --------
+        skinest.export.read_metadata : The metadata of a file.
+        """
+        check_is_fitted(self)
+        decision = "argmax"
+        if threshold is not None:
+            self._check_threshold(threshold)
+            threshold, decision = float(threshold), "probabilities[:, 1] >= threshold"
+        spec = self._network.backbone_spec
+        export_network(
+            self,
+            self._network.build_for_export,
+            path,
+            overwrite=overwrite,
+            task="classification",
+            network=spec.backbone,
+            image_size=spec.image_size,
+            resize="stretch",
+            n_prediction_views=check_n_views(self),
+            threshold=threshold,
+            decision=decision,
+        )
+
+    def _check_threshold(self, threshold):
+        """Raise ValueError unless `threshold` can be one of the two classes."""
+        is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+        if not is_number or not 0 <= threshold <= 1:
+            raise ValueError(f"threshold={threshold!r} must be a number from 0 to 1.")
+        if len(self.classes_) != 2:
+            raise ValueError(
+                f"threshold={threshold!r} needs two classes, but there are "
+                f"{len(self.classes_)}. Leave it out: the most probable class is "
+                "predicted."
+            )

@@ -3,11 +3,38 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from .._training._train_network import train_network
+from ..networks._boundaries import Boundary, find_boundary
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of training.
+
+    Parameters
+    ----------
+    trainable : str
+        The lowest part that trains.
+
+    boundary : Boundary or None
+        The boundary below it. None if no part is frozen.
+
+    epochs : int
+        Number of epochs.
+
+    learning_rate : float, schedule or None
+        None means that of an optimizer that was passed as an object.
+    """
+
+    trainable: str
+    boundary: Boundary | None
+    epochs: int
+    learning_rate: object
 
 
 def check_continues(estimator, classes, backbone_spec, head_spec):
@@ -26,21 +53,69 @@ def check_continues(estimator, classes, backbone_spec, head_spec):
         )
 
 
-def list_stages(estimator):
-    """Return (lowest part, epochs, learning rate) of each stage, and all epochs."""
+def list_stages(estimator, backbone_spec) -> list[Stage]:
+    """Return the stages of a fit."""
     is_named = isinstance(estimator.optimizer, str)
     rate = estimator.learning_rate if is_named else None
     stages = [(estimator.trainable, estimator.epochs, rate)]
     if estimator.fine_tune is not None:
         epochs, rate = estimator.fine_tune_epochs, estimator.fine_tune_learning_rate
         stages.append((estimator.fine_tune, epochs, rate))
-    return stages, sum(epochs for _, epochs, _ in stages)
+    return [
+        Stage(trainable, find_boundary(backbone_spec, trainable), epochs, rate)
+        for trainable, epochs, rate in stages
+    ]
 
 
-def train_stage(fitting, network, stage, batches, validation, attributes_of):
+def count_tasks(stages, n_splits, can_change_base) -> int:
+    """Count the epochs of all stages, and the passes that compute features.
+
+    Parameters
+    ----------
+    stages : list of Stage
+        The stages.
+
+    n_splits : int
+        2 with validation images, otherwise 1.
+
+    can_change_base : bool
+        Whether callbacks could change weights that are not trained. Then two stages of
+        the same part may need two passes.
+    """
+    n_tasks, last = 0, None
+    for stage in stages:
+        n_tasks += stage.epochs
+        if stage.boundary and (can_change_base or stage.boundary != last):
+            n_tasks += n_splits
+        last = stage.boundary
+    return n_tasks
+
+
+def needs_pixels(stages) -> bool:
+    """Return whether the images are used more than once."""
+    boundaries = {stage.boundary for stage in stages}
+    return None in boundaries or len(boundaries) > 1
+
+
+def train_stage(fitting, network, stage, inputs, attributes_of):
     """Train a transfer network in one stage, and return its new weights.
 
-    The other arguments are those of :func:`train_network`.
+    Parameters
+    ----------
+    fitting : Fitting
+        The fit.
+
+    network : TransferNetwork
+        The network before the stage.
+
+    stage : Stage
+        The stage.
+
+    inputs : StageInputs
+        Training and validation data.
+
+    attributes_of : callable
+        Function from weights to the fitted attributes of the estimator so far.
     """
     from ._epoch_metrics import (
         EpochMetrics,
@@ -49,9 +124,9 @@ def train_stage(fitting, network, stage, batches, validation, attributes_of):
         make_objective,
     )
 
-    trainable, epochs, rate = stage
+    batches, validation, boundary = inputs.make_batches(network, stage.boundary)
     batch_size, n_outputs = fitting.estimator.batch_size, network.head_spec.n_outputs
-    description = network.describe_training(trainable)
+    description = network.describe_training(stage.trainable, boundary)
     description["key"] += (count_rows(batch_size),)
     return train_network(
         fitting,
@@ -60,8 +135,8 @@ def train_stage(fitting, network, stage, batches, validation, attributes_of):
         whole_objective=partial(make_keras_objective, n_outputs),
         batches=batches,
         validation=validation,
-        epochs=epochs,
-        learning_rate=rate,
+        epochs=stage.epochs,
+        learning_rate=stage.learning_rate,
         attributes_of=attributes_of,
         metrics_callback=EpochMetrics(batches, validation),
     )

@@ -4,7 +4,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,8 +11,8 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._apply_augmentation import apply_augmentation
-from .._training._batches import Batches, PrefetchedBatches, Split, allocate
-from .._training._features import AugmentedCopies, ResizedImages, iterate_features
+from .._training._batches import Batches, PrefetchedBatches, Split
+from .._training._features import AugmentedCopies, ResizedImages
 from .._training._hold_out import (
     check_classes_can_be_split,
     check_fraction,
@@ -21,14 +20,12 @@ from .._training._hold_out import (
     split_data,
 )
 from ..images import check_images
-from ..networks._transfer_network import count_features
 from ..utils._checks import (
     as_column,
     check_groups,
     check_sample_weight,
     read_class_weight,
 )
-from ..utils._deprecation import renamed_parameter
 
 
 def encode_labels(y):
@@ -113,8 +110,6 @@ def weigh_classes(class_weight, classes, class_indices, sample_weight) -> np.nda
 class FeatureBatches(Batches):
     """Batches of features: of the image or a random copy of it in each epoch.
 
-    Without a seed, no copies are used.
-
     Parameters
     ----------
     features : ndarray of shape (n_chosen, n_variants, n_features)
@@ -126,35 +121,35 @@ class FeatureBatches(Batches):
     @property
     def signature(self):
         return (
-            (self.features.shape[2:], np.float32),
+            (self.features.shape[2:], self.features.dtype),
             (self.split.targets.shape[1:], np.float32),
             ((), np.float32),
         )
 
     def begin_epoch(self, epoch):
         super().begin_epoch(epoch)
-        n_images, n_variants = self.features.shape[:2]
-        self._variant = np.zeros(n_images, dtype=int)
-        if self.seed is not None:
-            generator = np.random.default_rng([self.seed, epoch, 1])
-            self._variant = generator.integers(n_variants, size=n_images)
+        self._variants = self.choose_variants(self.features.shape[1])
 
     def _make_batch(self, index, chosen):
         targets = self.split.targets[self.split.positions[chosen]]
-        return self.features[chosen, self._variant[chosen]], targets
+        return self.features[chosen, self._variants[chosen]], targets
 
 
 @dataclass(kw_only=True)
 class ImageBatches(PrefetchedBatches):
-    """Batches of images of one size, augmented again in each epoch.
+    """Batches of images of one size.
 
     Parameters
     ----------
     augmentation : Augmentation, callable, Keras layer or None
-        Random changes of the images. It needs a seed.
+        Random changes of the images, other ones in each epoch. It needs a seed.
+
+    copies : AugmentedCopies, default=None
+        Use the image or one of these copies in each epoch, instead of `augmentation`.
     """
 
-    augmentation: object
+    augmentation: object = None
+    copies: AugmentedCopies | None = None
 
     @property
     def signature(self):
@@ -164,16 +159,24 @@ class ImageBatches(PrefetchedBatches):
             ((), np.float32),
         )
 
+    def begin_epoch(self, epoch):
+        super().begin_epoch(epoch)
+        n_variants = 1 if self.copies is None else 1 + self.copies.n_copies
+        self._variants = self.choose_variants(n_variants)
+
     def _read(self, chosen):
         positions = self.split.positions[chosen]
-        pixels = []
-        for position in positions:
-            image = self.split.images[position]
-            if self.augmentation is not None:
-                generator = self._make_generator(position)
-                image = apply_augmentation(self.augmentation, image, generator)
-            pixels.append(image)
+        pixels = list(map(self._augment, positions, self._variants[chosen]))
         return np.stack(pixels), self.split.targets[positions]
+
+    def _augment(self, position, number):
+        image = self.split.images[position]
+        if number:
+            return self.copies.make(image, number)
+        if self.copies is None and self.augmentation is not None:
+            generator = self._make_generator(position)
+            return apply_augmentation(self.augmentation, image, generator)
+        return image
 
 
 def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
@@ -274,73 +277,11 @@ def _check_validation(estimator, validation, class_indices, classes):
 
 
 def _make_split(estimator, images, rows, class_indices, sample_weight, class_weights):
-    """Return the images of some rows with targets and weights.
-
-    Resized images are stored in memory if a stage trains the backbone, because it
-    needs each image in each epoch.
-    """
-    n_rows, size = len(rows), tuple(map(int, estimator.image_size))
-    is_kept = {estimator.trainable, estimator.fine_tune} - {"head", None}
-    pixels = allocate((n_rows, *size, 3), np.uint8) if is_kept else None
+    """Return the images of some rows with targets and weights."""
     return Split(
-        ResizedImages(images, size, pixels, rows),
+        ResizedImages(images, tuple(map(int, estimator.image_size)), rows),
         make_targets(class_indices, len(class_weights)),
         sample_weight * class_weights[class_indices],
         sample_weight,
-        np.arange(n_rows),
+        np.arange(len(rows)),
     )
-
-
-def make_copies(estimator, augmentation, seed):
-    """Return the augmented copies that a head is trained on, besides the images."""
-    n_copies = renamed_parameter(
-        "n_views", estimator.n_views, "n_augmented_copies", estimator.n_augmented_copies
-    )
-    n_copies = 0 if augmentation is None else n_copies
-    return AugmentedCopies(n_copies, augmentation, seed)
-
-
-def collect_features(fitting, network, split, copies):
-    """Compute the features of a split, or return None if there is no split."""
-    if split is None:
-        return None
-    batch_size = fitting.estimator.batch_size
-    n_variants = 1 if copies is None else 1 + copies.n_copies
-    shape = len(split.positions), n_variants, count_features(network.backbone_spec)
-    features, n_done = allocate(shape, np.float32), 0
-    batches = iterate_features(
-        split.images,
-        network.backbone_spec,
-        network.backbone,
-        batch_size=batch_size,
-        memory=fitting.cache if network.is_backbone_given else None,
-        positions=split.positions,
-        copies=copies,
-    )
-    n_images = len(split.positions)
-    tasks = fitting.iterate(
-        batches,
-        -(-n_images // batch_size),
-        "compute-features",
-        f"Computing features of {n_images} images",
-    )
-    with closing(tasks):
-        for batch in tasks:
-            features[n_done : n_done + len(batch)] = batch
-            n_done += len(batch)
-    return features
-
-
-def make_batches(fitting, split, features, augmentation=None, seed=None):
-    """Return batches of features or, if `features` is None, of images."""
-    if split is None:
-        return None
-    settings = {
-        "split": split,
-        "batch_size": fitting.estimator.batch_size,
-        "seed": seed,
-        "epoch": fitting.epoch,
-    }
-    if features is None:
-        return ImageBatches(augmentation=augmentation, **settings)
-    return FeatureBatches(features=features, **settings)

@@ -16,37 +16,33 @@ from .._compat import (
     Interval,
     StrOptions,
     fit_context,
-    resolve_compute_dtype,
     with_callbacks,
 )
 from .._training._network_estimator import (
     LEARNING_RATE,
     NetworkEstimator,
-    make_output_bias,
 )
-from ..networks._backbones import BACKBONES, MIN_SIDE, check_stage, get_backbone
+from ..networks._backbone_stages import check_stage
+from ..networks._backbones import get_backbone
 from ..networks._transfer_network import (
-    BackboneSpec,
-    HeadSpec,
-    TransferNetwork,
+    BACKBONE,
     check_hidden_units,
-    count_features,
-    make_random_head,
 )
-from ..networks._weights import load_backbone_weights
-from ..utils._checks import check_image_size
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
-from ._stages import check_continues, list_stages, train_stage
-from ._training_data import (
-    collect_features,
-    make_batches,
-    make_copies,
-    split_images,
+from ._stage_inputs import StageInputs, make_copies
+from ._stages import (
+    count_tasks,
+    list_stages,
+    needs_pixels,
+    train_stage,
 )
+from ._training_data import split_images
+from ._transfer_start import start_network
 
 if TYPE_CHECKING:
     from .. import _typing as t
+    from ..networks import KerasBackbone
 
 
 class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator):
@@ -54,23 +50,28 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     The network consists of preprocessing, the backbone, pooling, dense layers, and a
     sigmoid for two classes or a softmax for more. It is trained in one or two stages.
-    While the backbone is frozen, its features of each image are computed once, and only
-    the head is trained on them.
+    The outputs of frozen layers are computed only once for each image, and the layers
+    above are trained on them.
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        Network of `keras.applications` without its classifier.
+    backbone : str or KerasBackbone, default="vgg16"
+        Name of a network of `keras.applications` in lower case, such as "resnet50" or
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once. A path is a file of weights of this network, with or without its top,
-        written by Keras' `save_weights` or by
-        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
-        2015).
+        once; for a network of your own it means those that it came with. A path is a
+        file of weights of this network, with or without its top, written by Keras'
+        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
+        weights (He et al. 2015), or those that the layers of your own network start
+        with.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels, 32 or more each.
+        (height, width) to which images are resized, in pixels, 32 or more each. A few
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -78,7 +79,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values.
+        the mean or maximum of each channel, or all values. It has no effect if the
+        backbone makes a vector.
 
     dropout : float, default=0.5
         Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
@@ -90,10 +92,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     trainable : str, default="head"
         The lowest part to train in the first stage. All layers above it are trained
-        too, except batch normalisation, which is trained only with "all" and
-        ``weights=None``. "head", "all", or a stage of the backbone: "block5" to
-        "block1" of VGG16 and VGG19; "Conv_1", "block_16" to "block_1" and
-        "expanded_conv" of MobileNetV2.
+        too, except batch normalisation, see `train_batch_norm`. "head"; a stage,
+        "stage5" to "stage1", from the top down; "all"; a block of the backbone, such as
+        "block5" of VGG16; or the name of a layer. :ref:`backbones` lists them.
 
     epochs : int, default=50
         Number of epochs of the first stage.
@@ -119,6 +120,10 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     fine_tune_learning_rate : float or LearningRateSchedule, default=1e-6
         Learning rate of the second stage.
 
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation is trained in the part that trains. If not, it keeps
+        its statistics. "auto" trains it only with "all" and ``weights=None``.
+
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
         "balanced" is n_images / (n_classes * n_images_of_class), where images count by
@@ -131,10 +136,18 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         same shape and dtype.
 
     n_augmented_copies : int, default=3
-        Number of augmented copies of each image while the backbone is frozen. Each
-        epoch uses the image or one of its copies, at random. While the backbone is
-        trained, this is not used: images are augmented in every epoch. Without
+        Number of augmented copies of each image while the backbone, or a lower part of
+        it, is frozen. Each epoch uses the image or one of its copies, at random. If no
+        layer is frozen, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
+
+    n_prediction_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose predicted probabilities are averaged
+        (test-time augmentation). 2 are the image and its mirror image (Simonyan and
+        Zisserman 2015), 4 are these and both upside down, 8 are these and all four
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
+        `model_` are of one view. See :ref:`prediction-views`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
@@ -162,12 +175,12 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that a search over parameters of the head
-        computes them once. A file is identified by its path, inode, size and times of
-        change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit. The copies of
-        your own augmentation are cached only if it has an attribute `version`, see
-        :ref:`own-code`.
+        Folder where the outputs of frozen layers are cached, so that all fits of a
+        search and all folds compute them once. A file is identified by its path, inode,
+        size and times of change, an array by its content. Set `random_state` to an
+        integer, so that augmented copies and random weights are the same in every fit.
+        The copies of your own augmentation are cached only if it has an attribute
+        `version`, see :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
@@ -187,7 +200,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         If above 0, print a line for each pass over the images.
 
     n_views : int
-        Old name of `n_augmented_copies`.
+        Old name of `n_augmented_copies`, not of `n_prediction_views`.
 
         .. deprecated:: 0.1
            It will be removed in 0.2.
@@ -272,12 +285,13 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "hidden_units": [tuple, list],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
         "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "trainable": [str],
+        "train_batch_norm": ["boolean", StrOptions({"auto"})],
         "fine_tune": [str, None],
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left")],
         "fine_tune_learning_rate": LEARNING_RATE,
@@ -287,7 +301,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def __init__(
         self,
-        backbone: t.BackboneName = "vgg16",
+        backbone: t.BackboneName | KerasBackbone = "vgg16",
         *,
         weights: t.PathLike | None = "imagenet",
         image_size: t.ImageSize = (224, 224),
@@ -303,9 +317,11 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         fine_tune: str | None = None,
         fine_tune_epochs: int = 20,
         fine_tune_learning_rate: t.LearningRate = 1e-6,
+        train_batch_norm: t.BatchNorm = "auto",
         class_weight: t.ClassWeight = None,
         augmentation: t.AugmentationLike = None,
         n_augmented_copies: int = 3,
+        n_prediction_views: t.NumberOfViews = 1,
         validation_fraction: float | None = None,
         early_stopping: bool = False,
         n_iter_no_change: int = 10,
@@ -333,9 +349,11 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self.fine_tune = fine_tune
         self.fine_tune_epochs = fine_tune_epochs
         self.fine_tune_learning_rate = fine_tune_learning_rate
+        self.train_batch_norm = train_batch_norm
         self.class_weight = class_weight
         self.augmentation = augmentation
         self.n_augmented_copies = n_augmented_copies
+        self.n_prediction_views = n_prediction_views
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
@@ -401,7 +419,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Warns
         -----
         UserWarning
-            If there are no validation images of a class.
+            If there are no validation images of a class, or if there is too little
+            space for the outputs of frozen layers. Then each epoch computes them again.
         """
         self._check_settings(X_val, y_val)
         augmentation = self.augmentation
@@ -412,21 +431,22 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         classes, totals, train, validation = split_images(
             self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
         )
-        network = self._start(classes, totals, seeds)
-        stages, n_tasks = list_stages(self)
-        if "head" in (self.trainable, self.fine_tune):  # passes that compute features
-            n_tasks += 1 if validation is None else 2
+        network = start_network(self, classes, totals, seeds)
+        stages = list_stages(self, network.backbone_spec)
+        splits = list(filter(None, (train, validation)))
+        if needs_pixels(stages):
+            for split in splits:
+                split.images.keep_pixels()
+        n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
         fitting = self._begin_fit(X, y, seeds, n_tasks)
-        features = None, None
+        inputs = StageInputs(
+            fitting=fitting,
+            train=train,
+            validation=validation,
+            augmentation=augmentation,
+            copies=copies,
+        )
         for stage in stages:
-            trainable = stage[0]
-            if trainable != "head":  # the backbone changes
-                features = None, None
-            elif features[0] is None:
-                features = (
-                    collect_features(fitting, network, train, copies),
-                    collect_features(fitting, network, validation, None),
-                )
 
             def collect_attributes(arrays, network=network):
                 return {
@@ -436,13 +456,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                     "_model": None,
                 }
 
-            batches = make_batches(
-                fitting, train, features[0], augmentation, seeds["shuffle"]
-            )
-            held_out = make_batches(fitting, validation, features[1])
-            arrays = train_stage(
-                fitting, network, stage, batches, held_out, collect_attributes
-            )
+            arrays = train_stage(fitting, network, stage, inputs, collect_attributes)
             attributes = collect_attributes(arrays)
             network = attributes["_network"]
             if fitting.stopped:
@@ -452,37 +466,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
-        check_image_size(self.image_size, MIN_SIDE)
+        get_backbone(self.backbone).check_image_size(self.image_size)
         check_stage(self.backbone, "trainable", self.trainable)
         if self.fine_tune is not None:
             check_stage(self.backbone, "fine_tune", self.fine_tune)
         check_hidden_units(self.hidden_units)
         self._check_training(X_val, y_val)
-
-    def _start(self, classes, totals, seeds):
-        """Return a new network or, with `warm_start`, that of the last fit."""
-        preferred = get_backbone(self.backbone).compute_dtype
-        backbone_spec = BackboneSpec(
-            self.backbone,
-            tuple(map(int, self.image_size)),
-            self.pooling,
-            resolve_compute_dtype(self.compute_dtype, preferred),
-        )
-        n_outputs = 1 if len(classes) == 2 else len(classes)
-        units = tuple(map(int, self.hidden_units))
-        l2 = self.l2 if self.l2 == "auto" else float(self.l2)
-        head_spec = HeadSpec(units, float(self.dropout), l2, n_outputs)
-        if self.warm_start and hasattr(self, "_network"):
-            check_continues(self, classes, backbone_spec, head_spec)
-            return self._network
-        backbone = load_backbone_weights(self.backbone, self.weights, seeds["weights"])
-        n_features = count_features(backbone_spec)
-        head = make_random_head(n_features, (*units, n_outputs), seeds["head"])
-        head[-1] = make_output_bias(totals)
-        return TransferNetwork(
-            backbone_spec,
-            head_spec,
-            backbone,
-            tuple(head),
-            is_from_scratch=self.weights is None,
-        )

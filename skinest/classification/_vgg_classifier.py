@@ -22,13 +22,16 @@ class VGGTransferClassifier(TransferClassifier):
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once. A path is a file of weights of this network, with or without its top,
-        written by Keras' `save_weights` or by
-        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
-        2015).
+        once; for a network of your own it means those that it came with. A path is a
+        file of weights of this network, with or without its top, written by Keras'
+        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
+        weights (He et al. 2015), or those that the layers of your own network start
+        with.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels, 32 or more each.
+        (height, width) to which images are resized, in pixels, 32 or more each. A few
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -36,7 +39,8 @@ class VGGTransferClassifier(TransferClassifier):
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values.
+        the mean or maximum of each channel, or all values. It has no effect if the
+        backbone makes a vector.
 
     dropout : float, default=0.5
         Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
@@ -47,8 +51,9 @@ class VGGTransferClassifier(TransferClassifier):
         the output alone.
 
     trainable : str, default="head"
-        The lowest part to train in the first stage: "head", "block5" to "block1", or
-        "all". All layers above it are trained too.
+        The lowest part to train in the first stage: "head", "block5" to "block1", which
+        are "stage5" to "stage1" too, "all", or the name of a layer. All layers above it
+        are trained too.
 
     epochs : int, default=50
         Number of epochs of the first stage.
@@ -74,6 +79,10 @@ class VGGTransferClassifier(TransferClassifier):
     fine_tune_learning_rate : float or LearningRateSchedule, default=1e-6
         Learning rate of the second stage.
 
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation is trained in the part that trains. If not, it keeps
+        its statistics. "auto" trains it only with "all" and ``weights=None``.
+
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
         "balanced" is n_images / (n_classes * n_images_of_class), where images count by
@@ -86,10 +95,18 @@ class VGGTransferClassifier(TransferClassifier):
         same shape and dtype.
 
     n_augmented_copies : int, default=3
-        Number of augmented copies of each image while the backbone is frozen. Each
-        epoch uses the image or one of its copies, at random. While the backbone is
-        trained, this is not used: images are augmented in every epoch. Without
+        Number of augmented copies of each image while the backbone, or a lower part of
+        it, is frozen. Each epoch uses the image or one of its copies, at random. If no
+        layer is frozen, this is not used: images are augmented in every epoch. Without
         `augmentation` there are no copies.
+
+    n_prediction_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose predicted probabilities are averaged
+        (test-time augmentation). 2 are the image and its mirror image (Simonyan and
+        Zisserman 2015), 4 are these and both upside down, 8 are these and all four
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
+        `model_` are of one view. See :ref:`prediction-views`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.
@@ -117,12 +134,12 @@ class VGGTransferClassifier(TransferClassifier):
         always float32.
 
     memory : str, path or joblib.Memory, default=None
-        Folder where features are cached, so that a search over parameters of the head
-        computes them once. A file is identified by its path, inode, size and times of
-        change, an array by its content. Set `random_state` to an integer, so that
-        augmented copies and random weights are the same in every fit. The copies of
-        your own augmentation are cached only if it has an attribute `version`, see
-        :ref:`own-code`.
+        Folder where the outputs of frozen layers are cached, so that all fits of a
+        search and all folds compute them once. A file is identified by its path, inode,
+        size and times of change, an array by its content. Set `random_state` to an
+        integer, so that augmented copies and random weights are the same in every fit.
+        The copies of your own augmentation are cached only if it has an attribute
+        `version`, see :ref:`own-code`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
@@ -142,7 +159,7 @@ class VGGTransferClassifier(TransferClassifier):
         If above 0, print a line for each pass over the images.
 
     n_views : int
-        Old name of `n_augmented_copies`.
+        Old name of `n_augmented_copies`, not of `n_prediction_views`.
 
         .. deprecated:: 0.1
            It will be removed in 0.2.

@@ -27,10 +27,10 @@ from .._compat import (
 )
 from .._training._features import ResizedImages, iterate_features
 from ..images import check_images
-from ..networks._backbones import BACKBONES, MIN_SIDE, get_backbone
-from ..networks._transfer_network import BackboneSpec, count_features
+from ..networks._backbones import get_architecture, get_backbone
+from ..networks._transfer_network import BACKBONE, BackboneSpec, count_features
 from ..networks._weights import load_backbone_weights
-from ..utils._checks import MAX_SEED, check_image_size
+from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Pooling,
         RandomStateLike,
     )
+    from ..networks import KerasBackbone
 
 
 class BottleneckFeatureExtractor(
@@ -59,22 +60,28 @@ class BottleneckFeatureExtractor(
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        Network of `keras.applications` without its classifier.
+    backbone : str or KerasBackbone, default="vgg16"
+        Name of a network of `keras.applications` in lower case, such as "resnet50" or
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once. A path is a file of weights of this network, with or without its top,
-        written by Keras' `save_weights` or by
-        :meth:`TransferClassifier.save_backbone`. None means random weights (He et al.
-        2015).
+        once; for a network of your own it means those that it came with. A path is a
+        file of weights of this network, with or without its top, written by Keras'
+        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
+        weights (He et al. 2015), or those that the layers of your own network start
+        with.
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values.
+        the mean or maximum of each channel, or all values. It has no effect if the
+        backbone makes a vector.
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels, 32 or more each.
+        (height, width) to which images are resized, in pixels, 32 or more each. A few
+        backbones need more, see :ref:`backbones`. A network of your own may take one
+        size only.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
@@ -129,7 +136,7 @@ class BottleneckFeatureExtractor(
     """
 
     _parameter_constraints: dict = {
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
         "image_size": [tuple, list],
@@ -141,7 +148,7 @@ class BottleneckFeatureExtractor(
 
     def __init__(
         self,
-        backbone: BackboneName = "vgg16",
+        backbone: BackboneName | KerasBackbone = "vgg16",
         *,
         weights: PathLike | None = "imagenet",
         pooling: Pooling = "avg",
@@ -185,14 +192,14 @@ class BottleneckFeatureExtractor(
         OSError
             If ImageNet's weights cannot be downloaded, or a file is missing.
         """
-        check_image_size(self.image_size, MIN_SIDE)
+        get_backbone(self.backbone).check_image_size(self.image_size)
         if self.memory is not None:
             Cache(self.memory)
         check_images(X, y)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
         preferred = get_backbone(self.backbone).compute_dtype
         self._spec = BackboneSpec(
-            self.backbone,
+            get_architecture(self.backbone),
             tuple(map(int, self.image_size)),
             self.pooling,
             resolve_compute_dtype(self.compute_dtype, preferred),
@@ -240,7 +247,7 @@ class BottleneckFeatureExtractor(
             One name for each column of :meth:`transform`.
         """
         check_is_fitted(self)
-        name = self._spec.backbone
+        name = str(self._spec.backbone)
         names = [f"{name}_{i}" for i in range(self.n_features_out_)]
         return np.array(names, dtype=object)
 

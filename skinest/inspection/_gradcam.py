@@ -165,7 +165,9 @@ class GradCAMDisplay:
         Returns
         -------
         display : GradCAMDisplay
-            Each title has the class and its predicted probability.
+            Each title has the class and its predicted probability. With
+            `n_prediction_views`, this is the mean over all views; the map is that of
+            the image itself.
 
         Raises
         ------

@@ -11,6 +11,8 @@ kind of network depends on them: with or without dropout, with or without a pena
 import keras
 from keras import ops
 
+from ._backbones import KERNELS
+
 
 class AdjustableDropout(keras.layers.Dropout):
     """Dropout whose rate is a variable.
@@ -57,35 +59,34 @@ def adjust_penalties(network, strength):
             weight.regularizer = penalize
 
 
-def share_layers(model, backbone=None):
+def share_layers(model, network=None):
     """Build a network of the layers of a model, but with dropout of Keras.
 
     Parameters
     ----------
     model : keras.Model
-        The model. If there is a backbone, it is a chain of layers.
+        The model.
 
-    backbone : keras.Model, default=None
-        A model whose output is the input of the first layer.
+    network : keras.Model, default=None
+        A network that has layers of the same names as the model, and others below. None
+        means the model itself.
 
     Returns
     -------
     network : keras.Model
     """
+    own = {layer.name: layer for layer in model.layers}
 
     def share(layer):
+        layer = own.get(layer.name, layer)
         if not isinstance(layer, AdjustableDropout):
             return layer
         return make_dropout(layer.rate, dtype=layer.dtype_policy, name=layer.name)
 
-    if backbone is None:
-        # A compiled model would be compiled again.
-        bare = keras.Model(model.input, model.output, name=model.name)
-        return keras.models.clone_model(bare, clone_function=share)
-    x = backbone.output
-    for layer in model.layers[1:]:
-        x = share(layer)(x)
-    return keras.Model(backbone.input, x, name="transfer_network")
+    network = network or model
+    # A compiled model would be compiled again.
+    bare = keras.Model(network.input, network.output, name=network.name)
+    return keras.models.clone_model(bare, clone_function=share)
 
 
 def write_settings(network, settings):
@@ -100,9 +101,11 @@ def write_settings(network, settings):
         The values of "dropout" and "l2", as far as it has them.
     """
     for layer in network.layers:
-        if "dropout" in settings and isinstance(layer, keras.layers.Dropout):
+        # A backbone can have dropout too, with rates of its own.
+        if "dropout" in settings and layer.name.startswith("dropout"):
             layer.rate = settings["dropout"]
         if "l2" in settings:
-            for name in ("kernel_regularizer", "depthwise_regularizer"):
-                if getattr(layer, name, None) is not None:
-                    setattr(layer, name, keras.regularizers.L2(settings["l2"]))
+            for kernel in KERNELS:
+                if getattr(layer, f"{kernel}_regularizer", None) is not None:
+                    penalty = keras.regularizers.L2(settings["l2"])
+                    setattr(layer, f"{kernel}_regularizer", penalty)

@@ -1,4 +1,4 @@
-"""The table of backbones: pretrained networks without their classifier."""
+"""Backbones: pretrained networks without their classifier."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -6,21 +6,23 @@
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from .._compat import preserved_random_state
+from .._compat import fresh_layer_names, preserved_random_state
+from ..utils._checks import check_image_size
 
-MIN_SIDE = 32  # halved five times, it is one pixel
 # For a training from scratch: Keras' .999 would need thousands of steps.
 _MOMENTUM = 0.9
-# Approximate standard deviation of preprocessed pixels; it is 58 of 255 in ImageNet.
-PIXEL_SCALE = {"caffe": 58.0, "tf": 58 / 127.5}
 _lock = threading.Lock()
 # How many channels to cut off before and after each one.
 _CHANNELS = {"blue": (2, 0), "green": (1, 1), "red": (0, 2)}
-_IN_FLOAT32 = {"images", "preprocessing", "bgr", *_CHANNELS}
 _ZEROS = {"module": "keras.initializers", "class_name": "Zeros", "config": {}}
+# Kinds of kernels: those of separable convolutions are of two kinds.
+KERNELS = ("kernel", "depthwise", "pointwise")
+# Mean and standard deviation of ImageNet's colours, for values from 0 to 1.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -32,21 +34,55 @@ class Backbone:
     application : str
         Name of its function in `keras.applications`.
 
-    stages : dict of str to str
-        First layer of each part that can be trained, from the top down.
-
-    preprocessing : {"caffe", "tf"}
+    preprocessing : {"caffe", "tf", "torch", "inside"}
         "caffe" converts RGB to BGR and subtracts the mean colour of ImageNet; "tf"
-        scales values to [-1, 1].
+        scales values to [-1, 1]; "torch" scales values to [0, 1], subtracts ImageNet's
+        mean colour and divides by its standard deviation. "inside" means that the
+        network of Keras has layers for it.
+
+    stages : dict of str to str
+        First layer of "stage5" to "stage1", from the top down. Each stage has the
+        layers of one resolution and is cut off where few and small tensors cross.
+
+    blocks : str
+        A regular expression that matches the beginning of the names of a block's
+        layers. Its groups are the name of the block.
+
+    has_named_ends : bool
+        Whether only the last layers of the blocks have a name of their own, so that
+        `blocks` matches these alone.
+
+    n_parameters : int
+        Number of its parameters, as Keras counts them.
 
     compute_dtype : {"bfloat16", "float32"}
         The dtype for ``compute_dtype="auto"`` on a processor with bfloat16.
+
+    min_side : int
+        Height and width of images in pixels that the network needs.
     """
 
     application: str
-    stages: dict
     preprocessing: str
-    compute_dtype: str
+    stages: dict = field(hash=False)
+    blocks: str
+    has_named_ends: bool = False
+    n_parameters: int = 0
+    compute_dtype: str = "float32"
+    min_side: int = 32
+
+    @property
+    def sample_size(self) -> tuple:
+        """A size of images that the network takes."""
+        return self.min_side, self.min_side
+
+    def check_image_size(self, image_size):
+        """Raise ValueError unless the network takes images of this size."""
+        check_image_size(image_size, self.min_side)
+
+    def get_definitions(self) -> dict:
+        """Return the classes and functions that Keras does not know."""
+        return {}
 
     def build(self, **options):
         """Build the Keras model without its classifier, with the settings of Keras."""
@@ -56,46 +92,16 @@ class Backbone:
         return application(include_top=False, **options)
 
 
-def _vgg_stages():
-    return {f"block{i}": f"block{i}_conv1" for i in range(5, 0, -1)}
-
-
-def _mobilenetv2_stages():
-    blocks = {f"block_{i}": f"block_{i}_expand" for i in range(16, 0, -1)}
-    return {"Conv_1": "Conv_1", **blocks, "expanded_conv": "expanded_conv_depthwise"}
-
-
-BACKBONES = {
-    "vgg16": Backbone("VGG16", _vgg_stages(), "caffe", "bfloat16"),
-    "vgg19": Backbone("VGG19", _vgg_stages(), "caffe", "bfloat16"),
-    # bfloat16 is slower here, and probabilities change by up to .24.
-    "mobilenetv2": Backbone("MobileNetV2", _mobilenetv2_stages(), "tf", "float32"),
-}
-
-
 def get_backbone(backbone) -> Backbone:
-    """Return the row of a name, or a network of the user's own as it is."""
-    return BACKBONES[backbone] if isinstance(backbone, str) else backbone
+    """Return the row of the table, or what stands for it in a network of the user."""
+    from ._backbone_table import BACKBONES  # its rows are instances of the class above
+
+    return BACKBONES[backbone] if isinstance(backbone, str) else backbone.row
 
 
-def list_stages(backbone) -> list[str]:
-    """Return the values of `trainable` and `fine_tune`, from the top down."""
-    return ["head", *get_backbone(backbone).stages, "all"]
-
-
-def check_stage(backbone, name, stage) -> None:
-    """Raise ValueError unless a backbone has this stage."""
-    stages = list_stages(backbone)
-    if stage not in stages:
-        raise ValueError(
-            f"{name}={stage!r} is not a part of {backbone}. Choose one of "
-            f"{', '.join(stages)}."
-        )
-
-
-def get_first_layer(backbone, stage):
-    """Return the lowest backbone layer of a stage; None for "head" and "all"."""
-    return get_backbone(backbone).stages.get(stage)
+def get_architecture(backbone):
+    """Return the name of a backbone, or a network of the user without its weights."""
+    return backbone if isinstance(backbone, str) else backbone.row
 
 
 @contextmanager
@@ -117,32 +123,49 @@ def _channels_last():
 
 def build_application(backbone, **options):
     """Build a network of the table without its classifier."""
-    with preserved_random_state(), _channels_last():
+    with preserved_random_state(), _channels_last(), fresh_layer_names():
         return get_backbone(backbone).build(**options)
 
 
 @lru_cache(maxsize=32)
-def _make_config(backbone, image_size) -> str:
+def make_config(backbone, image_size) -> str:
     """Return the configuration of preprocessing and network as JSON."""
     import keras
+
+    from ._flat_configs import flatten_config
 
     images = keras.Input((*image_size, 3), dtype="float32", name="images")
     pixels = _preprocess(images, get_backbone(backbone).preprocessing)
     network = build_application(backbone, weights=None, input_tensor=pixels)
     # Keras has made its input a list, which causes a warning for an array.
-    config = keras.Model(images, network.output, name=backbone).get_config()
-    for layer in config["layers"]:
-        for key in ("kernel_initializer", "depthwise_initializer"):
-            if key in layer["config"]:
-                layer["config"][key] = _ZEROS
-        if "momentum" in layer["config"]:  # batch normalisation
-            layer["config"]["momentum"] = _MOMENTUM
+    config = keras.Model(images, network.output, name=str(backbone)).get_config()
+    config = json.loads(json.dumps(config))
+    if isinstance(backbone, str):
+        config = flatten_config(config)
+    for number, layer in enumerate(config["layers"]):
+        settings = layer["config"]
+        for kernel in KERNELS:
+            if f"{kernel}_initializer" in settings:
+                settings[f"{kernel}_initializer"] = _ZEROS
+        if layer["class_name"] == "BatchNormalization":
+            settings["momentum"] = _MOMENTUM
+        if "seed" in settings:
+            settings["seed"] = number
     return json.dumps(config)
 
 
 def _preprocess(images, kind):
     import keras
 
+    if kind == "inside":
+        return images
+    if kind == "torch":
+        return keras.layers.Normalization(
+            mean=[255 * mean for mean in IMAGENET_MEAN],
+            variance=[(255 * std) ** 2 for std in IMAGENET_STD],
+            dtype="float32",
+            name="preprocessing",
+        )(images)
     scale, offset = 1 / 127.5, -1.0
     if kind == "caffe":
         images = _reverse_channels(images)  # to BGR
@@ -166,19 +189,25 @@ def _reverse_channels(images):
     return keras.layers.Concatenate(dtype="float32", name="bgr")(channels)
 
 
+def is_preprocessing(name) -> bool:
+    """Return whether a layer of a backbone, by its name, comes before the network."""
+    return name.startswith("preprocessing") or name in {"images", "bgr", *_CHANNELS}
+
+
 def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
     """Build preprocessing and backbone as one flat Keras model.
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}
-        The network.
+    backbone : str
+        A name in the table of backbones.
 
     image_size : tuple of int
-        (height, width) of the images in pixels, 32 or more.
+        (height, width) of the images in pixels, `min_side` of the backbone or more.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
-        Floating-point precision of the layers. Weights are always float32.
+        Floating-point precision of the network. Preprocessing and weights are always
+        float32.
 
     l2 : float, default=0.0
         L2 penalty on kernels.
@@ -187,21 +216,25 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
     -------
     model : keras.Model
         Model from RGB images of shape (n_images, height, width, 3), with values from 0
-        to 255, to feature maps. Its weights are 0, except scales and variances of batch
-        normalisation, which are 1.
+        to 255, to feature maps. Its kernels are 0.
     """
     import keras
 
-    config = json.loads(_make_config(backbone, tuple(image_size)))
+    config = json.loads(make_config(backbone, tuple(image_size)))
     policy = "mixed_bfloat16" if compute_dtype == "bfloat16" else "float32"
     for layer in config["layers"]:
         settings = layer["config"]
-        if "dtype" in settings and layer["name"] not in _IN_FLOAT32:
+        is_layer = {"dtype", "trainable"} <= set(settings)  # not only an operation
+        if is_layer and not is_preprocessing(layer["name"]):
             settings["dtype"] = policy
-        if l2:
-            for key in ("kernel_regularizer", "depthwise_regularizer"):
-                if key in settings:
-                    settings[key] = keras.regularizers.serialize(
-                        keras.regularizers.L2(l2)
-                    )
-    return keras.Model.from_config(config)
+        for key in settings:
+            if key.endswith("_regularizer"):  # of a user; l2 is the only penalty
+                settings[key] = None
+        for kernel in KERNELS if l2 else ():
+            if f"{kernel}_regularizer" in settings:
+                settings[f"{kernel}_regularizer"] = keras.regularizers.serialize(
+                    keras.regularizers.L2(l2)
+                )
+    definitions = get_backbone(backbone).get_definitions()
+    with preserved_random_state():
+        return keras.Model.from_config(config, custom_objects=definitions)

@@ -15,14 +15,15 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._compat import Interval, StrOptions, validate_params
-from ..utils._checks import MAX_SEED, check_image_size
+from ..utils._checks import MAX_SEED
+from ._backbone_stages import resolve_batch_norm, set_trainable
+from ._backbone_table import BACKBONES
 from ._backbones import (
-    BACKBONES,
-    MIN_SIDE,
     build_backbone,
-    check_stage,
-    get_first_layer,
+    get_architecture,
+    get_backbone,
 )
+from ._keras_backbone import KerasBackbone, UserBackbone
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._weights import Weights, load_backbone_weights
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from .._typing import (
         BackboneName,
+        BatchNorm,
         ComputeDtype,
         ImageSize,
         PathLike,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         RandomStateLike,
     )
 
+BACKBONE = [StrOptions(set(BACKBONES)), KerasBackbone]  # constraint of the parameter
 OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 
@@ -48,7 +51,7 @@ OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 class BackboneSpec:
     """Specification of a backbone with pooling, from images to features."""
 
-    backbone: str
+    backbone: str | UserBackbone
     image_size: tuple
     pooling: str
     compute_dtype: str
@@ -96,8 +99,11 @@ class TransferNetwork:
         trained.
 
     is_from_scratch : bool, default=False
-        Whether its initial weights were random. Then batch normalisation is trained
-        with the whole network.
+        Whether its initial weights were random.
+
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation is trained in the part that trains. "auto" trains it
+        only if the whole network trains from scratch.
     """
 
     backbone_spec: BackboneSpec
@@ -106,35 +112,61 @@ class TransferNetwork:
     head: tuple
     is_backbone_given: bool = True
     is_from_scratch: bool = False
+    train_batch_norm: bool | str = "auto"
 
-    def describe_training(self, trainable) -> dict:
-        """Return what :func:`train_network` trains from the part `trainable` up."""
+    def trains_norms(self, trainable) -> bool:
+        """Return whether batch normalisation trains from the part `trainable` up."""
+        return resolve_batch_norm(
+            self.train_batch_norm, trainable, self.is_from_scratch
+        )
+
+    def describe_training(self, trainable, boundary) -> dict:
+        """Return what :func:`train_network` trains from the part `trainable` up.
+
+        Parameters
+        ----------
+        trainable : str
+            The lowest part that trains.
+
+        boundary : Boundary or None
+            The boundary below it, at which the inputs of the training are. None trains
+            on images.
+        """
         from ._adjustable import share_layers
 
         head, settings = self.head_spec.split_settings()
-        if trainable == "head":
-            n_features = count_features(self.backbone_spec)
-            return {
-                "key": ("head", head, n_features),
-                "build": partial(build_head, head, n_features),
-                "settings": settings,
-                "build_whole": partial(complete_network, self.backbone_spec, head),
-                "whole_key": (self.backbone_spec,),
-                "base": self.backbone.arrays,
-                "weights": self.head,
-                "has_convolutions": False,
-            }
-        kind = trainable, self.is_from_scratch
+        kind = trainable, self.trains_norms(trainable)
         specs = self.backbone_spec, head
-        return {
+        build = partial(build_network, *specs, *kind)
+        description = {
             "key": ("network", *specs, *kind),
-            "build": partial(build_network, *specs, *kind),
+            "build": build,
             "settings": settings,
             "build_whole": share_layers,
             "base": (),
             "weights": (*self.backbone.arrays, *self.head),
             "has_convolutions": True,
         }
+        if boundary is None:
+            return description
+        arrays, n_weights = self.backbone.arrays, boundary.n_weights
+        description |= {
+            "key": ("upper part", *specs, *kind),
+            "build": partial(boundary.build_upper, build),
+            "build_whole": lambda model: share_layers(model, build()),
+            "base": arrays[:n_weights],
+            "weights": (*arrays[n_weights:], *self.head),
+        }
+        if trainable == "head":  # one model for all backbones
+            n_features = boundary.n_features
+            description |= {
+                "key": ("head", head, n_features),
+                "build": partial(build_head, head, n_features),
+                "weights": self.head,
+                "whole_key": (self.backbone_spec,),
+                "has_convolutions": False,
+            }
+        return description
 
     def describe_prediction(self) -> dict:
         """Return what :func:`share_model` predicts with, from features."""
@@ -147,22 +179,31 @@ class TransferNetwork:
         }
 
     def replace_weights(self, arrays) -> TransferNetwork:
-        """Return the network with other weights, of the head only or of all parts."""
-        n_others = len(arrays) - len(self.head)
-        if not n_others:
+        """Return the network with other weights, of its upper part or of all parts."""
+        n_head, n_backbone = len(self.head), len(self.backbone.arrays)
+        n_kept = n_head + n_backbone - len(arrays)
+        if n_kept == n_backbone:
             return replace(self, head=arrays)
-        backbone = Weights.freeze(arrays[:n_others])
-        return replace(
-            self, backbone=backbone, head=arrays[n_others:], is_backbone_given=False
-        )
+        upper, head = arrays[:-n_head], arrays[-n_head:]
+        backbone = Weights.freeze((*self.backbone.arrays[:n_kept], *upper))
+        return replace(self, backbone=backbone, head=head, is_backbone_given=False)
 
     def build(self, trainable):
         """Build one Keras model, in which the part from `trainable` up trains."""
         network = build_network(
-            self.backbone_spec, self.head_spec, trainable, self.is_from_scratch
+            self.backbone_spec, self.head_spec, trainable, self.trains_norms(trainable)
         )
         network.set_weights([*self.backbone.arrays, *self.head])
         return network
+
+    def build_for_export(self):
+        """Build one Keras model in float32, without dropout and penalties."""
+        network = replace(
+            self,
+            backbone_spec=replace(self.backbone_spec, compute_dtype="float32"),
+            head_spec=replace(self.head_spec, dropout=0.0, l2=0.0),
+        )
+        return network.build("head")
 
 
 def build_pooled_backbone(spec, l2=0.0):
@@ -176,7 +217,7 @@ def build_pooled_backbone(spec, l2=0.0):
         "flatten": keras.layers.Flatten,
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
-    }[spec.pooling]
+    }["flatten" if len(base.output.shape) == 2 else spec.pooling]
     features = pooling(name="features", dtype="float32", data_format="channels_last")(
         base.output
     )
@@ -211,17 +252,7 @@ def build_head(spec, n_features, settings=None):
     return _adjust(head, settings)
 
 
-def complete_network(backbone_spec, head_spec, head):
-    """Build a Keras model from images to probabilities by layers of a given head."""
-    from ._adjustable import share_layers
-
-    l2 = 0.0 if head_spec.l2 == "auto" else head_spec.l2
-    network = share_layers(head, build_pooled_backbone(backbone_spec, l2))
-    set_trainable(network, backbone_spec.backbone, "head", is_from_scratch=False)
-    return network
-
-
-def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings=None):
+def build_network(backbone_spec, head_spec, trainable, trains_norms, settings=None):
     """Build a Keras model from images to probabilities, in which the upper part trains.
 
     Weights come in the order of the backbone's, then the head's. For `settings` see
@@ -233,13 +264,13 @@ def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings
     backbone = build_pooled_backbone(backbone_spec, l2)
     probabilities = _add_head(backbone.output, head_spec, settings)
     network = keras.Model(backbone.input, probabilities, name="transfer_network")
-    set_trainable(network, backbone_spec.backbone, trainable, is_from_scratch)
+    set_trainable(network, backbone_spec.backbone, trainable, trains_norms)
     return _adjust(network, settings)
 
 
 @validate_params(
     {
-        "backbone": [StrOptions(set(BACKBONES))],
+        "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "image_size": [tuple, list, None],
         "hidden_units": [tuple, list],
@@ -248,6 +279,7 @@ def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings
         "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "n_outputs": [Interval(Integral, 1, None, closed="left"), None],
         "trainable": [str],
+        "train_batch_norm": ["boolean", StrOptions({"auto"})],
         "compute_dtype": [StrOptions({"float32", "bfloat16"})],
         "random_state": ["random_state"],
         "meta": [dict, None],
@@ -256,7 +288,7 @@ def build_network(backbone_spec, head_spec, trainable, is_from_scratch, settings
     prefer_skip_nested_validation=True,
 )
 def build_transfer_network(
-    backbone: BackboneName = "vgg16",
+    backbone: BackboneName | KerasBackbone = "vgg16",
     *,
     weights: PathLike | None = "imagenet",
     image_size: ImageSize | None = None,
@@ -266,6 +298,7 @@ def build_transfer_network(
     l2: Penalty = "auto",
     n_outputs: int | None = None,
     trainable: str = "head",
+    train_batch_norm: BatchNorm = "auto",
     compute_dtype: ComputeDtype = "float32",
     random_state: RandomStateLike = None,
     meta: Mapping[str, Any] | None = None,
@@ -280,23 +313,26 @@ def build_transfer_network(
     each epoch.
 
     The layers are, in this order: the input ``images`` (RGB, values from 0 to 255), the
-    preprocessing (several layers for VGG), the layers of the backbone with their names
-    in Keras, ``features`` (the pooling), ``hidden_1``, ``dropout_1`` and so on,
-    ``logits`` and ``probabilities``. Batch normalisation is trained only with
-    ``weights=None`` and ``trainable="all"``.
+    preprocessing (several layers for some backbones), the layers of the backbone with
+    their names in Keras, ``features`` (the pooling), ``hidden_1``, ``dropout_1`` and so
+    on, ``logits`` and ``probabilities``.
 
     Parameters
     ----------
-    backbone : {"vgg16", "vgg19", "mobilenetv2"}, default="vgg16"
-        Network of `keras.applications` without its classifier.
+    backbone : str or KerasBackbone, default="vgg16"
+        Name of a network of `keras.applications` in lower case, such as "resnet50" or
+        "efficientnetb0", without its classifier; :ref:`backbones` lists all of them. Or
+        a network of your own, see :class:`skinest.networks.KerasBackbone`.
 
     weights : "imagenet", path or None, default="imagenet"
-        Weights of the backbone: "imagenet", which are downloaded at the first use; a
-        file with weights; or None for random weights.
+        Weights of the backbone: "imagenet", which are downloaded at the first use, or
+        those that a network of your own came with; a file with weights; or None for
+        random weights.
 
     image_size : tuple of int, default=None
-        (height, width) of the images in pixels, 32 or more. None means the size of the
-        images in `meta` or, without `meta`, (224, 224).
+        (height, width) of the images in pixels, 32 or more. A few backbones need more,
+        see :ref:`backbones`. None means the size of the images in `meta` or, without
+        `meta`, (224, 224).
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. The
@@ -319,8 +355,14 @@ def build_transfer_network(
         `meta` need or, without `meta`, 1.
 
     trainable : str, default="head"
-        The first part to train, counted from the input: "head", a stage of the
-        backbone, or "all". All layers after it are trained too.
+        The lowest part to train. All layers above it are trained too, except batch
+        normalisation, see `train_batch_norm`. "head"; a stage, "stage5" to "stage1",
+        from the top down; "all"; a block of the backbone, such as "block5" of VGG16; or
+        the name of a layer.
+
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation is trained in the part that trains. If not, it keeps
+        its statistics. "auto" trains it only with "all" and ``weights=None``.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
         Floating-point precision of the backbone.
@@ -371,12 +413,13 @@ def build_transfer_network(
     27560769
     """
     size = resolve_image_size(image_size, meta, default=(224, 224))
-    check_image_size(size, MIN_SIDE)
+    get_backbone(backbone).check_image_size(size)
     check_hidden_units(hidden_units)
     n_outputs = resolve_n_outputs(n_outputs, meta, compile_kwargs)
-    spec = BackboneSpec(backbone, size, pooling, compute_dtype)
+    spec = BackboneSpec(get_architecture(backbone), size, pooling, compute_dtype)
     head = HeadSpec(tuple(hidden_units), dropout, l2, n_outputs)
-    network = build_network(spec, head, trainable, weights is None)
+    trains_norms = resolve_batch_norm(train_batch_norm, trainable, weights is None)
+    network = build_network(spec, head, trainable, trains_norms)
     rng = check_random_state(random_state)
     seeds = rng.randint(MAX_SEED, size=2)
     units = (*head.hidden_units, n_outputs)
@@ -410,23 +453,6 @@ def make_random_head(n_features, units, seed) -> list[np.ndarray]:
         arrays += [np.float32(limit) * (2 * kernel - 1), np.zeros(n_units, np.float32)]
         n_features = n_units
     return arrays
-
-
-def set_trainable(network, backbone, stage, is_from_scratch):
-    """Make all layers from a stage up trainable.
-
-    Batch normalisation keeps its pretrained statistics. If all layers start from random
-    weights, it is trained too: without it, signals would vanish or explode.
-    """
-    import keras
-
-    check_stage(backbone, "trainable", stage)
-    first = "features" if stage == "head" else get_first_layer(backbone, stage)
-    trains, trains_norms = first is None, is_from_scratch and stage == "all"
-    for layer in network.layers:
-        trains = trains or layer.name == first
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = trains and (trains_norms or not is_norm)
 
 
 def _adjust(network, settings):

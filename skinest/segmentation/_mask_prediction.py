@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._training._views import average_masks, check_n_views, make_views
+from ..export import export_network
 from ..images import check_images
 from ..metrics import dice_score
 from ..networks._unet_network import build
@@ -22,18 +25,21 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import ArrayLike, NDArray
 
-    from .._typing import ImagesLike, MasksLike
+    from .._typing import ImagesLike, MasksLike, PathLike
     from ..networks._unet_network import UNetSpec
     from ._pairs import Letterbox
 
 
 class MaskPredictionMixin:
-    """Predict masks and probabilities, crop images to the foreground, and score."""
+    """Predict masks and probabilities, crop images, score, and export the network."""
 
     classes_: NDArray[Any]
     tile_shape_: tuple[int, int]
     depth: int
+    n_prediction_views: int
     crop_margin: float
+    threshold: float
+    tile_overlap: float | None
     ignore_label: int | None
     mask_threshold: float | None
     _letterbox: Letterbox
@@ -169,6 +175,71 @@ of shape (height, width)
             self._model.set_weights(self._weights)
         return self._model
 
+    def export(self, path: PathLike, *, overwrite: bool = False) -> None:
+        """Save the network with its preprocessing, for use without skinest.
+
+        The input is an array of RGB images of `image_size`, of shape (n_images, height,
+        width, 3) and dtype float32, with values from 0 to 255. The output has the shape
+        (n_images, height, width, n_classes), also in `image_size`. For one view of
+        images of this size, it differs from :meth:`predict_proba` by less than 1e-5.
+        The network in the file computes in float32: if this one computes in bfloat16,
+        they differ by up to about .01. :doc:`/guide/export` lists the metadata in the
+        file, and shows how to resize images and outputs. Tiles and views are not in the
+        file.
+
+        Parameters
+        ----------
+        path : str or path
+            The file to write. Its ending is the format: ".keras", ".onnx" (which needs
+            the extra `onnx` of skinest) or ".tflite". A path without an ending is a
+            folder in TensorFlow's SavedModel format.
+
+        overwrite : bool, default=False
+            Whether to replace `path` if it exists. Folders are only replaced if they
+            are empty or a SavedModel.
+
+        Raises
+        ------
+        FileExistsError
+            If `path` exists and is not replaced.
+        FileNotFoundError
+            If the folder for the file does not exist.
+        ImportError
+            If an extra of skinest is missing.
+        RuntimeError
+            If Keras runs on another backend than TensorFlow, and `path` does not end in
+            ".keras".
+        ValueError
+            If `path` has another ending.
+
+        See Also
+        --------
+        skinest.export.read_metadata : The metadata of a file.
+        """
+        check_is_fitted(self)
+        has_threshold = len(self.classes_) == 2
+        export_network(
+            self,
+            self._build_for_export,
+            path,
+            overwrite=overwrite,
+            task="segmentation",
+            network="unet",
+            image_size=self._spec.image_size,
+            resize="letterbox" if self._letterbox.pad else "stretch",
+            n_prediction_views=check_n_views(self),
+            threshold=float(self.threshold) if has_threshold else None,
+            decision="probabilities[..., 1] > threshold" if has_threshold else "argmax",
+            tile_shape=self.tile_shape_,
+            tile_overlap=self.tile_overlap,
+        )
+
+    def _build_for_export(self):
+        """Build the network in float32, without dropout."""
+        network = build(replace(self._spec, dropout=0.0, compute_dtype="float32"))
+        network.set_weights(self._weights)
+        return network
+
     def _pair(self, X, y, letterbox, names=("X", "y")):
         """Return images and their masks, checked but not yet read."""
         return PairCollection(
@@ -204,17 +275,19 @@ of shape (height, width)
 
     def _iterate_outputs(self, images):
         """Yield each image and the outputs of the network, resized to the image."""
+        n_views = check_n_views(self)
         outputs = iterate_outputs(
-            images,
+            make_views(images, n_views),
             self._spec,
             self._weights,
             self._letterbox,
             batch_size=self.batch_size,
             tile_shape=self.tile_shape_,
             tile_overlap=self.tile_overlap,
+            n_views=n_views,
         )
         with announce(self, f"Predicting {len(images)} images"), closing(outputs):
-            yield from outputs
+            yield from average_masks(outputs, n_views)
 
     def _collect(self, X, make):
         """Apply a function to the outputs of each image.

@@ -12,18 +12,19 @@ import numpy as np
 
 from .._training._batches import Prefetch
 from .._training._models import share_model
+from .._training._views import split_views
 from ..networks._unet_network import build
 from ._pairs import Letterbox, check_side
 
 
 def iterate_outputs(
-    images, spec, weights, letterbox, *, batch_size, tile_shape, tile_overlap
+    images, spec, weights, letterbox, *, batch_size, tile_shape, tile_overlap, n_views=1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield each image and the outputs of a network, resized to the image.
 
     Parameters
     ----------
-    images : ImageCollection
+    images : ImageCollection or ImageViews
         Images. Each is read once.
 
     spec : UNetSpec
@@ -44,6 +45,9 @@ def iterate_outputs(
     tile_overlap : float or None
         Overlap of tiles as a fraction of their side. None predicts whole images.
 
+    n_views : int, default=1
+        Number of successive positions that are views of one image, to read it once.
+
     Yields
     ------
     image : ndarray of shape (height, width, 3), dtype uint8
@@ -51,38 +55,37 @@ def iterate_outputs(
     """
 
     def read(positions):
-        views = []
+        inputs = []
         for position in positions:
             image = images[position]
-            check_side(image.shape, 2**spec.depth, f"X[{position}]")
+            check_side(image.shape, 2**spec.depth, images.where(position))
             shape = image.shape[:2]
             if tile_overlap is not None:
                 shape = tuple(map(min, shape, tile_shape))
             corners = find_corners(image.shape[:2], shape, tile_overlap or 0.0)
-            views.append(_View(image, shape, corners, letterbox))
-            views[-1].cut()
-        return views
+            inputs.append(_Input(image, shape, corners, letterbox))
+            inputs[-1].cut()
+        return inputs
 
     spec = replace(spec, dropout=0.0)  # predictions have none
-    ends = range(batch_size, len(images), batch_size)
-    chunks = np.split(np.arange(len(images)), ends)
+    chunks = split_views(np.arange(len(images)), batch_size, n_views)
     with (
         closing(iter(Prefetch(read, chunks))) as batches,
         share_model(("unet", spec), partial(build, spec), weights) as network,
     ):
-        for views in batches:
-            pixels = [tile for view in views for tile in view.tiles]
+        for inputs in batches:
+            pixels = [tile for image in inputs for tile in image.tiles]
             outputs = []
             for start in range(0, len(pixels), batch_size):
                 batch = np.stack(pixels[start : start + batch_size])
                 outputs.extend(network.predict(batch, batch_size))
             computed = iter(outputs)
-            for view in views:
-                yield view.image, view.join([next(computed) for _ in view.corners])
+            for each in inputs:
+                yield each.image, each.join([next(computed) for _ in each.corners])
 
 
 @dataclass
-class _View:
+class _Input:
     """An image as input of the network: as a whole or in tiles."""
 
     image: np.ndarray

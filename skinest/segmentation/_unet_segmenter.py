@@ -85,6 +85,14 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         in `classes_`, and 255 in the padding and for `ignore_label`. Pixels that a
         Keras layer fills with a constant do not count either.
 
+    n_prediction_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose predicted probabilities are averaged
+        (test-time augmentation). 2 are the image and its mirror image (Simonyan and
+        Zisserman 2015), 4 are these and both upside down, 8 are these and all four
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
+        `model_` are of one view. See :ref:`prediction-views`.
+
     threshold : float, default=0.5
         Probability in (0, 1) above which a pixel is foreground, for two labels.
 
@@ -257,6 +265,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         optimizer: t.OptimizerLike = "adam",
         batch_size: int = 16,
         augmentation: t.AugmentationLike = None,
+        n_prediction_views: t.NumberOfViews = 1,
         threshold: float = 0.5,
         tile_overlap: float | None = None,
         crop_margin: float = 0.1,
@@ -286,6 +295,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.optimizer = optimizer
         self.batch_size = batch_size
         self.augmentation = augmentation
+        self.n_prediction_views = n_prediction_views
         self.threshold = threshold
         self.tile_overlap = tile_overlap
         self.crop_margin = crop_margin

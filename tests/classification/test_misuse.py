@@ -52,7 +52,7 @@ def test_files_are_read_where_all_is_right(unread):
     [
         ({"backbone": "resnet"}, "'backbone' parameter"),
         ({"trainable": "block5"}, "trainable='block5' is not a part of tiny"),
-        ({"fine_tune": "conv"}, "fine_tune='conv' is not a part of .* head, Conv_1"),
+        ({"fine_tune": "conv"}, "fine_tune='conv' is not a part of .* head, stage5"),
         ({"trainable": None}, "'trainable' parameter"),
         ({"image_size": 64}, "'image_size' parameter"),
         ({"image_size": (64,)}, r"image_size=\(64,\) must be"),
@@ -99,6 +99,7 @@ def test_files_are_read_where_all_is_right(unread):
         ({"keras_callbacks": [print]}, "keras_callbacks has .*print"),
         ({"keras_callbacks": print}, "'keras_callbacks' parameter"),
         ({"augmentation": 3}, "'augmentation' parameter"),
+        ({"n_prediction_views": 3}, r"'n_prediction_views' .*\{1, 2, 4, 8\}"),
         ({"weights": 3}, "'weights' parameter"),
         ({"compute_dtype": "float16"}, "'compute_dtype' parameter"),
         ({"random_state": "0"}, "'random_state' parameter"),

@@ -45,24 +45,3 @@ def log(tmp_path):
 
 def n_lines(log):
     return len(log.read_text().splitlines())
-
-
-@pytest.fixture
-def n_computed(monkeypatch):
-    """Count the images that go through a network; read and put to 0 by calling it."""
-    import keras
-
-    predict_on_batch = keras.Model.predict_on_batch
-    counted = [0]
-
-    def count_and_predict(self, batch):
-        if batch.ndim == 4:  # images, not features; batches are filled up with zeros
-            counted[0] += np.count_nonzero(batch.any(axis=(1, 2, 3)))
-        return predict_on_batch(self, batch)
-
-    def read():
-        n_read, counted[0] = counted[0], 0
-        return n_read
-
-    monkeypatch.setattr(keras.Model, "predict_on_batch", count_and_predict)
-    return read

@@ -173,7 +173,7 @@ def test_what_is_not_fitted_or_wrong_is_named(images, tmp_path):
     with pytest.raises(ValueError, match=r"image_size=\(31, 32\).*32 pixels"):
         extractor(image_size=(31, 32)).fit(images)
     with pytest.raises(ValueError, match="'backbone' parameter"):
-        extractor("resnet50").fit(images)
+        extractor("resnet18").fit(images)
     with pytest.raises(ValueError, match="5 images, but y has 4"):
         extractor().fit(images, [0, 1, 0, 1])
     with pytest.raises(FileNotFoundError, match=r"weights=.*no file"):

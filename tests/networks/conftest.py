@@ -40,16 +40,18 @@ def random_weights(model, seed):
             array *= np.float32(np.sqrt(2 / fan_in))
         else:
             array = generator.uniform(-0.2, 0.2, shape).astype(np.float32)
-            array += weight.name in ("gamma", "moving_variance")
+            array += weight.name in ("gamma", "moving_variance", "variance")
         arrays.append(array)
     return arrays
 
 
 def list_stages(backbone):
-    """List the parts that may train, as the error of another name does."""
+    """List the stages, as the error of another name does."""
     with pytest.raises(ValueError, match="Choose one of") as caught:
-        build_transfer_network(backbone, weights=None, trainable="none of them")
-    return str(caught.value).split("Choose one of ")[1].rstrip(".").split(", ")
+        build_transfer_network(
+            backbone, weights=None, image_size=(32, 32), trainable="none of them"
+        )
+    return str(caught.value).split("Choose one of ")[1].split(";")[0].split(", ")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import functools
-import itertools
 import subprocess
 import sys
 import warnings
@@ -14,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skinest.networks import build_transfer_network
 
-from .conftest import BACKBONES, SIZE, list_stages
+from .conftest import BACKBONES, SIZE
 
 PREPROCESS = {
     "vgg16": keras.applications.vgg16.preprocess_input,
@@ -93,24 +92,6 @@ def test_model_takes_an_array_without_warning(backbone_model, images):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         backbone_model("vgg16")(images)
-
-
-def test_stage_names_stand_from_the_top_down():
-    blocks = [f"block{number}" for number in (5, 4, 3, 2, 1)]
-    assert list_stages("vgg16") == list_stages("vgg19") == ["head", *blocks, "all"]
-    blocks = [f"block_{number}" for number in range(16, 0, -1)]
-    blocks = ["Conv_1", *blocks, "expanded_conv"]
-    assert list_stages("mobilenetv2") == ["head", *blocks, "all"]
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_stages_stand_in_the_order_of_the_layers(backbone, application):
-    layers = [layer.name for layer in application(backbone).layers if layer.weights]
-    places = []
-    for stage in list_stages(backbone)[1:-1]:
-        block = [name for name in layers if f"{name}_".startswith(f"{stage}_")]
-        places.append(layers.index(block[0]))
-    assert all(above > below for above, below in itertools.pairwise(places))
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -36,7 +36,7 @@ def channels_first():
 @pytest.mark.parametrize("name", BUILDERS)
 def test_networks_do_not_rely_on_it(name, request):
     expected = BUILDERS[name]()
-    _backbones._make_config.cache_clear()
+    _backbones.make_config.cache_clear()
     request.getfixturevalue("channels_first")
     found = BUILDERS[name]()
     images = make_images(8).reshape(-1, *expected.input_shape[1:])

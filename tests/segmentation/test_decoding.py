@@ -94,13 +94,14 @@ def test_fit_decodes_each_file_to_validate_on_once(files, decoded):
     assert len(decoded.contents) == 40
 
 
+@pytest.mark.parametrize("n_views", [1, 2, 8])
 @pytest.mark.parametrize("tile_overlap", [None, 0.5])
 @pytest.mark.parametrize("method", PREDICTIONS)
 def test_predictions_decode_each_image_once(
-    method, tile_overlap, files, fitted, decoded
+    method, tile_overlap, n_views, files, fitted, decoded
 ):
     X, _ = files
-    fitted.set_params(tile_overlap=tile_overlap)
+    fitted.set_params(tile_overlap=tile_overlap, n_prediction_views=n_views)
     assert len(getattr(fitted, method)(X)) == 20
     assert decoded.counts(X) == [1] * 20
     assert len(decoded.contents) == 20
@@ -108,6 +109,6 @@ def test_predictions_decode_each_image_once(
 
 def test_score_decodes_each_file_once(files, fitted, decoded):
     X, y = files
-    fitted.set_params(tile_overlap=None).score(X, y)
+    fitted.set_params(tile_overlap=None, n_prediction_views=4).score(X, y)
     assert decoded.counts(X + y) == [1] * 40
     assert len(decoded.contents) == 40

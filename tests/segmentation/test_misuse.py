@@ -275,6 +275,7 @@ WRONG_SETTINGS = [
     ({"augmentation": Augmentation}, "augmentation=Augmentation is a class"),
     ({"augmentation": Augmentation(rotation=-1)}, "'rotation' parameter"),
     ({"augmentation": ignore_mask}, "masks must be augmented with their images"),
+    ({"n_prediction_views": 3}, r"'n_prediction_views' .*\{1, 2, 4, 8\}"),
     ({"threshold": 1.0}, "'threshold' parameter"),
     ({"tile_overlap": 1.0}, "'tile_overlap' parameter"),
     ({"crop_margin": -0.1}, "'crop_margin' parameter"),

@@ -24,8 +24,8 @@ from ..classification.conftest import (
 )
 
 N_IMAGES = 13  # in batches of 4, 4, 4 and 1
-NETWORK = {"trainable": "Conv_1", "hidden_units": ()}
-KINDS = {"images": NETWORK, "features": {}}
+NETWORK = {"trainable": "all", "hidden_units": ()}
+KINDS = {"images": NETWORK, "features": {}, "half": {"trainable": "Conv_1"}}
 Y = np.arange(N_IMAGES) % 2
 TURN = Augmentation(rotation=180, vertical_flip=True)
 
@@ -197,6 +197,7 @@ DECODED_ONCE = {
         "validation_fraction": 0.25,
     },
     "network": {"epochs": 3, **NETWORK},
+    "upper part": {"epochs": 3, "trainable": "Conv_1"},
     "network with augmentation": {
         "epochs": 3,
         "augmentation": TURN,
@@ -223,7 +224,7 @@ def test_a_fit_decodes_each_file_once(name, paths, decoded):
     assert decoded.counts(paths) == [1] * N_IMAGES
 
 
-@pytest.mark.parametrize("name", ["head", "network", "two stages"])
+@pytest.mark.parametrize("name", ["head", "network", "upper part", "two stages"])
 def test_a_fit_decodes_validation_files_once(name, paths, decoded):
     clf = small(**DECODED_ONCE[name])
     clf.fit(paths[:8], Y[:8], X_val=paths[8:], y_val=Y[8:])

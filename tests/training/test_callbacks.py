@@ -57,11 +57,12 @@ class Recorder:
     [
         ({"epochs": 3}, 3, [3]),
         ({"epochs": 3, "validation_fraction": 0.25}, 3, [3, 1]),
-        ({"epochs": 3, "trainable": "Conv_1"}, 3, []),
-        (TWO_STAGES, 4, [3]),
+        ({"epochs": 3, "trainable": "Conv_1"}, 3, [3]),
+        ({"epochs": 3, "trainable": "all"}, 3, []),
+        (TWO_STAGES, 4, [3, 3]),
         ({**TWO_STAGES, "fine_tune": "head"}, 4, [3]),
     ],
-    ids=["head", "validation", "network", "two stages", "head twice"],
+    ids=["head", "validation", "upper part", "network", "two stages", "head twice"],
 )
 def test_tasks_are_epochs_and_batches_of_features(
     settings, n_epochs, n_batches, images
@@ -296,10 +297,12 @@ def test_a_keras_callback_stops_its_stage_alone(images):
 
 def test_verbose_prints_a_line_for_each_pass(images, capsys):
     clf = small(**TWO_STAGES, verbose=1, validation_fraction=0.5).fit(images, Y)
-    first, second, *epochs = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     n_train, n_held_out = len(images) // 2, len(images) // 2
-    assert f"Computing features of {n_train} images: " in first
-    assert f"Computing features of {n_held_out} images: " in second
+    for stage in range(2):
+        assert f"Computing features of {n_train} images: " in lines[4 * stage]
+        assert f"Computing features of {n_held_out} images: " in lines[4 * stage + 1]
+    epochs = lines[2:4] + lines[6:]
     for line, epoch, last in zip(epochs, (1, 2, 3, 4), (2, 2, 4, 4), strict=True):
         assert line.startswith(f"[TransferClassifier] Epoch {epoch} of {last}, ")
         for name, values in clf.history_.items():

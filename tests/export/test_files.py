@@ -1,0 +1,226 @@
+"""Exported files predict as the estimators do, without skinest."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from sklearn.model_selection import TunedThresholdClassifierCV
+
+import skinest
+from skinest.export import read_metadata
+from skinest.images import resize
+from skinest.networks._backbone_table import BACKBONES
+from skinest.networks._backbones import get_backbone
+
+from . import readers
+from .conftest import SIDE, needs_tensorflow
+
+FORMATS = [
+    pytest.param(".keras", id="keras"),
+    *(
+        pytest.param(ending, id=ending or "folder", marks=needs_tensorflow)
+        for ending in ("", ".onnx", ".tflite")
+    ),
+]
+
+
+def export(fitted, path):
+    """Export an estimator, unless a package is missing."""
+    if path.suffix == ".onnx":
+        pytest.importorskip("tf2onnx")
+    fitted.export(path)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("kind", ["classifier", "segmenter"])
+def test_a_file_gives_the_probabilities_of_the_estimator(
+    kind, ending, images, tmp_path, request, capfd
+):
+    fitted, path = request.getfixturevalue(kind), tmp_path / f"file{ending}"
+    export(fitted, path)
+    assert capfd.readouterr() == ("", "")
+    expected = fitted.predict_proba(images)
+    for n_images in (1, len(images)):
+        outputs, metadata = readers.run(path, images[:n_images])
+        assert outputs.dtype == np.float32
+        np.testing.assert_allclose(outputs, expected[:n_images], rtol=0, atol=1e-5)
+    assert metadata == read_metadata(path)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[3, -1, 0], ["benign", "malignant"], [1.0, 2.0], [False, True]],
+    ids=lambda labels: type(labels[0]).__name__,
+)
+def test_classes_keep_their_type(labels, fit_classifier, images, tmp_path):
+    clf = fit_classifier(labels)
+    clf.export(tmp_path / "file.keras")
+    classes = read_metadata(tmp_path / "file.keras")["classes"]
+    assert classes == sorted(labels)
+    assert list(map(type, classes)) == list(map(type, sorted(labels)))
+    outputs, _ = readers.run(tmp_path / "file.keras", images)
+    np.testing.assert_allclose(outputs, clf.predict_proba(images), rtol=0, atol=1e-5)
+
+
+def test_metadata_of_a_classifier(fit_classifier, tmp_path):
+    clf = fit_classifier(["benign", "malignant"], n_prediction_views=4)
+    clf.export(tmp_path / "file.keras", threshold=np.float32(0.25))
+    assert read_metadata(tmp_path / "file.keras") == {
+        "format_version": 1,
+        "skinest_version": skinest.__version__,
+        "estimator": "TransferClassifier",
+        "task": "classification",
+        "network": "tiny",
+        "image_size": [SIDE, SIDE],
+        "resize": "stretch",
+        "n_prediction_views": 4,
+        "threshold": 0.25,
+        "decision": "probabilities[:, 1] >= threshold",
+        "classes": ["benign", "malignant"],
+        "input_name": "images",
+        "color_order": "RGB",
+        "value_range": [0, 255],
+        "output_name": "probabilities",
+    }
+
+
+def test_metadata_of_a_segmenter(fit_segmenter, tmp_path):
+    segmenter = fit_segmenter(
+        [0, 1], threshold=0.3, tile_overlap=0.5, pad_to_aspect_ratio=True
+    )
+    segmenter.export(tmp_path / "file.keras")
+    assert read_metadata(tmp_path / "file.keras") == {
+        "format_version": 1,
+        "skinest_version": skinest.__version__,
+        "estimator": "UNetSegmenter",
+        "task": "segmentation",
+        "network": "unet",
+        "image_size": [SIDE, SIDE],
+        "resize": "letterbox",
+        "n_prediction_views": 1,
+        "threshold": 0.3,
+        "decision": "probabilities[..., 1] > threshold",
+        "tile_shape": [SIDE, SIDE],
+        "tile_overlap": 0.5,
+        "classes": [0, 1],
+        "input_name": "images",
+        "color_order": "RGB",
+        "value_range": [0, 255],
+        "output_name": "probabilities",
+    }
+
+
+@pytest.mark.parametrize("labels", [[4], [0, 255]], ids=len)
+def test_a_segmenter_has_one_output_for_each_label(
+    labels, fit_segmenter, images, tmp_path, recwarn
+):
+    segmenter = fit_segmenter(labels)
+    segmenter.export(tmp_path / "file.keras")
+    outputs, metadata = readers.run(tmp_path / "file.keras", images)
+    assert metadata["classes"] == labels
+    np.testing.assert_allclose(
+        outputs, segmenter.predict_proba(images), rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["classifier", "segmenter"])
+def test_the_decision_in_the_metadata_gives_the_predictions(
+    kind, fit_classifier, fit_segmenter, images, tmp_path
+):
+    path = tmp_path / "file.keras"
+    if kind == "classifier":
+        clf = fit_classifier(["a", "b"])
+        fitted = TunedThresholdClassifierCV(clf, cv="prefit", refit=False)
+        fitted.fit(images, np.resize(["a", "b"], len(images)))
+        fitted.estimator_.export(path, threshold=fitted.best_threshold_)
+    else:
+        fitted = fit_segmenter([0, 255], threshold=0.45)
+        fitted.export(path)
+    probabilities, metadata = readers.run(path, images)
+    names = {"probabilities": probabilities, "threshold": metadata["threshold"]}
+    chosen = eval(metadata["decision"], names)
+    predicted = np.array(metadata["classes"])[chosen.astype(int)]
+    np.testing.assert_array_equal(predicted, fitted.predict(images))
+
+
+def test_a_network_in_bfloat16_is_exported_in_float32(fit_segmenter, images, tmp_path):
+    segmenter = fit_segmenter([0, 1], compute_dtype="bfloat16")
+    segmenter.export(tmp_path / "file.keras")
+    network = keras.models.load_model(tmp_path / "file.keras")
+    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+    outputs, _ = readers.run(tmp_path / "file.keras", images)
+    np.testing.assert_allclose(
+        outputs, segmenter.predict_proba(images), rtol=0, atol=0.02
+    )
+
+
+@pytest.mark.parametrize("kind", ["classifier", "segmenter"])
+def test_layers_are_those_of_keras(kind, tmp_path, request):
+    request.getfixturevalue(kind).export(tmp_path / "file.keras")
+    with zipfile.ZipFile(tmp_path / "file.keras") as archive:
+        config = archive.read("config.json").decode()
+    modules = set()
+
+    def find_modules(value):
+        if isinstance(value, dict):
+            modules.add(value.get("module"))
+            value = list(value.values())
+        if isinstance(value, list):
+            list(map(find_modules, value))
+
+    find_modules(json.loads(config))
+    assert {module.split(".")[0] for module in modules - {None}} == {"keras"}
+    assert "skinest" not in config
+
+
+ALONE = """
+import json, sys
+import numpy as np
+folder, name = sys.argv[1:]
+images = np.load(f"{folder}/images.npy").astype("float32")
+if name.endswith(".keras"):
+    import keras
+    found = keras.models.load_model(f"{folder}/{name}").predict(images, verbose=0)
+else:
+    import tensorflow as tf
+    network = tf.saved_model.load(f"{folder}/{name}")
+    found = network.serve(images)["probabilities"]
+np.testing.assert_allclose(found, np.load(f"{folder}/expected.npy"), atol=1e-5)
+assert "skinest" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["file.keras", "folder"])
+@pytest.mark.parametrize("kind", ["classifier", "segmenter"])
+def test_a_process_without_skinest_gets_the_probabilities(
+    kind, name, images, tmp_path, request
+):
+    fitted = request.getfixturevalue(kind)
+    fitted.export(tmp_path / name)
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "expected.npy", fitted.predict_proba(images))
+    subprocess.run([sys.executable, "-c", ALONE, tmp_path, name], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".onnx", ".tflite"])
+@pytest.mark.parametrize("backbone", sorted(BACKBONES))
+def test_each_backbone_can_be_exported(
+    backbone, ending, fit_classifier, images, tmp_path
+):
+    side = get_backbone(backbone).min_side
+    settings = {"image_size": (side, side), "compute_dtype": "float32"}
+    clf = fit_classifier([0, 1], backbone, **settings)
+    export(clf, tmp_path / f"file{ending}")
+    resized = np.stack([resize(image, (side, side)) for image in images])
+    outputs, _ = readers.run(tmp_path / f"file{ending}", resized)
+    np.testing.assert_allclose(outputs, clf.predict_proba(resized), rtol=0, atol=1e-4)
