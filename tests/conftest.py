@@ -119,23 +119,8 @@ def keras_fits(monkeypatch):
 
 
 @pytest.fixture
-def no_graphs():
-    """Let TensorFlow compile nothing."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
 def n_computed(monkeypatch):
-    """Count the images that go through a network; read and put to 0 by calling it."""
+    """Count the images that go through Keras; read and put to 0 by calling it."""
     import keras
 
     predict_on_batch = keras.Model.predict_on_batch
@@ -150,8 +135,24 @@ def n_computed(monkeypatch):
         n_read, counted[0] = counted[0], 0
         return n_read
 
+    monkeypatch.setenv("SKINEST_ENGINE", "keras")
     monkeypatch.setattr(keras.Model, "predict_on_batch", count_and_predict)
     return read
+
+
+@pytest.fixture
+def no_graphs():
+    """Let TensorFlow compile nothing."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -21,17 +21,11 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skinest import losses
 
-from .conftest import (
-    NO_GRAPHS,
-    fit_known,
-    make_noise,
-    make_nothing,
-    make_pairs,
-    make_small,
-)
+from .conftest import fit_known, make_noise, make_nothing, make_pairs, make_small
 
-# Each test has a loss or a number of labels of its own.
-pytestmark = NO_GRAPHS
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Even though the .*run_functions_eagerly:UserWarning"
+)
 SIDES = (8, 16)  # of the network's own width, and half as high
 SCORES = {
     "precision": precision_score,
@@ -39,6 +33,19 @@ SCORES = {
     "iou": jaccard_score,
     "dice": f1_score,
 }
+
+
+@pytest.fixture(autouse=True)
+def no_graphs():
+    """Compile nothing, as each test has a loss or a number of labels of its own."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def count_labels(n_outputs):
