@@ -7,7 +7,7 @@ import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -20,6 +20,7 @@ PACKAGES = {
     "simplejpeg": "simplejpeg",
 }
 TENSORFLOW = {"TensorFlow": "tensorflow", "Keras": "keras"}
+OPTIONAL = {"OpenVINO": "openvino"}
 # Flags of /proc/cpuinfo, the best first.
 INSTRUCTION_SETS = {
     "amx_bf16": "AMX-bf16",
@@ -114,6 +115,10 @@ def describe_machine(with_tensorflow=False):
     packages = PACKAGES | TENSORFLOW if with_tensorflow else PACKAGES
     versions = {"Python": platform.python_version()}
     versions |= {name: version(package) for name, package in packages.items()}
+    if with_tensorflow:
+        for name, package in OPTIONAL.items():
+            with suppress(PackageNotFoundError):
+                versions[name] = version(package)
     machine = {
         "processor": read_processor(),
         "instructions": read_instructions(),

@@ -91,15 +91,21 @@ def plain_base(file, side):
 
 
 def plain_model(file, side, learning_rate, first=None):
-    """Return a compiled model that trains the head, and the base from a layer up."""
+    """Return a compiled model that trains a head, and the base from a layer up.
+
+    The head is that of the study or, if a part of the base trains, one linear layer.
+    """
     base = plain_base(file, side)
     trains = False
     for layer in base.layers:
         trains = trains or layer.name == first
         layer.trainable = trains
     inputs = keras.Input((side, side, 3))
-    x = layers.Flatten()(base(inputs, training=False))
-    x = layers.Dense(512, activation="relu")(x)
+    x = base(inputs, training=False)
+    if first is None:
+        x = layers.Dense(512, activation="relu")(layers.Flatten()(x))
+    else:
+        x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.5)(x)
     model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
     model.compile(
@@ -185,18 +191,17 @@ def train_plain(train, validation, others, file, options):
 
 
 def classifier(file, side, **settings):
-    """Return a classifier with the head of the study, as on the plain side."""
+    """Return a classifier, by default with the head of the study."""
+    study = {"hidden_units": (512,), "pooling": "flatten"}
     return VGGTransferClassifier(
         weights=file,
         image_size=(side, side),
-        hidden_units=(512,),
-        pooling="flatten",
         dropout=0.5,
         l2=0.0,
         class_weight="balanced",
         batch_size=BATCH_SIZE,
         random_state=0,
-        **settings,
+        **{**study, **settings},
     )
 
 
@@ -246,6 +251,8 @@ def time_block(train, validation, file, options, keeps):
         clf = classifier(
             file,
             options.side,
+            hidden_units=(),
+            pooling="avg",
             trainable="block5",
             epochs=epochs,
             learning_rate=options.learning_rate,

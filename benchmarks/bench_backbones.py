@@ -3,18 +3,25 @@
 forward
     Mean of each channel of the last feature maps: `model.predict` of the network of
     `keras.applications` in float32, with `preprocess_input`, and
-    `BottleneckFeatureExtractor` in float32 and bfloat16. All sides of a network run in
-    turn in one process, with the same weights and images. "difference" is the largest
-    difference between features of a side and of plain Keras, divided by the largest
-    feature of plain Keras. Random weights are as fast, but for the differences use
-    files of trained weights: the table of backbones says "bfloat16" only where they
-    stay below .01.
+    `BottleneckFeatureExtractor` in float32 and bfloat16, computed by Keras and, where
+    it is installed, by OpenVINO. All sides of a network run in turn in one process,
+    with the same weights and images. "difference" is the largest difference between
+    features of a side and of plain Keras, divided by the largest feature of plain
+    Keras. Random weights are as fast, but for the differences use files of trained
+    weights: the table of backbones says "bfloat16" only where they stay below .01.
+accuracy
+    The same sides on the training images of ISIC 2016 part 3: the AUC of a logistic
+    regression on the features in 5-fold cross-validation, and the differences.
+
+At the end, the fields of the table of backbones that follow from all stored runs are
+printed.
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,15 +32,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 from _parts import make_parser, parse, run_part
-from make_tables import BACKBONE_SIDES, PLAIN
+from _runs import read_record, spread
+from make_tables import BACKBONE_SIDES, FORWARD, OPENVINO, PLAIN
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skinest import BottleneckFeatureExtractor, clear_models
 from skinest._compat import cpu_has_bfloat16
-from skinest.datasets import make_dermoscopy
+from skinest._identity import find_version
+from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
+from skinest.images import read_image, resize
 from skinest.networks._backbone_table import BACKBONES
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
 
 PARTS = ("forward",)
+MAX_DIFFERENCE = 0.01  # of features in bfloat16, as a fraction of the largest
+MAX_AUC_DIFFERENCE = 0.005
 BATCH_SIZE = 32
 # The smallest network of each family.
 USUAL = (
@@ -71,7 +87,7 @@ MODULES = {  # of keras.applications, by the beginning of the name
 
 
 def main():
-    parser = make_parser(__doc__, PARTS)
+    parser = make_parser(__doc__, PARTS, by_name_only=("accuracy",))
     parser.add_argument(
         "--backbones", nargs="+", choices=BACKBONES, default=USUAL, metavar="NAME"
     )
@@ -82,9 +98,12 @@ def main():
     )
     parser.add_argument("--side", type=int, default=224, help="pixels")
     options = parse(parser)
+    for name, row in BACKBONES.items():  # so that OpenVINO computes where it is asked
+        BACKBONES[name] = replace(row, openvino=("float32", "bfloat16"))
     with TemporaryDirectory() as folder:
         for part in options.parts:
             globals()[f"bench_{part}"](options, folder)
+    print_fields(options)
 
 
 def bench_forward(options, folder):
@@ -92,54 +111,178 @@ def bench_forward(options, folder):
     images, _ = make_dermoscopy(
         BATCH_SIZE, image_size=(side, side), random_state=0, return_X_y=True
     )
-    features = {}
-
-    @cache
-    def build(name):
-        backbone, _, kind = name.partition(", ")
-        file = Path(folder, f"{backbone}.weights.h5")
-        if not file.exists():
-            clear_models()  # of the backbone before
-            weights = load_backbone_weights(
-                backbone, find_weights(backbone, options), 0
-            )
-            save_backbone_weights(backbone, weights, file)
-        if kind == PLAIN:
-            return build_plain(backbone, file, images)
-        fitted = BottleneckFeatureExtractor(
-            backbone,
-            weights=file,
-            image_size=(side, side),
-            compute_dtype=kind.rpartition(" ")[2],
-            batch_size=BATCH_SIZE,
-        ).fit(images)
-        return lambda: fitted.transform(images)
+    sides = Sides(images, options, folder)
 
     def measure(name):
-        function = build(name)
-        if name not in features:
-            function()  # builds and compiles
+        sides.prepare(name)
         start = perf_counter()
-        features[name] = function()
+        features = sides.compute(name)
         milliseconds = 1000 * (perf_counter() - start) / len(images)
-        plain = features.get(f"{name.partition(', ')[0]}, {PLAIN}", features[name])
-        difference = np.abs(features[name] - plain).max() / np.abs(plain).max()
-        return {"ms": milliseconds, "difference": float(difference)}
+        return {"ms": milliseconds, "difference": sides.compare(name, features)}
 
-    sides = BACKBONE_SIDES if cpu_has_bfloat16() else BACKBONE_SIDES[:-1]
+    run_sides("backbones_forward", images, measure, options, n_runs=5)
+
+
+def bench_accuracy(options, folder):
+    paths, y = fetch_isic2016_part3(options.data_home, return_X_y=True)
+    side, step = (96, 12) if options.quick else (options.side, 1)
+    paths, y = paths[::step], y[::step]
+    images = np.stack([resize(read_image(path), (side, side)) for path in paths])
+    sides = Sides(images, options, folder)
+    classifier = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(C=0.001, class_weight="balanced", max_iter=1000),
+    )
+
+    def measure(name):
+        features = sides.compute(name)
+        folds = StratifiedKFold(5, shuffle=True, random_state=0)
+        auc = cross_val_score(classifier, features, y, cv=folds, scoring="roc_auc")
+        return {
+            "AUC": float(auc.mean()),
+            "difference": sides.compare(name, features),
+        }
+
+    run_sides("backbones_accuracy", images, measure, options, n_runs=1)
+
+
+def run_sides(part, images, measure, options, n_runs):
     run_part(
-        "backbones_forward",
-        [[f"{backbone}, {side}" for side in sides] for backbone in options.backbones],
+        part,
+        [[f"{name}, {side}" for side in list_sides()] for name in options.backbones],
         measure,
         options,
-        n_runs=5,
+        n_runs=n_runs,
         settings={
             "images": len(images),
-            "pixels": side,
+            "pixels": images.shape[1],
             "weights": "random" if options.weights is None else "trained",
         },
         tensorflow=True,
     )
+
+
+def list_sides():
+    """List the sides that this machine can run."""
+    sides = BACKBONE_SIDES if find_version("openvino") else (PLAIN, *FORWARD)
+    if cpu_has_bfloat16():
+        return sides
+    return [side for side in sides if not side.endswith("bfloat16")]
+
+
+class Sides:
+    """The sides of all networks, on the same images and weights.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, height, width, 3)
+        Images in the size of the networks.
+
+    options : Namespace
+        Options of the command line.
+
+    folder : str
+        Folder for files of weights.
+    """
+
+    def __init__(self, images, options, folder):
+        self._images = images
+        self._options = options
+        self._folder = folder
+        self._plain = {}  # features by name of the backbone
+        self._prepared = set()
+        self._build = cache(self._build)
+
+    def prepare(self, name):
+        """Build and compile a side by a first run."""
+        if name not in self._prepared:
+            self.compute(name)
+            self._prepared.add(name)
+
+    def compute(self, name):
+        """Return the features of a side."""
+        backbone, _, side = name.partition(", ")
+        function = self._build(name)
+        os.environ["SKINEST_ENGINE"] = "auto" if side in OPENVINO else "keras"
+        features = function()
+        if side == PLAIN:
+            self._plain[backbone] = features
+        return features
+
+    def compare(self, name, features):
+        """Return the largest difference from plain Keras."""
+        backbone = name.partition(", ")[0]
+        if backbone not in self._plain:  # its runs are stored
+            self.compute(f"{backbone}, {PLAIN}")
+        plain = self._plain[backbone]
+        return float(np.abs(features - plain).max() / np.abs(plain).max())
+
+    def _build(self, name):
+        backbone, _, side = name.partition(", ")
+        file = Path(self._folder, f"{backbone}.weights.h5")
+        if not file.exists():
+            clear_models()  # of the backbone before
+            given = find_weights(backbone, self._options)
+            weights = load_backbone_weights(backbone, given, 0)
+            save_backbone_weights(backbone, weights, file)
+        if side == PLAIN:
+            return build_plain(backbone, file, self._images)
+        fitted = BottleneckFeatureExtractor(
+            backbone,
+            weights=file,
+            image_size=self._images.shape[1:3],
+            compute_dtype=side.rpartition(" ")[2],
+            batch_size=BATCH_SIZE,
+        ).fit(self._images)
+        return lambda: fitted.transform(self._images)
+
+
+def print_fields(options):
+    """Print the fields of the table of backbones that follow from all stored runs."""
+    print("\n## fields of the table of backbones")
+    runs = {}
+    for part in ("forward", "accuracy"):
+        path = Path(options.results, f"backbones_{part}.json")
+        runs[part] = read_record(path)["runs"] if path.exists() else {}
+    for name in options.backbones:
+        found = {
+            part: {
+                side: runs[part][f"{name}, {side}"]
+                for side in BACKBONE_SIDES
+                if f"{name}, {side}" in runs[part]
+            }
+            for part in runs
+        }
+        if OPENVINO[0] in found["forward"]:
+            fields = choose_fields(found["forward"], found["accuracy"])
+            print(f"{BACKBONES[name].application}: {fields}")
+
+
+def choose_fields(forward, accuracy):
+    """Return fields of a row from its runs by side.
+
+    OpenVINO is faster in a precision if its median is below the best run of Keras in
+    this precision. bfloat16 is chosen by "auto" if it is faster than all others, and if
+    features and AUC change little; without trained weights this is not known.
+    """
+    best = {side: spread(runs, "ms").least for side, runs in forward.items()}
+    median = {side: spread(runs, "ms").median for side, runs in forward.items()}
+    faster = []
+    for dtype, ours in zip(("float32", "bfloat16"), OPENVINO, strict=True):
+        others = [side for side in (PLAIN, *FORWARD) if side.endswith(dtype)]
+        if ours in forward and median[ours] < min(best[side] for side in others):
+            faster.append(dtype)
+    fields = {"openvino": tuple(faster)}
+    plain, low = (accuracy.get(side) for side in (PLAIN, OPENVINO[1]))
+    if "bfloat16" in faster and plain and low:
+        is_fastest = median[OPENVINO[1]] < min(
+            best[side] for side in best if side != OPENVINO[1]
+        )
+        moved = abs(spread(low, "AUC").median - spread(plain, "AUC").median)
+        differs = spread(low, "difference").greatest
+        is_near = differs <= MAX_DIFFERENCE and moved <= MAX_AUC_DIFFERENCE
+        fields["openvino_dtype"] = "bfloat16" if is_fastest and is_near else "float32"
+    return fields
 
 
 def find_weights(backbone, options):

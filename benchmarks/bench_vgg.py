@@ -13,8 +13,8 @@ head
     images and a traced graph. It runs one epoch, and its time is multiplied by the
     number of epochs. By default there are 160 training images: five whole batches.
 block
-    35 epochs of training block5 and a head, with the images of `head`. For plain Keras,
-    one epoch is timed, and for skinest without keeping the outputs of the frozen
+    35 epochs of training block5 and a linear head, with the images of `head`. For plain
+    Keras, one epoch is timed, and for skinest without keeping the outputs of the frozen
     layers, four; their times are scaled to 35 epochs. skinest with kept outputs runs
     all epochs, and the passes that compute the outputs are in its time. All sides start
     after a fit on one batch. Each run is in its own process.

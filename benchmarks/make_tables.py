@@ -110,7 +110,8 @@ BLOCK_EPOCHS = 35
 STAGES = {f"{BLOCK_EPOCHS} epochs": "seconds", "an epoch": "one epoch"}
 FORWARD = ("skinest, float32", "skinest, bfloat16")
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
-BACKBONE_SIDES = (PLAIN, *FORWARD)
+OPENVINO = ("skinest with OpenVINO, float32", "skinest with OpenVINO, bfloat16")
+BACKBONE_SIDES = (PLAIN, *FORWARD, *OPENVINO)
 BACKBONE_RUNS = tuple(
     f"{name}, {side}" for name in BACKBONES for side in BACKBONE_SIDES
 )
@@ -180,7 +181,7 @@ TABLES = {
         tuple(
             (f"{name}, {side}", f"{name}, {PLAIN}")
             for name in BACKBONES
-            for side in FORWARD
+            for side in BACKBONE_SIDES[1:]
         ),
     ),
     "backbones_difference": Table(
@@ -191,6 +192,11 @@ TABLES = {
             for run in BACKBONE_RUNS
             if not run.endswith(PLAIN)
         ),
+    ),
+    "backbones_accuracy": Table(
+        "backbones_accuracy",
+        "AUC",
+        tuple(Row(run, run, "AUC") for run in BACKBONE_RUNS),
     ),
     "vgg_paths": Table(
         "vgg_paths",

@@ -33,11 +33,12 @@ def list_versions() -> tuple[str, ...]:
     import cv2
 
     loaded = (module.__version__ for module in (np, sklearn, joblib, cv2))
-    return (__version__, *loaded, *map(_find_version, _NOT_LOADED))
+    return (__version__, *loaded, *map(find_version, _NOT_LOADED))
 
 
 @lru_cache
-def _find_version(package):
+def find_version(package) -> str:
+    """Return the version of an installed package, or "" if there is none."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # installed in another way
@@ -82,7 +83,7 @@ def identify(value, name, *, unused=()) -> str | None:
     if version is None:
         return None
     try:
-        return joblib.hash((version, describe_code(value), _describe_state(value)))
+        return joblib.hash((version, describe_code(value), describe_state(value)))
     except Exception as error:  # pickle raises errors of many classes
         reason = str([*error.args, ""][0]).partition("\n")[0]
         warn_of_no_cache(value, name, f"it cannot be pickled: {reason}")
@@ -120,7 +121,7 @@ def identify_definitions(definitions, name) -> str | None:
     for definition in definitions:
         library = definition.__module__.partition(".")[0]
         if library in _LAYERS:
-            parts.append((definition.__qualname__, _find_version(_LAYERS[library])))
+            parts.append((definition.__qualname__, find_version(_LAYERS[library])))
             continue
         version = read_version(definition, name)
         if version is None:
@@ -256,16 +257,16 @@ def describe_code(value):
     return parts
 
 
-def _describe_state(value):
+def describe_state(value):
     """Return what a pickle has of an object, except its class or function.
 
     In a worker process, a class or function of a script cannot be pickled, because it
     cannot be found by its name.
     """
     if isinstance(value, partial):
-        return _describe_state(value.func), value.args, value.keywords
+        return describe_state(value.func), value.args, value.keywords
     if inspect.ismethod(value):
-        return value.__name__, _describe_state(value.__self__)
+        return value.__name__, describe_state(value.__self__)
     definition = _find_definition(value)
     if definition is value:
         return None

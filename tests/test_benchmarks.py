@@ -212,6 +212,34 @@ def test_growth_is_an_exponent():
     )
 
 
+@pytest.mark.parametrize(
+    ("rounded", "difference", "auc", "expected"),
+    [
+        (3.0, 0.004, 0.741, (("float32", "bfloat16"), "bfloat16")),
+        (3.0, 0.02, 0.741, (("float32", "bfloat16"), "float32")),
+        (3.0, 0.004, 0.731, (("float32", "bfloat16"), "float32")),
+        (4.5, 0.004, 0.741, (("float32", "bfloat16"), "float32")),
+        (9.0, 0.004, 0.741, (("float32",), None)),
+    ],
+    ids=["fast and near", "far", "AUC moves", "float32 is faster", "slow"],
+)
+def test_a_row_of_the_table_follows_from_the_runs(rounded, difference, auc, expected):
+    bench_backbones = importlib.import_module("bench_backbones")
+    keras = (make_tables.PLAIN, *make_tables.FORWARD)
+    sides = (*keras, *make_tables.OPENVINO)
+    forward = {
+        side: [{"ms": ms}, {"ms": ms + 1}, {"ms": ms + 2}]
+        for side, ms in zip(sides, (9, 8, 7, 4, rounded - 1), strict=True)
+    }
+    accuracy = {
+        make_tables.PLAIN: [{"AUC": 0.74, "difference": 0.0}],
+        make_tables.OPENVINO[1]: [{"AUC": auc, "difference": difference}],
+    }
+    fields = bench_backbones.choose_fields(forward, accuracy)
+    assert (fields["openvino"], fields.get("openvino_dtype")) == expected
+    assert "openvino_dtype" not in bench_backbones.choose_fields(forward, {})
+
+
 def test_the_page_has_each_table_once_and_says_what_the_results_say():
     page = make_tables.README.read_text()
     names = re.findall(r"<!-- table (\w+) -->", page)

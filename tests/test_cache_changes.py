@@ -308,7 +308,7 @@ def change_installed(run, package):
         run.patch.setattr(
             metadata, "version", lambda name: "99" if name == package else known(name)
         )
-    _identity._find_version.cache_clear()
+    _identity.find_version.cache_clear()
     return bovw(), make_images()
 
 

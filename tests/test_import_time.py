@@ -10,8 +10,18 @@ import sys
 
 import pytest
 
-HEAVY = {"tensorflow", "keras", "jax", "torch", "cv2", "matplotlib", "pandas", "pooch"}
-NETWORKS_ONLY = {"tensorflow", "keras", "jax", "torch"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "jax",
+    "torch",
+    "openvino",
+    "cv2",
+    "matplotlib",
+    "pandas",
+    "pooch",
+}
+NETWORKS_ONLY = {"tensorflow", "keras", "jax", "torch", "openvino"}
 
 # Steps of one program. Under each name, what it runs, and which libraries may be loaded
 # by it.

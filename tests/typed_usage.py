@@ -88,6 +88,7 @@ def classify(paths: list[str], y: list[str]) -> None:
         "vgg16",
         class_weight={"benign": 1.0, "malignant": 4.0},
         augmentation=Augmentation(),
+        checkpoint=Path("checkpoints"),
         random_state=np.random.RandomState(0),
     )
     assert_type(classifier.fit(paths, y, groups=paths), VGGTransferClassifier)
@@ -153,4 +154,6 @@ def build(histograms: NDArray[np.float64]) -> None:
     Dice(smooth="no")  # type: ignore[arg-type]
     build_unet(depth=3, image_size=(64, 64)).count_params()
     build_transfer_network("mobilenetv2", weights=None, hidden_units=())
+    build_transfer_network("resnet50", trainable="stage5", train_batch_norm=True)
+    build_transfer_network("resnet18")  # type: ignore[arg-type]
     check_image_estimator(BoVWSIFTTransformer(5))

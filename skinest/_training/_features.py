@@ -17,7 +17,8 @@ from .._identity import identify, identify_layer, list_versions
 from ..images import ImageCollection, resize
 from ..networks._boundaries import find_boundary
 from ._batches import Prefetch, allocate
-from ._models import share_model
+from ._engines import choose_engine, reject_openvino
+from ._openvino_model import EngineError
 from ._views import ImageViews, split_views
 
 
@@ -151,7 +152,10 @@ def iterate_features(
     positions = np.arange(len(images)) if positions is None else positions
     n_variants = 1 + copies.n_copies
     cache = memory if isinstance(memory, Cache) else Cache(memory)
-    settings = _describe(boundary, weights, copies) if cache.is_on else []
+    # An upper part trains in the precision in which it will predict.
+    is_auto = spec.is_auto and not boundary.crossing
+    engine = choose_engine(replace(spec, is_auto=is_auto))
+    settings = _describe(boundary, engine, weights, copies) if cache.is_on else []
 
     def read(chunk):
         """Return keys, cached features, and pixels of all other images."""
@@ -174,8 +178,13 @@ def iterate_features(
 
     batches = split_views(positions, batch_size, n_views)
     with closing(iter(Prefetch(read, batches))) as chunks:
-        for keys, found, pixels in chunks:
-            computed = iter(_compute(boundary, weights, pixels, batch_size))
+        for number, (keys, found, pixels) in enumerate(chunks):
+            try:
+                computed = iter(_compute(boundary, engine, weights, pixels, batch_size))
+            except EngineError as error:
+                reject_openvino(spec, error)
+                positions = np.concatenate(batches[number:])
+                break
             new_keys, new_values = [], []
             for index, values in enumerate(found):
                 if values is None:
@@ -185,22 +194,36 @@ def iterate_features(
             cache.put(new_keys, new_values)
             cache.warn()
             yield np.stack(found).reshape(-1, n_variants, boundary.n_features)
+        else:
+            return
+    # The rest by Keras, which is the engine of this network from now on.
+    yield from iterate_features(
+        images,
+        spec,
+        weights,
+        batch_size=batch_size,
+        memory=cache,
+        positions=positions,
+        copies=copies,
+        n_views=n_views,
+        boundary=boundary,
+    )
 
 
-def _compute(boundary, weights, pixels, batch_size) -> list[np.ndarray]:
+def _compute(boundary, engine, weights, pixels, batch_size) -> list[np.ndarray]:
     """Compute features of resized images."""
     features: list[np.ndarray] = []
     if not pixels:
         return features
     arrays = weights.arrays[: boundary.n_weights]
-    with share_model(**boundary.describe_lower(), arrays=arrays) as backbone:
+    with engine.share(**boundary.describe_lower(), arrays=arrays) as backbone:
         for start in range(0, len(pixels), batch_size):
             batch = np.stack(pixels[start : start + batch_size])
             features.extend(boundary.pack(backbone.predict(batch, batch_size)))
     return features
 
 
-def _describe(boundary, weights, copies) -> list[str | None]:
+def _describe(boundary, engine, weights, copies) -> list[str | None]:
     """Return a digest of all settings that the features of each variant depend on.
 
     It is None for copies by an augmentation that has no version, and for all variants
@@ -210,13 +233,15 @@ def _describe(boundary, weights, copies) -> list[str | None]:
 
     backend = keras.backend.backend()
     version = getattr(sys.modules.get(backend), "__version__", "")
-    spec = boundary.backbone_spec
+    spec = replace(
+        boundary.backbone_spec, compute_dtype=engine.compute_dtype, is_auto=False
+    )
     if not isinstance(spec.backbone, str):
         backbone = spec.backbone.identify()
         if backbone is None:
             return [None] * (1 + copies.n_copies)
         spec = replace(spec, backbone=backbone)
-    network = keras.__version__, backend, version, spec
+    network = keras.__version__, backend, version, spec, *engine.identify()
     network = *network, weights.digest, *boundary.identity
     digests: list[str | None] = [joblib.hash((list_versions(), network))]
     if copies.n_copies:

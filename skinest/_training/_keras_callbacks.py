@@ -12,8 +12,11 @@ from .._compat import set_initial_epoch, take_initial_epoch
 from ..utils._verbose import print_line
 
 
-def check_keras_callbacks(callbacks):
-    """Raise ValueError unless all are callbacks of Keras that can be copied."""
+def check_keras_callbacks(callbacks, has_checkpoint=False):
+    """Raise ValueError unless all are callbacks of Keras that can be copied.
+
+    For a checkpoint, their state must be picklable too.
+    """
     import keras
 
     for callback in callbacks or ():
@@ -23,7 +26,11 @@ def check_keras_callbacks(callbacks):
                 "keras.callbacks.Callback. Pass callbacks of scikit-learn to "
                 "set_callbacks()."
             )
-    copy_keras_callbacks(callbacks or ())
+    copies = copy_keras_callbacks(callbacks or ())
+    if has_checkpoint:
+        from ._stage_state import check_states
+
+        check_states(copies)
 
 
 def copy_keras_callbacks(callbacks, known=()):

@@ -34,7 +34,38 @@ _idle: list = []  # (key, model), the one returned last at the end
 _leases: list = []
 
 
-class ReusableModel:
+class LoadedModel:
+    """A model that predicts with the weights that were loaded last.
+
+    A subclass has `_set_weights`, `predict` and `free`.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Approximate size of its weights.
+    """
+
+    n_bytes: int
+
+    def __init__(self):
+        self._loaded = []  # weak references to the arrays that are its weights
+
+    def has_loaded(self, arrays) -> bool:
+        """Return whether the weights are these arrays."""
+        return are_same([array() for array in self._loaded], arrays)
+
+    def load(self, arrays):
+        """Set the weights, unless the same arrays are already set."""
+        if not self.has_loaded(arrays):
+            self._loaded = []
+            self._set_weights(arrays)
+            self._loaded = list(map(weakref.ref, arrays))
+
+    def _set_weights(self, arrays):
+        raise NotImplementedError
+
+
+class ReusableModel(LoadedModel):
     """A Keras model that can be reset and used again.
 
     Parameters
@@ -52,12 +83,12 @@ class ReusableModel:
     """
 
     def __init__(self, model, settings=()):
+        super().__init__()
         self.model = model
         self._settings = dict(settings)
         self._whole = None
         self._loaded_base = []
         self._variables = list(model.weights)
-        self._loaded = []  # weak references to the arrays that are its weights
         dtypes = set(map(attrgetter("compute_dtype"), model.layers))
         self._rounds_by_place = rounds_by_place("bfloat16" in dtypes)
         self._optimizer_start = []
@@ -72,16 +103,8 @@ class ReusableModel:
             self._variables += optimizer.variables
         self.n_bytes = _count_bytes(self._variables)
 
-    def has_loaded(self, arrays) -> bool:
-        """Return whether the weights are these arrays."""
-        return are_same([array() for array in self._loaded], arrays)
-
-    def load(self, arrays):
-        """Set the weights, unless the same arrays are already set."""
-        if not self.has_loaded(arrays):
-            self._loaded = []
-            _assign(self.model.weights, arrays)
-            self._loaded = list(map(weakref.ref, arrays))
+    def _set_weights(self, arrays):
+        _assign(self.model.weights, arrays)
 
     def load_whole(self, build, objective, base, settings):
         """Return the whole network, which shares the trained layers and the optimizer.
@@ -146,21 +169,22 @@ class ReusableModel:
             state = generator.integers(2**31, dtype=np.uint32)
             variable.assign(np.array([state, 0], dtype=np.uint32))
 
+    def read_state(self) -> dict[str, list]:
+        """Return the state of a training besides the weights."""
+        return {
+            "optimizer": list(map(_copy_value, self.model.optimizer.variables)),
+            "seeds": list(map(_copy_value, list_seed_states(self.model))),
+        }
+
+    def write_state(self, weights, optimizer, seeds):
+        """Set the weights and what :meth:`read_state` returned."""
+        _assign(self.model.weights, weights)
+        _assign(self.model.optimizer.variables, optimizer)
+        _assign(list_seed_states(self.model), seeds)
+
     def free(self):
-        """Free the values of all variables; the model cannot be used any more.
-
-        TensorFlow keeps them beyond the life of the model, so each gets an empty one.
-        """
-        import keras
-
-        if keras.backend.backend() != "tensorflow":
-            return
-        import tensorflow as tf
-
-        for variable in self._variables:
-            tf.raw_ops.AssignVariableOp(
-                resource=variable.value.handle, value=tf.zeros(0, variable.dtype)
-            )
+        """Free the values of all variables; the model cannot be used any more."""
+        free_variables(self._variables)
 
     def predict(self, batch, batch_size) -> np.ndarray:
         """Apply the model to a batch, so that rows do not affect each other.
@@ -223,7 +247,7 @@ class _Lease:
 
 
 @contextmanager
-def share_model(key, build, arrays):
+def share_model(key, build, arrays, make=ReusableModel):
     """Use a model for predictions, together with all threads that need its weights.
 
     Threads with other weights use another model of the same architecture. At most
@@ -240,9 +264,12 @@ def share_model(key, build, arrays):
     arrays : sequence of ndarray
         Its weights.
 
+    make : callable, default=ReusableModel
+        Function from the Keras model to the LoadedModel that predicts.
+
     Yields
     ------
-    reusable : ReusableModel
+    loaded : LoadedModel
     """
     key, thread = ("predicting", key), threading.get_ident()
     with _lock:
@@ -254,7 +281,7 @@ def share_model(key, build, arrays):
     try:
         with lease.lock:
             if lease.reusable is None:
-                lease.reusable = ReusableModel(build())
+                lease.reusable = make(build())
             lease.reusable.load(arrays)
         yield lease.reusable
     finally:
@@ -340,6 +367,23 @@ def copy_weights(model) -> tuple[np.ndarray, ...]:
     for array in arrays:
         array.flags.writeable = False
     return arrays
+
+
+def free_variables(variables):
+    """Free the values of variables; their model cannot be used any more.
+
+    TensorFlow keeps them beyond the life of the model, so each gets an empty one.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for variable in variables:
+        tf.raw_ops.AssignVariableOp(
+            resource=variable.value.handle, value=tf.zeros(0, variable.dtype)
+        )
 
 
 def _count_bytes(variables) -> int:

@@ -5,6 +5,7 @@
 
 import copy
 import os
+import time
 import warnings
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -29,11 +30,15 @@ from .._compat import (
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
-from ..utils._verbose import announce
+from ..utils._verbose import announce, print_line
+from ._checkpoint import Checkpoint
+from ._fit_identity import describe_column
 from ._keras_callbacks import check_keras_callbacks, copy_keras_callbacks
 from ._views import NUMBERS_OF_VIEWS
 
-LEARNING_RATE = [
+# Of a fit, in a checkpoint.
+_RECORDS = "epoch", "stopped", "history", "n_iter_per_stage", "n_replaced"
+LEARNING_RATE: list = [
     Interval(Real, 0, None, closed="neither"),
     HasMethods(["get_config", "__call__"]),
 ]
@@ -44,12 +49,15 @@ class NetworkEstimator(
 ):
     """Base class with parameters of training, checks, records and warm starts.
 
-    A subclass sets the names of its metrics, its seeds and its learning rates.
+    A subclass sets the names of its metrics, its seeds, and its parameters for learning
+    rates, for epochs, and for predictions only.
     """
 
     _metrics: tuple[str, ...] = ()
     _seeded: tuple[str, ...] = ()
     _learning_rates: tuple[str, ...] = ("learning_rate",)
+    _epochs: tuple[str, ...] = ("epochs",)
+    _unused_in_training: tuple[str, ...] = ()
 
     history_: dict[str, list[float]]
     n_iter_: int
@@ -71,6 +79,7 @@ class NetworkEstimator(
         "monitor": [str],
         "compute_dtype": [StrOptions({"auto", "float32", "bfloat16"})],
         "memory": [str, os.PathLike, joblib.Memory, None],
+        "checkpoint": [str, os.PathLike, None],
         "keras_callbacks": [list, tuple, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -88,7 +97,7 @@ class NetworkEstimator(
                 "prefix 'val_' for validation images."
             )
         check_optimizer(self, self._learning_rates)
-        check_keras_callbacks(self.keras_callbacks)
+        check_keras_callbacks(self.keras_callbacks, self.checkpoint is not None)
         if (X_val is None) != (y_val is None):
             raise ValueError("Pass both X_val and y_val, or none of them.")
         Cache(self.memory)  # raises ValueError if the folder cannot be created
@@ -99,7 +108,11 @@ class NetworkEstimator(
         drawn = rng.randint(MAX_SEED, size=len(self._seeded)).tolist()
         return dict(zip(self._seeded, drawn, strict=True))
 
-    def _begin_fit(self, X, y, seeds, n_tasks) -> "Fitting":
+    def _describe_targets(self, y, name) -> str:
+        """Return a text that identifies the labels or masks of images."""
+        return describe_column(y)
+
+    def _begin_fit(self, X, y, checkpoint, n_tasks) -> "Fitting":
         """Open the context of scikit-learn's callbacks, and start the records."""
         is_continued = self.warm_start and hasattr(self, "n_iter_")
         callbacks = self.keras_callbacks or ()
@@ -110,7 +123,8 @@ class NetworkEstimator(
             cache=Cache(self.memory),
             hook_arguments={"estimator": self, "X": X, "y": y},
             context=context,
-            seeds=seeds,
+            checkpoint=checkpoint,
+            seeds=checkpoint.seeds,
             epoch=self.n_iter_ if is_continued else 0,
             keras_callbacks=copy_keras_callbacks(callbacks, known),
         )
@@ -171,11 +185,15 @@ class Fitting:
     context : CallbackContext
         Their context.
 
+    checkpoint : Checkpoint
+        The file from which the fit continues if it is killed.
+
     seeds : dict of str to int
         The seed of each use of randomness.
 
     epoch : int
-        Index of the next epoch. It starts above 0 if an earlier fit is continued.
+        Index of the first epoch of the current stage. It starts above 0 if an earlier
+        fit is continued.
 
     stopped : bool
         Whether a callback has asked to stop.
@@ -191,12 +209,16 @@ class Fitting:
 
     n_iter_per_stage : list of int
         The number of epochs of each stage.
+
+    n_replaced : int
+        How many arrays of weights, the last of the network, finished stages replaced.
     """
 
     estimator: NetworkEstimator
     cache: Cache
     hook_arguments: dict
     context: object
+    checkpoint: Checkpoint
     seeds: dict
     epoch: int
     stopped: bool = False
@@ -204,6 +226,7 @@ class Fitting:
     restored_epoch: int = 0
     history: dict = field(default_factory=dict)
     n_iter_per_stage: list = field(default_factory=list)
+    n_replaced: int = 0
 
     def iterate(self, results, n_results, name, what):
         """Yield results, with callback tasks for the whole and for each result.
@@ -224,6 +247,64 @@ class Fitting:
         with announce(estimator, what), closing(results):
             yield from results
         task.call_on_fit_task_end(estimator=estimator)
+
+    def resume(self, weights) -> tuple[np.ndarray, ...]:
+        """Continue from the checkpoint, if there is one.
+
+        Parameters
+        ----------
+        weights : sequence of ndarray
+            Initial weights of the whole network.
+
+        Returns
+        -------
+        weights : tuple of ndarray
+            Weights for its last layers. An empty tuple if there is none.
+        """
+        start = time.perf_counter()
+        weights = self.checkpoint.start(weights, self.epoch)
+        records, stage = self.checkpoint.records, self.checkpoint.stage
+        if records is not None:
+            from ._stage_state import load_states
+
+            for name in _RECORDS:
+                setattr(self, name, records[name])
+            load_states(self.keras_callbacks, self.checkpoint.take("callbacks"))
+            epoch = self.epoch + (0 if stage is None else stage["n_epochs"])
+            print_line(self.estimator, f"Continuing after epoch {epoch}", start)
+        return weights
+
+    def keep(self, start, stage=None, **state):
+        """Write the checkpoint.
+
+        Parameters
+        ----------
+        start : sequence of ndarray
+            All weights of the network after the last stage that is finished.
+
+        stage : dict, default=None
+            State of the current stage. None at its end.
+
+        **state : list of ndarray
+            Weights in the current stage, and state of its training.
+        """
+        from ._stage_state import dump_states
+
+        try:
+            state["callbacks"] = dump_states(self.keras_callbacks)
+        except Exception as error:  # pickle raises errors of many classes
+            self.checkpoint.warn(f"cannot have the state of keras_callbacks: {error}")
+            return
+        records = {name: getattr(self, name) for name in _RECORDS}
+        self.checkpoint.write(records, stage, start=start, **state)
+
+    def iterate_stages(self, stages):
+        """Yield the stages that are left, until a callback asks to stop."""
+        for stage in stages[len(self.n_iter_per_stage) :]:
+            # A stage that is in the checkpoint has its end before it.
+            if self.stopped and self.checkpoint.stage is None:
+                return
+            yield stage
 
     def record(self, history, n_epochs):
         """Record the history of a stage, and warn if it has diverged.

@@ -148,6 +148,14 @@ def train_network(
                 attributes_of=lambda model: attributes_of(copy_weights(model)),
                 metrics_callback=metrics_callback,
             )
+            if fitting.checkpoint.is_on:
+                from ._stage_state import StageCheckpoint
+
+                start = base, weights
+                last = StageCheckpoint(
+                    fitting, reusable, start, epochs, callbacks, history
+                )
+                callbacks.callbacks.append(last)
             with preserved_random_state(), quiet_tracing():
                 model.fit(
                     as_dataset(batches),
@@ -158,9 +166,9 @@ def train_network(
                     verbose=0,
                     shuffle=False,
                 )
-            weights = copy_weights(model)
+            trained, changed = copy_weights(model), ()
             if fitting.keras_callbacks:
-                weights = *reusable.read_base(base), *weights
+                changed = reusable.read_base(base)
                 end_stage(fitting.keras_callbacks)
     except Exception:
         for data in data_sets:
@@ -171,6 +179,10 @@ def train_network(
         for data in data_sets:
             data.release()
     fitting.record(history, epochs)
+    weights = *changed, *trained
+    fitting.n_replaced = max(fitting.n_replaced, len(weights))
+    if fitting.checkpoint.is_on:
+        fitting.keep((*(changed or base), *trained))
     return weights
 
 

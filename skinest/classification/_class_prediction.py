@@ -201,7 +201,7 @@ class ClassPredictionMixin:
             path,
             overwrite=overwrite,
             task="classification",
-            network=spec.backbone,
+            network=str(spec.backbone),
             image_size=spec.image_size,
             resize="stretch",
             n_prediction_views=check_n_views(self),

@@ -12,31 +12,16 @@ from typing import TYPE_CHECKING, Self
 from sklearn.base import ClassifierMixin
 
 from .._apply_augmentation import check_augmentation
-from .._compat import (
-    Interval,
-    StrOptions,
-    fit_context,
-    with_callbacks,
-)
-from .._training._network_estimator import (
-    LEARNING_RATE,
-    NetworkEstimator,
-)
+from .._compat import Interval, StrOptions, fit_context, with_callbacks
+from .._training._checkpoint import open_checkpoint
+from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
 from ..networks._backbone_stages import check_stage
 from ..networks._backbones import get_backbone
-from ..networks._transfer_network import (
-    BACKBONE,
-    check_hidden_units,
-)
+from ..networks._transfer_network import BACKBONE, check_hidden_units
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
 from ._stage_inputs import StageInputs, make_copies
-from ._stages import (
-    count_tasks,
-    list_stages,
-    needs_pixels,
-    train_stage,
-)
+from ._stages import count_tasks, list_stages, needs_pixels, train_stage
 from ._training_data import split_images
 from ._transfer_start import start_network
 
@@ -171,8 +156,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on processors that support it, and float32 otherwise. Weights and outputs are
-        always float32.
+        on processors that support it, and float32 otherwise; for some backbones it is
+        bfloat16 with OpenVINO, see :ref:`openvino`. The other values are never
+        replaced. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
         Folder where the outputs of frozen layers are cached, so that all fits of a
@@ -181,6 +167,13 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         integer, so that augmented copies and random weights are the same in every fit.
         The copies of your own augmentation are cached only if it has an attribute
         `version`, see :ref:`own-code`.
+
+    checkpoint : str or path, default=None
+        Folder for the state of a running fit. A fit that was killed continues from its
+        last finished epoch when `fit` is called again with the same arguments, and
+        gives the same result as an unbroken one. ``{fit}`` in the path is replaced by a
+        name of the fit, so that fits side by side, as in a search, have folders of
+        their own. See :ref:`checkpoints`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
@@ -282,6 +275,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     _metrics = ("loss", "accuracy", "precision", "recall", "auc")
     _seeded = ("weights", "head", "copies", "hold_out", "shuffle", "dropout")
     _learning_rates = ("learning_rate", "fine_tune_learning_rate")
+    _epochs = ("epochs", "fine_tune_epochs")
+    _unused_in_training = ("n_prediction_views",)
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
@@ -328,6 +323,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         monitor: str = "val_loss",
         compute_dtype: t.AutoDtype = "auto",
         memory: t.MemoryLike = None,
+        checkpoint: t.PathLike | None = None,
         keras_callbacks: t.KerasCallbacks = None,
         warm_start: bool = False,
         random_state: t.RandomStateLike = None,
@@ -360,6 +356,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self.monitor = monitor
         self.compute_dtype = compute_dtype
         self.memory = memory
+        self.checkpoint = checkpoint
         self.keras_callbacks = keras_callbacks
         self.warm_start = warm_start
         self.random_state = random_state
@@ -411,8 +408,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         ------
         ValueError
             If an argument is invalid, a class has too few images to be split, a file
-            of weights does not fit the backbone, or, with `warm_start`, classes or
-            network differ from those of the last fit.
+            of weights does not fit the backbone, `checkpoint` has the state of another
+            fit, or, with `warm_start`, classes or network differ from those of the last
+            fit.
         OSError
             If weights cannot be downloaded, or a file is missing.
 
@@ -423,13 +421,19 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             space for the outputs of frozen layers. Then each epoch computes them again.
         """
         self._check_settings(X_val, y_val)
-        augmentation = self.augmentation
+        data = X, y, sample_weight, groups, X_val, y_val
+        with open_checkpoint(self, *data) as checkpoint:
+            self._train(data, checkpoint)
+        return self
+
+    def _train(self, data, checkpoint):
+        """Train the network in all stages, or in those that a checkpoint leaves."""
+        augmentation, seeds = self.augmentation, checkpoint.seeds
         if augmentation is not None:
             augmentation = check_augmentation(augmentation)
-        seeds = self._make_seeds()
         copies = make_copies(self, augmentation, seeds["copies"])
         classes, totals, train, validation = split_images(
-            self, X, y, sample_weight, groups, X_val, y_val, seeds["hold_out"]
+            self, *data, seeds["hold_out"]
         )
         network = start_network(self, classes, totals, seeds)
         stages = list_stages(self, network.backbone_spec)
@@ -438,7 +442,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             for split in splits:
                 split.images.keep_pixels()
         n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
-        fitting = self._begin_fit(X, y, seeds, n_tasks)
+        fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
+        initial = *network.backbone.arrays, *network.head
+        network = network.replace_weights(fitting.resume(initial))
         inputs = StageInputs(
             fitting=fitting,
             train=train,
@@ -446,23 +452,19 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             augmentation=augmentation,
             copies=copies,
         )
-        for stage in stages:
 
-            def collect_attributes(arrays, network=network):
-                return {
-                    "classes_": classes,
-                    "_network": network.replace_weights(arrays),
-                    "_trainable": self.fine_tune or self.trainable,
-                    "_model": None,
-                }
+        def collect_attributes(arrays):
+            return {
+                "classes_": classes,
+                "_network": network.replace_weights(arrays),
+                "_trainable": self.fine_tune or self.trainable,
+                "_model": None,
+            }
 
+        for stage in fitting.iterate_stages(stages):
             arrays = train_stage(fitting, network, stage, inputs, collect_attributes)
-            attributes = collect_attributes(arrays)
-            network = attributes["_network"]
-            if fitting.stopped:
-                break
-        self._end_fit(fitting, attributes)
-        return self
+            network = network.replace_weights(arrays)
+        self._end_fit(fitting, collect_attributes(()))
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""

@@ -130,8 +130,9 @@ class VGGTransferClassifier(TransferClassifier):
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on processors that support it, and float32 otherwise. Weights and outputs are
-        always float32.
+        on processors that support it, and float32 otherwise; for some backbones it is
+        bfloat16 with OpenVINO, see :ref:`openvino`. The other values are never
+        replaced. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
         Folder where the outputs of frozen layers are cached, so that all fits of a
@@ -140,6 +141,13 @@ class VGGTransferClassifier(TransferClassifier):
         integer, so that augmented copies and random weights are the same in every fit.
         The copies of your own augmentation are cached only if it has an attribute
         `version`, see :ref:`own-code`.
+
+    checkpoint : str or path, default=None
+        Folder for the state of a running fit. A fit that was killed continues from its
+        last finished epoch when `fit` is called again with the same arguments, and
+        gives the same result as an unbroken one. ``{fit}`` in the path is replaced by a
+        name of the fit, so that fits side by side, as in a search, have folders of
+        their own. See :ref:`checkpoints`.
 
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each

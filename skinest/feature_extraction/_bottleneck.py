@@ -85,8 +85,9 @@ class BottleneckFeatureExtractor(
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on processors that support it, and float32 otherwise. Weights and outputs are
-        always float32.
+        on processors that support it, and float32 otherwise; for some backbones it is
+        bfloat16 with OpenVINO, see :ref:`openvino`. The other values are never
+        replaced. Weights and outputs are always float32.
 
     batch_size : int, default=32
         Number of images in a batch.
@@ -203,6 +204,7 @@ class BottleneckFeatureExtractor(
             tuple(map(int, self.image_size)),
             self.pooling,
             resolve_compute_dtype(self.compute_dtype, preferred),
+            is_auto=self.compute_dtype == "auto",
         )
         self._weights = load_backbone_weights(self.backbone, self.weights, seed)
         self.n_features_out_ = count_features(self._spec)

@@ -7,6 +7,9 @@ resolution, or after the pooling that halves it, where one small tensor crosses.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from dataclasses import replace
+from typing import Any
+
 from ._backbones import Backbone
 
 
@@ -15,61 +18,76 @@ def _stages(*layers):
     return {f"stage{5 - i}": layer for i, layer in enumerate(layers)}
 
 
-def _vgg(application):
+def _vgg(application, n_parameters):
     return Backbone(
         application,
         "caffe",
         {f"stage{i}": f"block{i}_conv1" for i in range(5, 0, -1)},
         r"(block\d)_",
         compute_dtype="bfloat16",
+        n_parameters=n_parameters,
     )
 
 
-def _resnet(application):
+def _resnet(application, n_parameters):
     firsts = (f"conv{i}_block1_1_conv" for i in (5, 4, 3, 2))
     return Backbone(
-        application, "caffe", _stages(*firsts, "conv1_pad"), r"(conv\d_block\d+|conv1)_"
+        application,
+        "caffe",
+        _stages(*firsts, "conv1_pad"),
+        r"(conv\d_block\d+|conv1)_",
+        n_parameters=n_parameters,
     )
 
 
-def _resnet_v2(application):
+def _resnet_v2(application, n_parameters):
     firsts = (f"conv{i}_block1_preact_bn" for i in (5, 4, 3, 2))
     return Backbone(
-        application, "tf", _stages(*firsts, "conv1_pad"), r"(conv\d_block\d+|conv1)_"
+        application,
+        "tf",
+        _stages(*firsts, "conv1_pad"),
+        r"(conv\d_block\d+|conv1)_",
+        n_parameters=n_parameters,
     )
 
 
-def _densenet(application):
+def _densenet(application, n_parameters):
     firsts = (f"conv{i}_block1_0_bn" for i in (5, 4, 3, 2))
     return Backbone(
         application,
         "torch",
         _stages(*firsts, "zero_padding2d"),
         r"(conv\d_block\d+|conv1|pool\d)_",
+        n_parameters=n_parameters,
     )
 
 
-def _mobilenet_v3(application, *firsts):
+def _mobilenet_v3(application, n_parameters, *firsts):
     return Backbone(
         application,
         "inside",
         _stages(*firsts, "conv"),
         r"(expanded_conv_\d+|expanded_conv|conv_1|conv)(?:_|$)",
+        n_parameters=n_parameters,
     )
 
 
-def _efficientnet(application, stem="stem_conv_pad"):
+def _efficientnet(application, n_parameters, stem="stem_conv_pad"):
     firsts = (f"block{i}a_expand_conv" for i in (6, 4, 3, 2))
     return Backbone(
-        application, "inside", _stages(*firsts, stem), r"(block\d[a-z]|stem|top)_"
+        application,
+        "inside",
+        _stages(*firsts, stem),
+        r"(block\d[a-z]|stem|top)_",
+        n_parameters=n_parameters,
     )
 
 
-def _efficientnet_v2(application):
-    return _efficientnet(application, stem="stem_conv")
+def _efficientnet_v2(application, n_parameters):
+    return _efficientnet(application, n_parameters, stem="stem_conv")
 
 
-def _convnext(application):
+def _convnext(application, n_parameters):
     name = application.lower().replace("convnext", "convnext_")  # in those of layers
     return Backbone(
         application,
@@ -80,34 +98,33 @@ def _convnext(application):
             f"{name}_stem_conv",
         ),
         rf"{name}_(?:(stem)|(downsampling)_\w+(_\d)|(stage_\d_block_\d+))",
+        n_parameters=n_parameters,
     )
 
 
-def _nasnet(application, n_cells):
-    """Return a row, of which each resolution has this number of normal cells."""
-    reductions = [f"reduce_{2 * n_cells}", f"reduce_{n_cells}", "stem_2", "stem_1"]
-    firsts = (f"reduction_conv_1_{name}" for name in reductions)
+def _nasnet(application, n_parameters, *firsts):
     return Backbone(
         application,
         "tf",
-        _stages(*firsts, "stem_conv1"),
+        _stages(*(f"activation_{i}" for i in firsts), "activation", "stem_conv1"),
         r"((?:normal|reduction)_concat_\w+)",
         has_named_ends=True,
+        n_parameters=n_parameters,
     )
 
 
 _ROWS = [
-    _vgg("VGG16"),
-    _vgg("VGG19"),
-    _resnet("ResNet50"),
-    _resnet("ResNet101"),
-    _resnet("ResNet152"),
-    _resnet_v2("ResNet50V2"),
-    _resnet_v2("ResNet101V2"),
-    _resnet_v2("ResNet152V2"),
-    _densenet("DenseNet121"),
-    _densenet("DenseNet169"),
-    _densenet("DenseNet201"),
+    _vgg("VGG16", 14_714_688),
+    _vgg("VGG19", 20_024_384),
+    _resnet("ResNet50", 23_587_712),
+    _resnet("ResNet101", 42_658_176),
+    _resnet("ResNet152", 58_370_944),
+    _resnet_v2("ResNet50V2", 23_564_800),
+    _resnet_v2("ResNet101V2", 42_626_560),
+    _resnet_v2("ResNet152V2", 58_331_648),
+    _densenet("DenseNet121", 7_037_504),
+    _densenet("DenseNet169", 12_642_880),
+    _densenet("DenseNet201", 18_321_984),
     Backbone(
         "InceptionV3",
         "tf",
@@ -115,6 +132,7 @@ _ROWS = [
         r"(mixed\d+)$",
         has_named_ends=True,
         min_side=75,
+        n_parameters=21_802_784,
     ),
     Backbone(
         "InceptionResNetV2",
@@ -123,6 +141,7 @@ _ROWS = [
         r"(mixed_\w+)$|(block\d+_\d+)_(?:conv|ac)$",
         has_named_ends=True,
         min_side=75,
+        n_parameters=54_336_736,
     ),
     Backbone(
         "Xception",
@@ -134,12 +153,14 @@ _ROWS = [
         ),
         r"(block\d+)_",
         min_side=71,
+        n_parameters=20_861_480,
     ),
     Backbone(
         "MobileNet",
         "tf",
         _stages(*(f"conv_pad_{i}" for i in (12, 6, 4, 2)), "conv1"),
         r"(conv)_(?:pad|dw|pw)(_\d+)|(conv1)",
+        n_parameters=3_228_864,
     ),
     # bfloat16 is slower here, and probabilities change by up to .24.
     Backbone(
@@ -147,24 +168,53 @@ _ROWS = [
         "tf",
         _stages(*(f"block_{i}_expand" for i in (13, 6, 3, 1)), "Conv1"),
         r"(block_\d+|expanded_conv|Conv_1|Conv1)(?:_|$)",
+        n_parameters=2_257_984,
     ),
     _mobilenet_v3(
         "MobileNetV3Small",
+        939_120,
         *(f"expanded_conv_{i}_expand" for i in (8, 3, 1)),
         "expanded_conv_depthwise_pad",
     ),
     _mobilenet_v3(
-        "MobileNetV3Large", *(f"expanded_conv_{i}_expand" for i in (12, 6, 3, 1))
+        "MobileNetV3Large",
+        2_996_352,
+        *(f"expanded_conv_{i}_expand" for i in (12, 6, 3, 1)),
     ),
-    *(_efficientnet(f"EfficientNetB{i}") for i in range(8)),
-    *(_efficientnet_v2(f"EfficientNetV2B{i}") for i in range(4)),
-    *(_efficientnet_v2(f"EfficientNetV2{size}") for size in "SML"),
-    _convnext("ConvNeXtTiny"),
-    _convnext("ConvNeXtSmall"),
-    _convnext("ConvNeXtBase"),
-    _convnext("ConvNeXtLarge"),
-    _convnext("ConvNeXtXLarge"),
-    _nasnet("NASNetMobile", n_cells=4),
-    _nasnet("NASNetLarge", n_cells=6),
+    _efficientnet("EfficientNetB0", 4_049_571),
+    _efficientnet("EfficientNetB1", 6_575_239),
+    _efficientnet("EfficientNetB2", 7_768_569),
+    _efficientnet("EfficientNetB3", 10_783_535),
+    _efficientnet("EfficientNetB4", 17_673_823),
+    _efficientnet("EfficientNetB5", 28_513_527),
+    _efficientnet("EfficientNetB6", 40_960_143),
+    _efficientnet("EfficientNetB7", 64_097_687),
+    _efficientnet_v2("EfficientNetV2B0", 5_919_312),
+    _efficientnet_v2("EfficientNetV2B1", 6_931_124),
+    _efficientnet_v2("EfficientNetV2B2", 8_769_374),
+    _efficientnet_v2("EfficientNetV2B3", 12_930_622),
+    _efficientnet_v2("EfficientNetV2S", 20_331_360),
+    _efficientnet_v2("EfficientNetV2M", 53_150_388),
+    _efficientnet_v2("EfficientNetV2L", 117_746_848),
+    _convnext("ConvNeXtTiny", 27_820_128),
+    _convnext("ConvNeXtSmall", 49_454_688),
+    _convnext("ConvNeXtBase", 87_566_464),
+    _convnext("ConvNeXtLarge", 196_230_336),
+    _convnext("ConvNeXtXLarge", 348_147_968),
+    _nasnet("NASNetMobile", 4_269_716, 129, 70, 11),
+    _nasnet("NASNetLarge", 84_916_818, 177, 94, 11),
 ]
-BACKBONES = {row.application.lower(): row for row in _ROWS}
+# Whether OpenVINO is faster than Keras, and whether bfloat16 changes features little:
+# see benchmarks/bench_backbones.py. It changes those of MobileNetV2 by up to 17 %.
+_FASTER = {"openvino": ("float32", "bfloat16")}
+_OPENVINO: dict[str, dict[str, Any]] = {
+    "ResNet50": {**_FASTER, "openvino_dtype": "bfloat16"},
+    "MobileNetV2": _FASTER,
+    "EfficientNetB0": _FASTER,
+    "EfficientNetV2B0": _FASTER,
+    "ConvNeXtTiny": {**_FASTER, "openvino_dtype": "bfloat16"},
+}
+BACKBONES = {
+    row.application.lower(): replace(row, **_OPENVINO.get(row.application, {}))
+    for row in _ROWS
+}

@@ -53,13 +53,21 @@ class Backbone:
         `blocks` matches these alone.
 
     n_parameters : int
-        Number of its parameters, as Keras counts them.
+        Number of its parameters, as Keras counts them; 0 means not known.
 
     compute_dtype : {"bfloat16", "float32"}
-        The dtype for ``compute_dtype="auto"`` on a processor with bfloat16.
+        The dtype for ``compute_dtype="auto"`` on a processor with bfloat16, in Keras.
 
     min_side : int
         Height and width of images in pixels that the network needs.
+
+    openvino : tuple of str, default=()
+        Precisions, "float32" or "bfloat16", in which OpenVINO is faster than Keras.
+        It then computes the network if it is installed.
+
+    openvino_dtype : {"bfloat16", "float32"}
+        The same as `compute_dtype`, but for OpenVINO. "bfloat16" only if features
+        differ from those in float32 by no more than 1 % of the largest.
     """
 
     application: str
@@ -70,6 +78,8 @@ class Backbone:
     n_parameters: int = 0
     compute_dtype: str = "float32"
     min_side: int = 32
+    openvino: tuple = ()
+    openvino_dtype: str = "float32"
 
     @property
     def sample_size(self) -> tuple:

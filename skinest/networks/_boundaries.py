@@ -7,7 +7,7 @@ The outputs of the frozen part for an image are one vector, which can be kept.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
@@ -57,17 +57,17 @@ class Boundary:
         return (self.crossing, self.dtype) if self.crossing else ()
 
     def describe_lower(self) -> dict:
-        """Return what :func:`share_model` computes the vectors with, before `pack`."""
-        spec = self.backbone_spec
-        if not self.crossing:
-            return {
-                "key": ("pooled backbone", spec),
-                "build": lambda: build_pooled_backbone(spec),
-            }
-        return {
-            "key": ("lower part", spec, self.crossing),
-            "build": lambda: build_lower(build_pooled_backbone(spec), self.crossing),
-        }
+        """Return the part that computes the vectors before `pack`, for an Engine.
+
+        `build` is a function from a precision to the Keras model.
+        """
+        spec = replace(self.backbone_spec, compute_dtype="float32")
+
+        def build(compute_dtype):
+            network = build_pooled_backbone(replace(spec, compute_dtype=compute_dtype))
+            return build_lower(network, self.crossing) if self.crossing else network
+
+        return {"key": ("lower part", spec, self.crossing), "build": build}
 
     def pack(self, values) -> np.ndarray:
         """Convert vectors of the lower part to `dtype`.
@@ -236,12 +236,10 @@ def build_lower(network, crossing):
     """
     import keras
 
+    from ._boundary_layers import JoinTensors
+
     tensors = list_tensors(network.output)
-    rows = [
-        keras.ops.reshape(tensors[index], (-1, _count_values(tensors[index])))
-        for index in crossing
-    ]
-    vector = keras.ops.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
+    vector = JoinTensors()([tensors[index] for index in crossing])
     return keras.Model(network.input, vector, name="lower_part")
 
 
@@ -262,21 +260,16 @@ def build_upper(network, crossing, dtype):
         Type of the vectors, see `Boundary.pack`.
     """
     import keras
-    from keras import ops
 
-    tensors = [list_tensors(network.output)[index] for index in crossing]
-    sizes = list(map(_count_values, tensors))
+    from ._boundary_layers import SplitVector
+
+    ordered = list_tensors(network.output)
+    tensors = [ordered[index] for index in crossing]
     is_scaled = dtype == "float16"
-    vector = keras.Input((is_scaled + sum(sizes),), dtype=dtype, name="kept")
-    rows = vector
-    if is_scaled:
-        rows = ops.cast(vector, "float32")
-        rows = rows[:, 1:] * rows[:, :1]
-    values, start = {}, 0
-    for tensor, size in zip(tensors, sizes, strict=True):
-        part = ops.reshape(rows[:, start : start + size], (-1, *tensor.shape[1:]))
-        values[id(tensor)] = ops.cast(part, tensor.dtype)
-        start += size
+    n_features = is_scaled + sum(map(_count_values, tensors))
+    vector = keras.Input((n_features,), dtype=dtype, name="skinest_vector")
+    parts = SplitVector(tensors, is_scaled)(vector)
+    values = {id(tensor): part for tensor, part in zip(tensors, parts, strict=True)}
     for tensor in list_tensors(network.output, set(values)):
         values[id(tensor)] = compute_tensor(tensor, values)
     return keras.Model(vector, values[id(network.output)], name="upper_part")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
@@ -30,8 +31,6 @@ from ._model_config import (
 from ._weights import Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import keras
 
     from .._typing import PathLike, Preprocessing
@@ -229,8 +228,10 @@ class KerasBackbone:
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If `model` is neither a Keras model nor a path.
     ValueError
-        If the model cannot be used or copied.
+        If the model cannot be used or copied, or an argument is invalid.
 
     See Also
     --------
@@ -244,7 +245,7 @@ class KerasBackbone:
     Layers of inner models become layers of the network, so that you can pass their
     names as `layer` to :class:`~skinest.inspection.GradCAMDisplay`, or as `fine_tune`.
     If two layers have the same name, or one has a name of the head's layers, it gets
-    the name of the model as a prefix.
+    the name of the model as a prefix. ``clf.model_.summary()`` shows all names.
 
     A layer of your own class needs ``get_config()``. To unpickle the object in another
     process, its module must be importable there. Features are cached in `memory` only
@@ -301,7 +302,11 @@ class KerasBackbone:
         if not isinstance(name, str) or not name or "/" in name:
             raise ValueError(f"name={name!r} must be a string without '/'.")
         hidden, names = hide_names(config)
-        stages = {} if stages is None else dict(stages)
+        if not isinstance(stages, Mapping | None):
+            raise ValueError(
+                f"stages={stages!r} must be a dict of names and first layers."
+            )
+        stages = dict(stages or {})
         row = UserBackbone(
             application=name,
             preprocessing={"none": "inside"}.get(preprocessing, preprocessing),

@@ -92,7 +92,8 @@ def find_ends(model):
             "(None, rows, columns, channels), or a vector, (None, channels). Add a "
             "layer that pools it, e.g. keras.layers.GlobalAveragePooling1D."
         )
-    _check_no_classifier(output)
+    if len(output.shape) == 2:
+        _check_no_classifier(output)
     return images, output
 
 

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Self
 
 from .._apply_augmentation import check_pair_augmentation
 from .._compat import Interval, fit_context, with_callbacks
+from .._training._checkpoint import open_checkpoint
+from .._training._fit_identity import describe_masks
 from .._training._network_estimator import NetworkEstimator
 from .._training._train_network import train_network
+from ..masks import check_masks
 from ..networks._unet_network import MAX_DEPTH, check_unet_size
 from ._mask_prediction import MaskPredictionMixin
 from ._network_start import start_network
@@ -145,6 +148,13 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         network, so that a search decodes each file once. A file is identified by its
         path, inode, size and times of change.
 
+    checkpoint : str or path, default=None
+        Folder for the state of a running fit. A fit that was killed continues from its
+        last finished epoch when `fit` is called again with the same arguments, and
+        gives the same result as an unbroken one. ``{fit}`` in the path is replaced by a
+        name of the fit, so that fits side by side, as in a search, have folders of
+        their own. See :ref:`checkpoints`.
+
     keras_callbacks : list of keras.callbacks.Callback, default=None
         Callbacks for the training by Keras. Their `model` is the whole network. Each
         fit uses copies of them for all its stages, and a warm start uses the same
@@ -234,6 +244,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     _metrics = ("loss", "accuracy", "precision", "recall", "iou", "dice")
     _seeded = ("weights", "hold_out", "shuffle", "dropout")
+    _unused_in_training = ("tile_overlap", "crop_margin", "n_prediction_views")
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
@@ -277,6 +288,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         monitor: str = "val_loss",
         compute_dtype: t.AutoDtype = "auto",
         memory: t.MemoryLike = None,
+        checkpoint: t.PathLike | None = None,
         keras_callbacks: t.KerasCallbacks = None,
         warm_start: bool = False,
         random_state: t.RandomStateLike = None,
@@ -307,6 +319,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.monitor = monitor
         self.compute_dtype = compute_dtype
         self.memory = memory
+        self.checkpoint = checkpoint
         self.keras_callbacks = keras_callbacks
         self.warm_start = warm_start
         self.random_state = random_state
@@ -358,8 +371,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         ValueError
             If an argument or a mask is invalid, a mask does not have the size of its
             image, an image is smaller than ``2 ** depth`` pixels, no pixel has a label
-            other than `ignore_label`, or, with `warm_start`, labels or network differ
-            from those of the last fit. All pairs are read before training begins.
+            other than `ignore_label`, `checkpoint` has the state of another fit, or,
+            with `warm_start`, labels or network differ from those of the last fit. All
+            pairs are read before training begins.
         OSError
             If a file is missing.
 
@@ -369,19 +383,28 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             If all masks have one label only, or no validation mask has a label of the
             foreground.
         """
+        self._check_settings(X_val, y_val)
+        data = X, y, sample_weight, groups, X_val, y_val
+        with open_checkpoint(self, *data) as checkpoint:
+            self._train(data, checkpoint)
+        return self
+
+    def _train(self, data, checkpoint):
+        """Train the network, or continue from a checkpoint."""
         from ..losses._resolve import resolve_loss
         from ._pixels import PairBatches, describe_training
 
-        self._check_settings(X_val, y_val)
-        augmentation = self.augmentation
+        augmentation, seeds = self.augmentation, checkpoint.seeds
         if augmentation is not None:
             augmentation = check_pair_augmentation(augmentation)
-        seeds = self._make_seeds()
-        checked = check_pairs(self, X, y, sample_weight, groups, X_val, y_val)
-        n_reads = 1 if X_val is None else 2
-        fitting = self._begin_fit(X, y, seeds, n_tasks=self.epochs + n_reads)
+        checked = check_pairs(self, *data)
+        n_reads = 1 if checked.given is None else 2
+        n_tasks = self.epochs + n_reads
+        fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
         pairs, train, validation = read_and_split(checked, fitting)
         attributes, class_weights = start_network(self, train, pairs, seeds["weights"])
+        arrays = attributes["_weights"]
+        arrays = fitting.resume(arrays) or arrays
         spec = attributes["_spec"]
         has_class_weight = self.class_weight is not None
         loss = resolve_loss(self.loss, has_class_weight, spec.n_outputs)
@@ -400,18 +423,28 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             return {**attributes, "_weights": arrays}
 
         is_named = isinstance(self.optimizer, str)
-        arrays = train_network(
-            fitting,
-            **describe_training(spec, loss, self.threshold),
-            weights=attributes["_weights"],
-            batches=batches,
-            validation=validation,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate if is_named else None,
-            attributes_of=collect_attributes,
-        )
+        for epochs in fitting.iterate_stages([self.epochs]):
+            arrays = train_network(
+                fitting,
+                **describe_training(spec, loss, self.threshold),
+                weights=arrays,
+                batches=batches,
+                validation=validation,
+                epochs=epochs,
+                learning_rate=self.learning_rate if is_named else None,
+                attributes_of=collect_attributes,
+            )
         self._end_fit(fitting, collect_attributes(arrays))
-        return self
+
+    def _describe_targets(self, y, name) -> str:
+        """Return a text that identifies masks."""
+        masks = check_masks(
+            y,
+            name=name,
+            ignore_label=self.ignore_label,
+            mask_threshold=self.mask_threshold,
+        )
+        return describe_masks(masks)
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""

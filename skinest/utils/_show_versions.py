@@ -16,10 +16,11 @@ from threadpoolctl import threadpool_info
 
 from .._compat import cpu_has_avx512, cpu_has_bfloat16
 
-_OPTIONAL = ("matplotlib", "pandas", "scikeras", "scipy")
+_OPTIONAL = ("matplotlib", "openvino", "pandas", "scikeras", "scipy")
 _VARIABLES = (  # of the environment
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
+    "SKINEST_ENGINE",
     "TF_ENABLE_ONEDNN_OPTS",
     "TF_NUM_INTEROP_THREADS",
     "TF_NUM_INTRAOP_THREADS",

@@ -7,34 +7,53 @@ import os
 import threading
 from contextlib import contextmanager
 
-from threadpoolctl import threadpool_limits
+import joblib
+from threadpoolctl import threadpool_info, threadpool_limits
 
 _lock = threading.Lock()
 _held = {"depth": 0}
-_fork = {"has_threads": False, "is_copy": False}
+_used: set = set()  # libraries that have threads in this process
+_lost: set = set()  # libraries whose threads this process lacks, as a forked copy
 
 
 def _note_fork():
-    _fork["is_copy"] = _fork["has_threads"]
+    _lost.update(_used)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
-def check_not_forked():
-    """Raise a RuntimeError if this process is a copy of one that used OpenCV's threads.
+def check_not_forked(library="OpenCV"):
+    """Raise a RuntimeError if this process is a copy of one that used a library.
 
-    A copy made by `fork` does not have the threads of the original, and OpenCV would
-    wait for them forever.
+    A copy made by `fork` does not have the threads of the original, and the library
+    would wait for them forever.
     """
-    if _fork["is_copy"]:
+    if library in _lost:
         raise RuntimeError(
-            "This process was forked after skinest had used OpenCV, whose threads do "
-            "not exist in the copy. Use joblib's default backend, "
+            f"This process was forked after skinest had used {library}, whose threads "
+            "do not exist in the copy. Use joblib's default backend, "
             "joblib.parallel_config('loky'), or start processes by 'spawn'."
         )
-    _fork["has_threads"] = True
+    _used.add(library)
+
+
+def count_threads() -> int:
+    """Count the threads that a library may use, which does not read the usual limits.
+
+    These are the processors of this process; OMP_NUM_THREADS, which joblib sets in its
+    workers, and `threadpoolctl`; and TensorFlow's TF_NUM_INTRAOP_THREADS.
+    """
+    limits = [joblib.cpu_count()]
+    for library in threadpool_info():
+        if library["user_api"] == "openmp":
+            limits.append(library["num_threads"])
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        value = os.environ.get(name, "")
+        if value.isdecimal() and int(value):
+            limits.append(int(value))
+    return min(limits)
 
 
 @contextmanager

@@ -98,6 +98,7 @@ def test_files_are_read_where_all_is_right(unread):
         ({"early_stopping": True, "monitor": "val_val_loss"}, "monitor='val_val"),
         ({"keras_callbacks": [print]}, "keras_callbacks has .*print"),
         ({"keras_callbacks": print}, "'keras_callbacks' parameter"),
+        ({"checkpoint": 1}, "'checkpoint' parameter"),
         ({"augmentation": 3}, "'augmentation' parameter"),
         ({"n_prediction_views": 3}, r"'n_prediction_views' .*\{1, 2, 4, 8\}"),
         ({"weights": 3}, "'weights' parameter"),

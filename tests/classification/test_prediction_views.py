@@ -19,13 +19,10 @@ from sklearn.model_selection import (
 )
 
 from tests.callbacks import ScoringMonitor, needs_callbacks
+from tests.turns import BY_NUMBER
 
 from .conftest import bits, make_images, small
 
-FLIPS = [lambda x: x, np.fliplr, np.flipud, lambda x: np.rot90(x, 2)]
-TURNS = [lambda x, k=k: np.rot90(x, k) for k in range(4)]
-TURNS += [lambda x, turn=turn: turn(np.fliplr(x)) for turn in TURNS]
-BY_HAND = {1: FLIPS[:1], 2: FLIPS[:2], 4: FLIPS, 8: TURNS}
 NETWORK_SIZE = (32, 48)
 
 
@@ -54,11 +51,11 @@ def by_views(clf, n_views):
     return copy.copy(clf).set_params(n_prediction_views=n_views)
 
 
-@pytest.mark.parametrize("n_views", BY_HAND)
+@pytest.mark.parametrize("n_views", BY_NUMBER)
 def test_probabilities_are_means_over_views(n_views, fitted, ragged):
     views = [
         fitted.predict_proba([turn(image).copy() for image in ragged])
-        for turn in BY_HAND[n_views]
+        for turn in BY_NUMBER[n_views]
     ]
     assert len(views) == n_views
     expected = np.mean(views, axis=0)
@@ -80,7 +77,7 @@ def test_probabilities_are_means_over_views(n_views, fitted, ragged):
 def test_turned_images_have_the_same_probabilities(n_views, fitted, ragged):
     several = by_views(fitted, n_views)
     expected = several.predict_proba(ragged)
-    for turn in BY_HAND[n_views][1:]:
+    for turn in BY_NUMBER[n_views][1:]:
         turned = [turn(image).copy() for image in ragged]
         assert_array_equal(several.predict_proba(turned), expected)
         assert not np.allclose(fitted.predict_proba(turned), expected, atol=1e-3)

@@ -62,7 +62,7 @@ def test_features_are_those_of_keras_applications(images):
     preprocess = keras.applications.mobilenet_v2.preprocess_input
     maps = network(preprocess(enlarge(images).astype(float)), training=False)
     flat = keras.ops.convert_to_numpy(maps).reshape(5, -1)
-    np.testing.assert_allclose(features.transform(enlarge(images)), flat, atol=1e-4)
+    np.testing.assert_allclose(features.transform(enlarge(images)), flat, atol=2e-4)
 
 
 def enlarge(images):

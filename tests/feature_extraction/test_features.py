@@ -446,6 +446,7 @@ def test_networks_see_batches_of_few_sizes(images, monkeypatch):
         sizes.add(len(batch))
         return predict_on_batch(self, batch)
 
+    monkeypatch.setenv("SKINEST_ENGINE", "keras")
     monkeypatch.setattr(keras.Model, "predict_on_batch", recording)
     extractor = BottleneckFeatureExtractor(
         "tiny", weights=None, image_size=(32, 32), batch_size=12, random_state=0
@@ -464,6 +465,7 @@ def test_few_files_are_read_before_they_are_needed(paths, decoded, monkeypatch):
     def fail(self, batch):
         raise RuntimeError("no luck")
 
+    monkeypatch.setenv("SKINEST_ENGINE", "keras")
     monkeypatch.setattr(keras.Model, "predict_on_batch", fail)
     with pytest.raises(RuntimeError, match="no luck"):
         extractor.transform(paths)

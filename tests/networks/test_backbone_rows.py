@@ -4,6 +4,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import itertools
+import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +15,17 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_sample_image
 
 from skinest import TransferClassifier, _typing
 from skinest._compat import find_producer
+from skinest.images import resize
 from skinest.inspection import GradCAMDisplay
 from skinest.networks import build_transfer_network
 from skinest.networks._backbone_stages import list_blocks, set_trainable
 from skinest.networks._backbone_table import BACKBONES
+from skinest.networks._backbones import build_backbone, make_config
+from skinest.networks._transfer_network import BackboneSpec, HeadSpec, build_network
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
 
 from .conftest import error_of, random_weights
@@ -70,8 +76,9 @@ BLOCKS = {
     ),
     "nasnetmobile": ("normal_concat_12", "normal_conv_1_12"),
 }
-# Only tests of these run in the usual suite.
-QUICK = {*BLOCKS} - {"vgg16", "inceptionresnetv2", "mobilenetv2"}
+# Only tests of these run in the usual suite; other tests run VGG16 and MobileNetV2.
+QUICK = {*BLOCKS} - {"vgg16", "inceptionresnetv2", "mobilenetv2", "nasnetmobile"}
+STORED = {"mobilenetv3small", "efficientnetb0", "convnexttiny"}  # and with files
 
 
 @dataclass
@@ -84,35 +91,35 @@ class Row:
     side: int
     folder: Path
 
-    @property
-    def path(self):
-        """Return the file that Keras has written."""
-        return self.folder / "keras.weights.h5"
-
     @cached_property
     def expected(self):
-        """Build the network of Keras, with weights from a file."""
+        """Build the network of Keras."""
         model = getattr(keras.applications, self.application)(
             weights=None, include_top=False, input_shape=(self.side, self.side, 3)
         )
         model.set_weights(random_weights(model, 0))
-        model.save_weights(self.path)
-        model.load_weights(self.path)  # or `Normalization` would ignore its weights
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # or it would ignore its weights
         return model
+
+    @cached_property
+    def path(self):
+        """Write a file with the weights of Keras' network."""
+        path = self.folder / "keras.weights.h5"
+        self.expected.save_weights(path)
+        return path
 
     @cached_property
     def network(self):
         """Build our network, with the weights of that of Keras."""
-        assert self.expected
-        return build_transfer_network(
-            self.name,
-            weights=self.path,
-            image_size=(self.side, self.side),
-            hidden_units=(),
-            pooling="avg",
-            l2=0.1,
-            random_state=0,
-        )
+        spec = BackboneSpec(self.name, (self.side, self.side), "avg", "float32")
+        network = build_network(spec, HeadSpec((), 0.0, 0.1, 1), "head", False)
+        arrays = self.expected.get_weights()
+        if self.module == "efficientnet":
+            del arrays[2]  # a count of images
+        network.set_weights([*arrays, *network.get_weights()[-2:]])
+        return network
 
     @cached_property
     def images(self):
@@ -138,19 +145,22 @@ class Row:
         ]
 
 
-def list_rows():
+def list_rows(quick):
     """List all rows, of which most are slow."""
     for module, applications, side in FAMILIES.values():
         for application in applications:
             name = application.lower()
-            marks = () if name in QUICK else pytest.mark.slow
+            marks = () if name in quick else pytest.mark.slow
             yield pytest.param((name, application, module, side), marks=marks, id=name)
 
 
 # Pytest runs all tests of a row, and then those of the next one.
-@pytest.fixture(scope="module", params=list_rows())
+@pytest.fixture(scope="module", params=list_rows(QUICK))
 def row(request, tmp_path_factory):
     return Row(*request.param, tmp_path_factory.mktemp("row"))
+
+
+with_files = pytest.mark.parametrize("row", list_rows(STORED), indirect=True)
 
 
 def compute(tensor, model, images):
@@ -163,6 +173,22 @@ def test_table_has_all_convolutional_networks_of_keras():
     ours = list(itertools.chain(*(networks for _, networks, _ in FAMILIES.values())))
     assert sorted(ours) == sorted(networks)
     assert {name.lower() for name in ours} == set(BACKBONES) - {"tiny"}
+
+
+def test_the_guide_lists_the_table():
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "transfer.rst"
+    text = guide.read_text(encoding="utf-8").split(".. list-table:: Backbones")[1]
+    rows = text.split("\n\n")[1].split("   * - ")[2:]
+    listed = {}
+    for line in rows:
+        names, preprocessing, side = line.split("     - ")[:3]
+        for name, millions in re.findall(r"``(\w+)``\s\((\d+\.\d)\sM\)", names):
+            listed[name] = millions, preprocessing.strip(), side.strip()
+    assert listed == {
+        name: (f"{row.n_parameters / 1e6:.1f}", row.preprocessing, str(row.min_side))
+        for name, row in BACKBONES.items()
+        if name != "tiny"
+    }
 
 
 def test_preprocessing_is_that_of_keras(row):
@@ -227,7 +253,7 @@ def test_stages_train_what_is_above_them(row):
 
 
 def test_few_and_small_tensors_cross_below_a_stage(row):
-    before = row.side**2 * 3 + 1
+    sides = []
     for number in range(1, 6):
         first = BACKBONES[row.name].stages[f"stage{number}"]
         names = [layer.name for layer in row.network.layers]
@@ -235,13 +261,14 @@ def test_few_and_small_tensors_cross_below_a_stage(row):
         crossing = {
             tensor.name: tensor
             for layer in row.network.layers[names.index(first) :]
-            for tensor in np.ravel(layer.input)
+            for tensor in keras.tree.flatten(layer.input)
             if find_producer(tensor)[0].name in below
         }
         assert len(crossing) <= (3 if "nasnet" in row.name else 1)
-        n_values = sum(np.prod(tensor.shape[1:]) for tensor in crossing.values())
-        assert n_values < before
-        before = n_values
+        sides.append(max(tensor.shape[1] for tensor in crossing.values()))
+    assert sides == sorted(sides, reverse=True)
+    assert sides[0] == row.side
+    assert sides[-1] <= row.side / 8
 
 
 def test_blocks_and_layers_have_their_own_names(row):
@@ -255,6 +282,7 @@ def test_blocks_and_layers_have_their_own_names(row):
         assert row.list_trained(block)[0] == layer
 
 
+@with_files
 def test_weights_go_to_keras_and_back(row):
     arrays = row.expected.get_weights()
     path = row.folder / "ours.weights.h5"
@@ -266,23 +294,127 @@ def test_weights_go_to_keras_and_back(row):
     assert load_backbone_weights(row.name, path, 0).digest == weights.digest
 
 
+@with_files
 def test_error_says_whose_weights_a_file_seems_to_have(row):
-    assert row.expected
     message = error_of("vgg19" if row.name == "vgg16" else "vgg16", row.path)
     assert f"They seem to be weights of {row.application}: " in message
     assert f"pass backbone={row.name!r}, or another file." in message
 
 
-def test_random_weights_keep_the_scale(row):
-    weights = load_backbone_weights(row.name, None, 0)
-    before = row.network.get_weights()
-    row.network.set_weights([*weights.arrays, *before[-2:]])
-    found = compute(row.network.get_layer("features").output, row.network, row.images)
-    row.network.set_weights(before)
-    assert 0.03 < np.sqrt(np.mean(found**2)) < 30
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNetV3Small",  # its classifier has convolutions
+        pytest.param("ConvNeXtTiny", marks=pytest.mark.slow),
+        pytest.param("EfficientNetB0", marks=pytest.mark.slow),
+        pytest.param("NASNetMobile", marks=pytest.mark.slow),
+    ],
+)
+def test_file_of_a_network_with_its_classifier(name, tmp_path):
+    application = getattr(keras.applications, name)
+    model = application(weights=None, classes=10)
+    model.set_weights(random_weights(model, 0))
+    path = tmp_path / "full.weights.h5"
+    model.save_weights(path)
+    weights = load_backbone_weights(name.lower(), path, 0)
+    remaining = iter(model.get_weights())
+    for array in weights.arrays:  # of the classifier and counts, there are more
+        while not np.array_equal(next(remaining), array):
+            pass
+    message = error_of("vgg16", path)
+    assert f"They seem to be weights of {name}: " in message
 
 
 @pytest.mark.slow
+def test_imagenet_weights_of_efficientnet_have_the_deviation_as_variance(tmp_path):
+    """Keras' network of its ImageNet weights has a layer more, which divides again."""
+    application = keras.applications.EfficientNetB0
+    model = application(weights=None, include_top=False, input_shape=(32, 32, 3))
+    arrays = random_weights(model, 0)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    path = tmp_path / "some.weights.h5"
+    model.set_weights([mean, deviation, *arrays[2:]])
+    model.save_weights(path)
+    network = build_transfer_network("efficientnetb0", weights=path, random_state=0)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 224, 224, 3))
+    found = compute(network.get_layer("preprocessing").output, network, images)
+    assert_allclose(found, (images / 255 - mean) / deviation, rtol=0, atol=1e-5)
+    save_backbone_weights(
+        "efficientnetb0", load_backbone_weights("efficientnetb0", path, 0), path
+    )
+    model.load_weights(path)
+    layer = model.layers[2]
+    found = compute(layer.output, model, images[:, :32, :32])
+    expected = (images[:, :32, :32] / 255 - mean) / deviation
+    assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_paths_are_dropped_by_the_seed_alone():
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+
+    def fit(seed):
+        clf = TransferClassifier(
+            "efficientnetb0",
+            weights=None,
+            image_size=(32, 32),
+            dropout=0.0,
+            trainable="all",
+            epochs=1,
+            batch_size=8,
+            random_state=seed,
+        )
+        return clf.fit(images, np.arange(8) % 2).history_["loss"]
+
+    assert fit(0) == fit(0)
+    assert fit(0) != fit(1)
+
+
+@pytest.mark.slow
+def test_random_weights_keep_the_scale(row):
+    # Not in smaller ones, where most of what large kernels see is padding.
+    network = build_transfer_network(
+        row.name, weights=None, image_size=(160, 160), random_state=0
+    )
+    photograph = resize(load_sample_image("flower.jpg"), (160, 160))
+    found = compute(network.get_layer("features").output, network, photograph[None])
+    assert 0.02 < np.sqrt(np.mean(found**2)) < 50
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenetv3small",
+        pytest.param("efficientnetb0", marks=pytest.mark.slow),
+        pytest.param("convnexttiny", marks=pytest.mark.slow),
+        pytest.param("densenet121", marks=pytest.mark.slow),
+    ],
+)
+def test_preprocessing_is_computed_in_float32(name):
+    model = build_backbone(name, (32, 32), compute_dtype="bfloat16")
+    layers = [layer.name for layer in model.layers]
+    end = layers.index("preprocessing") + 1
+    # The input computes nothing.
+    assert {layer.compute_dtype for layer in model.layers[1:end]} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers[end:]} == {"bfloat16"}
+
+
+def test_names_do_not_depend_on_what_was_built_before():
+    def list_names():
+        config = make_config.__wrapped__("mobilenetv3small", (32, 32))
+        return [layer["name"] for layer in json.loads(config)["layers"]]
+
+    expected = list_names()
+    counted = keras.layers.ReLU().name
+    assert list_names() == expected
+    assert "re_lu" in expected
+    # Nor do those of the user's layers depend on our networks.
+    number = int(f"{counted}_0".split("_")[2])
+    assert keras.layers.ReLU().name == f"re_lu_{number + 1}"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Grad-CAM is coarse")
 def test_one_epoch_trains_the_stage_alone(row):
     images = np.random.default_rng(0).integers(0, 256, (8, row.side, row.side, 3))
     images = images.astype(np.uint8)

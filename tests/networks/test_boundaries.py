@@ -179,6 +179,17 @@ def test_layers_between_can_be_operations_and_have_several_outputs():
     assert n_values == 8 * 8 * 4
 
 
+def test_layers_can_have_the_names_that_keras_gives_to_operations():
+    images = keras.Input((8, 8, 3))
+    x = conv("below")(images)
+    left, right = conv("reshape")(x), x
+    for name in ("concatenate", "cast", "get_item", "multiply"):
+        left = keras.layers.ReLU(name=name)(left)
+    network = keras.Model(images, keras.layers.Add()([left, right]))
+    images = np.random.default_rng(0).uniform(size=(2, 8, 8, 3)).astype(np.float32)
+    assert check_division(network, "reshape", images, apply(network, images)) == 256
+
+
 def test_random_layers_stay_where_they_are():
     images = keras.Input((8, 8, 3))
     x = keras.layers.Dropout(0.5, name="lower")(conv("below")(images))
@@ -213,7 +224,7 @@ def test_vectors_have_half_precision(compute_dtype):
     assert boundary.n_weights == 5  # a convolution and batch normalisation
     network = build_pooled_backbone(spec)
     network.set_weights(random_weights(network, 0))
-    lower = boundary.describe_lower()["build"]()
+    lower = boundary.describe_lower()["build"](compute_dtype)
     lower.set_weights(network.get_weights()[:5])
     packed = boundary.pack(apply(lower, IMAGES))
     assert packed.shape == (2, boundary.n_features)

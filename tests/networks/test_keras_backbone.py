@@ -19,6 +19,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skinest import BottleneckFeatureExtractor, TransferClassifier
+from skinest.export import read_metadata
 from skinest.inspection import GradCAMDisplay
 from skinest.networks import KerasBackbone, build_transfer_network
 
@@ -51,9 +52,14 @@ def make_classifier(backbone, **settings):
     return TransferClassifier(backbone, **{**common, **settings})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def backbone():
     return KerasBackbone(make_functional())
+
+
+@pytest.fixture(scope="module")
+def fitted(backbone):
+    return make_classifier(backbone, epochs=1).fit(IMAGES, Y)
 
 
 def compute_features(backbone, **settings):
@@ -120,14 +126,17 @@ def test_backbones_are_compared_by_content(backbone):
     assert pickle.loads(pickle.dumps(backbone)) == backbone
 
 
-def test_a_classifier_is_fitted_cloned_and_pickled(backbone):
-    clf = make_classifier(backbone, dropout=0.3).fit(IMAGES, Y)
-    again = clone(clf).set_params(backbone=KerasBackbone(make_functional()))
+def test_a_fitted_classifier_is_cloned_and_pickled(fitted):
+    again = clone(fitted).set_params(backbone=KerasBackbone(make_functional()))
     found = pickle.loads(pickle.dumps(again.fit(IMAGES, Y))).predict_proba(IMAGES)
-    np.testing.assert_array_equal(found, clf.predict_proba(IMAGES))
-    assert clf.model_.get_layer("drop").rate == 0.25
-    np.testing.assert_allclose(found[:, 1:], clf.model_(PIXELS), atol=1e-5)
-    display = GradCAMDisplay.from_estimator(clf, IMAGES[:1], layer="low")
+    np.testing.assert_array_equal(found, fitted.predict_proba(IMAGES))
+    np.testing.assert_allclose(found[:, 1:], fitted.model_(PIXELS), atol=1e-5)
+    assert fitted.model_.get_layer("drop").rate == 0.25  # not that of the head
+
+
+def test_grad_cam_uses_layers_of_inner_models():
+    clf = make_classifier(KerasBackbone(make_nested()), epochs=1).fit(IMAGES, Y)
+    display = GradCAMDisplay.from_estimator(clf, IMAGES[:1], layer="add")
     assert display.maps[0].shape == (SIDE, SIDE)
 
 
@@ -194,21 +203,21 @@ def layer_weights(model):
     return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
 
 
-@pytest.mark.parametrize("stage", ["top", "high"])
-def test_the_part_above_a_layer_is_fine_tuned(stage):
+def test_the_part_above_a_layer_is_fine_tuned():
     own = KerasBackbone(make_functional(), stages={"top": "high"})
-    clf = make_classifier(
-        own, fine_tune=stage, fine_tune_epochs=1, fine_tune_learning_rate=0.1
-    ).fit(IMAGES, Y)
-    before, after = map(layer_weights, (make_functional(), clf.model_))
+    clf = make_classifier(own, trainable="high", learning_rate=0.1, epochs=1)
+    after = layer_weights(clf.fit(IMAGES, Y).model_)
     changed = {
         name
-        for name, arrays in before.items()
+        for name, arrays in layer_weights(make_functional()).items()
         if not all(map(np.array_equal, arrays, after[name]))
     }
     assert changed == {"high"}
-    with pytest.raises(ValueError, match="fine_tune='middle' is not a part of"):
-        clf.set_params(fine_tune="middle").fit(IMAGES, Y)
+    network = build_transfer_network(own, trainable="top", **SIZE)
+    trained = [layer.name for layer in network.layers if layer.trainable_weights]
+    assert trained == ["high", "logits"]
+    with pytest.raises(ValueError, match="trainable='middle' is not a part of small"):
+        clf.set_params(trainable="middle").fit(IMAGES, Y)
 
 
 def test_batch_normalisation_inside_of_a_layer_is_not_trained():
@@ -244,19 +253,27 @@ def test_random_weights_are_those_of_the_initializers(backbone, unchanged_random
     assert 0.9 * limit < np.abs(kernel).max() <= limit
 
 
-@pytest.mark.parametrize("make", [make_sequential, make_nested])
-def test_weights_are_saved_for_the_model_and_loaded_again(make, tmp_path):
+def test_weights_are_saved_for_the_model_and_loaded_again(tmp_path):
     path = tmp_path / "own.weights.h5"
-    own = KerasBackbone(make())
-    clf = make_classifier(own, weights=None, epochs=1).fit(IMAGES[:2], Y[:2])
+    own = KerasBackbone(make_nested())
+    clf = make_classifier(own, weights=None, epochs=1).fit(IMAGES, Y)
     clf.save_backbone(path)
-    model = make(seed=1)
+    model = make_nested(seed=1)
     model.load_weights(path)
-    saved = compute_features(KerasBackbone(model))
-    np.testing.assert_array_equal(compute_features(own, weights=path), saved)
-    assert not np.allclose(compute_features(own), saved)
     network = keras.Model(clf.model_.input, clf.model_.get_layer("high").output)
     np.testing.assert_allclose(network(PIXELS), model(PIXELS), atol=1e-5)
+    assert not np.allclose(make_nested()(PIXELS), model(PIXELS))
+    model.save_weights(path)
+    saved = compute_features(KerasBackbone(model))
+    np.testing.assert_array_equal(compute_features(own, weights=path), saved)
+
+
+@pytest.mark.parametrize("make", [make_functional, make_sequential])
+def test_weights_of_the_model_are_loaded(make, tmp_path):
+    path = tmp_path / "own.weights.h5"
+    make(seed=1).save_weights(path)
+    found = compute_features(KerasBackbone(make()), weights=path)
+    np.testing.assert_array_equal(found, compute_features(KerasBackbone(make(seed=1))))
 
 
 def test_a_file_of_other_weights_is_refused(backbone, tmp_path):
@@ -266,12 +283,12 @@ def test_a_file_of_other_weights_is_refused(backbone, tmp_path):
         extract(backbone, weights=path)
 
 
-def test_the_fitted_network_is_a_keras_model(backbone, tmp_path):
-    clf = make_classifier(backbone, epochs=1).fit(IMAGES, Y)
-    clf.model_.save(tmp_path / "network.keras")
+def test_the_fitted_network_is_a_keras_model(fitted, tmp_path):
+    fitted.export(tmp_path / "network.keras")
+    assert read_metadata(tmp_path / "network.keras")["network"] == "small"
     loaded = keras.models.load_model(tmp_path / "network.keras")
     found = np.asarray(loaded(PIXELS))
-    np.testing.assert_allclose(found, clf.predict_proba(IMAGES)[:, 1:], atol=1e-5)
+    np.testing.assert_allclose(found, fitted.predict_proba(IMAGES), atol=1e-5)
 
 
 def test_bfloat16_is_used_on_request(backbone):
@@ -376,6 +393,7 @@ def test_files_of_models(backbone, tmp_path):
         ({"preprocessing": "imagenet"}, "preprocessing='imagenet' must be"),
         ({"stages": {"top": "highest"}}, "no layer 'highest'.*low, norm"),
         ({"stages": {"all": "high"}}, "stages has 'all'"),
+        ({"stages": ["high"]}, r"stages=\['high'\] must be a dict"),
         ({"name": ""}, "name='' must be"),
         ({"name": "a/b"}, "name='a/b' must be"),
     ],
@@ -394,3 +412,54 @@ def test_names_of_features(backbone):
     extractor = BottleneckFeatureExtractor(backbone, pooling="avg", **SIZE)
     names = extractor.fit(IMAGES).get_feature_names_out()
     assert list(names) == [f"small_{i}" for i in range(6)]
+
+
+def make_resnet(keras_hub):
+    return keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64],
+        stackwise_num_blocks=[1],
+        stackwise_num_strides=[1],
+        block_type="basic_block",
+    )
+
+
+def make_mobilenet(keras_hub):
+    """Its blocks are layers of KerasHub."""
+    return keras_hub.models.MobileNetBackbone(
+        stackwise_expansion=[[40, 56]],
+        stackwise_num_blocks=[2],
+        stackwise_num_filters=[[16, 16]],
+        stackwise_kernel_size=[[3, 3]],
+        stackwise_num_strides=[[2, 1]],
+        stackwise_se_ratio=[[None, 0.25]],
+        stackwise_activation=[["relu", "hard_swish"]],
+        stackwise_padding=[[1, 1]],
+        output_num_filters=24,
+        input_num_filters=16,
+        depthwise_filters=8,
+        depthwise_stride=2,
+        depthwise_residual=False,
+        squeeze_and_excite=0.5,
+        last_layer_filter=24,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [make_resnet, make_mobilenet])
+def test_backbones_of_keras_hub(make, tmp_path):
+    model = make(pytest.importorskip("keras_hub"))
+    size = {"image_size": (32, 32)}
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    own = pickle.loads(pickle.dumps(KerasBackbone(model)))
+    expected = np.asarray(model(images.astype(np.float32))).reshape(4, -1)
+    for _ in range(2):
+        found = extract(own, images, memory=tmp_path, **size)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    assert count_files(tmp_path) == 4
+    clf = make_classifier(own, epochs=1, **size).fit(images, Y[:4])
+    clf.save_backbone(tmp_path / "own.weights.h5")
+    other = make(pytest.importorskip("keras_hub"))
+    other.load_weights(tmp_path / "own.weights.h5")
+    np.testing.assert_array_equal(model.get_weights()[0], other.get_weights()[0])

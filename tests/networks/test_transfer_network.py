@@ -456,6 +456,11 @@ def test_saved_model_needs_no_skinest(tmp_path, images):
     [
         ({"backbone": "resnet18"}, "'backbone' parameter.*'resnet18'"),
         ({"image_size": (224, 31)}, "(224, 31): the network needs 32 pixels"),
+        (
+            {"backbone": "inceptionv3", "image_size": (80, 74)},
+            "(80, 74): the network needs 75 pixels",
+        ),
+        ({"train_batch_norm": "yes"}, "'train_batch_norm' parameter.*'yes'"),
         ({"image_size": 224}, "'image_size' parameter.*224"),
         ({"image_size": (224.0, 224.0)}, "(224.0, 224.0) must be (height, width)"),
         ({"hidden_units": 512}, "'hidden_units' parameter.*512"),

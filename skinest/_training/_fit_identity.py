@@ -1,0 +1,213 @@
+"""Identity of a fit: everything that its result depends on, in words.
+
+Each part is a short text, so that an error can show how two fits differ.
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import hashlib
+import inspect
+import os
+import platform
+import sys
+from contextlib import suppress
+
+import joblib
+import numpy as np
+import sklearn
+
+from .. import __version__
+from .._compat import cpu_has_avx512, cpu_has_bfloat16, uses_onednn
+from .._identity import describe_code, describe_state
+from ..images import check_images
+from ..networks._keras_backbone import KerasBackbone
+
+_IRRELEVANT = "checkpoint", "memory", "verbose", "warm_start", "weights"
+_N_SHOWN = 8  # characters of a digest
+
+
+def identify_fit(estimator, X, y, sample_weight, groups, X_val, y_val) -> dict:
+    """Return what the result of a fit depends on, except for its initial weights.
+
+    Parameters
+    ----------
+    estimator : NetworkEstimator
+        The estimator that is fitted.
+
+    X, y, sample_weight, groups, X_val, y_val : object
+        Arguments of its `fit`.
+
+    Returns
+    -------
+    identity : dict of str to str
+        A text for each parameter, argument and library.
+    """
+    identity = {"estimator": _name(type(estimator))}
+    unused = {*_IRRELEVANT, *estimator._unused_in_training}
+    for name, value in estimator.get_params(deep=False).items():
+        if name not in unused:
+            identity[name] = describe_value(value)
+    for name, images in (("X", X), ("X_val", X_val)):
+        if images is not None:
+            identity[name] = _describe_images(check_images(images, name=name))
+    for name, targets in (("y", y), ("y_val", y_val)):
+        if targets is not None:
+            identity[name] = estimator._describe_targets(targets, name)
+    identity["sample_weight"] = describe_column(sample_weight)
+    identity["groups"] = describe_column(groups)
+    return identity
+
+
+def describe_environment() -> dict:
+    """Return the libraries and the processor, which can change the bits of a fit."""
+    import cv2
+    import keras
+
+    backend = keras.backend.backend()
+    libraries = {
+        "skinest": __version__,
+        "keras": keras.__version__,
+        backend: getattr(sys.modules.get(backend), "__version__", ""),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+    features = {
+        "AVX512": cpu_has_avx512(),
+        "bfloat16": cpu_has_bfloat16(),
+        "oneDNN": backend == "tensorflow" and uses_onednn(),
+        "GPU": _has_gpu(backend),
+    }
+    found = [name for name, is_there in features.items() if is_there]
+    return {
+        **libraries,
+        "processor": " ".join([platform.machine(), *found]),
+        "number of threads": str(_count_threads(backend)),  # they change sums
+    }
+
+
+def _has_gpu(backend) -> bool:
+    if backend != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _count_threads(backend) -> int:
+    """Return the number of threads of one operation of Keras' backend."""
+    number = 0
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        number = tf.config.threading.get_intra_op_parallelism_threads()
+        number = number or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    if number == 0 and hasattr(os, "sched_getaffinity"):
+        number = len(os.sched_getaffinity(0))
+    return number or os.cpu_count() or 1
+
+
+def describe_value(value) -> str:
+    """Return a text that is the same in every process for equal parameters.
+
+    Code of a user is described by its name and its own instructions only.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return repr(value)
+    if isinstance(value, os.PathLike):
+        return repr(os.fspath(value))
+    if isinstance(value, dict):
+        items = [f"{describe_value(k)}: {describe_value(v)}" for k, v in value.items()]
+        return f"{{{', '.join(sorted(items))}}}"
+    if isinstance(value, list | tuple | set | frozenset):
+        items = list(map(describe_value, value))
+        if isinstance(value, set | frozenset):
+            items.sort()
+        return f"({', '.join(items)})"
+    if isinstance(value, np.random.RandomState):
+        return "RandomState"
+    return _describe_object(value)
+
+
+def describe_column(values) -> str:
+    """Return a text for one value per image."""
+    if values is None:
+        return "None"
+    values = np.asarray(values, dtype=object)
+    return _summarize(values.size, values.tolist())
+
+
+def describe_masks(masks) -> str:
+    """Return a text for a MaskCollection."""
+    parts: list = []
+    for position in range(len(masks)):
+        if masks.from_files:
+            parts.append(masks.key(position))
+        else:
+            mask = masks[position]
+            content = hashlib.blake2b(np.ascontiguousarray(mask), digest_size=16)
+            parts.append((mask.shape, mask.dtype.str, content.hexdigest()))
+    return _summarize(len(masks), parts)
+
+
+def _describe_images(images) -> str:
+    return _summarize(len(images), list(map(images.key, range(len(images)))))
+
+
+def _describe_object(value) -> str:
+    """Return the class of an object and its parameters or code."""
+    is_definition = inspect.isclass(value) or inspect.isroutine(value)
+    name = _name(value if is_definition else type(value))
+    if _is_keras_callback(value):
+        # A user's own class may hold anything, such as the time.
+        return f"{name}{_describe_plain(value)}" if name.startswith("keras") else name
+    if isinstance(value, KerasBackbone):
+        row, content = value.row, value.weights.digest
+        parts = row.preprocessing, row.stages, row.definitions, row.digest, content
+        return f"{name}{describe_value(parts)}"
+    if hasattr(value, "get_params") and not is_definition:
+        return f"{name}{describe_value(value.get_params(deep=False))}"
+    if hasattr(value, "get_config") and not is_definition:
+        arrays = value.get_weights() if hasattr(value, "get_weights") else ()
+        content = joblib.hash(list(arrays))[:_N_SHOWN] if len(arrays) else ""
+        return f"{name}{describe_value(_leave_out_names(value.get_config()))}{content}"
+    parts = [describe_code(value)]
+    with suppress(Exception):  # pickle raises errors of many classes
+        parts.append(joblib.hash(describe_state(value)))
+    return f"{name} {joblib.hash(parts)[:_N_SHOWN]}"
+
+
+def _leave_out_names(config):
+    """Return a configuration of Keras without the names and seeds that it makes up."""
+    if isinstance(config, list | tuple):
+        return list(map(_leave_out_names, config))
+    if not isinstance(config, dict):
+        return config
+    left = [key for key in config if key not in ("name", "seed")]
+    return {key: _leave_out_names(config[key]) for key in left}
+
+
+def _describe_plain(callback) -> str:
+    plain = bool, int, float, str, type(None)
+    settings = {k: v for k, v in vars(callback).items() if isinstance(v, plain)}
+    return describe_value(settings)
+
+
+def _is_keras_callback(value) -> bool:
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(value, keras.callbacks.Callback)
+
+
+def _name(definition) -> str:
+    if inspect.ismethod(definition):
+        definition = definition.__func__
+    return f"{definition.__module__}.{definition.__qualname__}"
+
+
+def _summarize(number, parts) -> str:
+    """Return a number of images and a digest of what is known of them."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    return f"{number} with digest {digest}"

@@ -1,0 +1,60 @@
+"""Whether batch normalisation trains in the part that trains."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import pytest
+
+from skinest.networks import build_transfer_network
+
+from .conftest import changed, layers_of, small
+
+UPPER = {"block_16_expand_BN", "block_16_depthwise_BN", "Conv_1_BN"}
+ALL = {*UPPER, "Conv1_BN"}
+
+
+@pytest.mark.parametrize(
+    ("train_batch_norm", "trainable", "expected"),
+    [
+        ("auto", "stage5", set()),
+        ("auto", "all", ALL),
+        (True, "head", set()),
+        (True, "stage5", UPPER),
+        (True, "Conv_1", {"Conv_1_BN"}),
+        (True, "all", ALL),
+        (False, "stage5", set()),
+        (False, "all", set()),
+    ],
+)
+def test_what_is_asked_for_trains(train_batch_norm, trainable, expected, images, y):
+    clf = small(epochs=1, warm_start=True).fit(images, y)
+    before = layers_of(clf.model_)
+    clf.set_params(trainable=trainable, train_batch_norm=train_batch_norm)
+    every, none = changed(before, layers_of(clf.fit(images, y).model_))
+    assert every & ALL == expected
+    assert (every | none) >= ALL
+    trains = {
+        layer.name
+        for layer in clf.model_.layers
+        if layer.name in ALL and layer.trainable
+    }
+    assert trains == expected
+
+
+@pytest.mark.parametrize("train_batch_norm", ["auto", True, False])
+def test_builder_has_the_parameter_too(train_batch_norm):
+    model = build_transfer_network(
+        "tiny",
+        weights=None,
+        image_size=(32, 32),
+        trainable="stage5",
+        train_batch_norm=train_batch_norm,
+    )
+    trains = {layer.name for layer in model.layers if layer.trainable_weights}
+    assert trains & ALL == (UPPER if train_batch_norm is True else set())
+
+
+@pytest.mark.parametrize("value", ["yes", None, 1.5])
+def test_another_value_is_refused(value, images, y):
+    with pytest.raises(ValueError, match="'train_batch_norm' parameter"):
+        small(train_batch_norm=value).fit(images, y)

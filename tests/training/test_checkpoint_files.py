@@ -1,0 +1,403 @@
+"""Folders of checkpoints: of other fits, damaged, full, read-only, or in use."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import errno
+import os
+import shutil
+from contextlib import contextmanager
+from functools import partial
+
+import joblib
+import keras
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from skinest import Augmentation, VGGTransferClassifier
+from skinest._compat import cpu_has_bfloat16
+from skinest._training._fit_identity import describe_masks, describe_value
+from skinest.losses import Dice
+from skinest.masks import check_masks
+from skinest.networks import KerasBackbone
+
+from ..classification.conftest import bits, make_images
+from .broken_fits import Copies, Y, describe, fit_broken, make_estimator
+
+SETTINGS = {"fine_tune": None, "epochs": 2}
+
+
+def make(folder, **settings):
+    return make_estimator("two heads", folder, **{**SETTINGS, **settings})
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory):
+    """Cache features, so that few fits need a model of the backbone."""
+    folder = tmp_path_factory.mktemp("memory")
+    estimator, data = make(None, memory=folder)
+    estimator.fit(*data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """Return a folder as a fit leaves it that is killed after its first epoch."""
+    copies = Copies(tmp_path_factory.mktemp("fit") / "checkpoint")
+    copies.fit(*make(copies.folder))
+    copies.restore(1)
+    return copies.folder
+
+
+@pytest.fixture
+def folder(left, tmp_path):
+    """Copy the checkpoint of a fit that was broken."""
+    shutil.copytree(left, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def get_error(estimator, data, **arguments):
+    """Return the message of the error of a fit, which leaves the checkpoint."""
+    folder = estimator.checkpoint
+    before = (folder / "checkpoint.npz").read_bytes()
+    with pytest.raises(ValueError, match="checkpoint=") as caught:
+        estimator.fit(*data, **arguments)
+    assert (folder / "checkpoint.npz").read_bytes() == before
+    message = str(caught.value)
+    assert str(folder) in message and "delete" in message.lower()
+    return message
+
+
+# Other fits ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"learning_rate": 0.02}, "learning_rate was 0.01 and is 0.02"),
+        ({"random_state": 1}, "random_state was 0 and is 1"),
+        ({"random_state": None}, "random_state was 0 and is None"),
+        ({"hidden_units": (3,)}, "hidden_units was () and is (3)"),
+        ({"class_weight": {0: 1, 1: 2}}, "class_weight was None and is {0: 1, 1: 2}"),
+        ({"optimizer": keras.optimizers.SGD(0.1)}, "is keras.src.optimizers.sgd.SGD{"),
+        ({"augmentation": Augmentation()}, "Augmentation{'brightness': 0.0"),
+        ({"keras_callbacks": [keras.callbacks.History()]}, "history.History{"),
+        ({"batch_size": 3, "l2": 0.1}, "batch_size was 4 and is 3; l2 was 0.0 and is"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_other_parameters_are_named(settings, expected, folder):
+    message = get_error(*make(folder, **settings))
+    assert "has the state of another fit: " in message
+    assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "expected"),
+    [
+        ((make_images(12, seed=1), Y), {}, "X was 12 with digest"),
+        ((make_images(12)[:11], Y[:11]), {}, "X was 12 with"),
+        ((make_images(12), 1 - Y), {}, "y was 12 with digest"),
+        ((make_images(12), Y), {"sample_weight": Y + 1.0}, "sample_weight was None"),
+        ((make_images(12), Y), {"groups": Y}, "groups was None"),
+        (
+            (make_images(12), Y),
+            {"X_val": make_images(12), "y_val": Y},
+            "X_val was None and is 12 with",
+        ),
+    ],
+    ids=["images", "fewer", "labels", "weights", "groups", "validation"],
+)
+def test_other_data_are_named(data, arguments, expected, folder):
+    assert expected in get_error(make(folder)[0], data, **arguments)
+
+
+def test_replaced_files_are_other_images(write_masks, tmp_path):
+    paths = write_masks("images", make_images(12)[..., 0])
+    estimator, _ = make(tmp_path / "checkpoint")
+    fit_broken(estimator, (paths, Y), 1)
+    paths[0].write_bytes(paths[1].read_bytes())
+    assert "X was 12 with" in get_error(estimator, (paths, Y))
+
+
+def test_replaced_masks_are_other_masks(write_masks):
+    masks = [np.eye(8, dtype=np.uint8), np.zeros((8, 8), dtype=np.uint8)]
+    paths = write_masks("masks", masks)
+    for forms in (paths, masks):
+        before = describe_masks(check_masks(forms))
+        assert describe_masks(check_masks(forms)) == before
+        assert describe_masks(check_masks(forms[::-1])) != before
+    before = describe_masks(check_masks(paths))
+    paths[0].write_bytes(paths[1].read_bytes())
+    assert describe_masks(check_masks(paths)) != before
+
+
+def test_another_file_of_weights_is_refused(tmp_path):
+    paths = [tmp_path / f"{number}.weights.h5" for number in range(3)]
+    for seed, path in enumerate(paths[:2]):
+        estimator, data = make(None, random_state=seed, epochs=1)
+        estimator.fit(*data).save_backbone(path)
+    shutil.copy(paths[0], paths[2])
+    folder = tmp_path / "checkpoint"
+    fit_broken(*make(folder, weights=paths[0]), 1)
+    message = get_error(*make(folder, weights=paths[1]))
+    assert "digest of the initial weights" in message
+    estimator, data = make(folder, weights=paths[2])
+    assert estimator.fit(*data).n_iter_ == 2
+
+
+def test_a_warm_start_from_another_fit_is_refused(tmp_path):
+    estimator, data = make(None, warm_start=True, epochs=1)
+    estimator.fit(*data)
+    other = clone(estimator).set_params(checkpoint=tmp_path)
+    estimator.set_params(checkpoint=tmp_path)
+    fit_broken(estimator.set_params(epochs=2), data, 1)
+    message = get_error(other.set_params(epochs=2), data)
+    assert "number of epochs before this fit was 1 and is 0" in message
+
+
+def test_another_class_is_refused(folder):
+    estimator = VGGTransferClassifier(checkpoint=folder)
+    message = get_error(estimator, (make_images(12), Y))
+    assert "estimator was skinest.classification._transfer_classifier.T" in message
+
+
+@pytest.mark.parametrize("name", ["keras", "skinest"])
+def test_another_version_is_refused(name, folder, monkeypatch):
+    if name == "keras":
+        monkeypatch.setattr(keras, "__version__", "0.0")
+    else:
+        from skinest._training import _fit_identity
+
+        monkeypatch.setattr(_fit_identity, "__version__", "0.0")
+    message = get_error(*make(folder))
+    assert f"{name} was " in message and " and is 0.0" in message
+
+
+def test_another_processor_is_refused(folder, processor):
+    processor(numpy=() if cpu_has_bfloat16() else ("AVX512BF16",))
+    assert "processor was " in get_error(*make(folder))
+
+
+def test_another_number_of_threads_is_refused(folder, monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "77")
+    message = get_error(*make(folder))
+    assert "number of threads was " in message and " and is 77" in message
+
+
+def test_what_does_not_change_the_result_may_change(folder, memory):
+    expected, data = make(None)
+    expected = describe(expected.fit(*data))
+    estimator, data = make(folder, memory=memory, verbose=1)
+    assert describe(estimator.fit(*data)) == expected
+
+
+def test_equal_parameters_of_other_types_are_the_same(folder):
+    estimator, (images, y) = make(folder, image_size=[np.int64(32), 32])
+    assert estimator.fit(list(images), y.tolist()).n_iter_ == 2
+
+
+def make_network(n_filters=2):
+    network = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(n_filters, 3)]
+    )
+    network.set_weights([np.ones_like(array) for array in network.get_weights()])
+    return network
+
+
+def augment(image, random_state):
+    return image
+
+
+def augment_else(image, random_state):
+    return image[::-1].copy()
+
+
+@pytest.mark.parametrize(
+    ("value", "equal", "other"),
+    [
+        ("a", "a", "b"),
+        (Augmentation(), Augmentation(), Augmentation(rotation=0)),
+        (augment, augment, augment_else),
+        (partial(augment), partial(augment), partial(augment_else)),
+        (partial(augment, a=1), partial(augment, a=1), partial(augment, a=2)),
+        (
+            keras.optimizers.Adam(0.1),
+            keras.optimizers.Adam(0.1),
+            keras.optimizers.Adam(0.2),
+        ),
+        (
+            keras.Sequential([keras.layers.RandomFlip()]),
+            keras.Sequential([keras.layers.RandomFlip()]),
+            keras.Sequential([keras.layers.RandomFlip("vertical")]),
+        ),
+        (
+            keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5),
+            keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5),
+            keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.6),
+        ),
+        (
+            KerasBackbone(make_network()),
+            KerasBackbone(make_network()),
+            KerasBackbone(make_network(3)),
+        ),
+        (Dice(smooth=2.0), Dice(smooth=2.0), Dice(smooth=1.0)),
+        (
+            keras.callbacks.EarlyStopping(patience=1),
+            keras.callbacks.EarlyStopping(patience=1),
+            keras.callbacks.EarlyStopping(patience=2),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_texts_are_equal_for_equal_values(value, equal, other):
+    assert describe_value(value) == describe_value(equal) != describe_value(other)
+
+
+# Damaged ------------------------------------------------------------------------------
+
+
+def flip(content, place):
+    changed = bytearray(content)
+    changed[place] ^= 0xFF
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-1],
+        lambda content: flip(content, len(content) // 2),
+        lambda content: flip(content, 200),
+        lambda content: b"\0" * len(content),
+        lambda content: b"not an archive",
+    ],
+    ids=["empty", "half", "short", "flipped", "header", "zeros", "text"],
+)
+def test_a_damaged_file_is_refused(damage, folder):
+    path = folder / "checkpoint.npz"
+    path.write_bytes(damage(path.read_bytes()))
+    message = get_error(*make(folder))
+    assert "is damaged, or is not a checkpoint of skinest" in message
+
+
+def test_a_file_of_arrays_is_refused(tmp_path):
+    np.savez(tmp_path / "checkpoint.npz", a=np.zeros(3))
+    assert "is not a checkpoint of skinest" in get_error(*make(tmp_path))
+
+
+def test_objects_are_not_loaded(tmp_path):
+    content = np.array([print], dtype=object)
+    np.savez(tmp_path / "checkpoint.npz", content=content)
+    assert "allow_pickle=False" in get_error(*make(tmp_path))
+
+
+def test_an_unfinished_file_is_left_out(folder):
+    (folder / "unfinished.npz").write_bytes(b"half")
+    estimator, data = make(folder)
+    assert estimator.fit(*data).n_iter_ == 2
+    assert list(folder.iterdir()) == []
+
+
+# Folders that cannot be written -------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["file", "below a file", "empty", "null"])
+def test_a_path_that_cannot_be_a_folder_is_refused(kind, tmp_path):
+    (tmp_path / "file").touch()
+    path = {
+        "file": tmp_path / "file",
+        "below a file": tmp_path / "file" / "folder",
+        "empty": "",
+        "null": "\0",
+    }[kind]
+    estimator, data = make(path)
+    with pytest.raises(ValueError, match="cannot be created as a folder"):
+        estimator.fit(*data)
+
+
+@contextmanager
+def one_warning(match):
+    with pytest.warns(UserWarning, match=match) as caught:
+        yield
+    found = [str(w.message) for w in caught if "checkpoint" in str(w.message)]
+    assert len(found) == 1, found
+
+
+def fail(*arguments, **settings):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", fail)
+    estimator, data = make(tmp_path)
+    with pytest.raises(ValueError, match=r"cannot be written: .*No space left"):
+        estimator.fit(*data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_gets_full_is_one_warning(memory, tmp_path, monkeypatch):
+    expected, data = make(None, memory=memory)
+    expected = describe(expected.fit(*data))
+    monkeypatch.setattr(os, "replace", fail)
+    estimator, data = make(tmp_path, memory=memory)
+    with one_warning("cannot be written: .* The fit goes on"):
+        assert describe(estimator.fit(*data)) == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_deleted_is_one_warning(memory, tmp_path):
+    folder = tmp_path / "folder"
+    delete = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: shutil.rmtree(folder, ignore_errors=True)
+    )
+    estimator, data = make(folder, memory=memory, keras_callbacks=[delete])
+    with one_warning("cannot be written"):
+        assert estimator.fit(*data).n_iter_ == 2
+
+
+# Several fits -------------------------------------------------------------------------
+
+
+def test_a_second_fit_in_a_folder_is_refused(memory, tmp_path):
+    found = []
+
+    def fit_second(epoch, logs):
+        with pytest.raises(ValueError, match="is in use by another fit") as caught:
+            clone(estimator).set_params(keras_callbacks=None).fit(*data)
+        found.append(str(caught.value))
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=fit_second)
+    estimator, data = make(tmp_path, memory=memory, keras_callbacks=[callback])
+    estimator.fit(*data)
+    assert len(found) == 2
+    assert f"{tmp_path}/{{fit}}" in found[0]
+    estimator.set_params(keras_callbacks=None).fit(*data)  # the first has ended
+
+
+def test_fits_of_a_search_have_their_own_folders(memory, tmp_path):
+    estimator, data = make(tmp_path / "{fit}", memory=memory)
+    grid = {"learning_rate": [0.01, 0.02]}
+    search = GridSearchCV(estimator, grid, cv=2, error_score="raise")
+    plain = clone(search).set_params(estimator__checkpoint=None).fit(*data)
+    fit_broken(search, data, 3 + 3 + 1)
+    (left,) = tmp_path.iterdir()  # of the second candidate
+    assert (left / "checkpoint.npz").exists()
+    search.fit(*data)
+    assert list(tmp_path.iterdir()) == []
+    for name in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(search.cv_results_[name], plain.cv_results_[name])
+    assert bits(search.best_estimator_) == bits(plain.best_estimator_)
+
+
+def test_threads_have_their_own_folders(memory, tmp_path):
+    estimator, data = make(tmp_path / "{fit}", memory=memory)
+    grid = {"learning_rate": [0.01, 0.02]}
+    with joblib.parallel_config("threading"):
+        search = GridSearchCV(estimator, grid, cv=2, n_jobs=2, error_score="raise")
+        search.fit(*data)
+    assert list(tmp_path.iterdir()) == []
