@@ -40,6 +40,10 @@ _MEMBER = f"{_NAME}.json"
 _FOLDER = "assets.extra"
 _SAVED_MODEL = "saved_model.pb"
 _INPUT, _OUTPUT = "images", "probabilities"
+_CANNOT_CONVERT = (
+    "The network has a layer that cannot be converted to ONNX ({}). Export it to "
+    "another format."
+)
 _LOGGERS = ("absl", "tensorflow", "tf2onnx")
 
 
@@ -229,6 +233,9 @@ def _write_keras(network, path, text):
 def _write_saved_model(network, path, text):
     import keras
 
+    from .networks._portable import make_portable
+
+    network = make_portable(network)
     named = keras.Model(network.input, {_OUTPUT: network.output})
     signature = [keras.InputSpec("float32", network.input_shape, name=_INPUT)]
     named.export(str(path), verbose=False, input_signature=signature)
@@ -241,10 +248,22 @@ def _write_onnx(network, path, text):
     import tensorflow as tf
     import tf2onnx
 
+    from .networks._portable import make_portable
+
+    network = make_portable(network)
     # Keras does the same, but changes NumPy for versions of tf2onnx before 1.17.
     signature = [tf.TensorSpec(network.input_shape, tf.float32, name=_INPUT)]
     run = tf.function(lambda images: {_OUTPUT: network(images)}, autograph=False)
     model, _ = tf2onnx.convert.from_function(run, signature)
+    # tf2onnx raises no error for what it cannot convert, and writes it as it is.
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        reason = str(error).partition("\n")[0]
+        raise RuntimeError(_CANNOT_CONVERT.format(reason)) from error
+    extra = [entry.name for entry in model.graph.input if entry.name != _INPUT]
+    if extra:
+        raise RuntimeError(_CANNOT_CONVERT.format(f"it would need the inputs {extra}"))
     model.metadata_props.add(key=_NAME, value=text)
     onnx.save(model, path)
 

@@ -141,21 +141,6 @@ def n_computed(monkeypatch):
 
 
 @pytest.fixture
-def no_graphs():
-    """Let TensorFlow compile nothing."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
 def write_masks(tmp_path):
     """Write masks to PNG files of a folder, and return their paths."""
     import cv2

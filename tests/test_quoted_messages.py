@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pooch
 import pytest
+from filelock import FileLock
 from sklearn.pipeline import make_pipeline
 
 from skinest import BoVWSIFTTransformer, TransferClassifier, UNetSegmenter
@@ -167,6 +168,12 @@ def diverging_loss():
     segment(masks, loss=steep, optimizer="sgd", learning_rate=1e30, epochs=2)
 
 
+def checkpoint_in_use():
+    Path("state").mkdir()
+    with FileLock("state/lock"):
+        classify([0, 1] * 5, checkpoint="state")
+
+
 def callback_with_a_lock():
     kind = type("Logger", (keras.callbacks.Callback,), {"__module__": "mine"})
     callback = kind()
@@ -242,6 +249,7 @@ PROVOKED = [
     lambda: classify([0, 1] * 5, keras_callbacks=[progress_bar()]),
     callback_with_a_lock,
     lambda: classify([0, 1] * 5, optimizer="adamm"),
+    checkpoint_in_use,
     lambda: list(check_masks(write_mask([*range(210), 255]))),
     lambda: list(check_masks(write_mask([*range(8), *range(249, 256)]))),
     masks_of_another_size,

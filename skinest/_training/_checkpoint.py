@@ -142,7 +142,7 @@ class Checkpoint:
         self.seeds, self.records, self.stage = seeds, records, stage
         self._start_written, self._arrays = start, arrays
 
-    def start(self, arrays, n_epochs) -> tuple[np.ndarray, ...]:
+    def start(self, arrays, n_epochs, engine) -> tuple[np.ndarray, ...]:
         """Set the initial weights of the fit, and return those that replace them.
 
         Parameters
@@ -152,6 +152,9 @@ class Checkpoint:
 
         n_epochs : int
             Number of epochs before this fit.
+
+        engine : str
+            What computes the layers that are never trained.
 
         Returns
         -------
@@ -168,6 +171,7 @@ class Checkpoint:
         self._start = {
             "digest of the initial weights": digest.hexdigest(),
             "number of epochs before this fit": str(n_epochs),
+            "engine of frozen layers": engine,
         }
         if self.records is None:
             return ()

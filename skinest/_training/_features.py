@@ -15,7 +15,7 @@ from .._apply_augmentation import apply_augmentation
 from .._cache import Cache, make_key
 from .._identity import identify, identify_layer, list_versions
 from ..images import ImageCollection, resize
-from ..networks._boundaries import find_boundary
+from ..networks._boundaries import divide_below_head
 from ._batches import Prefetch, allocate
 from ._engines import choose_engine, reject_openvino
 from ._openvino_model import EngineError
@@ -53,7 +53,7 @@ class ResizedImages:
             self._pixels = allocate((len(self), *self.size, 3), np.uint8)
 
     def __getitem__(self, position) -> np.ndarray:
-        if position in self._kept:
+        if self._pixels is not None and position in self._kept:
             # Not a memmap, which has another hash than an array of the same values.
             return np.asarray(self._pixels[position])
         image = resize(self.images[self._find(position)], self.size)
@@ -148,7 +148,7 @@ def iterate_features(
     features : ndarray of shape (n_images_of_batch, 1 + n_copies, n_features)
     """
     copies = copies or AugmentedCopies()
-    boundary = boundary or find_boundary(spec, "head")
+    boundary = boundary or divide_below_head(spec)
     positions = np.arange(len(images)) if positions is None else positions
     n_variants = 1 + copies.n_copies
     cache = memory if isinstance(memory, Cache) else Cache(memory)

@@ -24,6 +24,7 @@ from ..images import check_images
 from ..networks._keras_backbone import KerasBackbone
 
 _IRRELEVANT = "checkpoint", "memory", "verbose", "warm_start", "weights"
+_LIBRARIES = "keras", "skinest", "sklearn"  # whose versions are compared
 _N_SHOWN = 8  # characters of a digest
 
 
@@ -168,16 +169,19 @@ def _describe_object(value) -> str:
         row, content = value.row, value.weights.digest
         parts = row.preprocessing, row.stages, row.definitions, row.digest, content
         return f"{name}{describe_value(parts)}"
+    is_known = name.partition(".")[0] in _LIBRARIES
+    code = "" if is_known else f" {joblib.hash(describe_code(value))[:_N_SHOWN]}"
     if hasattr(value, "get_params") and not is_definition:
-        return f"{name}{describe_value(value.get_params(deep=False))}"
+        return f"{name}{describe_value(value.get_params(deep=False))}{code}"
     if hasattr(value, "get_config") and not is_definition:
         arrays = value.get_weights() if hasattr(value, "get_weights") else ()
-        content = joblib.hash(list(arrays))[:_N_SHOWN] if len(arrays) else ""
-        return f"{name}{describe_value(_leave_out_names(value.get_config()))}{content}"
-    parts = [describe_code(value)]
+        content = f" {joblib.hash(list(arrays))[:_N_SHOWN]}" if len(arrays) else ""
+        config = describe_value(_leave_out_names(value.get_config()))
+        return f"{name}{config}{content}{code}"
+    state = ""
     with suppress(Exception):  # pickle raises errors of many classes
-        parts.append(joblib.hash(describe_state(value)))
-    return f"{name} {joblib.hash(parts)[:_N_SHOWN]}"
+        state = f" {joblib.hash(describe_state(value))[:_N_SHOWN]}"
+    return f"{name}{code}{state}"
 
 
 def _leave_out_names(config):
@@ -191,9 +195,12 @@ def _leave_out_names(config):
 
 
 def _describe_plain(callback) -> str:
-    plain = bool, int, float, str, type(None)
-    settings = {k: v for k, v in vars(callback).items() if isinstance(v, plain)}
-    return describe_value(settings)
+    """Return the settings of a callback, without what a training has left in it."""
+    plain, own = (bool, int, float, str, type(None)), {}
+    for name, value in vars(callback).items():
+        if isinstance(value, plain) and not name.startswith("_") and name != "params":
+            own[name] = value
+    return describe_value(own)
 
 
 def _is_keras_callback(value) -> bool:

@@ -248,7 +248,7 @@ class Fitting:
             yield from results
         task.call_on_fit_task_end(estimator=estimator)
 
-    def resume(self, weights) -> tuple[np.ndarray, ...]:
+    def resume(self, weights, engine="") -> tuple[np.ndarray, ...]:
         """Continue from the checkpoint, if there is one.
 
         Parameters
@@ -256,13 +256,16 @@ class Fitting:
         weights : sequence of ndarray
             Initial weights of the whole network.
 
+        engine : str, default=""
+            What computes the layers that are never trained.
+
         Returns
         -------
         weights : tuple of ndarray
             Weights for its last layers. An empty tuple if there is none.
         """
         start = time.perf_counter()
-        weights = self.checkpoint.start(weights, self.epoch)
+        weights = self.checkpoint.start(weights, self.epoch, engine)
         records, stage = self.checkpoint.records, self.checkpoint.stage
         if records is not None:
             from ._stage_state import load_states

@@ -130,9 +130,22 @@ def dump_states(callbacks) -> list[np.ndarray]:
 
 
 def load_states(callbacks, arrays):
-    """Set the state of callbacks of Keras to that of :func:`dump_states`."""
+    """Set the state of callbacks of Keras to that of :func:`dump_states`.
+
+    Raises
+    ------
+    ValueError
+        If a class or function is gone.
+    """
     for array in arrays:
-        states = _Unpickler(io.BytesIO(array.tobytes()), callbacks).load()
+        try:
+            states = _Unpickler(io.BytesIO(array.tobytes()), callbacks).load()
+        except Exception as error:  # pickle raises errors of many classes
+            raise ValueError(
+                "checkpoint: the state of keras_callbacks cannot be loaded: "
+                f"{type(error).__name__}: {error}. Define what it needs before the "
+                "fit, or delete the checkpoint to start a new fit."
+            ) from error
         for callback, state in zip(callbacks, states, strict=True):
             vars(callback).update(state)
 

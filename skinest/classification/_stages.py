@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from .._training._engines import choose_engine
 from .._training._train_network import train_network
 from ..networks._boundaries import Boundary, find_boundary
 
@@ -89,6 +90,13 @@ def count_tasks(stages, n_splits, can_change_base) -> int:
             n_tasks += n_splits
         last = stage.boundary
     return n_tasks
+
+
+def describe_engine(stages, backbone_spec) -> str:
+    """Return the engine of the frozen layers, which changes the bits of a fit."""
+    if not any(stage.boundary for stage in stages):
+        return ""
+    return " ".join(choose_engine(backbone_spec).identify())
 
 
 def needs_pixels(stages) -> bool:

@@ -21,7 +21,13 @@ from ..networks._transfer_network import BACKBONE, check_hidden_units
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
 from ._stage_inputs import StageInputs, make_copies
-from ._stages import count_tasks, list_stages, needs_pixels, train_stage
+from ._stages import (
+    count_tasks,
+    describe_engine,
+    list_stages,
+    needs_pixels,
+    train_stage,
+)
 from ._training_data import split_images
 from ._transfer_start import start_network
 
@@ -444,7 +450,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
         fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
         initial = *network.backbone.arrays, *network.head
-        network = network.replace_weights(fitting.resume(initial))
+        engine = describe_engine(stages, network.backbone_spec)
+        network = network.replace_weights(fitting.resume(initial, engine))
         inputs = StageInputs(
             fitting=fitting,
             train=train,

@@ -205,7 +205,7 @@ _ROWS = [
     _nasnet("NASNetLarge", 84_916_818, 177, 94, 11),
 ]
 # Whether OpenVINO is faster than Keras, and whether bfloat16 changes features little:
-# see benchmarks/bench_backbones.py. It changes those of MobileNetV2 by up to 17 %.
+# see benchmarks/bench_backbones.py. It changes those of MobileNetV2 by up to 25 %.
 _FASTER = {"openvino": ("float32", "bfloat16")}
 _OPENVINO: dict[str, dict[str, Any]] = {
     "ResNet50": {**_FASTER, "openvino_dtype": "bfloat16"},

@@ -142,7 +142,7 @@ def make_config(backbone, image_size) -> str:
     """Return the configuration of preprocessing and network as JSON."""
     import keras
 
-    from ._flat_configs import flatten_config
+    from ._flat_configs import flatten_config, keep_statistics
 
     images = keras.Input((*image_size, 3), dtype="float32", name="images")
     pixels = _preprocess(images, get_backbone(backbone).preprocessing)
@@ -150,8 +150,8 @@ def make_config(backbone, image_size) -> str:
     # Keras has made its input a list, which causes a warning for an array.
     config = keras.Model(images, network.output, name=str(backbone)).get_config()
     config = json.loads(json.dumps(config))
-    if isinstance(backbone, str):
-        config = flatten_config(config)
+    is_named = isinstance(backbone, str)
+    config = (flatten_config if is_named else keep_statistics)(config)
     for number, layer in enumerate(config["layers"]):
         settings = layer["config"]
         for kernel in KERNELS:

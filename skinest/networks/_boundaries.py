@@ -9,6 +9,7 @@ The outputs of the frozen part for an image are one vector, which can be kept.
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from math import prod
 
 import numpy as np
@@ -96,9 +97,14 @@ class Boundary:
         return build_upper(build(settings), self.crossing, self.dtype)
 
 
+def divide_below_head(backbone_spec) -> Boundary:
+    """Return the boundary between a backbone that is frozen and the head."""
+    return Boundary(backbone_spec, count_features(backbone_spec))
+
+
 @lru_cache
 def find_boundary(backbone_spec, stage) -> Boundary | None:
-    """Find the boundary below a stage, or return None if nothing below it has weights.
+    """Find the boundary below a stage, or return None if nothing below it has kernels.
 
     Parameters
     ----------
@@ -109,7 +115,7 @@ def find_boundary(backbone_spec, stage) -> Boundary | None:
         The lowest part that trains.
     """
     if stage == "head":
-        return Boundary(backbone_spec, count_features(backbone_spec))
+        return divide_below_head(backbone_spec)
     if stage == "all":
         return None
     first = find_first_layer(backbone_spec, stage)
@@ -175,18 +181,20 @@ def find_crossing(network, first) -> tuple[int, ...] | None:
     -------
     crossing : tuple of int or None
         Positions of the tensors in :func:`list_tensors`. None if nothing below has
-        weights, or if a layer is used on both sides.
+        kernels, or if a layer is used on both sides.
     """
     position = _find_position(network, first)
     below, above = (
         {id(layer) for layer in layers if layer.weights or list_seed_states(layer)}
         for layers in (network.layers[:position], network.layers[position:])
     )
-    if not any(layer.trainable_weights for layer in network.layers[:position]):
-        return None
+    weights = chain(*(layer.weights for layer in network.layers[:position]))
+    if all(len(weight.shape) < 2 for weight in weights):
+        return None  # not worth it
     tensors = list_tensors(network.output)
     producers = list(map(find_producer, tensors))
-    users, are_above = defaultdict(list), {"head": True}
+    users = defaultdict(list, {id(network.output): [id(network)]})
+    are_above = {id(network): True}  # the head uses the output
     for tensor, (operation, inputs) in zip(tensors, producers, strict=True):
         depends = any(are_above[id(each)] for each in inputs)
         if depends and id(operation) in below:
@@ -194,7 +202,6 @@ def find_crossing(network, first) -> tuple[int, ...] | None:
         are_above[id(tensor)] = depends or id(operation) in above
         for each in inputs:
             users[id(each)].append(id(tensor))
-    users[id(network.output)].append("head")
 
     def list_crossing():
         return tuple(
@@ -211,8 +218,8 @@ def find_crossing(network, first) -> tuple[int, ...] | None:
     for tensor, (operation, inputs) in reversed(
         list(zip(tensors, producers, strict=True))
     ):
-        can_move = inputs and id(operation) not in below
-        if can_move and all(are_above[user] for user in users[id(tensor)]):
+        is_fixed = not inputs or id(operation) in below or are_above[id(tensor)]
+        if not is_fixed and all(are_above[user] for user in users[id(tensor)]):
             are_above[id(tensor)] = True
             best = min(best, list_crossing(), key=count_all)
     return best

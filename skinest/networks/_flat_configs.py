@@ -108,6 +108,24 @@ def _scale_and_add(part):
     return [scaled, total]
 
 
+def keep_statistics(config) -> dict:
+    """Replace normalisations whose statistics are weights, in a network of a user.
+
+    They are named as preprocessing, because they are not trained.
+    """
+    for number, part in enumerate(config["layers"]):
+        settings = part["config"]
+        if (
+            part["module"] == "keras.layers"
+            and part["class_name"] == "Normalization"
+            and settings["mean"] is None
+            and len(settings["axis"]) == 1
+        ):
+            config["layers"][number] = _keep_statistics(part)
+            _rename(config, part["name"], f"preprocessing_{part['name']}")
+    return config
+
+
 def _keep_statistics(part):
     """Return batch normalisation for a normalisation whose statistics are weights.
 

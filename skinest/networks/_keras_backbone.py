@@ -135,20 +135,17 @@ class UserBackbone(Backbone):
         """
         import keras
 
-        network = self._flatten(model)
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.Normalization) and layer.weights:
+        weights = _list_weights(self._flatten(model))
+        for weight in weights:
+            if not str(weight.dtype).startswith(("float", "bfloat")):
                 raise ValueError(
-                    f"the layer {layer.name!r} was adapted to data. Replace it by "
-                    "keras.layers.Normalization(mean=..., variance=...)."
+                    f"{weight.path} are weights of dtype {weight.dtype}, but they must "
+                    "be floating point."
                 )
-            for weight in layer.weights:
-                if not str(weight.dtype).startswith(("float", "bfloat")):
-                    raise ValueError(
-                        f"the layer {layer.name!r} has weights of dtype "
-                        f"{weight.dtype}, but they must be floating point."
-                    )
-        arrays = [np.array(array, dtype=np.float32) for array in network.get_weights()]
+        arrays = [
+            np.array(keras.ops.convert_to_numpy(weight.value), dtype=np.float32)
+            for weight in weights
+        ]
         if not all(np.isfinite(array).all() for array in arrays):
             raise ValueError("there are weights that are NaN or infinite.")
         return arrays
@@ -175,7 +172,9 @@ class UserBackbone(Backbone):
     def build_with_weights(self, arrays):
         """Build the user's model, with weights in the order of `build_backbone`."""
         model = restore_model(self.config, self.definitions)
-        self._flatten(model).set_weights(arrays)
+        weights = _list_weights(self._flatten(model))
+        for weight, array in zip(weights, arrays, strict=True):
+            weight.assign(array)
         return model
 
     def _flatten(self, model):
@@ -183,6 +182,18 @@ class UserBackbone(Backbone):
 
         images = keras.Input((*self.sample_size, 3), dtype="float32")
         return keras.Model(images, flatten(model, images))
+
+
+def _list_weights(network) -> list:
+    """List the weights of a flat network, in the order of `build_backbone`."""
+    import keras
+
+    weights = []
+    for layer in network.layers:
+        is_adapted = isinstance(layer, keras.layers.Normalization)
+        # Its third weight is a count, which no output depends on.
+        weights += layer.weights[:2] if is_adapted else layer.weights
+    return weights
 
 
 class KerasBackbone:

@@ -88,11 +88,15 @@ def test_features_of_trained_weights_are_not_written(images, y, memory, n_comput
 COMPUTE_DTYPES = {"float32": 5e-3, "bfloat16": 5e-3}
 
 
-@pytest.mark.parametrize("compute_dtype", COMPUTE_DTYPES)
+@pytest.mark.parametrize(
+    ("compute_dtype", "train_batch_norm"),
+    [("float32", "auto"), ("float32", True), ("bfloat16", "auto")],
+)
 def test_results_are_those_of_training_on_whole_images(
-    compute_dtype, images, y, no_space
+    compute_dtype, train_batch_norm, images, y, no_space
 ):
     settings = {**FROZEN, **TURN, "compute_dtype": compute_dtype, "epochs": 3}
+    settings["train_batch_norm"] = train_batch_norm
     kept = small(**settings).fit(images, y)
     start = small(**settings | {"learning_rate": 1e-12}).fit(images, y)
     no_space()
@@ -104,6 +108,27 @@ def test_results_are_those_of_training_on_whole_images(
     assert np.abs(probabilities[0] - probabilities[2]).max() > 50 * tolerance
     losses = [clf.history_["loss"] for clf in (kept, whole)]
     assert_allclose(*losses, atol=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"backbone": "mobilenetv2", "trainable": "block_15_depthwise"},
+        {"backbone": "vgg16", "trainable": "block5", "compute_dtype": "bfloat16"},
+        {"backbone": "vgg16", "trainable": "block5", "compute_dtype": "float32"},
+    ],
+    ids=["within a residual block", "bfloat16", "float32"],
+)
+def test_results_of_large_networks_are_the_same(settings, images, y, no_space):
+    settings = {**SGD, "learning_rate": 1e-3, "epochs": 2, **settings}
+    kept = small(**settings).fit(images, y)
+    no_space()
+    with pytest.warns(UserWarning, match="no space"):
+        whole = small(**settings).fit(images, y)
+    probabilities = [clf.predict_proba(images) for clf in (kept, whole)]
+    assert_allclose(*probabilities, atol=5e-3)
+    assert np.ptp(probabilities[0]) > 0.05
 
 
 def test_exactly_the_part_that_trains_changes(images, y):

@@ -71,5 +71,5 @@ def classifier(fit_classifier):
 
 @pytest.fixture(scope="session")
 def segmenter(fit_segmenter):
-    """Fit a segmenter with three labels."""
-    return fit_segmenter(np.array([0, 7, 255], dtype=np.uint8))
+    """Fit a segmenter with two labels."""
+    return fit_segmenter(np.array([0, 255], dtype=np.uint8))

@@ -6,6 +6,7 @@
 import re
 import sys
 
+import keras
 import pytest
 from sklearn.exceptions import NotFittedError
 
@@ -99,6 +100,24 @@ def test_an_error_names_the_missing_extra(
     for call in calls:
         with pytest.raises(ImportError, match=r"pip install 'skinest\[onnx\]'"):
             call()
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("kind", ["operation", "tensor"])
+def test_a_network_that_onnx_cannot_express_is_refused(
+    kind, segmenter, tmp_path, monkeypatch
+):
+    pytest.importorskip("tf2onnx")
+    layer = {
+        "operation": keras.layers.Conv2D(6, 3, groups=2),
+        "tensor": keras.layers.Normalization(mean=[1.0], variance=[4.0], invert=True),
+    }[kind]
+    images = keras.Input((8, 8, 4))
+    network = keras.Model(images, keras.layers.Conv2D(1, 1)(layer(images)))
+    monkeypatch.setattr(UNetSegmenter, "_build_for_export", lambda self: network)
+    with pytest.raises(RuntimeError, match="cannot be converted to ONNX"):
+        segmenter.export(tmp_path / "file.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["folder", "file.onnx", "file.tflite"])

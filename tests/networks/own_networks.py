@@ -116,6 +116,18 @@ class Unversioned(layers.Layer):
         return {**super().get_config(), "n_channels": self.n_channels}
 
 
+def make_adapted():
+    """A network whose statistics of training images are weights."""
+    normalization = layers.Normalization()
+    normalization.adapt(IMAGES.astype(np.float32))
+    inner = fill(keras.Sequential([keras.Input((SIDE, SIDE, 3)), *make_layers()[1:]]))
+    return keras.Sequential([keras.Input((SIDE, SIDE, 3)), normalization, inner])
+
+
+def halve(x):
+    return x / 2
+
+
 def make_custom(layer, seed=0):
     images = keras.Input((SIDE, SIDE, 3))
     x = layers.Rescaling(1 / 255)(images)
@@ -129,6 +141,8 @@ MODELS = {
     "nested": make_nested,
     "embedding": make_embedding,
     "operations": make_with_operations,
+    "adapted": make_adapted,
     "registered layer": lambda: make_custom(Squared()),
+    "function": lambda: make_custom(layers.Lambda(halve)),
     "other layer": lambda: make_custom(Unversioned(3)),
 }

@@ -206,22 +206,6 @@ def fit_brightness(segmenter, *pairs, **arguments):
     return fit_known(make_brightness, segmenter, *pairs, **arguments)
 
 
-# Trainings without graphs -------------------------------------------------------------
-
-
-NO_GRAPHS = [
-    pytest.mark.usefixtures("no_graphs"),
-    pytest.mark.filterwarnings("ignore:.*run_functions_eagerly:UserWarning"),
-]
-
-
-def without_graphs(test):
-    """Decorate a test of a few steps by a network that no other test has."""
-    for mark in NO_GRAPHS:
-        test = mark(test)
-    return test
-
-
 # What Keras gets ----------------------------------------------------------------------
 
 

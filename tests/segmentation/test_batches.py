@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skinest.augmentation import Augmentation
 
-from .conftest import hash_weights, make_small, record_fit, without_graphs
+from .conftest import hash_weights, make_small, record_fit
 
 N_PAIRS = 13  # in batches of 4, 4, 4 and 1
 SHAPE = (16, 16)  # that of the network
@@ -107,7 +107,6 @@ def draw(pairs, **settings):
     return augmentation.drawn
 
 
-@without_graphs
 def test_a_pair_is_changed_by_seed_epoch_and_position_alone(pairs):
     drawn = draw(pairs)
     assert len({value for values in drawn.values() for value in values}) == 3 * N_PAIRS
@@ -150,7 +149,6 @@ def test_an_augmentation_may_change_its_arrays(form, pairs):
     assert pairs[0].any()
 
 
-@without_graphs
 def test_what_an_augmentation_raises_comes_out_as_it_is(pairs):
     error = ArithmeticError("no luck")
 

@@ -21,17 +21,11 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skinest import losses
 
-from .conftest import (
-    NO_GRAPHS,
-    fit_known,
-    make_noise,
-    make_nothing,
-    make_pairs,
-    make_small,
-)
+from .conftest import fit_known, make_noise, make_nothing, make_pairs, make_small
 
-# Each test has a loss or a number of labels of its own.
-pytestmark = NO_GRAPHS
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Even though the .*run_functions_eagerly:UserWarning"
+)
 SIDES = (8, 16)  # of the network's own width, and half as high
 SCORES = {
     "precision": precision_score,
@@ -39,6 +33,19 @@ SCORES = {
     "iou": jaccard_score,
     "dice": f1_score,
 }
+
+
+@pytest.fixture(autouse=True)
+def no_graphs():
+    """Compile nothing, as each test has a loss or a number of labels of its own."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def count_labels(n_outputs):
@@ -86,7 +93,7 @@ def check_metrics(segmenter, true, predicted):
         assert found == pytest.approx(expected, rel=1e-5), name
 
 
-@pytest.mark.parametrize("n_outputs", [1, 3, 5])
+@pytest.mark.parametrize("n_outputs", [1, 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_metrics_are_those_of_scikit_learn_over_all_pixels(n_outputs):
     segmenter, true, found = validate(n_outputs)
     predicted = segmenter.classes_[found.argmax(axis=-1)]
@@ -94,7 +101,7 @@ def test_metrics_are_those_of_scikit_learn_over_all_pixels(n_outputs):
     check_metrics(segmenter, true, predicted)
 
 
-@pytest.mark.parametrize("threshold", [0.3, 0.7])
+@pytest.mark.parametrize("threshold", [0.3, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_foreground_is_what_is_above_the_threshold(threshold):
     segmenter, true, found = validate(1, threshold=threshold)
     above = found[..., 1] > threshold
@@ -129,7 +136,7 @@ def test_what_is_not_found_counts_nothing_beside_what_is_nowhere():
     assert accuracy == [pytest.approx((true == 0).mean())]
 
 
-@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("n_outputs", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_metrics_start_anew_with_each_epoch(n_outputs):
     X, y = make_pairs(9, SIDES, count_labels(n_outputs))
     # Next to nothing is learned from epoch to epoch.

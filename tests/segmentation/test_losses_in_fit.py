@@ -25,7 +25,6 @@ from .conftest import (
     make_pairs,
     make_small,
     record_fit,
-    without_graphs,
 )
 
 OWN = np.linspace(0.5, 2, 10)
@@ -65,7 +64,6 @@ NAMED = {
 }
 
 
-@without_graphs
 @pytest.mark.parametrize(
     "name",
     [
@@ -111,7 +109,6 @@ def test_instances_are_losses_of_their_parameters(pairs):
     assert plain != pytest.approx(expected, rel=1e-3)
 
 
-@without_graphs
 def test_losses_of_keras(pairs):
     own = keras.losses.BinaryFocalCrossentropy(gamma=3)
     segmenter = make_small(loss=own, epochs=1)

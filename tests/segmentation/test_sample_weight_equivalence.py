@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from skinest.augmentation import Augmentation
 
-from .conftest import hash_weights, make_pairs, make_small, without_graphs
+from .conftest import hash_weights, make_pairs, make_small
 
 WEIGHTS = np.array([2, 0, 1, 3, 0, 4, 1, 1, 2, 3])
 # Batches of all pairs, no randomness for single ones, and no statistics of a batch.
@@ -42,7 +42,6 @@ def check_same(weighted, repeated, X, rtol=1e-4):
         assert_allclose(weighted.history_[name], values, rtol=rtol, err_msg=name)
 
 
-@without_graphs
 @pytest.mark.parametrize(
     ("n_classes", "settings"),
     [

@@ -146,6 +146,27 @@ def test_a_state_that_changes_into_such_a_one_is_one_warning(make, tmp_path):
     assert sum("checkpoint" in str(warning.message) for warning in seen) == 1
 
 
+class Note:
+    """A value of a callback."""
+
+
+class Noting(keras.callbacks.Callback):
+    def __init__(self, note):
+        super().__init__()
+        self.note = note
+
+
+def test_a_state_whose_class_is_gone_is_refused(make, tmp_path, monkeypatch):
+    callback, copies = Noting(Note()), Copies(tmp_path / "folder")
+    estimator, data = make(copies.folder, callback)
+    copies.fit(estimator, data)
+    copies.restore(1)
+    monkeypatch.delitem(globals(), "Note")
+    callback.note = None
+    with pytest.raises(ValueError, match="keras_callbacks cannot be loaded: Attribut"):
+        estimator.fit(*data)
+
+
 def test_frozen_weights_that_a_callback_changes_are_one_warning(make, tmp_path):
     class Changing(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -18,7 +18,9 @@ from sklearn.model_selection import GridSearchCV
 
 from skinest import Augmentation, VGGTransferClassifier
 from skinest._compat import cpu_has_bfloat16
+from skinest._training._engines import Engine
 from skinest._training._fit_identity import describe_masks, describe_value
+from skinest.classification import _stages
 from skinest.losses import Dice
 from skinest.masks import check_masks
 from skinest.networks import KerasBackbone
@@ -185,6 +187,14 @@ def test_another_number_of_threads_is_refused(folder, monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "77")
     message = get_error(*make(folder))
     assert "number of threads was " in message and " and is 77" in message
+
+
+def test_another_engine_is_refused(folder, monkeypatch):
+    def choose(spec):
+        return Engine("openvino", "float32")
+
+    monkeypatch.setattr(_stages, "choose_engine", choose)
+    assert "engine of frozen layers was keras" in get_error(*make(folder))
 
 
 def test_what_does_not_change_the_result_may_change(folder, memory):
@@ -394,6 +404,7 @@ def test_fits_of_a_search_have_their_own_folders(memory, tmp_path):
     assert bits(search.best_estimator_) == bits(plain.best_estimator_)
 
 
+@pytest.mark.slow
 def test_threads_have_their_own_folders(memory, tmp_path):
     estimator, data = make(tmp_path / "{fit}", memory=memory)
     grid = {"learning_rate": [0.01, 0.02]}

@@ -97,7 +97,15 @@ def test_an_unbroken_fit_has_the_same_bits_in_another_process(name, plain, folde
     assert json.loads(output) == plain(name)
 
 
-@pytest.mark.parametrize("name", N_WRITES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "head and network",
+        "segmenter",
+        pytest.param("all and head", marks=pytest.mark.slow),
+        pytest.param("two heads", marks=pytest.mark.slow),
+    ],
+)
 def test_a_fit_goes_on_from_each_place_to_the_same_bits(name, plain, folder, copies):
     estimator, data = make_estimator(name, folder)
     assert describe(copies.fit(estimator, data)) == plain(name)

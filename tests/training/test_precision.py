@@ -17,7 +17,6 @@ from skinest.images import check_images, resize
 from skinest.networks import build_transfer_network
 
 from ..classification.conftest import make_images, small
-from ..segmentation.conftest import without_graphs
 
 DATA = os.environ.get("SKINEST_DATA")
 BACKBONES = ["vgg16", "vgg19", "mobilenetv2"]
@@ -58,7 +57,6 @@ def list_dtypes(clf):
     return set(computed.values())
 
 
-@without_graphs
 @pytest.mark.parametrize("has_bfloat16", [True, False])
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_backbones_under_auto(backbone, has_bfloat16, processor):
