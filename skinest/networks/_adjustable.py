@@ -48,15 +48,28 @@ def make_dropout(rate, **settings):
     return layer(rate, seed=0, **settings)
 
 
+class AdjustablePenalty(keras.regularizers.Regularizer):
+    """L2 penalty whose strength is a variable.
+
+    Parameters
+    ----------
+    strength : keras.Variable
+        The strength.
+    """
+
+    def __init__(self, strength):
+        self._strength = strength
+
+    def __call__(self, kernel):
+        """Return the penalty of a kernel."""
+        return self._strength * ops.sum(ops.square(kernel))
+
+
 def adjust_penalties(network, strength):
     """Let a variable be the strength of all L2 penalties of a Keras model."""
-
-    def penalize(kernel):
-        return strength * ops.sum(ops.square(kernel))
-
     for weight in network.weights:
         if weight.regularizer is not None:
-            weight.regularizer = penalize
+            weight.regularizer = AdjustablePenalty(strength)
 
 
 def share_layers(model, network=None):
