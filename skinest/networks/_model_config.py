@@ -228,29 +228,32 @@ def find_definitions(model, config) -> dict:
         for value in (layer, *vars(layer).values()):
             if isinstance(value, FunctionType) or hasattr(value, "get_config"):
                 each = value if isinstance(value, FunctionType) else type(value)
-                known.setdefault(keras.saving.get_registered_name(each), each)
+                if not _is_of_keras(each.__module__):
+                    known.setdefault(keras.saving.get_registered_name(each), each)
     definitions = {}
-    for name, module in sorted(set(_list_own_names(config)), key=str):
+    for part in _walk(config):
+        name, module = part.get("registered_name"), part.get("module") or "__main__"
+        if part.get("class_name") == "function":
+            name = part["config"]
+        if not name or name in definitions or _is_of_keras(module):
+            continue
         found = known.get(name) or keras.saving.get_registered_object(name)
-        if found is None:  # not registered, and not an attribute of a layer
+        is_builtin = module == "builtins"  # so are functions, in the eyes of Keras
+        if found is None and not is_builtin:  # nor is it an attribute of a layer
             short = name.rpartition(">")[2]
-            found = getattr(sys.modules.get(module or "__main__"), short, None)
-        if found is None:
+            found = getattr(sys.modules.get(module), short, None)
+        if found is not None:
+            definitions[name] = found
+        elif not is_builtin:
             raise ValueError(
                 f"model has {name!r}, which is not found. Decorate it with "
                 "keras.saving.register_keras_serializable()."
             )
-        definitions[name] = found
     return definitions
 
 
-def _list_own_names(config):
-    """Yield the names, and modules, of what a configuration has of other packages."""
-    for part in _walk(config):
-        name, module = part.get("registered_name"), part.get("module")
-        if name and (module or "").partition(".")[0] not in ("keras", "builtins"):
-            is_function = part["class_name"] == "function"
-            yield part["config"] if is_function else name, module
+def _is_of_keras(module) -> bool:
+    return module.partition(".")[0] == "keras"
 
 
 def restore_model(config, definitions):

@@ -88,11 +88,15 @@ def test_features_of_trained_weights_are_not_written(images, y, memory, n_comput
 COMPUTE_DTYPES = {"float32": 5e-3, "bfloat16": 5e-3}
 
 
-@pytest.mark.parametrize("compute_dtype", COMPUTE_DTYPES)
+@pytest.mark.parametrize(
+    ("compute_dtype", "train_batch_norm"),
+    [("float32", "auto"), ("float32", True), ("bfloat16", "auto")],
+)
 def test_results_are_those_of_training_on_whole_images(
-    compute_dtype, images, y, no_space
+    compute_dtype, train_batch_norm, images, y, no_space
 ):
     settings = {**FROZEN, **TURN, "compute_dtype": compute_dtype, "epochs": 3}
+    settings["train_batch_norm"] = train_batch_norm
     kept = small(**settings).fit(images, y)
     start = small(**settings | {"learning_rate": 1e-12}).fit(images, y)
     no_space()

@@ -17,6 +17,7 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 import skinest
 from skinest.export import read_metadata
 from skinest.images import resize
+from skinest.networks import KerasBackbone
 from skinest.networks._backbone_table import BACKBONES
 from skinest.networks._backbones import get_backbone
 
@@ -163,6 +164,19 @@ def test_a_network_in_bfloat16_is_exported_in_float32(fit_classifier, images, tm
     assert {layer.compute_dtype for layer in network.layers} == {"float32"}
     outputs, _ = readers.run(tmp_path / "file.keras", images)
     np.testing.assert_allclose(outputs, clf.predict_proba(images), rtol=0, atol=0.02)
+
+
+@needs_tensorflow
+def test_a_network_of_the_user_can_be_exported(fit_classifier, images, tmp_path):
+    own = keras.Sequential(
+        [keras.Input((SIDE, SIDE, 3)), keras.layers.Conv2D(4, 8, strides=8)]
+    )
+    backbone = KerasBackbone(own, preprocessing="torch", name="mine")
+    clf = fit_classifier([0, 1], backbone)
+    export(clf, tmp_path / "file.onnx")
+    outputs, metadata = readers.run(tmp_path / "file.onnx", images)
+    assert metadata["network"] == "mine"
+    np.testing.assert_allclose(outputs, clf.predict_proba(images), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["classifier", "segmenter"])

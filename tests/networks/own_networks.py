@@ -124,6 +124,10 @@ def make_adapted():
     return keras.Sequential([keras.Input((SIDE, SIDE, 3)), normalization, inner])
 
 
+def halve(x):
+    return x / 2
+
+
 def make_custom(layer, seed=0):
     images = keras.Input((SIDE, SIDE, 3))
     x = layers.Rescaling(1 / 255)(images)
@@ -139,5 +143,6 @@ MODELS = {
     "operations": make_with_operations,
     "adapted": make_adapted,
     "registered layer": lambda: make_custom(Squared()),
+    "function": lambda: make_custom(layers.Lambda(halve)),
     "other layer": lambda: make_custom(Unversioned(3)),
 }

@@ -74,7 +74,7 @@ BLOCKS = {
         "stage_3_block_2",
         "convnext_tiny_stage_3_block_2_depthwise_conv",
     ),
-    "nasnetmobile": ("normal_concat_12", "normal_conv_1_12"),
+    "nasnetmobile": ("normal_concat_12", "adjust_conv_projection_12"),
 }
 # Only tests of these run in the usual suite; other tests run VGG16 and MobileNetV2.
 QUICK = {*BLOCKS} - {"vgg16", "inceptionresnetv2", "mobilenetv2", "nasnetmobile"}
