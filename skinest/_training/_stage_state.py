@@ -76,7 +76,6 @@ class StageCheckpoint(keras.callbacks.Callback):
         self._history.epoch = list(range(stage["n_epochs"]))
         load_states(fitting.keras_callbacks, checkpoint.take("callbacks"))
         n_done = self._n_epochs if stage["is_stopped"] else stage["n_epochs"]
-        fitting.restored_epoch = 0
         set_initial_epoch(self._reusable.model, fitting.epoch + n_done)
         checkpoint.forget()
 
@@ -108,8 +107,13 @@ class StageCheckpoint(keras.callbacks.Callback):
 
 
 def check_states(callbacks):
-    """Raise ValueError for a callback whose state cannot be pickled."""
+    """Raise ValueError for a callback whose state a checkpoint cannot have."""
     for callback in callbacks:
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise ValueError(
+                "keras_callbacks has BackupAndRestore, but checkpoint continues fits "
+                "too, and restores more. Remove one of them."
+            )
         try:
             _dump([callback], callbacks)
         except Exception as error:  # pickle raises errors of many classes
