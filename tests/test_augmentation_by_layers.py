@@ -69,12 +69,18 @@ LAYERS = {
 }
 
 
+def mark_slow(names):
+    """Return the names, of which the layer that has many others is slow."""
+    marks = {"randaugment": pytest.mark.slow}
+    return [pytest.param(name, marks=marks.get(name, ())) for name in names]
+
+
 def read_state(layer):
     values = [keras.ops.convert_to_numpy(v).tolist() for v in layer.variables]
     return layer.built, layer.get_config(), values
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", mark_slow(LAYERS))
 def test_keras_layer_draws_from_the_generator_alone(name):
     layer, image = LAYERS[name](), noise()
     before = read_state(layer)
@@ -278,7 +284,7 @@ def test_randaugment_keeps_shapes_aligned():
     assert any((mask != shape("disc")).any() for _, mask in pairs)
 
 
-@pytest.mark.parametrize("name", [*PAIR_LAYERS, *MORE])
+@pytest.mark.parametrize("name", mark_slow([*PAIR_LAYERS, *MORE]))
 def test_keras_layers_draw_from_the_generator_alone(name):
     image, mask = labelled(*((192, 240) if name in PAIR_LAYERS else (48, 64)))
     before, layer = (image.copy(), mask.copy()), make_layer(name)

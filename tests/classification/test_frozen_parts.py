@@ -121,7 +121,9 @@ def test_results_are_those_of_training_on_whole_images(
     ids=["within a residual block", "bfloat16", "float32"],
 )
 def test_results_of_large_networks_are_the_same(settings, images, y, no_space):
-    settings = {**SGD, "learning_rate": 1e-3, "epochs": 2, **settings}
+    # A training that diverges makes differences of rounding large.
+    rate = 1e-4 if settings["backbone"] == "vgg16" else 1e-3
+    settings = {**SGD, "learning_rate": rate, "epochs": 2, **settings}
     kept = small(**settings).fit(images, y)
     no_space()
     with pytest.warns(UserWarning, match="no space"):

@@ -20,6 +20,8 @@ from skinest.augmentation import Augmentation
 from .conftest import find_marked, make_images, mark, small
 
 N_IMAGES = 40
+COPIES = {"augmentation": Augmentation(rotation=180), "n_augmented_copies": 3}
+WEIGHTS = {"class_weight": "balanced", "batch_size": 70}
 # Nothing is learned, so that all predictions of an epoch are those of the fitted head.
 FIXED = {"epochs": 1, "learning_rate": 1e-12, "dropout": 0.0}
 
@@ -64,15 +66,19 @@ def check_last_epoch(clf, expected, prefix=""):
     assert 0.2 < found["auc"] < 0.99
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "n_classes"),
     [
-        {"l2": "auto"},
-        {"augmentation": Augmentation(rotation=180), "n_augmented_copies": 3},
-        {"class_weight": "balanced", "batch_size": 70},
+        pytest.param(settings, n_classes, marks=[pytest.mark.slow] * is_slow, id=name)
+        for name, settings, n_classes, is_slow in (
+            ("penalty", {"l2": "auto"}, 2, False),
+            ("penalty, three", {"l2": "auto"}, 3, True),
+            ("copies", COPIES, 2, True),
+            ("copies, three", COPIES, 3, False),
+            ("weights", WEIGHTS, 2, False),
+            ("weights, three", WEIGHTS, 3, False),
+        )
     ],
-    ids=str,
 )
 def test_metrics_of_validation_images(settings, n_classes, images):
     X_val, y_val = make_images(30, seed=1), make_labels(n_classes, 30)

@@ -37,14 +37,19 @@ def test_history_is_of_training_alone_where_nothing_is_held_out(images, y):
     json.dumps(clf.history_)  # plain lists of plain numbers
 
 
-@pytest.mark.parametrize("trainable", ["head", "block_16"])
+# The outputs below block_16 are rounded to half precision, by at most .0005.
+TOLERANCES = {"head": 1e-4, "block_16": 1e-3}
+
+
+@pytest.mark.parametrize("trainable", TOLERANCES)
 def test_validation_curves_without_early_stopping(trainable, images, y, X_val, y_val):
     clf = small(epochs=3, trainable=trainable)
     clf.fit(images, y, X_val=X_val, y_val=y_val)
     assert clf.history_.keys() == CURVES
     assert {len(values) for values in clf.history_.values()} == {3}
     last = {name: values[-1] for name, values in clf.history_.items()}
-    assert_allclose(last["val_loss"], measured_loss(clf, X_val, y_val), rtol=1e-4)
+    tolerance = TOLERANCES[trainable]
+    assert_allclose(last["val_loss"], measured_loss(clf, X_val, y_val), rtol=tolerance)
     predicted = clf.predict(X_val)
     assert_allclose(last["val_accuracy"], accuracy_score(y_val, predicted))
     precision = precision_score(y_val, predicted, zero_division=0)
@@ -114,7 +119,7 @@ def test_validation_loss_is_weighted_as_the_loss_is(
     assert_allclose(clf.history_["val_loss"], [expected], rtol=1e-4)
 
 
-@pytest.mark.parametrize("trainable", ["head", "block_16"])
+@pytest.mark.parametrize("trainable", TOLERANCES)
 def test_early_stopping_puts_the_best_epochs_weights_back(
     trainable, images, y, X_val, y_val
 ):
@@ -124,7 +129,8 @@ def test_early_stopping_puts_the_best_epochs_weights_back(
     best = int(np.argmin(losses))
     assert clf.n_iter_ == best + 1 + 3 < 40
     assert {len(values) for values in clf.history_.values()} == {clf.n_iter_}
-    assert_allclose(measured_loss(clf, X_val, y_val), losses[best], rtol=1e-4)
+    tolerance = TOLERANCES[trainable]
+    assert_allclose(measured_loss(clf, X_val, y_val), losses[best], rtol=tolerance)
     assert losses[-1] > 1.01 * losses[best], "the last epoch's weights are as good"
 
 

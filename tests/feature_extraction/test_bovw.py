@@ -270,8 +270,15 @@ def test_a_broken_file_is_named_and_what_was_described_is_kept(
 # Parallel work.
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
-@pytest.mark.parametrize("encoding", ["histogram", "fisher"])
+@pytest.mark.parametrize(
+    ("encoding", "backend"),
+    [
+        ("histogram", "loky"),
+        ("fisher", "threading"),
+        pytest.param("histogram", "threading", marks=pytest.mark.slow),
+        pytest.param("fisher", "loky", marks=pytest.mark.slow),
+    ],
+)
 def test_parallel_work_gives_the_same_bits(backend, encoding):
     images = make_textured(40)
     bovw = BoVWSIFTTransformer(4, encoding=encoding, random_state=0)

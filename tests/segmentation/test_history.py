@@ -93,7 +93,7 @@ def check_metrics(segmenter, true, predicted):
         assert found == pytest.approx(expected, rel=1e-5), name
 
 
-@pytest.mark.parametrize("n_outputs", [1, 3, 5])
+@pytest.mark.parametrize("n_outputs", [1, 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_metrics_are_those_of_scikit_learn_over_all_pixels(n_outputs):
     segmenter, true, found = validate(n_outputs)
     predicted = segmenter.classes_[found.argmax(axis=-1)]
@@ -101,7 +101,7 @@ def test_metrics_are_those_of_scikit_learn_over_all_pixels(n_outputs):
     check_metrics(segmenter, true, predicted)
 
 
-@pytest.mark.parametrize("threshold", [0.3, 0.7])
+@pytest.mark.parametrize("threshold", [0.3, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_foreground_is_what_is_above_the_threshold(threshold):
     segmenter, true, found = validate(1, threshold=threshold)
     above = found[..., 1] > threshold
@@ -136,7 +136,7 @@ def test_what_is_not_found_counts_nothing_beside_what_is_nowhere():
     assert accuracy == [pytest.approx((true == 0).mean())]
 
 
-@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("n_outputs", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_metrics_start_anew_with_each_epoch(n_outputs):
     X, y = make_pairs(9, SIDES, count_labels(n_outputs))
     # Next to nothing is learned from epoch to epoch.

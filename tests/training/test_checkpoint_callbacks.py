@@ -163,7 +163,7 @@ def test_a_state_whose_class_is_gone_is_refused(make, tmp_path, monkeypatch):
     copies.restore(1)
     monkeypatch.delitem(globals(), "Note")
     callback.note = None
-    with pytest.raises(ValueError, match="keras_callbacks cannot be loaded: Attribut"):
+    with pytest.raises(ValueError, match="keras_callbacks cannot be loaded: Attribute"):
         estimator.fit(*data)
 
 

@@ -89,9 +89,9 @@ def engines(monkeypatch):
 @pytest.fixture
 def machine(row, monkeypatch):
     """Stand in for a machine with OpenVINO, with or without bfloat16."""
-    monkeypatch.setattr(_engines, "_may_use_openvino", lambda: True)
 
     def has(bfloat16):
+        monkeypatch.setattr(_engines, "_may_use_openvino", lambda: True)
         for module in ("skinest._compat", "skinest._training._engines"):
             monkeypatch.setattr(f"{module}.cpu_has_bfloat16", lambda: bfloat16)
 
@@ -136,9 +136,9 @@ def test_a_bfloat16_network_of_keras_stays_one(machine, row):
 
 
 def test_trained_backbones_keep_the_precision_of_the_training(machine, row, images):
-    machine(True)
     row(*BOTH, **IN_BFLOAT16)
     clf = small(trainable="Conv_1", epochs=1).fit(images, Y)
+    machine(True)
     engine = _engines.choose_engine(clf._network.backbone_spec)
     assert (engine.name, engine.compute_dtype) == ("openvino", "float32")
 
