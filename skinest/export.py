@@ -65,7 +65,7 @@ def read_metadata(path: PathLike) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file or folder.
     ImportError
-        If `path` ends in ".onnx", and the package onnx is not installed.
+        If `path` ends in ".onnx", and the extra `onnx` of skinest is not installed.
     ValueError
         If the path has another ending than exported networks, or the file has no
         metadata of skinest.
@@ -127,7 +127,8 @@ def export_network(estimator, build, path, *, overwrite, **metadata):
     Raises
     ------
     FileExistsError, FileNotFoundError, ImportError, RuntimeError, ValueError
-        If the file cannot be written. Nothing has been computed then.
+        If the file cannot be written. Only layers that cannot be converted are found
+        after the network was built.
     """
     file = _to_path(path)
     form = _find_format(file)

@@ -180,8 +180,8 @@ class ClassPredictionMixin:
         ImportError
             If an extra of skinest is missing.
         RuntimeError
-            If Keras runs on another backend than TensorFlow, and `path` does not end in
-            ".keras".
+            If the network has a layer that cannot be converted, or if Keras runs on
+            another backend than TensorFlow and `path` does not end in ".keras".
         ValueError
             If `path` has another ending, or `threshold` is invalid.
 

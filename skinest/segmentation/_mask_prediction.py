@@ -207,8 +207,8 @@ of shape (height, width)
         ImportError
             If an extra of skinest is missing.
         RuntimeError
-            If Keras runs on another backend than TensorFlow, and `path` does not end in
-            ".keras".
+            If the network has a layer that cannot be converted, or if Keras runs on
+            another backend than TensorFlow and `path` does not end in ".keras".
         ValueError
             If `path` has another ending.
 
