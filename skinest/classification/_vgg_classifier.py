@@ -130,9 +130,8 @@ class VGGTransferClassifier(TransferClassifier):
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on processors that support it, and float32 otherwise; for some backbones it is
-        bfloat16 with OpenVINO, see :ref:`openvino`. The other values are never
-        replaced. Weights and outputs are always float32.
+        on processors that support it, and float32 otherwise, see also :ref:`openvino`.
+        The other values are never replaced. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
         Folder where the outputs of frozen layers are cached, so that all fits of a
