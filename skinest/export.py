@@ -217,12 +217,19 @@ def _add_columns(network, n_classes):
     """Return a network with one output per class, as in `predict_proba`."""
     import keras
 
+    # Names that no network has, because Keras would give them those of its layers.
     outputs = network.output
     if n_classes == 1:
-        outputs = keras.layers.Rescaling(0, offset=1, dtype="float32")(outputs)
+        outputs = keras.layers.Rescaling(
+            0, offset=1, dtype="float32", name="probability_of_the_class"
+        )(outputs)
     if n_classes == 2:
-        others = keras.layers.Rescaling(-1, offset=1, dtype="float32")(outputs)
-        outputs = keras.layers.Concatenate(dtype="float32")([others, outputs])
+        others = keras.layers.Rescaling(
+            -1, offset=1, dtype="float32", name="probability_of_the_first_class"
+        )(outputs)
+        outputs = keras.layers.Concatenate(
+            dtype="float32", name="probabilities_of_both_classes"
+        )([others, outputs])
     return keras.Model(network.input, outputs, name=network.name)
 
 
