@@ -80,7 +80,8 @@ def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
         "tifffile",
     }
     extras = re.findall(r"^Provides-Extra: (\w+)$", metadata, re.MULTILINE)
-    assert set(extras) == {"docs", "examples", "plot", "scikeras", "test"}
+    libraries = {"onnx", "openvino", "scikeras"}
+    assert set(extras) == {"docs", "examples", "plot", "test", *libraries}
 
 
 def read_code_of_the_readme():

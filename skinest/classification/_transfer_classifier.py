@@ -428,49 +428,47 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         self._check_settings(X_val, y_val)
         data = X, y, sample_weight, groups, X_val, y_val
         with open_checkpoint(self, *data) as checkpoint:
-            self._train(data, checkpoint)
+            augmentation, seeds = self.augmentation, checkpoint.seeds
+            if augmentation is not None:
+                augmentation = check_augmentation(augmentation)
+            copies = make_copies(self, augmentation, seeds["copies"])
+            classes, totals, train, validation = split_images(
+                self, *data, seeds["hold_out"]
+            )
+            network = start_network(self, classes, totals, seeds)
+            stages = list_stages(self, network.backbone_spec)
+            splits = list(filter(None, (train, validation)))
+            if needs_pixels(stages):
+                for split in splits:
+                    split.images.keep_pixels()
+            n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
+            fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
+            initial = *network.backbone.arrays, *network.head
+            engine = describe_engine(stages, network.backbone_spec)
+            network = network.replace_weights(fitting.resume(initial, engine))
+            inputs = StageInputs(
+                fitting=fitting,
+                train=train,
+                validation=validation,
+                augmentation=augmentation,
+                copies=copies,
+            )
+
+            def collect_attributes(arrays):
+                return {
+                    "classes_": classes,
+                    "_network": network.replace_weights(arrays),
+                    "_trainable": self.fine_tune or self.trainable,
+                    "_model": None,
+                }
+
+            for stage in fitting.iterate_stages(stages):
+                arrays = train_stage(
+                    fitting, network, stage, inputs, collect_attributes
+                )
+                network = network.replace_weights(arrays)
+            self._end_fit(fitting, collect_attributes(()))
         return self
-
-    def _train(self, data, checkpoint):
-        """Train the network in all stages, or in those that a checkpoint leaves."""
-        augmentation, seeds = self.augmentation, checkpoint.seeds
-        if augmentation is not None:
-            augmentation = check_augmentation(augmentation)
-        copies = make_copies(self, augmentation, seeds["copies"])
-        classes, totals, train, validation = split_images(
-            self, *data, seeds["hold_out"]
-        )
-        network = start_network(self, classes, totals, seeds)
-        stages = list_stages(self, network.backbone_spec)
-        splits = list(filter(None, (train, validation)))
-        if needs_pixels(stages):
-            for split in splits:
-                split.images.keep_pixels()
-        n_tasks = count_tasks(stages, len(splits), bool(self.keras_callbacks))
-        fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
-        initial = *network.backbone.arrays, *network.head
-        engine = describe_engine(stages, network.backbone_spec)
-        network = network.replace_weights(fitting.resume(initial, engine))
-        inputs = StageInputs(
-            fitting=fitting,
-            train=train,
-            validation=validation,
-            augmentation=augmentation,
-            copies=copies,
-        )
-
-        def collect_attributes(arrays):
-            return {
-                "classes_": classes,
-                "_network": network.replace_weights(arrays),
-                "_trainable": self.fine_tune or self.trainable,
-                "_model": None,
-            }
-
-        for stage in fitting.iterate_stages(stages):
-            arrays = train_stage(fitting, network, stage, inputs, collect_attributes)
-            network = network.replace_weights(arrays)
-        self._end_fit(fitting, collect_attributes(()))
 
     def _check_settings(self, X_val, y_val):
         """Raise ValueError for errors that the parameter constraints cannot find."""
