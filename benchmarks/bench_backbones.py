@@ -293,12 +293,12 @@ def find_weights(backbone, options):
 
 def build_plain(backbone, file, images):
     """Return a function that computes the features by the network of Keras."""
-    network = getattr(keras.applications, BACKBONES[backbone].application)(
-        weights=str(file),
-        include_top=False,
-        pooling="avg",
-        input_shape=images.shape[1:],
+    base = getattr(keras.applications, BACKBONES[backbone].application)(
+        weights=str(file), include_top=False, input_shape=images.shape[1:]
     )
+    # Keras' own `pooling` of ConvNeXt comes before its last normalisation.
+    features = keras.layers.GlobalAveragePooling2D(name="features")(base.output)
+    network = keras.Model(base.input, features)
     is_v2 = backbone.startswith("resnet") and backbone.endswith("v2")
     name = next(name for start, name in MODULES.items() if backbone.startswith(start))
     module = getattr(keras.applications, "resnet_v2" if is_v2 else name)
