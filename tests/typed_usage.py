@@ -22,6 +22,7 @@ from skinest.augmentation import Augmentation
 from skinest.datasets import (
     fetch_isic2016_part2b,
     get_data_home,
+    join_sources,
     load_image_folder,
     make_dermoscopy,
 )
@@ -36,8 +37,13 @@ from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.model_selection import (
+    adjust_priors,
+    cross_source_table,
+    estimate_priors,
+)
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
-from skinest.sampling import has_foreground
+from skinest.sampling import has_foreground, weigh_sources
 from skinest.utils.estimator_checks import check_image_estimator
 
 Image = NDArray[np.uint8]
@@ -139,6 +145,20 @@ def measure(y_true: Image, paths: list[str]) -> None:
     assert_type(segmentation_report(y_true, paths, mask_threshold=0.5), str)
     has_foreground(None, y_true, ignore_label=255)
     dice_score(y_true, paths, average="macro")  # type: ignore[call-overload]
+
+
+def compare_sources(paths: list[str], y: list[str], source: list[str]) -> None:
+    data = join_sources({"A": (paths, y), "B": make_dermoscopy(3)}, labels="melanoma")
+    join_sources({"A": (paths, y)}, labels={"nv": "nevus", "bcc": None})
+    assert_type(weigh_sources(y, source, strength=0.5), NDArray[np.float64])
+    table = cross_source_table(TransferClassifier(), data.paths, y, source=source)
+    assert_type(table["roc_auc"], NDArray[Any])
+    cross_source_table({"one": BoVWSIFTTransformer()}, paths, y, source=source, cv=None)
+    new_priors = estimate_priors([[0.5, 0.5]], [0.5, 0.5])
+    adjusted = adjust_priors([[0.5, 0.5]], [0.5, 0.5], new_priors)
+    assert_type(adjusted, NDArray[np.float64])
+    cross_source_table(TransferClassifier(), paths, y)  # type: ignore[call-arg]
+    join_sources({"A": (paths, y)}, labels="malignant")  # type: ignore[arg-type]
 
 
 def export(classifier: VGGTransferClassifier, segmenter: UNetSegmenter) -> None:
