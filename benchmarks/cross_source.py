@@ -57,6 +57,7 @@ def read_options():
         parser.add_argument(
             f"--{backbone}", default="imagenet", help="weights file; default: download"
         )
+    parser.add_argument("--n-jobs", type=int, default=2, help="threads for words")
     parser.add_argument("--data-home", help="folder of the archives")
     parser.add_argument("--again", action="store_true", help="discard stored scores")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The benchmark across sources: what is stored, what is not run again, and its table."""
+"""The benchmark across sources: stored scores, recipes that are not repeated, table."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
