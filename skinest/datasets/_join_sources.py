@@ -51,7 +51,7 @@ class _Source(NamedTuple):
     {
         "sources": [Mapping],
         "labels": [Mapping, StrOptions({"melanoma"}), None],
-        "target_names": ["array-like", str, None],
+        "target_names": ["array-like", None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -157,15 +157,17 @@ def join_sources(
     _check_names(sources)
     joined = [_read(name, data, labels) for name, data in sources.items()]
     _check_files(joined)
-    if labels is None and target_names is None:
+    if target_names is not None:
+        target_names = list(map(str, target_names))
+    elif labels is None:
         _check_same_labels(joined)
-    if labels == "melanoma" and target_names is None:
+    elif labels == "melanoma":
         target_names = _MELANOMA_NAMES
     joint = np.concatenate([source.labels for source in joined])
     if not len(joint):
         raise ValueError("labels is None for all images, so none is left.")
-    wanted = set(map(str, target_names or ()))  # a class may have no image
-    names = order_classes({*joint, *wanted}, target_names, "the sources")
+    found = {*joint, *(target_names or ())}  # a class may have no image
+    names = order_classes(found, target_names, "the sources")
     number_of = {name: number for number, name in enumerate(names)}
     target = np.array([number_of[label] for label in joint], dtype=int)
     return Bunch(
