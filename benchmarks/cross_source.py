@@ -36,7 +36,7 @@ from skinest.datasets import fetch_isic2016_part3, fetch_isic2018_task3, join_so
 from skinest.model_selection import cross_source_table
 
 FOLDER = RESULTS / "cross_source"
-SCORES = {"roc_auc": "AUC", "average_precision": "average precision"}
+SCORES = ["roc_auc", "average_precision"]
 
 
 def main():
@@ -145,20 +145,20 @@ def run_recipe(name, data, options):
     built = RECIPES[name](data, options)
     classifier, params = built if isinstance(built, tuple) else (built, None)
     start = perf_counter()
-    table = cross_source_table(
-        classifier,
+    table, predictions = cross_source_table(
+        {name: classifier},
         data.paths,
         data.target,
         source=data.source,
         groups=data.groups,
         cv=None if options.no_home else 5,
-        scoring=list(SCORES),
+        scoring=SCORES,
         params=params,
         random_state=0,
         return_predictions=True,
     )
     minutes = (perf_counter() - start) / 60
-    save_predictions(options.memory / "predictions", name, table)
+    save_predictions(options.memory / "predictions", name, predictions)
     rows = list_rows(table)
     record = {
         "recipe": name,
@@ -173,27 +173,27 @@ def run_recipe(name, data, options):
         print(f"{row['train']} to {row['test']}: {describe(row)}", flush=True)
 
 
-def save_predictions(folder, name, table):
+def save_predictions(folder, name, predictions):
     """Save the score of each image, for paired comparisons of recipes."""
-    folder.mkdir(parents=True, exist_ok=True)
     arrays = {}
-    for row, (train, test) in enumerate(
-        zip(table["train"], table["test"], strict=True)
-    ):
-        for column in ("rows", "y_score"):
-            arrays[f"{train} to {test}, {column}"] = table[column][row]
+    for (_, train, test), (rows, y_score) in predictions.items():
+        arrays[f"{train} to {test}, rows"] = rows
+        arrays[f"{train} to {test}, y_score"] = y_score
+    folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / f"{make_file_name(name)}.npz", **arrays)
 
 
 def list_rows(table):
-    """Return the rows of a table as dicts that JSON can have."""
-    columns = {
-        name: values.tolist()
-        for name, values in table.items()
-        if name not in ("estimator", "rows", "y_score")
-    }
-    rows = zip(*columns.values(), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    """Return a dict for each training and test source, for JSON."""
+    rows = []
+    for (train, test), found in table.groupby(level=["train", "test"], sort=False):
+        first = found.iloc[0]
+        row = {"train": train, "test": test, "prevalence": float(first.prevalence)}
+        row |= {name: int(first[name]) for name in ("n_train", "n_test")}
+        for (score, *_), values in found[["estimate", "low", "high"]].iterrows():
+            row[score] = values.tolist()
+        rows.append(row)
+    return rows
 
 
 def make_file_name(name):
@@ -222,7 +222,7 @@ def make_table(folder=FOLDER):
         row_of = {(row["train"], row["test"]): row for row in record["rows"]}
         cells = [describe(row_of[pair]) if pair in row_of else "" for pair in pairs]
         away = [row for (train, test), row in row_of.items() if train != test]
-        means = [np.mean([row[score] for row in away]) for score in SCORES]
+        means = [np.mean([row[score][0] for row in away]) for score in SCORES]
         cells.append(" / ".join(f"{mean:.3f}" for mean in means))
         lines.append(f"| {record['recipe']} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -230,10 +230,8 @@ def make_table(folder=FOLDER):
 
 def describe(row):
     """Return the scores of a row with their intervals."""
-    return " / ".join(
-        f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-        for name in SCORES
-    )
+    texts = ("{:.3f} [{:.3f}, {:.3f}]".format(*row[score]) for score in SCORES)
+    return " / ".join(texts)
 
 
 if __name__ == "__main__":

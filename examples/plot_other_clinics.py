@@ -134,22 +134,15 @@ classifiers = {
 table = cross_source_table(
     classifiers, X, y, source=source, groups=groups, random_state=0
 )
+aucs = table.loc["roc_auc"][["estimate", "low", "high"]]
 printed = Table(title="AUC [95 % interval]")
 for heading in ("words of", "trained on", *CLINICS):
-    printed.add_column(heading, justify="left" if heading not in CLINICS else "right")
-aucs = {}
-for name, train, test, *auc in zip(
-    *(table[column] for column in ("estimator", "train", "test")),
-    *(table[f"roc_auc{ending}"] for ending in ("", "_low", "_high")),
-    strict=True,
-):
-    aucs[name, train, test] = auc
+    printed.add_column(heading)
 for name in classifiers:
     for train in CLINICS:
-        cells = (aucs[name, train, test] for test in CLINICS)
-        printed.add_row(
-            name, train, *("{:.2f} [{:.2f}, {:.2f}]".format(*c) for c in cells)
-        )
+        cells = (aucs.loc[(name, train, test)] for test in CLINICS)
+        texts = ("{:.2f} [{:.2f}, {:.2f}]".format(*cell) for cell in cells)
+        printed.add_row(name, train, *texts)
 console.print(printed)
 
 # %%
@@ -157,7 +150,7 @@ console.print(printed)
 
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 for axes, name in zip(panels, classifiers, strict=True):
-    values = np.array([[aucs[name, a, b][0] for b in CLINICS] for a in CLINICS])
+    values = aucs.estimate[name].unstack().loc[list(CLINICS), list(CLINICS)].to_numpy()
     picture = axes.imshow(values, vmin=0.5, vmax=1, cmap="viridis")
     for (row, column), value in np.ndenumerate(values):
         color = "white" if value < 0.8 else "black"

@@ -18,19 +18,30 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._compat import HasMethods, Interval, validate_params
-from ..utils._checks import MAX_SEED, as_column, check_groups, select_items
+from ..utils._checks import (
+    MAX_SEED,
+    as_column,
+    check_groups,
+    check_installed,
+    select_items,
+)
 from ._intervals import bootstrap_interval
 from ._outputs import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
     from sklearn.base import BaseEstimator
 
     from .._typing import ImagesLike, RandomStateLike
 
+    # By estimator, training source and test source.
+    Predictions = dict[tuple[str, Any, Any], tuple[NDArray[np.intp], NDArray[Any]]]
+
 _OTHERS = "all others"
+_INTERVAL = "estimate", "low", "high"
 
 
 class _Images(NamedTuple):
@@ -78,7 +89,7 @@ class _Cell(NamedTuple):
 
 @validate_params(
     {
-        "estimator": [HasMethods(["fit", "get_params"]), Mapping],
+        "estimators": [HasMethods(["fit", "get_params"]), Mapping],
         "y": ["array-like"],
         "source": ["array-like"],
         "groups": ["array-like", None],
@@ -98,7 +109,7 @@ class _Cell(NamedTuple):
     prefer_skip_nested_validation=True,
 )
 def cross_source_table(
-    estimator: BaseEstimator | Mapping[str, BaseEstimator],
+    estimators: BaseEstimator | Mapping[str, BaseEstimator],
     X: ImagesLike,
     y: ArrayLike,
     *,
@@ -115,7 +126,7 @@ def cross_source_table(
     confidence_level: float = 0.95,
     random_state: RandomStateLike = None,
     return_predictions: bool = False,
-) -> dict[str, NDArray[Any]]:
+) -> pd.DataFrame | tuple[pd.DataFrame, Predictions]:
     """Train on each source, and test on every source.
 
     A classifier that is trained on the images of one clinic may recognise its cameras
@@ -125,8 +136,8 @@ def cross_source_table(
 
     Parameters
     ----------
-    estimator : classifier or dict of str to classifier
-        The classifier, or several by name. It is cloned.
+    estimators : classifier or dict of str to classifier
+        The classifier, or several by name. Each one is cloned.
 
     X : array, list of arrays or paths of length n_images
         Images of all sources, see :mod:`skinest.images`, or a table of features.
@@ -171,37 +182,38 @@ def cross_source_table(
         Seed of the folds and of the bootstrap samples. All classifiers have the same.
 
     return_predictions : bool, default=False
-        Whether to add the predictions, for paired comparisons.
+        Whether to return the predictions too, for
+        :func:`~skinest.model_selection.compare`.
 
     Returns
     -------
-    table : dict of ndarray
-        The columns of a table with a row for each estimator, training source and test
-        source, for ``pandas.DataFrame(table)``:
+    table : DataFrame
+        A row for each score, estimator, training source and test source, which are the
+        levels `score`, `estimator`, `train` and `test` of its index. At home `train`
+        and `test` are the same, and with `leave_one_out` `train` can be "all others".
+        :func:`format_table` converts it to Markdown or LaTeX. Its columns are:
 
-        estimator : str
-            Name of the classifier.
-        train, test : str
-            Source of the training and of the test images. They are the same at home.
-            With `leave_one_out` `train` can be "all others".
+        estimate, low, high : float
+            The score with its confidence interval. At home it is computed from the
+            predictions of all folds together.
         n_train, n_test : int
-            Number of images. At home, all images of the source are tested, each by the
-            classifier of its fold, and `n_train` is the mean of the folds.
+            Number of images. At home, each image of the source is tested once, and
+            `n_train` is the mean of the folds.
         prevalence : float
             Fraction of the test images with the second of two labels. NaN if there are
             more than two labels.
-        roc_auc, roc_auc_low, roc_auc_high : float
-            The score with its confidence interval, and so on for each scorer. At home
-            it is computed from the predictions of all folds together.
-        rows : ndarray of int
-            With `return_predictions`, the positions of the test images.
-        y_score : ndarray
-            With `return_predictions`, the output for each of `rows` that scorers have
-            asked for: the probability or decision value of the second of two classes,
-            of each of more classes, or otherwise the label.
+
+    predictions : dict
+        With `return_predictions`, a tuple of two arrays for each
+        ``(estimator, train, test)``: the positions of the test images in `X`, and the
+        outputs for them that scorers have asked for. These are the probability or
+        decision value of the second of two classes, of each of more classes, or
+        otherwise labels.
 
     Raises
     ------
+    ImportError
+        If pandas is not installed.
     ValueError
         If there are fewer than two sources, a source lacks a label, a group is in two
         sources, or an argument is invalid.
@@ -210,6 +222,7 @@ def cross_source_table(
     --------
     skinest.datasets.join_sources : Joins the data sets of several sources.
     skinest.sampling.weigh_sources : Weights against learning the source.
+    cross_val_table : Folds of one source.
     sklearn.model_selection.LeaveOneGroupOut : Splitter for searches, with
         ``groups=source``.
 
@@ -230,33 +243,33 @@ def cross_source_table(
     >>> table = cross_source_table(
     ...     LogisticRegression(), X, y, source=source, n_resamples=100, random_state=0
     ... )
-    >>> for train, test, auc in zip(table["train"], table["test"], table["roc_auc"]):
-    ...     print(f"{train} to {test}: {auc:.2f}")
-    north to north: 0.77
-    north to south: 0.77
-    south to south: 0.77
-    south to north: 0.77
+    >>> print(table.loc["roc_auc", "LogisticRegression"]["estimate"].round(2))
+    train  test
+    north  north    0.77
+           south    0.77
+    south  south    0.77
+           north    0.77
+    Name: estimate, dtype: float64
     """
+    check_installed("pandas", "cross_source_table")
     images = _check_images(X, y, source, groups, params)
-    if isinstance(estimator, Mapping) and not estimator:
-        raise ValueError("estimator is an empty dict. Pass a classifier.")
-    named = estimator if isinstance(estimator, Mapping) else {None: estimator}
+    if not isinstance(estimators, Mapping):
+        estimators = {type(estimators).__name__: estimators}
+    if not estimators:
+        raise ValueError("estimators is an empty dict. Pass a classifier.")
     scorers = _list_scorers(scoring)
     fold_seed, seed = check_random_state(random_state).randint(MAX_SEED, size=2)
     folds = {} if cv is None else _split_at_home(images, cv, fold_seed)
-    rows = []
-    for name, classifier in named.items():
+    rows, predictions = [], {}
+    for name, classifier in estimators.items():
         for cell in _iterate_cells(classifier, images, folds, leave_one_out):
             y_true = images.y[cell.rows]
-            row = {
-                "estimator": type(classifier).__name__ if name is None else name,
-                "train": cell.train,
-                "test": cell.test,
+            known = {
                 "n_train": cell.n_train,
-                "n_test": len(cell.rows),
+                "n_test": len(y_true),
                 "prevalence": _compute_prevalence(y_true),
             }
-            for scorer_name, scorer in scorers.items():
+            for score, scorer in scorers.items():
                 result = bootstrap_interval(
                     partial(_score, scorer, cell.outputs),
                     y_true,
@@ -266,12 +279,13 @@ def cross_source_table(
                     confidence_level=confidence_level,
                     random_state=seed,
                 )
-                for ending, value in zip(("", "_low", "_high"), result, strict=True):
-                    row[f"{scorer_name}{ending}"] = value
+                key = (score, name, cell.train, cell.test)
+                rows.append((key, dict(zip(_INTERVAL, result, strict=True)) | known))
             if return_predictions:
-                row |= {"rows": cell.rows, "y_score": cell.outputs.get_score()}
-            rows.append(row)
-    return {column: _to_array([row[column] for row in rows]) for column in rows[0]}
+                found = cell.rows, cell.outputs.get_score()
+                predictions[name, cell.train, cell.test] = found
+    table = _make_frame(rows, list(scorers), confidence_level)
+    return (table, predictions) if return_predictions else table
 
 
 def _check_images(X, y, source, groups, params) -> _Images:
@@ -391,11 +405,13 @@ def _compute_prevalence(y_true):
     return counts[1] / len(y_true) if len(labels) == 2 else np.nan
 
 
-def _to_array(values):
-    """Return a column; texts and arrays are in a column of dtype object."""
-    if isinstance(values[0], Real):
-        return np.array(values)
-    column = np.empty(len(values), dtype=object)
-    for row, value in enumerate(values):
-        column[row] = value
-    return column
+def _make_frame(rows, scores, confidence_level):
+    """Return the table, with all rows of a score together."""
+    import pandas as pd
+
+    rows = sorted(rows, key=lambda row: scores.index(row[0][0]))
+    names = ["score", "estimator", "train", "test"]
+    index = pd.MultiIndex.from_tuples([key for key, _ in rows], names=names)
+    table = pd.DataFrame([values for _, values in rows], index=index)
+    table.attrs["confidence_level"] = confidence_level
+    return table

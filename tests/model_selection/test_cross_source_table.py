@@ -25,33 +25,38 @@ X = np.random.default_rng(0).normal((Y == "nevus") + SHIFT, 1)[:, np.newaxis]
 FAST = {"n_resamples": 20, "random_state": 0}
 
 
-def tabulate(estimator=None, X=X, y=Y, source=SOURCE, **options):
-    estimator = LogisticRegression() if estimator is None else estimator
-    return cross_source_table(estimator, X, y, source=source, **(FAST | options))
+def tabulate(estimators=None, X=X, y=Y, source=SOURCE, **options):
+    estimators = LogisticRegression() if estimators is None else estimators
+    return cross_source_table(estimators, X, y, source=source, **(FAST | options))
 
 
 def test_each_source_is_trained_on_and_tested_on_each():
-    table = pd.DataFrame(tabulate(cv=StratifiedKFold(4), return_predictions=True))
-    assert list(zip(table.train, table.test, strict=True)) == [
-        (a, b) for a in "ABC" for b in (a, *"ABC".replace(a, ""))
-    ]
-    for row in table.itertuples():
-        train, test = SOURCE == row.train, SOURCE == row.test
+    table, predictions = tabulate(cv=StratifiedKFold(4), return_predictions=True)
+    assert table.index.names == ["score", "estimator", "train", "test"]
+    pairs = [(a, b) for a in "ABC" for b in (a, *"ABC".replace(a, ""))]
+    assert list(predictions) == [("LogisticRegression", *pair) for pair in pairs]
+    assert table.loc["average_precision"].shape == (9, 6)
+    aucs = table.loc["roc_auc", "LogisticRegression"]
+    assert aucs.index.tolist() == pairs
+    for train, test in pairs:
+        trained, tested = SOURCE == train, SOURCE == test
         clf = LogisticRegression()
-        if row.train == row.test:
+        if train == test:
             folds = {"cv": StratifiedKFold(4), "method": "decision_function"}
-            expected = cross_val_predict(clf, X[test], Y[test], **folds)
+            expected = cross_val_predict(clf, X[tested], Y[tested], **folds)
         else:
-            expected = clf.fit(X[train], Y[train]).decision_function(X[test])
-        auc = roc_auc_score(Y[test], expected)
-        assert row.roc_auc == pytest.approx(auc)
-        assert row.roc_auc_low <= auc <= row.roc_auc_high
-        order = np.argsort(row.rows)
-        np.testing.assert_allclose(row.y_score[order], expected)
-        assert row.n_train == (30 if row.train == row.test else 40)
-        assert row.n_test == 40
-        assert row.prevalence == 0.75
-        assert row.estimator == "LogisticRegression"
+            clf.fit(X[trained], Y[trained])
+            expected = clf.decision_function(X[tested])
+        row = aucs.loc[(train, test)]
+        auc = roc_auc_score(Y[tested], expected)
+        assert row.estimate == pytest.approx(auc)
+        assert row.low <= auc <= row.high
+        assert row.n_train == (30 if train == test else 40)
+        assert (row.n_test, row.prevalence) == (40, 0.75)
+        rows, y_score = predictions["LogisticRegression", train, test]
+        order = np.argsort(rows)
+        assert rows[order].tolist() == np.flatnonzero(tested).tolist()
+        np.testing.assert_allclose(y_score[order], expected)
 
 
 def test_groups_are_whole_at_home_and_in_the_bootstrap():
@@ -60,30 +65,30 @@ def test_groups_are_whole_at_home_and_in_the_bootstrap():
     X, groups = rng.normal(size=(60, 2)).repeat(2, axis=0), np.arange(60).repeat(2)
     y, source = rng.permutation(60).repeat(2) % 2, np.repeat([0, 1], 60)
     data, options = (KNeighborsClassifier(1), X, y, source), {"n_resamples": 200}
-    by_image = tabulate(*data, **options)
-    by_group = tabulate(*data, groups=groups, **options)
-    at_home = by_image["train"] == by_image["test"]
-    assert by_image["roc_auc"][at_home].min() > 0.9
-    assert by_group["roc_auc"][at_home].max() < 0.75
+    table = tabulate(*data, **options).loc["roc_auc"]
+    grouped = tabulate(*data, groups=groups, **options).loc["roc_auc"]
+    at_home = [train == test for _, train, test in table.index]
+    away = np.logical_not(at_home)
+    assert table.estimate[at_home].min() > 0.9
+    assert grouped.estimate[at_home].max() < 0.75
     # The standard error is that of 30 images of each source, not of 60.
-    away = ~at_home
-    assert by_group["roc_auc"][away].tolist() == by_image["roc_auc"][away].tolist()
-    width = [(t["roc_auc_high"] - t["roc_auc_low"])[away] for t in (by_group, by_image)]
-    np.testing.assert_allclose(width[0] / width[1], np.sqrt(2), rtol=0.2)
+    assert grouped.estimate[away].tolist() == table.estimate[away].tolist()
+    widths = [(each.high - each.low)[away] for each in (grouped, table)]
+    np.testing.assert_allclose(widths[0] / widths[1], np.sqrt(2), rtol=0.2)
 
 
 def test_all_others_are_trained_on_too():
-    table = pd.DataFrame(tabulate(cv=None, leave_one_out=True))
+    table = tabulate(cv=None, leave_one_out=True, scoring="roc_auc")
     assert len(table) == 6 + 3
-    last = table[table.train == "all others"]
-    assert last.test.tolist() == ["A", "B", "C"]
+    last = table.loc["roc_auc", "LogisticRegression", "all others"]
+    assert last.index.tolist() == ["A", "B", "C"]
     assert last.n_train.tolist() == [80] * 3
     clf = LogisticRegression().fit(X[SOURCE != "B"], Y[SOURCE != "B"])
     scores = clf.decision_function(X[SOURCE == "B"])
-    assert last.roc_auc.tolist()[1] == roc_auc_score(Y[SOURCE == "B"], scores)
+    assert last.estimate["B"] == roc_auc_score(Y[SOURCE == "B"], scores)
     two = SOURCE != "C"
-    table = tabulate(X=X[two], y=Y[two], source=SOURCE[two], leave_one_out=True)
-    assert len(table["train"]) == 4
+    data = {"X": X[two], "y": Y[two], "source": SOURCE[two]}
+    assert len(tabulate(**data, leave_one_out=True, scoring="roc_auc")) == 4
 
 
 class Noting(DummyClassifier):
@@ -107,33 +112,39 @@ def test_each_fit_gets_the_weights_of_its_images_and_none_is_repeated(monkeypatc
         assert note == "the same"
 
 
+def first_of(result):
+    """Return the first score of a table, and the predictions that it is from."""
+    table, predictions = result
+    return table.estimate.iloc[0], next(iter(predictions.values()))[1]
+
+
 def test_scorers_of_every_kind():
     few = {"cv": None, "return_predictions": True}
-    truth = {"A to B": accuracy_score(Y[40:80], ["nevus"] * 40)}
-    majority = DummyClassifier()
+    # It predicts the most frequent label: for images of B, trained on A.
     for scoring, name in (
         ("accuracy", "accuracy"),
         (make_scorer(accuracy_score), "score"),
         ({"mine": "accuracy"}, "mine"),
     ):
-        table = tabulate(majority, scoring=scoring, **few)
-        assert table[name][0] == truth["A to B"]
-        assert table["y_score"][0].tolist() == ["nevus"] * 40
+        result = tabulate(DummyClassifier(), scoring=scoring, **few)
+        assert result[0].index.levels[0].tolist() == [name]
+        accuracy, labels = first_of(result)
+        assert accuracy == 0.75
+        assert labels.tolist() == ["nevus"] * 40
     # A support vector machine has no probabilities.
-    assert tabulate(SVC(), **few)["y_score"][0].shape == (40,)
+    assert first_of(tabulate(SVC(), **few))[1].shape == (40,)
     y = np.tile([0, 1, 2], 40)
-    table = tabulate(y=y, scoring=["roc_auc_ovr", "neg_log_loss"], **few)
-    assert table["y_score"][0].shape == (40, 3)
-    assert np.isnan(table["prevalence"]).all()
-    assert table["neg_log_loss"].max() < 0
+    result = tabulate(y=y, scoring=["roc_auc_ovr", "neg_log_loss"], **few)
+    assert first_of(result)[1].shape == (40, 3)
+    assert result[0].prevalence.isna().all()
+    assert result[0].loc["neg_log_loss"].high.max() < 0
 
 
 def test_several_estimators_have_the_same_folds_and_samples():
-    one = LogisticRegression()
-    table = pd.DataFrame(tabulate({"one": one, "two": one}))
-    first, second = (t.drop(columns="estimator") for _, t in table.groupby("estimator"))
-    pd.testing.assert_frame_equal(first, second.reset_index(drop=True))
-    assert tabulate()["roc_auc_low"].tolist() == first.roc_auc_low.tolist()
+    table = tabulate({"one": LogisticRegression(), "two": LogisticRegression()})
+    one, two = (table.xs(name, level="estimator") for name in ("one", "two"))
+    pd.testing.assert_frame_equal(one, two)
+    pd.testing.assert_frame_equal(one, tabulate().droplevel("estimator"))
 
 
 def test_images_of_different_sizes():
@@ -141,8 +152,8 @@ def test_images_of_different_sizes():
     images = [np.full((s, 8, 3), i * 9, np.uint8) for i, s in enumerate(sizes)]
     y, source = [0, 1] * 12, ["A"] * 12 + ["B"] * 12
     clf = make_pipeline(MeanColor(), LogisticRegression())
-    table = tabulate(clf, images, y, source, cv=2)
-    assert table["n_test"].tolist() == [12] * 4
+    table = tabulate(clf, images, y, source, cv=2, scoring="roc_auc")
+    assert table.n_test.tolist() == [12] * 4
 
 
 @pytest.mark.parametrize(
@@ -157,7 +168,7 @@ def test_images_of_different_sizes():
         ({"cv": ShuffleSplit(2)}, "cv=ShuffleSplit.*does not test each image once"),
         ({"scoring": []}, "scoring is empty"),
         ({"scoring": "no_such"}, "no_such"),
-        ({"estimator": {}}, "estimator is an empty dict"),
+        ({"estimators": {}}, "estimators is an empty dict"),
     ],
 )
 def test_bad_arguments_are_named(options, message):
