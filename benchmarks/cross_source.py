@@ -37,6 +37,7 @@ from skinest.model_selection import cross_source_table
 
 FOLDER = RESULTS / "cross_source"
 SCORES = ["roc_auc", "average_precision"]
+N_RESAMPLES = 1000
 
 
 def main():
@@ -154,6 +155,7 @@ def run_recipe(name, data, options):
         cv=None if options.no_home else 5,
         scoring=SCORES,
         params=params,
+        n_resamples=N_RESAMPLES,
         random_state=0,
         return_predictions=True,
     )

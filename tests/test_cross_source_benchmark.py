@@ -43,6 +43,7 @@ def test_a_recipe_runs_once_and_keeps_its_scores_and_predictions(
         return LogisticRegression(), {"sample_weight": np.ones(len(data.target))}
 
     monkeypatch.setattr(cross_source, "RECIPES", {"a, b": build, "not run": None})
+    monkeypatch.setattr(cross_source, "N_RESAMPLES", 20)
     for _ in range(2):
         cross_source.run_recipe("a, b", data, options)
     assert len(built) == 1

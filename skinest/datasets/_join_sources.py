@@ -149,7 +149,7 @@ def join_sources(
     >>> print(data.DESCR.splitlines()[3])
     north: 20 images, 16 other and 4 melanoma
     >>> data.groups[-1]
-    'south/L0000006'
+    'south/L0000009'
 
     The real ones: ``{"ISIC 2016": fetch_isic2016_part3(), "HAM10000":
     fetch_isic2018_task3()}``.
@@ -285,7 +285,11 @@ def _translate(own, labels, place):
     if labels is None:
         return own
     if labels == "melanoma":
-        joint_of, own = _MELANOMA, [label.lower() for label in own]
+        joint_of = {
+            label: _MELANOMA[label.lower()]
+            for label in set(own)
+            if label.lower() in _MELANOMA
+        }
     else:
         joint_of = {str(label): joint for label, joint in labels.items()}
     unknown = sorted(set(own) - set(joint_of))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_random_state
@@ -143,7 +144,7 @@ def cross_source_table(
         Images of all sources, see :mod:`skinest.images`, or a table of features.
 
     y : array-like of shape (n_images,)
-        Labels. Every source needs all of them.
+        Labels. Every source needs all of them. Average precision needs 0 and 1.
 
     source : array-like of shape (n_images,)
         Source of each image, such as its clinic or data set, see
@@ -245,10 +246,10 @@ def cross_source_table(
     ... )
     >>> print(table.loc["roc_auc", "LogisticRegression"]["estimate"].round(2))
     train  test
-    north  north    0.77
-           south    0.77
-    south  south    0.77
-           north    0.77
+    north  north    0.81
+           south    0.80
+    south  north    0.81
+           south    0.79
     Name: estimate, dtype: float64
     """
     check_installed("pandas", "cross_source_table")
@@ -258,9 +259,11 @@ def cross_source_table(
     if not estimators:
         raise ValueError("estimators is an empty dict. Pass a classifier.")
     scorers = _list_scorers(scoring)
+    _check_scorers(scorers, images.y)
     fold_seed, seed = check_random_state(random_state).randint(MAX_SEED, size=2)
     folds = {} if cv is None else _split_at_home(images, cv, fold_seed)
-    rows, predictions = [], {}
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    predictions: Predictions = {}
     for name, classifier in estimators.items():
         for cell in _iterate_cells(classifier, images, folds, leave_one_out):
             y_true = images.y[cell.rows]
@@ -279,12 +282,14 @@ def cross_source_table(
                     confidence_level=confidence_level,
                     random_state=seed,
                 )
-                key = (score, name, cell.train, cell.test)
-                rows.append((key, dict(zip(_INTERVAL, result, strict=True)) | known))
+                interval = dict(zip(_INTERVAL, result, strict=True))
+                rows[score, name, cell.train, cell.test] = interval | known
             if return_predictions:
                 found = cell.rows, cell.outputs.get_score()
                 predictions[name, cell.train, cell.test] = found
-    table = _make_frame(rows, list(scorers), confidence_level)
+    trained = [*images.names, *([_OTHERS] if leave_one_out else [])]
+    levels = [list(scorers), list(estimators), trained, images.names]
+    table = _make_frame(rows, levels, confidence_level)
     return (table, predictions) if return_predictions else table
 
 
@@ -339,6 +344,20 @@ def _list_scorers(scoring):
     if not scoring:
         raise ValueError("scoring is empty. Pass the name of a scorer.")
     return {name: get_scorer(scorer) for name, scorer in scoring.items()}
+
+
+def _check_scorers(scorers, y):
+    """Raise ValueError if a scorer cannot be computed for such labels."""
+    X = np.zeros((len(y), 1))
+    chance = DummyClassifier().fit(X, y)
+    for name, scorer in scorers.items():
+        try:
+            scorer(chance, X, y)
+        except ValueError as error:
+            raise ValueError(
+                f"The score {name!r} cannot be computed for the labels "
+                f"{np.unique(y).tolist()}: {error}"
+            ) from error
 
 
 def _split_at_home(images, cv, seed):
@@ -405,13 +424,20 @@ def _compute_prevalence(y_true):
     return counts[1] / len(y_true) if len(labels) == 2 else np.nan
 
 
-def _make_frame(rows, scores, confidence_level):
-    """Return the table, with all rows of a score together."""
+def _make_frame(rows, levels, confidence_level):
+    """Return the table, with rows in the order of the levels of its index."""
     import pandas as pd
 
-    rows = sorted(rows, key=lambda row: scores.index(row[0][0]))
-    names = ["score", "estimator", "train", "test"]
-    index = pd.MultiIndex.from_tuples([key for key, _ in rows], names=names)
-    table = pd.DataFrame([values for _, values in rows], index=index)
+    codes = {
+        key: [level.index(part) for level, part in zip(levels, key, strict=True)]
+        for key in rows
+    }
+    keys = sorted(rows, key=codes.__getitem__)
+    index = pd.MultiIndex(
+        levels=levels,
+        codes=list(zip(*map(codes.__getitem__, keys), strict=True)),
+        names=["score", "estimator", "train", "test"],
+    )
+    table = pd.DataFrame([rows[key] for key in keys], index=index)
     table.attrs["confidence_level"] = confidence_level
     return table
