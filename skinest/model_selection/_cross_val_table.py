@@ -300,7 +300,7 @@ def _list_folds(estimator, X, y, groups, cv):
                 "test set, so that scores are too optimistic. Pass a splitter that "
                 "keeps groups together, such as StratifiedGroupKFold, as cv.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             break
     return folds

@@ -71,7 +71,7 @@ class GroupBootstrap:
                 f"{name} is in {n_groups} of {self.n_groups} groups{more}. Intervals "
                 f"are not reliable if a class is in fewer than {FEW_GROUPS} groups.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return has_class
 
@@ -174,6 +174,6 @@ def _drop_undefined(values):
             f"The score is NaN in {n_undefined} of {len(values)} bootstrap samples, "
             "which are left out. The interval may be too narrow.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return values[is_defined]

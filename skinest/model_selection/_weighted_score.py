@@ -28,8 +28,12 @@ from ..masks import check_masks
 from ..metrics import dice_score, iou_score
 from ..utils._checks import check_sample_weight, select_items
 
-# Ratios of the metrics of masks, see `_pixel_counts.py`.
-_RATIOS_OF_MASKS = {dice_score: "Dice", iou_score: "IoU"}
+
+def _find_ratio(function):
+    """Return the ratio of pixels that a metric of masks computes, or None."""
+    return (
+        "Dice" if function is dice_score else "IoU" if function is iou_score else None
+    )
 
 
 class Metric(NamedTuple):
@@ -95,8 +99,8 @@ def make_weighted_score(metric, y_true, y_score, sample_weight=None, name="y_sco
     weights = weights * check_sample_weight(
         options.pop("sample_weight", None), len(y_true)
     )
-    if function in _RATIOS_OF_MASKS:
-        score = _of_masks(_RATIOS_OF_MASKS[function], y_true, y_score, **options)
+    if ratio := _find_ratio(function):
+        score = _of_masks(ratio, y_true, y_score, **options)
     elif _takes_weights(metric.function):
         y_score = _positive_column(metric, y_true, y_score)
         score = _of_weights(metric, y_true, y_score)
@@ -118,7 +122,7 @@ def list_classes(metric, y_true):
     """
     function, _ = _split_partial(metric)
     y_true = _as_items(y_true)
-    if function in _RATIOS_OF_MASKS or not isinstance(y_true, np.ndarray):
+    if _find_ratio(function) or not isinstance(y_true, np.ndarray):
         return {}
     kind = type_of_target(y_true) if y_true.ndim <= 2 else "masks"
     if kind == "multilabel-indicator":
