@@ -27,6 +27,7 @@ from .._pixel_counts import (
 from ..masks import check_masks
 from ..metrics import dice_score, iou_score
 from ..utils._checks import check_sample_weight, select_items
+from ._fast_scores import make_fast_score
 
 
 def _find_ratio(function):
@@ -103,7 +104,8 @@ def make_weighted_score(metric, y_true, y_score, sample_weight=None, name="y_sco
         score = _of_masks(ratio, y_true, y_score, **options)
     elif _takes_weights(metric.function):
         y_score = _positive_column(metric, y_true, y_score)
-        score = _of_weights(metric, y_true, y_score)
+        score = make_fast_score(function, options, y_true, y_score)
+        score = score or _of_weights(metric, y_true, y_score)
     elif sample_weight is not None:
         raise ValueError(
             f"{metric.name} has no parameter sample_weight, so sample_weight cannot be "
