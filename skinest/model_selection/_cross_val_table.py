@@ -226,6 +226,10 @@ class Recorded(numbers.Number):
         self.y_true = y_true
         self.y_pred = y_pred
 
+    def __rmul__(self, sign):
+        """Return this object: the scorer multiplies it by 1."""
+        return self
+
 
 class Recorder:
     """Stand-in for the metric of a scorer, which returns its arguments."""

@@ -24,9 +24,9 @@ from sklearn.metrics import (
 def make_fast_score(function, options, y_true, y_score):
     """Return the score as a function of the weights of the images, or None.
 
-    None is returned if the metric is not one of these, has options other than
-    `pos_label`, or is not for labels of two classes. The function is compared with the
-    metric before it is returned.
+    None is returned if the metric is not one of these, has unusual options, or is not
+    for labels of two classes. The function is compared with the metric before it is
+    returned.
 
     Parameters
     ----------
@@ -49,7 +49,12 @@ def make_fast_score(function, options, y_true, y_score):
         for each in (y_true, y_score)
     )
     make = next((make for known, make in _METRICS if known is function), None)
-    if make is None or not are_columns or set(options) - {"pos_label"}:
+    unusual = {
+        name: value
+        for name, value in options.items()
+        if name != "pos_label" and _USUAL.get(name) != value
+    }
+    if make is None or not are_columns or unusual:
         return None
     classes = np.unique(y_true)
     if len(classes) != 2 or np.isnan(y_score).any():
@@ -110,6 +115,7 @@ def _divide(numerator, denominator):
     return numerator / denominator if denominator else 0.0
 
 
+_USUAL = {"average": "binary", "zero_division": 0}
 _METRICS = [
     (roc_auc_score, _area),
     (average_precision_score, _average_precision),

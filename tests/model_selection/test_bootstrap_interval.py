@@ -16,6 +16,8 @@ from sklearn.metrics import (
     f1_score,
     log_loss,
     mean_absolute_error,
+    precision_score,
+    recall_score,
     roc_auc_score,
 )
 
@@ -27,7 +29,9 @@ RNG = np.random.default_rng(0)
 GROUPS = np.repeat(np.arange(40), 3)
 Y = (GROUPS % 4 == 0).astype(int)
 SCORE = Y + RNG.normal(size=40)[GROUPS] + 0.3 * RNG.normal(size=120)
-OPTIONS = {"n_resamples": 50, "random_state": 0}
+LABELS = (SCORE > 0.5).astype(int)
+OPTIONS = {"n_resamples": 15, "random_state": 0}
+BY_GROUP = {**OPTIONS, "groups": GROUPS}
 
 
 def unweighted(metric):
@@ -94,7 +98,7 @@ def test_each_sample_has_images_with_and_without_each_of_several_labels():
 def test_a_class_in_few_groups_is_warned_of():
     y_true = (GROUPS < 4).astype(int)
     with pytest.warns(UserWarning, match="Class 1 is in 4 of 40 groups"):
-        bootstrap_interval(roc_auc_score, y_true, SCORE, groups=GROUPS, **OPTIONS)
+        bootstrap_interval(roc_auc_score, y_true, SCORE, **BY_GROUP)
 
 
 # Numbers
@@ -152,7 +156,7 @@ def test_many_groups_are_left_out_in_blocks():
 
     y_true = np.arange(3000) % 2
     bootstrap_interval(metric, y_true, y_true * (np.arange(3000) > 99), **OPTIONS)
-    assert n_calls <= 1 + 50 + 200 + 1
+    assert n_calls <= 1 + 15 + 200
 
 
 # Metrics
@@ -161,17 +165,24 @@ def test_many_groups_are_left_out_in_blocks():
 @pytest.mark.parametrize(
     ("metric", "y_score"),
     [
-        (roc_auc_score, SCORE),
-        (average_precision_score, SCORE),
-        (balanced_accuracy_score, (SCORE > 0.5).astype(int)),
-        (partial(f1_score, average="macro"), (SCORE > 0.5).astype(int)),
+        (roc_auc_score, np.round(SCORE, 1)),
+        (average_precision_score, np.round(SCORE, 1)),
+        (accuracy_score, LABELS),
+        (balanced_accuracy_score, LABELS),
+        (partial(recall_score, pos_label=0), LABELS),
+        (partial(precision_score, zero_division=0), LABELS),
+        (partial(f1_score, average="binary"), LABELS),
+        (partial(f1_score, average="macro"), LABELS),
         (log_loss, 1 / (1 + np.exp(-SCORE))),
     ],
-    ids=["AUC", "average precision", "balanced accuracy", "macro F1", "log loss"],
+    ids=[
+        *("AUC", "average precision", "accuracy", "balanced accuracy", "specificity"),
+        *("precision", "F1", "macro F1", "log loss"),
+    ],
 )
 def test_weights_have_the_effect_of_repeated_images(metric, y_score):
     fast, slow = (
-        bootstrap_interval(each, Y, y_score, groups=GROUPS, **OPTIONS)
+        bootstrap_interval(each, Y, y_score, **BY_GROUP)
         for each in (metric, unweighted(metric))
     )
     assert fast.estimate == pytest.approx(metric(Y, y_score))
@@ -194,10 +205,10 @@ def test_several_classes_with_probabilities():
     y_true = np.array(["a", "b", "c"])[GROUPS % 3]
     y_score = np.random.default_rng(0).dirichlet([1, 1, 1], size=120)
     metric = partial(roc_auc_score, multi_class="ovr")
-    result = bootstrap_interval(metric, y_true, y_score, groups=GROUPS, **OPTIONS)
+    result = bootstrap_interval(metric, y_true, y_score, **BY_GROUP)
     assert result.estimate == pytest.approx(metric(y_true, y_score))
     assert result == bootstrap_interval(
-        "roc_auc_ovr", pd.Series(y_true), y_score, groups=GROUPS, **OPTIONS
+        "roc_auc_ovr", pd.Series(y_true), y_score, **BY_GROUP
     )
 
 
@@ -323,5 +334,5 @@ def test_undefined_scores_of_samples_are_warned_of():
         return np.mean(y_score[y_score > 0]) if (y_score > 2).any() else np.nan
 
     y_score = np.r_[np.zeros(119), 3.0]
-    with pytest.warns(UserWarning, match=r"is NaN in \d+ of 50 bootstrap samples"):
+    with pytest.warns(UserWarning, match=r"is NaN in \d+ of 15 bootstrap samples"):
         bootstrap_interval(mean_of_first, Y, y_score, **OPTIONS)

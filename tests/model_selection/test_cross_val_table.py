@@ -38,7 +38,7 @@ GROUPS = np.repeat(np.arange(60), 2)
 Y = (GROUPS % 2).astype(int)
 X = Y[:, np.newaxis] + RNG.normal(size=(60, 3))[GROUPS] + RNG.normal(size=(120, 3))
 MODELS = {"linear": LogisticRegression(), "neighbours": KNeighborsClassifier(5)}
-OPTIONS = {"scoring": "roc_auc", "n_resamples": 30, "random_state": 0}
+OPTIONS = {"scoring": "roc_auc", "n_resamples": 10, "random_state": 0}
 BY_GROUP = StratifiedGroupKFold(3)
 
 
@@ -86,7 +86,7 @@ def test_pooled_scores_are_those_of_predictions_out_of_the_folds():
         )[:, 1]
         for name, model in MODELS.items()
     }
-    seed = {"groups": GROUPS, "n_resamples": 30, "random_state": 0}
+    seed = {"groups": GROUPS, "n_resamples": 10, "random_state": 0}
     for name, p in predicted.items():
         expected = bootstrap_interval(roc_auc_score, Y, p, **seed)
         row = table.loc[("roc_auc", name), ["estimate", "low", "high"]]
@@ -115,22 +115,36 @@ def test_losses_are_negative_and_options_of_scorers_count():
         "loss": "neg_log_loss",
         "macro F1": make_scorer(f1_score, average="macro"),
     }
-    y = np.array(["a", "b"])[Y]
     table = cross_val_table(
-        {"linear": LogisticRegression()}, X, y, cv=2, **{**OPTIONS, "scoring": scoring}
+        {"linear": LogisticRegression()},
+        X[:40],
+        Y[:40],
+        cv=2,
+        **{**OPTIONS, "scoring": scoring},
     )
     for name, scorer in scoring.items():
-        expected = cross_val_score(LogisticRegression(), X, y, cv=2, scoring=scorer)
+        expected = cross_val_score(
+            LogisticRegression(), X[:40], Y[:40], cv=2, scoring=scorer
+        )
         row = table.loc[(name, "linear")]
         assert row["estimate"] == pytest.approx(expected.mean())
 
 
 def test_several_classes():
-    y = GROUPS % 3
-    scoring = "roc_auc_ovr"
-    options = {**OPTIONS, "scoring": scoring}
-    table = cross_val_table(MODELS, X, y, cv=StratifiedKFold(2), **options)
-    expected = cross_val_score(MODELS["linear"], X, y, cv=2, scoring=scoring)
+    y, scoring = GROUPS[:42] % 3, "roc_auc_ovr"
+    models = {"linear": LogisticRegression()}
+    table = cross_val_table(
+        *(models, X[:42], y),
+        groups=GROUPS[:42],
+        cv=StratifiedGroupKFold(2),
+        **{**OPTIONS, "scoring": scoring},
+    )
+    expected = cross_val_score(
+        *(models["linear"], X[:42], y),
+        groups=GROUPS[:42],
+        cv=StratifiedGroupKFold(2),
+        scoring=scoring,
+    )
     assert table["estimate"].iloc[0] == pytest.approx(expected.mean())
 
 
