@@ -216,7 +216,7 @@ def cross_val_table(
 
 
 class Recorded(numbers.Number):
-    """What a scorer passes to its metric.
+    """Arguments that a scorer passes to its metric.
 
     It is a number because `cross_validate` accepts only numbers from scorers.
     """
