@@ -73,6 +73,7 @@ def read_options(parser, recipes):
     parser.add_argument("parts", nargs="*", metavar="PART", help="cv or test")
     parser.add_argument("--recipes", nargs="+", choices=recipes, default=recipes)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--n-jobs", type=int, default=2, help="threads for words")
     parser.add_argument("--data-home", help="folder of the ISIC archives")
     parser.add_argument("--memory", help="folder for a cache")
     options = parser.parse_args()

@@ -22,6 +22,7 @@ from skinest.augmentation import Augmentation
 from skinest.datasets import (
     fetch_isic2016_part2b,
     get_data_home,
+    join_sources,
     load_image_folder,
     make_dermoscopy,
 )
@@ -40,14 +41,17 @@ from skinest.model_selection import (
     ComparisonResult,
     DeLongResult,
     IntervalResult,
+    adjust_priors,
     bootstrap_interval,
     compare,
+    cross_source_table,
     cross_val_table,
     delong_test,
+    estimate_priors,
     format_table,
 )
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
-from skinest.sampling import has_foreground
+from skinest.sampling import has_foreground, weigh_sources
 from skinest.utils.estimator_checks import check_image_estimator
 
 Image = NDArray[np.uint8]
@@ -149,6 +153,20 @@ def measure(y_true: Image, paths: list[str]) -> None:
     assert_type(segmentation_report(y_true, paths, mask_threshold=0.5), str)
     has_foreground(None, y_true, ignore_label=255)
     dice_score(y_true, paths, average="macro")  # type: ignore[call-overload]
+
+
+def compare_sources(paths: list[str], y: list[str], source: list[str]) -> None:
+    data = join_sources({"A": (paths, y), "B": make_dermoscopy(3)}, labels="melanoma")
+    join_sources({"A": (paths, y)}, labels={"nv": "nevus", "bcc": None})
+    assert_type(weigh_sources(y, source, strength=0.5), NDArray[np.float64])
+    table = cross_source_table(TransferClassifier(), data.paths, y, source=source)
+    print(table)
+    cross_source_table({"one": BoVWSIFTTransformer()}, paths, y, source=source, cv=None)
+    new_priors = estimate_priors([[0.5, 0.5]], [0.5, 0.5])
+    adjusted = adjust_priors([[0.5, 0.5]], [0.5, 0.5], new_priors)
+    assert_type(adjusted, NDArray[np.float64])
+    cross_source_table(TransferClassifier(), paths, y)  # type: ignore[call-arg]
+    join_sources({"A": (paths, y)}, labels="malignant")  # type: ignore[arg-type]
 
 
 def export(classifier: VGGTransferClassifier, segmenter: UNetSegmenter) -> None:
