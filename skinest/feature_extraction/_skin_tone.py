@@ -144,7 +144,7 @@ def individual_typology_angle(
     >>> mask = np.zeros((40, 40), dtype=np.uint8)
     >>> mask[15:25, 15:25] = 255
     >>> individual_typology_angle([light, dark], [mask, mask]).round()
-    array([ 63., -54.])
+    array([ 64., -52.])
     """
     collection = check_images(images, name="images")
     options = {"ignore_label": ignore_label, "mask_threshold": mask_threshold}

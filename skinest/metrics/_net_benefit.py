@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from sklearn.utils import check_array
 
 from .._compat import validate_params
 from ._binary_scores import read_binary
@@ -113,18 +112,7 @@ def net_benefit(
     >>> net_benefit(y_true, y_proba, threshold=[0.2, 0.5])
     array([0.15, 0.2 ])
     """
-    thresholds = np.asarray(
-        check_array(
-            threshold, ensure_2d=False, dtype=np.float64, input_name="threshold"
-        )
-        if np.ndim(threshold)
-        else threshold,
-        dtype=np.float64,
-    )
-    if thresholds.ndim > 1 or not ((thresholds >= 0) & (thresholds < 1)).all():
-        raise ValueError(
-            f"threshold={threshold!r} must be a number or a list of numbers in [0, 1)."
-        )
+    thresholds = _check_thresholds(threshold)
     is_positive, proba, weights = read_binary(
         y_true, y_proba, pos_label, sample_weight, name="y_proba"
     )
@@ -142,6 +130,18 @@ def net_benefit(
     )
     benefit = true_rate - false_rate * thresholds / (1 - thresholds)
     return benefit if benefit.ndim else float(benefit)
+
+
+def _check_thresholds(threshold):
+    try:
+        thresholds = np.asarray(threshold, dtype=np.float64)
+    except (TypeError, ValueError):  # not numbers, or lists of different lengths
+        thresholds = np.array(np.nan)
+    if thresholds.ndim > 1 or not ((thresholds >= 0) & (thresholds < 1)).all():
+        raise ValueError(
+            f"threshold={threshold!r} must be a number or a list of numbers in [0, 1)."
+        )
+    return thresholds
 
 
 def _sum_from(values, positions):

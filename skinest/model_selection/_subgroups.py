@@ -133,12 +133,12 @@ def subgroup_report(
     >>> sex = np.array(["female", "male"])[rng.integers(0, 2, 120)]
     >>> sex[:5] = "other"
     >>> report = subgroup_report(
-    ...     roc_auc_score, y_true, y_score, {"sex": sex}, n_resamples=50, random_state=0
+    ...     roc_auc_score, y_true, y_score, {"sex": sex}, n_resamples=20, random_state=0
     ... )
     >>> report.index.tolist()
     [('all', ''), ('sex', 'female'), ('sex', 'male'), ('sex', 'other')]
     >>> report.loc[("sex", "other"), "note"]
-    'too few to say: 2 positive and 3 negative'
+    'too few to say: 3 positive and 2 negative'
     """
     check_installed("pandas", "subgroup_report")
     import pandas as pd

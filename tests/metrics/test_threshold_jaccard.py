@@ -83,7 +83,7 @@ class Eroding(BaseEstimator):
 def test_scorer():
     X = np.full((4, 10, 3), 255, dtype=np.uint8)
     X[:2] = 0  # empty, and predicted empty: right
-    assert threshold_jaccard_scorer(Eroding(3), X, X) == (2 + 2 * 0.7) / 4
+    assert_allclose(threshold_jaccard_scorer(Eroding(3), X, X), (2 + 2 * 0.7) / 4)
     assert threshold_jaccard_scorer(Eroding(4), X, X) == 0.5
     y = X.astype(int)
     y[:, :4] = -1
