@@ -364,7 +364,7 @@ def segmentation_report(
     labels = check_labels(labels, y_true.ignore_label)
     pixels, n_pixels = count_labels(y_true, y_pred, labels)
     labels = find_foreground(pixels, labels)
-    names = _row_names(labels, target_names)
+    names = name_rows(labels, target_names)
     counts = select_counts(pixels, n_pixels, labels)
     of_all = select_counts(pixels, n_pixels, sorted(pixels))
     if average == "pooled":
@@ -403,7 +403,7 @@ def _check_pair(y_true, y_pred, ignore_label, mask_threshold):
     return y_true, y_pred
 
 
-def _row_names(labels, target_names):
+def name_rows(labels, target_names):
     names = [str(name) for name in (labels if target_names is None else target_names)]
     if len(names) != len(labels):
         raise ValueError(
