@@ -143,7 +143,10 @@ def _round(value):
         return [_round(each) for each in value]
     if isinstance(value, str | None):
         return value
-    return np.round(value, 5).tolist()
+    rounded = np.round(value, 5).tolist()
+    if isinstance(rounded, list):
+        return _round(rounded)
+    return None if rounded != rounded else rounded
 
 
 def make_console():
