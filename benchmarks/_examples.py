@@ -1,4 +1,4 @@
-"""What benchmarks use of the examples: settings of the study, and files of scores."""
+"""Import settings of the study and functions from the folder of the examples."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

@@ -21,6 +21,11 @@ FOLDER = RESULTS / "study"
 NONE = "–"  # noqa: RUF001
 BINARY = ("accuracy", "precision", "sensitivity", "f1", "AUC", "average precision")
 NAMES = {"sensitivity": "recall", "f1": "F1", "roc_auc": "AUC"}
+BLOCK = re.compile(
+    r"(?P<begin>\.\. (?P<kind>table|run|differences) (?P<names>[\w ]+))\n"
+    r".*?\.\. end\n",
+    re.DOTALL,
+)
 BY_CLASS = ("precision", "recall", "f1-score")
 BENIGN = ["benign", "malignant"]
 
@@ -336,7 +341,8 @@ def read_records(folder=FOLDER):
 def fill_in_study(page, folder=FOLDER):
     """Return the page with all tables and runs for which there are records.
 
-    They are between two comments: `.. table NAME` or `.. run PART ...`, and `.. end`.
+    They are between two comments: `.. table NAME`, `.. run PART ...` or `.. differences
+    PART`, and `.. end`.
     """
     records = read_records(folder)
 
@@ -345,17 +351,15 @@ def fill_in_study(page, folder=FOLDER):
         if kind == "table":
             rows = make_rows(TABLES[names[0]], records)
             text = rows and format_table(rows)
-        else:
+        elif kind == "run":
             known = [name for name in names if name in records]
             text = "\n".join(describe_run(name, records[name]) for name in known)
+        else:
+            lines = records.get(names[0], {}).get("scores", {}).get("differences", ())
+            text = "\n".join(wrap(line, "- ", "  ") for line in lines)
         return f"{found['begin']}\n\n{text}\n\n.. end\n" if text else found[0]
 
-    return re.sub(
-        r"(?P<begin>\.\. (?P<kind>table|run) (?P<names>[\w ]+))\n.*?\.\. end\n",
-        write,
-        page,
-        flags=re.DOTALL,
-    )
+    return BLOCK.sub(write, page)
 
 
 def format_table(rows):

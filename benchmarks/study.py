@@ -55,7 +55,7 @@ class Part:
 VGG = "examples/plot_task2_vgg.py"
 # With --lowest all, an epoch of the last stage takes many times as long.
 BLOCK5 = (
-    "--full --only schedules --side 160 --copies 2 --balance 0.5 --lowest block5 "
+    "--full --only schedules --side 144 --copies 2 --balance 0.5 --lowest block5 "
     "--schedules 'block5, then all' --weights {vgg16}"
 )
 PARTS = {

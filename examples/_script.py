@@ -196,13 +196,14 @@ def shortened(epochs, share):
 
 
 def print_differences(console, arguments, study, lines):
-    """Print the differences from the study: the given lines and changed arguments."""
+    """Print and return differences from the study: the lines and changed arguments."""
     lines = list(lines)
     for name, value in study.items():
         text = SHORTENING[name][1]
         if text is not None and getattr(arguments, name) != value:
             lines.append(text.format(getattr(arguments, name), value))
     print_lines(console, "What differs from the study:", lines)
+    return lines
 
 
 def print_lines(console, title, lines):

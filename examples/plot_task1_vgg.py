@@ -215,7 +215,7 @@ def main():
         taken = take(n_images, y_train)
         X_train, y_train = X_train[taken], y_train[taken]
     lines = differences(source, weights, arguments.copies, y_train, y_test)
-    print_differences(console, arguments, STUDY, lines)
+    lines = print_differences(console, arguments, STUDY, lines)
     stages, results, decisions = list_stages(arguments), {}, {}
     with open_state(arguments) as folder:
         clf = classifier(arguments, weights, folder / "memory")
@@ -242,7 +242,7 @@ def main():
             print_tried(console, tried, X_train, y_train, arguments.rates)
     write_scores(
         arguments.scores,
-        {"n_train": len(y_train), "n_test": len(y_test), "stages": results},
+        {"differences": lines, "stages": results},
     )
     history = TrainingHistoryDisplay.from_estimator(fitted)
     matrices = report(console, results, y_test)

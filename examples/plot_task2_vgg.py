@@ -469,9 +469,9 @@ def main():
         zip(SPLITS, (split_by_image(y), split_by_lesion(y, groups)), strict=True)
     )
     lines = differences(arguments, is_real, weights, splits)
-    print_differences(console, arguments, STUDY, lines)
+    lines = print_differences(console, arguments, STUDY, lines)
     print_images(console, y, groups, splits)
-    figures, scores = {}, {"n_images": len(y)}
+    figures, scores = {}, {"differences": lines}
     with open_state(arguments) as folder:
         if arguments.only != "leak":
             fits = run(console, arguments, weights, folder, (X, y, groups), splits)
