@@ -239,16 +239,18 @@ def make_diagnoses_matrix(split):
     return make
 
 
-def make_schedules(by_lesion, by_image):
+def make_schedules(*parts):
     """Return the accuracy after each stage of the study's schedules."""
+    fits = {}
+    for scores in filter(None, parts):
+        fits |= scores["schedules"]
     rows = [["schedule", "split", "after stage 1", "after stage 2"]]
     for schedule, own in study.TASK2_SCHEDULES.items():
-        cells = [f"{value:.2f}".lstrip("0") for value in own["accuracy"]]
+        cells = (say(value, 2) for value in own["accuracy"])
         rows.append([schedule, "study, by image", *cells])
-        for split, scores in (("by image", by_image), ("by lesion", by_lesion)):
-            stages = scores and scores["schedules"].get(f"{schedule}, {split}")
-            if stages:
-                cells = [say_interval(each["scores"]["accuracy"]) for each in stages]
+        for split in ("by image", "by lesion"):
+            if stages := fits.get(f"{schedule}, {split}"):
+                cells = (say_interval(each["scores"]["accuracy"]) for each in stages)
                 rows.append([schedule, f"skinest, {split}", *cells])
     return rows
 
@@ -306,7 +308,8 @@ def make_losses(scores):
     return rows
 
 
-DIAGNOSES = ("vgg16_by_lesion", "vgg16_by_image")
+DIAGNOSES = ("block5_by_lesion", "block5_by_image")
+SCHEDULES = (*DIAGNOSES, "head_by_lesion", "head_by_image")
 TABLES = {
     "encodings": Table(("encodings",), make_encodings),
     "words": Table(("words",), make_search("words", "RBF kernel")),
@@ -319,7 +322,7 @@ TABLES = {
     "diagnoses_classes": Table(DIAGNOSES[:1], make_diagnoses_classes, DIAGNOSES[1:]),
     "diagnoses_f1": Table(("mobilenetv2_by_lesion",), make_diagnoses_f1, DIAGNOSES),
     "diagnoses_matrix": Table(DIAGNOSES[:1], make_diagnoses_matrix("by lesion")),
-    "schedules": Table((), make_schedules, DIAGNOSES),
+    "schedules": Table(DIAGNOSES[:1], make_schedules, SCHEDULES[1:]),
     "leak": Table(("leak",), make_leak),
     "structures": Table(("structures",), make_structures),
     "losses": Table(("losses",), make_losses),

@@ -56,8 +56,9 @@ VGG = "examples/plot_task2_vgg.py"
 # With --lowest all, an epoch of the last stage takes many times as long.
 BLOCK5 = (
     "--full --only schedules --side 144 --copies 2 --balance 0.5 --lowest block5 "
-    "--schedules 'block5, then all' --weights {vgg16}"
+    "--weights {vgg16} --schedules"
 )
+SCHEDULES = {"block5": "block5, then all", "head": "head, then all"}
 PARTS = {
     "words": Part("examples/plot_task1_bovw.py"),
     "encodings": Part(
@@ -77,8 +78,13 @@ PARTS = {
         "--backbone mobilenetv2 --weights {mobilenetv2}",
         True,
     ),
-    "vgg16_by_lesion": Part(VGG, f"{BLOCK5} --splits 'by lesion'", True),
-    "vgg16_by_image": Part(VGG, f"{BLOCK5} --splits 'by image'", True),
+    **{
+        f"{name}_{split.replace(' ', '_')}": Part(
+            VGG, f"{BLOCK5} '{schedule}' --splits '{split}'", True
+        )
+        for name, schedule in SCHEDULES.items()
+        for split in ("by lesion", "by image")
+    },
     "structures": Part(
         "benchmarks/accuracy_unet.py", "globules streaks --study-filters 16", True
     ),

@@ -11,7 +11,7 @@ import numpy as np
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Restore the weights of the best epoch of each stage by a metric.
+    """Restore the trained weights of the best epoch of each stage by a metric.
 
     The study stopped by one metric and restored by another. `early_stopping` of a
     classifier uses the same metric for both.
@@ -31,11 +31,13 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs[self.monitor] > self.best:
-            self.best, self.weights = logs[self.monitor], self.model.get_weights()
+            self.best = logs[self.monitor]
+            variables = self.model.trainable_variables
+            self.weights = list(map(keras.ops.convert_to_numpy, variables))
 
     def on_train_end(self, logs=None):
-        if self.weights is not None:
-            self.model.set_weights(self.weights)
+        for variable, value in zip(self.model.trainable_variables, self.weights or ()):
+            variable.assign(value)
         self.weights = None
 
 
