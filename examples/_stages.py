@@ -33,11 +33,15 @@ class KeepBest(keras.callbacks.Callback):
         if logs[self.monitor] > self.best:
             self.best = logs[self.monitor]
             variables = self.model.trainable_variables
-            self.weights = list(map(keras.ops.convert_to_numpy, variables))
+            self.weights = [
+                np.array(keras.ops.convert_to_numpy(variable)) for variable in variables
+            ]
 
     def on_train_end(self, logs=None):
-        for variable, value in zip(self.model.trainable_variables, self.weights or ()):
-            variable.assign(value)
+        if self.weights is not None:
+            pairs = zip(self.model.trainable_variables, self.weights, strict=True)
+            for variable, value in pairs:
+                variable.assign(value)
         self.weights = None
 
 
