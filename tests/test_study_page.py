@@ -104,6 +104,7 @@ def command(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "ROOT", tmp_path)
     monkeypatch.setattr(study, "FOLDER", tmp_path / "results")
     monkeypatch.setattr(study, "describe_machine", lambda **options: {"cores": 2})
+    monkeypatch.setattr(study, "is_quiet", lambda run: True)
     (tmp_path / "script.py").write_text(SCRIPT)
     part = study.Part("script.py", "'{vgg16}'", can_continue=True)
 
