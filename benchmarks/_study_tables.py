@@ -359,7 +359,8 @@ def fill_in_study(page, folder=FOLDER):
             text = "\n".join(describe_run(name, records[name]) for name in known)
         else:
             lines = records.get(names[0], {}).get("scores", {}).get("differences", ())
-            text = "\n".join(wrap(line, "- ", "  ") for line in lines)
+            items = "\n".join(wrap(line, "- ", "  ") for line in lines)
+            text = items and f"What differs from the study:\n\n{items}"
         return f"{found['begin']}\n\n{text}\n\n.. end\n" if text else found[0]
 
     return BLOCK.sub(write, page)
