@@ -27,8 +27,10 @@ from skinest.datasets import (
     make_dermoscopy,
 )
 from skinest.export import read_metadata
+from skinest.feature_extraction import individual_typology_angle
 from skinest.images import ImageCollection, check_images, read_image, resize
 from skinest.inspection import (
+    DecisionCurveDisplay,
     GradCAMDisplay,
     SegmentationDisplay,
     TrainingHistoryDisplay,
@@ -36,7 +38,18 @@ from skinest.inspection import (
 from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
-from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.metrics import (
+    dice_score,
+    find_threshold,
+    iou_score,
+    net_benefit,
+    partial_auc_score,
+    segmentation_report,
+    sensitivity_at_specificity,
+    specificity_at_sensitivity,
+    threshold_jaccard_score,
+    write_isic_submission,
+)
 from skinest.model_selection import (
     ComparisonResult,
     DeLongResult,
@@ -49,6 +62,7 @@ from skinest.model_selection import (
     delong_test,
     estimate_priors,
     format_table,
+    subgroup_report,
 )
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
 from skinest.sampling import has_foreground, weigh_sources
@@ -167,6 +181,23 @@ def compare_sources(paths: list[str], y: list[str], source: list[str]) -> None:
     assert_type(adjusted, NDArray[np.float64])
     cross_source_table(TransferClassifier(), paths, y)  # type: ignore[call-arg]
     join_sources({"A": (paths, y)}, labels="malignant")  # type: ignore[arg-type]
+
+
+def judge(y: list[str], proba: NDArray[np.float64], paths: list[Path]) -> None:
+    options = {"pos_label": "malignant"}
+    assert_type(sensitivity_at_specificity(y, proba, specificity=0.9), float)
+    assert_type(specificity_at_sensitivity(y, proba, sensitivity=0.9), float)
+    assert_type(find_threshold(y, proba, sensitivity=0.9, **options), float)
+    assert_type(partial_auc_score(y, proba, sample_weight=proba), float)
+    assert_type(net_benefit(y, proba, threshold=0.1), float)
+    assert_type(threshold_jaccard_score(paths, paths, mask_threshold=0.5), float)
+    write_isic_submission("a.csv", paths, proba, challenge="2019", classes=["MEL"])
+    write_isic_submission("a.csv", paths, proba, challenge=2018)  # type: ignore[arg-type]
+    assert_type(individual_typology_angle(paths, paths), NDArray[np.float64])
+    subgroup_report(partial_auc_score, y, proba, {"sex": y}, groups=y).round(2)
+    display = DecisionCurveDisplay.from_predictions(y, proba, thresholds=[0.1, 0.2])
+    assert_type(display.plot(name="network"), DecisionCurveDisplay)
+    sensitivity_at_specificity(y, proba)  # type: ignore[call-arg]
 
 
 def export(classifier: VGGTransferClassifier, segmenter: UNetSegmenter) -> None:

@@ -4,6 +4,7 @@ from ._delong import delong_interval, delong_test
 from ._interval_result import ComparisonResult, DeLongResult, IntervalResult
 from ._intervals import bootstrap_interval, compare
 from ._priors import adjust_priors, estimate_priors
+from ._subgroups import subgroup_report
 from ._text_tables import format_table
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "delong_test",
     "estimate_priors",
     "format_table",
+    "subgroup_report",
 ]
