@@ -72,7 +72,7 @@ CLINICS = {
 def visit(seed, light, side, blur, malignant_fraction):
     """Return images as a clinic would have them."""
     data = make_dermoscopy(
-        150,
+        100,
         image_size=(side, side),
         malignant_fraction=malignant_fraction,
         random_state=seed,
@@ -116,7 +116,11 @@ memory = TemporaryDirectory()
 def classify(descriptor):
     """Return a logistic regression on visual words."""
     words = BoVWSIFTTransformer(
-        50, descriptor=descriptor, memory=memory.name, random_state=0
+        30,
+        descriptor=descriptor,
+        max_descriptors=10_000,
+        memory=memory.name,
+        random_state=0,
     )
     return Pipeline(
         [
@@ -129,10 +133,18 @@ def classify(descriptor):
 
 classifiers = {
     "colours": classify(ColorPatchDescriptor()),
-    "texture": classify(SIFTDescriptor(detector="grid")),
+    "texture": classify(SIFTDescriptor(detector="grid", grid_step=16)),
 }
 table = cross_source_table(
-    classifiers, X, y, source=source, groups=groups, random_state=0
+    classifiers,
+    X,
+    y,
+    source=source,
+    groups=groups,
+    cv=3,
+    scoring="roc_auc",
+    n_resamples=200,
+    random_state=0,
 )
 aucs = table.loc["roc_auc"][["estimate", "low", "high"]]
 printed = Table(title="AUC [95 % interval]")
