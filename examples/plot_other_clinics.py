@@ -186,8 +186,8 @@ figure.savefig(arguments.figures / "other_clinics_table.png", dpi=120)
 # Melanoma is more frequent in the south than in the north. So a classifier that is
 # trained on both learns that images of the south are suspicious.
 # :func:`~skinest.sampling.weigh_sources` returns weights with which the clinic says
-# nothing about the diagnosis. They remove the gap between benign lesions of both clinics.
-# Whether they improve the ranking elsewhere must be measured: the last column.
+# nothing about the diagnosis. They remove the gap between benign lesions of both
+# clinics. Whether they improve the ranking elsewhere must be measured: the last column.
 
 train, test = source != "east", source == "east"
 weights = {
