@@ -10,7 +10,6 @@ labels only, so it can also select images.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -219,8 +218,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         -------
         X_resampled : same type as X
             The selected images. Types that cannot be indexed by an array, such as
-            tensors and Arrow arrays, are returned as an array, and an ImageCollection
-            as a list.
+            Arrow arrays, are returned as an array.
 
         y_resampled : same type as y
             Their labels or masks.
@@ -247,7 +245,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
             )
         self.sample_indices_ = indices
         self.sampling_strategy_ = self.sampler_.sampling_strategy_
-        return _select(X, indices), _select(y, indices)
+        return select_items(X, indices), select_items(y, indices)
 
     def _check(self, X, y):
         """Return a table of row numbers, and the labels to balance by."""
@@ -331,11 +329,3 @@ def _are_files(items) -> bool:
     if isinstance(items[0], os.PathLike):
         return True
     return isinstance(items[0], str) and all(map(os.path.isfile, set(items)))
-
-
-def _select(items, indices):
-    """Select items by their positions, and return them in the same type if possible."""
-    if isinstance(items, Sequence):
-        selected = [items[index] for index in indices]
-        return tuple(selected) if isinstance(items, tuple) else selected
-    return select_items(items, indices)
