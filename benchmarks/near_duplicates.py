@@ -8,10 +8,10 @@ ham10000
     Pairs within HAM10000: of one lesion, and of two lesion numbers.
 sources
     Pairs between ISIC 2016 and HAM10000, which must not be on two sides of a split.
-plot
-    Save a plot of the most and the least similar pairs of "ham10000" and "sources".
 
-Usage: python benchmarks/near_duplicates.py changes ham10000 sources plot
+The last two save plots of the least similar of these pairs in the folder --figures.
+
+Usage: python benchmarks/near_duplicates.py changes ham10000 sources
 """
 
 # Authors: The skinest developers
@@ -27,7 +27,8 @@ import numpy as np
 
 from skinest.datasets import fetch_isic2016_part3, fetch_isic2018_task3
 from skinest.images import check_images, resize
-from skinest.model_selection import find_near_duplicates
+from skinest.inspection import NearDuplicatesDisplay
+from skinest.model_selection import NearDuplicates, find_near_duplicates
 
 LOWEST = 0.3  # pairs below it are not looked at
 THRESHOLDS = np.round(np.arange(0.4, 1, 0.05), 2)
@@ -49,6 +50,7 @@ def read_options():
     parser.add_argument(
         "--images", type=int, default=200, help="changed images of each half"
     )
+    parser.add_argument("--pairs", type=int, default=48, help="pairs to plot")
     parser.add_argument("--n-jobs", type=int, help="threads")
     parser.add_argument("--figures", type=Path, default=Path("figures"))
     return parser.parse_args()
@@ -215,7 +217,7 @@ def search_ham10000(options):
         print(f"| {low:.2f} to {low + 0.05:.2f} | {' | '.join(map(str, counts))} |")
     print("\nTwo lesion numbers:")
     print_pairs(found, ~is_same, data.paths, data.paths, 40)
-    return found
+    save(found, ~is_same, "ham10000", options, data.paths)
 
 
 def find_tiny(paths, pair):
@@ -246,17 +248,28 @@ def search_sources(options):
             f"HAM10000, in {perf_counter() - start:.0f} s"
         )
         print_pairs(found, found.scores > 0, isic.paths, ham.paths, 60)
+        save(found, found.scores > 0, subset, options, isic.paths, ham.paths)
 
 
-def plot(options):
-    pass
+def save(found, chosen, name, options, *sets):
+    """Save a plot of the most similar pairs, and of those around the threshold."""
+    rows = np.flatnonzero(chosen)[: options.pairs]
+    if not len(rows):
+        return
+    shown = NearDuplicates(found.pairs[rows], found.scores[rows], found.views[rows])
+    display = NearDuplicatesDisplay.from_duplicates(
+        shown, *sets, n_pairs=None, max_cols=8
+    )
+    options.figures.mkdir(exist_ok=True)
+    path = options.figures / f"near_duplicates_{name}.png"
+    display.figure_.savefig(path, dpi=80)
+    print(f"Saved {path}")
 
 
 PARTS = {
     "changes": measure_changes,
     "ham10000": search_ham10000,
     "sources": search_sources,
-    "plot": plot,
 }
 
 if __name__ == "__main__":

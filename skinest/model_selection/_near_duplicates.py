@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .._typing import ArrayLike, ImagesLike, NDArray
 
-_VIEWS = (
+VIEWS = (
     "same",
     "horizontal flip",
     "vertical flip",
@@ -197,7 +197,7 @@ def find_near_duplicates(
             similarities = _correlate(extractor, images, everything, pairs[order])
             is_confirmed = similarities >= feature_threshold
             order, similarities = order[is_confirmed], similarities[is_confirmed]
-    names = np.array(_VIEWS, dtype=object)[views[order]]
+    names = np.array(VIEWS, dtype=object)[views[order]]
     return NearDuplicates(pairs[order], scores[order], names, similarities)
 
 
