@@ -24,14 +24,6 @@ def found():
     return make([[0, 1], [2, 0]], ["same", "quarter turn left"])
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
-
-
 def test_both_images_of_a_pair_are_turned_the_same_way(found):
     display = NearDuplicatesDisplay.from_duplicates(found, IMAGES, OTHERS)
     assert display.axes_.shape == (2, 2)
