@@ -29,6 +29,7 @@ from skinest.export import read_metadata
 from skinest.images import ImageCollection, check_images, read_image, resize
 from skinest.inspection import (
     GradCAMDisplay,
+    NearDuplicatesDisplay,
     SegmentationDisplay,
     TrainingHistoryDisplay,
 )
@@ -36,6 +37,15 @@ from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.model_selection import (
+    NearDuplicates,
+    SplitCheck,
+    StratifiedGroupShuffleSplit,
+    check_split,
+    duplicate_groups,
+    find_near_duplicates,
+    train_test_split,
+)
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
 from skinest.sampling import has_foreground
 from skinest.utils.estimator_checks import check_image_estimator
@@ -118,6 +128,20 @@ def segment(images: Image, masks: Image) -> None:
     assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
     UNetSegmenter(n_prediction_views=8)
     UNetSegmenter(3)  # type: ignore[call-arg]
+
+
+def split(paths: list[Path], y: list[str], lesions: list[str], masks: Image) -> None:
+    assert_type(train_test_split(paths, y, groups=lesions, stratify=y), list[Any])
+    splitter = StratifiedGroupShuffleSplit(2, test_size=0.3, random_state=0)
+    for train, test in splitter.split(paths, masks, lesions):
+        assert_type(train, NDArray[np.intp])
+        check = check_split(train, test, lesions, paths, on_leak="warn", n_jobs=2)
+        assert_type(check, SplitCheck)
+    found = find_near_duplicates(paths, check_images(masks), threshold=0.9)
+    assert_type(found, NearDuplicates)
+    NearDuplicatesDisplay.from_duplicates(found, paths, n_pairs=3).plot(max_cols=2)
+    assert_type(duplicate_groups(paths, lesions, duplicates=found), NDArray[np.intp])
+    check_split([0], [1], on_leak="stop")  # type: ignore[arg-type]
 
 
 def augment(image: Image, mask: Image) -> None:

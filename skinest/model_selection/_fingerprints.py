@@ -1,7 +1,8 @@
 """Fingerprints of images, and the search for pairs that look the same.
 
-A fingerprint is a small grey image. Its low frequencies find the candidates among all
-pairs, and its details decide. Both are compared in all flips and quarter turns.
+A fingerprint is a small grey image. Low frequencies of it and of its parts find
+candidates among all pairs, and its details decide. Both are compared in all flips and
+quarter turns.
 """
 
 # Authors: The skinest developers
@@ -16,39 +17,99 @@ from .._training._views import turn
 from ..images import resize
 
 SIDE = 64  # height and width of a fingerprint
+N_VIEWS = 8
 _N_FREQUENCIES = 8  # per side, for candidates
-_BLOCK = 512  # images that are compared with all others at once
-_LOWEST = 0.3  # cosine of the low frequencies of candidates
-_BLUR = 6.0  # standard deviation in pixels; details are what a blur removes
-# Sides of a part of an image that can be all that another image shows.
-_PART_SIDES = (61, 58, 55, 52)
-_N_VIEWS = 8
+_BLUR = 3.0  # standard deviation in pixels; details are what a blur removes
+_LEAST_DETAILS = 0.5  # standard deviation in grey levels; less is noise
+_QUERIES, _SEARCHED = 128, 1024  # images that are compared with each other at once
+# Sides of parts of an image that another image may show, each with the sides that are
+# tried if the low frequencies of such a part fit best. The first is the whole image.
+_PARTS = {SIDE: (SIDE, 61), 58: (61, 58, 55), 52: (55, 52, 49)}
+_N_PLACES = 5  # of a part: in the corners and in the centre
 
 
-class Match(NamedTuple):
-    """How much an image looks like another: a correlation, and the view it is for."""
+class Candidates(NamedTuple):
+    """Pairs of which the first image may be the second, or a part of it.
 
-    score: float
-    view: int
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_pairs,)
+        Positions of the two images.
+
+    view : ndarray of shape (n_pairs,)
+        View of the first image in which it is most similar, see `turn`.
+
+    side : ndarray of shape (n_pairs,)
+        Side of the part of the second image that is most similar, in pixels.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    view: np.ndarray
+    side: np.ndarray
 
 
 def make_fingerprints(images, n_jobs=None) -> np.ndarray:
     """Return small grey images, as array (n_images, SIDE, SIDE) of uint8."""
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    positions = range(len(images))
-    small = parallel(delayed(_shrink)(images, position) for position in positions)
+    small = parallel(delayed(_shrink)(images, place) for place in range(len(images)))
     return np.stack(small)
 
 
 def _shrink(images, position):
     import cv2
 
-    grey = cv2.cvtColor(images[position], cv2.COLOR_RGB2GRAY)
-    return resize(grey, (SIDE, SIDE))
+    return resize(cv2.cvtColor(images[position], cv2.COLOR_RGB2GRAY), (SIDE, SIDE))
 
 
-def describe_shapes(fingerprints) -> np.ndarray:
-    """Return low frequencies of fingerprints, as array (n_images, n, n) of norm 1.
+def find_candidates(fingerprints, others, n_neighbors, *, is_same=False) -> Candidates:
+    """Find those of other images of which an image is most similar to a part.
+
+    Parameters
+    ----------
+    fingerprints : ndarray of shape (n_images, SIDE, SIDE)
+        The images.
+
+    others : ndarray of shape (n_others, SIDE, SIDE)
+        The images to search in.
+
+    n_neighbors : int
+        Number of candidates for each image.
+
+    is_same : bool, default=False
+        Whether both are the same images, so that an image is no candidate for itself.
+
+    Returns
+    -------
+    candidates : Candidates
+    """
+    parts = np.stack([_describe_parts(other) for other in others])
+    count = min(n_neighbors, len(others) - is_same)
+    found = []
+    for start in range(0, len(fingerprints) if count else 0, _QUERIES):
+        block = fingerprints[start : start + _QUERIES]
+        shapes = np.stack([_describe_shape(each) for each in block])
+        views = _turn_frequencies(shapes)
+        best = _measure_similarity(views, parts)
+        rows = np.arange(len(block))
+        if is_same:
+            best[rows, start + rows] = -np.inf
+        near = np.argpartition(-best, count - 1, axis=1)[:, :count]
+        for row, columns in enumerate(near):
+            similar = np.einsum("vf,npf->nvp", views[:, row], parts[columns])
+            flat = similar.reshape(count, -1).argmax(axis=1)
+            view, part = np.unravel_index(flat, similar.shape[1:])
+            first = np.full(count, start + row)
+            found.append(np.stack([first, columns, view, _SIDE_OF_PART[part]]))
+    columns = np.concatenate(found, axis=1) if found else np.zeros((4, 0), dtype=int)
+    return Candidates(*columns)
+
+
+_SIDE_OF_PART = np.array([SIDE, *np.repeat(list(_PARTS)[1:], _N_PLACES)])
+
+
+def _describe_shape(image) -> np.ndarray:
+    """Return low frequencies of a square image, as a vector of norm 1.
 
     High frequencies have a larger weight than in the image, where they are weak. The
     mean brightness is left out.
@@ -56,110 +117,88 @@ def describe_shapes(fingerprints) -> np.ndarray:
     import cv2
 
     size = _N_FREQUENCIES
-    frequency = np.hypot(*np.indices((size, size))).astype(np.float32)
-    found = np.empty((len(fingerprints), size, size), dtype=np.float32)
-    for place, fingerprint in zip(found, fingerprints, strict=True):
-        place[:] = cv2.dct(fingerprint.astype(np.float32))[:size, :size]
-    found *= frequency
-    norms = np.linalg.norm(found, axis=(1, 2), keepdims=True)
-    return found / np.where(norms, norms, 1)
+    found = cv2.dct(image.astype(np.float32))[:size, :size]
+    found = found * np.hypot(*np.indices((size, size)))
+    norm = np.linalg.norm(found)
+    return (found / norm if norm else found).astype(np.float32).ravel()
 
 
-def turn_frequencies(shapes, view) -> np.ndarray:
-    """Return the frequencies of images that are turned, see `turn`."""
-    if view & 4:
-        shapes = shapes.swapaxes(1, 2)
-    signs = (-1.0) ** np.arange(shapes.shape[1], dtype=np.float32)
-    if view & 2:
-        shapes = shapes * signs[:, np.newaxis]
-    return shapes * signs if view & 1 else shapes
+def _describe_parts(image) -> np.ndarray:
+    """Return low frequencies of an image and of its parts, as rows."""
+    rows = [_describe_shape(image)]
+    for side in list(_PARTS)[1:]:
+        end = SIDE - side
+        for top, left in ((0, 0), (0, end), (end, 0), (end, end), (end // 2, end // 2)):
+            part = image[top : top + side, left : left + side]
+            rows.append(_describe_shape(resize(part, (SIDE, SIDE))))
+    return np.stack(rows)
 
 
-def find_candidates(shapes, others, n_neighbors):
-    """Find the most similar images of another set, or of the same.
+def _turn_frequencies(shapes) -> np.ndarray:
+    """Return the frequencies of the views of images, as array (n_views, n, n_values).
+
+    A flip changes the sign of every second frequency.
+    """
+    size = _N_FREQUENCIES
+    square = shapes.reshape(-1, size, size)
+    signs = (-1.0) ** np.arange(size, dtype=np.float32)
+    views = []
+    for view in range(N_VIEWS):
+        turned = square.swapaxes(1, 2) if view & 4 else square
+        turned = turned * signs[:, np.newaxis] if view & 2 else turned
+        turned = turned * signs if view & 1 else turned
+        views.append(turned.reshape(shapes.shape))
+    return np.stack(views)
+
+
+def _measure_similarity(views, parts) -> np.ndarray:
+    """Return the cosine of the most similar view and part of each pair of images."""
+    n_values = parts.shape[-1]
+    best = np.empty((views.shape[1], len(parts)), dtype=np.float32)
+    for start in range(0, len(parts), _SEARCHED):
+        block = parts[start : start + _SEARCHED]
+        rows = block.reshape(-1, n_values).T
+        shape = (views.shape[1], *block.shape[:2])
+        similar = [(view @ rows).reshape(shape).max(axis=2) for view in views]
+        best[:, start : start + _SEARCHED] = np.max(similar, axis=0)
+    return best
+
+
+def compare(image, other, view, side) -> float:
+    """Return the largest correlation of the details of an image with a part of another.
 
     Parameters
     ----------
-    shapes : ndarray of shape (n_images, n, n)
-        Low frequencies of the images.
+    image, other : ndarray of shape (SIDE, SIDE), dtype uint8
+        Two fingerprints.
 
-    others : ndarray of shape (n_others, n, n) or None
-        Those of the images to search in. None searches in the same images, and leaves
-        out each image itself.
+    view : int
+        How the first is turned before.
 
-    n_neighbors : int
-        Number of candidates for each image.
+    side : int
+        About the side of the part in pixels.
 
     Returns
     -------
-    pairs : ndarray of shape (n_pairs, 2)
-        Positions in both sets. In one set, the first position is the lower one.
-
-    views : ndarray of shape (n_pairs,)
-        View of the first image in which it is most similar to the second.
+    score : float
+        At most 1. 0 if an image has no details.
     """
-    base = (shapes if others is None else others).reshape(-1, shapes[0].size)
-    found = []
-    for start in range(0, len(shapes), _BLOCK):
-        block = shapes[start : start + _BLOCK]
-        best = np.full((len(block), len(base)), _LOWEST, dtype=np.float32)
-        view_of = np.full(best.shape, -1, dtype=np.int8)
-        for view in range(_N_VIEWS):
-            similar = turn_frequencies(block, view).reshape(len(block), -1) @ base.T
-            is_better = similar > best
-            view_of[is_better] = view
-            np.maximum(best, similar, out=best)
-        rows = np.arange(len(block))
-        if others is None:
-            view_of[rows, start + rows] = -1
-            best[rows, start + rows] = -np.inf
-        count = min(n_neighbors, len(base))
-        near = np.argpartition(-best, count - 1, axis=1)[:, :count]
-        view = np.take_along_axis(view_of, near, axis=1)
-        row, column = np.nonzero(view >= 0)
-        found.append(np.c_[start + row, near[row, column], view[row, column]])
-    rows = np.concatenate(found)
-    if others is None:
-        rows = _order_pairs(rows)
-    return rows[:, :2], rows[:, 2]
-
-
-def _order_pairs(rows):
-    """Return pairs with the lower position first, and each one once."""
-    is_swapped = rows[:, 0] > rows[:, 1]
-    rows[is_swapped, :2] = rows[is_swapped, 1::-1]
-    # A quarter turn of the one image is the opposite quarter turn of the other.
-    inverse = np.array([0, 1, 2, 3, 4, 6, 5, 7])
-    rows[is_swapped, 2] = inverse[rows[is_swapped, 2]]
-    _, firsts = np.unique(rows[:, :2], axis=0, return_index=True)
-    return rows[firsts]
-
-
-def extract_details(fingerprint) -> np.ndarray:
-    """Return what a blur removes from a fingerprint, in float32."""
     import cv2
 
-    image = fingerprint.astype(np.float32)
-    return image - cv2.GaussianBlur(image, (0, 0), _BLUR)
-
-
-def compare(fingerprint, other, view) -> Match:
-    """Compare the details of two images, the first of which is turned.
-
-    One of them may be a part of the other: a crop.
-    """
-    first = np.ascontiguousarray(turn(fingerprint, view))
-    score = max(_search_part(first, other), _search_part(other, first))
-    return Match(min(score, 1.0), view)
-
-
-def _search_part(whole, part) -> float:
-    """Return the largest correlation of an image with a part of another, or all."""
-    import cv2
-
-    details, best = extract_details(whole), -1.0
-    for side in (SIDE, *_PART_SIDES):
-        small = extract_details(resize(part, (side, side)))
-        found = cv2.matchTemplate(details, small, cv2.TM_CCOEFF_NORMED)
+    details, best = _extract_details(other), 0.0
+    turned = np.ascontiguousarray(turn(image, view))
+    for tried in _PARTS[side]:
+        part = _extract_details(resize(turned, (tried, tried)))
+        if min(details.std(), part.std()) < _LEAST_DETAILS:
+            continue
+        found = cv2.matchTemplate(details, part, cv2.TM_CCOEFF_NORMED)
         best = max(best, float(found.max()))
-    return best
+    return min(best, 1.0)
+
+
+def _extract_details(image):
+    """Return what a blur removes from an image, in float32."""
+    import cv2
+
+    image = image.astype(np.float32)
+    return image - cv2.GaussianBlur(image, (0, 0), _BLUR)

@@ -16,12 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
 from ..utils._checks import check_groups
-from ._fingerprints import (
-    compare,
-    describe_shapes,
-    find_candidates,
-    make_fingerprints,
-)
+from ._fingerprints import Candidates, compare, find_candidates, make_fingerprints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +33,8 @@ VIEWS = (
     "quarter turn left",
     "flip at the other diagonal",
 )
+# A quarter turn of the one image is the opposite quarter turn of the other.
+_INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7])
 _CHUNK = 256  # pairs that one task compares
 
 
@@ -158,12 +155,13 @@ def find_near_duplicates(
 
     Notes
     -----
-    Images are reduced to grey images of 64 x 64 pixels. Candidates are the nearest
-    neighbours by the cosine of the low frequencies of their discrete cosine transform,
-    weighted by frequency, in the best of eight flips and quarter turns. The score is
-    the largest normalised correlation of the details of a pair, after a blurred image
-    is subtracted, over parts of either image. Time grows with the square of the number
-    of images, but memory grows in proportion to it: 4 KiB for each image.
+    Images are reduced to grey images of 64 x 64 pixels. Low frequencies of the discrete
+    cosine transform of each image are compared with those of all other images and of
+    their parts, in all flips and quarter turns, by their cosine. The nearest neighbours
+    are compared in detail: the score is the largest normalised correlation of the one
+    image with a part of the other, after a blurred image is subtracted from both. Time
+    grows with the square of the number of images, but memory in proportion to it: 7 KiB
+    for each image.
 
     Examples
     --------
@@ -180,13 +178,18 @@ def find_near_duplicates(
     images = check_images(X)
     others = None if Y is None else check_images(Y, name="Y")
     first = make_fingerprints(images, n_jobs)
-    second = first if others is None else make_fingerprints(others, n_jobs)
-    pairs, views = find_candidates(
-        describe_shapes(first),
-        None if others is None else describe_shapes(second),
-        n_neighbors,
-    )
-    scores, views = _compare_all(first, second, pairs, views, n_jobs)
+    if others is None:
+        found = find_candidates(first, first, n_neighbors, is_same=True)
+        scores = _compare_all(first, first, found, n_jobs)
+        pairs, scores, views = _join(_list_ordered(found, scores))
+    else:
+        second = make_fingerprints(others, n_jobs)
+        there = find_candidates(first, second, n_neighbors)
+        back = find_candidates(second, first, n_neighbors)
+        pairs, scores, views = _join(
+            _list_pairs(there, _compare_all(first, second, there, n_jobs)),
+            _list_pairs(back, _compare_all(second, first, back, n_jobs), is_back=True),
+        )
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -scores))
     order = order[scores[order] >= threshold]
     similarities = None
@@ -291,17 +294,48 @@ def _check_numbers(threshold, n_neighbors, feature_threshold):
         raise ValueError(f"n_neighbors={n_neighbors!r} must be an integer above 0.")
 
 
-def _compare_all(first, second, pairs, views, n_jobs):
-    """Return the score of each pair."""
+def _compare_all(first, second, candidates, n_jobs):
+    """Return the score of each pair of candidates."""
 
-    def compare_some(chosen):
-        return [compare(first[i], second[j], v) for i, j, v in chosen]
+    def compare_some(rows):
+        return [compare(first[i], second[j], view, side) for i, j, view, side in rows]
 
-    rows = np.column_stack([pairs, views])
+    rows = np.column_stack(candidates)
     chunks = np.split(rows, range(_CHUNK, len(rows), _CHUNK))
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
     found = parallel(delayed(compare_some)(chunk) for chunk in chunks)
     return np.concatenate([np.array(scores, dtype=float) for scores in found])
+
+
+def _list_ordered(candidates, scores):
+    """Return pairs of one set, scores and views, with the lower position first."""
+    is_back = candidates.first > candidates.second
+    parts = [
+        _list_pairs(
+            Candidates(*(column[chosen] for column in candidates)),
+            scores[chosen],
+            is_back=swapped,
+        )
+        for chosen, swapped in ((~is_back, False), (is_back, True))
+    ]
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+
+def _list_pairs(candidates, scores, *, is_back=False):
+    """Return pairs, scores and views of candidates, with both images exchanged."""
+    first, second, view, _ = candidates
+    if is_back:
+        first, second, view = second, first, _INVERSE[view]
+    return np.column_stack([first, second]), scores, view
+
+
+def _join(*lists):
+    """Return each pair once, with its best score, and the view of that score."""
+    pairs, scores, views = (np.concatenate(each) for each in zip(*lists, strict=True))
+    order = np.lexsort((-scores, pairs[:, 1], pairs[:, 0]))
+    pairs, scores, views = pairs[order], scores[order], views[order]
+    _, firsts = np.unique(pairs, axis=0, return_index=True)
+    return pairs[firsts], scores[firsts], views[firsts]
 
 
 def _correlate(extractor, images, others, pairs):
