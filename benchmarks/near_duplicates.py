@@ -9,7 +9,7 @@ ham10000
 sources
     Pairs between ISIC 2016 and HAM10000, which must not be on two sides of a split.
 
-The last two save plots of the least similar of these pairs in the folder --figures.
+The last two save plots of these pairs in the folder --plots.
 
 Usage: python benchmarks/near_duplicates.py changes ham10000 sources
 """
@@ -52,7 +52,7 @@ def read_options():
     )
     parser.add_argument("--pairs", type=int, default=48, help="pairs to plot")
     parser.add_argument("--n-jobs", type=int, help="threads")
-    parser.add_argument("--figures", type=Path, default=Path("figures"))
+    parser.add_argument("--plots", type=Path, default=Path("plots"))
     return parser.parse_args()
 
 
@@ -260,8 +260,8 @@ def save(found, chosen, name, options, *sets):
     display = NearDuplicatesDisplay.from_duplicates(
         shown, *sets, n_pairs=None, max_cols=8
     )
-    options.figures.mkdir(exist_ok=True)
-    path = options.figures / f"near_duplicates_{name}.png"
+    options.plots.mkdir(exist_ok=True)
+    path = options.plots / f"near_duplicates_{name}.png"
     display.figure_.savefig(path, dpi=80)
     print(f"Saved {path}")
 

@@ -23,7 +23,7 @@ _MAX_SHOWN = 5  # positions or groups that the text lists
 
 @dataclass(frozen=True)
 class SplitCheck:
-    """What training and test images have in common.
+    """Images, groups and near-duplicates that training and test images share.
 
     :func:`check_split` returns it. Its text, ``print(check)``, is a summary.
 
@@ -55,7 +55,7 @@ class SplitCheck:
 
     @property
     def has_leak(self) -> bool:
-        """Whether anything was found."""
+        """Return whether anything was found."""
         found = (self.shared_positions, self.shared_groups, self.near_duplicates)
         return any(each is not None and len(each) > 0 for each in found)
 

@@ -1,4 +1,4 @@
-"""Which classes each image has, from labels of all kinds or masks."""
+"""Classes of each image, from labels of all kinds or masks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause

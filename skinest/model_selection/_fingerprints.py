@@ -77,7 +77,7 @@ def find_candidates(fingerprints, others, n_neighbors, *, is_same=False) -> Cand
         Number of candidates for each image.
 
     is_same : bool, default=False
-        Whether both are the same images, so that an image is no candidate for itself.
+        Whether both are the same images, so that no image is a candidate for itself.
 
     Returns
     -------

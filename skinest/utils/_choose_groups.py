@@ -65,7 +65,7 @@ def choose_groups(groups, contents, fraction, rng, weights=None) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Goal:
-    """What is chosen of each kind, and how far a choice is from the fractions.
+    """Kinds of groups, and how far a choice of them is from the fractions.
 
     Parameters
     ----------
