@@ -125,20 +125,13 @@ def measure_changes(options):
     halves = np.array_split(rng.permutation(len(lesions)), 2)
     scores = []
     for name, half in zip(("choice", "report"), halves, strict=True):
-        of_half = np.isin(data.groups, lesions[half])
-        originals = check_images(data.paths[of_half])
+        of_half = np.flatnonzero(np.isin(data.groups, lesions[half]))
         chosen = firsts[half[: options.images]]
+        own = np.searchsorted(of_half, chosen)
         start = perf_counter()
-        scores.append(
-            search_changed(
-                data.paths[chosen],
-                data.groups[chosen],
-                originals,
-                data.groups[of_half],
-                rng,
-                options,
-            )
-        )
+        originals, groups = data.paths[of_half], data.groups[of_half]
+        found = search_changed(data.paths[chosen], own, originals, groups, rng, options)
+        scores.append(found)
         print(
             f"{name}: {len(chosen)} lesions in {len(CHANGES)} changes, searched for in "
             f"{len(originals)} images in {perf_counter() - start:.0f} s"
@@ -147,28 +140,31 @@ def measure_changes(options):
     print_recall(scores[1])
 
 
-def search_changed(paths, lesions, originals, groups, rng, options):
+def search_changed(paths, own, originals, groups, rng, options):
     """Return the scores of right pairs and of wrong pairs, by kind of change.
 
     Right scores have one entry for each changed image, 0 if it was not found. Pairs
     with another image of the same lesion are neither right nor wrong.
     """
     images = check_images(paths)
-    places = {path: position for position, path in enumerate(originals._items)}
-    found = {}
-    for name, change in CHANGES.items():
-        changed = [np.ascontiguousarray(change(image, rng)) for image in images]
-        pairs = find_near_duplicates(
-            changed, originals, threshold=LOWEST, n_jobs=options.n_jobs
-        )
-        right, wrong = np.zeros(len(changed)), []
-        for (first, second), score in zip(pairs.pairs, pairs.scores, strict=True):
-            if second == places[str(paths[first])]:
-                right[first] = score
-            elif groups[second] != lesions[first]:
-                wrong.append(score)
-        found[name] = right, np.array(wrong)
-    return found
+    changed = [
+        np.ascontiguousarray(change(image, rng))
+        for change in CHANGES.values()
+        for image in images
+    ]
+    pairs = find_near_duplicates(
+        changed, originals, threshold=LOWEST, n_jobs=options.n_jobs
+    )
+    right = np.zeros(len(changed))
+    wrong: dict[str, list[float]] = {name: [] for name in CHANGES}
+    for (first, second), score in zip(pairs.pairs, pairs.scores, strict=True):
+        change, row = divmod(first, len(images))
+        if second == own[row]:
+            right[first] = score
+        elif groups[second] != groups[own[row]]:
+            wrong[list(CHANGES)[change]].append(score)
+    parts = zip(CHANGES, right.reshape(len(CHANGES), -1), strict=True)
+    return {name: (part, np.array(wrong[name])) for name, part in parts}
 
 
 def count(found, names, threshold):

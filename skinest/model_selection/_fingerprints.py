@@ -20,7 +20,9 @@ SIDE = 64  # height and width of a fingerprint
 N_VIEWS = 8
 _N_FREQUENCIES = 8  # per side, for candidates
 _BLUR = 3.0  # standard deviation in pixels; details are what a blur removes
-_LEAST_DETAILS = 0.5  # standard deviation in grey levels; less is noise
+_CONTRAST_BLUR = 4.0  # standard deviation in pixels, of the local contrast
+_NOISE = 2.0  # grey levels; details that are much weaker hardly count
+_LEAST_DETAILS = 0.1  # standard deviation; an image with less has only noise
 _QUERIES, _SEARCHED = 128, 1024  # images that are compared with each other at once
 # Sides of parts of an image that another image may show, each with the sides that are
 # tried if the low frequencies of such a part fit best. The first is the whole image.
@@ -197,8 +199,12 @@ def compare(image, other, view, side) -> float:
 
 
 def _extract_details(image):
-    """Return what a blur removes from an image, in float32."""
+    """Return what a blur removes from an image, divided by its local contrast."""
     import cv2
 
     image = image.astype(np.float32)
-    return image - cv2.GaussianBlur(image, (0, 0), _BLUR)
+    details = image - cv2.GaussianBlur(image, (0, 0), _BLUR)
+    # Otherwise the dark corners of round images, or a dark lesion on plain skin, would
+    # be all that counts.
+    contrast = np.sqrt(cv2.GaussianBlur(details**2, (0, 0), _CONTRAST_BLUR))
+    return details / (contrast + _NOISE)

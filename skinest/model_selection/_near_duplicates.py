@@ -95,7 +95,7 @@ def find_near_duplicates(
     X: ImagesLike,
     Y: ImagesLike | None = None,
     *,
-    threshold: float = 0.8,
+    threshold: float = 0.7,
     n_neighbors: int = 10,
     extractor: Any = None,
     feature_threshold: float = 0.8,
@@ -118,7 +118,7 @@ def find_near_duplicates(
         Images of another set, such as test images. Then pairs have one image of each
         set. None finds pairs within `X`.
 
-    threshold : float, default=0.8
+    threshold : float, default=0.7
         Lowest score of a pair, in (0, 1]. A higher one finds fewer pairs.
 
     n_neighbors : int, default=10
@@ -159,9 +159,9 @@ def find_near_duplicates(
     cosine transform of each image are compared with those of all other images and of
     their parts, in all flips and quarter turns, by their cosine. The nearest neighbours
     are compared in detail: the score is the largest normalised correlation of the one
-    image with a part of the other, after a blurred image is subtracted from both. Time
-    grows with the square of the number of images, but memory in proportion to it: 7 KiB
-    for each image.
+    image with a part of the other, after a blurred image is subtracted from both and
+    they are divided by their local contrast. Time grows with the square of the number
+    of images, but memory in proportion to it: 7 KiB for each image.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from skinest.masks import MaskCollection, check_masks
 from skinest.model_selection import train_test_split
 
 N_IMAGES = 12
-IMAGES = np.arange(N_IMAGES, dtype=np.uint8).repeat(20).reshape(N_IMAGES, 5, 4)
+IMAGES = np.arange(N_IMAGES, dtype=np.uint8).repeat(30).reshape(N_IMAGES, 5, 6)
 MASKS = (IMAGES % 2).astype(np.uint8)
 Y = np.arange(N_IMAGES) % 2
 GROUPS = np.arange(N_IMAGES) // 4
