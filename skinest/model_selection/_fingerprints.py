@@ -19,19 +19,22 @@ from ..images import resize
 SIDE = 64  # height and width of a fingerprint
 N_VIEWS = 8
 _N_FREQUENCIES = 8  # per side, for candidates
-_BLUR = 3.0  # standard deviation in pixels; details are what a blur removes
-_CONTRAST_BLUR = 4.0  # standard deviation in pixels, of the local contrast
-_NOISE = 2.0  # grey levels; details that are much weaker hardly count
+# Arguments of `_flatten`.
+_SHAPES = {"level_blur": 8.0, "contrast_blur": 8.0, "noise": 4.0}
+_DETAILS = {"level_blur": 3.0, "contrast_blur": 4.0, "noise": 2.0}
 _LEAST_DETAILS = 0.1  # standard deviation; an image with less has only noise
+_AMBIGUOUS = 0.05  # difference of cosines below which several views are compared
 _QUERIES, _SEARCHED = 128, 1024  # images that are compared with each other at once
 # Sides of parts of an image that another image may show, each with the sides that are
 # tried if the low frequencies of such a part fit best. The first is the whole image.
-_PARTS = {SIDE: (SIDE, 61), 58: (61, 58, 55), 52: (55, 52, 49)}
+_PARTS = {SIDE: (SIDE, 61, 58), 58: (61, 58, 55, 52), 52: (58, 55, 52, 49)}
 _N_PLACES = 5  # of a part: in the corners and in the centre
 
 
 class Candidates(NamedTuple):
     """Pairs of which the first image may be the second, or a part of it.
+
+    A pair is in it several times if the first image is similar in several views.
 
     Parameters
     ----------
@@ -76,7 +79,7 @@ def find_candidates(fingerprints, others, n_neighbors, *, is_same=False) -> Cand
         The images to search in.
 
     n_neighbors : int
-        Number of candidates for each image.
+        Number of candidates for each image, without repetitions.
 
     is_same : bool, default=False
         Whether both are the same images, so that no image is a candidate for itself.
@@ -90,7 +93,8 @@ def find_candidates(fingerprints, others, n_neighbors, *, is_same=False) -> Cand
     found = []
     for start in range(0, len(fingerprints) if count else 0, _QUERIES):
         block = fingerprints[start : start + _QUERIES]
-        shapes = np.stack([_describe_shape(each) for each in block])
+        flat = (_flatten(image, **_SHAPES) for image in block)
+        shapes = np.stack(list(map(_describe_shape, flat)))
         views = _turn_frequencies(shapes)
         best = _measure_similarity(views, parts)
         rows = np.arange(len(block))
@@ -99,10 +103,12 @@ def find_candidates(fingerprints, others, n_neighbors, *, is_same=False) -> Cand
         near = np.argpartition(-best, count - 1, axis=1)[:, :count]
         for row, columns in enumerate(near):
             similar = np.einsum("vf,npf->nvp", views[:, row], parts[columns])
-            flat = similar.reshape(count, -1).argmax(axis=1)
-            view, part = np.unravel_index(flat, similar.shape[1:])
-            first = np.full(count, start + row)
-            found.append(np.stack([first, columns, view, _SIDE_OF_PART[part]]))
+            of_views = similar.max(axis=2)
+            is_best = of_views > of_views.max(axis=1, keepdims=True) - _AMBIGUOUS
+            pair, view = np.nonzero(is_best)
+            side = _SIDE_OF_PART[similar[pair, view].argmax(axis=1)]
+            first = np.full(len(pair), start + row)
+            found.append(np.stack([first, columns[pair], view, side]))
     columns = np.concatenate(found, axis=1) if found else np.zeros((4, 0), dtype=int)
     return Candidates(*columns)
 
@@ -111,7 +117,7 @@ _SIDE_OF_PART = np.array([SIDE, *np.repeat(list(_PARTS)[1:], _N_PLACES)])
 
 
 def _describe_shape(image) -> np.ndarray:
-    """Return low frequencies of a square image, as a vector of norm 1.
+    """Return low frequencies of a flattened image, as a vector of norm 1.
 
     High frequencies have a larger weight than in the image, where they are weak. The
     mean brightness is left out.
@@ -119,7 +125,7 @@ def _describe_shape(image) -> np.ndarray:
     import cv2
 
     size = _N_FREQUENCIES
-    found = cv2.dct(image.astype(np.float32))[:size, :size]
+    found = cv2.dct(image)[:size, :size]
     found = found * np.hypot(*np.indices((size, size)))
     norm = np.linalg.norm(found)
     return (found / norm if norm else found).astype(np.float32).ravel()
@@ -127,6 +133,7 @@ def _describe_shape(image) -> np.ndarray:
 
 def _describe_parts(image) -> np.ndarray:
     """Return low frequencies of an image and of its parts, as rows."""
+    image = _flatten(image, **_SHAPES)
     rows = [_describe_shape(image)]
     for side in list(_PARTS)[1:]:
         end = SIDE - side
@@ -187,10 +194,10 @@ def compare(image, other, view, side) -> float:
     """
     import cv2
 
-    details, best = _extract_details(other), 0.0
+    details, best = _flatten(other, **_DETAILS), 0.0
     turned = np.ascontiguousarray(turn(image, view))
     for tried in _PARTS[side]:
-        part = _extract_details(resize(turned, (tried, tried)))
+        part = _flatten(resize(turned, (tried, tried)), **_DETAILS)
         if min(details.std(), part.std()) < _LEAST_DETAILS:
             continue
         found = cv2.matchTemplate(details, part, cv2.TM_CCOEFF_NORMED)
@@ -198,13 +205,27 @@ def compare(image, other, view, side) -> float:
     return min(best, 1.0)
 
 
-def _extract_details(image):
-    """Return what a blur removes from an image, divided by its local contrast."""
+def _flatten(image, level_blur, contrast_blur, noise):
+    """Return an image without slow changes of its brightness and contrast, in float32.
+
+    Otherwise the dark corners of round images, or a dark lesion on plain skin, would be
+    all that counts.
+
+    Parameters
+    ----------
+    image : ndarray of shape (SIDE, SIDE)
+        The image.
+
+    level_blur, contrast_blur : float
+        Standard deviations in pixels of the blurs that give the brightness to subtract
+        and the contrast to divide by.
+
+    noise : float
+        Contrast in grey levels that is added; much weaker details hardly count.
+    """
     import cv2
 
     image = image.astype(np.float32)
-    details = image - cv2.GaussianBlur(image, (0, 0), _BLUR)
-    # Otherwise the dark corners of round images, or a dark lesion on plain skin, would
-    # be all that counts.
-    contrast = np.sqrt(cv2.GaussianBlur(details**2, (0, 0), _CONTRAST_BLUR))
-    return details / (contrast + _NOISE)
+    details = image - cv2.GaussianBlur(image, (0, 0), level_blur)
+    contrast = np.sqrt(cv2.GaussianBlur(details**2, (0, 0), contrast_blur))
+    return details / (contrast + noise)

@@ -104,8 +104,8 @@ def find_near_duplicates(
     """Find pairs of images that show the same photograph.
 
     The second image may be resized, squeezed to another aspect ratio, compressed again,
-    flipped, turned by a quarter, a little brighter, or cropped by at most a fifth of
-    its sides. Different photographs of one lesion are usually not found: pass their
+    flipped, turned by a quarter, a little brighter, or cropped by up to a tenth of its
+    sides. Different photographs of one lesion are usually not found: pass their
     lesion number as `groups` wherever images are split.
 
     Parameters
@@ -155,12 +155,12 @@ def find_near_duplicates(
 
     Notes
     -----
-    Images are reduced to grey images of 64 x 64 pixels. Low frequencies of the discrete
-    cosine transform of each image are compared with those of all other images and of
-    their parts, in all flips and quarter turns, by their cosine. The nearest neighbours
-    are compared in detail: the score is the largest normalised correlation of the one
-    image with a part of the other, after a blurred image is subtracted from both and
-    they are divided by their local contrast. Time grows with the square of the number
+    Images are reduced to grey images of 64 x 64 pixels. The local mean is subtracted
+    from them, and they are divided by the local contrast. Low frequencies of the
+    discrete cosine transform of each image are compared with those of all other images
+    and of their parts, in all flips and quarter turns, by their cosine. The nearest
+    neighbours are compared in detail: the score is the largest normalised correlation
+    of the one image with a part of the other. Time grows with the square of the number
     of images, but memory in proportion to it: 7 KiB for each image.
 
     Examples

@@ -200,7 +200,7 @@ def train_test_split(
     >>> from skinest.datasets import make_dermoscopy
     >>> from skinest.model_selection import train_test_split
     >>> data = make_dermoscopy(
-    ...     20, image_size=(32, 32), images_per_lesion=2, random_state=0
+    ...     40, image_size=(32, 32), images_per_lesion=2, random_state=0
     ... )
     >>> X_train, X_test, y_train, y_test = train_test_split(
     ...     data.images,
@@ -210,7 +210,7 @@ def train_test_split(
     ...     random_state=0,
     ... )
     >>> X_train.shape, X_test.shape
-    ((15, 32, 32, 3), (5, 32, 32, 3))
+    ((30, 32, 32, 3), (10, 32, 32, 3))
     """
     if not arrays:
         raise ValueError("Pass at least one array to split.")
