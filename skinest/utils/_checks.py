@@ -40,20 +40,20 @@ def check_image_size(image_size, min_side):
         )
 
 
-def check_groups(groups, n_images):
+def check_groups(groups, n_images, name="groups"):
     """Return the groups of images as an array, or None."""
     if groups is None:
         return None
-    groups = as_column(groups, "groups")
+    groups = as_column(groups, name)
     if len(groups) != n_images:
         raise ValueError(
-            f"groups has {len(groups)} entries, but there are {n_images} images. Pass "
+            f"{name} has {len(groups)} entries, but there are {n_images} images. Pass "
             "one group per image."
         )
     if groups.dtype.kind == "f" and np.isnan(groups).any():
         first = np.flatnonzero(np.isnan(groups))[0]
         raise ValueError(
-            f"groups contains NaN, at position {first}. Pass a group for each image."
+            f"{name} contains NaN, at position {first}. Pass a group for each image."
         )
     return groups
 
