@@ -206,12 +206,12 @@ def compare_sources(paths: list[str], y: list[str], source: list[str]) -> None:
 
 
 def judge(y: list[str], proba: NDArray[np.float64], paths: list[Path]) -> None:
-    options = {"pos_label": "malignant"}
     assert_type(sensitivity_at_specificity(y, proba, specificity=0.9), float)
     assert_type(specificity_at_sensitivity(y, proba, sensitivity=0.9), float)
-    assert_type(find_threshold(y, proba, sensitivity=0.9, **options), float)
+    assert_type(find_threshold(y, proba, sensitivity=0.9, pos_label="mel"), float)
     assert_type(partial_auc_score(y, proba, sample_weight=proba), float)
     assert_type(net_benefit(y, proba, threshold=0.1), float)
+    assert_type(net_benefit(y, proba, threshold=[0.1]), NDArray[np.float64])
     assert_type(threshold_jaccard_score(paths, paths, mask_threshold=0.5), float)
     write_isic_submission("a.csv", paths, proba, challenge="2019", classes=["MEL"])
     write_isic_submission("a.csv", paths, proba, challenge=2018)  # type: ignore[arg-type]
