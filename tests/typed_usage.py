@@ -32,6 +32,7 @@ from skinest.images import ImageCollection, check_images, read_image, resize
 from skinest.inspection import (
     DecisionCurveDisplay,
     GradCAMDisplay,
+    NearDuplicatesDisplay,
     SegmentationDisplay,
     TrainingHistoryDisplay,
 )
@@ -54,15 +55,22 @@ from skinest.model_selection import (
     ComparisonResult,
     DeLongResult,
     IntervalResult,
+    NearDuplicates,
+    SplitCheck,
+    StratifiedGroupShuffleSplit,
     adjust_priors,
     bootstrap_interval,
+    check_split,
     compare,
     cross_source_table,
     cross_val_table,
     delong_test,
+    duplicate_groups,
     estimate_priors,
+    find_near_duplicates,
     format_table,
     subgroup_report,
+    train_test_split,
 )
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
 from skinest.sampling import has_foreground, weigh_sources
@@ -146,6 +154,20 @@ def segment(images: Image, masks: Image) -> None:
     assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
     UNetSegmenter(n_prediction_views=8)
     UNetSegmenter(3)  # type: ignore[call-arg]
+
+
+def split(paths: list[Path], y: list[str], lesions: list[str], masks: Image) -> None:
+    assert_type(train_test_split(paths, y, groups=lesions, stratify=y), list[Any])
+    splitter = StratifiedGroupShuffleSplit(2, test_size=0.3, random_state=0)
+    for train, test in splitter.split(paths, masks, lesions):
+        assert_type(train, NDArray[np.intp])
+        check = check_split(train, test, lesions, paths, on_leak="warn", n_jobs=2)
+        assert_type(check, SplitCheck)
+    found = find_near_duplicates(paths, check_images(masks), threshold=0.9)
+    assert_type(found, NearDuplicates)
+    NearDuplicatesDisplay.from_duplicates(found, paths, n_pairs=3).plot(max_cols=2)
+    assert_type(duplicate_groups(paths, lesions, duplicates=found), NDArray[np.intp])
+    check_split([0], [1], on_leak="stop")  # type: ignore[arg-type]
 
 
 def augment(image: Image, mask: Image) -> None:
