@@ -37,6 +37,7 @@ from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
+from skinest.preprocessing import ColorConstancy
 from skinest.sampling import has_foreground
 from skinest.utils.estimator_checks import check_image_estimator
 
@@ -81,6 +82,9 @@ def describe(paths: list[str], y: list[str]) -> None:
     BoVWSIFTTransformer(encoding="hard")  # type: ignore[arg-type]
     features = BottleneckFeatureExtractor("vgg19", pooling="avg", memory="cache")
     assert_type(features.fit(paths).transform(paths), NDArray[np.float32])
+    BottleneckFeatureExtractor(n_feature_views=3)  # type: ignore[arg-type]
+    corrected = ColorConstancy(p=1).fit(paths).transform(paths)
+    assert_type(corrected, NDArray[np.uint8] | NDArray[np.object_])
 
 
 def classify(paths: list[str], y: list[str]) -> None:
