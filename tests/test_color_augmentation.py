@@ -32,6 +32,9 @@ def change(image, settings, **chosen):
     return Augmentation(**OFF, **settings)(image, Chosen(**chosen))
 
 
+# OpenCV also rounds the factors of colours, so that values can differ by up to 1.
+
+
 def test_turning_hues_by_a_third_exchanges_channels():
     image = noise()
     for hue, shift in ((1, 1), (-1, -1)):  # red becomes green, or blue
@@ -48,23 +51,25 @@ def test_hues_turn_about_the_axis_of_greys_as_by_scipy(degrees):
     )
     expected = np.clip(turned.reshape(image.shape), 0, 255)
     variant = change(image, {"hue": 60}, hue=degrees / 60)
-    assert np.abs(variant - expected).max() <= 0.51
+    assert np.abs(variant - expected).max() < 1
 
 
 def test_without_saturation_each_pixel_is_the_mean_of_its_channels():
     image = noise()
     grey = change(image, {"saturation": 1}, saturation=-1)
     mean = image.mean(axis=2, keepdims=True)
-    assert np.abs(grey - mean).max() <= 0.51
+    assert np.abs(grey - mean).max() < 1
     twice = change(image, {"saturation": 1}, saturation=1)
-    assert np.abs(twice - np.clip(2.0 * image - mean, 0, 255)).max() <= 0.51
+    assert (
+        np.abs(twice - np.clip(2.0 * image - mean, 0, 255)).max() < 1
+    )  # OpenCV rounds the factors too
 
 
 def test_gains_multiply_each_channel():
     image = noise()
     variant = change(image, {"channel_gain": 0.4}, gains=(1, 0, -0.5))
     expected = np.clip(image * [1.4, 1, 0.8], 0, 255)
-    assert np.abs(variant - expected).max() <= 0.51
+    assert np.abs(variant - expected).max() < 1
 
 
 def test_blur_is_gaussian_in_fractions_of_the_shorter_side_as_by_scipy():
