@@ -1,4 +1,4 @@
-"""What functions return that compute an interval."""
+"""Results that functions return that compute an interval."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
