@@ -12,6 +12,7 @@ test
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
+from functools import partial
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
@@ -28,18 +29,19 @@ from sklearn.metrics import (
 from sklearn.model_selection import StratifiedKFold
 
 from skinest.datasets import fetch_isic2016_part3
+from skinest.model_selection import bootstrap_interval
 
 N_FOLDS = 5
-N_BOOTSTRAPS = 2000
-METRICS = (
-    "accuracy",
-    "precision",
-    "sensitivity",
-    "specificity",
-    "F1",
-    "AUC",
-    "average precision",
-)
+# Whether a metric takes predicted labels, and its function.
+METRICS = {
+    "accuracy": (True, accuracy_score),
+    "precision": (True, partial(precision_score, zero_division=0)),
+    "sensitivity": (True, recall_score),
+    "specificity": (True, partial(recall_score, pos_label=0)),
+    "F1": (True, f1_score),
+    "AUC": (False, roc_auc_score),
+    "average precision": (False, average_precision_score),
+}
 
 
 def run(parser, recipes, build):
@@ -82,15 +84,9 @@ def read_options(parser, recipes):
 
 def compute_scores(y, decision):
     """Return the scores of a test set, with the threshold of the classifier."""
-    predicted = decision > 0
     return [
-        accuracy_score(y, predicted),
-        precision_score(y, predicted, zero_division=0),
-        recall_score(y, predicted),
-        recall_score(y, predicted, pos_label=0),
-        f1_score(y, predicted),
-        roc_auc_score(y, decision),
-        average_precision_score(y, decision),
+        metric(y, decision > 0 if of_labels else decision)
+        for of_labels, metric in METRICS.values()
     ]
 
 
@@ -132,8 +128,15 @@ def run_test(options, build):
 
 
 def bootstrap(y, decision):
-    """Return percentile intervals over test images, sampled with replacement."""
-    generator = np.random.default_rng(0)
-    samples = generator.integers(0, len(y), (N_BOOTSTRAPS, len(y)))
-    values = [compute_scores(y[chosen], decision[chosen]) for chosen in samples]
-    return np.percentile(values, (2.5, 97.5), axis=0)
+    """Return the lower and the upper limits of the intervals of all scores."""
+    results = [
+        bootstrap_interval(
+            metric,
+            y,
+            decision > 0 if of_labels else decision,
+            n_resamples=2000,
+            random_state=0,
+        )
+        for of_labels, metric in METRICS.values()
+    ]
+    return [result.low for result in results], [result.high for result in results]

@@ -16,6 +16,7 @@ globules, streaks
 
 import argparse
 import os
+from functools import partial
 from time import perf_counter
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -30,6 +31,7 @@ from skinest.augmentation import Augmentation
 from skinest.datasets import fetch_ham10000_masks, make_dermoscopy
 from skinest.losses import WeightedCrossentropy
 from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.model_selection import bootstrap_interval
 
 PARTS = ("lesion", "globules", "streaks")
 N_TRAIN, N_TEST = 640, 335  # of synthetic images, as in the study
@@ -111,21 +113,20 @@ def lesions(options):
     truth, groups = data.mask_paths[test], data.groups[test]
     for name, score in {"Dice": dice_score, "IoU": iou_score}.items():
         values = score(truth, predicted, average=None, zero_division=1.0)
-        low, high = interval(values, groups)
+        mean = bootstrap_interval(
+            partial(score, zero_division=1.0),
+            truth,
+            predicted,
+            groups=groups,
+            n_resamples=2000,
+            random_state=0,
+        )
         print(
-            f"{name} of each image, mean: {values.mean():.4f} [{low:.4f}, {high:.4f}], "
+            f"{name} of each image, mean: {mean:.4f}, "
             f"median {np.median(values):.4f}, below .7: {np.mean(values < 0.7):.3f}"
         )
     for average in ("imagewise", "pooled"):
         print(segmentation_report(truth, predicted, average=average, zero_division=1.0))
-
-
-def interval(values, groups):
-    """Return the bootstrap interval of a mean, resampling whole groups."""
-    names, codes = np.unique(groups, return_inverse=True)
-    sums, counts = np.bincount(codes, values), np.bincount(codes)
-    sampled = np.random.default_rng(0).integers(len(names), size=(2000, len(names)))
-    return np.quantile(sums[sampled].sum(1) / counts[sampled].sum(1), [0.025, 0.975])
 
 
 def structures(task, options):

@@ -168,7 +168,7 @@ def test_figures_of_task_1_are_scikit_learn_s_and_lie_in_their_intervals():
     assert figures["precision"] == pytest.approx(precision[1])
     assert (figures["specificity"], figures["sensitivity"]) == pytest.approx(recall)
     assert figures["f1"] == pytest.approx(f1[1])
-    bounds = intervals(y, predicted, decision, n_samples=200)
+    bounds = intervals(y, predicted, decision, n_resamples=100)
     assert bounds.keys() == figures.keys()
     for name, (low, high) in bounds.items():
         assert low < figures[name] < high

@@ -36,6 +36,16 @@ from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.model_selection import (
+    ComparisonResult,
+    DeLongResult,
+    IntervalResult,
+    bootstrap_interval,
+    compare,
+    cross_val_table,
+    delong_test,
+    format_table,
+)
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
 from skinest.preprocessing import ColorConstancy
 from skinest.sampling import has_foreground
@@ -161,3 +171,20 @@ def build(histograms: NDArray[np.float64]) -> None:
     build_transfer_network("resnet50", trainable="stage5", train_batch_norm=True)
     build_transfer_network("resnet18")  # type: ignore[arg-type]
     check_image_estimator(BoVWSIFTTransformer(5))
+
+
+def publish(y_true: NDArray[np.int_], scores: NDArray[np.float64]) -> None:
+    result = bootstrap_interval("roc_auc", y_true, scores, groups=list(y_true))
+    assert_type(result, IntervalResult)
+    assert_type(result.low, float)
+    assert_type(result.distribution, NDArray[np.float64])
+    masks = [np.ones((2, 3), np.uint8)]
+    comparison = compare(dice_score, masks, masks, ["a.png"], n_resamples=100)
+    assert_type(comparison, ComparisonResult)
+    assert_type(comparison.share_below_zero, float)
+    assert_type(delong_test(y_true, scores, scores), DeLongResult)
+    bootstrap_interval(3, y_true, scores)  # type: ignore[arg-type]
+    estimators = {"U-Net": UNetSegmenter()}
+    table = cross_val_table(estimators, ["a.png"], masks, scoring="accuracy", cv=2)
+    assert_type(format_table(table, output="latex"), str)
+    format_table(table, output="html")  # type: ignore[arg-type]
