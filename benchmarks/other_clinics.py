@@ -30,7 +30,7 @@ Usage: python benchmarks/other_clinics.py ham_to_isic isic_to_ham isic_folds tab
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 
@@ -48,10 +48,11 @@ from sklearn.preprocessing import StandardScaler
 from skinest import Augmentation, BottleneckFeatureExtractor, TransferClassifier
 from skinest.datasets import fetch_isic2016_part3, fetch_isic2018_task3
 from skinest.model_selection import bootstrap_interval, compare
+from skinest.preprocessing import ColorConstancy
 
 BATCH_SIZE = 32
 RATES = {"ham": 3e-4, "isic": 2e-4}  # the largest of the training
-COPIES = {"ham": 5, "isic": 11}  # augmented copies of each image
+COPIES = {"ham": 4, "isic": 11}  # augmented copies of each image
 LIGHT = Augmentation(
     rotation=180,
     shift=0.05,
@@ -150,7 +151,7 @@ class Network:
     all_diagnoses: bool = True
     start: str | None = None
     first: object = None
-    epochs: dict = field(default_factory=lambda: {"ham": 7, "isic": 12})
+    epochs: dict = field(default_factory=lambda: {"ham": 5, "isic": 12})
     seed: int = 0
 
     def fit(self, X, y, source, options):
@@ -206,6 +207,9 @@ class Linear:
     make_features : callable
         Function of the options that returns a transformer.
 
+    all_diagnoses : bool
+        Whether all diagnoses of HAM10000 are learned, not only melanoma or not.
+
     C : float
         Inverse of the penalty.
 
@@ -217,6 +221,7 @@ class Linear:
     """
 
     make_features: Callable
+    all_diagnoses: bool = True
     C: float = 1e-3
     scaled: bool = True
     first: object = None
@@ -226,7 +231,8 @@ class Linear:
         steps += [StandardScaler() if self.scaled else None]
         steps += [LogisticRegression(C=self.C, max_iter=1000)]
         self.classifier = make_pipeline(*[step for step in steps if step is not None])
-        self.classifier.fit(X, y == "MEL" if source == "ham" else y)
+        is_joined = source == "ham" and not self.all_diagnoses
+        self.classifier.fit(X, y == "MEL" if is_joined else y)
 
     def predict(self, X):
         return self.classifier.predict_proba(X)
@@ -262,6 +268,9 @@ def fisher_vectors(options):
 MEMBERS = {
     "frozen": Linear(make_features=features("mobilenetv2", 224, n_views=1)),
     "frozen, 4 views": Linear(make_features=features("mobilenetv2", 224)),
+    "frozen, 4 views, shades of grey": Linear(
+        make_features=features("mobilenetv2", 224), first=ColorConstancy()
+    ),
     "frozen, 352 px, 4 views": Linear(make_features=features("mobilenetv2", 352)),
     "VGG16": Linear(make_features=features("vgg16", 224, n_views=2)),
     "Fisher vectors": Linear(make_features=fisher_vectors, C=1.0, scaled=False),
@@ -273,13 +282,39 @@ MEMBERS = {
 }
 # They have been trained on HAM10000, so that only ISIC 2016 is left to be tested on.
 AFTER_HAM10000 = ("network after HAM10000", "features of HAM10000")
-VOTE = ["frozen, 4 views", "VGG16", "Fisher vectors"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A soft vote of members.
+
+    Parameters
+    ----------
+    members : tuple of str
+        The members.
+
+    against_nevi : bool
+        Whether the score of a member that has learned all diagnoses is the probability
+        of melanoma if the lesion is either a melanoma or a nevus. By default it is the
+        probability of melanoma among all diagnoses.
+    """
+
+    members: tuple
+    against_nevi: bool = False
+
+
+FROZEN = ("frozen, 4 views", "VGG16")
+VOTE = (*FROZEN, "Fisher vectors")
 RECIPES = {
-    **{name: [name] for name in MEMBERS},
-    "vote of frozen networks": VOTE[:2],
-    "vote of frozen networks and Fisher vectors": VOTE,
-    "vote with a fine-tuned network": [*VOTE, "network"],
-    "vote with a network fine-tuned twice": [*VOTE, "network after HAM10000"],
+    **{name: Recipe((name,)) for name in MEMBERS},
+    "frozen, 4 views, against nevi": Recipe(("frozen, 4 views",), against_nevi=True),
+    "network, against nevi": Recipe(("network",), against_nevi=True),
+    "vote of frozen networks": Recipe(FROZEN, against_nevi=True),
+    "vote of frozen networks and Fisher vectors": Recipe(VOTE, against_nevi=True),
+    "vote with the network": Recipe((*VOTE, "network"), against_nevi=True),
+    "vote with the network after HAM10000": Recipe(
+        (*VOTE, "network after HAM10000"), against_nevi=True
+    ),
 }
 
 
@@ -342,17 +377,22 @@ def make_file_name(name):
 METRICS = {"AUC": roc_auc_score, "average precision": average_precision_score}
 
 
-def read_scores(members, cell, options):
+def read_scores(recipe, cell, options):
     """Return the mean of the scores of members, a soft vote; None if one is missing."""
     scores = []
-    for member in members:
+    for member in recipe.members:
         path = options.results / f"{make_file_name(member)}-{cell}.npz"
         if not path.exists():
             return None
         stored = np.load(path)
         if cell == "ham_to_isic":
-            is_melanoma = np.isin(stored["classes"], ["MEL", "True"])
-            scores.append(stored["isic"][:, is_melanoma].sum(axis=1))
+            columns = dict(
+                zip(stored["classes"].tolist(), stored["isic"].T, strict=True)
+            )
+            score = columns.get("MEL", columns.get("True"))
+            if recipe.against_nevi and "NV" in columns:
+                score = score / (score + columns["NV"])
+            scores.append(score)
         else:
             (name,) = stored
             scores.append(stored[name])
@@ -377,10 +417,10 @@ def make_rows(data, options):
     """Return the scores of recipes, and their gains over the first one."""
     rows, truths = [], list_truths(data)
     first, *_ = RECIPES
-    for name, members in RECIPES.items():
-        row = {"recipe": name, "members": members}
+    for name, recipe in RECIPES.items():
+        row = {"recipe": name, **asdict(recipe)}
         for cell, (truth, groups, weights) in truths.items():
-            scores = read_scores(members, cell, options)
+            scores = read_scores(recipe, cell, options)
             reference = read_scores(RECIPES[first], cell, options)
             if scores is None or reference is None:
                 continue
