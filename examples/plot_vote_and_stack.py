@@ -150,9 +150,7 @@ for metric_name in METRICS:
         table.add_column(heading, justify="right" if heading else "left")
     for model, score in scores[metric_name].items():
         difference = differences[metric_name].get(model)
-        table.add_row(
-            model, f"{score:.3f}", f"{difference:+.3f}" if difference else ""
-        )
+        table.add_row(model, f"{score:.3f}", f"{difference:+.3f}" if difference else "")
     console.print(table)
 
 # %%
