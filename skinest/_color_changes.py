@@ -4,9 +4,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
-from scipy.special import ndtri
 
 
 def make_color_matrix(hue, saturation, gains) -> np.ndarray:
@@ -69,5 +69,5 @@ def add_noise(image, deviation, random_state) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _list_quantiles() -> np.ndarray:
     """Return 256 equally likely values with the mean 0 and the variance 1."""
-    values = ndtri((np.arange(256) + 0.5) / 256)
+    values = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
     return values / values.std()
