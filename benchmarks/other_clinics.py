@@ -213,6 +213,9 @@ class Linear:
     C : float
         Inverse of the penalty.
 
+    class_weight : str or None
+        Weights of classes.
+
     scaled : bool
         Whether features are standardised.
 
@@ -223,13 +226,15 @@ class Linear:
     make_features: Callable
     all_diagnoses: bool = True
     C: float = 1e-3
+    class_weight: str | None = None
     scaled: bool = True
     first: object = None
 
     def fit(self, X, y, source, options):
         steps = [self.first, self.make_features(options)]
         steps += [StandardScaler() if self.scaled else None]
-        steps += [LogisticRegression(C=self.C, max_iter=1000)]
+        weights = {"class_weight": self.class_weight}
+        steps += [LogisticRegression(C=self.C, **weights, max_iter=1000)]
         self.classifier = make_pipeline(*[step for step in steps if step is not None])
         is_joined = source == "ham" and not self.all_diagnoses
         self.classifier.fit(X, y == "MEL" if is_joined else y)
@@ -268,6 +273,15 @@ def fisher_vectors(options):
 MEMBERS = {
     "frozen": Linear(make_features=features("mobilenetv2", 224, n_views=1)),
     "frozen, 4 views": Linear(make_features=features("mobilenetv2", 224)),
+    "frozen, 4 views, C=.0001": Linear(
+        make_features=features("mobilenetv2", 224), C=1e-4
+    ),
+    "frozen, 4 views, C=.003": Linear(
+        make_features=features("mobilenetv2", 224), C=3e-3
+    ),
+    "frozen, 4 views, class weights": Linear(
+        make_features=features("mobilenetv2", 224), class_weight="balanced"
+    ),
     "frozen, 4 views, shades of grey": Linear(
         make_features=features("mobilenetv2", 224), first=ColorConstancy()
     ),
@@ -293,6 +307,9 @@ class Recipe:
     members : tuple of str
         The members.
 
+    reference : str
+        Recipe that it is compared with.
+
     against_nevi : bool
         Whether the score of a member that has learned all diagnoses is the probability
         of melanoma if the lesion is either a melanoma or a nevus. By default it is the
@@ -300,20 +317,22 @@ class Recipe:
     """
 
     members: tuple
+    reference: str
     against_nevi: bool = False
 
 
-FROZEN = ("frozen, 4 views", "VGG16")
-VOTE = (*FROZEN, "Fisher vectors")
+VIEWS = "frozen, 4 views"
+VOTE = (VIEWS, "VGG16", "Fisher vectors")
 RECIPES = {
-    **{name: Recipe((name,)) for name in MEMBERS},
-    "frozen, 4 views, against nevi": Recipe(("frozen, 4 views",), against_nevi=True),
-    "network, against nevi": Recipe(("network",), against_nevi=True),
-    "vote of frozen networks": Recipe(FROZEN, against_nevi=True),
-    "vote of frozen networks and Fisher vectors": Recipe(VOTE, against_nevi=True),
-    "vote with the network": Recipe((*VOTE, "network"), against_nevi=True),
+    **{name: Recipe((name,), VIEWS) for name in MEMBERS},
+    VIEWS: Recipe((VIEWS,), "frozen"),
+    f"{VIEWS}, against nevi": Recipe((VIEWS,), VIEWS, against_nevi=True),
+    "network, against nevi": Recipe(("network",), "network", against_nevi=True),
+    "vote of frozen networks": Recipe(VOTE[:2], VIEWS, against_nevi=True),
+    "vote with Fisher vectors": Recipe(VOTE, VIEWS, against_nevi=True),
+    "vote with the network": Recipe((*VOTE, "network"), VIEWS, against_nevi=True),
     "vote with the network after HAM10000": Recipe(
-        (*VOTE, "network after HAM10000"), against_nevi=True
+        (*VOTE, "network after HAM10000"), VIEWS, against_nevi=True
     ),
 }
 
@@ -414,41 +433,42 @@ def list_truths(data):
 
 
 def make_rows(data, options):
-    """Return the scores of recipes, and their gains over the first one."""
+    """Return the scores of recipes, and their gains over others."""
     rows, truths = [], list_truths(data)
-    first, *_ = RECIPES
     for name, recipe in RECIPES.items():
         row = {"recipe": name, **asdict(recipe)}
         for cell, (truth, groups, weights) in truths.items():
             scores = read_scores(recipe, cell, options)
-            reference = read_scores(RECIPES[first], cell, options)
-            if scores is None or reference is None:
-                continue
+            reference = read_scores(RECIPES[recipe.reference], cell, options)
             settings = {"groups": groups, "sample_weight": weights, "random_state": 0}
             for metric, function in METRICS.items():
+                if scores is None:
+                    continue
                 score = bootstrap_interval(function, truth, scores, **settings)
+                row[f"{cell}, {metric}"] = [round(value, 4) for value in score]
+                if reference is None or recipe.reference == name:
+                    continue
                 gain = compare(function, truth, scores, reference, **settings)
-                row[f"{cell}, {metric}"] = [float(value) for value in score]
-                row[f"{cell}, {metric}, gain"] = [float(value) for value in gain]
+                row[f"{cell}, {metric}, gain"] = [round(value, 4) for value in gain]
         rows.append(row)
     return rows
 
 
 def show(rows, cells=("ham_to_isic", "isic_to_ham", "isic_folds")):
-    """Return a table in Markdown: scores, and gains over the first recipe."""
+    """Return tables in Markdown: scores, and gains over the reference."""
     lines = []
     for cell in cells:
-        lines += ["", f"| {cell} | AUC | gain | average precision | gain |"]
-        lines += ["|---|---|---|---|---|"]
+        lines += ["", f"| {cell} | AUC | gain | average precision | gain | over |"]
+        lines += ["|---|---|---|---|---|---|"]
         for row in rows:
             if f"{cell}, AUC" not in row:
                 continue
             columns = []
             for metric in METRICS:
-                score = row[f"{cell}, {metric}"]
-                gain = row[f"{cell}, {metric}, gain"]
-                columns += ["{:.3f} [{:.3f}, {:.3f}]".format(*score)]
-                columns += ["{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain)]
+                columns += ["{:.3f} [{:.3f}, {:.3f}]".format(*row[f"{cell}, {metric}"])]
+                gain = row.get(f"{cell}, {metric}, gain")
+                columns += ["{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain) if gain else ""]
+            columns.append(row["reference"] if gain else "")
             lines.append(f"| {row['recipe']} | {' | '.join(columns)} |")
     return "\n".join(lines)
 
