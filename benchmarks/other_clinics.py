@@ -17,8 +17,8 @@ test
     for the recipe that was chosen by the other cells.
 
 `table` prints the scores of all recipes whose members are done, with 95 % bootstrap
-intervals over lesions and differences from the first recipe, and writes them to
-results/other_clinics.json.
+intervals over lesions and the paired difference from another recipe. It writes them to
+results/other_clinics.json and README.md.
 
 Usage: python benchmarks/other_clinics.py ham_to_isic isic_to_ham isic_folds table
        --vgg16 vgg16.weights.h5 --mobilenetv2 mobilenetv2.weights.h5
@@ -36,6 +36,7 @@ from time import perf_counter
 
 import keras
 import numpy as np
+from _gain_tables import show, write_readme
 from _quiet import describe_machine
 from _runs import RESULTS
 from accuracy_bovw import three_fishers
@@ -454,29 +455,11 @@ def make_rows(data, options):
     return rows
 
 
-def show(rows, cells=("ham_to_isic", "isic_to_ham", "isic_folds")):
-    """Return tables in Markdown: scores, and gains over the reference."""
-    lines = []
-    for cell in cells:
-        lines += ["", f"| {cell} | AUC | gain | average precision | gain | over |"]
-        lines += ["|---|---|---|---|---|---|"]
-        for row in rows:
-            if f"{cell}, AUC" not in row:
-                continue
-            columns = []
-            for metric in METRICS:
-                columns += ["{:.3f} [{:.3f}, {:.3f}]".format(*row[f"{cell}, {metric}"])]
-                gain = row.get(f"{cell}, {metric}, gain")
-                columns += ["{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain) if gain else ""]
-            columns.append(row["reference"] if gain else "")
-            lines.append(f"| {row['recipe']} | {' | '.join(columns)} |")
-    return "\n".join(lines)
-
-
 def write_table(data, options):
     rows = make_rows(data, options)
     record = {"machine": describe_machine(with_tensorflow=True), "rows": rows}
     options.record.write_text(json.dumps(record, indent=1) + "\n")
+    write_readme(rows)
     print(show(rows))
 
 
