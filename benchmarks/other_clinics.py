@@ -329,8 +329,15 @@ RECIPES = {
     VIEWS: Recipe((VIEWS,), "frozen"),
     f"{VIEWS}, against nevi": Recipe((VIEWS,), VIEWS, against_nevi=True),
     "network, against nevi": Recipe(("network",), "network", against_nevi=True),
+    "vote with Fisher vectors": Recipe((VIEWS, "Fisher vectors"), VIEWS, True),
+    "vote with Fisher vectors, C=.003": Recipe(
+        (f"{VIEWS}, C=.003", "Fisher vectors"), VIEWS, True
+    ),
+    "vote with features of HAM10000": Recipe(
+        (f"{VIEWS}, C=.003", "Fisher vectors", "features of HAM10000"), VIEWS, True
+    ),
     "vote of frozen networks": Recipe(VOTE[:2], VIEWS, against_nevi=True),
-    "vote with Fisher vectors": Recipe(VOTE, VIEWS, against_nevi=True),
+    "vote with VGG16 and Fisher vectors": Recipe(VOTE, VIEWS, against_nevi=True),
     "vote with the network": Recipe((*VOTE, "network"), VIEWS, against_nevi=True),
     "vote with the network after HAM10000": Recipe(
         (*VOTE, "network after HAM10000"), VIEWS, against_nevi=True
