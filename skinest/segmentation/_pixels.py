@@ -56,13 +56,17 @@ class PairBatches(PrefetchedBatches):
         return np.stack(images), np.stack([masks, self.class_weights[masks]], axis=-1)
 
 
-def describe_training(spec, loss, threshold) -> dict:
+def describe_training(spec, part, loss, threshold) -> dict:
     """Return what :func:`train_network` trains.
 
     Parameters
     ----------
     spec : UNetSpec
         The network.
+
+    part : tuple of (str, bool)
+        The lowest part of an encoder that trains, and whether its batch normalisation
+        does.
 
     loss : ResolvedLoss
         Its loss.
@@ -77,8 +81,8 @@ def describe_training(spec, loss, threshold) -> dict:
         settings["dropout"] = spec.dropout
         spec = replace(spec, dropout=0.5)  # one model for all rates
     return {
-        "key": ("unet", spec, loss.key),
-        "build": partial(build, spec),
+        "key": ("unet", spec, part, loss.key),
+        "build": partial(build, spec, *part),
         "settings": settings,
         "objective": partial(make_objective, loss, spec.n_outputs),
         "build_whole": share_layers,
