@@ -163,11 +163,18 @@ def _convert(model):
     images = tf.TensorSpec((1, *model.input_shape[1:]), tf.uint8, name="images")
     with preserved_random_state():
         graph = compute.get_concrete_function(images, *specs).graph
+    output = graph.outputs[0].name
     with TemporaryDirectory() as folder:
         path = os.path.join(folder, "graph.pb")
         with open(path, "wb") as file:
             file.write(graph.as_graph_def().SerializeToString())
-        return _get_core().read_model(path)
+        network = _get_core().read_model(path)
+    # Others are unused copies that activations such as silu make for their gradients.
+    # They would have to be computed in the layout of TensorFlow, in twice the time.
+    for result in network.get_results():
+        if output not in result.output(0).get_names():
+            network.remove_result(result)
+    return network
 
 
 def _bind(graph, arrays):

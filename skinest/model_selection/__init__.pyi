@@ -1,0 +1,7 @@
+from ._interval_result import IntervalResult
+from ._intervals import bootstrap_interval
+
+__all__ = [
+    "IntervalResult",
+    "bootstrap_interval",
+]
