@@ -68,7 +68,10 @@ def train_segmenter(segmenter, data, checkpoint):
             **describe_training(spec, part, loss, segmenter.threshold),
             weights=arrays,
             batches=make_batches(
-                train, augmentation=augmentation, seed=seeds["shuffle"]
+                train,
+                augmentation=augmentation,
+                foreground_fraction=segmenter.foreground_fraction,
+                seed=seeds["shuffle"],
             ),
             validation=make_batches(validation, seed=None),
             epochs=stage.epochs,

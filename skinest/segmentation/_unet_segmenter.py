@@ -126,6 +126,11 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         in `classes_`, and 255 in the padding and for `ignore_label`. Pixels that a
         Keras layer fills with a constant do not count either.
 
+    foreground_fraction : float, default=None
+        Fraction of the training images in each epoch, in (0, 1], whose masks have
+        foreground. Some are repeated, with other augmentation, or left out. For small
+        structures that most images lack. None uses each image once.
+
     n_prediction_views : {1, 2, 4, 8}, default=1
         Number of views of each image whose predicted probabilities are averaged
         (test-time augmentation). 2 are the image and its mirror image (Simonyan and
@@ -324,6 +329,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         "loss": [str, callable],
         "batch_norm": ["boolean"],
         "threshold": [Interval(Real, 0, 1, closed="neither")],
+        "foreground_fraction": [Interval(Real, 0, 1, closed="right"), None],
         "postprocess": [StrOptions(set(STEPS)), callable, list, tuple, None],
         "tile_overlap": [Interval(Real, 0, 1, closed="left"), None],
         "crop_margin": [Interval(Real, 0, None, closed="left")],
@@ -353,6 +359,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         fine_tune_epochs: int = 20,
         fine_tune_learning_rate: t.LearningRate = 1e-4,
         augmentation: t.AugmentationLike = None,
+        foreground_fraction: float | None = None,
         n_prediction_views: t.NumberOfViews = 1,
         threshold: float = 0.5,
         postprocess: t.Postprocess = None,
@@ -391,6 +398,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.fine_tune_epochs = fine_tune_epochs
         self.fine_tune_learning_rate = fine_tune_learning_rate
         self.augmentation = augmentation
+        self.foreground_fraction = foreground_fraction
         self.n_prediction_views = n_prediction_views
         self.threshold = threshold
         self.postprocess = postprocess
