@@ -110,7 +110,7 @@ def check_encoder(encoder, image_size, depth, **trainable):
     backbone = get_architecture(encoder)
     if not isinstance(backbone, str):
         backbone.check_image_size(image_size)
-    names = {layer.name for layer in build_encoder(backbone, image_size, depth).layers}
+    names = _list_layers(backbone, depth)
     for parameter, part in trainable.items():
         if part == DECODER:
             continue
@@ -126,8 +126,9 @@ def check_encoder(encoder, image_size, depth, **trainable):
 def find_levels(backbone) -> dict[int, int]:
     """Find the feature maps of each level that a decoder uses.
 
-    They are the last ones before the stage that makes them smaller. If possible, all
-    maps above are computed from them alone.
+    They are the last ones before the first stage that mostly has smaller ones. If
+    possible, all maps above are computed from them alone. Otherwise they are the last
+    of those that are merged and have the most channels.
 
     Parameters
     ----------
@@ -141,34 +142,46 @@ def find_levels(backbone) -> dict[int, int]:
         :func:`~skinest.networks._boundaries.list_tensors`. A level without a
         convolution is left out.
     """
-    row = get_backbone(backbone)
-    size = tuple(side or _SIDE for side in getattr(row, "size", (None, None)))
+    size = _find_size(backbone)
     tensors = list_tensors(_build_padded(backbone, size).output)
-    layers = [find_producer(tensor)[0] for tensor in tensors]
-    names = [layer.name for layer in layers]
-    has_kernel = [any(len(w.shape) > 1 for w in layer.weights) for layer in layers]
     levels = [_find_level(tensor.shape, size) for tensor in tensors]
+    kernels = list(map(_has_kernel, tensors))
+    stages = _list_stages(backbone, tensors, levels)
     is_alone = _find_bottlenecks(tensors)
-    starts = sorted(map(names.index, row.stages.values()))
     found = {}
     for level in range(_MAX_LEVEL + 1):
         own = [i for i, each in enumerate(levels) if each == level]
-        first = next((i for i in own if has_kernel[i]), None)
+        first = next((i for i in own if kernels[i]), None)
         if first is None:
             continue
-        own = own[own.index(first) :]
-        alone = [i for i in own if is_alone[i]]
-        merged = [i for i in own if len(find_producer(tensors[i])[1]) > 1]
-        end = len(tensors)
-        for start, stop in pairwise([*starts, len(tensors)]):
-            smaller = [i for i in range(start, stop) if is_alone[i]]
-            goes_on = any(i < start for i in alone)
-            if goes_on and any((levels[i] or 0) > level for i in smaller):
-                end = start
-                break
-        before = [i for i in alone if i < end]
-        found[level] = (before or merged or own)[-1]
+        own = [i for i in own if i >= first]
+        if alone := [i for i in own if is_alone[i]]:
+            ends = [i for i, other in stages if other > level and i > alone[0]]
+            end = min([*ends, len(tensors)])
+            found[level] = max(i for i in alone if i < end)
+        else:
+            merged = [i for i in own if len(find_producer(tensors[i])[1]) > 1]
+            found[level] = max(merged or own, key=lambda i: (tensors[i].shape[-1], i))
     return found
+
+
+def _list_stages(backbone, tensors, levels) -> list[tuple[int, int]]:
+    """Return where each stage begins, and the level of most of its convolutions."""
+    names = [find_producer(tensor)[0].name for tensor in tensors]
+    starts = sorted(map(names.index, get_backbone(backbone).stages.values()))
+    stages = []
+    for start, stop in pairwise([*starts, len(tensors)]):
+        inside = [i for i in range(start, stop) if levels[i] is not None]
+        own = [levels[i] for i in inside if _has_kernel(tensors[i])]
+        if own:
+            stages.append((start, int(np.bincount(own).argmax())))
+    return stages
+
+
+def _has_kernel(tensor) -> bool:
+    """Return whether a tensor is computed by a convolution or the like."""
+    weights = getattr(find_producer(tensor)[0], "weights", ())
+    return any(len(weight.shape) > 1 for weight in weights)
 
 
 def build_encoder(backbone, image_size, depth, compute_dtype="float32"):
@@ -224,11 +237,30 @@ def load_encoder_weights(encoder, weights, seed) -> dict[str, list[np.ndarray]]:
     backbone = get_architecture(encoder)
     loaded = load_backbone_weights(encoder, weights, seed, parameter="encoder")
     remaining = iter(loaded.arrays)
-    size = get_backbone(backbone).sample_size
     return {
-        layer.name: [next(remaining) for _ in layer.weights]
-        for layer in _build_padded(backbone, size).layers
+        name: [next(remaining) for _ in range(n_weights)]
+        for name, n_weights in _count_weights(backbone).items()
     }
+
+
+@lru_cache(maxsize=32)
+def _list_layers(backbone, depth) -> list[str]:
+    """Return the names of the layers of an encoder."""
+    encoder = build_encoder(backbone, _find_size(backbone), depth)
+    return [layer.name for layer in encoder.layers]
+
+
+@lru_cache(maxsize=32)
+def _count_weights(backbone) -> dict[str, int]:
+    """Count the arrays of weights of each layer of a backbone, in its order."""
+    network = _build_padded(backbone, _find_size(backbone))
+    return {layer.name: len(layer.weights) for layer in network.layers}
+
+
+def _find_size(backbone) -> tuple[int, int]:
+    """Return a size of images in which the levels can be told from each other."""
+    sides = getattr(get_backbone(backbone), "size", (None, None))
+    return tuple(side or _SIDE for side in sides)
 
 
 def _build_padded(backbone, image_size, compute_dtype="float32"):

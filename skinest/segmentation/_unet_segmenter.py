@@ -293,15 +293,11 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     >>> segmenter.classes_
     array([  0, 255], dtype=uint8)
 
-    With a pretrained encoder, first the decoder is trained, then the whole network:
+    A pretrained encoder, with which first the decoder is trained, then all layers:
 
     >>> pretrained = UNetSegmenter(
-    ...     encoder="mobilenetv2", weights=None,  # the default downloads weights
-    ...     image_size=(32, 32), epochs=1, fine_tune="all", fine_tune_epochs=1,
-    ...     random_state=0,
+    ...     encoder="mobilenetv2", epochs=10, fine_tune="all", fine_tune_epochs=10
     ... )
-    >>> pretrained.fit(images, masks).n_iter_per_stage_
-    [1, 1]
     """
 
     _metrics = ("loss", "accuracy", "precision", "recall", "iou", "dice")
