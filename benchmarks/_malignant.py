@@ -12,11 +12,14 @@ test
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
+from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import joblib
 import numpy as np
+from _examples import write_scores
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -28,18 +31,19 @@ from sklearn.metrics import (
 from sklearn.model_selection import StratifiedKFold
 
 from skinest.datasets import fetch_isic2016_part3
+from skinest.model_selection import bootstrap_interval
 
 N_FOLDS = 5
-N_BOOTSTRAPS = 2000
-METRICS = (
-    "accuracy",
-    "precision",
-    "sensitivity",
-    "specificity",
-    "F1",
-    "AUC",
-    "average precision",
-)
+# Whether a metric takes predicted labels, and its function.
+METRICS = {
+    "accuracy": (True, accuracy_score),
+    "precision": (True, partial(precision_score, zero_division=0)),
+    "sensitivity": (True, recall_score),
+    "specificity": (True, partial(recall_score, pos_label=0)),
+    "F1": (True, f1_score),
+    "AUC": (False, roc_auc_score),
+    "average precision": (False, average_precision_score),
+}
 
 
 def run(parser, recipes, build):
@@ -71,8 +75,12 @@ def read_options(parser, recipes):
     parser.add_argument("parts", nargs="*", metavar="PART", help="cv or test")
     parser.add_argument("--recipes", nargs="+", choices=recipes, default=recipes)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--n-jobs", type=int, default=2, help="threads for words")
     parser.add_argument("--data-home", help="folder of the ISIC archives")
     parser.add_argument("--memory", help="folder for a cache")
+    parser.add_argument(
+        "--scores", type=Path, help="JSON file to write scores on test images to"
+    )
     options = parser.parse_args()
     options.parts = options.parts or ["cv"]
     if unknown := set(options.parts) - {"cv", "test"}:
@@ -82,15 +90,9 @@ def read_options(parser, recipes):
 
 def compute_scores(y, decision):
     """Return the scores of a test set, with the threshold of the classifier."""
-    predicted = decision > 0
     return [
-        accuracy_score(y, predicted),
-        precision_score(y, predicted, zero_division=0),
-        recall_score(y, predicted),
-        recall_score(y, predicted, pos_label=0),
-        f1_score(y, predicted),
-        roc_auc_score(y, decision),
-        average_precision_score(y, decision),
+        metric(y, decision > 0 if of_labels else decision)
+        for of_labels, metric in METRICS.values()
     ]
 
 
@@ -120,6 +122,7 @@ def run_test(options, build):
         options.data_home, subset="test", return_X_y=True
     )
     print(f"{len(y)} training and {len(y_test)} test images: value [95 % interval]")
+    scores = {}
     for name in options.recipes:
         start = perf_counter()
         decision = build(name, options, 0).fit(X, y).decision_function(X_test)
@@ -127,13 +130,22 @@ def run_test(options, build):
         rows = zip(
             compute_scores(y_test, decision), *bootstrap(y_test, decision), strict=True
         )
-        for metric, (value, low, high) in zip(METRICS, rows, strict=True):
+        scores[name] = dict(zip(METRICS, rows, strict=True))
+        for metric, (value, low, high) in scores[name].items():
             print(f"    {metric:18s} {value:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+        write_scores(options.scores, scores)
 
 
 def bootstrap(y, decision):
-    """Return percentile intervals over test images, sampled with replacement."""
-    generator = np.random.default_rng(0)
-    samples = generator.integers(0, len(y), (N_BOOTSTRAPS, len(y)))
-    values = [compute_scores(y[chosen], decision[chosen]) for chosen in samples]
-    return np.percentile(values, (2.5, 97.5), axis=0)
+    """Return the lower and the upper limits of the intervals of all scores."""
+    results = [
+        bootstrap_interval(
+            metric,
+            y,
+            decision > 0 if of_labels else decision,
+            n_resamples=2000,
+            random_state=0,
+        )
+        for of_labels, metric in METRICS.values()
+    ]
+    return [result.low for result in results], [result.high for result in results]

@@ -19,7 +19,6 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 from keras.applications.vgg16 import preprocess_input
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -283,22 +282,3 @@ def extractor(file, side, compute_dtype):
         compute_dtype=compute_dtype,
         batch_size=BATCH_SIZE,
     )
-
-
-def auc_difference(y, ours, plain, n_samples=2000):
-    """Return our area under the curve minus that of the plain side, with an interval.
-
-    The interval is from a bootstrap over images, the same for both sides.
-    """
-
-    def difference(chosen):
-        mine = roc_auc_score(y[chosen], ours[chosen])
-        return mine - roc_auc_score(y[chosen], plain[chosen])
-
-    generator = np.random.default_rng(0)
-    samples = generator.integers(0, len(y), (n_samples, len(y)))
-    values = [
-        difference(chosen) for chosen in samples if len(np.unique(y[chosen])) == 2
-    ]
-    low, high = np.percentile(values, (2.5, 97.5))
-    return f"{difference(np.arange(len(y))):+.3f} [{low:+.3f}, {high:+.3f}]"

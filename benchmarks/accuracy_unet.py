@@ -16,6 +16,8 @@ globules, streaks
 
 import argparse
 import os
+from functools import partial
+from pathlib import Path
 from time import perf_counter
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -23,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import joblib
 import keras
 import numpy as np
+from _examples import write_scores
 from sklearn.model_selection import GroupShuffleSplit
 
 from skinest import UNetSegmenter
@@ -30,6 +33,7 @@ from skinest.augmentation import Augmentation
 from skinest.datasets import fetch_ham10000_masks, make_dermoscopy
 from skinest.losses import WeightedCrossentropy
 from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.model_selection import bootstrap_interval
 
 PARTS = ("lesion", "globules", "streaks")
 N_TRAIN, N_TEST = 640, 335  # of synthetic images, as in the study
@@ -38,12 +42,14 @@ N_TRAIN, N_TEST = 640, 335  # of synthetic images, as in the study
 def main():
     options = read_options()
     print(f"{joblib.cpu_count()} cores, Keras {keras.__version__}", flush=True)
+    scores = {}
     for part in options.parts or PARTS:
         print(f"\n## {part}", flush=True)
         if part == "lesion":
             lesions(options)
         else:
-            structures(part, options)
+            scores[part] = structures(part, options)
+            write_scores(options.scores, scores)
 
 
 def read_options():
@@ -64,6 +70,12 @@ def read_options():
     )
     parser.add_argument("--side", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--save", help="file for the segmenter of lesions")
+    parser.add_argument(
+        "--scores", type=Path, help="JSON file to write scores of structures to"
+    )
+    parser.add_argument(
+        "--state", type=Path, help="folder from which a stopped run continues"
+    )
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"{sorted(unknown)} is not in {', '.join(PARTS)}")
@@ -111,21 +123,20 @@ def lesions(options):
     truth, groups = data.mask_paths[test], data.groups[test]
     for name, score in {"Dice": dice_score, "IoU": iou_score}.items():
         values = score(truth, predicted, average=None, zero_division=1.0)
-        low, high = interval(values, groups)
+        mean = bootstrap_interval(
+            partial(score, zero_division=1.0),
+            truth,
+            predicted,
+            groups=groups,
+            n_resamples=2000,
+            random_state=0,
+        )
         print(
-            f"{name} of each image, mean: {values.mean():.4f} [{low:.4f}, {high:.4f}], "
+            f"{name} of each image, mean: {mean:.4f}, "
             f"median {np.median(values):.4f}, below .7: {np.mean(values < 0.7):.3f}"
         )
     for average in ("imagewise", "pooled"):
         print(segmentation_report(truth, predicted, average=average, zero_division=1.0))
-
-
-def interval(values, groups):
-    """Return the bootstrap interval of a mean, resampling whole groups."""
-    names, codes = np.unique(groups, return_inverse=True)
-    sums, counts = np.bincount(codes, values), np.bincount(codes)
-    sampled = np.random.default_rng(0).integers(len(names), size=(2000, len(names)))
-    return np.quantile(sums[sampled].sum(1) / counts[sampled].sum(1), [0.025, 0.975])
 
 
 def structures(task, options):
@@ -142,6 +153,7 @@ def structures(task, options):
     print("found nowhere: pooled Dice {:.3f}, mean of images {:.3f}".format(*nothing))
     print(f"{share:.3%} of the pixels are {task}, {empty:.0%} of the masks are empty")
     y_shuffled = np.random.default_rng(0).permutation(y_train)
+    scores = {}
     for name, (segmenter, y) in {
         "ours": (recommended(), y_train),
         "ours, masks in another order": (recommended(), y_shuffled),
@@ -149,16 +161,28 @@ def structures(task, options):
     }.items():
         if options.epochs:
             segmenter.set_params(epochs=options.epochs)
+        if options.state:
+            segmenter.set_params(checkpoint=options.state / f"{task}-{len(scores)}")
         start = perf_counter()
         segmenter.fit(X_train, y)
         print(f"\n{name}: fit in {(perf_counter() - start) / 60:.1f} minutes")
         predicted = segmenter.predict(X_test)
+        pooled = segmentation_report(
+            y_test,
+            predicted,
+            labels=[255],
+            average="pooled",
+            zero_division=np.nan,
+            output_dict=True,
+        )
+        scores[name] = pooled["255"]
         print(
             segmentation_report(y_test, predicted, average="pooled", zero_division=1.0),
             flush=True,
         )
         mean = dice_score(y_test, predicted, zero_division=1.0)
         print(f"Dice of each image, mean: {mean:.3f}")
+    return scores
 
 
 def study(base_filters):

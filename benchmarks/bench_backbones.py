@@ -1,8 +1,9 @@
 """Compare the features of each backbone with those of plain Keras.
 
 forward
-    Mean of each channel of the last feature maps: `model.predict` of the network of
-    `keras.applications` in float32, with `preprocess_input`, and
+    Mean of each channel of the last feature maps: `model.predict_on_batch` of the
+    network of `keras.applications` in float32, with `preprocess_input` (`predict` can
+    wait at its end for seconds, see U-Net in README.md), and
     `BottleneckFeatureExtractor` in float32 and bfloat16, computed by Keras and, where
     it is installed, by OpenVINO. All sides of a network run in turn in one process,
     with the same weights and images. "difference" is the largest difference between
@@ -49,6 +50,7 @@ from skinest.networks._weights import load_backbone_weights, save_backbone_weigh
 
 PARTS = ("forward",)
 MAX_DIFFERENCE = 0.01  # of features in bfloat16, as a fraction of the largest
+MAX_FLOAT32_DIFFERENCE = 1e-5
 MAX_AUC_DIFFERENCE = 0.005
 BATCH_SIZE = 32
 # The smallest network of each family.
@@ -262,8 +264,10 @@ def choose_fields(forward, accuracy):
     """Return fields of a row from its runs by side.
 
     OpenVINO is faster in a precision if its median is below the best run of Keras in
-    this precision. bfloat16 is chosen by "auto" if it is faster than all others, and if
-    features and AUC change little; without trained weights this is not known.
+    this precision. float32 is left out if features differ from those of Keras by more
+    than 1e-5 of the largest. bfloat16 is chosen by "auto" if it is faster than all
+    others, and if features and AUC change little; without trained weights this is not
+    known.
     """
     best = {side: spread(runs, "ms").least for side, runs in forward.items()}
     median = {side: spread(runs, "ms").median for side, runs in forward.items()}
@@ -272,6 +276,8 @@ def choose_fields(forward, accuracy):
         others = [side for side in (PLAIN, *FORWARD) if side.endswith(dtype)]
         if ours in forward and median[ours] < min(best[side] for side in others):
             faster.append(dtype)
+    if spread(forward[OPENVINO[0]], "difference").greatest > MAX_FLOAT32_DIFFERENCE:
+        faster = [dtype for dtype in faster if dtype != "float32"]
     fields = {"openvino": tuple(faster)}
     plain, low = (accuracy.get(side) for side in (PLAIN, OPENVINO[1]))
     if "bfloat16" in faster and plain and low:
@@ -303,7 +309,9 @@ def build_plain(backbone, file, images):
     name = next(name for start, name in MODULES.items() if backbone.startswith(start))
     module = getattr(keras.applications, "resnet_v2" if is_v2 else name)
     prepared = module.preprocess_input(images.astype(np.float32))
-    return lambda: network.predict(prepared, batch_size=BATCH_SIZE, verbose=0)
+    starts = range(0, len(prepared), BATCH_SIZE)
+    batches = [prepared[start : start + BATCH_SIZE] for start in starts]
+    return lambda: np.concatenate(list(map(network.predict_on_batch, batches)))
 
 
 if __name__ == "__main__":

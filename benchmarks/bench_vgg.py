@@ -46,7 +46,6 @@ import numpy as np
 from _parts import in_own_process, make_parser, parse, run_part
 from _vgg_sides import (
     BATCH_SIZE,
-    auc_difference,
     classifier,
     copies,
     extractor,
@@ -66,6 +65,7 @@ from sklearn.metrics import roc_auc_score
 
 from skinest._compat import cpu_has_bfloat16
 from skinest.datasets import fetch_isic2016_part3
+from skinest.model_selection import compare
 
 PARTS = ("head", "block", "forward", "paths")
 N_COPIES = dict(zip(HEADS, (0, 1, 3), strict=True))
@@ -298,7 +298,8 @@ def say_areas(name, found, plain, others):
     ):
         cells.append(f"{kind} {roc_auc_score(part.y, ours):.3f}")
         if found is not plain:
-            cells.append(auc_difference(part.y, ours, its))
+            gain = compare(roc_auc_score, part.y, ours, its, random_state=0)
+            cells.append(f"{gain:+.3f}")
     print(f"{name}:", *cells, flush=True)
 
 

@@ -33,10 +33,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from skinest import Augmentation, TransferClassifier, UNetSegmenter
 from skinest.datasets import fetch_ham10000_masks, fetch_isic2016_part3
+from skinest.model_selection import compare
 
 NUMBERS = (1, 2, 4, 8)
 N_FOLDS = 5
-N_BOOTSTRAPS = 1000
 TRAINED = {
     "no augmentation": None,
     "flips and any angle": Augmentation(rotation=180, vertical_flip=True),
@@ -132,8 +132,8 @@ def compare_accuracy(options):
             for seed in range(options.repeats)
         ]
         for number in NUMBERS:
-            of_views = np.array([repeat[number] for repeat in found])
-            of_one = np.array([repeat[1] for repeat in found])
+            of_views = np.column_stack([repeat[number] for repeat in found])
+            of_one = np.column_stack([repeat[1] for repeat in found])
             cells = [f"{mean_area(y, of_views):.4f}"]
             if number > 1:
                 cells.append(describe_difference(y, of_views, of_one))
@@ -154,22 +154,16 @@ def predict_folds(clf, X, y, seed, name):
     return found
 
 
-def mean_area(y, repeats):
-    """Return the mean AUC over repeats, each of all images."""
-    return np.mean([roc_auc_score(y, probabilities) for probabilities in repeats])
+def mean_area(y, repeats, sample_weight=None):
+    """Return the mean AUC over repeats, each a column with all images."""
+    return np.mean(
+        [roc_auc_score(y, values, sample_weight=sample_weight) for values in repeats.T]
+    )
 
 
 def describe_difference(y, ours, other):
     """Return a difference of mean AUC with an interval over images."""
-    generator = np.random.default_rng(0)
-    samples = generator.integers(0, len(y), (N_BOOTSTRAPS, len(y)))
-    values = [
-        mean_area(y[chosen], ours[:, chosen]) - mean_area(y[chosen], other[:, chosen])
-        for chosen in samples
-    ]
-    low, high = np.percentile(values, (2.5, 97.5))
-    difference = mean_area(y, ours) - mean_area(y, other)
-    return f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return f"{compare(mean_area, y, ours, other, random_state=0):+.4f}"
 
 
 if __name__ == "__main__":

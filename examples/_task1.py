@@ -1,5 +1,7 @@
 """Functions shared by the scripts that classify benign and malignant lesions."""
 
+from functools import partial
+
 import numpy as np
 from _script import on_archives
 from _study import TASK1_BASELINE
@@ -7,12 +9,17 @@ from rich.table import Table
 from sklearn.metrics import (
     PrecisionRecallDisplay,
     RocCurveDisplay,
+    accuracy_score,
     average_precision_score,
+    f1_score,
+    precision_score,
+    recall_score,
     roc_auc_score,
 )
 from sklearn.model_selection import train_test_split
 
 from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
+from skinest.model_selection import bootstrap_interval
 
 CLASSES = ["benign", "malignant"]
 ARCHIVES = "ISBI2016_ISIC_Part3_*"
@@ -34,44 +41,42 @@ def load_images(data_home, n_synthetic=600, download=False):
     return SYNTHETIC, *parts
 
 
-def share(hits, cases):
-    """Return hits divided by cases along the last axis, or 0 if there are no cases."""
-    return hits.sum(axis=-1) / np.maximum(cases.sum(axis=-1), 1)
-
-
-# The labels 0 and 1 are on the last axis, so that all bootstrap samples are computed
-# at once.
-RATES = {
-    "accuracy": lambda y, p: np.mean(y == p, axis=-1),
-    "precision": lambda y, p: share(y * p, p),
-    "sensitivity": lambda y, p: share(y * p, y),
-    "specificity": lambda y, p: share((1 - y) * (1 - p), 1 - y),
-    "f1": lambda y, p: share(2 * y * p, y + p),
+# Whether a metric takes predicted labels, and its function.
+METRICS = {
+    "accuracy": (True, accuracy_score),
+    "precision": (True, partial(precision_score, zero_division=0)),
+    "sensitivity": (True, recall_score),
+    "specificity": (True, partial(recall_score, pos_label=0)),
+    "f1": (True, f1_score),
+    "AUC": (False, roc_auc_score),
+    "average precision": (False, average_precision_score),
 }
 
 
 def evaluate(y, predicted, decision):
     return {
-        **{name: rate(y, predicted) for name, rate in RATES.items()},
-        "AUC": roc_auc_score(y, decision),
-        "average precision": average_precision_score(y, decision),
+        name: metric(y, predicted if of_labels else decision)
+        for name, (of_labels, metric) in METRICS.items()
     }
 
 
-def intervals(y, predicted, decision, n_samples=2000):
-    """Return 95 % bootstrap intervals of the same scores over the test images."""
-    samples = np.random.default_rng(0).integers(len(y), size=(n_samples, len(y)))
-    # Both classes are needed.
-    samples = samples[y[samples].min(axis=1) < y[samples].max(axis=1)]
-    scores = {
-        name: rate(y[samples], predicted[samples]) for name, rate in RATES.items()
-    }
-    for name, score in {
-        "AUC": roc_auc_score,
-        "average precision": average_precision_score,
-    }.items():
-        scores[name] = [score(y[sample], decision[sample]) for sample in samples]
-    return {name: np.percentile(values, (2.5, 97.5)) for name, values in scores.items()}
+def intervals(y, predicted, decision, n_resamples=2000):
+    """Return the limits of 95 % intervals of the same scores, for other test images."""
+    limits = {}
+    for name, (of_labels, metric) in METRICS.items():
+        values = predicted if of_labels else decision
+        result = bootstrap_interval(
+            metric, y, values, n_resamples=n_resamples, random_state=0
+        )
+        limits[name] = result.low, result.high
+    return limits
+
+
+def add_intervals(y, predicted, decision):
+    """Return each score with the limits of its interval, for JSON."""
+    bounds = intervals(y, predicted, decision)
+    scores = evaluate(y, predicted, decision)
+    return {name: [score, *bounds[name]] for name, score in scores.items()}
 
 
 def all_benign(y):
@@ -88,7 +93,7 @@ def all_benign(y):
 def print_test(console, y, columns, study, setting=None):
     """Print scores on the test images, the all-benign baseline and the study's scores.
 
-    The values of `columns` are scores, or pairs of scores and intervals.
+    A score is a number, or a list with the limits of its interval too.
     """
     ours = f"skinest: {len(y)} test images, {int(y.sum())} malignant"
     table = Table(
@@ -104,19 +109,17 @@ def print_test(console, y, columns, study, setting=None):
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
-    for metric in evaluate(np.array([0, 1]), np.array([0, 1]), np.array([0, 1])):
+    for metric in METRICS:
         table.add_row(metric, *(cell(column, metric) for column in columns.values()))
     console.print(table)
 
 
 def cell(column, metric):
     """Return a score as text, with its interval if there is one."""
-    scores, bounds = column if isinstance(column, tuple) else (column, None)
-    if metric not in scores:
+    if metric not in column:
         return "-"
-    if bounds is None:
-        return f"{scores[metric]:.3f}"
-    return "{:.3f} [{:.2f}, {:.2f}]".format(scores[metric], *bounds[metric])
+    score, *bounds = np.atleast_1d(column[metric])
+    return f"{score:.3f}" + (" [{:.2f}, {:.2f}]".format(*bounds) if bounds else "")
 
 
 def plot_curves(y, decisions):

@@ -36,7 +36,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import t
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -46,7 +45,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
-    cross_val_score,
     train_test_split,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -54,6 +52,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skinest import BottleneckFeatureExtractor, BoVWSIFTTransformer
 from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
+from skinest.model_selection import cross_val_table
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -180,41 +179,33 @@ reduced = clone(model).set_params(
 # Metadata, images or both
 # ------------------------
 # Setting a transformer to ``"drop"`` leaves out its columns.
+# :func:`~skinest.model_selection.cross_val_table` fits all models on the same folds. It
+# computes the difference of each to the first one, with intervals.
 
 models = {
-    "metadata": clone(model).set_params(columns__image="drop"),
     "images": clone(model).set_params(columns__age="drop", columns__category="drop"),
+    "metadata": clone(model).set_params(columns__image="drop"),
     "both": model,
     "both, weighted": weighted,
     "both, 20 components": reduced,
 }
-N_SPLITS = 5
-folds = StratifiedKFold(N_SPLITS, shuffle=True, random_state=0)
-
-
-def over_folds(values):
-    """Return the mean over folds and half the width of its 95 % interval.
-
-    Training sets of the folds overlap. The variance allows for this as in C. Nadeau and
-    Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
-    """
-    factor = 1 / len(values) + 1 / (N_SPLITS - 1)
-    deviation = np.sqrt(np.var(values, ddof=1) * factor)
-    return np.mean(values), t.ppf(0.975, len(values) - 1) * deviation
-
-
-scores = {
-    name: cross_val_score(m, X, y, cv=folds, scoring="roc_auc")
-    for name, m in models.items()
-}
-table = Table(title=f"AUC of {N_SPLITS} folds: mean ± half of the 95 % interval")
+scores = cross_val_table(
+    models,
+    X,
+    y,
+    scoring="roc_auc",
+    cv=StratifiedKFold(5, shuffle=True, random_state=0),
+    random_state=0,
+).loc["roc_auc"]
+table = Table(title="AUC, mean of 5 folds [95 % interval]")
 for heading in ("columns", "AUC", "difference to images"):
     table.add_column(heading, justify="right")
-for name, values in scores.items():
-    mean, half = over_folds(values)
-    gain, half_gain = over_folds(values - scores["images"])
-    difference = "" if name == "images" else f"{gain:+.3f} ± {half_gain:.3f}"
-    table.add_row(name, f"{mean:.3f} ± {half:.3f}", difference)
+for name, row in scores.iterrows():
+    score = f"{row.estimate:.3f} [{row.low:.3f}, {row.high:.3f}]"
+    difference = (
+        f"{row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
+    )
+    table.add_row(name, score, "" if name == "images" else difference)
 console.print(table)
 
 # %%
@@ -247,13 +238,12 @@ for name, losses in zip(X.columns, importance, strict=True):
 # importance of each column for the classifier with all columns.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-for place, values in enumerate(scores.values()):
-    left.plot(np.full(len(values), place), values, ".", color="0.7")
-    mean, half = over_folds(values)
-    left.errorbar(place, mean, half, fmt="o", capsize=5, color=f"C{place}")
-left.set_xticks(range(len(scores)), list(scores))
+for place, row in enumerate(scores.itertuples()):
+    errors = [[row.estimate - row.low], [row.high - row.estimate]]
+    left.errorbar(place, row.estimate, errors, fmt="o", capsize=5, color=f"C{place}")
+left.set_xticks(range(len(scores)), scores.index)
 left.set(
-    title="Folds, mean and 95 % interval",
+    title="Mean of the folds and 95 % interval",
     ylabel="area under the ROC curve",
     xlim=(-0.5, len(scores) - 0.5),
 )

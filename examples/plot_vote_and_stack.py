@@ -33,10 +33,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
-import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import rankdata, t
+from scipy.stats import rankdata
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -46,6 +45,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skinest import BottleneckFeatureExtractor, BoVWSIFTTransformer
 from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
+from skinest.model_selection import bootstrap_interval, compare
 
 CLASSES = ["benign", "malignant"]
 
@@ -117,80 +117,65 @@ models = {
     "soft vote": VotingClassifier(members, voting="soft"),
     "stack": StackingClassifier(members, LogisticRegression(), cv=3),
 }
-N_SPLITS = 5
-folds = StratifiedKFold(N_SPLITS, shuffle=True, random_state=0)
+folds = StratifiedKFold(5, shuffle=True, random_state=0)
 probabilities = {
     name: cross_val_predict(model, X, y, cv=folds, method="predict_proba")[:, 1]
     for name, model in models.items()
 }
 
 # %%
-# The table shows scores and their difference to the better single classifier. The
-# training sets of the folds overlap, so intervals from the standard deviation over
-# folds would be too narrow; these intervals allow for the overlap.
+# Each image has a probability from a classifier that was not trained on it. The table
+# shows the scores of these probabilities with 95 % intervals, and the differences to
+# the better single classifier. Both models of a difference make many of their errors on
+# the same images. So :func:`~skinest.model_selection.compare` can find a difference
+# even if the intervals of the two scores overlap.
 
 METRICS = {"AUC": roc_auc_score, "average precision": average_precision_score}
 members_alone = ("visual words", "network")
-
-
-def over_folds(values):
-    """Return the mean over folds and half the width of its 95 % interval.
-
-    Training sets of the folds overlap. The variance allows for this as in C. Nadeau and
-    Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
-    """
-    factor = 1 / len(values) + 1 / (N_SPLITS - 1)
-    deviation = np.sqrt(np.var(values, ddof=1) * factor)
-    return np.mean(values), t.ppf(0.975, len(values) - 1) * deviation
-
-
-def scores_of_folds(metric, p):
-    return np.array([metric(y[test], p[test]) for _, test in folds.split(X, y)])
-
-
-def text(values, form):
-    mean, half = over_folds(values)
-    return f"{mean:{form}} ± {half:.3f}"
-
-
-scores = {
-    name: {model: scores_of_folds(metric, p) for model, p in probabilities.items()}
-    for name, metric in METRICS.items()
-}
-table = Table(title=f"{N_SPLITS} folds: mean ± half of the 95 % interval")
-table.add_column("")
-for name in METRICS:
-    table.add_column(name, justify="right")
-    table.add_column("difference", justify="right")
-for model in models:
-    cells = []
-    for values in scores.values():
-        better = max(members_alone, key=lambda alone: values[alone].mean())
-        cells.append(text(values[model], ".3f"))
-        difference = values[model] - values[better]
-        cells.append(text(difference, "+.3f") if model != better else "")
-    table.add_row(model, *cells)
-console.print(table)
+scores, differences, references = {}, {}, {}
+for metric_name, metric in METRICS.items():
+    of_models = scores[metric_name] = {
+        model: bootstrap_interval(metric, y, p, random_state=0)
+        for model, p in probabilities.items()
+    }
+    better = references[metric_name] = max(members_alone, key=of_models.get)
+    differences[metric_name] = {
+        model: compare(metric, y, p, probabilities[better], random_state=0)
+        for model, p in probabilities.items()
+        if model != better
+    }
+for metric_name in METRICS:
+    table = Table(title=f"{metric_name} of left-out images [95 % interval]")
+    for heading in ("", metric_name, f"difference to {references[metric_name]}"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for model, score in scores[metric_name].items():
+        difference = differences[metric_name].get(model)
+        table.add_row(model, f"{score:.3f}", f"{difference:+.3f}" if difference else "")
+    console.print(table)
 
 # %%
-# The left plot shows the area under the ROC curve, with a line for each fold. The right
-# plot shows the difference to the better single classifier. If an interval includes 0,
-# there is no clear gain or loss. To make it narrower you need more images, not more
-# folds.
+# The left plot shows the area under the ROC curve, the right plot the difference to the
+# better single classifier. If an interval includes 0, there is no clear gain or loss.
+# To make it narrower you need more images, not more folds.
 
-auc = scores["AUC"]
-better = max(members_alone, key=lambda name: auc[name].mean())
+
+def plot_intervals(axes, results):
+    for place, model in enumerate(models):
+        if model in results:
+            estimate, low, high = results[model]
+            errors = [[estimate - low], [high - estimate]]
+            axes.errorbar(
+                place, estimate, errors, fmt="o", capsize=5, color=f"C{place}"
+            )
+    axes.set_xticks(range(len(models)), list(models))
+
+
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-places = np.arange(len(models))
-left.plot(places, np.array(list(auc.values())), color="0.75", marker=".", zorder=0)
-for axes, reference in ((left, 0), (right, auc[better])):
-    for place, values in enumerate(auc.values()):
-        mean, half = over_folds(values - reference)
-        axes.errorbar(place, mean, half, fmt="o", capsize=5, color=f"C{place}")
-    axes.set_xticks(places, list(models))
+plot_intervals(left, scores["AUC"])
+plot_intervals(right, differences["AUC"])
 right.axhline(0, color="0.5", linestyle=":", zorder=0)
-left.set(title="Each fold, mean and 95 % interval", ylabel="area under the ROC curve")
-right.set(title=f"Difference to {better} alone", ylabel="difference")
+left.set(title="Scores and 95 % intervals", ylabel="area under the ROC curve")
+right.set(title=f"Difference to {references['AUC']} alone", ylabel="difference")
 figure.savefig(arguments.figures / "vote_and_stack_scores.png", dpi=120)
 
 # %%

@@ -8,13 +8,13 @@ it was added.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import ctypes
 import random
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
+from copy import copy
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
@@ -175,6 +175,23 @@ class Scorer(_Scorer):
         options = {**self.get_options(estimator), **self._kwargs}
         scorer = _Scorer(self._score_func, self._sign, options, self._response_method)
         return scorer._score(method_caller, estimator, X, y_true, **kwargs)
+
+
+def read_scorer(scorer):
+    """Return metric, sign, options and response method of a scorer: scikit-learn 1.4.
+
+    None is returned for objects that are not scorers.
+    """
+    names = "_score_func", "_sign", "_kwargs", "_response_method"
+    is_scorer = isinstance(scorer, _Scorer)
+    return tuple(getattr(scorer, name) for name in names) if is_scorer else None
+
+
+def replace_metric(scorer, function):
+    """Return a copy of a scorer that calls another metric, with the sign 1."""
+    changed = copy(scorer)
+    changed._score_func, changed._sign = function, 1
+    return changed
 
 
 def keep_index(transformer, X, vectors):
@@ -479,14 +496,3 @@ def uses_onednn() -> bool:
     except ImportError:
         return False
     return IsMklEnabled()
-
-
-def trim_heap():
-    """Return free memory to the system, if the C library is glibc.
-
-    After a network was used, glibc holds hundreds of MB of small, free blocks.
-    """
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (AttributeError, OSError):
-        pass

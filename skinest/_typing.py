@@ -161,6 +161,7 @@ class Generating(TypedDict, total=False):
 
 
 # Metrics.
+MetricLike: TypeAlias = Callable[..., Any] | str  # scorers too
 Average: TypeAlias = Literal["imagewise", "pooled"]
 ZeroDivision: TypeAlias = float | Literal["warn"]
 

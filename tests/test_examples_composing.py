@@ -100,7 +100,7 @@ def test_vote_and_stack(tmp_path):
     rows = numbers_by_name(run("vote_and_stack", tmp_path))
     assert list(rows) == ["visual words", "network", "soft vote", "stack"]
     assert all(values[0] > 0.6 for values in rows.values())
-    assert len(rows["stack"]) == 4  # score and difference in two metrics
+    assert len(rows["stack"]) == 2  # score and difference
     assert_drawn(tmp_path, "vote_and_stack_scores", "vote_and_stack_ranks")
 
 

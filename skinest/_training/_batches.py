@@ -227,8 +227,8 @@ def as_dataset(batches):
     """Return the object from which Keras reads batches.
 
     With TensorFlow, Keras would convert its own `PyDataset` to an object that tunes its
-    speed in a thread. Between two epochs, TensorFlow can wait for some seconds until this
-    thread wakes up and ends.
+    speed in a thread. Between two epochs, TensorFlow can wait for some seconds until
+    this thread wakes up and ends.
     """
     if batches is None:
         return None

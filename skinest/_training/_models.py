@@ -8,6 +8,7 @@ it.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import ctypes
 import gc
 import threading
 import weakref
@@ -22,7 +23,6 @@ from .._compat import (
     list_seed_states,
     preserved_random_state,
     rounds_by_place,
-    trim_heap,
 )
 from ._tracing import quiet_tracing
 
@@ -358,7 +358,18 @@ def clear_models() -> None:
     while dropped:
         dropped.pop()[1].free()
     gc.collect()  # Keras' models hold each other in cycles
-    trim_heap()
+    _trim_heap()
+
+
+def _trim_heap():
+    """Return free memory to the system, if the C library is glibc.
+
+    After a network was used, glibc holds hundreds of MB of small, free blocks.
+    """
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (AttributeError, OSError):
+        pass
 
 
 def copy_weights(model) -> tuple[np.ndarray, ...]:

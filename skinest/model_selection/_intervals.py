@@ -1,58 +1,82 @@
-"""Confidence intervals of scores, by a bootstrap of groups."""
+"""Confidence intervals of scores and of their differences, by a bootstrap of groups."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from ..utils._checks import check_groups
-from ._interval_result import IntervalResult
+from .._compat import Interval, validate_params
+from ._group_bootstrap import GroupBootstrap, bca_limits
+from ._interval_result import ComparisonResult, IntervalResult
+from ._weighted_score import list_classes, make_weighted_score, read_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import ArrayLike
 
-    from .._typing import RandomStateLike
+    from .._typing import MetricLike, RandomStateLike, TargetLike
+
+CONSTRAINTS = {
+    "groups": ["array-like", None],
+    "sample_weight": ["array-like", None],
+    "n_resamples": [Interval(Integral, 10, None, closed="left")],
+    "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+    "random_state": ["random_state"],
+}
 
 
+@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
 def bootstrap_interval(
-    metric: Callable[..., float],
-    y_true: ArrayLike,
-    y_score: ArrayLike,
+    metric: MetricLike,
+    y_true: TargetLike,
+    y_score: TargetLike,
     *,
     groups: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
     n_resamples: int = 1000,
     confidence_level: float = 0.95,
     random_state: RandomStateLike = None,
 ) -> IntervalResult:
-    """Compute a score with its confidence interval, by a bootstrap of groups.
+    """Compute a score of test images with its confidence interval.
+
+    Images of one lesion or patient resemble each other, so an interval that treats them
+    as independent is too narrow. This function samples whole groups.
 
     Parameters
     ----------
-    metric : callable
-        Function of `y_true` and `y_score` that returns a number.
+    metric : callable, scorer or str
+        One of:
 
-    y_true : array-like of shape (n_images,)
-        True labels.
+        - a metric of :mod:`sklearn.metrics` or :mod:`skinest.metrics`, or your own
+          function of `y_true` and `y_score` that returns a number. Set its options by
+          :func:`functools.partial`;
+        - a scorer, or the name of one, such as ``"roc_auc"``. Scores of scorers whose
+          names begin with ``neg_`` are negative. Of probabilities with two columns, its
+          metric gets the second one.
 
-    y_score : array-like of shape (n_images,) or (n_images, n_classes)
-        Predictions in the form that `metric` needs: labels, scores or probabilities.
+    y_true : array-like of length n_images
+        True labels, or masks in any form that skinest accepts.
+
+    y_score : array-like of length n_images
+        Predictions in the form that `metric` needs: labels, decision values,
+        probabilities (of shape (n_images, n_classes) if there are several classes) or
+        masks.
 
     groups : array-like of shape (n_images,), default=None
-        Lesion or patient of each image. Whole groups are sampled with replacement. None
-        means that each image is a group.
+        Lesion or patient of each image. None means that all images are independent.
+
+    sample_weight : array-like of shape (n_images,), default=None
+        Weight of each image in the score, for a metric that has this parameter.
 
     n_resamples : int, default=1000
-        Number of bootstrap samples.
+        Number of bootstrap samples, at least 10.
 
     confidence_level : float, default=0.95
-        Confidence level of the interval.
+        Confidence level of the interval, in (0, 1).
 
     random_state : int, RandomState instance or None, default=None
         Seed of the bootstrap samples.
@@ -60,33 +84,206 @@ def bootstrap_interval(
     Returns
     -------
     result : IntervalResult
-        The score of all images, and the limits of its interval.
+        A tuple of the score and the limits of its interval, with the scores of all
+        bootstrap samples as `distribution`.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, all images are of one group, or the score is NaN.
+    TypeError
+        If `metric` is not a metric, or returns anything but a number.
+
+    Warns
+    -----
+    UserWarning
+        If a class is in fewer than 5 groups, so that the interval is not reliable.
+
+    See Also
+    --------
+    compare : Compare two models.
+    delong_interval : Areas under the ROC curve, without random samples.
+    cross_val_table : Intervals in a cross-validation.
+
+    Notes
+    -----
+    Each bootstrap sample consists of as many groups as there are, sampled with
+    replacement. Samples without one of the classes are replaced by others. The limits
+    are those of the bias-corrected and accelerated bootstrap [1]_, whose acceleration
+    is from the scores without each group, or without each of 200 blocks of groups. They
+    use quantiles of Student's t distribution, because samples of few groups vary too
+    little [2]_. In simulations of AUC, accuracy and F1 score, 95 % intervals of 100
+    lesions contained the true score in 94 to 96 % of test sets, and those of 40 lesions
+    in 93 to 94 %. Without these corrections it was 89 to 91 % for 40 lesions.
+
+    If the metric has the parameter `sample_weight`, it gets the number of times that
+    each image is in a sample as its weight, which must have the same effect as
+    repeating the image. This is faster. Other metrics get the repeated images. Pixels
+    of masks are counted once.
+
+    The interval is about other test images from the same source. It is not about
+    another training, other settings, or images of another clinic; it does not become
+    wider if the model was chosen by the same images.
+
+    References
+    ----------
+    .. [1] B. Efron, "Better bootstrap confidence intervals", Journal of the American
+       Statistical Association 82, 1987.
+    .. [2] T. C. Hesterberg, "What teachers should know about the bootstrap: resampling
+       in the undergraduate statistics curriculum", The American Statistician 69, 2015.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn.metrics import roc_auc_score
     >>> from skinest.model_selection import bootstrap_interval
-    >>> y_true = [0, 0, 1, 1, 0, 1, 0, 1]
-    >>> y_score = [0.1, 0.4, 0.35, 0.8, 0.2, 0.9, 0.6, 0.7]
-    >>> result = bootstrap_interval(
-    ...     roc_auc_score, y_true, y_score, n_resamples=200, random_state=0
+    >>> rng = np.random.default_rng(0)
+    >>> lesions = np.repeat(np.arange(60), 2)  # two images of each lesion
+    >>> y_true = lesions % 3 == 0
+    >>> y_score = y_true + rng.normal(size=60)[lesions]
+    >>> auc = bootstrap_interval(
+    ...     roc_auc_score, y_true, y_score, groups=lesions, random_state=0
     ... )
-    >>> result.estimate
-    0.875
+    >>> print(f"{auc:.2f}")
+    0.75 [0.60, 0.86]
     """
-    y_true, y_score = np.asarray(y_true), np.asarray(y_score)
-    groups = check_groups(groups, len(y_true))
-    if groups is None:
-        groups = np.arange(len(y_true))
-    members: list[Any] = [np.flatnonzero(groups == each) for each in np.unique(groups)]
-    classes = np.unique(y_true)
-    rng = check_random_state(random_state)
-    values: list[float] = []
-    while len(values) < n_resamples:
-        chosen = rng.randint(len(members), size=len(members))
-        rows = np.concatenate([members[each] for each in chosen])
-        if len(np.unique(y_true[rows])) == len(classes):
-            values.append(metric(y_true[rows], y_score[rows]))
-    tail = (1 - confidence_level) / 2
-    low, high = np.quantile(values, (tail, 1 - tail))
-    return IntervalResult(metric(y_true, y_score), low, high, confidence_level, values)
+    metric = read_metric(metric)
+    score = make_weighted_score(metric, y_true, y_score, sample_weight)
+    bootstrap = GroupBootstrap(
+        groups, len(y_true), list_classes(metric, y_true), n_resamples, random_state
+    )
+    estimates, values, left_out = bootstrap.compute(
+        lambda counts: np.array([score(counts)])
+    )
+    estimate, values, left_out = estimates[0], values[:, 0], left_out[:, 0]
+    low, high = bca_limits(
+        estimate, values, left_out, bootstrap.n_groups, confidence_level
+    )
+    return IntervalResult(
+        estimate,
+        low,
+        high,
+        confidence_level=confidence_level,
+        standard_error=float(np.std(values, ddof=1)),
+        distribution=values,
+    )
+
+
+@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+def compare(
+    metric: MetricLike,
+    y_true: TargetLike,
+    score_a: TargetLike,
+    score_b: TargetLike,
+    *,
+    groups: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    n_resamples: int = 1000,
+    confidence_level: float = 0.95,
+    random_state: RandomStateLike = None,
+) -> ComparisonResult:
+    """Compute the difference between two models on the same test images.
+
+    Two models often make their errors on the same images. So the interval of the
+    difference can be narrow even if the intervals of both scores overlap. Each
+    bootstrap sample has the same images for both models.
+
+    Parameters
+    ----------
+    metric : callable, scorer or str
+        The metric, see :func:`bootstrap_interval`.
+
+    y_true : array-like of length n_images
+        True labels, or masks in any form that skinest accepts.
+
+    score_a, score_b : array-like of length n_images
+        Predictions of each model, in the form that `metric` needs.
+
+    groups : array-like of shape (n_images,), default=None
+        Lesion or patient of each image. None means that all images are independent.
+
+    sample_weight : array-like of shape (n_images,), default=None
+        Weight of each image in the score, for a metric that has this parameter.
+
+    n_resamples : int, default=1000
+        Number of bootstrap samples, at least 10.
+
+    confidence_level : float, default=0.95
+        Confidence level of the interval, in (0, 1).
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the bootstrap samples.
+
+    Returns
+    -------
+    result : ComparisonResult
+        A tuple of the difference, score of a minus score of b, and the limits of its
+        interval, with `score_a`, `score_b` and `share_below_zero`, the fraction of
+        bootstrap samples in which a has a lower score than b.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, all images are of one group, or a score is NaN.
+    TypeError
+        If `metric` is not a metric, or returns anything but a number.
+
+    Warns
+    -----
+    UserWarning
+        If a class is in fewer than 5 groups, so that the interval is not reliable.
+
+    See Also
+    --------
+    bootstrap_interval : Interval of one model.
+    delong_test : Areas under the ROC curve, without random samples.
+
+    Notes
+    -----
+    The method is that of :func:`bootstrap_interval`. `share_below_zero` is not a
+    p-value: no hypothesis is tested. If it is 0.03, the difference had the other sign
+    in 3 % of the samples.
+
+    The difference is one between two trained networks. Another training with another
+    seed can have another difference, which the interval does not include.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.metrics import roc_auc_score
+    >>> from skinest.model_selection import compare
+    >>> rng = np.random.default_rng(0)
+    >>> y_true = np.arange(200) % 4 == 0
+    >>> score_a = y_true + rng.normal(size=200)
+    >>> score_b = score_a + rng.normal(size=200)  # as a, with more noise
+    >>> result = compare(roc_auc_score, y_true, score_a, score_b, random_state=0)
+    >>> print(f"{result:+.2f}")
+    +0.06 [-0.01, +0.14]
+    >>> result.share_below_zero < 0.1
+    True
+    """
+    metric = read_metric(metric)
+    scores = [
+        make_weighted_score(metric, y_true, values, sample_weight, name)
+        for name, values in {"score_a": score_a, "score_b": score_b}.items()
+    ]
+    bootstrap = GroupBootstrap(
+        groups, len(y_true), list_classes(metric, y_true), n_resamples, random_state
+    )
+    (a, b), *samples = bootstrap.compute(
+        lambda counts: np.array([score(counts) for score in scores])
+    )
+    values, left_out = (of_both[:, 0] - of_both[:, 1] for of_both in samples)
+    low, high = bca_limits(
+        a - b, values, left_out, bootstrap.n_groups, confidence_level
+    )
+    return ComparisonResult(
+        a - b,
+        low,
+        high,
+        score_a=a,
+        score_b=b,
+        confidence_level=confidence_level,
+        standard_error=float(np.std(values, ddof=1)),
+        distribution=values,
+    )

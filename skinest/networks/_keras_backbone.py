@@ -202,9 +202,9 @@ class KerasBackbone:
     Pass it as `backbone` to :class:`~skinest.TransferClassifier`,
     :class:`~skinest.BottleneckFeatureExtractor` or
     :func:`~skinest.networks.build_transfer_network`, or as `encoder` to
-    :class:`~skinest.UNetSegmenter` or :func:`~skinest.networks.build_unet`. It holds a copy of the network and
-    its weights: it does not change when the model is trained further, and it can be
-    pickled, searched and cached without the file.
+    :class:`~skinest.UNetSegmenter` or :func:`~skinest.networks.build_unet`. It holds a
+    copy of the network and its weights: it does not change when the model is trained
+    further, and it can be pickled, searched and cached without the file.
 
     Parameters
     ----------

@@ -49,7 +49,6 @@ CLASSIFIERS = {
 SEGMENTERS = {
     "segmenter": {
         **STOPS,
-        "depth": 2,
         "epochs": 4,
         "dropout": 0.2,
         "augmentation": Augmentation(vertical_flip=True),

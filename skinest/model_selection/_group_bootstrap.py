@@ -1,0 +1,187 @@
+"""Bootstrap samples of groups, and the intervals that follow from them."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.special import ndtr, ndtri, stdtrit
+from sklearn.utils import check_random_state
+
+from ..utils._checks import check_groups
+
+FEW_GROUPS = 5  # of a class, below which the interval is unreliable
+_N_BLOCKS = 200  # of groups that the jackknife leaves out
+_N_TRIES = 10_000
+
+
+class GroupBootstrap:
+    """Bootstrap samples of whole groups, each with all classes.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_images,) or None
+        The group of each image. None means that each image is a group.
+
+    n_images : int
+        Number of images.
+
+    classes : dict of str to ndarray of shape (n_images,), dtype bool
+        Which images have what each sample must have, by its name in messages.
+
+    n_resamples : int
+        Number of bootstrap samples.
+
+    random_state : int, RandomState instance or None
+        Seed of the samples.
+    """
+
+    def __init__(self, groups, n_images, classes, n_resamples, random_state):
+        groups = check_groups(groups, n_images)
+        if groups is None:
+            groups = np.arange(n_images)
+        names, self.codes = np.unique(groups, return_inverse=True)
+        self.n_groups = len(names)
+        if self.n_groups < 2:
+            raise ValueError(
+                "All images are of one group, so nothing is known of other groups. "
+                "Pass images of at least 2 groups."
+            )
+        self.has_class = self._find_classes(classes)
+        self.n_resamples = n_resamples
+        self.random_state = check_random_state(random_state)
+
+    def _find_classes(self, classes):
+        """Return which groups have which class, and warn if few have one."""
+        has_class = np.zeros((self.n_groups, len(classes)), dtype=bool)
+        for column, is_member in enumerate(classes.values()):
+            has_class[self.codes[is_member], column] = True
+        few = {
+            name: int(n_groups)
+            for name, n_groups in zip(classes, has_class.sum(axis=0), strict=True)
+            if n_groups < FEW_GROUPS
+        }
+        if few:
+            name, n_groups = min(few.items(), key=lambda item: item[1])
+            more = f", and {len(few) - 1} more have few" if len(few) > 1 else ""
+            warnings.warn(
+                f"{name} is in {n_groups} of {self.n_groups} groups{more}. Intervals "
+                f"are not reliable if a class is in fewer than {FEW_GROUPS} groups.",
+                UserWarning,
+                stacklevel=5,
+            )
+        return has_class
+
+    def compute(self, score):
+        """Return the values of a function of counts of images.
+
+        Parameters
+        ----------
+        score : callable
+            ``score(counts)`` returns an array of shape (n_scores,) from the number of
+            times that each image counts.
+
+        Returns
+        -------
+        estimates : ndarray of shape (n_scores,)
+            The scores if each image counts once.
+
+        values : ndarray of shape (n_resamples, n_scores)
+            The scores of the bootstrap samples.
+
+        left_out : ndarray of shape (n_blocks, n_scores)
+            The scores without each group, or without each of 200 blocks of groups.
+        """
+        estimates = score(np.ones(len(self.codes), dtype=np.int64))
+        if np.isnan(estimates).any():
+            raise ValueError(
+                "The score of all images is NaN, so it has no interval. Pass a metric "
+                "that is defined for these images."
+            )
+        values = [score(counts) for counts in self._sample()]
+        left_out = [score(counts) for counts in self._leave_out()]
+        return estimates, np.array(values), np.array(left_out)
+
+    def _sample(self):
+        """Yield how often each image is in each bootstrap sample."""
+        for _ in range(self.n_resamples):
+            for _ in range(_N_TRIES):
+                chosen = self.random_state.randint(self.n_groups, size=self.n_groups)
+                counts = np.bincount(chosen, minlength=self.n_groups)
+                if self.has_class[counts > 0].any(axis=0).all():
+                    break
+            else:
+                raise ValueError(
+                    "No bootstrap sample had all classes, because too few groups have "
+                    "some of them. Leave out or join rare classes."
+                )
+            yield counts[self.codes]
+
+    def _leave_out(self):
+        """Yield counts without each block of groups; those that lose a class remain."""
+        n_blocks = min(self.n_groups, _N_BLOCKS)
+        blocks = self.random_state.permutation(self.n_groups) % n_blocks
+        for block in range(n_blocks):
+            is_kept = blocks != block
+            if self.has_class[is_kept].any(axis=0).all():
+                yield is_kept[self.codes].astype(np.int64)
+
+
+def bca_limits(estimate, values, left_out, n_groups, confidence_level):
+    """Return the limits of the bias-corrected and accelerated bootstrap.
+
+    Parameters
+    ----------
+    estimate : float
+        The score of the data.
+
+    values : ndarray of shape (n_resamples,)
+        The scores of the bootstrap samples.
+
+    left_out : ndarray of shape (n_blocks,)
+        The scores without each group or block of groups.
+
+    n_groups : int
+        The number of groups. If they are few, the limits are further apart.
+
+    confidence_level : float
+        Confidence level, in (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        The limits.
+    """
+    values = _drop_undefined(values)
+    share_below = (np.mean(values < estimate) + np.mean(values <= estimate)) / 2
+    nearly_0 = 0.5 / len(values)
+    bias = ndtri(np.clip(share_below, nearly_0, 1 - nearly_0))
+    deviations = np.nanmean(left_out) - left_out[~np.isnan(left_out)]
+    scale = np.sum(deviations**2) ** 1.5
+    acceleration = np.sum(deviations**3) / (6 * scale) if scale > 0 else 0.0
+    tail = (1 - confidence_level) / 2
+    # Samples of few groups vary too little: by (n - 1) / n, and as if it were known how
+    # much groups vary.
+    quantiles = stdtrit(n_groups - 1, [tail, 1 - tail]) * np.sqrt(
+        n_groups / (n_groups - 1)
+    )
+    shifted = bias + quantiles
+    levels = ndtr(bias + shifted / (1 - acceleration * shifted))
+    return np.quantile(values, levels)
+
+
+def _drop_undefined(values):
+    """Return the scores that are not NaN, and warn if many are."""
+    is_defined = ~np.isnan(values)
+    n_undefined = np.count_nonzero(~is_defined)
+    if n_undefined > 0.01 * len(values):
+        warnings.warn(
+            f"The score is NaN in {n_undefined} of {len(values)} bootstrap samples, "
+            "which are left out. The interval may be too narrow.",
+            UserWarning,
+            stacklevel=5,
+        )
+    return values[is_defined]

@@ -1,0 +1,145 @@
+"""Tables of scores with intervals as text for a paper."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Literal
+
+from .._compat import HasMethods, Interval, StrOptions, validate_params
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Columns that become one: the value and the limits of its interval.
+_TRIPLES = {
+    "estimate": ("low", "high"),
+    "difference": ("difference_low", "difference_high"),
+}
+_SIGNED = {"difference"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{character: rf"\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+@validate_params(
+    {
+        "table": [HasMethods(["itertuples", "reset_index"])],
+        "output": [StrOptions({"markdown", "latex"})],
+        "digits": [Interval(Integral, 0, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def format_table(
+    table: pd.DataFrame,
+    *,
+    output: Literal["markdown", "latex"] = "markdown",
+    digits: int = 3,
+) -> str:
+    """Convert a table of scores to Markdown or LaTeX, with intervals in brackets.
+
+    It needs no other package, unlike the methods `to_markdown` and `to_latex` of
+    pandas.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A table of :func:`cross_val_table`, or any other. The columns `estimate`, `low`
+        and `high` become one column, and so do `difference`, `difference_low` and
+        `difference_high`. Columns without any value are left out.
+
+    output : {"markdown", "latex"}, default="markdown"
+        Markdown, or LaTeX for the package booktabs.
+
+    digits : int, default=3
+        Number of decimals.
+
+    Returns
+    -------
+    text : str
+        The table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skinest.model_selection import format_table
+    >>> table = pd.DataFrame(
+    ...     {"estimate": [0.8712, 0.9], "low": [0.81, 0.85], "high": [0.92, 0.94]},
+    ...     index=pd.Index(["words", "network"], name="estimator"),
+    ... )
+    >>> print(format_table(table, digits=2))
+    | estimator | estimate |
+    |:---|---:|
+    | words | 0.87 [0.81, 0.92] |
+    | network | 0.90 [0.85, 0.94] |
+    """
+    n_levels = table.index.nlevels
+    rows = _join_intervals(table.dropna(axis="columns", how="all"), digits)
+    header, *body = rows
+    if output == "markdown":
+        return _to_markdown(header, body, n_levels)
+    return _to_latex(header, body, n_levels)
+
+
+def _join_intervals(table, digits):
+    """Return the rows of a table as text, the header first."""
+    limits = {
+        value: pair for value, pair in _TRIPLES.items() if set(pair) <= set(table)
+    }
+    hidden = {name for pair in limits.values() for name in pair}
+    names = [name for name in table.columns if name not in hidden]
+    levels = [name or "" for name in table.index.names]
+    yield [*map(str, levels), *map(str, names)]
+    columns = {name: table[name].tolist() for name in table.columns}
+    for position, label in enumerate(table.index):
+        row = {name: column[position] for name, column in columns.items()}
+        keys = label if isinstance(label, tuple) else (label,)
+        yield [
+            *map(str, keys),
+            *(_format_cell(row, name, limits.get(name, ()), digits) for name in names),
+        ]
+
+
+def _format_cell(row, name, limits, digits):
+    """Return a value, with its interval if there is one, or nothing for NaN."""
+    sign = "+" if name in _SIGNED else ""
+    texts = []
+    for value in (row[name], *(row[limit] for limit in limits)):
+        if value != value:
+            return ""
+        is_number = isinstance(value, float)
+        texts.append(f"{value:{sign}.{digits}f}" if is_number else str(value))
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]" if limits else texts[0]
+
+
+def _to_markdown(header, body, n_levels):
+    rule = "|" + ":---|" * n_levels + "---:|" * (len(header) - n_levels)
+    lines = [
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |"
+        for row in (header, *body)
+    ]
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _to_latex(header, body, n_levels):
+    columns = "l" * n_levels + "r" * (len(header) - n_levels)
+    first, *lines = (
+        " & ".join("".join(_LATEX.get(c, c) for c in cell) for cell in row) + r" \\"
+        for row in (header, *body)
+    )
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            first,
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )

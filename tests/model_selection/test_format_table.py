@@ -1,0 +1,64 @@
+"""Tables of scores as Markdown and LaTeX."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+import pytest
+
+from skinest.model_selection import format_table
+
+pd = pytest.importorskip("pandas")
+
+TABLE = pd.DataFrame(
+    {
+        "n_images": [60, 60],
+        "estimate": [0.8, 0.9],
+        "low": [0.7, 0.8],
+        "high": [0.9, 1.0],
+        "difference": [np.nan, 0.1],
+        "difference_low": [np.nan, -0.02],
+        "difference_high": [np.nan, 0.2],
+        "share_below_zero": [np.nan, 0.06],
+    },
+    index=pd.MultiIndex.from_tuples(
+        [("roc_auc", "words"), ("roc_auc", "a|b & 50%")], names=["score", "estimator"]
+    ),
+)
+
+
+def test_markdown():
+    assert format_table(TABLE, digits=2).splitlines() == [
+        "| score | estimator | n_images | estimate | difference | share_below_zero |",
+        "|:---|:---|---:|---:|---:|---:|",
+        "| roc_auc | words | 60 | 0.80 [0.70, 0.90] |  |  |",
+        r"| roc_auc | a\|b & 50% | 60 | 0.90 [0.80, 1.00] | +0.10 [-0.02, +0.20] "
+        "| 0.06 |",
+    ]
+
+
+def test_latex():
+    assert format_table(TABLE[["estimate", "low", "high"]], output="latex") == (
+        "\\begin{tabular}{llr}\n\\toprule\n"
+        "score & estimator & estimate \\\\\n\\midrule\n"
+        "roc\\_auc & words & 0.800 [0.700, 0.900] \\\\\n"
+        "roc\\_auc & a|b \\& 50\\% & 0.900 [0.800, 1.000] \\\\\n"
+        "\\bottomrule\n\\end{tabular}"
+    )
+
+
+def test_columns_without_values_are_left_out_and_an_index_needs_no_name():
+    table = pd.DataFrame(
+        {"estimate": [0.5], "low": [0.4], "high": [0.6], "difference": [np.nan]}
+    )
+    assert format_table(table, digits=1).splitlines()[::2] == [
+        "|  | estimate |",
+        "| 0 | 0.5 [0.4, 0.6] |",
+    ]
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="output"):
+        format_table(TABLE, output="html")
+    with pytest.raises(ValueError, match="table"):
+        format_table([1, 2])
