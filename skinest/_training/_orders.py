@@ -7,9 +7,9 @@ import numpy as np
 
 
 def draw_by_kind(is_kind, fraction, generator) -> np.ndarray:
-    """Draw as many indices as there are, with a fraction of one kind.
+    """Sample as many indices as there are, with a fraction of one kind.
 
-    Indices of a kind are repeated only if all others of it have been drawn as often.
+    An index is repeated only after all others of its kind have been sampled as often.
     Both kinds are spread evenly.
 
     Parameters
