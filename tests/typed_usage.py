@@ -157,6 +157,8 @@ def segment(images: Image, masks: Image) -> None:
     display = SegmentationDisplay.from_estimator(segmenter, images, masks, n_images=3)
     assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
     UNetSegmenter(n_prediction_views=8)
+    UNetSegmenter(encoder="mobilenetv2", depth=4, base_filters="auto", fine_tune="all")
+    UNetSegmenter(encoder="unet")  # type: ignore[arg-type]
     UNetSegmenter(3)  # type: ignore[call-arg]
 
 
