@@ -310,8 +310,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         -------
         X_resampled : same type as X
             The selected images. Types that cannot be indexed by an array, such as
-            tensors and Arrow arrays, are returned as an array, and an ImageCollection
-            as a list.
+            Arrow arrays, are returned as an array.
 
         y_resampled : same type as y
             Their labels or masks.

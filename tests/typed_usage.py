@@ -32,6 +32,7 @@ from skinest.images import ImageCollection, check_images, read_image, resize
 from skinest.inspection import (
     DecisionCurveDisplay,
     GradCAMDisplay,
+    NearDuplicatesDisplay,
     SegmentationDisplay,
     TrainingHistoryDisplay,
 )
@@ -54,17 +55,25 @@ from skinest.model_selection import (
     ComparisonResult,
     DeLongResult,
     IntervalResult,
+    NearDuplicates,
+    SplitCheck,
+    StratifiedGroupShuffleSplit,
     adjust_priors,
     bootstrap_interval,
+    check_split,
     compare,
     cross_source_table,
     cross_val_table,
     delong_test,
+    duplicate_groups,
     estimate_priors,
+    find_near_duplicates,
     format_table,
     subgroup_report,
+    train_test_split,
 )
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
+from skinest.preprocessing import ColorConstancy
 from skinest.sampling import has_foreground, weigh_sources
 from skinest.utils.estimator_checks import check_image_estimator
 
@@ -109,6 +118,9 @@ def describe(paths: list[str], y: list[str]) -> None:
     BoVWSIFTTransformer(encoding="hard")  # type: ignore[arg-type]
     features = BottleneckFeatureExtractor("vgg19", pooling="avg", memory="cache")
     assert_type(features.fit(paths).transform(paths), NDArray[np.float32])
+    BottleneckFeatureExtractor(n_feature_views=3)  # type: ignore[arg-type]
+    corrected = ColorConstancy(p=1).fit(paths).transform(paths)
+    assert_type(corrected, NDArray[np.uint8] | NDArray[np.object_])
 
 
 def classify(paths: list[str], y: list[str]) -> None:
@@ -145,7 +157,23 @@ def segment(images: Image, masks: Image) -> None:
     display = SegmentationDisplay.from_estimator(segmenter, images, masks, n_images=3)
     assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
     UNetSegmenter(n_prediction_views=8)
+    UNetSegmenter(encoder="mobilenetv2", depth=4, base_filters="auto", fine_tune="all")
+    UNetSegmenter(encoder="unet")  # type: ignore[arg-type]
     UNetSegmenter(3)  # type: ignore[call-arg]
+
+
+def split(paths: list[Path], y: list[str], lesions: list[str], masks: Image) -> None:
+    assert_type(train_test_split(paths, y, groups=lesions, stratify=y), list[Any])
+    splitter = StratifiedGroupShuffleSplit(2, test_size=0.3, random_state=0)
+    for train, test in splitter.split(paths, masks, lesions):
+        assert_type(train, NDArray[np.intp])
+        check = check_split(train, test, lesions, paths, on_leak="warn", n_jobs=2)
+        assert_type(check, SplitCheck)
+    found = find_near_duplicates(paths, check_images(masks), threshold=0.9)
+    assert_type(found, NearDuplicates)
+    NearDuplicatesDisplay.from_duplicates(found, paths, n_pairs=3).plot(max_cols=2)
+    assert_type(duplicate_groups(paths, lesions, duplicates=found), NDArray[np.intp])
+    check_split([0], [1], on_leak="stop")  # type: ignore[arg-type]
 
 
 def augment(image: Image, mask: Image) -> None:
@@ -184,12 +212,12 @@ def compare_sources(paths: list[str], y: list[str], source: list[str]) -> None:
 
 
 def judge(y: list[str], proba: NDArray[np.float64], paths: list[Path]) -> None:
-    options = {"pos_label": "malignant"}
     assert_type(sensitivity_at_specificity(y, proba, specificity=0.9), float)
     assert_type(specificity_at_sensitivity(y, proba, sensitivity=0.9), float)
-    assert_type(find_threshold(y, proba, sensitivity=0.9, **options), float)
+    assert_type(find_threshold(y, proba, sensitivity=0.9, pos_label="mel"), float)
     assert_type(partial_auc_score(y, proba, sample_weight=proba), float)
     assert_type(net_benefit(y, proba, threshold=0.1), float)
+    assert_type(net_benefit(y, proba, threshold=[0.1]), NDArray[np.float64])
     assert_type(threshold_jaccard_score(paths, paths, mask_threshold=0.5), float)
     write_isic_submission("a.csv", paths, proba, challenge="2019", classes=["MEL"])
     write_isic_submission("a.csv", paths, proba, challenge=2018)  # type: ignore[arg-type]

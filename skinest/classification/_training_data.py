@@ -164,7 +164,8 @@ class ImageBatches(PrefetchedBatches):
         n_variants = 1 if self.copies is None else 1 + self.copies.n_copies
         self._variants = self.choose_variants(n_variants)
 
-    def _read(self, chosen):
+    def _read(self, places):
+        chosen = self._order[places]
         positions = self.split.positions[chosen]
         pixels = list(map(self._augment, positions, self._variants[chosen]))
         return np.stack(pixels), self.split.targets[positions]
@@ -232,9 +233,7 @@ def _split_by_class(data, fraction, groups, seed, indices, classes):
         check_classes_can_be_split(indices, fraction, groups, classes)
     check_fraction(fraction, len(indices), groups)
     contents = indices[:, np.newaxis] == np.arange(len(classes))
-    train, validation = split_data(
-        data, fraction, groups, seed, contents, stratify=True
-    )
+    train, validation = split_data(data, fraction, groups, seed, contents)
     if len(np.setdiff1d(indices, indices[train.positions])):
         raise ValueError(
             f"validation_fraction={fraction}: no split by groups has been found that "

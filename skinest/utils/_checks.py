@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from numbers import Real
@@ -90,20 +91,24 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
     return weights
 
 
-def select_items(items, indices):
-    """Select items of an array, list, series or table by their positions.
+def select_items(items, positions):
+    """Select images, labels or rows by an array of positions.
 
-    They are returned in the same type if possible. Items that cannot be indexed by an
-    array, such as a tensor, become an array.
+    They are returned in the same type, except that types that cannot be indexed by an
+    array, such as Arrow arrays, become an array.
     """
-    if isinstance(items, Sequence) and not isinstance(indices, slice):
-        selected = [items[index] for index in indices]
+    if isinstance(items, Sequence):
+        if hasattr(items, "select"):  # images or masks that are checked already
+            return items.select(positions)
+        selected = [items[position] for position in positions]
         return tuple(selected) if isinstance(items, tuple) else selected
     items = getattr(items, "iloc", items)
     try:
-        return items[indices]
+        return items[positions]
     except TypeError:
-        return np.asarray(items)[indices]
+        if type(items).__module__.startswith("tensorflow"):
+            return sys.modules["tensorflow"].gather(items, positions)
+        return np.asarray(items)[positions]
 
 
 def as_column(values, name):
