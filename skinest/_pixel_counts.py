@@ -159,7 +159,8 @@ def measure_labels(y_true, y_pred, labels, measure) -> np.ndarray:
         counts as absent.
     """
     labels = check_labels(labels, y_true.ignore_label)
-    pixels, values = {}, {}
+    pixels: dict = {}
+    values: dict = {}
     is_empty = np.zeros(len(y_true), dtype=bool)
     pairs = iterate_pairs(y_true, y_pred, labels)
     for index, (true, pred, is_labelled, found) in enumerate(pairs):

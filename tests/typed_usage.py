@@ -159,7 +159,7 @@ def segment(images: Image, masks: Image) -> None:
     UNetSegmenter(n_prediction_views=8)
     UNetSegmenter(encoder="mobilenetv2", depth=4, base_filters="auto", fine_tune="all")
     UNetSegmenter(encoder="unet")  # type: ignore[arg-type]
-    UNetSegmenter(3)  # type: ignore[call-arg]
+    UNetSegmenter(3)  # type: ignore[arg-type,call-arg]
 
 
 def split(paths: list[Path], y: list[str], lesions: list[str], masks: Image) -> None:

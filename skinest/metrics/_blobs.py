@@ -121,10 +121,10 @@ def blob_f1_score(
     >>> blob_f1_score(y_true, y_pred)
     0.8
     """
-    masks = check_pair(y_true, y_pred, ignore_label, mask_threshold)
-    weights = check_sample_weight(sample_weight, len(masks[0]))
+    true, pred = check_pair(y_true, y_pred, ignore_label, mask_threshold)
+    weights = check_sample_weight(sample_weight, len(true))
     count = partial(_count_structures, min_iou=min_iou)
-    found = measure_labels(*masks, labels, count)
+    found = measure_labels(true, pred, labels, count)
     is_labelled = ~np.isnan(found[..., :1])
     counts = np.moveaxis(np.dstack([np.nan_to_num(found), is_labelled]), -1, 0)
     return average_ratio("Dice", counts, average, zero_division, weights, "blob F1")

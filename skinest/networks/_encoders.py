@@ -259,8 +259,8 @@ def _count_weights(backbone) -> dict[str, int]:
 
 def _find_size(backbone) -> tuple[int, int]:
     """Return a size of images in which the levels can be told from each other."""
-    sides = getattr(get_backbone(backbone), "size", (None, None))
-    return tuple(side or _SIDE for side in sides)
+    height, width = getattr(get_backbone(backbone), "size", (None, None))
+    return height or _SIDE, width or _SIDE
 
 
 def _build_padded(backbone, image_size, compute_dtype="float32"):

@@ -18,7 +18,10 @@ from ._backbones import build_backbone
 from ._keras_backbone import KerasBackbone, UserBackbone
 from ._weights import Weights
 
-BACKBONE = [StrOptions(set(BACKBONES)), KerasBackbone]  # constraint of the parameter
+BACKBONE: list = [
+    StrOptions(set(BACKBONES)),
+    KerasBackbone,
+]  # constraint of the parameter
 OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 

@@ -24,8 +24,8 @@ from ._encoders import (
 _MOMENTUM = 0.9
 _MAX_DEPTH = 16  # sides are then multiples of 65,536 pixels
 # Constraints of the parameters of these names.
-DEPTH = [Interval(Integral, 1, _MAX_DEPTH, closed="both"), StrOptions({"auto"})]
-BASE_FILTERS = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
+DEPTH: list = [Interval(Integral, 1, _MAX_DEPTH, closed="both"), StrOptions({"auto"})]
+BASE_FILTERS: list = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
 _LAST = {"data_format": "channels_last"}  # whatever the setting of Keras is
 
 
