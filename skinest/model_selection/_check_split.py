@@ -44,6 +44,13 @@ class SplitCheck:
     near_duplicates : NearDuplicates or None
         Pairs of a training and a test image, as positions in `X`. None if images were
         not given.
+
+    Examples
+    --------
+    >>> from skinest.model_selection import check_split
+    >>> check = check_split([0, 1, 2], [2, 3])
+    >>> check.has_leak, check.shared_positions
+    (True, array([2]))
     """
 
     n_train: int
@@ -106,7 +113,7 @@ def check_split(
     on_leak : {"report", "warn", "raise"}, default="report"
         What to do if there is a leak: only return it, warn, or raise an error.
 
-    **options
+    **options : object
         Parameters of :func:`find_near_duplicates`.
 
     Returns
