@@ -141,7 +141,11 @@ def make_malignant(vgg16, mobilenetv2):
         cells = [say_interval(scores.get(metric)) for scores in results]
         rows.append([name_metric(metric), own, *cells])
     rows.append(
-        ["epochs", NONE, *(str(stage["n_epochs"]) for stage in stages.values())]
+        [
+            "epochs in total",
+            NONE,
+            *(str(stage["n_epochs"]) for stage in stages.values()),
+        ]
         + [NONE] * bool(mobilenetv2)
     )
     return rows

@@ -94,9 +94,12 @@ PARTS = {
 
 def main():
     options = read_options()
-    for name in options.parts:
-        run_part(name, PARTS[name], options)
-        STUDY.write_text(fill_in_study(STUDY.read_text()))
+    try:
+        for name in options.parts:
+            run_part(name, PARTS[name], options)
+            STUDY.write_text(fill_in_study(STUDY.read_text()))
+    except KeyboardInterrupt:
+        sys.exit(f"Stopped. The same command continues from {options.state}.")
 
 
 def read_options():

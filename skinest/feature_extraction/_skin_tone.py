@@ -147,8 +147,9 @@ def individual_typology_angle(
     array([ 64., -52.])
     """
     collection = check_images(images, name="images")
-    options = {"ignore_label": ignore_label, "mask_threshold": mask_threshold}
-    lesions = check_masks(masks, name="masks", **options)
+    lesions = check_masks(
+        masks, name="masks", ignore_label=ignore_label, mask_threshold=mask_threshold
+    )
     if len(collection) != len(lesions):
         raise ValueError(
             f"images has {len(collection)} images, but masks has {len(lesions)} masks. "

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from .._typing import StyleDict, TargetLike
+    from .._typing import StyleDict
 
 _THRESHOLDS = np.linspace(0, 0.99, 100)
 _TREAT_ALL, _TREAT_NONE = "Treat all", "Treat none"
@@ -111,7 +111,7 @@ class DecisionCurveDisplay:
         cls,
         estimator: Any,
         X: Any,
-        y: TargetLike,
+        y: ArrayLike,
         *,
         thresholds: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
@@ -187,7 +187,7 @@ class DecisionCurveDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true: TargetLike,
+        y_true: ArrayLike,
         y_proba: ArrayLike,
         *,
         thresholds: ArrayLike | None = None,
@@ -235,13 +235,17 @@ class DecisionCurveDisplay:
         """
         check_plotting(f"{cls.__name__}.from_predictions")
         thresholds = np.atleast_1d(_THRESHOLDS if thresholds is None else thresholds)
-        options: dict[str, Any] = {
-            "threshold": thresholds,
-            "pos_label": pos_label,
-            "sample_weight": sample_weight,
-        }
-        curve = net_benefit(y_true, y_proba, **options)
-        of_all = net_benefit(y_true, np.ones(len(np.asarray(y_true))), **options)
+        y_true = np.asarray(y_true)
+        curve, of_all = (
+            net_benefit(
+                y_true,
+                proba,
+                threshold=thresholds,
+                pos_label=pos_label,
+                sample_weight=sample_weight,
+            )
+            for proba in (y_proba, np.ones(len(y_true)))
+        )
         display = cls(thresholds, curve, of_all, name=name, pos_label=pos_label)
         return display.plot(ref_lines=ref_lines, ax=ax, line_kw=line_kw)
 
@@ -284,8 +288,8 @@ class DecisionCurveDisplay:
 
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
-        style = {"label": self.name if name is None else name}
-        style |= normalize_kwargs(line_kw, Line2D)
+        style: dict[str, Any] = {"label": self.name if name is None else name}
+        style |= normalize_kwargs(line_kw or {}, Line2D)
         (self.line_,) = ax.plot(self.thresholds, self.net_benefit, **style)
         self.all_line_ = self.none_line_ = None
         if ref_lines and _TREAT_ALL not in {line.get_label() for line in ax.lines}:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -30,10 +31,10 @@ def net_benefit(
     y_true: ArrayLike,
     y_proba: ArrayLike,
     *,
-    threshold: ArrayLike,
+    threshold: Sequence[float] | NDArray[Any],
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
-) -> float | NDArray[np.float64]: ...
+) -> NDArray[np.float64]: ...
 @validate_params(
     {"sample_weight": ["array-like", None]}, prefer_skip_nested_validation=True
 )
@@ -41,7 +42,7 @@ def net_benefit(
     y_true: ArrayLike,
     y_proba: ArrayLike,
     *,
-    threshold: float | ArrayLike,
+    threshold: float | Sequence[float] | NDArray[Any],
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float | NDArray[np.float64]:

@@ -252,7 +252,8 @@ def find_threshold(
     >>> find_threshold(y_true, y_score, specificity=0.9)
     0.9
     """
-    if (sensitivity is None) == (specificity is None):
+    given = [rate for rate in (sensitivity, specificity) if rate is not None]
+    if len(given) != 1:
         raise ValueError(
             f"sensitivity={sensitivity} and specificity={specificity}: pass exactly "
             "one of them."
@@ -260,9 +261,10 @@ def find_threshold(
     curve = _compute_curve(y_true, y_score, pos_label, sample_weight, None)
     # The thresholds fall, so sensitivities rise and specificities fall.
     sensitivities, specificities, thresholds = curve
+    wanted = given[0] - _ROUNDING
     if sensitivity is not None:
-        return float(thresholds[sensitivities >= sensitivity - _ROUNDING][0])
-    return float(thresholds[specificities >= specificity - _ROUNDING][-1])
+        return float(thresholds[sensitivities >= wanted][0])
+    return float(thresholds[specificities >= wanted][-1])
 
 
 @validate_params(

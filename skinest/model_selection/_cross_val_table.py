@@ -212,7 +212,7 @@ def cross_val_table(
     results = bootstrap.compute(
         lambda counts: np.array([score(counts) for score in scores.values()])
     )
-    return _make_frame(list(scores), *results, confidence_level)
+    return _make_frame(list(scores), results, bootstrap.n_groups, confidence_level)
 
 
 class Recorded(numbers.Number):
@@ -378,26 +378,24 @@ def _make_mean_score(parts, name):
     return lambda counts: np.mean([score(counts[test]) for score, test in scores])
 
 
-def _make_frame(keys, estimates, values, left_out, confidence_level):
+def _make_frame(keys, results, n_groups, confidence_level):
     """Return the table, with a row for each score and estimator."""
     import pandas as pd
+
+    def add_limits(estimate, values, left_out):
+        limits = bca_limits(estimate, values, left_out, n_groups, confidence_level)
+        return [estimate, *limits]
 
     names = list(dict.fromkeys(name for _, name in keys))
     rows = {}
     for key in sorted(keys, key=lambda key: [name for name, _ in keys].index(key[0])):
         here, first = keys.index(key), keys.index((key[0], names[0]))
-        limits = bca_limits(
-            estimates[here], values[:, here], left_out[:, here], confidence_level
-        )
-        rows[key] = [estimates[here], *limits]
+        rows[key] = add_limits(*(each[..., here] for each in results))
         if here == first:
             rows[key] += [np.nan] * 4
             continue
-        difference, of_samples, of_left_out = (
-            each[..., here] - each[..., first] for each in (estimates, values, left_out)
-        )
-        limits = bca_limits(difference, of_samples, of_left_out, confidence_level)
-        rows[key] += [difference, *limits, np.mean(of_samples < 0)]
+        differences = [each[..., here] - each[..., first] for each in results]
+        rows[key] += [*add_limits(*differences), np.mean(differences[1] < 0)]
     index = pd.MultiIndex.from_tuples(rows, names=["score", "estimator"])
     table = pd.DataFrame(list(rows.values()), index=index, columns=_COLUMNS)
     table.attrs["confidence_level"] = confidence_level

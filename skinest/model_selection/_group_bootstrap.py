@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 from sklearn.utils import check_random_state
 
 from ..utils._checks import check_groups
@@ -130,7 +130,7 @@ class GroupBootstrap:
                 yield is_kept[self.codes].astype(np.int64)
 
 
-def bca_limits(estimate, values, left_out, confidence_level):
+def bca_limits(estimate, values, left_out, n_groups, confidence_level):
     """Return the limits of the bias-corrected and accelerated bootstrap.
 
     Parameters
@@ -143,6 +143,9 @@ def bca_limits(estimate, values, left_out, confidence_level):
 
     left_out : ndarray of shape (n_blocks,)
         The scores without each group or block of groups.
+
+    n_groups : int
+        The number of groups. If they are few, the limits are further apart.
 
     confidence_level : float
         Confidence level, in (0, 1).
@@ -160,7 +163,12 @@ def bca_limits(estimate, values, left_out, confidence_level):
     scale = np.sum(deviations**2) ** 1.5
     acceleration = np.sum(deviations**3) / (6 * scale) if scale > 0 else 0.0
     tail = (1 - confidence_level) / 2
-    shifted = bias + ndtri(np.array([tail, 1 - tail]))
+    # Samples of few groups vary too little: by (n - 1) / n, and as if it were known how
+    # much groups vary.
+    quantiles = stdtrit(n_groups - 1, [tail, 1 - tail]) * np.sqrt(
+        n_groups / (n_groups - 1)
+    )
+    shifted = bias + quantiles
     levels = ndtr(bias + shifted / (1 - acceleration * shifted))
     return np.quantile(values, levels)
 

@@ -131,17 +131,17 @@ def test_losses_are_negative_and_options_of_scorers_count():
 
 
 def test_several_classes():
-    y, scoring = GROUPS[:42] % 3, "roc_auc_ovr"
+    y, scoring = GROUPS[:60] % 3, "roc_auc_ovr"
     models = {"linear": LogisticRegression()}
     table = cross_val_table(
-        *(models, X[:42], y),
-        groups=GROUPS[:42],
+        *(models, X[:60], y),
+        groups=GROUPS[:60],
         cv=StratifiedGroupKFold(2),
         **{**OPTIONS, "scoring": scoring},
     )
     expected = cross_val_score(
-        *(models["linear"], X[:42], y),
-        groups=GROUPS[:42],
+        *(models["linear"], X[:60], y),
+        groups=GROUPS[:60],
         cv=StratifiedGroupKFold(2),
         scoring=scoring,
     )
