@@ -223,11 +223,11 @@ class ImageCollection(Sequence[np.ndarray]):
         images : ImageCollection
             Its error messages use the positions in the new collection.
         """
-        positions = [range(len(self))[position] for position in positions]
+        chosen = [range(len(self))[position] for position in positions]
         stats = self._file_stats
         return ImageCollection(
-            [self._items[position] for position in positions],
-            None if stats is None else [stats[position] for position in positions],
+            [self._items[index] for index in chosen],
+            None if stats is None else [stats[index] for index in chosen],
             name=self._name,
         )
 

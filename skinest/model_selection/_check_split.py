@@ -148,8 +148,9 @@ def check_split(
     images = None if X is None else check_images(X)
     n_images = None if images is None else len(images)
     if groups is not None:
-        groups = check_groups(groups, len(groups) if n_images is None else n_images)
-        n_images = len(groups)
+        n_groups = np.shape(groups)[0] if n_images is None else n_images
+        groups = check_groups(groups, n_groups)
+        n_images = n_groups
     train = _read_positions(train, "train", n_images)
     test = _read_positions(test, "test", n_images)
     shared = n_of_shared = None
