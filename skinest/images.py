@@ -226,8 +226,8 @@ class ImageCollection(Sequence[np.ndarray]):
         chosen = [range(len(self))[position] for position in positions]
         stats = self._file_stats
         return ImageCollection(
-            [self._items[position] for position in chosen],
-            None if stats is None else [stats[position] for position in chosen],
+            [self._items[index] for index in chosen],
+            None if stats is None else [stats[index] for index in chosen],
             name=self._name,
         )
 

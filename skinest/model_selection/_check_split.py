@@ -44,6 +44,13 @@ class SplitCheck:
     near_duplicates : NearDuplicates or None
         Pairs of a training and a test image, as positions in `X`. None if images were
         not given.
+
+    Examples
+    --------
+    >>> from skinest.model_selection import check_split
+    >>> check = check_split([0, 1, 2], [2, 3])
+    >>> check.has_leak, check.shared_positions
+    (True, array([2]))
     """
 
     n_train: int
@@ -106,7 +113,7 @@ def check_split(
     on_leak : {"report", "warn", "raise"}, default="report"
         What to do if there is a leak: only return it, warn, or raise an error.
 
-    **options
+    **options : object
         Parameters of :func:`find_near_duplicates`.
 
     Returns
@@ -141,10 +148,9 @@ def check_split(
     images = None if X is None else check_images(X)
     n_images = None if images is None else len(images)
     if groups is not None:
-        groups = check_groups(
-            groups, len(np.asarray(groups)) if n_images is None else n_images
-        )
-        n_images = len(groups)
+        n_groups = np.shape(groups)[0] if n_images is None else n_images
+        groups = check_groups(groups, n_groups)
+        n_images = n_groups
     train = _read_positions(train, "train", n_images)
     test = _read_positions(test, "test", n_images)
     shared = n_of_shared = None

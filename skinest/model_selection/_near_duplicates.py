@@ -59,6 +59,15 @@ class NearDuplicates:
 
     feature_similarities : ndarray of shape (n_pairs,) or None
         Correlation of the features of the two images, with an extractor.
+
+    Examples
+    --------
+    >>> from skinest.datasets import make_dermoscopy
+    >>> from skinest.model_selection import find_near_duplicates
+    >>> X = make_dermoscopy(4, image_size=(96, 128), random_state=0).images
+    >>> found = find_near_duplicates(X, X[[3, 0]])
+    >>> len(found), found.pairs.tolist()
+    (2, [[0, 1], [3, 0]])
     """
 
     pairs: NDArray[np.intp]
@@ -226,7 +235,7 @@ def duplicate_groups(
     duplicates : NearDuplicates, default=None
         Pairs of `X`, if you have found them before. Then no image is read.
 
-    **options
+    **options : object
         Parameters of :func:`find_near_duplicates`.
 
     Returns

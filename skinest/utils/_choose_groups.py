@@ -59,7 +59,9 @@ def choose_groups(groups, contents, fraction, rng, weights=None) -> np.ndarray:
     )
     goal = _Goal(kinds, n_of_kind, fraction)
     found = [_search(goal, rng) for _ in range(_N_STARTS)]
-    n_chosen = min(found, key=goal.measure)
+    distances = np.array([goal.measure(n_chosen) for n_chosen in found])
+    is_near = distances <= distances.min() + goal.tolerance
+    n_chosen = found[is_near.argmax()]  # the first one
     return _choose_members(kind_of.ravel(), n_chosen, rng)[group_of]
 
 
@@ -82,6 +84,15 @@ class _Goal:
     kinds: np.ndarray
     n_of_kind: np.ndarray
     fraction: float
+
+    @property
+    def tolerance(self) -> float:
+        """Return the difference of distances that does not count: a tenth of a group.
+
+        Otherwise there would be one best choice, whatever the seed, if no two groups
+        are of the same kind.
+        """
+        return 0.1 / self.n_of_kind.sum()
 
     def measure(self, n_chosen) -> float:
         """Return the distance of a choice, given as numbers of groups of each kind."""
@@ -124,7 +135,7 @@ def _search(goal, rng) -> np.ndarray:
     while True:
         changed = _find_best_step(goal, n_chosen, rng)
         changed_distance = goal.measure(changed)
-        if changed_distance > distance - _EPSILON:
+        if changed_distance > distance - goal.tolerance:
             return n_chosen
         n_chosen, distance = changed, changed_distance
 
