@@ -32,14 +32,15 @@ from . import tiny_backbone  # noqa: F401 -- after the limits, before the estima
 # Python looks through all of them again and again.
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_collection():
     gc.disable()
-
-
-def pytest_collection_finish():
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 class DecodedFiles:

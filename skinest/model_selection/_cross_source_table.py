@@ -76,6 +76,9 @@ class _Images(NamedTuple):
     def pick(self, rows):
         return select_items(self.X, rows)
 
+    def pick_groups(self, rows):
+        return None if self.groups is None else self.groups[rows]
+
 
 class _Cell(NamedTuple):
     """A row of the table: sources, positions of test images, outputs for them."""
@@ -277,7 +280,7 @@ def cross_source_table(
                     scorer,
                     y_true,
                     cell.outputs.for_scorer(scorer),
-                    groups=None if groups is None else images.groups[cell.rows],
+                    groups=images.pick_groups(cell.rows),
                     n_resamples=n_resamples,
                     confidence_level=confidence_level,
                     random_state=seed,
@@ -381,8 +384,7 @@ def _split_at_home(images, cv, seed):
     folds = {}
     for name in images.names:
         rows = images.find(name)
-        groups = None if images.groups is None else images.groups[rows]
-        pairs = cv.split(rows, images.y[rows], groups)
+        pairs = cv.split(rows, images.y[rows], images.pick_groups(rows))
         folds[name] = [(rows[train], rows[test]) for train, test in pairs]
         tested = np.sort(np.concatenate([test for _, test in folds[name]]))
         if not np.array_equal(tested, rows):

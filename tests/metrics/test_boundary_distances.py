@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.distance import cdist
 from skimage.metrics import hausdorff_distance as skimage_distance
+from sklearn.base import BaseEstimator
 
 from skinest.metrics import (
     average_surface_distance,
@@ -126,7 +127,7 @@ def test_pixels_without_a_label_count_nowhere(metric):
 
 
 def test_scorers_are_higher_for_nearer_boundaries():
-    class Fixed:
+    class Fixed(BaseEstimator):
         def __init__(self, mask):
             self.mask = mask
 
