@@ -228,7 +228,7 @@ def test_a_row_of_the_table_follows_from_the_runs(rounded, difference, auc, expe
     keras = (make_tables.PLAIN, *make_tables.FORWARD)
     sides = (*keras, *make_tables.OPENVINO)
     forward = {
-        side: [{"ms": ms}, {"ms": ms + 1}, {"ms": ms + 2}]
+        side: [{"ms": ms + run, "difference": 1e-6} for run in range(3)]
         for side, ms in zip(sides, (9, 8, 7, 4, rounded - 1), strict=True)
     }
     accuracy = {
@@ -238,6 +238,8 @@ def test_a_row_of_the_table_follows_from_the_runs(rounded, difference, auc, expe
     fields = bench_backbones.choose_fields(forward, accuracy)
     assert (fields["openvino"], fields.get("openvino_dtype")) == expected
     assert "openvino_dtype" not in bench_backbones.choose_fields(forward, {})
+    forward[make_tables.OPENVINO[0]][1]["difference"] = 2e-5  # too far in float32
+    assert "float32" not in bench_backbones.choose_fields(forward, {})["openvino"]
 
 
 def test_the_page_has_each_table_once_and_says_what_the_results_say():
