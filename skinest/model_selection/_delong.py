@@ -100,7 +100,7 @@ def delong_interval(
     >>> y_true = [0, 0, 1, 1, 0, 1, 0, 1]
     >>> y_score = [0.1, 0.4, 0.35, 0.8, 0.2, 0.9, 0.6, 0.7]
     >>> print(f"{delong_interval(y_true, y_score):.3f}")
-    0.875 [0.601, 1.000]
+    0.875 [0.592, 1.000]
     """
     areas, covariance = _estimate_areas(y_true, {"y_score": y_score}, groups)
     error = np.sqrt(covariance[0, 0])
@@ -176,7 +176,7 @@ def delong_test(
     >>> score_b = [0.3, 0.4, 0.1, 0.7, 0.2, 0.5, 0.6, 0.8]
     >>> result = delong_test(y_true, score_a, score_b)
     >>> print(f"{result:+.3f}, p = {result.pvalue:.2f}")
-    +0.250 [-0.047, +0.547], p = 0.10
+    +0.188 [-0.077, +0.452], p = 0.16
     """
     areas, covariance = _estimate_areas(
         y_true, {"score_a": score_a, "score_b": score_b}, groups
