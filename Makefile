@@ -8,10 +8,7 @@ ifeq ($(strip $(SKINEST_DATA)),)
 unexport SKINEST_DATA
 endif
 
-# x86-64 without AVX512: no oneDNN, unless it is asked for, and other rounding.
-OLDER_PROCESSOR := ONEDNN_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0
 SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema vendor
-BITS := tests/test_same_bits.py tests/feature_extraction/test_features.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-min test-slow coverage lint format bench docs docs-fast dist clean
@@ -24,7 +21,6 @@ demo: .venv/.demo  ## install, then search words and kernels for benign or malig
 
 test: .venv/.test lint  ## install what tests need, then lint and run the whole suite
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
-	$(OLDER_PROCESSOR) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(BITS)
 
 test-min: .venv-min/.test  ## run the suite with the oldest versions that are allowed
 	.venv-min/bin/python -m pytest --numprocesses 2 --dist loadfile

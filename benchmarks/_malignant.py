@@ -13,11 +13,13 @@ test
 
 import argparse
 from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import joblib
 import numpy as np
+from _examples import write_scores
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -73,8 +75,12 @@ def read_options(parser, recipes):
     parser.add_argument("parts", nargs="*", metavar="PART", help="cv or test")
     parser.add_argument("--recipes", nargs="+", choices=recipes, default=recipes)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--n-jobs", type=int, default=2, help="threads for words")
     parser.add_argument("--data-home", help="folder of the ISIC archives")
     parser.add_argument("--memory", help="folder for a cache")
+    parser.add_argument(
+        "--scores", type=Path, help="JSON file to write scores on test images to"
+    )
     options = parser.parse_args()
     options.parts = options.parts or ["cv"]
     if unknown := set(options.parts) - {"cv", "test"}:
@@ -116,6 +122,7 @@ def run_test(options, build):
         options.data_home, subset="test", return_X_y=True
     )
     print(f"{len(y)} training and {len(y_test)} test images: value [95 % interval]")
+    scores = {}
     for name in options.recipes:
         start = perf_counter()
         decision = build(name, options, 0).fit(X, y).decision_function(X_test)
@@ -123,8 +130,10 @@ def run_test(options, build):
         rows = zip(
             compute_scores(y_test, decision), *bootstrap(y_test, decision), strict=True
         )
-        for metric, (value, low, high) in zip(METRICS, rows, strict=True):
+        scores[name] = dict(zip(METRICS, rows, strict=True))
+        for metric, (value, low, high) in scores[name].items():
             print(f"    {metric:18s} {value:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+        write_scores(options.scores, scores)
 
 
 def bootstrap(y, decision):

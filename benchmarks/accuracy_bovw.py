@@ -92,7 +92,11 @@ RECIPES = {f.__name__: f for f in (study, defaults, histogram, three_fishers, be
 def build(name, options, seed):
     """Build a recipe, and set cache and seed of all its transformers."""
     pipeline = RECIPES[name]()
-    settings = {"memory": options.memory, "random_state": seed, "n_jobs": 2}
+    settings = {
+        "memory": options.memory,
+        "random_state": seed,
+        "n_jobs": options.n_jobs,
+    }
     bovw = pipeline.named_steps["bovw"]
     parts = bovw.transformer_list if isinstance(bovw, FeatureUnion) else [(0, bovw)]
     for _, transformer in parts:

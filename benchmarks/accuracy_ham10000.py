@@ -4,7 +4,7 @@ Lesions are split by `lesion_id`: four fifths for training, one fifth for testin
 at the end. By default a whole VGG16 is trained from random weights. The backbone can be
 saved, to start training on other images: see ../examples/plot_task1_transfer.py.
 
-Usage: python benchmarks/accuracy_ham10000.py [--save vgg16.weights.h5]
+Usage: python benchmarks/accuracy_ham10000.py [--save vgg16.weights.h5] [--state DIR]
        python benchmarks/accuracy_ham10000.py --backbone mobilenetv2 --weights imagenet
 """
 
@@ -12,11 +12,13 @@ Usage: python benchmarks/accuracy_ham10000.py [--save vgg16.weights.h5]
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
+from pathlib import Path
 from time import perf_counter
 
 import joblib
 import keras
 import numpy as np
+from _examples import score, write_scores
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -82,7 +84,11 @@ def main():
     if options.save:
         clf.save_backbone(options.save)
     if not options.all:
-        report(y[test], clf.predict_proba(X[test]), clf.classes_)
+        probabilities = clf.predict_proba(X[test])
+        report(y[test], probabilities, clf.classes_)
+        truth = np.searchsorted(clf.classes_, y[test])
+        scores = score(truth, probabilities.argmax(axis=1), data.groups[test])
+        write_scores(options.scores, scores)
 
 
 def read_options():
@@ -98,6 +104,10 @@ def read_options():
     )
     parser.add_argument("--save", help="file for the backbone: NAME.weights.h5")
     parser.add_argument("--data-home", help="folder of the ISIC 2018 archives")
+    parser.add_argument("--scores", type=Path, help="JSON file to write scores to")
+    parser.add_argument(
+        "--state", type=Path, help="folder from which a stopped run continues"
+    )
     options = parser.parse_args()
     side, epochs = DEFAULTS[options.backbone]
     options.side, options.epochs = options.side or side, options.epochs or epochs
@@ -122,6 +132,7 @@ def classifier(options, n_images):
         epochs=options.epochs,
         learning_rate=rate,
         batch_size=BATCH_SIZE,
+        checkpoint=options.state,
         random_state=0,
         verbose=1,
     )

@@ -17,6 +17,7 @@ globules, streaks
 import argparse
 import os
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -24,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import joblib
 import keras
 import numpy as np
+from _examples import write_scores
 from sklearn.model_selection import GroupShuffleSplit
 
 from skinest import UNetSegmenter
@@ -40,12 +42,14 @@ N_TRAIN, N_TEST = 640, 335  # of synthetic images, as in the study
 def main():
     options = read_options()
     print(f"{joblib.cpu_count()} cores, Keras {keras.__version__}", flush=True)
+    scores = {}
     for part in options.parts or PARTS:
         print(f"\n## {part}", flush=True)
         if part == "lesion":
             lesions(options)
         else:
-            structures(part, options)
+            scores[part] = structures(part, options)
+            write_scores(options.scores, scores)
 
 
 def read_options():
@@ -66,6 +70,12 @@ def read_options():
     )
     parser.add_argument("--side", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--save", help="file for the segmenter of lesions")
+    parser.add_argument(
+        "--scores", type=Path, help="JSON file to write scores of structures to"
+    )
+    parser.add_argument(
+        "--state", type=Path, help="folder from which a stopped run continues"
+    )
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"{sorted(unknown)} is not in {', '.join(PARTS)}")
@@ -143,6 +153,7 @@ def structures(task, options):
     print("found nowhere: pooled Dice {:.3f}, mean of images {:.3f}".format(*nothing))
     print(f"{share:.3%} of the pixels are {task}, {empty:.0%} of the masks are empty")
     y_shuffled = np.random.default_rng(0).permutation(y_train)
+    scores = {}
     for name, (segmenter, y) in {
         "ours": (recommended(), y_train),
         "ours, masks in another order": (recommended(), y_shuffled),
@@ -150,16 +161,28 @@ def structures(task, options):
     }.items():
         if options.epochs:
             segmenter.set_params(epochs=options.epochs)
+        if options.state:
+            segmenter.set_params(checkpoint=options.state / f"{task}-{len(scores)}")
         start = perf_counter()
         segmenter.fit(X_train, y)
         print(f"\n{name}: fit in {(perf_counter() - start) / 60:.1f} minutes")
         predicted = segmenter.predict(X_test)
+        pooled = segmentation_report(
+            y_test,
+            predicted,
+            labels=[255],
+            average="pooled",
+            zero_division=np.nan,
+            output_dict=True,
+        )
+        scores[name] = pooled["255"]
         print(
             segmentation_report(y_test, predicted, average="pooled", zero_division=1.0),
             flush=True,
         )
         mean = dice_score(y_test, predicted, zero_division=1.0)
         print(f"Dice of each image, mean: {mean:.3f}")
+    return scores
 
 
 def study(base_filters):

@@ -1,8 +1,8 @@
-"""Write the tables of speeds in README.md from the JSON files in `results`.
+"""Write the tables of speeds in README.md, and of docs/study.rst, from `results`.
 
-Each table is between two comments, `<!-- table NAME -->` and `<!-- end -->`. The text
-between them is replaced if there are results for it. A test checks that the page agrees
-with the files.
+Each table of README.md is between two comments, `<!-- table NAME -->` and `<!-- end
+-->`. The text between them is replaced if there are results for it. A test checks that
+the pages agree with the files.
 
 Usage: python benchmarks/make_tables.py
 """
@@ -25,10 +25,12 @@ from _runs import (
     spread,
     times_as_good,
 )
+from _study_tables import fill_in_study
 
 from skinest.networks._backbone_table import BACKBONES
 
 README = Path(__file__).parent / "README.md"
+STUDY = Path(__file__).parents[1] / "docs" / "study.rst"
 
 
 @dataclass(frozen=True)
@@ -262,6 +264,7 @@ TABLES = {
 
 def main():
     README.write_text(fill_in_tables(README.read_text()))
+    STUDY.write_text(fill_in_study(STUDY.read_text()))
 
 
 def fill_in_tables(page, folder=RESULTS):

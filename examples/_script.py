@@ -1,9 +1,12 @@
 """Functions shared by the scripts of the study: arguments, tables and plots."""
 
 import argparse
+import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from rich.console import Console
@@ -30,6 +33,15 @@ SHORTENING = {
     "rates": (
         "factor on the study's learning rates",
         "learning rates: {0:g} times the study's",
+    ),
+    "copies": ("augmented copies of each image while layers are frozen", None),
+    "balance": (
+        "how strongly class weights balance the classes: 1 fully, 0 not at all",
+        "class weights: those of the study to the power {0:g}",
+    ),
+    "lowest": (
+        "lowest part to train where the study trained all layers",
+        "layers trained in the last stage: {0} and above; all in the study",
     ),
 }
 AVERAGES = {"macro avg": "macro average", "weighted avg": "weighted average"}
@@ -64,6 +76,7 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
         help=f"folder with the archives of {archives} (default: $SKINEST_DATA)",
     )
     parser.add_argument("--figures", type=Path, default=Path("figures"))
+    add_outputs(parser)
     parser.add_argument(
         "--full",
         action="store_true",
@@ -91,6 +104,49 @@ def parse_arguments(doc, archives, quick, study, *, network=True, more=None):
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     return arguments
+
+
+def add_outputs(parser):
+    """Add the arguments for a run that can be stopped, and for its scores."""
+    parser.add_argument(
+        "--state",
+        type=Path,
+        help="folder for what is done, from which the next run continues; it has "
+        "pickles: use only what you trust",
+    )
+    parser.add_argument("--scores", type=Path, help="JSON file to write scores to")
+
+
+@contextmanager
+def open_state(arguments):
+    """Yield the folder of the state, or a temporary one."""
+    if arguments.state is None:
+        with TemporaryDirectory() as folder:
+            yield Path(folder)
+    else:
+        arguments.state.mkdir(parents=True, exist_ok=True)
+        yield arguments.state
+
+
+def write_scores(path, scores):
+    """Write scores to a JSON file, if there is a path."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_round(scores), indent=1) + "\n")
+
+
+def _round(value):
+    """Convert scores to what JSON knows, with five decimals."""
+    if isinstance(value, dict):
+        return {str(key): _round(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_round(each) for each in value]
+    if isinstance(value, str | None):
+        return value
+    rounded = np.round(value, 5).tolist()
+    if isinstance(rounded, list):
+        return _round(rounded)
+    return None if rounded != rounded else rounded
 
 
 def make_console():
@@ -140,13 +196,14 @@ def shortened(epochs, share):
 
 
 def print_differences(console, arguments, study, lines):
-    """Print the differences from the study: the given lines and changed arguments."""
+    """Print and return differences from the study: the lines and changed arguments."""
     lines = list(lines)
     for name, value in study.items():
         text = SHORTENING[name][1]
         if text is not None and getattr(arguments, name) != value:
             lines.append(text.format(getattr(arguments, name), value))
     print_lines(console, "What differs from the study:", lines)
+    return lines
 
 
 def print_lines(console, title, lines):

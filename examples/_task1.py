@@ -72,6 +72,13 @@ def intervals(y, predicted, decision, n_resamples=2000):
     return limits
 
 
+def add_intervals(y, predicted, decision):
+    """Return each score with the limits of its interval, for JSON."""
+    bounds = intervals(y, predicted, decision)
+    scores = evaluate(y, predicted, decision)
+    return {name: [score, *bounds[name]] for name, score in scores.items()}
+
+
 def all_benign(y):
     """Return the same scores if all predictions are benign."""
     return {
@@ -86,7 +93,7 @@ def all_benign(y):
 def print_test(console, y, columns, study, setting=None):
     """Print scores on the test images, the all-benign baseline and the study's scores.
 
-    The values of `columns` are scores, or pairs of scores and intervals.
+    A score is a number, or a list with the limits of its interval too.
     """
     ours = f"skinest: {len(y)} test images, {int(y.sum())} malignant"
     table = Table(
@@ -109,12 +116,10 @@ def print_test(console, y, columns, study, setting=None):
 
 def cell(column, metric):
     """Return a score as text, with its interval if there is one."""
-    scores, bounds = column if isinstance(column, tuple) else (column, None)
-    if metric not in scores:
+    if metric not in column:
         return "-"
-    if bounds is None:
-        return f"{scores[metric]:.3f}"
-    return "{:.3f} [{:.2f}, {:.2f}]".format(scores[metric], *bounds[metric])
+    score, *bounds = np.atleast_1d(column[metric])
+    return f"{score:.3f}" + (" [{:.2f}, {:.2f}]".format(*bounds) if bounds else "")
 
 
 def plot_curves(y, decisions):

@@ -35,9 +35,17 @@ from _script import (
     print_reports,
     report_of,
     save,
+    write_scores,
 )
 from _study import TASK1_BOVW
-from _task1 import CLASSES, evaluate, load_images, plot_curves, print_test
+from _task1 import (
+    CLASSES,
+    add_intervals,
+    evaluate,
+    load_images,
+    plot_curves,
+    print_test,
+)
 from rich.table import Table
 from sklearn.metrics import confusion_matrix, make_scorer, precision_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -81,6 +89,7 @@ def parse_arguments():
     parser.add_argument(
         "--full", action="store_true", help="use real images (downloaded if missing)"
     )
+    parser.add_argument("--scores", type=Path, help="JSON file to write scores to")
     parser.add_argument("--save", type=Path, help="file to save the pipeline to")
     parser.add_argument(
         "--load",
@@ -143,6 +152,20 @@ def scores_by_setting(search):
     return scores
 
 
+def scores_of_plots(scores):
+    """Return scores by number of words and by kernel, as in two plots of the study."""
+    row, column = STUDY_PLACE
+    by_words = {
+        str(n_words): {name: values[place, column] for name, values in scores.items()}
+        for place, n_words in enumerate(N_WORDS)
+    }
+    by_kernel = {
+        kernel: {name: values[row, place] for name, values in scores.items()}
+        for place, kernel in enumerate(KERNELS)
+    }
+    return by_words, by_kernel
+
+
 def print_search(console, search, scores):
     table = Table(title="Average precision (AUC) in 5-fold cross-validation")
     table.add_column("words", justify="right")
@@ -158,15 +181,7 @@ def print_search(console, search, scores):
         table.add_row(str(n_words), *cells)
     console.print(table)
     console.print(f"Chosen by average precision: {describe_setting(search)}")
-    row, column = STUDY_PLACE
-    by_words = {
-        str(n_words): {name: values[place, column] for name, values in scores.items()}
-        for place, n_words in enumerate(N_WORDS)
-    }
-    by_kernel = {
-        kernel: {name: values[row, place] for name, values in scores.items()}
-        for place, kernel in enumerate(KERNELS)
-    }
+    by_words, by_kernel = scores_of_plots(scores)
     print_metrics(console, "By the number of words, RBF kernel", by_words)
     print_metrics(console, "By kernel, 300 words", by_kernel)
     console.print(
@@ -279,7 +294,7 @@ def main():
     console.print(
         f"All benign: accuracy {np.mean(y_train == 0):.3f} on training images"
     )
-    saved = []
+    saved, by_words, by_kernel = [], {}, {}
     if arguments.load:
         pipeline, setting = joblib.load(arguments.load)
         console.print(f"Loaded {arguments.load}: {setting}")
@@ -288,6 +303,7 @@ def main():
             search = search_words_and_kernels(X_train, y_train, memory)
         pipeline, setting = search.best_estimator_, describe_setting(search)
         scores = scores_by_setting(search)
+        by_words, by_kernel = scores_of_plots(scores)
         print_search(console, search, scores)
         saved += plot_search(scores, arguments.figures)
     if arguments.save:
@@ -295,6 +311,19 @@ def main():
         console.print(f"Saved {arguments.save}")
 
     predicted, decision = pipeline.predict(X_test), pipeline.decision_function(X_test)
+    write_scores(
+        arguments.scores,
+        {
+            "words": by_words,
+            "kernels": by_kernel,
+            "chosen": setting,
+            "test": {
+                "scores": add_intervals(y_test, predicted, decision),
+                "report": report_of(y_test, predicted, CLASSES),
+                "matrix": confusion_matrix(y_test, predicted),
+            },
+        },
+    )
     for name, figure in report(console, y_test, predicted, decision, setting):
         saved.append(save(figure, arguments.figures / f"task1_bovw_{name}.png"))
     for path in saved:

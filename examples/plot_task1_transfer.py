@@ -25,13 +25,12 @@ from time import perf_counter
 
 import matplotlib
 import numpy as np
-from _script import make_console, save
+from _script import make_console, save, write_scores
 from _study import TASK1_VGG
 from _task1 import (
     CLASSES,
     SYNTHETIC,
-    evaluate,
-    intervals,
+    add_intervals,
     load_images,
     plot_curves,
     print_test,
@@ -79,6 +78,7 @@ def parse_arguments():
         help="folder with the ISIC 2016 part 3 archives (default: $SKINEST_DATA)",
     )
     parser.add_argument("--figures", type=Path, default=Path("figures"))
+    parser.add_argument("--scores", type=Path, help="JSON file to write scores to")
     # A notebook has no arguments.
     return parser.parse_args([] if "ipykernel" in sys.modules else None)
 
@@ -188,17 +188,14 @@ def main():
             predicted = network.classes_[(decision > 0.5).astype(int)]
             columns[name] = {
                 "decision": decision,
-                "scores": evaluate(y_test, predicted, decision),
-                "intervals": intervals(y_test, predicted, decision),
+                "scores": add_intervals(y_test, predicted, decision),
             }
             console.print(f"{name}: {perf_counter() - start:.0f} s")
             if name == "fine-tuned":
                 fitted = network
-    rows = {
-        name: (column["scores"], column["intervals"])
-        for name, column in columns.items()
-    }
-    print_test(console, y_test, rows, TASK1_VGG)
+    scores = {name: column["scores"] for name, column in columns.items()}
+    write_scores(arguments.scores, scores)
+    print_test(console, y_test, scores, TASK1_VGG)
     for path in plot(fitted, columns, X_test, y_test, arguments):
         console.print(f"Saved {path}")
 

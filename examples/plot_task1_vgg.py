@@ -6,10 +6,11 @@ This example reproduces the second method of the study: a frozen VGG16 with a ne
 
 The head has one dense layer of 512 units and a sigmoid. It is trained with the study's
 best setting. 15 % of the training images are held out as a validation set, stratified
-by class. Training stops when the validation loss has not improved for 10 epochs. Look
-at the training curves for signs of overfitting. Then compare the scores on the test
-images with those of the study. One lesion in five is malignant, so always predicting
-benign has an accuracy of .8.
+by class. Training stops when the validation loss has not improved for 10 epochs, and
+the epoch with the best precision on the validation images is kept. Look at the training
+curves for signs of overfitting. Then compare the scores on the test images with those
+of the study. One lesion in five is malignant, so always predicting benign has an
+accuracy of .8. With ``--block5``, the last block of VGG16 is then trained too.
 
 By default the example uses synthetic images and random weights, so that it downloads
 nothing. Its scores are then not comparable with the study's. With ``--data-home`` or
@@ -22,15 +23,13 @@ lesion may be in both the training and the validation set.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from tempfile import TemporaryDirectory
-from time import perf_counter
-
 import matplotlib
 import numpy as np
 from _script import (
     describe_weights,
     labels_of,
     make_console,
+    open_state,
     parse_arguments,
     plot_matrices,
     print_differences,
@@ -41,13 +40,14 @@ from _script import (
     shortened,
     take,
     weights_of,
+    write_scores,
 )
+from _stages import stop_as_the_study, train_stages
 from _study import TASK1_VGG, TASK1_VGG_TRIED, VGG_HEAD
 from _task1 import (
     CLASSES,
     SYNTHETIC,
-    evaluate,
-    intervals,
+    add_intervals,
     load_images,
     plot_curves,
     print_test,
@@ -59,9 +59,17 @@ from sklearn.metrics import confusion_matrix
 from skinest import Augmentation, VGGTransferClassifier
 from skinest.inspection import TrainingHistoryDisplay
 
-QUICK = {"images": 500, "side": 48, "batch": 32, "epochs": 1.0, "rates": 10.0}
-STUDY = {"images": None, "side": 224, "batch": 32, "epochs": 1.0, "rates": 1.0}
+STUDY = {
+    "images": None,
+    "side": 224,
+    "batch": 32,
+    "epochs": 1.0,
+    "rates": 1.0,
+    "copies": 3,
+}
+QUICK = STUDY | {"images": 500, "side": 48, "rates": 10.0}
 N_IMAGES = 1279  # training and test images of the study
+MONITOR = "val_precision"
 
 # %%
 # The study's settings, and the differences from them.
@@ -74,6 +82,11 @@ def read_arguments():
             action="store_true",
             help="also train with each other setting that the study tried",
         )
+        parser.add_argument(
+            "--block5",
+            action="store_true",
+            help="then train block5 and the head together",
+        )
 
     return parse_arguments(__doc__, "ISIC 2016 part 3", QUICK, STUDY, more=more)
 
@@ -85,29 +98,38 @@ def classifier(arguments, weights, memory):
         image_size=(arguments.side, arguments.side),
         **VGG_HEAD,
         l2=0.0,
-        epochs=shortened(100, arguments.epochs),
-        learning_rate=1e-5 * arguments.rates,
         batch_size=arguments.batch,
         class_weight="balanced",
         augmentation=Augmentation(rotation=10, shift=0.1, horizontal_flip=True),
+        n_augmented_copies=arguments.copies,
         validation_fraction=0.15,
-        early_stopping=True,
-        n_iter_no_change=10,
+        keras_callbacks=stop_as_the_study(10, MONITOR),
+        warm_start=True,
         memory=memory,
         random_state=0,
+        verbose=int(arguments.state is not None),
     )
 
 
-def differences(source, weights, y_train, y_test):
+def list_stages(arguments):
+    """Return parameters by stage: the head as in the study, then block5 if asked."""
+    rate = 1e-5 * arguments.rates
+    stages = {"head": {"trainable": "head", "epochs": 100, "learning_rate": rate}}
+    if arguments.block5:
+        stages["then block5"] = stages["head"] | {"trainable": "block5", "epochs": 35}
+    for stage in stages.values():
+        stage["epochs"] = shortened(stage["epochs"], arguments.epochs)
+    return stages
+
+
+def differences(source, weights, n_copies, y_train, y_test):
     n_train, n_test = len(y_train), len(y_test)
     return (
         f"{source}: {n_train} training and {n_test} test images; "
         f"{TASK1_VGG['n_train']} and {TASK1_VGG['n_test']} in the study",
         describe_weights(weights),
-        "each epoch uses an image or one of its 3 augmented copies, whose features are "
-        "computed once; the study created new copies in each epoch",
-        "the weights of the epoch with the lowest val_loss are restored; the study "
-        "restored those with the best val_precision",
+        f"each epoch uses an image or one of its {n_copies} augmented copies, whose "
+        "features are computed once; the study created new copies in each epoch",
     )
 
 
@@ -117,9 +139,10 @@ def differences(source, weights, y_train, y_test):
 
 
 def best_epoch(fitted):
-    """Return the best epoch and its scores on the held-out images."""
+    """Return the best epoch of the last stage, and its scores on held-out images."""
     history = fitted.history_
-    best = int(np.argmin(history["val_loss"]))
+    first = fitted.n_iter_ - fitted.n_iter_per_stage_[-1]
+    best = first + int(np.argmax(history[MONITOR][first:]))
     return best + 1, {
         name: history[f"val_{name}"][best]
         for name in ("loss", "accuracy", "precision", "recall", "auc")
@@ -148,28 +171,35 @@ def print_tried(console, clf, X, y, rates):
 # Scores on the test images, with those of the study.
 
 
-def report(console, arguments, fitted, X_test, y_test):
-    """Print scores, save plots of matrices and curves, and yield their paths."""
-    decision = fitted.predict_proba(X_test)[:, 1]
-    predicted = fitted.classes_[(decision > 0.5).astype(int)]
-    scores = evaluate(y_test, predicted, decision)
-    bounds = intervals(y_test, predicted, decision)
-    print_test(console, y_test, {"skinest": (scores, bounds)}, TASK1_VGG)
-    study = report_of(*labels_of(TASK1_VGG["matrix"]), CLASSES)
-    print_reports(console, CLASSES, report_of(y_test, predicted, CLASSES), study)
-    matrices = {
-        "skinest": confusion_matrix(y_test, predicted),
-        "study": TASK1_VGG["matrix"],
+def score(trained, y_test):
+    """Return scores on the test images after a stage, for tables and for JSON."""
+    decision = trained.probabilities[:, 1]
+    predicted = (decision > 0.5).astype(int)
+    epoch, _ = best_epoch(trained.classifier)
+    return {
+        "scores": add_intervals(y_test, predicted, decision),
+        "matrix": confusion_matrix(y_test, predicted),
+        "report": report_of(y_test, predicted, CLASSES),
+        "epoch": epoch,
+        "n_epochs": trained.classifier.n_iter_,
+        "seconds": trained.seconds,
     }
+
+
+def report(console, results, y_test):
+    """Print scores after each stage, and matrices with that of the study."""
+    columns = {name: result["scores"] for name, result in results.items()}
+    print_test(console, y_test, columns, TASK1_VGG)
+    study = report_of(*labels_of(TASK1_VGG["matrix"]), CLASSES)
+    for name, result in results.items():
+        if len(results) > 1:
+            console.print(f"[bold]{name}")
+        print_reports(console, CLASSES, result["report"], study)
+    matrices = {name: result["matrix"] for name, result in results.items()}
+    matrices["study"] = TASK1_VGG["matrix"]
     for name, matrix in matrices.items():
         print_matrix(console, name, CLASSES, matrix)
-    history = TrainingHistoryDisplay.from_estimator(fitted)
-    for name, figure in {
-        "history": history.figure_,
-        "confusion": plot_matrices(matrices, CLASSES),
-        "curves": plot_curves(y_test, {"skinest": decision}),
-    }.items():
-        yield save(figure, arguments.figures / f"task1_vgg_{name}.png")
+    return matrices
 
 
 def main():
@@ -184,22 +214,44 @@ def main():
     if source != SYNTHETIC:
         taken = take(n_images, y_train)
         X_train, y_train = X_train[taken], y_train[taken]
-    print_differences(
-        console, arguments, STUDY, differences(source, weights, y_train, y_test)
-    )
-    with TemporaryDirectory() as memory:
-        clf = classifier(arguments, weights, memory)
-        start = perf_counter()
-        clf.fit(X_train, y_train)
-        epoch, scores = best_epoch(clf)
-        console.print(
-            f"Trained in {perf_counter() - start:.0f} s: {clf.n_iter_} epochs, the "
-            f"best on held-out images was number {epoch}, with AUC {scores['auc']:.3f}"
+    lines = differences(source, weights, arguments.copies, y_train, y_test)
+    lines = print_differences(console, arguments, STUDY, lines)
+    stages, results, decisions = list_stages(arguments), {}, {}
+    with open_state(arguments) as folder:
+        clf = classifier(arguments, weights, folder / "memory")
+        trainings = train_stages(
+            clone(clf),
+            list(stages.values()),
+            lambda network: network.fit(X_train, y_train),
+            X_test,
+            folder,
+            keeps_state=arguments.state is not None,
         )
+        for name, trained in zip(stages, trainings, strict=True):
+            results[name] = score(trained, y_test)
+            decisions[name] = trained.probabilities[:, 1]
+            fitted = trained.classifier
+            epoch, scores = best_epoch(fitted)
+            console.print(
+                f"{name}: trained in {trained.seconds:.0f} s, "
+                f"{fitted.n_iter_per_stage_[-1]} epochs, the best on held-out images "
+                f"was number {epoch}, with AUC {scores['auc']:.3f}"
+            )
         if arguments.tried:
-            print_tried(console, clf, X_train, y_train, arguments.rates)
-        paths = list(report(console, arguments, clf, X_test, y_test))
-    for path in paths:
+            tried = clf.set_params(**stages["head"], warm_start=False)
+            print_tried(console, tried, X_train, y_train, arguments.rates)
+    write_scores(
+        arguments.scores,
+        {"differences": lines, "stages": results},
+    )
+    history = TrainingHistoryDisplay.from_estimator(fitted)
+    matrices = report(console, results, y_test)
+    for name, figure in {
+        "history": history.figure_,
+        "confusion": plot_matrices(matrices, CLASSES),
+        "curves": plot_curves(y_test, decisions),
+    }.items():
+        path = save(figure, arguments.figures / f"task1_vgg_{name}.png")
         console.print(f"Saved {path}")
 
 

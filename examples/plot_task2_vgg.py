@@ -5,7 +5,9 @@ Seven diagnoses by VGG16, and the effect of a leak
 This example reproduces the second task of the study: a VGG16 is trained in two stages,
 with two schedules. The images are split by image, as in the study, and by lesion.
 
-Both schedules are tested after each stage. In a split by image, the training set may
+Both schedules are tested after each stage. Training of a stage stops when the
+validation loss has not improved for 15 epochs, and the epoch with the best accuracy on
+the validation images is kept. In a split by image, the training set may
 have other images of the lesions in the test set. A split by lesion prevents this leak.
 The last table measures its effect: a classifier on features of the network is tested on
 the same images after training with and without other images of the tested lesions. Both
@@ -22,9 +24,6 @@ ImageNet weights. ``--full`` uses the study's settings.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from tempfile import TemporaryDirectory
-from time import perf_counter
-
 import matplotlib
 import numpy as np
 from _script import (
@@ -33,6 +32,7 @@ from _script import (
     labels_of,
     make_console,
     on_archives,
+    open_state,
     parse_arguments,
     plot_matrices,
     print_differences,
@@ -42,6 +42,7 @@ from _script import (
     save,
     shortened,
     weights_of,
+    write_scores,
 )
 from _splits import (
     mean_interval,
@@ -51,6 +52,7 @@ from _splits import (
     split_by_lesion,
     take_lesions,
 )
+from _stages import stop_as_the_study, train_stages
 from _study import (
     TASK2_BASELINE,
     TASK2_BEST,
@@ -60,9 +62,9 @@ from _study import (
     TASK2_SCHEDULES,
     VGG_HEAD,
 )
+from _task2 import score, weigh_classes
 from rich.table import Table
 from sklearn.decomposition import PCA
-from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -71,8 +73,17 @@ from skinest import Augmentation, BottleneckFeatureExtractor, VGGTransferClassif
 from skinest.datasets import fetch_isic2018_task3, make_dermoscopy
 from skinest.inspection import TrainingHistoryDisplay
 
-QUICK = {"images": 500, "side": 32, "batch": 16, "epochs": 0.1, "rates": 3.0}
-STUDY = {"images": None, "side": 224, "batch": 128, "epochs": 1.0, "rates": 1.0}
+STUDY = {
+    "images": None,
+    "side": 224,
+    "batch": 128,
+    "epochs": 1.0,
+    "rates": 1.0,
+    "copies": 3,
+    "balance": 1.0,
+    "lowest": "all",
+}
+QUICK = STUDY | {"images": 500, "side": 32, "batch": 16, "epochs": 0.1, "rates": 3.0}
 SPLITS = ("by image", "by lesion")
 
 # %%
@@ -83,6 +94,20 @@ def read_arguments():
     def more(parser):
         parser.add_argument(
             "--only", choices=("schedules", "leak"), help="run only this part"
+        )
+        parser.add_argument(
+            "--splits",
+            nargs="+",
+            choices=SPLITS,
+            default=SPLITS,
+            help="how to split the images for the schedules (default: both)",
+        )
+        parser.add_argument(
+            "--schedules",
+            nargs="+",
+            choices=TASK2_SCHEDULES,
+            help="schedules to train (default: both, but without --full only "
+            f'"{TASK2_BEST}" by lesion)',
         )
         parser.add_argument(
             "--repeats",
@@ -175,63 +200,92 @@ def classifier(arguments, weights, memory):
         **VGG_HEAD,
         l2=5e-4,
         batch_size=arguments.batch,
-        class_weight="balanced",
         augmentation=Augmentation(
             rotation=10, shift=0.1, zoom=0.1, horizontal_flip=True, vertical_flip=True
         ),
-        early_stopping=True,
-        n_iter_no_change=15,
+        n_augmented_copies=arguments.copies,
+        keras_callbacks=stop_as_the_study(15, "val_accuracy"),
         warm_start=True,
         memory=memory,
         random_state=0,
+        verbose=int(arguments.state is not None),
     )
 
 
-def run_schedule(console, arguments, clf, schedule, X, y, split):
-    """Return the predictions after each stage, and the classifier."""
+def list_stages(arguments, schedule):
+    """Return the parameters of the classifier in each stage of a schedule."""
+    return [
+        {
+            "trainable": arguments.lowest if lowest == "all" else lowest,
+            "epochs": shortened(epochs, arguments.epochs),
+            "learning_rate": rate * arguments.rates,
+        }
+        for lowest, epochs, rate in TASK2_SCHEDULES[schedule]["stages"]
+    ]
+
+
+def run_schedule(console, arguments, clf, schedule, data, split, folder):
+    """Return scores after each stage, and the classifier."""
+    X, y, groups = data
     train, validation, test = split
-    predictions = []
-    for lowest, epochs, rate in TASK2_SCHEDULES[schedule]["stages"]:
-        start = perf_counter()
-        clf.set_params(
-            trainable=lowest,
-            epochs=shortened(epochs, arguments.epochs),
-            learning_rate=rate * arguments.rates,
+    clf.set_params(class_weight=weigh_classes(y[train], arguments.balance))
+    trainings = train_stages(
+        clf,
+        list_stages(arguments, schedule),
+        lambda clf: clf.fit(
+            X[train], y[train], X_val=X[validation], y_val=y[validation]
+        ),
+        X[np.concatenate([validation, test])],
+        folder,
+        keeps_state=arguments.state is not None,
+    )
+    results = []
+    for trained in trainings:
+        labels = trained.classifier.classes_[trained.probabilities.argmax(axis=1)]
+        held_out, predicted = np.split(labels, [len(validation)])
+        results.append(
+            {
+                **score(y[test], predicted, groups[test]),
+                "validation": score(y[validation], held_out, groups[validation], 100),
+                "trainable": trained.classifier.trainable,
+                "n_epochs": trained.classifier.n_iter_per_stage_[-1],
+                "seconds": trained.seconds,
+            }
         )
-        clf.fit(X[train], y[train], X_val=X[validation], y_val=y[validation])
-        predictions.append(clf.predict(X[test]))
         console.print(
-            f"  {lowest}: {clf.n_iter_per_stage_[-1]} epochs in "
-            f"{perf_counter() - start:.0f} s, accuracy "
-            f"{np.mean(predictions[-1] == y[test]):.3f}"
+            "  {trainable}: {n_epochs} epochs in {seconds:.0f} s, accuracy "
+            "{accuracy:.3f}".format(
+                **results[-1], accuracy=np.mean(predicted == y[test])
+            )
         )
-    return predictions, clf
+    return results, trained.classifier
 
 
-def run(console, arguments, weights, memory, X, y, splits):
-    """Train both schedules by image and the best by lesion, or all with `--full`."""
+def run(console, arguments, weights, folder, data, splits):
+    """Train the schedules, and return scores and classifier of each."""
     fits = {}
-    for split in SPLITS:
-        for schedule in TASK2_SCHEDULES:
-            if split == "by image" or schedule == TASK2_BEST or arguments.full:
-                console.print(f"Split {split}, {schedule}")
-                clf = classifier(arguments, weights, memory)
-                fits[split, schedule] = run_schedule(
-                    console, arguments, clf, schedule, X, y, splits[split]
-                )
+    for split in arguments.splits:
+        only_best = split == "by lesion" and not arguments.full
+        default = [TASK2_BEST] if only_best else list(TASK2_SCHEDULES)
+        for schedule in arguments.schedules or default:
+            console.print(f"Split {split}, {schedule}")
+            own = folder / f"{split}, {schedule}".replace(", ", "_").replace(" ", "_")
+            clf = classifier(arguments, weights, folder / "memory")
+            fits[split, schedule] = run_schedule(
+                console, arguments, clf, schedule, data, splits[split], own
+            )
     return fits
 
 
-def print_schedules(console, y, splits, fits):
+def print_schedules(console, fits):
     table = Table(title="Accuracy on test images")
     for name in ("schedule", "split", "after stage 1", "after stage 2"):
         table.add_column(name, justify="right" if "after" in name else "left")
     for schedule, study in TASK2_SCHEDULES.items():
         for split in SPLITS:
             if (split, schedule) in fits:
-                truth = y[splits[split][2]]
-                predictions, _ = fits[split, schedule]
-                cells = (f"{np.mean(each == truth):.3f}" for each in predictions)
+                results, _ = fits[split, schedule]
+                cells = (f"{each['scores']['accuracy'][0]:.3f}" for each in results)
                 table.add_row(schedule, split, *cells)
         cells = (f"{accuracy:.2f}" for accuracy in study["accuracy"])
         table.add_row(schedule, "study, by image", *cells, end_section=True)
@@ -279,6 +333,20 @@ PAIRS = {
         "seen with",
     ),
 }
+
+
+def summarize_leak(scores):
+    """Return means and the interval of their difference, for JSON."""
+    return {
+        f"{honest}, {leaking}": {
+            metric: [
+                *(scores[split][metric].mean() for split in (honest, leaking)),
+                *mean_interval(scores[leaking][metric] - scores[honest][metric]),
+            ]
+            for metric in scores[honest]
+        }
+        for honest, leaking in PAIRS.values()
+    }
 
 
 def print_leak(console, scores, arguments):
@@ -341,47 +409,52 @@ def plot_leak(scores):
 # Tables and plots, next to those of the study.
 
 
-def report(console, y, splits, fits):
-    """Print scores by class of the study's best schedule, and return the matrices."""
+def report(console, fits):
+    """Print scores by class after the last stage, and return the matrices."""
     study = report_of(*labels_of(TASK2_MATRIX), TASK2_NAMES)
     matrices = {"study, by image": np.array(TASK2_MATRIX)}
-    for split in SPLITS:
-        truth = y[splits[split][2]]
-        predicted = fits[split, TASK2_BEST][0][-1]
-        console.print(f"[bold]Split {split}, {TASK2_BEST}")
-        ours = report_of(truth, predicted, TASK2_NAMES)
-        print_reports(console, TASK2_NAMES, ours, study)
-        labels = np.arange(len(TASK2_NAMES))
-        matrix = confusion_matrix(truth, predicted, labels=labels)
-        print_matrix(console, f"skinest, {split}", TASK2_NAMES, matrix)
-        matrices[f"skinest, {split}"] = matrix
+    for (split, schedule), (results, _) in fits.items():
+        if schedule == TASK2_BEST or len(fits) == 1:
+            console.print(f"[bold]Split {split}, {schedule}")
+            print_reports(console, TASK2_NAMES, results[-1]["report"], study)
+            matrix = results[-1]["matrix"]
+            print_matrix(console, f"skinest, {split}", TASK2_NAMES, matrix)
+            matrices[f"skinest, {split}"] = matrix
     print_matrix(console, "study, by image", TASK2_NAMES, TASK2_MATRIX)
     return matrices
 
 
 def plot_histories(fits):
-    """Plot accuracy and loss by epoch for each schedule, split by image."""
+    """Plot accuracy and loss by epoch for each schedule of the first split."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
-    for row, schedule in zip(axes, TASK2_SCHEDULES, strict=True):
-        _, clf = fits["by image", schedule]
+    first, _ = next(iter(fits))
+    shown = {
+        schedule: clf for (split, schedule), (_, clf) in fits.items() if split == first
+    }
+    figure, axes = plt.subplots(
+        len(shown),
+        2,
+        figsize=(9, 3.25 * len(shown)),
+        layout="constrained",
+        squeeze=False,
+    )
+    for row, (schedule, clf) in zip(axes, shown.items(), strict=True):
         TrainingHistoryDisplay.from_estimator(clf, metrics=["accuracy", "loss"], ax=row)
         for axis in row:
             axis.set_title(schedule)
     return figure
 
 
-def differences(is_real, weights, splits):
+def differences(arguments, is_real, weights, splits):
     n_images = sum(len(part) for part in splits["by image"])
     source = "HAM10000" if is_real else "synthetic images"
     return (
         f"{source}: {n_images} images; {TASK2_N_IMAGES} of HAM10000 in the study",
         describe_weights(weights),
-        "if only the head is trained, each epoch uses an image or one of its 3 "
-        "augmented copies, whose features are computed once",
-        "the weights of the epoch with the lowest val_loss are restored; the study "
-        "restored those with the best val_accuracy",
+        "while layers are frozen, each epoch uses an image or one of its "
+        f"{arguments.copies} augmented copies, for which their outputs are computed "
+        "once",
     )
 
 
@@ -395,22 +468,29 @@ def main():
     splits = dict(
         zip(SPLITS, (split_by_image(y), split_by_lesion(y, groups)), strict=True)
     )
-    print_differences(console, arguments, STUDY, differences(is_real, weights, splits))
+    lines = differences(arguments, is_real, weights, splits)
+    lines = print_differences(console, arguments, STUDY, lines)
     print_images(console, y, groups, splits)
-    figures = {}
-    with TemporaryDirectory() as memory:
+    figures, scores = {}, {"differences": lines}
+    with open_state(arguments) as folder:
         if arguments.only != "leak":
-            fits = run(console, arguments, weights, memory, X, y, splits)
-            print_schedules(console, y, splits, fits)
-            matrices = report(console, y, splits, fits)
+            fits = run(console, arguments, weights, folder, (X, y, groups), splits)
+            scores["schedules"] = {
+                f"{schedule}, {split}": results
+                for (split, schedule), (results, _) in fits.items()
+            }
+            print_schedules(console, fits)
+            matrices = report(console, fits)
             figures["history"] = plot_histories(fits)
             figures["confusion"] = plot_matrices(matrices, TASK2_NAMES)
         if arguments.only != "schedules":
             if arguments.leak_weights or arguments.leak_backbone != "vgg16":
                 weights = weights_of(arguments.leak_weights, is_real)
-            gains = leak(arguments, weights, memory, X, y, groups)
+            gains = leak(arguments, weights, folder / "memory", X, y, groups)
+            scores["leak"] = summarize_leak(gains)
             print_leak(console, gains, arguments)
             figures["leak"] = plot_leak(gains)
+    write_scores(arguments.scores, scores)
     for name, figure in figures.items():
         path = save(figure, arguments.figures / f"task2_vgg_{name}.png")
         console.print(f"Saved {path}")

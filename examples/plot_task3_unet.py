@@ -28,15 +28,18 @@ from time import perf_counter
 from types import SimpleNamespace
 
 import cv2
+import joblib
 import matplotlib
 import numpy as np
 from _script import (
     make_console,
     on_archives,
+    open_state,
     parse_arguments,
     print_differences,
     save,
     shortened,
+    write_scores,
 )
 from _study import (
     TASK3,
@@ -171,14 +174,22 @@ def segmenter(loss, arguments):
     )
 
 
-def fit_all(console, arguments, data):
-    """Return fitted segmenters and their scores by loss."""
+def fit_all(console, arguments, data, folder):
+    """Return fitted segmenters and their scores by loss.
+
+    Those that are in the folder are read.
+    """
     X_test, y_test = data.test
     fitted, scores = {}, {}
     scores[EMPTY] = measure(y_test, np.zeros_like(y_test), 0.0 * y_test)
     for loss in arguments.losses:
         start = perf_counter()
-        fitted[loss] = segmenter(loss, arguments).fit(*data.train)
+        file = folder / f"{loss}.joblib"
+        if file.exists():
+            fitted[loss] = joblib.load(file)
+        else:
+            fitted[loss] = segmenter(loss, arguments).fit(*data.train)
+            joblib.dump(fitted[loss], file)
         probabilities = fitted[loss].predict_proba(X_test)[..., 1]
         predicted = fitted[loss].predict(X_test)
         scores[loss] = measure(y_test, predicted, probabilities)
@@ -286,7 +297,7 @@ def main():
     arguments = read_arguments()
     matplotlib.use("agg")
     console = make_console()
-    paths = []
+    paths, all_scores = [], {}
     for feature in arguments.features:
         data = load(feature, arguments)
         if not paths:
@@ -294,7 +305,12 @@ def main():
             lines = differences(data.source, *sizes)
             print_differences(console, arguments, STUDY, lines)
         describe(console, feature, data)
-        fitted, scores = fit_all(console, arguments, data)
+        with open_state(arguments) as state:
+            folder = state / feature
+            folder.mkdir(exist_ok=True)
+            fitted, scores = fit_all(console, arguments, data, folder)
+        all_scores[feature] = scores
+        write_scores(arguments.scores, all_scores)
         print_scores(console, feature, scores)
         for name, figure in plot(fitted, scores, feature, data):
             path = arguments.figures / f"task3_unet_{feature}_{name}.png"

@@ -28,6 +28,7 @@ variable ``SKINEST_DATA`` it uses the ISIC 2016 archives in that folder.
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,6 +56,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skinest import BoVWSIFTTransformer
 from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
+from skinest.metrics import find_threshold, specificity_at_sensitivity
+from skinest.model_selection import bootstrap_interval
 
 WANTED = 0.9  # required sensitivity
 CLASSES = ["benign", "malignant"]
@@ -116,22 +119,16 @@ folds = StratifiedKFold(5, shuffle=True, random_state=0)
 # %%
 # A threshold chosen by cross-validation
 # --------------------------------------
-# The scorer returns the specificity if the sensitivity is high enough, and a negative
-# value otherwise. :class:`~sklearn.model_selection.TunedThresholdClassifierCV` fits the
-# classifier on the training images of each fold, scores all thresholds on the other
-# images, and chooses the threshold with the best mean over the folds. Then it fits the
-# classifier on all training images.
-
-
-def specificity_if_sensitive(y_true, y_pred):
-    sensitivity = np.mean(y_pred[y_true == 1] == 1)
-    specificity = np.mean(y_pred[y_true == 0] == 0)
-    return specificity if sensitivity >= WANTED else sensitivity - 1
-
+# :func:`~skinest.metrics.specificity_at_sensitivity` of predicted labels is their
+# specificity if their sensitivity is high enough, and 0 otherwise.
+# :class:`~sklearn.model_selection.TunedThresholdClassifierCV` fits the classifier on
+# the training images of each fold, scores all thresholds on the other images, and
+# chooses the threshold with the best mean over the folds. Then it fits the classifier
+# on all training images.
 
 tuned = TunedThresholdClassifierCV(
     classifier,
-    scoring=make_scorer(specificity_if_sensitive),
+    scoring=make_scorer(specificity_at_sensitivity, sensitivity=WANTED),
     thresholds=1000,
     cv=folds,
 ).fit(X_train, y_train)
@@ -142,18 +139,11 @@ console.print(f"Threshold chosen by cross-validation: {tuned.best_threshold_:.3f
 # Fixed thresholds
 # ----------------
 # :class:`~sklearn.model_selection.FixedThresholdClassifier` uses a threshold that you
-# chose in another way. Here it is the highest one that finds 90 % of the malignant
-# training images. It is chosen in two ways: by cross-validated probabilities, and by
-# probabilities from the classifier that was trained on the same images. The second way
-# is wrong: a classifier is too confident on its training images, so the threshold is
-# too high.
-
-
-def highest_threshold(y, probabilities):
-    """Return the highest threshold with the required sensitivity."""
-    malignant = np.sort(probabilities[y == 1])[::-1]
-    return malignant[int(np.ceil(WANTED * len(malignant))) - 1]
-
+# chose in another way. :func:`~skinest.metrics.find_threshold` returns the highest one
+# that finds 90 % of the malignant training images. Here it uses cross-validated
+# probabilities, and for comparison those of the classifier that was trained on the same
+# images. The second way is wrong: a classifier is too confident on its training images,
+# so the threshold is too high.
 
 left_out = cross_val_predict(
     classifier, X_train, y_train, cv=folds, method="predict_proba"
@@ -161,8 +151,8 @@ left_out = cross_val_predict(
 seen = fitted.predict_proba(X_train)[:, 1]
 thresholds = {
     "one half": 0.5,
-    "training images": highest_threshold(y_train, seen),
-    "folds, pooled": highest_threshold(y_train, left_out),
+    "training images": find_threshold(y_train, seen, sensitivity=WANTED),
+    "folds, pooled": find_threshold(y_train, left_out, sensitivity=WANTED),
     "folds, averaged": tuned.best_threshold_,
 }
 
@@ -262,9 +252,13 @@ figure.savefig(arguments.figures / "threshold_matrices.png", dpi=120)
 # The "cautious" threshold is their 5 % quantile. It finds at least as many malignant
 # lesions, but its specificity is lower.
 
-rng = np.random.default_rng(0)
-samples = rng.integers(len(y_train), size=(2000, len(y_train)))
-bootstrapped = np.array([highest_threshold(y_train[s], left_out[s]) for s in samples])
+bootstrapped = bootstrap_interval(
+    partial(find_threshold, sensitivity=WANTED),
+    y_train,
+    left_out,
+    n_resamples=1000,
+    random_state=0,
+).distribution
 thresholds["cautious"] = np.quantile(bootstrapped, 0.05)
 print_thresholds({name: thresholds[name] for name in ("folds, pooled", "cautious")})
 
@@ -294,7 +288,7 @@ left.set(
     xlim=(0, 0.6),
 )
 right.set(
-    title="Thresholds of 2000 bootstrap samples",
+    title="Thresholds of 1000 bootstrap samples",
     xlabel="threshold",
     ylabel="bootstrap samples",
 )

@@ -210,6 +210,27 @@ class ImageCollection(Sequence[np.ndarray]):
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
+    def select(self, positions: Iterable[SupportsIndex]) -> ImageCollection:
+        """Return a collection of the images at these positions, without reading them.
+
+        Parameters
+        ----------
+        positions : iterable of int
+            Positions in this collection, in any order.
+
+        Returns
+        -------
+        images : ImageCollection
+            Its error messages use the positions in the new collection.
+        """
+        positions = [range(len(self))[position] for position in positions]
+        stats = self._file_stats
+        return ImageCollection(
+            [self._items[position] for position in positions],
+            None if stats is None else [stats[position] for position in positions],
+            name=self._name,
+        )
+
     def key(self, index: int) -> tuple[Any, ...]:
         """Return a key that identifies the content of an image, for caches.
 

@@ -26,7 +26,7 @@ labels 0 and 255. Functions and estimators that read masks have two options:
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -186,6 +186,27 @@ class MaskCollection(Sequence[np.ndarray]):
         if isinstance(item, str):
             item = _read_file(item, location, *options)
         return _finish(item, location, *options)
+
+    def select(self, positions: Iterable[SupportsIndex]) -> MaskCollection:
+        """Return a collection of the masks at these positions, without reading them.
+
+        Parameters
+        ----------
+        positions : iterable of int
+            Positions in this collection, in any order.
+
+        Returns
+        -------
+        masks : MaskCollection
+            With the same options.
+        """
+        places = range(len(self))
+        return MaskCollection(
+            [self._items[places[position]] for position in positions],
+            self._name,
+            ignore_label=self.ignore_label,
+            mask_threshold=self.mask_threshold,
+        )
 
     @property
     def from_files(self) -> bool:

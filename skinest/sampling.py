@@ -1,7 +1,8 @@
-"""Resampling of images by samplers of imbalanced-learn.
+"""Resampling of images by samplers of imbalanced-learn, and weights of sources.
 
 Samplers of imbalanced-learn take tables. But a sampler that only selects rows needs the
-labels only, so it can also select images.
+labels only, so it can also select images. :func:`weigh_sources` balances images by
+weights instead.
 """
 
 # Authors: The skinest developers
@@ -10,7 +11,7 @@ labels only, so it can also select images.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,7 +19,13 @@ from imblearn.base import SamplerMixin
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
-from ._compat import DocLinkMixin, HasMethods, fit_context
+from ._compat import (
+    DocLinkMixin,
+    HasMethods,
+    Interval,
+    fit_context,
+    validate_params,
+)
 from .images import check_images
 from .masks import check_masks
 from .utils._checks import as_column, select_items
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 
     from ._typing import AnyImages, AnyTarget, ImagesLike, MasksLike, TargetLike
 
-__all__ = ["ImageResampler", "has_foreground"]
+__all__ = ["ImageResampler", "has_foreground", "weigh_sources"]
 
 
 def has_foreground(
@@ -84,6 +91,90 @@ def has_foreground(
     """
     masks = check_masks(y, ignore_label=ignore_label, mask_threshold=mask_threshold)
     return np.array([masks.read(index)[1].any() for index in range(len(masks))])
+
+
+@validate_params(
+    {
+        "y": ["array-like"],
+        "source": ["array-like"],
+        "strength": [Interval(Real, 0, 1, closed="both")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def weigh_sources(
+    y: ArrayLike, source: ArrayLike, *, strength: float = 1.0
+) -> NDArray[np.float64]:
+    """Compute weights that balance the classes within each source.
+
+    If melanoma is more frequent in one clinic than in another, a network that is
+    trained on both learns to recognise the clinic, and fails on images of a third one.
+    With these weights all classes have the same total weight within each source, and
+    all sources have the same total weight, so the source says nothing about the class.
+    Pass them as `sample_weight`.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_images,)
+        Labels. Every source needs all of them.
+
+    source : array-like of shape (n_images,)
+        Source of each image, such as its clinic or data set.
+
+    strength : float in [0, 1], default=1.0
+        Power of the weights: 0 gives all images the same weight. Values between 0 and 1
+        limit the weights of a source with few images of a class.
+
+    Returns
+    -------
+    sample_weight : ndarray of shape (n_images,)
+        Weights, whose mean is 1. Images of one class and source have the same.
+
+    Raises
+    ------
+    ValueError
+        If a source has no image of a class, or the lengths differ.
+
+    See Also
+    --------
+    skinest.datasets.join_sources : Joins the data sets of several sources.
+    skinest.model_selection.adjust_priors : Corrects probabilities for the prevalence.
+    sklearn.utils.class_weight.compute_sample_weight : Balances the classes of all
+        images together.
+
+    Notes
+    -----
+    With S sources and C classes, n images in all and m of a class in a source, the
+    weight is n / (S C m). As with ``class_weight="balanced"``, the probabilities of the
+    classifier are right for data in which all classes are equally frequent.
+
+    Examples
+    --------
+    >>> from skinest.sampling import weigh_sources
+    >>> y = ["nevus", "nevus", "nevus", "melanoma", "nevus", "melanoma"]
+    >>> source = ["north", "north", "north", "north", "south", "south"]
+    >>> weigh_sources(y, source)
+    array([0.5, 0.5, 0.5, 1.5, 1.5, 1.5])
+    """
+    y, source = as_column(y, "y"), as_column(source, "source")
+    if len(y) != len(source):
+        raise ValueError(
+            f"y has {len(y)} entries, but source has {len(source)}. Pass one of each "
+            "per image."
+        )
+    classes, class_indices = np.unique(y, return_inverse=True)
+    names, source_indices = np.unique(source, return_inverse=True)
+    counts = np.zeros((len(names), len(classes)), dtype=int)
+    np.add.at(counts, (source_indices, class_indices), 1)
+    if not counts.all():
+        row, column = np.argwhere(counts == 0)[0]
+        raise ValueError(
+            f"The source {names.tolist()[row]!r} has no image of "
+            f"{classes.tolist()[column]!r}, so weights cannot balance it. Leave the "
+            "source or this label out, or join labels."
+        )
+    weights = (len(y) / (counts.size * counts)) ** strength
+    sample_weight = weights[source_indices, class_indices]
+    return sample_weight / sample_weight.mean()
 
 
 class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
@@ -219,8 +310,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         -------
         X_resampled : same type as X
             The selected images. Types that cannot be indexed by an array, such as
-            tensors and Arrow arrays, are returned as an array, and an ImageCollection
-            as a list.
+            Arrow arrays, are returned as an array.
 
         y_resampled : same type as y
             Their labels or masks.
@@ -247,7 +337,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
             )
         self.sample_indices_ = indices
         self.sampling_strategy_ = self.sampler_.sampling_strategy_
-        return _select(X, indices), _select(y, indices)
+        return select_items(X, indices), select_items(y, indices)
 
     def _check(self, X, y):
         """Return a table of row numbers, and the labels to balance by."""
@@ -331,11 +421,3 @@ def _are_files(items) -> bool:
     if isinstance(items[0], os.PathLike):
         return True
     return isinstance(items[0], str) and all(map(os.path.isfile, set(items)))
-
-
-def _select(items, indices):
-    """Select items by their positions, and return them in the same type if possible."""
-    if isinstance(items, Sequence):
-        selected = [items[index] for index in indices]
-        return tuple(selected) if isinstance(items, tuple) else selected
-    return select_items(items, indices)

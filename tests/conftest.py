@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -26,6 +27,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 from . import tiny_backbone  # noqa: F401 -- after the limits, before the estimators
+
+# TensorFlow and the tests make millions of objects that live to the end. Without this,
+# Python looks through all of them again and again.
+
+
+def pytest_collection():
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 class DecodedFiles:

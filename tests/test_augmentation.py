@@ -341,8 +341,14 @@ def test_settings_outside_their_range_are_refused_before_work(name, value):
 # Masks
 
 
+# What each setting does to shapes is in "all" too.
+EACH_SETTING = [
+    pytest.param(name, marks=[pytest.mark.slow] * (name != "all")) for name in STRONG
+]
+
+
 @pytest.mark.parametrize("name", ["disc", "square"])
-@pytest.mark.parametrize("settings", STRONG)
+@pytest.mark.parametrize("settings", EACH_SETTING)
 def test_shapes_stay_aligned(settings, name):
     inside = np.zeros((128, 128), dtype=bool)
     place = disk((60, 67), 20.5) if name == "disc" else (slice(40, 80), slice(50, 90))
@@ -368,7 +374,7 @@ def test_masks_are_not_off_to_one_side(settings):
     assert np.abs(np.mean(steps, axis=0)).max() < 0.1
 
 
-@pytest.mark.parametrize("settings", ["rotation", "shift", "zoom", "all"])
+@pytest.mark.parametrize("settings", EACH_SETTING)
 def test_small_shapes_stay_aligned(settings):
     augmentation, rng = Augmentation(**STRONG[settings]), np.random.default_rng(0)
     n_whole = 0

@@ -287,7 +287,7 @@ def test_each_form_in_each_composition(composition, form, cached_outputs):
 
 def test_multi_output(forms):
     y = np.column_stack([Y, Y[::-1]])
-    for form in ("uint8 array", "list of different sizes", "Series", "column"):
+    for form in ("list of different sizes", "column"):
         X = forms[form]
         assert MultiOutputClassifier(model()).fit(X, y).predict(X).shape == y.shape
 
@@ -313,6 +313,7 @@ IN_THEIR_WORDS = (
     "array element with a sequence|convert string to float|sample_weight|tuple index"
 )
 TABLE = "X must have two dimensions"
+SHOWN = (*SOME_FORMS, "column")  # in the usual suite
 NUMBERS = "X must be a table of numbers, even where it is of paths"
 BY_DESIGN = {
     "StackingClassifier(passthrough=True)": (
@@ -372,7 +373,13 @@ BY_DESIGN = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(form, marks=[pytest.mark.slow] * (form not in SHOWN))
+        for form in FORMS
+    ],
+)
 @pytest.mark.parametrize("name", BY_DESIGN)
 def test_what_fails_by_design(name, form, forms):
     """Tells the day when one of these is mended."""
@@ -420,8 +427,15 @@ def test_paths_beside_other_columns(columns, forms):
     assert found.score(table, Y) > 0.75
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-@pytest.mark.parametrize("form", ["uint8 array", "list of Path"])
+@pytest.mark.parametrize(
+    ("n_jobs", "form"),
+    [
+        (None, "uint8 array"),
+        (2, "list of Path"),
+        pytest.param(None, "list of Path", marks=pytest.mark.slow),
+        pytest.param(2, "uint8 array", marks=pytest.mark.slow),
+    ],
+)
 def test_union_sets_vectors_side_by_side(n_jobs, form, forms):
     X = forms[form]
     colours = ColorPatchDescriptor(sigmas=(1, 4), grid_step=16)

@@ -2,18 +2,22 @@
 
 import ast
 import importlib
+import json
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import (
     accuracy_score,
     confusion_matrix,
     precision_recall_fscore_support,
+    precision_score,
 )
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -258,3 +262,70 @@ def test_what_a_script_takes_from_others_is_there(script):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("_"):
             helper = importlib.import_module(node.module)
             assert all(hasattr(helper, name.name) for name in node.names)
+
+
+@pytest.fixture
+def stages():
+    """Return a classifier of noise, two stages, and how to fit and to test it."""
+    from skinest import TransferClassifier
+
+    from .classification.conftest import SMALL, make_images
+
+    X, y = make_images(24), np.array([0, 0, 1] * 8)
+    clf = TransferClassifier("tiny", **SMALL, warm_start=True)
+    parts = [
+        {"trainable": "head", "epochs": 6, "learning_rate": 0.1},
+        {"trainable": "Conv_1", "epochs": 2},
+    ]
+    n_fits = []
+
+    def fit(clf):
+        n_fits.append(clf.trainable)
+        clf.fit(X[:12], y[:12], X_val=X[12:], y_val=y[12:])
+
+    return SimpleNamespace(clf=clf, parts=parts, fit=fit, X=X[12:], y=y[12:], n=n_fits)
+
+
+def test_the_best_epoch_of_each_stage_is_restored(stages, tmp_path):
+    from _stages import KeepBest, train_stages
+
+    stages.clf.set_params(keras_callbacks=[KeepBest("val_precision")])
+    trained = train_stages(stages.clf, stages.parts, stages.fit, stages.X, tmp_path)
+    for n_epochs, stage in zip((6, 2), trained, strict=True):
+        history = stage.classifier.history_["val_precision"][-n_epochs:]
+        predicted = stage.probabilities.argmax(axis=1)
+        precision = precision_score(stages.y, predicted, zero_division=0)
+        assert precision == pytest.approx(max(history), abs=1e-6)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stage_that_is_finished_is_read_when_the_run_continues(stages, tmp_path):
+    from _stages import stop_as_the_study, train_stages
+
+    stages.clf.set_params(keras_callbacks=stop_as_the_study(1, "val_accuracy"))
+    arguments = stages.parts, stages.fit, stages.X, tmp_path
+    first = next(train_stages(stages.clf, *arguments, keeps_state=True))
+    again = list(train_stages(clone(stages.clf), *arguments, keeps_state=True))
+    assert stages.n == ["head", "Conv_1"]
+    assert_allclose(again[0].probabilities, first.probabilities)
+    assert again[1].classifier.n_iter_ > first.classifier.n_iter_
+
+
+def test_class_weights_go_from_none_to_balanced():
+    from _task2 import weigh_classes
+
+    y = np.array([0] * 6 + [1] * 2)
+    assert weigh_classes(y, 1.0) == pytest.approx({0: 8 / 12, 1: 8 / 4})
+    assert weigh_classes(y, 0.0) == {0: 1, 1: 1}
+    assert weigh_classes(y, 0.5)[1] == pytest.approx(2**0.5)
+
+
+def test_scores_are_written_as_json(tmp_path):
+    from _script import write_scores
+
+    file = tmp_path / "folder" / "scores.json"
+    scores = {"a": [np.float64(1 / 3), np.nan], "b": np.arange(2), "c": {1: "text"}}
+    write_scores(file, scores)
+    found = json.loads(file.read_text())
+    assert found == {"a": [0.33333, None], "b": [0, 1], "c": {"1": "text"}}
+    write_scores(None, scores)

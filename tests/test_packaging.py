@@ -39,6 +39,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {"skinest/py.typed", "skinest/__init__.pyi"} <= shipped
 
 
+@pytest.mark.slow  # `make lint` reads the same code, beside the package's source
 def test_types_reach_the_code_of_a_user(wheel, tmp_path):
     wheel.extractall(tmp_path / "installed")
     run = subprocess.run(

@@ -196,7 +196,9 @@ def test_a_callback_that_asks_to_stop_is_obeyed(images, y, stop_after, per_stage
 
 
 @needs_callbacks
-@pytest.mark.parametrize("trainable", ["head", "Conv_1"])
+@pytest.mark.parametrize(
+    "trainable", ["head", pytest.param("Conv_1", marks=pytest.mark.slow)]
+)
 def test_monitored_scores_are_those_of_shorter_fits(images, y, trainable):
     monitor = ScoringMonitor(scoring="neg_log_loss")
     settings = {"trainable": trainable, "learning_rate": 1e-2}

@@ -22,32 +22,58 @@ from skinest.augmentation import Augmentation
 from skinest.datasets import (
     fetch_isic2016_part2b,
     get_data_home,
+    join_sources,
     load_image_folder,
     make_dermoscopy,
 )
 from skinest.export import read_metadata
+from skinest.feature_extraction import individual_typology_angle
 from skinest.images import ImageCollection, check_images, read_image, resize
 from skinest.inspection import (
+    DecisionCurveDisplay,
     GradCAMDisplay,
+    NearDuplicatesDisplay,
     SegmentationDisplay,
     TrainingHistoryDisplay,
 )
 from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
 from skinest.masks import check_masks, read_mask
-from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.metrics import (
+    dice_score,
+    find_threshold,
+    iou_score,
+    net_benefit,
+    partial_auc_score,
+    segmentation_report,
+    sensitivity_at_specificity,
+    specificity_at_sensitivity,
+    threshold_jaccard_score,
+    write_isic_submission,
+)
 from skinest.model_selection import (
     ComparisonResult,
     DeLongResult,
     IntervalResult,
+    NearDuplicates,
+    SplitCheck,
+    StratifiedGroupShuffleSplit,
+    adjust_priors,
     bootstrap_interval,
+    check_split,
     compare,
+    cross_source_table,
     cross_val_table,
     delong_test,
+    duplicate_groups,
+    estimate_priors,
+    find_near_duplicates,
     format_table,
+    subgroup_report,
+    train_test_split,
 )
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
-from skinest.sampling import has_foreground
+from skinest.sampling import has_foreground, weigh_sources
 from skinest.utils.estimator_checks import check_image_estimator
 
 Image = NDArray[np.uint8]
@@ -130,6 +156,20 @@ def segment(images: Image, masks: Image) -> None:
     UNetSegmenter(3)  # type: ignore[call-arg]
 
 
+def split(paths: list[Path], y: list[str], lesions: list[str], masks: Image) -> None:
+    assert_type(train_test_split(paths, y, groups=lesions, stratify=y), list[Any])
+    splitter = StratifiedGroupShuffleSplit(2, test_size=0.3, random_state=0)
+    for train, test in splitter.split(paths, masks, lesions):
+        assert_type(train, NDArray[np.intp])
+        check = check_split(train, test, lesions, paths, on_leak="warn", n_jobs=2)
+        assert_type(check, SplitCheck)
+    found = find_near_duplicates(paths, check_images(masks), threshold=0.9)
+    assert_type(found, NearDuplicates)
+    NearDuplicatesDisplay.from_duplicates(found, paths, n_pairs=3).plot(max_cols=2)
+    assert_type(duplicate_groups(paths, lesions, duplicates=found), NDArray[np.intp])
+    check_split([0], [1], on_leak="stop")  # type: ignore[arg-type]
+
+
 def augment(image: Image, mask: Image) -> None:
     augmentation = Augmentation(rotation=180)
     generator = np.random.default_rng(0)
@@ -149,6 +189,37 @@ def measure(y_true: Image, paths: list[str]) -> None:
     assert_type(segmentation_report(y_true, paths, mask_threshold=0.5), str)
     has_foreground(None, y_true, ignore_label=255)
     dice_score(y_true, paths, average="macro")  # type: ignore[call-overload]
+
+
+def compare_sources(paths: list[str], y: list[str], source: list[str]) -> None:
+    data = join_sources({"A": (paths, y), "B": make_dermoscopy(3)}, labels="melanoma")
+    join_sources({"A": (paths, y)}, labels={"nv": "nevus", "bcc": None})
+    assert_type(weigh_sources(y, source, strength=0.5), NDArray[np.float64])
+    table = cross_source_table(TransferClassifier(), data.paths, y, source=source)
+    print(table)
+    cross_source_table({"one": BoVWSIFTTransformer()}, paths, y, source=source, cv=None)
+    new_priors = estimate_priors([[0.5, 0.5]], [0.5, 0.5])
+    adjusted = adjust_priors([[0.5, 0.5]], [0.5, 0.5], new_priors)
+    assert_type(adjusted, NDArray[np.float64])
+    cross_source_table(TransferClassifier(), paths, y)  # type: ignore[call-arg]
+    join_sources({"A": (paths, y)}, labels="malignant")  # type: ignore[arg-type]
+
+
+def judge(y: list[str], proba: NDArray[np.float64], paths: list[Path]) -> None:
+    assert_type(sensitivity_at_specificity(y, proba, specificity=0.9), float)
+    assert_type(specificity_at_sensitivity(y, proba, sensitivity=0.9), float)
+    assert_type(find_threshold(y, proba, sensitivity=0.9, pos_label="mel"), float)
+    assert_type(partial_auc_score(y, proba, sample_weight=proba), float)
+    assert_type(net_benefit(y, proba, threshold=0.1), float)
+    assert_type(net_benefit(y, proba, threshold=[0.1]), NDArray[np.float64])
+    assert_type(threshold_jaccard_score(paths, paths, mask_threshold=0.5), float)
+    write_isic_submission("a.csv", paths, proba, challenge="2019", classes=["MEL"])
+    write_isic_submission("a.csv", paths, proba, challenge=2018)  # type: ignore[arg-type]
+    assert_type(individual_typology_angle(paths, paths), NDArray[np.float64])
+    subgroup_report(partial_auc_score, y, proba, {"sex": y}, groups=y).round(2)
+    display = DecisionCurveDisplay.from_predictions(y, proba, thresholds=[0.1, 0.2])
+    assert_type(display.plot(name="network"), DecisionCurveDisplay)
+    sensitivity_at_specificity(y, proba)  # type: ignore[call-arg]
 
 
 def export(classifier: VGGTransferClassifier, segmenter: UNetSegmenter) -> None:

@@ -242,7 +242,7 @@ def _describe(boundary, engine, weights, copies) -> list[str | None]:
             return [None] * (1 + copies.n_copies)
         spec = replace(spec, backbone=backbone)
     network = keras.__version__, backend, version, spec, *engine.identify()
-    network = *network, weights.digest, *boundary.identity
+    network = *network, weights.digest_first(boundary.n_weights), *boundary.identity
     digests: list[str | None] = [joblib.hash((list_versions(), network))]
     if copies.n_copies:
         augmentation = copies.augmentation

@@ -62,7 +62,7 @@ class ClassPredictionMixin:
             network.backbone_spec,
             network.backbone,
             batch_size=self.batch_size,
-            memory=self.memory if network.is_backbone_given else None,
+            memory=self.memory if network.is_given_below() else None,
             n_views=n_views,
         )
         outputs = []

@@ -143,12 +143,13 @@ class StageInputs:
         if split is None:
             return
         n_images, batch_size = len(features), self.fitting.estimator.batch_size
+        is_given = network.is_given_below(self._boundary)
         batches = iterate_features(
             split.images,
             network.backbone_spec,
             network.backbone,
             batch_size=batch_size,
-            memory=self.fitting.cache if network.is_backbone_given else None,
+            memory=self.fitting.cache if is_given else None,
             positions=split.positions,
             copies=copies,
             boundary=self._boundary,

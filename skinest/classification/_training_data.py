@@ -232,9 +232,7 @@ def _split_by_class(data, fraction, groups, seed, indices, classes):
         check_classes_can_be_split(indices, fraction, groups, classes)
     check_fraction(fraction, len(indices), groups)
     contents = indices[:, np.newaxis] == np.arange(len(classes))
-    train, validation = split_data(
-        data, fraction, groups, seed, contents, stratify=True
-    )
+    train, validation = split_data(data, fraction, groups, seed, contents)
     if len(np.setdiff1d(indices, indices[train.positions])):
         raise ValueError(
             f"validation_fraction={fraction}: no split by groups has been found that "

@@ -5,6 +5,7 @@ from ._image_folder import load_image_folder
 from ._image_table import load_image_table
 from ._isic2016_part2b import fetch_isic2016_part2b
 from ._isic2016_part3 import fetch_isic2016_part3
+from ._join_sources import join_sources
 from ._synthetic.dermoscopy import make_dermoscopy
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "fetch_isic2016_part3",
     "fetch_isic2018_task3",
     "get_data_home",
+    "join_sources",
     "load_image_folder",
     "load_image_table",
     "make_dermoscopy",

@@ -173,6 +173,7 @@ def fetch_isic2018_task3(
     --------
     fetch_ham10000_masks : The same images, with masks of the lesions.
     fetch_isic2016_part3 : Benign and malignant lesions.
+    join_sources : Joins these images with those of other data sets.
     make_dermoscopy : Synthetic images; no download.
 
     Notes

@@ -124,6 +124,7 @@ def fetch_isic2016_part3(
     See Also
     --------
     fetch_isic2018_task3 : Images with seven diagnoses, grouped by lesion.
+    join_sources : Joins these images with those of other data sets.
     make_dermoscopy : Synthetic images with the same two classes; no download.
 
     Notes

@@ -5,6 +5,8 @@
 
 from numbers import Integral
 
+import numpy as np
+
 from ..images import check_images
 from ..utils._checks import select_items
 
@@ -36,7 +38,7 @@ def _read(collection, X, n_images):
     images = list(collection[:n_images])
     if collection.from_files:
         return images, images
-    return images, X if n_images is None else select_items(X, slice(n_images))
+    return images, X if n_images is None else select_items(X, np.arange(len(images)))
 
 
 def read_pairs(X, n_images, **masks):

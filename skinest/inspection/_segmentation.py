@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from .._mask_scorer import get_mask_options
 from .._pixel_counts import check_labels, choose_foreground
 from ..masks import check_masks
-from ..metrics import _row_names, dice_score
+from ..metrics import dice_score
+from ..metrics._mask_metrics import name_rows
 from . import _segmentation_panels as panels
 from ._grid import check_plotting, choose_cell_size, make_axes
 from ._reading import read_pairs
@@ -309,7 +310,7 @@ class SegmentationDisplay:
         if labels is None:
             labels = choose_foreground(map(int, set().union(*held.values())))
         if target_names is not None:
-            target_names = _row_names(labels, target_names)
+            target_names = name_rows(labels, target_names)
         display = cls(
             images,
             y_true,

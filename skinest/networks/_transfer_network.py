@@ -89,9 +89,9 @@ class TransferNetwork:
     head : tuple of ndarray
         Weights of the head.
 
-    is_backbone_given : bool, default=True
-        Whether the backbone still has its initial weights. False after it has been
-        trained.
+    n_given : int, default=None
+        Number of arrays of the backbone, from the first on, that have never been
+        trained. None means all.
 
     is_from_scratch : bool, default=False
         Whether its initial weights were random.
@@ -105,9 +105,22 @@ class TransferNetwork:
     head_spec: HeadSpec
     backbone: Weights
     head: tuple
-    is_backbone_given: bool = True
+    n_given: int | None = None
     is_from_scratch: bool = False
     train_batch_norm: bool | str = "auto"
+
+    def is_given_below(self, boundary=None) -> bool:
+        """Return whether what is below a boundary has never been trained.
+
+        Parameters
+        ----------
+        boundary : Boundary, default=None
+            None means that between backbone and head.
+        """
+        if self.n_given is None:
+            return True
+        n_below = None if boundary is None else boundary.n_weights
+        return n_below is not None and n_below <= self.n_given
 
     def trains_norms(self, trainable) -> bool:
         """Return whether batch normalisation trains from the part `trainable` up."""
@@ -188,7 +201,7 @@ class TransferNetwork:
             backbone_spec=replace(self.backbone_spec, is_auto=False),
             backbone=Weights.freeze((*self.backbone.arrays[:n_kept], *upper)),
             head=head,
-            is_backbone_given=False,
+            n_given=n_kept if self.n_given is None else min(n_kept, self.n_given),
         )
 
     def build(self, trainable):

@@ -35,6 +35,12 @@ class Weights:
             frozen.append(array)
         return cls(tuple(frozen), digest.hexdigest())
 
+    def digest_first(self, n_arrays=None) -> str:
+        """Return the digest of the first arrays, or of all."""
+        if n_arrays is None:
+            return self.digest
+        return Weights.freeze(self.arrays[:n_arrays]).digest
+
 
 def load_backbone_weights(backbone, weights, seed) -> Weights:
     """Load the weights of a backbone, or make random ones.

@@ -3,6 +3,8 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from numbers import Real
 
@@ -38,20 +40,20 @@ def check_image_size(image_size, min_side):
         )
 
 
-def check_groups(groups, n_images):
+def check_groups(groups, n_images, name="groups"):
     """Return the groups of images as an array, or None."""
     if groups is None:
         return None
-    groups = as_column(groups, "groups")
+    groups = as_column(groups, name)
     if len(groups) != n_images:
         raise ValueError(
-            f"groups has {len(groups)} entries, but there are {n_images} images. Pass "
+            f"{name} has {len(groups)} entries, but there are {n_images} images. Pass "
             "one group per image."
         )
     if groups.dtype.kind == "f" and np.isnan(groups).any():
         first = np.flatnonzero(np.isnan(groups))[0]
         raise ValueError(
-            f"groups contains NaN, at position {first}. Pass a group for each image."
+            f"{name} contains NaN, at position {first}. Pass a group for each image."
         )
     return groups
 
@@ -89,16 +91,24 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
     return weights
 
 
-def select_items(items, indices):
-    """Select items of an array, list, series or table by their positions.
+def select_items(items, positions):
+    """Select images, labels or rows by an array of positions.
 
-    Items that cannot be indexed by an array, such as a tensor, become an array.
+    They are returned in the same type, except that types that cannot be indexed by an
+    array, such as Arrow arrays, become an array.
     """
+    if isinstance(items, Sequence):
+        if hasattr(items, "select"):  # images or masks that are checked already
+            return items.select(positions)
+        selected = [items[position] for position in positions]
+        return tuple(selected) if isinstance(items, tuple) else selected
     items = getattr(items, "iloc", items)
     try:
-        return items[indices]
+        return items[positions]
     except TypeError:
-        return np.asarray(items)[indices]
+        if type(items).__module__.startswith("tensorflow"):
+            return sys.modules["tensorflow"].gather(items, positions)
+        return np.asarray(items)[positions]
 
 
 def as_column(values, name):

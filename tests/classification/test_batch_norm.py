@@ -20,9 +20,9 @@ ALL = {*UPPER, "Conv1_BN"}
         ("auto", "all", ALL),
         (True, "head", set()),
         (True, "stage5", UPPER),
-        (True, "Conv_1", {"Conv_1_BN"}),
-        (True, "all", ALL),
-        (False, "stage5", set()),
+        pytest.param(True, "Conv_1", {"Conv_1_BN"}, marks=pytest.mark.slow),
+        pytest.param(True, "all", ALL, marks=pytest.mark.slow),
+        pytest.param(False, "stage5", set(), marks=pytest.mark.slow),
         (False, "all", set()),
     ],
 )

@@ -73,6 +73,22 @@ def test_memory_is_shared_by_fits_and_folds(images, y, memory, n_computed):
     assert n_computed() == 12
 
 
+def test_memory_is_used_below_what_an_earlier_fit_has_trained(
+    images, y, memory, n_computed
+):
+    def fit_twice(**settings):
+        clf = small(**FROZEN, **settings, epochs=1, warm_start=True)
+        return clf.fit(images, y).fit(images, y)
+
+    kept = fit_twice(memory=memory)
+    assert n_computed() == 12
+    assert bits(kept) == bits(fit_twice())
+    n_computed()
+    kept.set_params(trainable="Conv_1").fit(images, y)  # above what was trained
+    assert n_computed() == 12
+    assert len(list(memory.rglob("*.pkl"))) == 12
+
+
 def test_features_of_trained_weights_are_not_written(images, y, memory, n_computed):
     stages = {"fine_tune": "Conv_1", "fine_tune_epochs": 1, "epochs": 1}
     for _ in range(2):

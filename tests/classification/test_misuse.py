@@ -174,7 +174,7 @@ def test_images_that_all_weigh_nothing(unread):
     [
         ({"y": ["a"] * 7 + ["rare"]}, r"y has only one image of \['rare'\]"),
         ({"groups": [1, 2, 3, np.nan] * 2}, "groups contains NaN"),
-        ({"groups": [1] * 8}, "validation_fraction=0.5 of the 1 groups leaves none"),
+        ({"groups": [1] * 8}, "validation_fraction=0.5 needs two groups"),
         ({"groups": Y}, "validation_fraction=0.5: no split by groups"),
     ],
 )

@@ -46,7 +46,7 @@ def trained_layers(clf, lowest):
         ("tiny", "block_16"),
         ("tiny", "all"),
         pytest.param("vgg16", "head", marks=pytest.mark.slow),
-        ("vgg16", "block5"),
+        pytest.param("vgg16", "block5", marks=pytest.mark.slow),
         pytest.param("vgg16", "all", marks=pytest.mark.slow),
         pytest.param("mobilenetv2", "head", marks=pytest.mark.slow),
         pytest.param("mobilenetv2", "block_16", marks=pytest.mark.slow),

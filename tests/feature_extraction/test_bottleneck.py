@@ -40,10 +40,12 @@ def extractor(backbone="tiny", **settings):
     ("backbone", "image_size", "pooling", "length"),
     [
         ("vgg16", (224, 224), "flatten", 49 * 512),
-        ("vgg16", (224, 224), "avg", 512),
-        ("vgg19", (70, 96), "flatten", 2 * 3 * 512),
+        pytest.param("vgg16", (224, 224), "avg", 512, marks=pytest.mark.slow),
+        pytest.param("vgg19", (70, 96), "flatten", 2 * 3 * 512, marks=pytest.mark.slow),
         pytest.param("vgg19", (70, 96), "max", 512, marks=pytest.mark.slow),
-        ("mobilenetv2", (224, 224), "flatten", 49 * 1280),
+        pytest.param(
+            *("mobilenetv2", (224, 224), "flatten", 49 * 1280), marks=pytest.mark.slow
+        ),
         ("mobilenetv2", (70, 96), "flatten", 3 * 3 * 1280),
         pytest.param("mobilenetv2", (70, 96), "avg", 1280, marks=pytest.mark.slow),
     ],

@@ -163,12 +163,13 @@ def test_keras3_file(backbone, weights_file, application):
 @pytest.mark.parametrize(
     ("write", "backbone"),
     [
-        *((write, "vgg16") for write in WRITERS),
-        (write_by_legacy_module, "mobilenetv2"),
+        *((write, "tiny") for write in WRITERS),
+        (write_top_keras2, "vgg16"),  # the layout of Keras' own files
         *(
-            pytest.param(write, "mobilenetv2", marks=pytest.mark.slow)
+            pytest.param(write, backbone, marks=pytest.mark.slow)
             for write in WRITERS
-            if write is not write_by_legacy_module
+            for backbone in ("vgg16", "mobilenetv2")
+            if (write, backbone) != (write_top_keras2, "vgg16")
         ),
     ],
 )
@@ -269,7 +270,7 @@ def test_file_written_into_is_read_anew(weights_file, tmp_path):
 @pytest.mark.parametrize(
     ("stored", "backbone"),
     [
-        pytest.param(*pair, marks=[pytest.mark.slow] * (pair[0] == "vgg19"))
+        pytest.param(*pair, marks=[pytest.mark.slow] * ("vgg19" in pair))
         for pair in itertools.permutations(APPLICATIONS, 2)
     ],
 )

@@ -202,7 +202,7 @@ def weigh(true, class_weight):
     return np.array([class_weight[label] for label in range(len(class_weight))])[true]
 
 
-@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("n_outputs", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_cross_entropy_is_its_formula_with_weights_of_pixels(n_outputs):
     class_weight = {0: 0.7, 1: 2.5, 2: 4.0}
     for label in range(count_labels(n_outputs), 3):
@@ -233,7 +233,7 @@ def test_dice_is_its_formula_over_the_foreground_with_weights_of_pixels(n_output
     assert_allclose(segmenter.history_["val_loss"], [np.mean(expected)], rtol=1e-4)
 
 
-@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("n_outputs", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_weighted_cross_entropy_is_balanced_over_pixels_that_are_trained_on(n_outputs):
     _, y = make_pairs(5, SIDES, count_labels(n_outputs))
     balanced = compute_class_weight("balanced", classes=np.unique(y), y=y.ravel())

@@ -46,7 +46,10 @@ def check_same(weighted, repeated, X, rtol=1e-4):
     ("n_classes", "settings"),
     [
         (2, {}),
-        (2, {"loss": "binary_crossentropy", "class_weight": "balanced"}),
+        pytest.param(
+            *(2, {"loss": "binary_crossentropy", "class_weight": "balanced"}),
+            marks=pytest.mark.slow,
+        ),
         (3, {"loss": "weighted_crossentropy"}),
         (3, {"class_weight": {0: 1, 1: 3, 2: 0.5}, "pad_to_aspect_ratio": True}),
     ],

@@ -50,7 +50,6 @@ CLASSIFIERS = {
 N_WRITES = dict.fromkeys(CLASSIFIERS, 6) | {"segmenter": 5}
 SEGMENTER_SETTINGS = {
     **STOPS,
-    "depth": 2,
     "epochs": 4,
     "dropout": 0.2,
     "augmentation": Augmentation(vertical_flip=True),

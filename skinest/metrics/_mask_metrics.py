@@ -1,18 +1,4 @@
-r"""Metrics of segmentation, which compare predicted and true masks.
-
-They measure the foreground. For example, globules and streaks (small structures in
-lesions) cover 1 or 2 % of an image, so an empty prediction has an accuracy of .98 and a
-mean IoU with background of .49. :func:`segmentation_report` shows these two for
-comparison; :func:`dice_score` and :func:`iou_score` ignore the background. Masks are
-read one pair at a time.
-
-``dice_scorer`` and ``iou_scorer`` are for ``GridSearchCV(scoring=dice_scorer)``,
-``cross_validate(scoring={"dice": dice_scorer, "iou": iou_scorer})`` and scikit-learn's
-``ScoringMonitor``. They give a score of 1 if the true and the predicted mask are both
-empty, and use `ignore_label` and `mask_threshold` of the segmenter. For other options
-create a scorer, as in
-``make_scorer(dice_score, average="pooled", ignore_label=255)``.
-"""
+"""Dice, IoU and a report of predicted masks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -24,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from ._compat import Interval, Options, StrOptions, validate_params
-from ._mask_scorer import MaskScorer
-from ._pixel_counts import (
+from .._compat import Interval, Options, StrOptions, validate_params
+from .._mask_scorer import MaskScorer
+from .._pixel_counts import (
     RATIOS,
     average_defined,
     check_labels,
@@ -36,15 +22,15 @@ from ._pixel_counts import (
     pool_counts,
     select_counts,
 )
-from .masks import check_masks
-from .utils._checks import check_sample_weight
+from ..masks import check_masks
+from ..utils._checks import check_sample_weight
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ._typing import (
+    from .._typing import (
         Average,
         AveragedScoring,
         MasksLike,
@@ -52,14 +38,6 @@ if TYPE_CHECKING:
         Scoring,
         ZeroDivision,
     )
-
-__all__ = [
-    "dice_score",
-    "dice_scorer",
-    "iou_score",
-    "iou_scorer",
-    "segmentation_report",
-]
 
 _MEAN_IOU = "mean IoU with background"
 
@@ -386,7 +364,7 @@ def segmentation_report(
     labels = check_labels(labels, y_true.ignore_label)
     pixels, n_pixels = count_labels(y_true, y_pred, labels)
     labels = find_foreground(pixels, labels)
-    names = _row_names(labels, target_names)
+    names = name_rows(labels, target_names)
     counts = select_counts(pixels, n_pixels, labels)
     of_all = select_counts(pixels, n_pixels, sorted(pixels))
     if average == "pooled":
@@ -425,7 +403,7 @@ def _check_pair(y_true, y_pred, ignore_label, mask_threshold):
     return y_true, y_pred
 
 
-def _row_names(labels, target_names):
+def name_rows(labels, target_names):
     names = [str(name) for name in (labels if target_names is None else target_names)]
     if len(names) != len(labels):
         raise ValueError(

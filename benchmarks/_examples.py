@@ -1,0 +1,14 @@
+"""Import settings of the study and functions from the folder of the examples."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+
+import _study as study
+from _script import labels_of, report_of, write_scores
+
+__all__ = ["labels_of", "report_of", "study", "write_scores"]

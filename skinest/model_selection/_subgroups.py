@@ -1,0 +1,240 @@
+"""Scores of parts of the images, such as those of women."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length, check_random_state
+
+from .._compat import Interval, validate_params
+from ..utils._checks import MAX_SEED, check_groups, check_installed, select_items
+from ._intervals import bootstrap_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from .._typing import RandomStateLike
+
+_ALL = "all"
+_MISSING = "missing"
+_MAX_VALUES = 25  # a column with more is a measurement, not an attribute
+_COLUMNS = ["n_images", "n_groups", "prevalence", "score", "low", "high", "note"]
+
+
+@validate_params(
+    {
+        "metric": [callable],
+        "groups": ["array-like", None],
+        "min_per_class": [Interval(Integral, 1, None, closed="left")],
+        "n_resamples": [Interval(Integral, 1, None, closed="left")],
+        "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def subgroup_report(
+    metric: Callable[..., float],
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    metadata: Mapping[str, ArrayLike] | pd.DataFrame,
+    *,
+    groups: ArrayLike | None = None,
+    pos_label: Any = None,
+    min_per_class: int = 10,
+    n_resamples: int = 1000,
+    confidence_level: float = 0.95,
+    random_state: RandomStateLike = None,
+) -> pd.DataFrame:
+    """Report a score with its interval for each subgroup of the images.
+
+    A score of all images hides that it may be lower for one sex, age, site or skin
+    colour. Often a subgroup is too small to know, which the report says too.
+
+    Parameters
+    ----------
+    metric : callable
+        Function of `y_true` and `y_score` that returns a number.
+
+    y_true : array-like of shape (n_images,)
+        True labels.
+
+    y_score : array-like of shape (n_images,) or (n_images, n_classes)
+        Predictions in the form that `metric` needs: labels, scores or probabilities.
+
+    metadata : DataFrame or dict of str to array-like of shape (n_images,)
+        Attributes of the images, such as "sex" and "site". Each value is a subgroup,
+        and a missing value is the subgroup "missing". Put numbers into ranges first,
+        as in ``pd.cut(age, [0, 40, 60, 100])``.
+
+    groups : array-like of shape (n_images,), default=None
+        Lesion or patient of each image. They are kept whole in the bootstrap, and are
+        what is counted for `min_per_class`. None means that each image is a group.
+
+    pos_label : int, float, bool or str, default=None
+        The class of the prevalence. None means the greater of two labels. With more
+        classes and None, there is no prevalence.
+
+    min_per_class : int, default=10
+        Minimum number of positive and of negative groups in a subgroup. Below it, the
+        score is NaN and the note says why. If there is no positive class, it is the
+        minimum number of groups.
+
+    n_resamples : int, default=1000
+        Number of bootstrap samples.
+
+    confidence_level : float, default=0.95
+        Confidence level of the intervals.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the bootstrap samples.
+
+    Returns
+    -------
+    report : DataFrame
+        A row for each subgroup, with the index levels "attribute" and "subgroup". The
+        first row is of all images. Columns are "n_images", "n_groups", "prevalence",
+        "score", "low", "high" (the limits of the interval) and "note".
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    ValueError
+        If arguments differ in length, an attribute has more than 25 values, or
+        `pos_label` is not in `y_true`.
+
+    See Also
+    --------
+    bootstrap_interval : The interval of one score.
+    skinest.feature_extraction.individual_typology_angle : Estimated skin colour.
+
+    Notes
+    -----
+    Subgroups differ by chance, and with twenty subgroups about one interval misses the
+    true score. If the intervals of two subgroups overlap, this does not show that their
+    scores are equal. Many scores depend on the prevalence, so compare only those that
+    do not, such as the AUC, sensitivity and specificity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.metrics import roc_auc_score
+    >>> from skinest.model_selection import subgroup_report
+    >>> rng = np.random.default_rng(0)
+    >>> y_true = rng.integers(0, 2, 120)
+    >>> y_score = y_true + rng.normal(size=120)
+    >>> sex = np.array(["female", "male"])[rng.integers(0, 2, 120)]
+    >>> sex[:5] = "other"
+    >>> report = subgroup_report(
+    ...     roc_auc_score, y_true, y_score, {"sex": sex}, n_resamples=20, random_state=0
+    ... )
+    >>> report.index.tolist()
+    [('all', ''), ('sex', 'female'), ('sex', 'male'), ('sex', 'other')]
+    >>> report.loc[("sex", "other"), "note"]
+    'too few to say: 3 positive and 2 negative'
+    """
+    check_installed("pandas", "subgroup_report")
+    import pandas as pd
+
+    y_true = np.asarray(y_true)
+    check_consistent_length(y_true, y_score)
+    groups = check_groups(groups, len(y_true))
+    if groups is None:
+        groups = np.arange(len(y_true))
+    parts = [((_ALL, ""), np.arange(len(y_true))), *_split(metadata, len(y_true))]
+    is_positive = _find_positive(y_true, pos_label)
+    seed = check_random_state(random_state).randint(MAX_SEED)
+    rows = []
+    for _, members in parts:
+        row = _count(groups[members], is_positive and is_positive(y_true[members]))
+        row["note"] = _explain(row.pop("per_class"), min_per_class)
+        if not row["note"]:
+            row["score"], row["low"], row["high"] = bootstrap_interval(
+                metric,
+                y_true[members],
+                select_items(y_score, members),
+                groups=groups[members],
+                n_resamples=n_resamples,
+                confidence_level=confidence_level,
+                random_state=seed,
+            )
+        rows.append(row)
+    names = pd.MultiIndex.from_tuples(
+        [name for name, _ in parts], names=["attribute", "subgroup"]
+    )
+    return pd.DataFrame(rows, index=names, columns=_COLUMNS)
+
+
+def _split(metadata, n_images):
+    """Return the name of each subgroup, and the positions of its images."""
+    import pandas as pd
+
+    parts = []
+    for name in metadata:
+        values = pd.Series(metadata[name]).reset_index(drop=True)
+        if len(values) != n_images:
+            raise ValueError(
+                f"metadata[{name!r}] has {len(values)} values, but there are "
+                f"{n_images} images."
+            )
+        present = values[values.notna()].unique()
+        if len(present) > _MAX_VALUES:
+            raise ValueError(
+                f"metadata[{name!r}] has {len(present)} different values. Put them "
+                f"into at most {_MAX_VALUES} ranges first, for example by pandas.cut."
+            )
+        for value in _sort(values, present):
+            is_member = (values == value).to_numpy(dtype=bool, na_value=False)
+            parts.append(((name, value), np.flatnonzero(is_member)))
+        if values.isna().any():
+            parts.append(((name, _MISSING), np.flatnonzero(values.isna())))
+    return parts
+
+
+def _sort(values, present):
+    """Return values in the order of their categories, or else sorted."""
+    if hasattr(values, "cat"):
+        return [value for value in values.cat.categories if value in present]
+    try:
+        return sorted(present.tolist())
+    except TypeError:  # of different types
+        return sorted(present.tolist(), key=str)
+
+
+def _find_positive(y_true, pos_label):
+    """Return a function from labels to whether they are positive, or None."""
+    classes = np.unique(y_true).tolist()
+    if pos_label is None and len(classes) == 2:
+        pos_label = classes[1]
+    if pos_label is None:
+        return None
+    if pos_label not in classes:
+        raise ValueError(f"pos_label={pos_label!r} is not in y_true: {classes[:9]}.")
+    return lambda labels: labels == pos_label
+
+
+def _count(groups, is_positive):
+    """Return the numbers of images and groups, and the prevalence of images."""
+    row = {"n_images": len(groups), "n_groups": len(np.unique(groups))}
+    if is_positive is None:
+        return {**row, "per_class": {"groups": row["n_groups"]}}
+    per_class = {
+        name: len(np.unique(groups[chosen]))
+        for name, chosen in (("positive", is_positive), ("negative", ~is_positive))
+    }
+    return {**row, "prevalence": is_positive.mean(), "per_class": per_class}
+
+
+def _explain(per_class, min_per_class):
+    """Return why a subgroup is too small for a score, or an empty text."""
+    if min(per_class.values()) >= min_per_class:
+        return ""
+    counts = " and ".join(f"{count} {name}" for name, count in per_class.items())
+    return f"too few to say: {counts}"

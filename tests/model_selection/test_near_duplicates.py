@@ -1,0 +1,190 @@
+"""The same photograph is found after usual changes, and other images are not."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import cv2
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skinest.datasets import make_dermoscopy
+from skinest.images import check_images
+from skinest.model_selection import (
+    NearDuplicates,
+    _fingerprints,
+    duplicate_groups,
+    find_near_duplicates,
+)
+
+N_IMAGES = 10
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Make images of different lesions."""
+    return make_dermoscopy(N_IMAGES, image_size=(96, 128), random_state=0).images
+
+
+def compress(image, quality=50):
+    _, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(content, cv2.IMREAD_COLOR)
+
+
+CHANGES = {
+    "half the size": (lambda image: cv2.resize(image, (64, 48)), "same"),
+    "square": (lambda image: cv2.resize(image, (96, 96)), "same"),
+    "compressed": (compress, "same"),
+    "brighter": (lambda image: cv2.convertScaleAbs(image, None, 0.9, 15), "same"),
+    "cropped": (lambda image: image[4:90, 10:], "same"),
+    "mirrored": (lambda image: image[:, ::-1], "horizontal flip"),
+    "upside down": (lambda image: image[::-1, ::-1], "half turn"),
+    "to the right": (lambda image: np.rot90(image, -1), "quarter turn right"),
+    "to the left": (lambda image: np.rot90(image), "quarter turn left"),
+    "grey": (lambda image: image.mean(axis=2).astype(np.uint8), "same"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_image_is_found_and_no_other(change, images):
+    make, view = CHANGES[change]
+    changed = np.ascontiguousarray(make(images[3]))
+    found = find_near_duplicates([*images, changed])
+    assert_array_equal(found.pairs, [[3, N_IMAGES]])
+    assert found.views.tolist() == [view]
+    assert 0.7 <= found.scores[0] <= 1
+
+
+def test_pairs_of_two_sets(images):
+    others = [images[4][::-1], images[0]]
+    found = find_near_duplicates(images, others)
+    assert_array_equal(found.pairs, [[0, 1], [4, 0]])
+    assert found.views.tolist() == ["same", "vertical flip"]
+    assert_allclose(found.scores, 1, atol=1e-5)
+    assert len(find_near_duplicates(images[:4], images[4:])) == 0
+    assert found.to_frame().columns.tolist() == ["first", "second", "score", "view"]
+
+
+def test_the_view_turns_the_first_image_of_a_pair(images):
+    for first, second, view in (
+        (images[0], np.rot90(images[0]), "quarter turn left"),
+        (np.rot90(images[0]), images[0], "quarter turn right"),
+    ):
+        for found in (
+            find_near_duplicates([first, second]),
+            find_near_duplicates([first], [second]),
+        ):
+            assert found.views.tolist() == [view]
+
+
+def test_blocks_and_threads_change_nothing(images, monkeypatch):
+    X = [*images, *(image[::-1] for image in images[:4]), images[0][:, 5:]]
+    expected = find_near_duplicates(X)
+    assert len(expected) == 6
+    monkeypatch.setattr(_fingerprints, "_QUERIES", 4)
+    monkeypatch.setattr(_fingerprints, "_SEARCHED", 3)
+    for n_jobs in (None, 2):
+        found = find_near_duplicates(X, n_jobs=n_jobs)
+        assert_array_equal(found.pairs, expected.pairs)
+        assert_array_equal(found.scores, expected.scores)
+
+
+def test_files_are_read_once_and_bad_ones_are_named(images, tmp_path, monkeypatch):
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for path, image in zip(paths, [images[0], images[1], images[0]], strict=True):
+        cv2.imwrite(str(path), image)
+    read = []
+    original = type(check_images(paths)).__getitem__
+    monkeypatch.setattr(
+        "skinest.images.ImageCollection.__getitem__",
+        lambda self, index: read.append(index) or original(self, index),
+    )
+    assert_array_equal(find_near_duplicates(paths).pairs, [[0, 2]])
+    assert sorted(read) == [0, 1, 2]
+    paths[1].write_text("not an image")
+    with pytest.raises(ValueError, match=r"Y\[1\]: .*1\.png"):
+        find_near_duplicates(images[:2], paths)
+
+
+def test_images_without_details_are_not_alike():
+    blank = np.full((5, 32, 32), [[[10]], [[20]], [[20]], [[30]], [[90]]], np.uint8)
+    found = find_near_duplicates(blank)
+    assert np.isfinite(found.scores).all()
+    assert len(found) == 0
+
+
+class Colours(TransformerMixin, BaseEstimator):
+    """Mean colours and deviations, as features."""
+
+    def fit(self, X, y=None):
+        self.n_fitted_ = len(X)
+        return self
+
+    def transform(self, X):
+        images = [image.astype(float) for image in X]
+        return np.array([[*i.mean((0, 1)), *i.std((0, 1))] for i in images])
+
+
+def test_an_extractor_confirms_pairs(images):
+    red = images[1].copy()
+    red[..., 0] = 255 - red[..., 0] // 4
+    X = [*images, red, images[2][::-1]]
+    plain = find_near_duplicates(X)
+    assert {(1, 10), (2, 11)} == set(map(tuple, plain.pairs.tolist()))
+    assert plain.feature_similarities is None
+    for extractor in (Colours(), Colours().fit(X)):
+        found = find_near_duplicates(X, extractor=extractor)
+        assert_array_equal(found.pairs, [[2, 11]])
+        assert_allclose(found.feature_similarities, 1)
+        assert "feature_similarity" in found.to_frame()
+    assert len(find_near_duplicates(images, extractor=Colours())) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 0}, "threshold=0 must"),
+        ({"threshold": 1.2}, r"threshold=1\.2 must"),
+        ({"feature_threshold": -1}, "feature_threshold=-1"),
+        ({"n_neighbors": 0}, "n_neighbors=0"),
+        ({"n_neighbors": 2.5}, r"n_neighbors=2\.5"),
+    ],
+)
+def test_wrong_parameters_are_named(options, message, images):
+    with pytest.raises(ValueError, match=message):
+        find_near_duplicates(images, **options)
+
+
+# Groups -------------------------------------------------------------------------------
+
+
+def pair(*pairs):
+    pairs = np.array(pairs, dtype=int).reshape(-1, 2)
+    return NearDuplicates(pairs, np.ones(len(pairs)), np.full(len(pairs), "same"))
+
+
+def test_groups_of_near_duplicates_are_joined(images):
+    X = [*images[:4], images[1][::-1], images[0]]
+    assert duplicate_groups(X).tolist() == [0, 1, 2, 3, 1, 0]
+    lesions = ["z", "a", "a", "b", "c", "d"]
+    assert duplicate_groups(X, lesions).tolist() == [0, 1, 1, 2, 1, 0]
+
+
+def test_groups_are_joined_over_several_pairs(images):
+    found = pair([0, 3], [3, 5], [2, 4])
+    merged = duplicate_groups(images[:7], duplicates=found)
+    assert merged.tolist() == [0, 1, 2, 0, 2, 0, 3]
+    groups = np.array([5, 5, 1, 2, 1, 3, 1])
+    merged = duplicate_groups(images[:7], groups, duplicates=found)
+    assert merged.tolist() == [0, 0, 1, 0, 1, 0, 1]
+    assert duplicate_groups(images[:3], duplicates=pair()).tolist() == [0, 1, 2]
+
+
+def test_wrong_arguments_of_groups_are_named(images):
+    with pytest.raises(ValueError, match="groups has 3 entries"):
+        duplicate_groups(images, [1, 2, 3])
+    with pytest.raises(ValueError, match="duplicates has position 10"):
+        duplicate_groups(images, duplicates=pair([0, 10]))
+    with pytest.raises(ValueError, match="Pass duplicates or threshold, not both"):
+        duplicate_groups(images, duplicates=pair(), threshold=0.5)

@@ -1,0 +1,127 @@
+"""Scores of subgroups."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from skinest.model_selection import bootstrap_interval, subgroup_report
+
+pd = pytest.importorskip("pandas")
+
+N = 120
+LESIONS = np.repeat(np.arange(N // 2), 2)  # two images of each
+Y = (np.arange(N // 2) % 3 == 0).astype(int)[LESIONS]
+SCORES = Y + np.random.default_rng(0).normal(size=N)
+SEX = np.where(LESIONS % 2 == 0, "male", "female").astype(object)
+OPTIONS = {"n_resamples": 40, "random_state": 0}
+
+
+def report(metadata, **options):
+    return subgroup_report(roc_auc_score, Y, SCORES, metadata, **{**OPTIONS, **options})
+
+
+def test_each_row_is_the_interval_of_its_images():
+    found = report({"sex": SEX}, groups=LESIONS, min_per_class=5)
+    assert found.index.names == ["attribute", "subgroup"]
+    assert found.index.tolist() == [("all", ""), ("sex", "female"), ("sex", "male")]
+    for row, members in ((0, SEX != ""), (1, SEX == "female"), (2, SEX == "male")):
+        values = found.iloc[row]
+        assert values["n_images"] == members.sum()
+        assert values["n_groups"] == members.sum() // 2
+        assert_allclose(values["prevalence"], Y[members].mean())
+        score, low, high = values[["score", "low", "high"]]
+        assert_allclose(score, roc_auc_score(Y[members], SCORES[members]))
+        assert low < score < high
+        assert values["note"] == ""
+
+
+def test_intervals_keep_groups_together():
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    expected = bootstrap_interval(
+        roc_auc_score, Y, SCORES, groups=LESIONS, n_resamples=40, random_state=seed
+    )
+    of_lesions = report({}, groups=LESIONS).iloc[0]
+    assert_allclose(of_lesions[["score", "low", "high"]].astype(float), expected)
+    assert report({}).iloc[0]["low"] != of_lesions["low"]
+
+
+def test_small_subgroups_have_a_note_and_no_score():
+    site = np.full(N, "back", dtype=object)
+    site[LESIONS < 6] = "face"  # two malignant lesions of six
+    found = report({"site": site}, groups=LESIONS, min_per_class=3)
+    small = found.loc[("site", "face")]
+    assert small["note"] == "too few to say: 2 positive and 4 negative"
+    assert small[["score", "low", "high"]].isna().all()
+    assert (small["n_images"], small["n_groups"]) == (12, 6)
+    assert_allclose(small["prevalence"], 1 / 3)
+    assert found.loc[("site", "back"), "note"] == ""
+
+
+def test_all_forms_of_metadata():
+    age = np.linspace(5, 90, N)
+    age[:3] = np.nan
+    ranges = pd.cut(pd.Series(age), [0, 40, 60, 100], labels=["young", "mid", "old"])
+    frame = pd.DataFrame({"age": ranges, "sex": SEX, "old": age > 60})
+    frame.index = np.arange(N)[::-1]  # rows count, not the index
+    sex = SEX.copy()
+    sex[5] = None
+    frame["sex"] = sex
+    found = report(frame)
+    assert found.index.tolist()[1:] == [
+        *(("age", name) for name in ("young", "mid", "old", "missing")),
+        *(("sex", name) for name in ("female", "male", "missing")),
+        *(("old", value) for value in (False, True)),
+    ]
+    for name in ("age", "sex", "old"):
+        assert found.loc[name, "n_images"].sum() == N
+    assert found.loc[("sex", "missing"), "n_images"] == 1
+
+
+def test_several_classes():
+    y = np.array(["mel", "nv", "bcc"])[LESIONS % 3]
+    pred = np.where(np.arange(N) % 5 == 0, "nv", y)
+    found = subgroup_report(
+        balanced_accuracy_score, y, pred, {"sex": SEX}, groups=LESIONS, **OPTIONS
+    )
+    assert found["prevalence"].isna().all()
+    assert found["score"].between(0.7, 1).all()
+    found = subgroup_report(
+        *(balanced_accuracy_score, y, pred, {"sex": SEX}),
+        groups=LESIONS,
+        pos_label="mel",
+        min_per_class=11,
+        **OPTIONS,
+    )
+    assert_allclose(found["prevalence"], 1 / 3)
+    assert found["note"].tolist()[1] == "too few to say: 10 positive and 20 negative"
+
+
+def test_columns_of_probabilities_and_a_random_state():
+    proba = np.column_stack([1 - SCORES, SCORES])
+
+    def auc(y, scores):
+        return roc_auc_score(y, scores[:, 1])
+
+    found = subgroup_report(auc, Y, proba, {"sex": SEX}, min_per_class=5, **OPTIONS)
+    again = report({"sex": SEX}, min_per_class=5)
+    assert_array_equal(found["score"], again["score"])
+    assert_array_equal(found["high"], again["high"])
+
+
+@pytest.mark.parametrize(
+    ("metadata", "options", "says"),
+    [
+        ({"sex": SEX[:-1]}, {}, r"metadata\['sex'\] has 119 values, but there are 120"),
+        ({"age": np.arange(N)}, {}, r"metadata\['age'\] has 120 .*pandas\.cut"),
+        ({}, {"pos_label": 2}, r"pos_label=2 is not in y_true: \[0, 1\]"),
+        ({}, {"groups": LESIONS[:-1]}, "groups has 119 entries"),
+        ({}, {"min_per_class": 0}, "The 'min_per_class' parameter"),
+    ],
+)
+def test_wrong_arguments(metadata, options, says):
+    with pytest.raises(ValueError, match=says):
+        report(metadata, **options)
