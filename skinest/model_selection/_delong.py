@@ -40,8 +40,10 @@ def delong_interval(
     r"""Compute the area under the ROC curve with its interval by DeLong's method.
 
     It takes no random samples and almost no time. But it is symmetric about the area,
-    so it is less accurate than :func:`bootstrap_interval` if the area is near 1 or few
-    images are positive.
+    so it is too narrow if the area is near 1 or few images are positive. In a
+    simulation with an area of .86 and 30 positive of 100 lesions, 95 % intervals
+    contained the true area in 92 % of test sets, those of :func:`bootstrap_interval` in
+    94 %.
 
     Parameters
     ----------
