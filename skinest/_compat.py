@@ -161,11 +161,12 @@ def check_param(estimator, name) -> None:
 class Scorer(_Scorer):
     """Scorer of predictions whose options can come from the estimator.
 
-    It differs from those of `make_scorer` only in :meth:`get_options`.
+    It differs from those of `make_scorer` only in :meth:`get_options`. `sign` is -1 if
+    a lower score is better.
     """
 
-    def __init__(self, score_func, **options):
-        super().__init__(score_func, 1, options, "predict")
+    def __init__(self, score_func, sign=1, **options):
+        super().__init__(score_func, sign, options, "predict")
 
     def get_options(self, estimator) -> dict:
         """Return options of the metric that depend on the estimator."""

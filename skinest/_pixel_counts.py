@@ -43,16 +43,39 @@ def check_labels(labels, ignore_label=None):
     return labels
 
 
-def count_labels(y_true, y_pred, labels=None):
-    """Count pixels, reading one pair of masks at a time.
+def iterate_pairs(y_true, y_pred, labels=None):
+    """Read one pair of masks at a time.
 
-    Returns a dict from labels to arrays of shape (3, n_images): the pixels in both
-    masks, in the true one and in the predicted one. Also returns the number of pixels
-    of each image. Pixels of `y_true.ignore_label` are not counted. Raises ValueError if
-    there are two codings of the foreground, unless both are in `labels`.
+    Parameters
+    ----------
+    y_true, y_pred : MaskCollection
+        The masks.
+
+    labels : list of int, default=None
+        The foreground labels.
+
+    Yields
+    ------
+    true, pred : ndarray of shape (height, width)
+        Two masks.
+    is_labelled : ndarray of shape (height, width), dtype bool, or None
+        Whether `true` has a label. None if all pixels have one.
+    found : set of int
+        Labels of either mask where `true` has a label.
+
+    Raises
+    ------
+    ValueError
+        If two masks differ in size, or if there are two codings of the foreground,
+        unless both are in `labels`.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If no pixel of all masks has a label.
     """
-    pixels, n_pixels = {}, np.zeros(len(y_true), dtype=np.int64)
     codings = CodingCheck(), CodingCheck()
+    has_labels, ignore_label = False, y_true.ignore_label
     for index in range(len(y_true)):
         true, true_labels = y_true.read(index)
         pred, pred_labels = y_pred.read(index)
@@ -61,42 +84,102 @@ def count_labels(y_true, y_pred, labels=None):
                 f"{y_true.where(index)} has shape {true.shape}, {y_pred.where(index)} "
                 f"{pred.shape}. A predicted mask must have the size of the true one."
             )
-        if y_true.ignore_label is not None:
-            true, pred = _leave_out(y_true.ignore_label, true, pred, y_pred, index)
-            pred_labels = np.array([x for x in pred_labels if (pred == x).any()])
+        is_labelled = None
+        if ignore_label is not None:
+            is_labelled = true != ignore_label
+            inside = pred[is_labelled]
+            pred_labels = np.array([x for x in pred_labels if (inside == x).any()])
+            if (inside == ignore_label).any():
+                raise ValueError(
+                    f"{y_pred.where(index)} has ignore_label={ignore_label} where "
+                    "y_true has a label. A prediction needs a label for each of these "
+                    "pixels."
+                )
         codings[0].add(true_labels, y_true.where(index))
         codings[1].add(pred_labels, y_pred.where(index))
+        has_labels = has_labels or len(true_labels) > 0
+        found = set(map(int, [*true_labels.tolist(), *pred_labels.tolist()]))
+        yield true, pred, is_labelled, found
+    if labels is None or len(FOREGROUNDS & set(labels)) < 2:
+        for coding in codings:
+            coding.finish()
+    if not has_labels:
+        warnings.warn(
+            f"All pixels of y_true have ignore_label={ignore_label}, so the "
+            "scores are NaN.",
+            UndefinedMetricWarning,
+            stacklevel=2,
+        )
+
+
+def count_labels(y_true, y_pred, labels=None):
+    """Count pixels, reading one pair of masks at a time.
+
+    Returns a dict from labels to arrays of shape (3, n_images): the pixels in both
+    masks, in the true one and in the predicted one. Also returns the number of pixels
+    of each image. Pixels of `y_true.ignore_label` are not counted. For errors see
+    :func:`iterate_pairs`.
+    """
+    pixels, n_pixels = {}, np.zeros(len(y_true), dtype=np.int64)
+    pairs = iterate_pairs(y_true, y_pred, labels)
+    for index, (true, pred, is_labelled, found) in enumerate(pairs):
+        if is_labelled is not None:
+            true, pred = true[is_labelled], pred[is_labelled]
         n_pixels[index] = true.size
-        for label in map(int, {*true_labels.tolist(), *pred_labels.tolist()}):
+        for label in found:
             if label not in pixels:
                 pixels[label] = np.zeros((3, len(y_true)), dtype=np.int64)
             # Comparing and counting bytes is faster than bincount of pairs of labels.
             is_true, is_pred = true == label, pred == label
             which = (is_true & is_pred, is_true, is_pred)
             pixels[label][:, index] = [np.count_nonzero(each) for each in which]
-    if labels is None or len(FOREGROUNDS & set(labels)) < 2:
-        for coding in codings:
-            coding.finish()
-    if not n_pixels.any():
-        warnings.warn(
-            f"All pixels of y_true have ignore_label={y_true.ignore_label}, so the "
-            "scores are NaN.",
-            UndefinedMetricWarning,
-            stacklevel=2,
-        )
     return pixels, n_pixels
 
 
-def _leave_out(ignore_label, true, pred, y_pred, index):
-    """Return the labelled pixels of two masks, in one row."""
-    is_labelled = true != ignore_label
-    true, pred = true[is_labelled], pred[is_labelled]
-    if (pred == ignore_label).any():
-        raise ValueError(
-            f"{y_pred.where(index)} has ignore_label={ignore_label} where y_true has a "
-            "label. A prediction needs a label for each of these pixels."
-        )
-    return true, pred
+def measure_labels(y_true, y_pred, labels, measure) -> np.ndarray:
+    """Measure the foreground of each label, reading one pair of masks at a time.
+
+    Parameters
+    ----------
+    y_true, y_pred : MaskCollection
+        The masks.
+
+    labels : array-like of int or None
+        The foreground labels.
+
+    measure : callable
+        Function of the pixels of a label in the true and in the predicted mask, two
+        arrays of shape (height, width) and dtype bool, that returns one or more
+        numbers.
+
+    Returns
+    -------
+    values : ndarray of shape (n_images, n_labels, ...)
+        NaN for an image without a labelled pixel. If there is no foreground, one label
+        counts as absent.
+    """
+    labels = check_labels(labels, y_true.ignore_label)
+    pixels, values = {}, {}
+    is_empty = np.zeros(len(y_true), dtype=bool)
+    pairs = iterate_pairs(y_true, y_pred, labels)
+    for index, (true, pred, is_labelled, found) in enumerate(pairs):
+        is_empty[index] = is_labelled is not None and not is_labelled.any()
+        for label in found:
+            is_true, is_pred = true == label, pred == label
+            if is_labelled is not None:
+                is_pred &= is_labelled
+            of_label = pixels.setdefault(label, np.zeros((3, len(y_true)), bool))
+            of_label[1:, index] = is_true.any(), is_pred.any()
+            # 0 is the background, unless there are negative labels.
+            if label != 0 or labels is not None:
+                values[index, label] = measure(is_true, is_pred)
+    labels = find_foreground(pixels, labels)
+    absent = np.asarray(measure(*np.zeros((2, 1, 1), bool)), dtype=float)
+    rows = []
+    for index in range(len(y_true)):
+        of_image = [values.get((index, label), absent) for label in labels or [None]]
+        rows.append(np.full_like(of_image, np.nan) if is_empty[index] else of_image)
+    return np.array(rows, dtype=float)
 
 
 def find_foreground(pixels, labels):
@@ -164,6 +247,17 @@ def compute_ratio(name, counts, zero_division, title=None):
 def _divide(numerator, denominator, zero_division):
     quotient = np.full(np.shape(denominator), zero_division, dtype=float)
     return np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+
+
+def average_ratio(name, counts, average, zero_division, weights, title=None):
+    """Average a ratio over labels, and over images as `average` says."""
+    if average == "pooled":
+        counts, weights = pool_counts(counts, weights), 1.0
+    ratios = compute_ratio(name, counts, zero_division, title)
+    scores = average_defined(ratios, axis=1)
+    if average is None:
+        return scores
+    return float(average_defined(scores, weights=weights))
 
 
 def average_defined(values, axis=0, weights=1.0):

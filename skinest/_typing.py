@@ -108,6 +108,7 @@ BatchNorm: TypeAlias = bool | Literal["auto"]
 Preprocessing: TypeAlias = Literal["none", "tf", "torch", "caffe"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
 NumberOfViews: TypeAlias = Literal[1, 2, 4, 8]
+AutoNumber: TypeAlias = int | Literal["auto"]
 Penalty: TypeAlias = float | Literal["auto"]
 ComputeDtype: TypeAlias = Literal["float32", "bfloat16"]
 AutoDtype: TypeAlias = Literal["auto"] | ComputeDtype
@@ -115,6 +116,10 @@ ClassWeight: TypeAlias = Mapping[Any, float] | Literal["balanced"] | None
 AugmentationLike: TypeAlias = (
     "Augmentation | Callable[..., Any] | keras.layers.Layer | None"
 )
+PostprocessStep: TypeAlias = (
+    Literal["largest", "fill_holes"] | Callable[[Mask], ArrayLike]
+)
+Postprocess: TypeAlias = PostprocessStep | Sequence[PostprocessStep] | None
 LossLike: TypeAlias = "str | keras.losses.Loss | Callable[..., Any]"
 LearningRate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
 OptimizerLike: TypeAlias = "str | keras.optimizers.Optimizer"

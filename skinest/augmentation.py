@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ._color_changes import add_noise, blur_image, make_color_matrix, map_colors
 from ._compat import DocLinkMixin, Interval, check_params
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["Augmentation"]
 
 
 class Augmentation(DocLinkMixin, BaseEstimator):
-    """Random flip, zoom, rotation, shift, brightness and contrast of an image.
+    """Random changes of the geometry, light, colour and sharpness of an image.
 
     Call it with an image, a generator of random numbers and, if the image has one, its
     mask. You can search its parameters, as in ``clf__augmentation__rotation``. For each
@@ -56,19 +57,48 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         from the mean of the image is multiplied by a factor sampled from
         [1 - contrast, 1 + contrast].
 
+    hue : float, default=0.0
+        Largest turn of all hues in degrees, from 0 to 180. At 120, red becomes green or
+        blue.
+
+    saturation : float, default=0.0
+        Largest relative change of saturation, from 0 to 1. The difference of each
+        channel from the mean of the three is multiplied by a factor sampled from
+        [1 - saturation, 1 + saturation].
+
+    channel_gain : float, default=0.0
+        Largest relative change of each channel, at least 0 and below 1, as by light of
+        another colour. Red, green and blue are multiplied by three factors, each
+        sampled from [1 - channel_gain, 1 + channel_gain].
+
+    blur : float, default=0.0
+        Largest standard deviation of a Gaussian blur as a fraction of the shorter side,
+        from 0 to 1. The standard deviation is sampled from [0, blur].
+
+    noise : float, default=0.0
+        Largest standard deviation of Gaussian noise as a fraction of the value range,
+        from 0 to 1. The standard deviation is sampled from [0, noise]. Each channel of
+        each pixel has noise of its own.
+
     Notes
     -----
     Flip, zoom, rotation and shift are applied in this order, about the centre of the
     image. They are one affine warp with a single linear interpolation. Pixels from
     outside the image get the value of the nearest pixel at the border. Contrast and
-    then brightness are applied to the 256 possible values, rounded and clipped.
+    then brightness are applied to the 256 possible values, rounded and clipped. Blur
+    comes next, then one linear map of the colours (saturation, hue, gains, in this
+    order), and noise at the end. Values are rounded and clipped after each of them.
+
+    Hues turn about the axis of grey colours: grey stays grey, and the mean of the three
+    channels does not change.
 
     The same warp is applied to a mask: each pixel gets the label with the largest
-    weight in the same interpolation. Contrast and brightness do not change a mask. The
-    augmented image is the same with and without a mask.
+    weight in the same interpolation. Nothing else changes a mask. The augmented image
+    is the same with and without a mask.
 
-    Eight random numbers are always sampled for each image, so that a change of one
-    parameter does not change the random numbers of the others.
+    Eight random numbers are always sampled for each image, and seven more with any of
+    `hue`, `saturation`, `channel_gain`, `blur` and `noise`. So a change of one
+    parameter does not change what the others do to an image.
 
     Examples
     --------
@@ -97,6 +127,11 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         "vertical_flip": ["boolean"],
         "brightness": [Interval(Real, 0, 1, closed="both")],
         "contrast": [Interval(Real, 0, 1, closed="both")],
+        "hue": [Interval(Real, 0, 180, closed="both")],
+        "saturation": [Interval(Real, 0, 1, closed="both")],
+        "channel_gain": [Interval(Real, 0, 1, closed="left")],
+        "blur": [Interval(Real, 0, 1, closed="both")],
+        "noise": [Interval(Real, 0, 1, closed="both")],
     }
 
     def __init__(
@@ -109,6 +144,11 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         vertical_flip: bool = False,
         brightness: float = 0.0,
         contrast: float = 0.0,
+        hue: float = 0.0,
+        saturation: float = 0.0,
+        channel_gain: float = 0.0,
+        blur: float = 0.0,
+        noise: float = 0.0,
     ) -> None:
         self.rotation = rotation
         self.shift = shift
@@ -117,6 +157,11 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         self.vertical_flip = vertical_flip
         self.brightness = brightness
         self.contrast = contrast
+        self.hue = hue
+        self.saturation = saturation
+        self.channel_gain = channel_gain
+        self.blur = blur
+        self.noise = noise
 
     @overload
     def __call__(
@@ -167,6 +212,7 @@ class Augmentation(DocLinkMixin, BaseEstimator):
         _check_arguments(image, random_state, mask)
         matrix, brightness, contrast = self._draw(image.shape[:2], random_state)
         variant = _relight(_warp(image, matrix), brightness, contrast)
+        variant = self._recolor(variant, random_state)
         if mask is None:
             return variant
         return variant, _warp_mask(mask, matrix)
@@ -184,6 +230,23 @@ class Augmentation(DocLinkMixin, BaseEstimator):
             shift=(self.shift * right, self.shift * down),
         )
         return matrix, self.brightness * brightness, 1 + self.contrast * contrast
+
+    def _recolor(self, image, random_state):
+        """Blur an image, change its colours, and add noise."""
+        strengths = self.hue, self.saturation, self.channel_gain, self.blur, self.noise
+        if not any(strengths):
+            return image
+        numbers = random_state.random(7)
+        hue, saturation, *gains = 2 * numbers[:5] - 1
+        blur, noise = numbers[5:]
+        colors = make_color_matrix(
+            hue=self.hue * hue,
+            saturation=1 + self.saturation * saturation,
+            gains=1 + self.channel_gain * np.array(gains),
+        )
+        image = blur_image(image, self.blur * blur * min(image.shape[:2]))
+        image = map_colors(image, colors)
+        return add_noise(image, 255 * self.noise * noise, random_state)
 
 
 def _check_arguments(image, random_state, mask):

@@ -21,6 +21,7 @@ from skinest import (
     VGGTransferClassifier,
 )
 from skinest.augmentation import Augmentation
+from skinest.preprocessing import ColorConstancy
 from skinest.sampling import ImageResampler
 from skinest.utils.estimator_checks import parametrize_with_image_checks
 
@@ -41,6 +42,7 @@ def estimators():
         clusterer=KMeans(n_init=1),
         max_descriptors=50,
     )
+    yield ColorConstancy()
     yield ImageResampler(RandomOverSampler(random_state=0))
     yield ImageResampler(RandomUnderSampler(random_state=0))
 
@@ -65,7 +67,7 @@ def networks():
 def tiny_networks():
     """Yield the same with a backbone of few layers."""
     views = {"n_prediction_views": 2}
-    yield BottleneckFeatureExtractor("tiny", **NETWORK)
+    yield BottleneckFeatureExtractor("tiny", **NETWORK, n_feature_views=2)
     yield TransferClassifier("tiny", **NETWORK, trainable="Conv_1", epochs=1)
     several = {"hidden_units": (4,), "epochs": 2, **COPIES, **views}
     yield TransferClassifier("tiny", **NETWORK, **several)

@@ -44,6 +44,7 @@ def test_a_recipe_runs_once_and_keeps_its_scores_and_predictions(
 
     monkeypatch.setattr(cross_source, "RECIPES", {"a, b": build, "not run": None})
     monkeypatch.setattr(cross_source, "N_RESAMPLES", 20)
+    monkeypatch.setattr(cross_source, "describe_machine", lambda **_: {})
     for _ in range(2):
         cross_source.run_recipe("a, b", data, options)
     assert len(built) == 1

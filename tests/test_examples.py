@@ -1,6 +1,7 @@
 """Examples run alone, and print and draw what they say."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -204,3 +205,21 @@ def test_the_best_recipe_beats_a_hand_made_fisher_vector(tmp_path):
     figures = {line[0].strip(): line[1] for line in lines if len(line) == 3}
     assert float(figures["AUC"]) > 0.779
     assert float(figures["average precision"]) > 0.475
+
+
+@pytest.mark.slow
+def test_other_clinics(tmp_path):
+    printed = run("examples/plot_other_clinics.py", cwd=tmp_path)
+    assert "south: 200 images, 100 other and 100 melanoma" in printed
+    for words in ("colours", "texture"):
+        assert sum(f"│ {words}" in line for line in printed.splitlines()) == 3
+    (plain,), (weighed,) = rows(printed, "no weights"), rows(printed, "weighed sources")
+    assert float(plain[3]) > 0.15 > 0.1 > abs(float(weighed[3]))
+    before, after = (
+        float(re.search(rf"{name}: .*log loss ([.\d]+)", printed)[1])
+        for name in ("weighed", "corrected")
+    )
+    assert after < before
+    for name in ("images", "table"):
+        picture = tmp_path / "figures" / f"other_clinics_{name}.png"
+        assert picture.stat().st_size > 10_000

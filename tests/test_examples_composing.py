@@ -152,3 +152,14 @@ def test_images_beside_metadata(tmp_path):
     }
     assert sorted(losses, key=losses.get)[-2:] == ["age", "image"]
     assert_drawn(tmp_path, "metadata_scores", "metadata_coefficients")
+
+
+def test_other_cameras(tmp_path):
+    rows = numbers_by_name(run("other_cameras", tmp_path))
+    home, elsewhere = range(2)
+    network, vote, recipe = (
+        rows[name] for name in ("network", "vote", "colour constancy, vote")
+    )
+    assert network[elsewhere] < vote[elsewhere] < recipe[elsewhere]
+    assert recipe[home] > 0.7
+    assert_drawn(tmp_path, "other_cameras")

@@ -73,6 +73,7 @@ from skinest.model_selection import (
     train_test_split,
 )
 from skinest.networks import KerasBackbone, build_transfer_network, build_unet
+from skinest.preprocessing import ColorConstancy
 from skinest.sampling import has_foreground, weigh_sources
 from skinest.utils.estimator_checks import check_image_estimator
 
@@ -117,6 +118,9 @@ def describe(paths: list[str], y: list[str]) -> None:
     BoVWSIFTTransformer(encoding="hard")  # type: ignore[arg-type]
     features = BottleneckFeatureExtractor("vgg19", pooling="avg", memory="cache")
     assert_type(features.fit(paths).transform(paths), NDArray[np.float32])
+    BottleneckFeatureExtractor(n_feature_views=3)  # type: ignore[arg-type]
+    corrected = ColorConstancy(p=1).fit(paths).transform(paths)
+    assert_type(corrected, NDArray[np.uint8] | NDArray[np.object_])
 
 
 def classify(paths: list[str], y: list[str]) -> None:
@@ -153,6 +157,8 @@ def segment(images: Image, masks: Image) -> None:
     display = SegmentationDisplay.from_estimator(segmenter, images, masks, n_images=3)
     assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
     UNetSegmenter(n_prediction_views=8)
+    UNetSegmenter(encoder="mobilenetv2", depth=4, base_filters="auto", fine_tune="all")
+    UNetSegmenter(encoder="unet")  # type: ignore[arg-type]
     UNetSegmenter(3)  # type: ignore[call-arg]
 
 

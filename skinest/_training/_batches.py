@@ -110,11 +110,14 @@ class Batches:
     def begin_epoch(self, epoch):
         """Set the order of the images, before Keras reads an epoch."""
         self.epoch = epoch
-        n_images = len(self.split.positions)
-        self._order = np.arange(n_images)
+        self._order = np.arange(len(self.split.positions))
         if self.seed is not None:
             generator = np.random.default_rng([self.seed, epoch])
-            self._order = generator.permutation(n_images)
+            self._order = self._draw_order(generator)
+
+    def _draw_order(self, generator) -> np.ndarray:
+        """Return the order of the images, which can be left out or repeated."""
+        return generator.permutation(len(self.split.positions))
 
     def release(self):
         """Release all data; TensorFlow keeps every object that it has read."""
@@ -160,7 +163,8 @@ class PrefetchedBatches(Batches):
         if self._prefetched is not None:
             self._prefetched.close()
         ends = range(self.batch_size, len(self._order), self.batch_size)
-        self._prefetched = Prefetch(self._read, np.split(self._order, ends))
+        places = np.split(np.arange(len(self._order)), ends)
+        self._prefetched = Prefetch(self._read, places)
 
     def release(self):
         self._prefetched.close()
@@ -169,13 +173,13 @@ class PrefetchedBatches(Batches):
     def _make_batch(self, index, chosen):
         return self._prefetched[index]
 
-    def _read(self, chosen):
-        """Return inputs and targets of the given indices in the split."""
+    def _read(self, places):
+        """Return inputs and targets at the given places of the epoch."""
         raise NotImplementedError
 
-    def _make_generator(self, position):
+    def _make_generator(self, position, *repeat):
         """Return the random generator of an image in this epoch."""
-        return np.random.default_rng([self.seed, self.epoch, position, 2])
+        return np.random.default_rng([self.seed, self.epoch, position, 2, *repeat])
 
 
 @dataclass

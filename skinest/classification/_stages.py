@@ -10,32 +10,21 @@ import numpy as np
 
 from .._training._engines import choose_engine
 from .._training._train_network import train_network
+from .._training._training_stages import Stage, list_stages
 from ..networks._boundaries import Boundary, find_boundary
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage of training.
+class TransferStage(Stage):
+    """A stage of training, and the boundary below the part that trains.
 
     Parameters
     ----------
-    trainable : str
-        The lowest part that trains.
-
     boundary : Boundary or None
-        The boundary below it. None if no part is frozen.
-
-    epochs : int
-        Number of epochs.
-
-    learning_rate : float, schedule or None
-        None means that of an optimizer that was passed as an object.
+        None if no part is frozen.
     """
 
-    trainable: str
     boundary: Boundary | None
-    epochs: int
-    learning_rate: object
 
 
 def check_continues(estimator, classes, backbone_spec, head_spec):
@@ -54,17 +43,13 @@ def check_continues(estimator, classes, backbone_spec, head_spec):
         )
 
 
-def list_stages(estimator, backbone_spec) -> list[Stage]:
+def list_transfer_stages(estimator, backbone_spec) -> list[TransferStage]:
     """Return the stages of a fit."""
-    is_named = isinstance(estimator.optimizer, str)
-    rate = estimator.learning_rate if is_named else None
-    stages = [(estimator.trainable, estimator.epochs, rate)]
-    if estimator.fine_tune is not None:
-        epochs, rate = estimator.fine_tune_epochs, estimator.fine_tune_learning_rate
-        stages.append((estimator.fine_tune, epochs, rate))
     return [
-        Stage(trainable, find_boundary(backbone_spec, trainable), epochs, rate)
-        for trainable, epochs, rate in stages
+        TransferStage(
+            **vars(stage), boundary=find_boundary(backbone_spec, stage.trainable)
+        )
+        for stage in list_stages(estimator)
     ]
 
 
@@ -73,7 +58,7 @@ def count_tasks(stages, n_splits, can_change_base) -> int:
 
     Parameters
     ----------
-    stages : list of Stage
+    stages : list of TransferStage
         The stages.
 
     n_splits : int
@@ -116,7 +101,7 @@ def train_stage(fitting, network, stage, inputs, attributes_of):
     network : TransferNetwork
         The network before the stage.
 
-    stage : Stage
+    stage : TransferStage
         The stage.
 
     inputs : StageInputs

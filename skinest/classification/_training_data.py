@@ -164,7 +164,8 @@ class ImageBatches(PrefetchedBatches):
         n_variants = 1 if self.copies is None else 1 + self.copies.n_copies
         self._variants = self.choose_variants(n_variants)
 
-    def _read(self, chosen):
+    def _read(self, places):
+        chosen = self._order[places]
         positions = self.split.positions[chosen]
         pixels = list(map(self._augment, positions, self._variants[chosen]))
         return np.stack(pixels), self.split.targets[positions]

@@ -24,7 +24,7 @@ from ._stage_inputs import StageInputs, make_copies
 from ._stages import (
     count_tasks,
     describe_engine,
-    list_stages,
+    list_transfer_stages,
     needs_pixels,
     train_stage,
 )
@@ -436,7 +436,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
                 self, *data, seeds["hold_out"]
             )
             network = start_network(self, classes, totals, seeds)
-            stages = list_stages(self, network.backbone_spec)
+            stages = list_transfer_stages(self, network.backbone_spec)
             splits = list(filter(None, (train, validation)))
             if needs_pixels(stages):
                 for split in splits:

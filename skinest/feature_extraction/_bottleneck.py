@@ -21,11 +21,13 @@ from .._compat import (
     DocLinkMixin,
     Interval,
     StrOptions,
+    check_param,
     fit_context,
     keep_index,
     resolve_compute_dtype,
 )
 from .._training._features import ResizedImages, iterate_features
+from .._training._views import NUMBERS_OF_VIEWS, average_rows, make_views
 from ..images import check_images
 from ..networks._backbones import get_architecture, get_backbone
 from ..networks._transfer_network import BACKBONE, BackboneSpec, count_features
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         ImageSize,
         ImagesLike,
         MemoryLike,
+        NumberOfViews,
         PathLike,
         Pooling,
         RandomStateLike,
@@ -87,6 +90,11 @@ class BottleneckFeatureExtractor(
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
         on processors that support it, and float32 otherwise, see also :ref:`openvino`.
         The other values are never replaced. Weights and outputs are always float32.
+
+    n_feature_views : {1, 2, 4, 8}, default=1
+        Number of views of each image whose features are averaged: flips and quarter
+        turns, as for `n_prediction_views` of :class:`TransferClassifier`. Lesions have
+        no top, so a few views are useful for them.
 
     batch_size : int, default=32
         Number of images in a batch.
@@ -141,6 +149,7 @@ class BottleneckFeatureExtractor(
         "pooling": [StrOptions({"flatten", "avg", "max"})],
         "image_size": [tuple, list],
         "compute_dtype": [StrOptions({"auto", "float32", "bfloat16"})],
+        "n_feature_views": NUMBERS_OF_VIEWS,
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "memory": [str, os.PathLike, joblib.Memory, None],
         "random_state": ["random_state"],
@@ -154,6 +163,7 @@ class BottleneckFeatureExtractor(
         pooling: Pooling = "avg",
         image_size: ImageSize = (224, 224),
         compute_dtype: AutoDtype = "auto",
+        n_feature_views: NumberOfViews = 1,
         batch_size: int = 32,
         memory: MemoryLike = None,
         random_state: RandomStateLike = None,
@@ -163,6 +173,7 @@ class BottleneckFeatureExtractor(
         self.pooling = pooling
         self.image_size = image_size
         self.compute_dtype = compute_dtype
+        self.n_feature_views = n_feature_views
         self.batch_size = batch_size
         self.memory = memory
         self.random_state = random_state
@@ -223,16 +234,19 @@ class BottleneckFeatureExtractor(
             One row for each image.
         """
         check_is_fitted(self)
+        check_param(self, "n_feature_views")
+        n_views = int(self.n_feature_views)
         batches = iterate_features(
-            ResizedImages(check_images(X), self._spec.image_size),
+            ResizedImages(make_views(check_images(X), n_views), self._spec.image_size),
             self._spec,
             self._weights,
             batch_size=self.batch_size,
             memory=self.memory,
+            n_views=n_views,
         )
         with closing(batches):
             features = np.concatenate([batch[:, 0] for batch in batches])
-        return keep_index(self, X, features)
+        return keep_index(self, X, average_rows(features, n_views))
 
     def get_feature_names_out(self, input_features: None = None) -> NDArray[np.object_]:
         """Return the names of the features, such as "vgg16_7".

@@ -4,14 +4,17 @@
 measure the foreground. For example, globules and streaks (small structures in lesions)
 cover 1 or 2 % of an image, so an empty prediction has an accuracy of .98 and a mean IoU
 with background of .49. :func:`segmentation_report` shows these two for comparison.
-Masks are read one pair at a time.
+:func:`hausdorff_distance` and :func:`average_surface_distance` measure the boundary in
+pixels, and :func:`blob_f1_score` counts small structures. Masks are read one pair at a
+time.
 
-``dice_scorer``, ``iou_scorer`` and ``threshold_jaccard_scorer`` are for
+``dice_scorer``, ``iou_scorer``, ``threshold_jaccard_scorer``, ``blob_f1_scorer``,
+``neg_hausdorff_scorer`` and ``neg_average_surface_distance_scorer`` are for
 ``GridSearchCV(scoring=dice_scorer)``,
 ``cross_validate(scoring={"dice": dice_scorer, "iou": iou_scorer})`` and scikit-learn's
-``ScoringMonitor``. They give a score of 1 if the true and the predicted mask are both
-empty, and use `ignore_label` and `mask_threshold` of the segmenter. For other options
-create a scorer, as in
+``ScoringMonitor``. The first four give a score of 1 if the true and the predicted mask
+are both empty. All of them use `ignore_label` and `mask_threshold` of the segmenter.
+For other options create a scorer, as in
 ``make_scorer(dice_score, average="pooled", ignore_label=255)``.
 
 **Two classes.** :func:`sensitivity_at_specificity`,

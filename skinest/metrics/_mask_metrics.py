@@ -15,6 +15,7 @@ from .._mask_scorer import MaskScorer
 from .._pixel_counts import (
     RATIOS,
     average_defined,
+    average_ratio,
     check_labels,
     compute_ratio,
     count_labels,
@@ -162,7 +163,7 @@ def dice_score(
     >>> dice_score(y_true, y_pred, average="pooled")
     0.666...
     """
-    masks = _check_pair(y_true, y_pred, ignore_label, mask_threshold)
+    masks = check_pair(y_true, y_pred, ignore_label, mask_threshold)
     return _score("Dice", masks, labels, average, zero_division, sample_weight)
 
 
@@ -237,7 +238,7 @@ def iou_score(
     >>> iou_score(y_true, y_pred, zero_division=np.nan)
     0.666...
     """
-    masks = _check_pair(y_true, y_pred, ignore_label, mask_threshold)
+    masks = check_pair(y_true, y_pred, ignore_label, mask_threshold)
     return _score("IoU", masks, labels, average, zero_division, sample_weight)
 
 
@@ -360,7 +361,7 @@ def segmentation_report(
     number of images                                            2
     <BLANKLINE>
     """
-    y_true, y_pred = _check_pair(y_true, y_pred, ignore_label, mask_threshold)
+    y_true, y_pred = check_pair(y_true, y_pred, ignore_label, mask_threshold)
     labels = check_labels(labels, y_true.ignore_label)
     pixels, n_pixels = count_labels(y_true, y_pred, labels)
     labels = find_foreground(pixels, labels)
@@ -384,15 +385,10 @@ def _score(ratio, masks, labels, average, zero_division, sample_weight):
     weights = check_sample_weight(sample_weight, len(y_true))
     pixels, n_pixels = count_labels(y_true, y_pred, labels)
     counts = select_counts(pixels, n_pixels, find_foreground(pixels, labels))
-    if average == "pooled":
-        counts, weights = pool_counts(counts, weights), 1.0
-    scores = average_defined(compute_ratio(ratio, counts, zero_division), axis=1)
-    return (
-        scores if average is None else float(average_defined(scores, weights=weights))
-    )
+    return average_ratio(ratio, counts, average, zero_division, weights)
 
 
-def _check_pair(y_true, y_pred, ignore_label, mask_threshold):
+def check_pair(y_true, y_pred, ignore_label, mask_threshold):
     options = {"ignore_label": ignore_label, "mask_threshold": mask_threshold}
     y_true = check_masks(y_true, name="y_true", **options)
     y_pred = check_masks(y_pred, name="y_pred", **options)

@@ -4,6 +4,7 @@ from ._cross_val_table import cross_val_table
 from ._delong import delong_interval, delong_test
 from ._interval_result import ComparisonResult, DeLongResult, IntervalResult
 from ._intervals import bootstrap_interval, compare
+from ._mask_thresholds import tune_mask_threshold
 from ._near_duplicates import (
     NearDuplicates,
     duplicate_groups,
@@ -35,4 +36,5 @@ __all__ = [
     "format_table",
     "subgroup_report",
     "train_test_split",
+    "tune_mask_threshold",
 ]

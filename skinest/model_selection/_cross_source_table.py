@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._compat import HasMethods, Interval, validate_params
+from .._compat import HasMethods, Interval, read_scorer, validate_params
 from ..utils._checks import (
     MAX_SEED,
     as_column,
@@ -156,7 +155,8 @@ def cross_source_table(
 
     scoring : str, callable, list of str or dict, \
             default=("roc_auc", "average_precision")
-        Scorers of scikit-learn: a name, several names, a scorer, or a dict of names and
+        Scorers of scikit-learn: a name, several names, a scorer that
+        :func:`~sklearn.metrics.make_scorer` has created, or a dict of names and
         scorers.
 
     cv : int, splitter or None, default=5
@@ -274,9 +274,9 @@ def cross_source_table(
             }
             for score, scorer in scorers.items():
                 result = bootstrap_interval(
-                    partial(_score, scorer, cell.outputs),
+                    scorer,
                     y_true,
-                    np.arange(len(y_true)),
+                    cell.outputs.for_scorer(scorer),
                     groups=None if groups is None else images.groups[cell.rows],
                     n_resamples=n_resamples,
                     confidence_level=confidence_level,
@@ -285,7 +285,7 @@ def cross_source_table(
                 interval = dict(zip(_INTERVAL, result, strict=True))
                 rows[score, name, cell.train, cell.test] = interval | known
             if return_predictions:
-                found = cell.rows, cell.outputs.get_score()
+                found = cell.rows, cell.outputs.get_most_detailed()
                 predictions[name, cell.train, cell.test] = found
     trained = [*images.names, *([_OTHERS] if leave_one_out else [])]
     levels = [list(scorers), list(estimators), trained, images.names]
@@ -343,7 +343,14 @@ def _list_scorers(scoring):
         scoring = {name: name for name in scoring}
     if not scoring:
         raise ValueError("scoring is empty. Pass the name of a scorer.")
-    return {name: get_scorer(scorer) for name, scorer in scoring.items()}
+    scorers = {name: get_scorer(scorer) for name, scorer in scoring.items()}
+    for name, scorer in scorers.items():
+        if read_scorer(scorer) is None:
+            raise ValueError(
+                f"The scorer {name!r} was not created by make_scorer, so its metric is "
+                "not known. Pass make_scorer(metric) or the name of a scorer."
+            )
+    return scorers
 
 
 def _check_scorers(scorers, y):
@@ -413,10 +420,6 @@ def _predict(classifier, images, train, rows, tests):
         tested = images.find(test)
         outputs = Outputs([(fitted, images.pick(tested))])
         yield _Cell(train, test, len(rows), tested, outputs)
-
-
-def _score(scorer, outputs, y_true, positions):
-    return scorer(outputs, positions, y_true)
 
 
 def _compute_prevalence(y_true):

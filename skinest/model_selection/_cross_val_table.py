@@ -387,7 +387,7 @@ def _make_frame(keys, results, n_groups, confidence_level):
 
     def add_limits(estimate, values, left_out):
         limits = bca_limits(estimate, values, left_out, n_groups, confidence_level)
-        return [estimate, *limits]
+        return [float(estimate), *limits]
 
     names = list(dict.fromkeys(name for _, name in keys))
     rows = {}

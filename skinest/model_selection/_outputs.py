@@ -1,23 +1,15 @@
-"""Outputs of classifiers for test images, which scorers can ask for again."""
+"""Outputs of classifiers for test images, as scorers need them."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
-from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import available_if
 
-
-def _if_they_have(method):
-    """Return the condition that the classifiers have a method."""
-    return available_if(lambda self: hasattr(self._parts[0][0], method))
+from .._compat import read_scorer
 
 
 class Outputs:
-    """Stand-in for fitted classifiers, for scorers, which computes each output once.
-
-    Its methods take positions of test images instead of images. So any scorer can be
-    computed for thousands of bootstrap samples.
+    """Outputs of fitted classifiers, each of which is computed once.
 
     Parameters
     ----------
@@ -32,42 +24,39 @@ class Outputs:
 
     def __init__(self, parts):
         self._parts, self._computed = parts, {}
-        self.classes_ = parts[0][0].classes_
+        classes = parts[0][0].classes_
         for fitted, _ in parts:
-            if not np.array_equal(fitted.classes_, self.classes_):
+            if not np.array_equal(fitted.classes_, classes):
                 raise ValueError(
                     f"A fold has the classes {fitted.classes_.tolist()}, and another "
-                    f"one {self.classes_.tolist()}. Choose fewer folds."
+                    f"one {classes.tolist()}. Choose fewer folds."
                 )
 
-    def _compute(self, method, positions):
-        if method not in self._computed:
-            self._computed[method] = np.concatenate(
-                [getattr(fitted, method)(X) for fitted, X in self._parts]
+    def for_scorer(self, scorer) -> np.ndarray:
+        """Return what the metric of a scorer needs, for all test images."""
+        *_, methods = read_scorer(scorer)
+        methods = [methods] if isinstance(methods, str) else methods
+        fitted = self._parts[0][0]
+        found = [method for method in methods if hasattr(fitted, method)]
+        if not found:
+            raise ValueError(
+                f"{fitted!r} has none of the methods that {scorer!r} needs: "
+                f"{', '.join(methods)}."
             )
-        return self._computed[method][positions]
+        return self._compute(found[0])
 
-    def predict(self, positions):
-        return self._compute("predict", positions)
-
-    @_if_they_have("predict_proba")
-    def predict_proba(self, positions):
-        return self._compute("predict_proba", positions)
-
-    @_if_they_have("decision_function")
-    def decision_function(self, positions):
-        return self._compute("decision_function", positions)
-
-    def get_score(self):
-        """Return what was computed for all test images, with the most detail.
+    def get_most_detailed(self) -> np.ndarray:
+        """Return the most detailed of the outputs that were computed.
 
         It is one number per image for two classes.
         """
-        for method in ("predict_proba", "decision_function", "predict"):
-            if method in self._computed:
-                found = self._computed[method]
-                return found[:, 1] if found.shape[1:] == (2,) else found
-        raise ValueError("No scorer has asked for an output of the classifier.")
+        methods = ("predict_proba", "decision_function", "predict")
+        return next(self._computed[each] for each in methods if each in self._computed)
 
-    def __sklearn_tags__(self):
-        return get_tags(self._parts[0][0])
+    def _compute(self, method):
+        if method not in self._computed:
+            parts = [getattr(fitted, method)(X) for fitted, X in self._parts]
+            found = np.concatenate(parts)
+            are_two = found.shape[1:] == (2,)
+            self._computed[method] = found[:, 1] if are_two else found
+        return self._computed[method]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-    from .._typing import RandomStateLike
+    from .._typing import MetricLike, RandomStateLike
 
 _ALL = "all"
 _MISSING = "missing"
@@ -30,7 +30,7 @@ _COLUMNS = ["n_images", "n_groups", "prevalence", "score", "low", "high", "note"
 
 @validate_params(
     {
-        "metric": [callable],
+        "metric": [callable, str],
         "groups": ["array-like", None],
         "min_per_class": [Interval(Integral, 1, None, closed="left")],
         "n_resamples": [Interval(Integral, 1, None, closed="left")],
@@ -40,7 +40,7 @@ _COLUMNS = ["n_images", "n_groups", "prevalence", "score", "low", "high", "note"
     prefer_skip_nested_validation=True,
 )
 def subgroup_report(
-    metric: Callable[..., float],
+    metric: MetricLike,
     y_true: ArrayLike,
     y_score: ArrayLike,
     metadata: Mapping[str, ArrayLike] | pd.DataFrame,
@@ -59,8 +59,9 @@ def subgroup_report(
 
     Parameters
     ----------
-    metric : callable
-        Function of `y_true` and `y_score` that returns a number.
+    metric : callable, scorer or str
+        Function of `y_true` and `y_score` that returns a number, or a scorer or its
+        name, see :func:`bootstrap_interval`.
 
     y_true : array-like of shape (n_images,)
         True labels.

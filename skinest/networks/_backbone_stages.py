@@ -13,15 +13,19 @@ from ._backbones import get_architecture, get_backbone, is_preprocessing, make_c
 _N_NAMED = 3  # how many blocks an error names at each end
 
 
-def list_stages(backbone) -> list[str]:
-    """Return the stages of a backbone, from the top down."""
-    return ["head", *get_backbone(backbone).stages, "all"]
+def list_stages(backbone, top="head") -> list[str]:
+    """Return the stages of a backbone, from the top down.
+
+    `top` is the name of the part above the backbone.
+    """
+    return [top, *get_backbone(backbone).stages, "all"]
 
 
-def check_stage(backbone, name, stage) -> None:
+def check_stage(backbone, name, stage, top="head") -> None:
     """Raise ValueError unless a backbone has this stage, block or layer."""
     backbone = get_architecture(backbone)
-    if stage in list_stages(backbone) or stage in list_layers(backbone):
+    stages = list_stages(backbone, top)
+    if stage in stages or stage in list_layers(backbone):
         return
     blocks = list(list_blocks(backbone))[::-1]
     if stage in blocks:
@@ -31,7 +35,7 @@ def check_stage(backbone, name, stage) -> None:
     among_blocks = f"a block ({', '.join(blocks)}); " if blocks else ""
     raise ValueError(
         f"{name}={stage!r} is not a part of {backbone}. Choose one of "
-        f"{', '.join(list_stages(backbone))}; {among_blocks}or the name of a layer."
+        f"{', '.join(stages)}; {among_blocks}or the name of a layer."
     )
 
 

@@ -228,9 +228,18 @@ def build_backbone(backbone, image_size, *, compute_dtype="float32", l2=0.0):
         Model from RGB images of shape (n_images, height, width, 3), with values from 0
         to 255, to feature maps. Its kernels are 0.
     """
+    config = make_config(backbone, tuple(image_size))
+    return build_from_config(backbone, config, compute_dtype, l2)
+
+
+def build_from_config(backbone, config, compute_dtype, l2=0.0):
+    """Build the Keras model of a backbone from its configuration as JSON.
+
+    For the arguments see :func:`build_backbone`.
+    """
     import keras
 
-    config = json.loads(make_config(backbone, tuple(image_size)))
+    config = json.loads(config)
     policy = "mixed_bfloat16" if compute_dtype == "bfloat16" else "float32"
     for layer in config["layers"]:
         settings = layer["config"]

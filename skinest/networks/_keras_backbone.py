@@ -201,9 +201,10 @@ class KerasBackbone:
 
     Pass it as `backbone` to :class:`~skinest.TransferClassifier`,
     :class:`~skinest.BottleneckFeatureExtractor` or
-    :func:`~skinest.networks.build_transfer_network`. It holds a copy of the network and
-    its weights: it does not change when the model is trained further, and it can be
-    pickled, searched and cached without the file.
+    :func:`~skinest.networks.build_transfer_network`, or as `encoder` to
+    :class:`~skinest.UNetSegmenter` or :func:`~skinest.networks.build_unet`. It holds a
+    copy of the network and its weights: it does not change when the model is trained
+    further, and it can be pickled, searched and cached without the file.
 
     Parameters
     ----------
@@ -224,7 +225,7 @@ class KerasBackbone:
     stages : dict of str to str, default=None
         Names for parts of the network, from the top down, and the first layer of each:
         ``{"top": "conv_7", "middle": "conv_4"}``. You can pass them as `trainable` and
-        `fine_tune`, beside "head", "all" and the name of any layer.
+        `fine_tune`, beside "head" or "decoder", "all" and the name of any layer.
 
     name : str, default=None
         Name of the network in messages, and in the names of features. None means that
@@ -394,7 +395,7 @@ def _copy(row, model):
 def _check_stages(stages, names):
     """Raise ValueError unless each stage has a new name and begins with a layer."""
     for stage, first in stages.items():
-        if stage in ("head", "all"):
+        if stage in ("head", "decoder", "all"):
             raise ValueError(f"stages has {stage!r}, which every network has.")
         if first not in names:
             raise ValueError(

@@ -17,10 +17,10 @@ from .._compat import (
     run_graph,
 )
 
-# Layers around the backbone in a transfer network.
+# Layers around the backbone in a transfer network, and in a U-Net.
 _RESERVED = re.compile(
     r"images|preprocessing.*|bgr|blue|green|red|features|logits|probabilities"
-    r"|(hidden|dropout)_\d+"
+    r"|(hidden|dropout)_\d+|up_\d+_(transposed|concatenate|(conv|norm|relu)_\d)"
 )
 _CUT = "keras.Model(model.input, model.get_layer({!r}).output)"
 
@@ -269,8 +269,8 @@ def restore_model(config, definitions):
 def flatten(model, images):
     """Apply a model to a symbolic tensor, with the layers of inner models as its own.
 
-    It renames layers whose name is that of an earlier one or of a layer of the transfer
-    network.
+    It renames layers whose name is that of an earlier one, or of a layer of the head or
+    the decoder.
 
     Returns
     -------

@@ -113,8 +113,10 @@ def to_application(backbone, arrays) -> list[np.ndarray]:
     return converted
 
 
-def read_file(backbone, path) -> list[np.ndarray]:
+def read_file(backbone, path, parameter="backbone") -> list[np.ndarray]:
     """Read the weights of a backbone from a file.
+
+    `parameter` is the name of the parameter for the backbone, in messages.
 
     Raises
     ------
@@ -156,12 +158,12 @@ def read_file(backbone, path) -> list[np.ndarray]:
     if problems:
         named = "; ".join(problems[:_N_NAMED])
         left = len(problems) - _N_NAMED
-        advice = "Pass a file with weights of the network in backbone=."
+        advice = f"Pass a file with weights of the network in {parameter}=."
         if owner is not None:
             application = get_backbone(owner).application
             advice = (
-                f"They seem to be weights of {application}: pass backbone={owner!r}, "
-                "or another file."
+                f"They seem to be weights of {application}: pass {parameter}="
+                f"{owner!r}, or another file."
             )
         raise ValueError(
             f"weights={path!r} are not weights of "

@@ -42,7 +42,7 @@ class Weights:
         return Weights.freeze(self.arrays[:n_arrays]).digest
 
 
-def load_backbone_weights(backbone, weights, seed) -> Weights:
+def load_backbone_weights(backbone, weights, seed, parameter="backbone") -> Weights:
     """Load the weights of a backbone, or make random ones.
 
     Parameters
@@ -56,6 +56,9 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
 
     seed : int
         Seed of random weights.
+
+    parameter : str, default="backbone"
+        Name of the parameter for the backbone, in messages.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def load_backbone_weights(backbone, weights, seed) -> Weights:
         )
     info = os.stat(path)
     version = info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
-    return _from_file(architecture, path, version)
+    return _from_file(architecture, path, version, parameter)
 
 
 def save_backbone_weights(backbone, weights, path):
@@ -122,11 +125,11 @@ def _imagenet(backbone):
 
 
 @lru_cache(maxsize=2)
-def _from_file(backbone, path, version):
+def _from_file(backbone, path, version, parameter):
     """Read a weights file; `version` changes if the file is replaced."""
     if not isinstance(backbone, str):
         return Weights.freeze(backbone.read_weights(path))
-    return Weights.freeze(read_file(backbone, path))
+    return Weights.freeze(read_file(backbone, path, parameter))
 
 
 @lru_cache(maxsize=2)

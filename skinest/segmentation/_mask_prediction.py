@@ -16,16 +16,25 @@ from .._training._views import average_masks, check_n_views, make_views
 from ..export import export_network
 from ..images import check_images
 from ..metrics import dice_score
-from ..networks._unet_network import build
+from ..networks._unet_network import build, resolve_levels
 from ..utils._verbose import announce
 from ._pairs import PairCollection
+from ._postprocessing import list_steps, postprocess_mask
 from ._tiles import iterate_outputs
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import ArrayLike, NDArray
 
-    from .._typing import ImagesLike, MasksLike, PathLike
+    from .._typing import (
+        AutoNumber,
+        BackboneName,
+        ImagesLike,
+        MasksLike,
+        PathLike,
+        Postprocess,
+    )
+    from ..networks import KerasBackbone
     from ..networks._unet_network import UNetSpec
     from ._pairs import Letterbox
 
@@ -35,15 +44,19 @@ class MaskPredictionMixin:
 
     classes_: NDArray[Any]
     tile_shape_: tuple[int, int]
-    depth: int
+    encoder: BackboneName | KerasBackbone | None
+    depth: AutoNumber
+    base_filters: AutoNumber
     n_prediction_views: int
     crop_margin: float
     threshold: float
+    postprocess: Postprocess
     tile_overlap: float | None
     ignore_label: int | None
     mask_threshold: float | None
     _letterbox: Letterbox
     _spec: UNetSpec
+    _part: tuple[str, bool]
     _weights: tuple[NDArray[Any], ...]
     _model: keras.Model | None
 
@@ -171,7 +184,7 @@ of shape (height, width)
         """The fitted network as a Keras model."""
         check_is_fitted(self)
         if self._model is None:
-            self._model = build(self._spec)
+            self._model = build(self._spec, *self._part)
             self._model.set_weights(self._weights)
         return self._model
 
@@ -217,7 +230,7 @@ of shape (height, width)
         skinest.export.read_metadata : The metadata of a file.
         """
         check_is_fitted(self)
-        has_threshold = len(self.classes_) == 2
+        has_threshold, encoder = len(self.classes_) == 2, self._spec.encoder
         export_network(
             self,
             self._build_for_export,
@@ -225,6 +238,7 @@ of shape (height, width)
             overwrite=overwrite,
             task="segmentation",
             network="unet",
+            encoder=None if encoder is None else str(encoder.backbone),
             image_size=self._spec.image_size,
             resize="letterbox" if self._letterbox.pad else "stretch",
             n_prediction_views=check_n_views(self),
@@ -236,7 +250,11 @@ of shape (height, width)
 
     def _build_for_export(self):
         """Build the network in float32, without dropout."""
-        network = build(replace(self._spec, dropout=0.0, compute_dtype="float32"))
+        exact: dict[str, Any] = {"compute_dtype": "float32"}
+        encoder = self._spec.encoder
+        if encoder is not None:
+            encoder = replace(encoder, **exact)
+        network = build(replace(self._spec, dropout=0.0, encoder=encoder, **exact))
         network.set_weights(self._weights)
         return network
 
@@ -246,7 +264,7 @@ of shape (height, width)
             X,
             y,
             letterbox,
-            2**self.depth,
+            2 ** resolve_levels(self.encoder, self.depth, self.base_filters)[0],
             names,
             ignore_label=self.ignore_label,
             mask_threshold=self.mask_threshold,
@@ -263,10 +281,12 @@ of shape (height, width)
     def _mask(self, outputs):
         """Return labels from outputs of the network."""
         if len(self.classes_) == 1:
-            return np.full(outputs.shape[:2], self.classes_[0])
-        if len(self.classes_) == 2:
-            return self.classes_[(outputs[..., 0] > self.threshold).astype(np.intp)]
-        return self.classes_[outputs.argmax(axis=-1)]
+            mask = np.full(outputs.shape[:2], self.classes_[0])
+        elif len(self.classes_) == 2:
+            mask = self.classes_[(outputs[..., 0] > self.threshold).astype(np.intp)]
+        else:
+            mask = self.classes_[outputs.argmax(axis=-1)]
+        return postprocess_mask(mask, list_steps(self.postprocess), self.classes_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,7 +7,7 @@ The target of a pixel is its class index and its weight in the loss.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from keras import Loss, Metric, ops
@@ -15,6 +15,7 @@ from keras import Loss, Metric, ops
 from .._apply_augmentation import apply_to_pair
 from .._reading._mask_values import MAX_LABELS
 from .._training._batches import PrefetchedBatches
+from .._training._orders import count_earlier, draw_by_kind
 from ..losses._resolve import resolve_loss
 from ..networks._unet_network import build
 from ..utils._checks import read_class_weight
@@ -32,10 +33,15 @@ class PairBatches(PrefetchedBatches):
 
     augmentation : Augmentation, callable, Keras layer or None
         Random changes of training pairs. It needs a seed.
+
+    foreground_fraction : float, default=None
+        Fraction of the images in an epoch whose masks have foreground. It needs a seed.
+        None uses each image once.
     """
 
     class_weights: np.ndarray
     augmentation: object = None
+    foreground_fraction: float | None = None
 
     @property
     def signature(self):
@@ -43,12 +49,29 @@ class PairBatches(PrefetchedBatches):
         targets = (*shape[:2], 2)
         return (shape, np.uint8), (targets, np.float32), ((), np.float32)
 
-    def _read(self, chosen):
+    def begin_epoch(self, epoch):
+        super().begin_epoch(epoch)
+        self._repeats = count_earlier(self._order)
+
+    def _draw_order(self, generator):
+        if self.foreground_fraction is None:
+            return super()._draw_order(generator)
+        return draw_by_kind(self._has_foreground, self.foreground_fraction, generator)
+
+    @cached_property
+    def _has_foreground(self):
+        masks = map(self.split.targets.__getitem__, self.split.positions)
+        found = [((mask > 0) & (mask < OUTSIDE)).any() for mask in masks]
+        return np.array(found)
+
+    def _read(self, places):
         images, masks = [], []
-        for position in self.split.positions[chosen]:
+        positions = self.split.positions[self._order[places]]
+        for position, repeat in zip(positions, self._repeats[places], strict=True):
             image, mask = self.split.images[position], self.split.targets[position]
             if self.augmentation is not None:
-                generator = self._make_generator(position)
+                another = [repeat] if repeat else []
+                generator = self._make_generator(position, *another)
                 image, mask = apply_to_pair(self.augmentation, image, mask, generator)
             images.append(image)
             masks.append(mask)
@@ -56,13 +79,17 @@ class PairBatches(PrefetchedBatches):
         return np.stack(images), np.stack([masks, self.class_weights[masks]], axis=-1)
 
 
-def describe_training(spec, loss, threshold) -> dict:
+def describe_training(spec, part, loss, threshold) -> dict:
     """Return what :func:`train_network` trains.
 
     Parameters
     ----------
     spec : UNetSpec
         The network.
+
+    part : tuple of (str, bool)
+        The lowest part of an encoder that trains, and whether its batch normalisation
+        does.
 
     loss : ResolvedLoss
         Its loss.
@@ -77,8 +104,8 @@ def describe_training(spec, loss, threshold) -> dict:
         settings["dropout"] = spec.dropout
         spec = replace(spec, dropout=0.5)  # one model for all rates
     return {
-        "key": ("unet", spec, loss.key),
-        "build": partial(build, spec),
+        "key": ("unet", spec, part, loss.key),
+        "build": partial(build, spec, *part),
         "settings": settings,
         "objective": partial(make_objective, loss, spec.n_outputs),
         "build_whole": share_layers,

@@ -5,23 +5,25 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
-from .._apply_augmentation import check_pair_augmentation
-from .._compat import Interval, fit_context, with_callbacks
+from .._compat import Interval, StrOptions, fit_context, with_callbacks
 from .._training._checkpoint import open_checkpoint
 from .._training._fit_identity import describe_masks
-from .._training._network_estimator import NetworkEstimator
-from .._training._train_network import train_network
+from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
 from ..masks import check_masks
-from ..networks._unet_network import MAX_DEPTH, check_unet_size
+from ..networks._transfer_network import BACKBONE
+from ..networks._unet_network import BASE_FILTERS, DEPTH
 from ._mask_prediction import MaskPredictionMixin
-from ._network_start import start_network
-from ._training_pairs import check_pairs, read_and_split
+from ._network_start import check_settings
+from ._postprocessing import STEPS
+from ._train_segmenter import train_segmenter
 
 if TYPE_CHECKING:
     from .. import _typing as t
+    from ..networks import KerasBackbone
 
 
 class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
@@ -31,13 +33,30 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     The image and mask of a pair are augmented and shuffled together. Predictions have
     the size of each image and the labels of the training masks.
 
+    With an `encoder`, the contracting path is a pretrained network, and the network is
+    trained in one or two stages. This is better if there are few masks.
+
     Parameters
     ----------
-    depth : int, default=4
-        Number of times that the image size is halved, at most 16.
+    encoder : str or KerasBackbone, default=None
+        Contracting path of the network: the name of a backbone, such as "mobilenetv2",
+        "vgg16" or any other in :ref:`backbones`, or a network of your own, see
+        :class:`skinest.networks.KerasBackbone`. Its preprocessing is included. None is
+        that of the U-Net paper, with random weights.
 
-    base_filters : int, default=64
-        Number of filters of the first level. It doubles at each further level.
+    weights : "imagenet", str, path or None, default="imagenet"
+        Weights of the encoder, as those of the backbone of a
+        :class:`TransferClassifier`: a file may also be one of its `save_backbone`. Not
+        used without an encoder.
+
+    depth : int or "auto", default="auto"
+        Number of times that the image size is halved, at most 16. "auto" is 4 or, with
+        an encoder, as often as the encoder halves it: 4 for VGG, 5 for all others in
+        :ref:`backbones`.
+
+    base_filters : int or "auto", default="auto"
+        Number of filters of the first level. It doubles at each further level. "auto"
+        is 64 or, with an encoder, 16. With an encoder it is about the expanding path.
 
     image_size : tuple of int, default=(128, 128)
         (height, width) to which images are resized, in pixels, multiples of
@@ -62,22 +81,41 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         Dropout rate at the bottom of the network, in [0, 1).
 
     batch_norm : bool, default=True
-        Whether to use batch normalisation in the contracting path.
+        Whether to use batch normalisation in the contracting path or, with an encoder,
+        in the expanding path. An encoder has its own.
+
+    trainable : str, default="decoder"
+        The lowest part of the encoder to train in the first stage. All layers above it
+        are trained too. "decoder", which freezes the encoder; a stage, "stage5" to
+        "stage1", from the top down; "all"; a block of the encoder; or the name of a
+        layer. Its batch normalisation keeps its statistics, except with "all" and
+        ``weights=None``. Not used without an encoder, nor is `fine_tune`.
 
     epochs : int, default=20
-        Number of epochs.
+        Number of epochs of the first stage, which is the only one without `fine_tune`.
 
     learning_rate : float or LearningRateSchedule, default=1e-3
-        Learning rate. Not used if `optimizer` is an object.
+        Learning rate of the first stage. Not used if `optimizer` is an object. To train
+        a pretrained encoder, use 1e-4 or less.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        Optimizer: its name in Keras, or an object, which is copied and has its own
-        learning rate.
+        Optimizer of both stages: its name in Keras, or an object, which is copied. The
+        learning rate of an object is used in the first stage.
 
     batch_size : int, default=16
         Number of images in a batch, for training and for prediction. The default is
         half of that of the classifiers, because training stores all feature maps: 106
         MB for one image in the default network.
+
+    fine_tune : str, default=None
+        The lowest part to train in a second stage, which continues from the weights of
+        the first. None means no second stage.
+
+    fine_tune_epochs : int, default=20
+        Number of epochs of the second stage.
+
+    fine_tune_learning_rate : float or LearningRateSchedule, default=1e-4
+        Learning rate of the second stage.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         Random changes of training pairs, see :class:`skinest.Augmentation`. A callable
@@ -87,6 +125,11 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         shapes and dtypes. The values of the mask are class indices, which are positions
         in `classes_`, and 255 in the padding and for `ignore_label`. Pixels that a
         Keras layer fills with a constant do not count either.
+
+    foreground_fraction : float, default=None
+        Fraction of the training images in each epoch, in (0, 1], whose masks have
+        foreground. Some are repeated, with other augmentation, or left out. For small
+        structures that most images lack. None uses each image once.
 
     n_prediction_views : {1, 2, 4, 8}, default=1
         Number of views of each image whose predicted probabilities are averaged
@@ -98,6 +141,13 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     threshold : float, default=0.5
         Probability in (0, 1) above which a pixel is foreground, for two labels.
+
+    postprocess : str, callable, list of these or None, default=None
+        What is done to each predicted mask, in this order. "largest" keeps the largest
+        connected component of each label, "fill_holes" fills the holes in each. A
+        callable receives a mask, of shape (height, width), and returns another one with
+        the same labels. Probabilities and `history_` do not depend on it, and it can be
+        changed after `fit`.
 
     tile_overlap : float, default=None
         Predict large images in tiles and blend them. Tiles overlap by this fraction of
@@ -129,8 +179,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         out.
 
     early_stopping : bool, default=False
-        Stop when `monitor` has not improved for `n_iter_no_change` epochs. The weights
-        of the best epoch are restored even if all epochs ran.
+        Stop a stage when `monitor` has not improved for `n_iter_no_change` epochs. The
+        weights of the best epoch of the stage are restored even if all epochs ran.
+        Epochs of an earlier stage do not count, even if they were better.
 
     n_iter_no_change : int, default=10
         Number of epochs without improvement before early stopping.
@@ -141,7 +192,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the network. "auto" is bfloat16 on processors that
-        support it, and float32 otherwise. Weights and outputs are always float32.
+        support it, and float32 otherwise; of the encoders, it is bfloat16 for VGG16 and
+        VGG19 only. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
         Folder where pairs of image and mask files are cached in the size of the
@@ -196,10 +248,10 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         that a fit did not compute are NaN.
 
     n_iter_ : int
-        Number of epochs.
+        Number of epochs of all stages.
 
     n_iter_per_stage_ : list of int
-        Number of epochs of each `fit`; a warm start adds an entry.
+        Number of epochs of each stage; a warm start adds entries.
 
     See Also
     --------
@@ -240,20 +292,41 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     (12, 64, 64)
     >>> segmenter.classes_
     array([  0, 255], dtype=uint8)
+
+    A pretrained encoder, with which first the decoder is trained, then all layers:
+
+    >>> pretrained = UNetSegmenter(
+    ...     encoder="mobilenetv2", epochs=10, fine_tune="all", fine_tune_epochs=10
+    ... )
     """
 
     _metrics = ("loss", "accuracy", "precision", "recall", "iou", "dice")
     _seeded = ("weights", "hold_out", "shuffle", "dropout")
-    _unused_in_training = ("tile_overlap", "crop_margin", "n_prediction_views")
+    _learning_rates = ("learning_rate", "fine_tune_learning_rate")
+    _epochs = ("epochs", "fine_tune_epochs")
+    _unused_in_training = (
+        "crop_margin",
+        "n_prediction_views",
+        "postprocess",
+        "tile_overlap",
+    )
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "depth": [Interval(Integral, 1, MAX_DEPTH, closed="both")],
-        "base_filters": [Interval(Integral, 1, None, closed="left")],
+        "encoder": [*BACKBONE, None],
+        "weights": [str, os.PathLike, None],
+        "depth": DEPTH,
+        "base_filters": BASE_FILTERS,
+        "trainable": [str],
+        "fine_tune": [str, None],
+        "fine_tune_epochs": [Interval(Integral, 1, None, closed="left")],
+        "fine_tune_learning_rate": LEARNING_RATE,
         "pad_to_aspect_ratio": ["boolean"],
         "loss": [str, callable],
         "batch_norm": ["boolean"],
         "threshold": [Interval(Real, 0, 1, closed="neither")],
+        "foreground_fraction": [Interval(Real, 0, 1, closed="right"), None],
+        "postprocess": [StrOptions(set(STEPS)), callable, list, tuple, None],
         "tile_overlap": [Interval(Real, 0, 1, closed="left"), None],
         "crop_margin": [Interval(Real, 0, None, closed="left")],
         "ignore_label": [Integral, None],
@@ -263,21 +336,29 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     def __init__(
         self,
         *,
-        depth: int = 4,
-        base_filters: int = 64,
+        encoder: t.BackboneName | KerasBackbone | None = None,
+        weights: t.PathLike | None = "imagenet",
+        depth: t.AutoNumber = "auto",
+        base_filters: t.AutoNumber = "auto",
         image_size: t.ImageSize = (128, 128),
         pad_to_aspect_ratio: bool = False,
         loss: t.LossLike = "dice",
         class_weight: t.ClassWeight = None,
         dropout: float = 0.0,
         batch_norm: bool = True,
+        trainable: str = "decoder",
         epochs: int = 20,
         learning_rate: t.LearningRate = 1e-3,
         optimizer: t.OptimizerLike = "adam",
         batch_size: int = 16,
+        fine_tune: str | None = None,
+        fine_tune_epochs: int = 20,
+        fine_tune_learning_rate: t.LearningRate = 1e-4,
         augmentation: t.AugmentationLike = None,
+        foreground_fraction: float | None = None,
         n_prediction_views: t.NumberOfViews = 1,
         threshold: float = 0.5,
+        postprocess: t.Postprocess = None,
         tile_overlap: float | None = None,
         crop_margin: float = 0.1,
         ignore_label: int | None = None,
@@ -294,6 +375,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         random_state: t.RandomStateLike = None,
         verbose: int = 0,
     ) -> None:
+        self.encoder = encoder
+        self.weights = weights
         self.depth = depth
         self.base_filters = base_filters
         self.image_size = image_size
@@ -302,13 +385,19 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.class_weight = class_weight
         self.dropout = dropout
         self.batch_norm = batch_norm
+        self.trainable = trainable
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.optimizer = optimizer
         self.batch_size = batch_size
+        self.fine_tune = fine_tune
+        self.fine_tune_epochs = fine_tune_epochs
+        self.fine_tune_learning_rate = fine_tune_learning_rate
         self.augmentation = augmentation
+        self.foreground_fraction = foreground_fraction
         self.n_prediction_views = n_prediction_views
         self.threshold = threshold
+        self.postprocess = postprocess
         self.tile_overlap = tile_overlap
         self.crop_margin = crop_margin
         self.ignore_label = ignore_label
@@ -371,11 +460,12 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         ValueError
             If an argument or a mask is invalid, a mask does not have the size of its
             image, an image is smaller than ``2 ** depth`` pixels, no pixel has a label
-            other than `ignore_label`, `checkpoint` has the state of another fit, or,
-            with `warm_start`, labels or network differ from those of the last fit. All
-            pairs are read before training begins.
+            other than `ignore_label`, a file of weights does not fit the encoder,
+            `checkpoint` has the state of another fit, or, with `warm_start`, labels or
+            network differ from those of the last fit. All pairs are read before
+            training begins.
         OSError
-            If a file is missing.
+            If a file is missing, or weights cannot be downloaded.
 
         Warns
         -----
@@ -383,58 +473,12 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             If all masks have one label only, or no validation mask has a label of the
             foreground.
         """
-        self._check_settings(X_val, y_val)
+        self._check_training(X_val, y_val)
+        check_settings(self)
         data = X, y, sample_weight, groups, X_val, y_val
         with open_checkpoint(self, *data) as checkpoint:
-            self._train(data, checkpoint)
+            train_segmenter(self, data, checkpoint)
         return self
-
-    def _train(self, data, checkpoint):
-        """Train the network, or continue from a checkpoint."""
-        from ..losses._resolve import resolve_loss
-        from ._pixels import PairBatches, describe_training
-
-        augmentation, seeds = self.augmentation, checkpoint.seeds
-        if augmentation is not None:
-            augmentation = check_pair_augmentation(augmentation)
-        checked = check_pairs(self, *data)
-        n_reads = 1 if checked.given is None else 2
-        n_tasks = self.epochs + n_reads
-        fitting = self._begin_fit(*data[:2], checkpoint, n_tasks)
-        pairs, train, validation = read_and_split(checked, fitting)
-        attributes, class_weights = start_network(self, train, pairs, seeds["weights"])
-        arrays = attributes["_weights"]
-        arrays = fitting.resume(arrays) or arrays
-        spec = attributes["_spec"]
-        has_class_weight = self.class_weight is not None
-        loss = resolve_loss(self.loss, has_class_weight, spec.n_outputs)
-        settings = {
-            "class_weights": class_weights,
-            "batch_size": self.batch_size,
-            "epoch": fitting.epoch,
-        }
-        batches = PairBatches(
-            split=train, augmentation=augmentation, seed=seeds["shuffle"], **settings
-        )
-        if validation is not None:
-            validation = PairBatches(split=validation, seed=None, **settings)
-
-        def collect_attributes(arrays):
-            return {**attributes, "_weights": arrays}
-
-        is_named = isinstance(self.optimizer, str)
-        for epochs in fitting.iterate_stages([self.epochs]):
-            arrays = train_network(
-                fitting,
-                **describe_training(spec, loss, self.threshold),
-                weights=arrays,
-                batches=batches,
-                validation=validation,
-                epochs=epochs,
-                learning_rate=self.learning_rate if is_named else None,
-                attributes_of=collect_attributes,
-            )
-        self._end_fit(fitting, collect_attributes(arrays))
 
     def _describe_targets(self, y, name) -> str:
         """Return a text that identifies masks."""
@@ -445,11 +489,3 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             mask_threshold=self.mask_threshold,
         )
         return describe_masks(masks)
-
-    def _check_settings(self, X_val, y_val):
-        """Raise ValueError for errors that the parameter constraints cannot find."""
-        from ._pixels import check_pixel_loss
-
-        check_unet_size(self.image_size, self.depth)
-        self._check_training(X_val, y_val)
-        check_pixel_loss(self)

@@ -109,6 +109,7 @@ def test_metadata_of_a_segmenter(fit_segmenter, tmp_path):
         "estimator": "UNetSegmenter",
         "task": "segmentation",
         "network": "unet",
+        "encoder": None,
         "image_size": [SIDE, SIDE],
         "resize": "letterbox",
         "n_prediction_views": 1,

@@ -110,6 +110,8 @@ def test_columns_of_probabilities_and_a_random_state():
     again = report({"sex": SEX}, min_per_class=5)
     assert_allclose(found["score"], again["score"])
     assert_allclose(found["high"], again["high"])
+    named = subgroup_report("roc_auc", Y, proba, {"sex": SEX}, **OPTIONS)
+    assert_allclose(named["score"], again["score"])
 
 
 @pytest.mark.parametrize(

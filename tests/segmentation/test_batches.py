@@ -185,3 +185,18 @@ def test_nothing_of_a_fit_is_held_when_it_is_over(fails, pairs):
     assert held() is None
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith("skinest")]
+
+
+def test_foreground_has_its_fraction_and_repeats_are_augmented_anew(pairs):
+    images, masks = pairs[0].copy(), np.full_like(pairs[1], 3)
+    masks[:3, 2:9] = 5
+    settings = {"foreground_fraction": 0.7, "augmentation": TURN, "class_weight": None}
+    settings |= {"validation_fraction": None, "epochs": 2}
+    fits = record_fit(make_small(**settings), images, masks)
+    orders = []
+    for inputs, codes, _, _ in fits.epochs:
+        has_foreground = (codes == 1).any(axis=(1, 2))
+        assert (len(codes), has_foreground.sum()) == (N_PAIRS, 9)  # round(.7 * 13)
+        assert len(np.unique(inputs[has_foreground], axis=0)) == 9
+        orders.append(list_order(inputs))
+    assert orders[0] != orders[1]

@@ -46,22 +46,32 @@ CLASSIFIERS = {
     },
     "two heads": {"fine_tune": "head", "fine_tune_learning_rate": 0.02, "dropout": 0.3},
 }
-# After each epoch and each stage: two stages of two epochs, or one of four.
-N_WRITES = dict.fromkeys(CLASSIFIERS, 6) | {"segmenter": 5}
-SEGMENTER_SETTINGS = {
-    **STOPS,
-    "epochs": 4,
-    "dropout": 0.2,
-    "augmentation": Augmentation(vertical_flip=True),
+SEGMENTERS = {
+    "segmenter": {
+        **STOPS,
+        "epochs": 4,
+        "dropout": 0.2,
+        "augmentation": Augmentation(vertical_flip=True),
+        "learning_rate": keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5),
+    },
+    "segmenter with an encoder": {
+        "encoder": "tiny",
+        "weights": None,
+        "depth": "auto",
+        "image_size": (32, 32),
+        "fine_tune": "all",
+        "fine_tune_epochs": 2,
+    },
 }
+# After each epoch and each stage: two stages of two epochs, or one of four.
+N_WRITES = dict.fromkeys([*CLASSIFIERS, *SEGMENTERS], 6) | {"segmenter": 5}
 
 
 def make_estimator(name, checkpoint=None, **settings):
     """Make an estimator, and the arguments of its fit."""
     settings["checkpoint"] = checkpoint
-    if name == "segmenter":
-        schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
-        fixed = {**SMALL_SEGMENTER, **SEGMENTER_SETTINGS, "learning_rate": schedule}
+    if name in SEGMENTERS:
+        fixed = {**SMALL_SEGMENTER, **SEGMENTERS[name]}
         return UNetSegmenter(**{**fixed, **settings}), make_pairs()
     fixed = {**SMALL_CLASSIFIER, **CLASSIFIERS[name], "fine_tune_epochs": 2}
     return TransferClassifier("tiny", **{**fixed, **settings}), (make_images(12), Y)

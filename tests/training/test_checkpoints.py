@@ -102,6 +102,7 @@ def test_an_unbroken_fit_has_the_same_bits_in_another_process(name, plain, folde
     [
         "head and network",
         "segmenter",
+        pytest.param("segmenter with an encoder", marks=pytest.mark.slow),
         pytest.param("all and head", marks=pytest.mark.slow),
         pytest.param("two heads", marks=pytest.mark.slow),
     ],

@@ -1,0 +1,54 @@
+"""Tables of recipes, with their gains over other recipes, in README.md."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import re
+from pathlib import Path
+
+README = Path(__file__).parent / "README.md"
+METRICS = ("AUC", "average precision")
+CELLS = {
+    "ham_to_isic": "HAM10000 to ISIC 2016",
+    "isic_to_ham": "ISIC 2016 to HAM10000",
+    "isic_folds": "ISIC 2016, 5 folds",
+}
+_PLACE = re.compile(r"(?<=<!-- other clinics -->\n).*?(?=\n<!-- end -->)", re.DOTALL)
+
+
+def show(rows):
+    """Return tables in Markdown: scores, and gains over the reference."""
+    tables = []
+    for cell, title in CELLS.items():
+        lines = [f"| {title} | AUC | gain | average precision | gain | over |"]
+        lines += ["|---|---|---|---|---|---|"]
+        for row in rows:
+            if f"{cell}, AUC" not in row:
+                continue
+            columns = []
+            for metric in METRICS:
+                gain = _format(row.get(f"{cell}, {metric}, gain"), "+")
+                columns += [_format(row.get(f"{cell}, {metric}"), ""), gain]
+            columns.append(row["reference"] if gain else "")
+            lines.append(f"| {row['recipe']} | {' | '.join(columns)} |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
+
+
+def _format(values, sign):
+    """Return a score and its interval, or an empty text for None."""
+    if values is None:
+        return ""
+    score, low, high = (f"{value:{sign}.3f}".replace("0.", ".") for value in values)
+    return f"{score} [{low}, {high}]"
+
+
+def read_readme():
+    """Return the tables in README.md."""
+    return _PLACE.search(README.read_text(encoding="utf-8"))[0].strip()
+
+
+def write_readme(rows):
+    """Replace the tables in README.md."""
+    text = README.read_text(encoding="utf-8")
+    README.write_text(_PLACE.sub(lambda _: f"\n{show(rows)}\n", text), encoding="utf-8")

@@ -1,0 +1,3 @@
+from ._color_constancy import ColorConstancy
+
+__all__ = ["ColorConstancy"]

@@ -1,0 +1,28 @@
+"""Scores of recipes for images of other clinics: pages agree with the results."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+tables = importlib.import_module("_gain_tables")
+RECORD = ROOT / "benchmarks" / "results" / "other_clinics.json"
+
+
+def test_tables_in_the_readme_are_those_of_the_results():
+    rows = json.loads(RECORD.read_text(encoding="utf-8"))["rows"]
+    assert tables.read_readme() == tables.show(rows)
+
+
+def test_scores_of_the_guide_are_in_the_tables():
+    page = ROOT / "docs" / "guide" / "other_clinics.rst"
+    shown = re.findall(r"(?<![\d\w])\.\d{3}\b", page.read_text(encoding="utf-8"))
+    assert len(shown) > 10
+    assert set(shown) <= set(re.findall(r"\.\d{3}", tables.read_readme()))
