@@ -26,6 +26,7 @@ from ..utils._checks import check_groups, check_installed
 from ._group_bootstrap import GroupBootstrap, bca_limits
 from ._intervals import CONSTRAINTS
 from ._weighted_score import (
+    count_images,
     join_items,
     list_classes,
     make_weighted_score,
@@ -197,18 +198,20 @@ def cross_val_table(
     """
     check_installed("pandas", "cross_val_table")
     estimators, scorers = _check_estimators(estimators), _check_scorers(scoring)
-    groups = check_groups(groups, len(y))
+    n_images = count_images(y)
+    groups = check_groups(groups, n_images)
     folds = _list_folds(next(iter(estimators.values())), X, y, groups, cv)
-    scores, classes = {}, {}
+    scores: dict[tuple[str, str], Any] = {}
+    classes: dict[str, Any] = {}
     for name, estimator in estimators.items():
         own = _params_of(name, estimators, params)
         recorded = _predict_folds(estimator, X, y, folds, scorers, own, n_jobs)
         for scorer_name, predictions in recorded.items():
             place = f"{scorer_name} of {name}"
             parts = _list_parts(predictions, folds, average)
-            classes |= _classes_of_parts(parts, len(y))
+            classes |= _classes_of_parts(parts, n_images)
             scores[scorer_name, name] = _make_mean_score(parts, place)
-    bootstrap = GroupBootstrap(groups, len(y), classes, n_resamples, random_state)
+    bootstrap = GroupBootstrap(groups, n_images, classes, n_resamples, random_state)
     results = bootstrap.compute(
         lambda counts: np.array([score(counts) for score in scores.values()])
     )
@@ -384,7 +387,7 @@ def _make_frame(keys, results, n_groups, confidence_level):
 
     def add_limits(estimate, values, left_out):
         limits = bca_limits(estimate, values, left_out, n_groups, confidence_level)
-        return [estimate, *limits]
+        return [float(estimate), *limits]
 
     names = list(dict.fromkeys(name for _, name in keys))
     rows = {}

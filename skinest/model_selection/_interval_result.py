@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class IntervalResult(_Limits):
         confidence_level: float = 0.95,
         standard_error: float = np.nan,
         distribution: ArrayLike = (),
-    ) -> IntervalResult:
+    ) -> Self:
         result = super().__new__(cls, float(estimate), float(low), float(high))
         result.confidence_level = confidence_level
         result.standard_error = standard_error
@@ -137,7 +137,7 @@ class ComparisonResult(IntervalResult):
         score_a: float = np.nan,
         score_b: float = np.nan,
         **options: Any,
-    ) -> ComparisonResult:
+    ) -> Self:
         result = super().__new__(cls, estimate, low, high, **options)
         result.score_a, result.score_b = float(score_a), float(score_b)
         return result
@@ -196,7 +196,7 @@ confidence_level=0.95)
         statistic: float = np.nan,
         pvalue: float = np.nan,
         **options: Any,
-    ) -> DeLongResult:
+    ) -> Self:
         result = super().__new__(cls, estimate, low, high, **options)
         result.statistic, result.pvalue = float(statistic), float(pvalue)
         return result

@@ -117,6 +117,17 @@ def make_weighted_score(metric, y_true, y_score, sample_weight=None, name="y_sco
     return lambda counts: metric.sign * _check_number(score(counts * weights), metric)
 
 
+def count_images(y_true) -> int:
+    """Return the number of labels or masks."""
+    try:
+        return len(y_true)
+    except TypeError:
+        raise TypeError(
+            f"y_true is of type {type(y_true).__name__}. Pass a label or mask for each "
+            "image."
+        ) from None
+
+
 def list_classes(metric, y_true):
     """Return which images are of which class, by its name in messages.
 

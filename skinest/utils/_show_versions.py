@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info
 
 from .._compat import cpu_has_avx512, cpu_has_bfloat16
 
-_OPTIONAL = ("matplotlib", "openvino", "pandas", "scikeras", "scipy")
+_OPTIONAL = ("matplotlib", "openvino", "pandas", "scikeras")
 _VARIABLES = (  # of the environment
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",

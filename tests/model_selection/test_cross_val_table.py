@@ -68,6 +68,7 @@ def test_estimates_are_those_of_cross_val_score():
     options = {**OPTIONS, "scoring": scoring, "groups": GROUPS, "cv": BY_GROUP}
     table = cross_val_table(MODELS, X, Y, **options)
     assert table.index.tolist() == [(s, name) for s in scoring for name in MODELS]
+    assert {dtype.kind for dtype in table.dtypes} == {"f"}
     for (scorer, name), row in table.iterrows():
         expected = cross_val_score(
             MODELS[name], X, Y, groups=GROUPS, cv=BY_GROUP, scoring=scorer
