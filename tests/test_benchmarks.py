@@ -246,12 +246,13 @@ def test_the_page_has_each_table_once_and_says_what_the_results_say():
     page = make_tables.README.read_text()
     names = re.findall(r"<!-- table (\w+) -->", page)
     assert sorted(names) == sorted(make_tables.TABLES)
-    assert page.count("<!-- end -->") == len(names)
+    assert page.count("<!-- end -->") == len(re.findall("<!-- (?!end)", page))
     assert make_tables.fill_in_tables(page) == page
 
 
 def test_results_name_no_place_of_a_machine():
-    for path in make_tables.RESULTS.glob("*.json"):
+    for path in make_tables.RESULTS.rglob("*.json"):
         content = json.loads(path.read_text())
-        assert set(content) == {"settings", "machine", "days", "loads", "runs"}
+        if "runs" in content:  # a comparison of speeds
+            assert set(content) == {"settings", "machine", "days", "loads", "runs"}
         assert not re.search(r"/(home|root|tmp|work|Users)/", path.read_text())

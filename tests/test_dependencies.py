@@ -32,7 +32,10 @@ UNDECLARED = {
         "pandas": "only for who passes or asks for a DataFrame, and has it therefore",
         "pytest": "only for who runs the estimator checks by it",
     },
-    "tests": {"keras-hub": "some of its networks are tried, where it is installed"},
+    "tests": {
+        "keras-hub": "some of its networks are tried, where it is installed",
+        "torch": "its tensors are tried as images, where it is installed",
+    },
 }
 # Declared, and imported in no file.
 NOT_IMPORTED = {
