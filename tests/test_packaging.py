@@ -75,6 +75,7 @@ def test_the_wheel_says_its_licence_and_what_it_needs(wheel):
         "pillow",
         "pooch",
         "scikit-learn",
+        "scipy",
         "simplejpeg",
         "tensorflow",
         "threadpoolctl",

@@ -190,9 +190,8 @@ def build_unet(
 
     With MobileNetV2 as encoder:
 
-    >>> model = build_unet(encoder="mobilenetv2", weights=None)
-    >>> model.get_layer("up_1_concatenate").output.shape
-    (None, 128, 128, 32)
+    >>> build_unet(encoder="mobilenetv2", weights=None).output_shape
+    (None, 128, 128, 1)
     """
     import keras
 

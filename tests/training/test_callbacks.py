@@ -98,11 +98,11 @@ def test_a_stop_is_the_end_of_a_shorter_training(images):
 @needs_callbacks
 def test_the_best_epoch_is_kept_though_a_callback_stops(images):
     settings = {"validation_fraction": 0.25, "early_stopping": True, "epochs": 6}
-    clf = small(**settings, learning_rate=0.5).set_callbacks(Recorder(5))
+    clf = small(**settings, learning_rate=0.1).set_callbacks(Recorder(5))
     clf.fit(images, Y)
     best = int(np.argmin(clf.history_["val_loss"]))
     assert clf.n_iter_ == 5 > best + 1
-    shorter = small(validation_fraction=0.25, epochs=best + 1, learning_rate=0.5)
+    shorter = small(validation_fraction=0.25, epochs=best + 1, learning_rate=0.1)
     assert bits(clf) == bits(shorter.fit(images, Y))
 
 

@@ -84,7 +84,7 @@ def get_error(estimator, data, **arguments):
         ({"hidden_units": (3,)}, "hidden_units was () and is (3)"),
         ({"class_weight": {0: 1, 1: 2}}, "class_weight was None and is {0: 1, 1: 2}"),
         ({"optimizer": keras.optimizers.SGD(0.1)}, "is keras.src.optimizers.sgd.SGD{"),
-        ({"augmentation": Augmentation()}, "Augmentation{'brightness': 0.0"),
+        ({"augmentation": Augmentation()}, "Augmentation{'blur': 0.0"),
         ({"keras_callbacks": [keras.callbacks.History()]}, "history.History{"),
         ({"batch_size": 3, "l2": 0.1}, "batch_size was 4 and is 3; l2 was 0.0 and is"),
     ],
