@@ -127,7 +127,8 @@ def cross_val_table(
         Confidence level of the intervals, in (0, 1).
 
     n_jobs : int, default=None
-        Number of folds that are computed in parallel; see :term:`n_jobs <n_jobs>`.
+        Number of folds that are computed in parallel. None means 1, and -1 means one
+        for each processor.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the bootstrap samples. It changes neither folds nor estimators.

@@ -58,7 +58,7 @@ def bootstrap_interval(
 
         - a metric of :mod:`sklearn.metrics` or :mod:`skinest.metrics`, or your own
           function of `y_true` and `y_score` that returns a number. Set its options by
-          :func:`functools.partial`;
+          ``functools.partial``;
         - a scorer, or the name of one, such as ``"roc_auc"``. Scores of scorers whose
           names begin with ``neg_`` are negative. Of probabilities with two columns, its
           metric gets the second one.

@@ -69,7 +69,8 @@ def tune_mask_threshold(
         Arguments of ``fit``, such as ``{"groups": groups}``.
 
     n_jobs : int, default=None
-        Number of folds that are computed in parallel; see :term:`n_jobs <n_jobs>`.
+        Number of folds that are computed in parallel. None means 1, and -1 means one
+        for each processor.
 
     Returns
     -------
