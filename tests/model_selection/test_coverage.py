@@ -132,4 +132,4 @@ def test_intervals_of_delong_are_a_little_too_narrow_as_documented():
         return delong_interval(y_true, score, groups=groups)[1:]
 
     coverage = measure_coverage(make_interval, METRICS["AUC"][1])
-    assert coverage == pytest.approx(0.92, abs=0.005)
+    assert 0.9 <= coverage < 0.95
