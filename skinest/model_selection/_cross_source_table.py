@@ -98,7 +98,7 @@ class _Cell(NamedTuple):
         ],
         "leave_one_out": ["boolean"],
         "params": [Mapping, None],
-        "n_resamples": [Interval(Integral, 1, None, closed="left")],
+        "n_resamples": [Interval(Integral, 10, None, closed="left")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
         "return_predictions": ["boolean"],
@@ -171,7 +171,7 @@ def cross_source_table(
         entries of its images.
 
     n_resamples : int, default=1000
-        Number of bootstrap samples for the intervals.
+        Number of bootstrap samples for the intervals, at least 10.
 
     confidence_level : float, default=0.95
         Confidence level of the intervals.

@@ -22,7 +22,7 @@ from sklearn.model_selection import (
 from .._compat import StrOptions, read_scorer, validate_params
 from ..utils._checks import check_groups, check_installed
 from ._fold_predictions import Predicted, predict_folds
-from ._group_bootstrap import GroupBootstrap, bca_limits
+from ._group_bootstrap import GroupBootstrap, bca_limits, find_share_below_zero
 from ._intervals import CONSTRAINTS
 from ._weighted_score import (
     count_images,
@@ -351,7 +351,7 @@ def _make_frame(keys, results, n_groups, confidence_level):
             rows[key] += [np.nan] * 4
             continue
         differences = [each[..., here] - each[..., first] for each in results]
-        rows[key] += [*add_limits(*differences), np.mean(differences[1] < 0)]
+        rows[key] += [*add_limits(*differences), find_share_below_zero(differences[1])]
     index = pd.MultiIndex.from_tuples(rows, names=["score", "estimator"])
     table = pd.DataFrame(list(rows.values()), index=index, columns=_COLUMNS)
     table.attrs["confidence_level"] = confidence_level
