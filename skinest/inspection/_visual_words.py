@@ -275,8 +275,8 @@ default=("decision_function", "predict_proba")
         for axis, (places, values) in zip(self.axes_, shown, strict=True):
             sizes = _SMALLEST + (_LARGEST - _SMALLEST) * np.abs(values) / limit
             style = {"c": values, "s": sizes, "cmap": cmap}
-            style |= {"vmin": -limit, "vmax": limit, "linewidths": 0.3}
-            style |= {"edgecolors": "black"} | given
+            style |= {"vmin": -limit, "vmax": limit, "linewidth": 0.3}
+            style |= {"edgecolor": "black"} | given
             self.scatters_.append(axis.scatter(*places.T, **style))
         self.colorbar_ = None
         if colorbar:
