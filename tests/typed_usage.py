@@ -223,6 +223,8 @@ def judge(y: list[str], proba: NDArray[np.float64], paths: list[Path]) -> None:
     write_isic_submission("a.csv", paths, proba, challenge=2018)  # type: ignore[arg-type]
     assert_type(individual_typology_angle(paths, paths), NDArray[np.float64])
     subgroup_report(partial_auc_score, y, proba, {"sex": y}, groups=y).round(2)
+    files = skinest.report(UNetSegmenter(), paths, y, path="a.html", answers={})
+    assert_type(files.html, Path)
     display = DecisionCurveDisplay.from_predictions(y, proba, thresholds=[0.1, 0.2])
     assert_type(display.plot(name="network"), DecisionCurveDisplay)
     sensitivity_at_specificity(y, proba)  # type: ignore[call-arg]

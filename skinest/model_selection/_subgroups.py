@@ -149,7 +149,10 @@ def subgroup_report(
     groups = check_groups(groups, len(y_true))
     if groups is None:
         groups = np.arange(len(y_true))
-    parts = [((_ALL, ""), np.arange(len(y_true))), *_split(metadata, len(y_true))]
+    parts = [
+        ((_ALL, ""), np.arange(len(y_true))),
+        *split_attributes(metadata, len(y_true)),
+    ]
     is_positive = _find_positive(y_true, pos_label)
     seed = check_random_state(random_state).randint(MAX_SEED)
     rows = []
@@ -173,7 +176,7 @@ def subgroup_report(
     return pd.DataFrame(rows, index=names, columns=_COLUMNS)
 
 
-def _split(metadata, n_images):
+def split_attributes(metadata, n_images):
     """Return the name of each subgroup, and the positions of its images."""
     import pandas as pd
 
