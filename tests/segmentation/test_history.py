@@ -23,9 +23,7 @@ from skinest import losses
 
 from .conftest import fit_known, make_noise, make_nothing, make_pairs, make_small
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Even though the .*run_functions_eagerly:UserWarning"
-)
+pytestmark = pytest.mark.usefixtures("no_graphs")
 SIDES = (8, 16)  # of the network's own width, and half as high
 SCORES = {
     "precision": precision_score,
@@ -33,19 +31,6 @@ SCORES = {
     "iou": jaccard_score,
     "dice": f1_score,
 }
-
-
-@pytest.fixture(autouse=True)
-def no_graphs():
-    """Compile nothing, as each test has a loss or a number of labels of its own."""
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def count_labels(n_outputs):

@@ -27,6 +27,8 @@ from .conftest import (
     record_fit,
 )
 
+pytestmark = pytest.mark.usefixtures("no_graphs")
+
 OWN = np.linspace(0.5, 2, 10)
 
 
