@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 # Code of 5 to 20 s.
 SLOW = (
-    *("bovw", "export", "imbalance", "model_selection"),
-    *("scikeras", "segmentation", "transfer"),
+    *("bovw", "export", "imbalance", "model_selection", "own_networks"),
+    *("persistence", "scikeras", "segmentation", "transfer"),
 )
 # What takes long on a page, and is replaced by something quick in its test.
 SMALLER = {"other_clinics": ('"mobilenetv2"', '"tiny"')}
