@@ -155,6 +155,9 @@ class Features:
     n_views : int
         Number of views of each image.
 
+    layers : tuple of str or None
+        Layers whose outputs are pooled. None means the last one.
+
     start : str or None
         Member that was trained on HAM10000, whose weights the network has. None means
         ImageNet's weights.
@@ -163,6 +166,7 @@ class Features:
     backbone: str = "mobilenetv2"
     side: int = 224
     n_views: int = 4
+    layers: tuple | None = None
     start: str | None = None
 
     def build(self, options):
@@ -170,7 +174,7 @@ class Features:
             self.backbone,
             weights=find_weights(self.backbone, self.start, options),
             image_size=(self.side, self.side),
-            pooling="avg",
+            layers=self.layers,
             n_feature_views=self.n_views,
             memory=options.memory,
         )
@@ -237,19 +241,34 @@ class Linear:
         return self.classifier.predict_proba(X)
 
 
+INNER = ("block_6_expand_relu", "block_10_expand_relu", "block_13_expand_relu")
 MEMBERS = {
     "frozen": Linear(features=Features(n_views=1)),
     "frozen, 4 views": Linear(),
     "frozen, 4 views, C=.0001": Linear(C=1e-4),
     "frozen, 4 views, C=.003": Linear(C=3e-3),
     "frozen, 4 views, class weights": Linear(class_weight="balanced"),
-    "frozen, 4 views, shades of grey": Linear(first=ColorConstancy()),
-    "VGG16": Linear(features=Features(backbone="vgg16", n_views=2)),
+    "inner layers": Linear(features=Features(layers=INNER), C=3e-3),
+    "inner layers, C=.0003": Linear(features=Features(layers=INNER), C=3e-4),
+    "inner layers, C=.01": Linear(features=Features(layers=INNER), C=1e-2),
+    "inner layers, 1 view": Linear(features=Features(layers=INNER, n_views=1), C=3e-3),
+    "inner layers, shades of grey": Linear(
+        features=Features(layers=INNER), C=3e-3, first=ColorConstancy()
+    ),
+    "inner and last layers": Linear(
+        features=Features(layers=(*INNER, "out_relu")), C=3e-3
+    ),
     "Fisher vectors": Linear(features=FisherVectors(), C=1.0, scaled=False),
     "network": Network(),
     "network without colour changes": Network(augmentation=SHAPES),
     "features of HAM10000": Linear(
         features=Features(side=160, n_views=8, start="network")
+    ),
+    "inner features of HAM10000": Linear(
+        features=Features(side=160, layers=INNER, start="network"), C=3e-3
+    ),
+    "network, new head": Linear(
+        features=Features(side=160, n_views=2, start="network")
     ),
 }
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from _clinic_members import MEMBERS, find_file
+from _clinic_members import find_file
 from _gain_tables import show, write_readme
 from _quiet import describe_machine
 from scipy.special import logit
@@ -27,14 +27,13 @@ class Recipe:
     Parameters
     ----------
     members : tuple of str
-        Members that are trained on the images of the cell.
+        Members that are trained on ISIC 2016.
+
+    ham_members : tuple of str
+        Members that are trained on HAM10000.
 
     reference : str
         Recipe that it is compared with.
-
-    ham_members : tuple of str
-        Members that were trained on HAM10000, whose scores join the vote where images
-        of ISIC 2016 are tested.
 
     against_nevi : bool
         Whether the score of a member that has learned all diagnoses is the probability
@@ -44,29 +43,82 @@ class Recipe:
     is_stack : bool
         Whether a logistic regression of the members' scores replaces their mean. It is
         fitted in the other folds, to scores that the members gave by folds too.
+
+    cells : tuple of str
+        The cells in which it is scored.
     """
 
     members: tuple = ()
-    reference: str
     ham_members: tuple = ()
+    reference: str
     against_nevi: bool = True
     is_stack: bool = False
+    cells: tuple = ("ham_to_isic", "isic_to_ham", "isic_folds", "test")
 
 
+HOME = "isic_folds", "test"
 VIEWS = "frozen, 4 views"
-VOTE = (f"{VIEWS}, C=.003", "Fisher vectors", "features of HAM10000")
+INNER = "inner layers"
+NETWORK = "network, against nevi"
+HAM_INNER = f"{INNER}, C=.01, against nevi"
+RECOMMENDED = "inner layers of both sources, and network"
+BOTH = "inner and last layers"
+FINE = "features of HAM10000"
+VOTE = BOTH, FINE, "Fisher vectors"
+HAM_MEMBERS = (f"{INNER}, C=.01", "network, new head")
+
+
+def alone(name, reference, **settings):
+    """Return a recipe of one member, trained on either source."""
+    return Recipe(members=(name,), ham_members=(name,), reference=reference, **settings)
+
+
 RECIPES = {
-    **{
-        name: Recipe(members=(name,), reference=VIEWS, against_nevi=False)
-        for name in MEMBERS
-    },
-    VIEWS: Recipe(members=(VIEWS,), reference="frozen"),
-    "network, against nevi": Recipe(members=("network",), reference="network"),
-    "vote with Fisher vectors": Recipe(
-        members=(VIEWS, "Fisher vectors"), reference=VIEWS
+    # What a step changes
+    "frozen": alone("frozen", VIEWS),
+    VIEWS: alone(VIEWS, "frozen"),
+    f"{VIEWS}, C=.0001": alone(f"{VIEWS}, C=.0001", VIEWS),
+    f"{VIEWS}, C=.003": alone(f"{VIEWS}, C=.003", VIEWS),
+    f"{VIEWS}, class weights": alone(f"{VIEWS}, class weights", VIEWS),
+    INNER: alone(INNER, f"{VIEWS}, C=.003"),
+    f"{INNER}, 1 view": alone(f"{INNER}, 1 view", INNER),
+    f"{INNER}, C=.0003": alone(f"{INNER}, C=.0003", INNER),
+    f"{INNER}, C=.01": alone(f"{INNER}, C=.01", INNER, against_nevi=False),
+    HAM_INNER: alone(f"{INNER}, C=.01", f"{INNER}, C=.01"),
+    f"{INNER}, shades of grey": alone(f"{INNER}, shades of grey", INNER),
+    BOTH: alone(BOTH, INNER),
+    "network": alone("network", VIEWS, against_nevi=False),
+    NETWORK: alone("network", "network"),
+    "network without colour changes": alone("network without colour changes", NETWORK),
+    "network, new head": alone("network, new head", NETWORK),
+    # Votes that carry over
+    "inner layers of both sources": Recipe(
+        members=(INNER,), ham_members=HAM_MEMBERS[:1], reference=INNER
     ),
-    "vote with Fisher vectors, C=.003": Recipe(members=VOTE[:2], reference=VIEWS),
-    "vote with features of HAM10000": Recipe(members=VOTE, reference=VIEWS),
+    RECOMMENDED: Recipe(
+        members=(INNER,),
+        ham_members=HAM_MEMBERS,
+        reference="inner layers of both sources",
+    ),
+    "inner layers and network": Recipe(members=(INNER, "network"), reference=INNER),
+    # Votes for ISIC 2016
+    "Fisher vectors": alone("Fisher vectors", VIEWS),
+    FINE: alone(FINE, VIEWS),
+    f"inner {FINE}": alone(f"inner {FINE}", FINE),
+    "vote of 2": Recipe(members=VOTE[:2], reference=BOTH, cells=HOME),
+    "vote of 3": Recipe(
+        members=VOTE[:2], ham_members=HAM_MEMBERS[:1], reference="vote of 2", cells=HOME
+    ),
+    "vote of 4": Recipe(
+        members=VOTE, ham_members=HAM_MEMBERS[:1], reference="vote of 3", cells=HOME
+    ),
+    "stack of 4": Recipe(
+        members=VOTE,
+        ham_members=HAM_MEMBERS[:1],
+        reference="vote of 4",
+        is_stack=True,
+        cells=HOME[:1],
+    ),
 }
 
 
@@ -83,12 +135,15 @@ def make_rows(data, options):
     rows, truths = [], list_truths(data)
     for name, recipe in RECIPES.items():
         row = {"recipe": name, **asdict(recipe)}
-        for cell, truth in truths.items():
+        for cell in recipe.cells:
+            truth = truths[cell]
             scores = read_scores(recipe, cell, truth[0], options)
             if scores is None:
                 continue
             reference = read_scores(RECIPES[recipe.reference], cell, truth[0], options)
             if np.array_equal(scores, reference):
+                if recipe.members == recipe.ham_members:
+                    continue  # such as "against nevi" where there are no nevi
                 reference = None
             row |= score(cell, truth, scores, reference)
         rows.append(row)
@@ -130,14 +185,25 @@ def score(cell, truth, scores, reference):
 
 def read_scores(recipe, cell, y, options):
     """Return the mean of the scores of members, or a stack; None if one is missing."""
-    wanted = [(member, cell) for member in recipe.members]
-    wanted += [(member, HAM_CELLS.get(cell)) for member in recipe.ham_members]
+    wanted = list_members(recipe, cell)
     scores = [read_member(*pair, recipe, options) for pair in wanted]
     if not scores or any(score is None for score in scores):
         return None
     if recipe.is_stack:
-        return stack(np.transpose(scores), y) if cell == "isic_folds" else None
+        return stack(np.transpose(scores), y)
     return np.mean(scores, axis=0)
+
+
+def list_members(recipe, cell):
+    """Return the members that have a part in a cell, and the cells of their scores."""
+    by_ham = [(name, HAM_CELLS.get(cell)) for name in recipe.ham_members]
+    by_isic = [(name, cell) for name in recipe.members]
+    if cell == "ham_to_isic":
+        return by_ham
+    if cell == "isic_to_ham":
+        return by_isic
+    # A recipe of one member is trained on one source.
+    return by_isic if recipe.members == recipe.ham_members else by_isic + by_ham
 
 
 # Where members that were trained on HAM10000 have their scores.
