@@ -5,7 +5,9 @@ from _script import take
 from scipy.stats import t
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, recall_score
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
+from sklearn.model_selection import train_test_split
+
+from skinest.model_selection import StratifiedGroupShuffleSplit
 
 TEST, VALIDATION = 0.20, 0.15
 SPLITS = ("by image", "by lesion")
@@ -44,20 +46,11 @@ def split_by_lesion(y, groups, random_state=0):
     return rest[train], rest[validation], test
 
 
-def _hold_out_lesions(y, groups, share, random_state, n_tries=50):
-    """Return the split, of many random ones, with the best fraction of each class.
-
-    StratifiedGroupKFold would warn if a class has fewer images than there are folds.
-    """
-    counts = np.bincount(y)
-
-    def distance(split):
-        held_out = np.bincount(y[split[1]], minlength=len(counts))
-        return np.abs(held_out - share * counts)[counts > 0] @ (1 / counts[counts > 0])
-
-    splitter = GroupShuffleSplit(n_tries, test_size=share, random_state=random_state)
-    indices = np.unique(groups, return_inverse=True)[1]
-    return min(splitter.split(y, groups=indices), key=distance)
+def _hold_out_lesions(y, groups, share, random_state):
+    splitter = StratifiedGroupShuffleSplit(
+        1, test_size=share, random_state=random_state
+    )
+    return next(splitter.split(y, y, groups))
 
 
 def seen(groups, train, test):
