@@ -107,7 +107,7 @@ def test_a_class_in_few_groups_is_warned_of():
 def test_limits_are_those_of_scipy():
     data = np.random.default_rng(0).exponential(size=25)
     reference = stats.bootstrap(
-        (data,), np.mean, n_resamples=999, method="BCa", rng=np.random.default_rng(1)
+        (data,), np.mean, n_resamples=999, method="BCa", random_state=1
     )
     left_out = [np.delete(data, index).mean() for index in range(25)]
     data_of_25 = data.mean(), reference.bootstrap_distribution, np.array(left_out)
