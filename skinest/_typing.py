@@ -189,6 +189,7 @@ class Reporting(TypedDict, total=False):
     target_names: ArrayLike | None
     average: Average
     zero_division: ZeroDivision
+    extra_columns: ArrayLike | None
     digits: int
     ignore_label: int | None
     mask_threshold: float | None
@@ -197,6 +198,9 @@ class Reporting(TypedDict, total=False):
 # Displays.
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[Any] | None"
 StyleDict: TypeAlias = dict[str, Any] | None
+PatchFill: TypeAlias = Literal["mean", "blur"] | Sequence[int] | NDArray[Any]
+ResponseMethod: TypeAlias = Literal["predict_proba", "decision_function"]
+ResponseMethods: TypeAlias = ResponseMethod | Sequence[ResponseMethod]
 
 # Checks of estimators.
 MakeTarget: TypeAlias = Callable[[Any, Image], TargetLike] | None
