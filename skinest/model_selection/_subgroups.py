@@ -153,7 +153,7 @@ def subgroup_report(
     groups = check_groups(groups, n_images)
     if groups is None:
         groups = np.arange(n_images)
-    parts = [((_ALL, ""), np.arange(n_images)), *_split(metadata, n_images)]
+    parts = [((_ALL, ""), np.arange(n_images)), *split_attributes(metadata, n_images)]
     is_positive = _find_positive(y_true, pos_label) if has_labels(y_true) else None
     options = {
         "n_resamples": n_resamples,
@@ -183,7 +183,7 @@ def subgroup_report(
     return pd.DataFrame(rows, index=names, columns=_COLUMNS)
 
 
-def _split(metadata, n_images):
+def split_attributes(metadata, n_images):
     """Return the name of each subgroup, and the positions of its images."""
     import pandas as pd
 
