@@ -17,6 +17,7 @@ from . import (
     segmentation,
     utils,
 )
+from ._report._write_report import report
 from ._training._models import clear_models
 from .augmentation import Augmentation
 from .classification import TransferClassifier, VGGTransferClassifier
@@ -55,6 +56,7 @@ __all__ = [
     "model_selection",
     "networks",
     "preprocessing",
+    "report",
     "sampling",
     "segmentation",
     "show_versions",

@@ -189,6 +189,7 @@ class Reporting(TypedDict, total=False):
     target_names: ArrayLike | None
     average: Average
     zero_division: ZeroDivision
+    extra_columns: ArrayLike | None
     digits: int
     ignore_label: int | None
     mask_threshold: float | None

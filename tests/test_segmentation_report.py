@@ -3,6 +3,8 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -11,7 +13,15 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.metrics import (
+    average_surface_distance,
+    blob_f1_score,
+    dice_score,
+    hausdorff_distance,
+    iou_score,
+    segmentation_report,
+    threshold_jaccard_score,
+)
 
 from .pairs_of_masks import EMPTY, LEFT, TOP, flat, random_masks
 
@@ -144,3 +154,60 @@ def test_report_without_foreground():
     assert lines[2].split()[:2] == ["macro", "avg"]
     settings |= {"labels": [1], "target_names": ["streaks"]}
     assert "streaks" in segmentation_report([EMPTY], [EMPTY], **settings)
+
+
+@pytest.mark.parametrize("average", ["imagewise", "pooled"])
+def test_extra_columns_are_the_scores_of_these_names(average):
+    true, pred = random_masks(3)
+    report = segmentation_report(
+        true,
+        pred,
+        average=average,
+        extra_columns="all",
+        zero_division=1.0,
+        output_dict=True,
+    )
+    options = {"zero_division": 1.0}
+    expected = {
+        "threshold Jaccard": partial(threshold_jaccard_score, **options),
+        "blob F1": partial(blob_f1_score, average=average, **options),
+        "Hausdorff 95 %": hausdorff_distance,
+        "surface distance": average_surface_distance,
+    }
+    assert list(report["1"])[5:] == [*expected, "support"]
+    for name, score in expected.items():
+        of_labels = [score(true, pred, labels=[label]) for label in (1, 2)]
+        assert [report[row][name] for row in "12"] == of_labels
+        assert report["macro avg"][name] == pytest.approx(np.mean(of_labels))
+
+
+def test_text_has_extra_columns_under_their_names():
+    options = {"extra_columns": ["surface distance", "blob F1"], "zero_division": 1.0}
+    text = segmentation_report([TOP], [TOP], **options)
+    heading, _, row, *_ = text.splitlines()
+    for name, value in {"blob F1": "1.000", "surface distance": "0.000"}.items():
+        end = heading.index(name) + len(name)
+        assert row[:end].endswith(f" {value}")
+
+
+def test_extra_columns_of_ignored_pixels_and_of_no_foreground():
+    report = segmentation_report(
+        [np.where(TOP, 1, 255)],
+        [np.ones_like(TOP)],
+        ignore_label=255,
+        labels=[1],
+        extra_columns="all",
+        output_dict=True,
+    )
+    assert report["1"]["threshold Jaccard"] == report["1"]["blob F1"] == 1
+    assert report["1"]["Hausdorff 95 %"] == report["1"]["surface distance"] == 0
+    report = segmentation_report(
+        [EMPTY], [EMPTY], extra_columns="all", zero_division=1.0, output_dict=True
+    )
+    assert report["macro avg"]["blob F1"] == 1
+    assert report["macro avg"]["surface distance"] == 0
+
+
+def test_an_unknown_column_is_refused_before_masks_are_read():
+    with pytest.raises(ValueError, match=r"extra_columns has \['Hausdorff'\]"):
+        segmentation_report(["none.png"], ["none.png"], extra_columns=["Hausdorff"])

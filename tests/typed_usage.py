@@ -24,6 +24,7 @@ from skinest.datasets import (
     get_data_home,
     join_sources,
     load_image_folder,
+    load_mask_folder,
     make_dermoscopy,
 )
 from skinest.export import read_metadata
@@ -91,6 +92,8 @@ def load(folder: Path) -> None:
     paths, mask_paths = fetch_isic2016_part2b("streaks", folder, return_X_y=True)
     assert_type(mask_paths, Paths)
     print(load_image_folder(folder, subset="train").target_names)
+    paths, mask_paths = load_mask_folder(folder, "masks", return_X_y=True)
+    print(load_mask_folder(folder, folder, mask_suffix="_globules").mask_paths)
     assert_type(get_data_home(), str)
     TransferClassifier().fit(paths, labels)
 
@@ -120,6 +123,7 @@ def describe(paths: list[str], y: list[str]) -> None:
     BoVWSIFTTransformer(encoding="hard")  # type: ignore[arg-type]
     features = BottleneckFeatureExtractor("vgg19", pooling="avg", memory="cache")
     assert_type(features.fit(paths).transform(paths), NDArray[np.float32])
+    BottleneckFeatureExtractor("mobilenetv2", layers=["block_6_expand_relu"])
     BottleneckFeatureExtractor(n_feature_views=3)  # type: ignore[arg-type]
     corrected = ColorConstancy(p=1).fit(paths).transform(paths)
     assert_type(corrected, NDArray[np.uint8] | NDArray[np.object_])
@@ -166,6 +170,7 @@ def segment(images: Image, masks: Image) -> None:
     TrainingHistoryDisplay.from_estimator(segmenter, metrics="dice")
     display = SegmentationDisplay.from_estimator(segmenter, images, masks, n_images=3)
     assert_type(display.plot(alpha=0.3, true_kw={"color": "k"}), SegmentationDisplay)
+    display = SegmentationDisplay.from_folders("images", "predicted", n_images=3)
     UNetSegmenter(n_prediction_views=8)
     UNetSegmenter(encoder="mobilenetv2", depth=4, base_filters="auto", fine_tune="all")
     UNetSegmenter(encoder="unet")  # type: ignore[arg-type]
@@ -233,6 +238,8 @@ def judge(y: list[str], proba: NDArray[np.float64], paths: list[Path]) -> None:
     write_isic_submission("a.csv", paths, proba, challenge=2018)  # type: ignore[arg-type]
     assert_type(individual_typology_angle(paths, paths), NDArray[np.float64])
     subgroup_report(partial_auc_score, y, proba, {"sex": y}, groups=y).round(2)
+    files = skinest.report(UNetSegmenter(), paths, y, path="a.html", answers={})
+    assert_type(files.html, Path)
     display = DecisionCurveDisplay.from_predictions(y, proba, thresholds=[0.1, 0.2])
     assert_type(display.plot(name="network"), DecisionCurveDisplay)
     sensitivity_at_specificity(y, proba)  # type: ignore[call-arg]

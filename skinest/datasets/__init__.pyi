@@ -6,6 +6,7 @@ from ._image_table import load_image_table
 from ._isic2016_part2b import fetch_isic2016_part2b
 from ._isic2016_part3 import fetch_isic2016_part3
 from ._join_sources import join_sources
+from ._mask_folder import load_mask_folder
 from ._synthetic.dermoscopy import make_dermoscopy
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "join_sources",
     "load_image_folder",
     "load_image_table",
+    "load_mask_folder",
     "make_dermoscopy",
 ]

@@ -7,6 +7,13 @@ from numbers import Integral
 
 import numpy as np
 
+from .._pixel_counts import (
+    average_ratio,
+    check_labels,
+    count_labels,
+    find_foreground,
+    select_counts,
+)
 from ..images import check_images
 from ..utils._checks import select_items
 
@@ -74,16 +81,9 @@ def read_pairs(X, n_images, **masks):
         If `n_images` is not an integer above 0, or if the numbers or sizes of images
         and masks differ.
     """
-    is_number = isinstance(n_images, Integral) and n_images > 0
-    if n_images is not None and not is_number:
-        raise ValueError(f"n_images={n_images!r} must be an integer above 0, or None.")
+    _check_number(n_images)
     collection = check_images(X)
-    for name, each in masks.items():
-        if len(each) != len(collection):
-            raise ValueError(
-                f"X has {len(collection)} images, but {name} has {len(each)} masks. "
-                "Pass one mask per image."
-            )
+    _check_lengths(collection, masks)
     images, for_estimator = _read(collection, X, n_images)
     read, held = {name: [] for name in masks}, {name: set() for name in masks}
     for name, each in masks.items():
@@ -98,3 +98,60 @@ def read_pairs(X, n_images, **masks):
             read[name].append(mask)
             held[name].update(labels.tolist())
     return images, for_estimator, read, held
+
+
+def select_worst(X, masks, labels, n_images):
+    """Select the images with the lowest Dice scores, the worst first.
+
+    Parameters
+    ----------
+    X : array, list of arrays or paths
+        The images.
+
+    masks : dict of str to MaskCollection
+        "y_true" and "y_pred".
+
+    labels : array-like of int or None
+        The foreground labels. None means all of all masks except the smallest.
+
+    n_images : int or None
+        Number of images to select. None is all.
+
+    Returns
+    -------
+    X : same type as X
+        The selected images.
+
+    masks : dict of str to MaskCollection
+        Their masks.
+
+    labels : list of int
+        The foreground labels.
+    """
+    if "y_true" not in masks:
+        raise ValueError("worst_first=True needs true masks to compare with.")
+    _check_number(n_images)
+    _check_lengths(check_images(X), masks)
+    labels = check_labels(labels, masks["y_true"].ignore_label)
+    pixels, n_pixels = count_labels(masks["y_true"], masks["y_pred"], labels)
+    labels = find_foreground(pixels, labels)
+    counts = select_counts(pixels, n_pixels, labels)
+    scores = average_ratio("Dice", counts, None, 1.0, None)
+    worst = np.argsort(scores, kind="stable")[:n_images]  # NaN is last
+    selected = {name: select_items(each, worst) for name, each in masks.items()}
+    return select_items(X, worst), selected, labels
+
+
+def _check_number(n_images):
+    is_number = isinstance(n_images, Integral) and n_images > 0
+    if n_images is not None and not is_number:
+        raise ValueError(f"n_images={n_images!r} must be an integer above 0, or None.")
+
+
+def _check_lengths(collection, masks):
+    for name, each in masks.items():
+        if len(each) != len(collection):
+            raise ValueError(
+                f"X has {len(collection)} images, but {name} has {len(each)} masks. "
+                "Pass one mask per image."
+            )

@@ -12,19 +12,28 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mask_scorer import get_mask_options
 from .._pixel_counts import check_labels, choose_foreground
+from ..datasets import load_mask_folder
 from ..masks import check_masks
 from ..metrics import dice_score
 from ..metrics._mask_metrics import name_rows
 from . import _segmentation_panels as panels
 from ._grid import check_plotting, choose_cell_size, make_axes
-from ._reading import read_pairs
+from ._reading import read_pairs, select_worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from .._typing import AxesLike, Image, ImagesLike, Mask, MasksLike, StyleDict
+    from .._typing import (
+        AxesLike,
+        Image,
+        ImagesLike,
+        Mask,
+        MasksLike,
+        PathLike,
+        StyleDict,
+    )
 
 _PANEL_WIDTH = 2.8  # inches
 
@@ -36,8 +45,8 @@ class SegmentationDisplay:
     score. The second has the grey image, with one colour for pixels where the masks
     agree, one for missed foreground and one for wrongly found foreground. Without true
     masks, only the predicted outlines are shown. Create the display by
-    :meth:`from_estimator` or :meth:`from_predictions`. The parameters are stored as
-    attributes.
+    :meth:`from_estimator`, :meth:`from_predictions` or :meth:`from_folders`. The
+    parameters are stored as attributes.
 
     Parameters
     ----------
@@ -133,6 +142,7 @@ class SegmentationDisplay:
         labels: ArrayLike | None = None,
         target_names: ArrayLike | None = None,
         n_images: int | None = 8,
+        worst_first: bool = False,
         differences: bool = True,
         ax: AxesLike = None,
         max_cols: int = 4,
@@ -166,6 +176,10 @@ class SegmentationDisplay:
         n_images : int, default=8
             Number of images to predict and plot, from the first one. None means all
             images.
+
+        worst_first : bool, default=False
+            Whether to predict all images, and plot those with the lowest Dice scores,
+            the worst first. Needs `y`.
 
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
             Passed to :meth:`plot`.
@@ -201,7 +215,8 @@ class SegmentationDisplay:
         masks = {} if y is None else {"y": check_masks(y, **options)}
         if masks:  # checked masks can have their own
             options["ignore_label"] = masks["y"].ignore_label
-        images, for_estimator, read, held = read_pairs(X, n_images, **masks)
+        n_read = None if worst_first else n_images
+        images, for_estimator, read, held = read_pairs(X, n_read, **masks)
         classes = getattr(estimator, "classes_", ())
         if labels is None and len(classes) > 1:
             panels.check_known(held, classes)
@@ -212,7 +227,8 @@ class SegmentationDisplay:
             estimator.predict(for_estimator),
             labels=labels,
             target_names=target_names,
-            n_images=None,
+            n_images=n_images,
+            worst_first=worst_first,
             differences=differences,
             ax=ax,
             max_cols=max_cols,
@@ -232,6 +248,7 @@ class SegmentationDisplay:
         labels: ArrayLike | None = None,
         target_names: ArrayLike | None = None,
         n_images: int | None = 8,
+        worst_first: bool = False,
         differences: bool = True,
         ax: AxesLike = None,
         max_cols: int = 4,
@@ -262,6 +279,10 @@ class SegmentationDisplay:
         n_images : int, default=8
             Number of images to plot, from the first one. None means all images.
 
+        worst_first : bool, default=False
+            Whether to read all masks, and plot the images with the lowest Dice scores,
+            the worst first. Needs `y_true`.
+
         differences, ax, max_cols, alpha, true_kw, pred_kw : object
             Passed to :meth:`plot`.
 
@@ -281,7 +302,8 @@ class SegmentationDisplay:
         ValueError
             If the numbers or sizes of images and masks differ, if `y_true` has the
             labels 0 and 1 and `y_pred` 0 and 255 or the reverse, if `labels` are not
-            different integers, or if `target_names` has another length.
+            different integers, if `target_names` has another length, or if
+            `worst_first` has no true masks to compare with.
         """
         check_plotting(f"{cls.__name__}.from_predictions", max_cols)
         options: dict[str, Any] = {
@@ -294,6 +316,8 @@ class SegmentationDisplay:
             # Checked masks can have their own.
             ignore_label = options["ignore_label"] = masks["y_true"].ignore_label
         masks["y_pred"] = check_masks(y_pred, name="y_pred", **options)
+        if worst_first:
+            X, masks, labels = select_worst(X, masks, labels, n_images)
         images, _, read, held = read_pairs(X, n_images, **masks)
         y_true, y_pred = read.get("y_true"), read["y_pred"]
         scores = None
@@ -328,6 +352,80 @@ class SegmentationDisplay:
             true_kw=true_kw,
             pred_kw=pred_kw,
         )
+
+    @classmethod
+    def from_folders(
+        cls,
+        images_path: PathLike,
+        y_pred_path: PathLike,
+        y_true_path: PathLike | None = None,
+        **options: Any,
+    ) -> Self:
+        """Plot predictions that are files in a folder, the worst first.
+
+        Files are matched by their names, as by
+        :func:`skinest.datasets.load_mask_folder`. Images without a prediction are left
+        out.
+
+        Parameters
+        ----------
+        images_path, y_pred_path : str or path-like
+            Folders of the images and of the predicted masks.
+
+        y_true_path : str or path-like, default=None
+            Folder of the true masks. Images without one are left out. None means that
+            they are not known; images then have the order of their names.
+
+        **options : dict
+            Arguments of :meth:`from_predictions`. `worst_first` is True by default if
+            there are true masks.
+
+        Returns
+        -------
+        display : SegmentationDisplay
+
+        Raises
+        ------
+        OSError
+            If a folder does not exist or cannot be read.
+        ValueError
+            If no image has a mask of each folder, if names do not match, or if
+            :meth:`from_predictions` raises one.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import cv2
+        >>> from skinest.datasets import make_dermoscopy
+        >>> from skinest.inspection import SegmentationDisplay
+        >>> X, y = make_dermoscopy(2, task="lesion", random_state=0, return_X_y=True)
+        >>> folders = {"images": X, "predicted": y, "true": y}
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     for folder, arrays in folders.items():
+        ...         Path(root, folder).mkdir()
+        ...         for k, array in enumerate(arrays):
+        ...             _ = cv2.imwrite(f"{root}/{folder}/{k}.png", array)
+        ...     display = SegmentationDisplay.from_folders(
+        ...         f"{root}/images", f"{root}/predicted", f"{root}/true"
+        ...     )
+        >>> display.scores
+        array([1., 1.])
+        """
+        X, y_pred = load_mask_folder(images_path, y_pred_path, return_X_y=True)
+        y_true = None
+        if y_true_path is not None:
+            of_true = load_mask_folder(images_path, y_true_path)
+            X, of_pred, of_image = np.intersect1d(
+                X.astype(str), of_true.paths.astype(str), return_indices=True
+            )
+            y_pred, y_true = y_pred[of_pred], of_true.mask_paths[of_image]
+            if not len(X):
+                raise ValueError(
+                    f"No image has a mask in both {y_pred_path} and {y_true_path}."
+                )
+        options = {"worst_first": y_true is not None, **options}
+        return cls.from_predictions(X, y_true, y_pred, **options)
 
     def plot(
         self,

@@ -11,7 +11,6 @@ from ._mask_metrics import (
     dice_scorer,
     iou_score,
     iou_scorer,
-    segmentation_report,
 )
 from ._net_benefit import net_benefit
 from ._operating_points import (
@@ -21,6 +20,7 @@ from ._operating_points import (
     sensitivity_at_specificity,
     specificity_at_sensitivity,
 )
+from ._segmentation_report import segmentation_report
 from ._threshold_jaccard import threshold_jaccard_score, threshold_jaccard_scorer
 
 __all__ = [

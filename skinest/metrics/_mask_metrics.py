@@ -1,4 +1,4 @@
-"""Dice, IoU and a report of predicted masks."""
+"""Dice and IoU of predicted masks."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -6,21 +6,17 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from .._compat import Interval, Options, StrOptions, validate_params
 from .._mask_scorer import MaskScorer
 from .._pixel_counts import (
-    RATIOS,
-    average_defined,
     average_ratio,
     check_labels,
-    compute_ratio,
     count_labels,
     find_foreground,
-    pool_counts,
     select_counts,
 )
 from ..masks import check_masks
@@ -35,14 +31,11 @@ if TYPE_CHECKING:
         Average,
         AveragedScoring,
         MasksLike,
-        Reporting,
         Scoring,
         ZeroDivision,
     )
 
-_MEAN_IOU = "mean IoU with background"
-
-_CONSTRAINTS = {
+CONSTRAINTS = {
     "labels": ["array-like", None],
     "average": [StrOptions({"imagewise", "pooled"}), None],
     "zero_division": [Options(Real, {0.0, 1.0}), "nan", StrOptions({"warn"})],
@@ -60,7 +53,7 @@ def dice_score(
 def dice_score(
     y_true: MasksLike, y_pred: MasksLike, **options: Unpack[AveragedScoring]
 ) -> float: ...
-@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
 def dice_score(
     y_true: MasksLike,
     y_pred: MasksLike,
@@ -175,7 +168,7 @@ def iou_score(
 def iou_score(
     y_true: MasksLike, y_pred: MasksLike, **options: Unpack[AveragedScoring]
 ) -> float: ...
-@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
 def iou_score(
     y_true: MasksLike,
     y_pred: MasksLike,
@@ -246,139 +239,6 @@ dice_scorer = MaskScorer(dice_score, zero_division=1.0)
 iou_scorer = MaskScorer(iou_score, zero_division=1.0)
 
 
-@overload
-def segmentation_report(
-    y_true: MasksLike,
-    y_pred: MasksLike,
-    *,
-    output_dict: Literal[True],
-    **options: Unpack[Reporting],
-) -> dict[str, Any]: ...
-@overload
-def segmentation_report(
-    y_true: MasksLike,
-    y_pred: MasksLike,
-    *,
-    output_dict: Literal[False] = False,
-    **options: Unpack[Reporting],
-) -> str: ...
-@validate_params(
-    {
-        **_CONSTRAINTS,
-        "average": [StrOptions({"imagewise", "pooled"})],
-        "target_names": ["array-like", None],
-        "digits": [Interval(Integral, 0, None, closed="left")],
-        "output_dict": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
-def segmentation_report(
-    y_true: MasksLike,
-    y_pred: MasksLike,
-    *,
-    labels: ArrayLike | None = None,
-    target_names: ArrayLike | None = None,
-    average: Average = "imagewise",
-    zero_division: ZeroDivision = "warn",
-    digits: int = 3,
-    output_dict: bool = False,
-    ignore_label: int | None = None,
-    mask_threshold: float | None = None,
-) -> str | dict[str, Any]:
-    r"""Report accuracy, precision, recall, IoU and Dice of each foreground label.
-
-    Parameters
-    ----------
-    y_true, y_pred : array, list of arrays or paths
-        True and predicted masks in any form that skinest accepts, see
-        :mod:`skinest.masks`. The masks of a pair have the same size.
-
-    labels : array-like of int, default=None
-        The foreground labels, see :func:`dice_score`.
-
-    target_names : array-like of str, default=None
-        Names of the foreground labels, in the order of `labels`.
-
-    average : {"imagewise", "pooled"}, default="imagewise"
-        Whether to average the scores of the images or to pool the pixels of all images.
-
-    zero_division : {"warn", 0.0, 1.0, np.nan}, default="warn"
-        The value of a score with denominator 0. NaN excludes it from the mean. "warn"
-        is 0.0 with a warning. As in scikit-learn, this is also the precision of a label
-        that is never predicted, and the recall of a label that is never present.
-
-    digits : int, default=3
-        Number of decimals in the text.
-
-    output_dict : bool, default=False
-        Whether to return a dict instead of a text.
-
-    ignore_label : int, default=None
-        Label of pixels of `y_true` that are not labelled, see :func:`dice_score`.
-
-    mask_threshold : float, default=None
-        Fraction of white above which a pixel is foreground, see :func:`dice_score`.
-
-    Returns
-    -------
-    report : str or dict
-        The report has a row for each label (against all other labels), with its number
-        of true pixels as support. Then there are the mean of the rows (in the text only
-        if there are several), the mean IoU over all labels, including the background,
-        and the number of images. The dict is ``{"1":
-        {"accuracy": …, "precision": …, "recall": …, "IoU": …, "Dice": …, "support": …},
-        "macro avg": {…}, "mean IoU with background": …, "n_images": …}``.
-
-    Notes
-    -----
-    Let :math:`A` and :math:`B` be the pixels that have a label in the true and in the
-    predicted mask, and :math:`N` the number of all pixels. Then precision is
-    :math:`|A \cap B| / |B|`, recall is :math:`|A \cap B| / |A|`, and accuracy is
-    :math:`1 - (|A \cup B| - |A \cap B|) / N`. The mean IoU with background is not
-    informative: an empty prediction has a score of about 0.5.
-
-    With several labels and ``zero_division=np.nan``, the macro average can differ from
-    :func:`dice_score`, which averages over labels first, then over images.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skinest.metrics import segmentation_report
-    >>> y_true = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 2]]])
-    >>> y_pred = np.array([[[0, 1], [1, 1]], [[0, 0], [0, 2]]])
-    >>> names = ["globules", "streaks"]
-    >>> report = segmentation_report(
-    ...     y_true, y_pred, target_names=names, zero_division=1.0
-    ... )
-    >>> print(report)
-    imagewise    accuracy precision recall    IoU   Dice  support
-    <BLANKLINE>
-    globules        0.875     0.833  1.000  0.833  0.900        2
-    streaks         1.000     1.000  1.000  1.000  1.000        1
-    <BLANKLINE>
-    macro avg       0.938     0.917  1.000  0.917  0.950        3
-    mean IoU with background               0.861
-    number of images                                            2
-    <BLANKLINE>
-    """
-    y_true, y_pred = check_pair(y_true, y_pred, ignore_label, mask_threshold)
-    labels = check_labels(labels, y_true.ignore_label)
-    pixels, n_pixels = count_labels(y_true, y_pred, labels)
-    labels = find_foreground(pixels, labels)
-    names = name_rows(labels, target_names)
-    counts = select_counts(pixels, n_pixels, labels)
-    of_all = select_counts(pixels, n_pixels, sorted(pixels))
-    if average == "pooled":
-        counts, of_all = pool_counts(counts), pool_counts(of_all)
-    report = _report_rows(counts, names, zero_division)
-    ious = average_defined(
-        compute_ratio("IoU", of_all, zero_division, _MEAN_IOU), axis=1
-    )
-    report[_MEAN_IOU] = float(average_defined(ious))
-    report["n_images"] = len(n_pixels)
-    return report if output_dict else _report_text(report, names, average, digits)
-
-
 def _score(ratio, masks, labels, average, zero_division, sample_weight):
     y_true, y_pred = masks
     labels = check_labels(labels, y_true.ignore_label)
@@ -407,33 +267,3 @@ def name_rows(labels, target_names):
             f"{labels}."
         )
     return names
-
-
-def _report_rows(counts, names, zero_division):
-    """Return a dict of the rows by name, with their mean."""
-    n, table = len(names), {}
-    for name in RATIOS:
-        column = average_defined(compute_ratio(name, counts, zero_division))
-        table[name] = [*column[:n].tolist(), float(average_defined(column))]
-    support = counts[1].sum(axis=0)
-    table["support"] = [*support[:n].tolist(), int(support.sum())]
-    rows = zip([*names, "macro avg"], *table.values(), strict=True)
-    return {name: dict(zip(table, row, strict=True)) for name, *row in rows}
-
-
-def _report_text(report, names, average, digits):
-    width = max(9, digits + 2, len(str(report["macro avg"]["support"])))
-    heading = max(len(name) for name in (*names, _MEAN_IOU))
-
-    def line(name, row):
-        cells = (row.get(column, "") for column in (*RATIOS, "support"))
-        cells = (f"{c:.{digits}f}" if isinstance(c, float) else c for c in cells)
-        cells = "".join(f" {cell:>{width}}" for cell in cells)
-        return f"{name:>{heading}} {cells}".rstrip() + "\n"
-
-    text = line(average, {name: name for name in report["macro avg"]}) + "\n"
-    text += "".join(line(name, report[name]) for name in names) + "\n" * bool(names)
-    if len(names) != 1:
-        text += line("macro avg", report["macro avg"])
-    text += line(_MEAN_IOU, {"IoU": report[_MEAN_IOU]})
-    return text + line("number of images", {"support": report["n_images"]})

@@ -52,9 +52,9 @@ def show_versions() -> None:
             "executable": sys.executable,
             "machine": platform.platform(),
         },
-        "Packages": _find_versions(),
+        "Packages": find_versions(),
         "Computation": {
-            "Keras backend": _find_backend(),
+            "Keras backend": find_backend(),
             "bfloat16": cpu_has_bfloat16(),
             "AVX512": cpu_has_avx512(),
             "cores": joblib.cpu_count(),
@@ -72,7 +72,7 @@ def show_versions() -> None:
             print(f"    {name:>{width}}: {value}")
 
 
-def _find_versions() -> dict[str, str | None]:
+def find_versions() -> dict[str, str | None]:
     """Return the version of skinest and of each package that it uses, or None."""
     required = [line for line in requires("skinest") or () if "extra ==" not in line]
     names = [re.split(r"[^\w.-]", line)[0] for line in required]
@@ -85,7 +85,7 @@ def _find_versions() -> dict[str, str | None]:
     return versions
 
 
-def _find_backend() -> str:
+def find_backend() -> str:
     """Return the backend of Keras, or the one it would have if it were loaded."""
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()

@@ -1,0 +1,206 @@
+"""The user's own images and their masks, in two folders."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from .._compat import validate_params
+from ._image_folder import list_images
+
+if TYPE_CHECKING:
+    from .._typing import PathLike, Paths
+
+_SEPARATORS = "_", "-", "."
+
+_DESCR = """\
+Images and masks of {images} and {masks}
+
+{n_pairs} images with a mask, {n_without_mask} images without one.
+"""
+
+
+@overload
+def load_mask_folder(
+    images_path: PathLike,
+    masks_path: PathLike,
+    *,
+    mask_suffix: str | None = None,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+@overload
+def load_mask_folder(
+    images_path: PathLike,
+    masks_path: PathLike,
+    *,
+    mask_suffix: str | None = None,
+    return_X_y: Literal[True],
+) -> tuple[Paths, Paths]: ...
+@validate_params(
+    {
+        "images_path": [str, os.PathLike],
+        "masks_path": [str, os.PathLike],
+        "mask_suffix": [str, None],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_mask_folder(
+    images_path: PathLike,
+    masks_path: PathLike,
+    *,
+    mask_suffix: str | None = None,
+    return_X_y: bool = False,
+) -> Bunch | tuple[Paths, Paths]:
+    """Find images in a folder and their masks in another, by the names of the files.
+
+    Neither is read; estimators of skinest accept their paths as `X` and `y`. A mask has
+    the name of its image, with or without more after an underscore, a hyphen or a dot::
+
+        images_path/ISIC_0024306.jpg      masks_path/ISIC_0024306.png
+        images_path/ISIC_0024307.jpg      masks_path/ISIC_0024307_segmentation.png
+
+    Extensions do not matter. Folders inside of both are searched too. Images without a
+    mask are left out and counted.
+
+    Parameters
+    ----------
+    images_path : str or path-like
+        Folder of the images. ``~`` is the user's home.
+
+    masks_path : str or path-like
+        Folder of the masks, such as true masks or predicted ones. It can be the folder
+        of the images if masks have a `mask_suffix`.
+
+    mask_suffix : str, default=None
+        What masks have after the name of their image, such as "_globules". Other files
+        are then no masks. None means any, but only one for each image.
+
+    return_X_y : bool, default=False
+        Whether to return ``(paths, mask_paths)`` instead of a `Bunch`.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the attributes:
+
+        paths : ndarray of shape (n_pairs,), dtype object
+            Absolute paths (str) of the images, sorted.
+        mask_paths : ndarray of shape (n_pairs,), dtype object
+            The path of the mask of each image.
+        n_without_mask : int
+            Number of images without a mask.
+        DESCR : str
+            The folders and both numbers.
+
+    (paths, mask_paths) : tuple of ndarrays
+        Only these two if `return_X_y` is True.
+
+    Raises
+    ------
+    OSError
+        If a folder does not exist or cannot be read, or a link is broken.
+    ValueError
+        If no image has a mask, a mask belongs to no image, an image has two masks, or
+        two images have the same name.
+
+    See Also
+    --------
+    load_image_folder : Load images with a folder for each class.
+    skinest.inspection.SegmentationDisplay.from_folders : Show a folder of predictions.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import cv2
+    >>> from skinest.datasets import load_mask_folder, make_dermoscopy
+    >>> images, masks = make_dermoscopy(
+    ...     2, task="lesion", random_state=0, return_X_y=True
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("images", "masks"):
+    ...         Path(folder, name).mkdir()
+    ...     for k in range(2):
+    ...         _ = cv2.imwrite(f"{folder}/images/{k}.png", images[k])
+    ...         _ = cv2.imwrite(f"{folder}/masks/{k}_mask.png", masks[k])
+    ...     data = load_mask_folder(f"{folder}/images", f"{folder}/masks")
+    >>> [Path(path).name for path in data.mask_paths]
+    ['0_mask.png', '1_mask.png']
+    """
+    images, masks = list_images(images_path), list_images(masks_path)
+    if mask_suffix is not None:
+        masks = [path for path in masks if Path(path).stem.endswith(mask_suffix)]
+        images = [path for path in images if path not in set(masks)]
+    mask_of = _match(_name_images(images), masks, mask_suffix)
+    if not mask_of:
+        raise ValueError(
+            f"No image in {images_path} has a mask in {masks_path}. The name of a mask "
+            "must be that of its image, or begin with it."
+        )
+    paths = np.array([path for path in images if path in mask_of], object)
+    mask_paths = np.array([mask_of[path] for path in paths], object)
+    if return_X_y:
+        return paths, mask_paths
+    n_without_mask = len(images) - len(paths)
+    return Bunch(
+        paths=paths,
+        mask_paths=mask_paths,
+        n_without_mask=n_without_mask,
+        DESCR=_DESCR.format(
+            images=images_path,
+            masks=masks_path,
+            n_pairs=len(paths),
+            n_without_mask=n_without_mask,
+        ),
+    )
+
+
+def _name_images(images) -> dict[str, str]:
+    """Return the path of each image by its name without extension."""
+    path_of: dict[str, str] = {}
+    for path in images:
+        other = path_of.setdefault(Path(path).stem, path)
+        if other != path:
+            raise ValueError(
+                f"{other} and {path} have the same name, so that their masks cannot be "
+                "told apart. Rename one of them."
+            )
+    return path_of
+
+
+def _match(path_of, masks, mask_suffix) -> dict[str, str]:
+    """Return the mask of each image that has one, as {path: path}."""
+    mask_of: dict[str, str] = {}
+    for mask in masks:
+        image = _find_image(path_of, Path(mask).stem, mask_suffix)
+        if image is None:
+            raise ValueError(
+                f"No image has the name of the mask {mask}. Remove it, or add its "
+                "image."
+            )
+        other = mask_of.setdefault(image, mask)
+        if other != mask:
+            raise ValueError(
+                f"{image} has two masks, {other} and {mask}. Choose by mask_suffix, "
+                "such as '_segmentation'."
+            )
+    return mask_of
+
+
+def _find_image(path_of, name, mask_suffix) -> str | None:
+    """Return the image with the longest name with which the name of a mask begins."""
+    if mask_suffix is not None:
+        return path_of.get(name.removesuffix(mask_suffix))
+    for end in range(len(name), 0, -1):
+        is_end = end == len(name) or name[end] in _SEPARATORS
+        if is_end and name[:end] in path_of:
+            return path_of[name[:end]]
+    return None

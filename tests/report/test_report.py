@@ -1,0 +1,314 @@
+"""The report of a classifier: what is in it, and what must not be in it."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import getpass
+import platform
+import re
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+from sklearn.metrics import confusion_matrix, roc_auc_score
+
+import skinest
+from skinest.model_selection import bootstrap_interval
+from tests.report.pages import IMAGES, LABELS, Brightness, Decisions, Page
+
+NAMES = np.array(["<b>nevus</b>", "mela|noma"])[LABELS.astype(int)]
+LESIONS = np.array([f"patient-{number // 2}" for number in range(40)])
+MARKER = "Jane Doe 1950"
+FAST = {"n_resamples": 10, "random_state": 0}
+
+
+def write_photos(folder):
+    """Write images to files that know the name of a patient."""
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x010E] = MARKER  # ImageDescription
+    paths = [folder / f"doe-{number}.jpg" for number in range(40)]
+    for path, image in zip(paths, IMAGES, strict=True):
+        Image.fromarray(image).save(path, quality=100, exif=exif)
+    assert MARKER.encode() in paths[0].read_bytes()
+    return paths
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("secret-clinic")
+
+
+@pytest.fixture(scope="module")
+def report_of_files(folder):
+    """Report on the odd images, which lesions share with the even ones."""
+    paths = write_photos(folder / "photos")
+    classifier = Brightness(memory=str(folder / "cache")).fit(None, NAMES)
+    files = skinest.report(
+        classifier,
+        paths[1::2],
+        NAMES[1::2],
+        path=folder / "result.html",
+        title="Moles & more",
+        groups=LESIONS[1::2],
+        metadata=pd.DataFrame({"sex <s>": ["f", "m"] * 10}),
+        train=([*paths[::2], paths[1]], [*NAMES[::2], NAMES[1]], [*LESIONS[::2], "x"]),
+        answers={"TRIPOD+AI 17": "Approved by the <i>board</i>."},
+        **FAST,
+    )
+    return classifier, files
+
+
+@pytest.fixture(scope="module")
+def page(report_of_files):
+    return Page(report_of_files[1].html.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def markdown(report_of_files):
+    return report_of_files[1].markdown.read_text("utf-8")
+
+
+def test_the_files_are_where_they_were_asked_for(report_of_files, folder):
+    _, files = report_of_files
+    assert files.html == folder / "result.html"
+    assert files.markdown == folder / "result.md"
+
+
+def test_the_page_needs_no_other_file(page):
+    assert "link" not in {tag for tag, _ in page.tags}
+    assert all("src" not in script for script in page.list("script"))
+    assert all(image["src"].startswith("data:image/") for image in page.list("img"))
+    assert all(link["href"].startswith("#") for link in page.list("a"))
+    assert not re.search(r"@import|url\(|https?:", page.text)
+    (policy,) = (meta for meta in page.list("meta") if "http-equiv" in meta)
+    assert policy["content"].startswith("default-src 'none'")
+
+
+def test_the_page_can_be_read_by_a_screen_reader(page):
+    assert page.list("html") == [{"lang": "en"}]
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(np.diff(levels) <= 1)
+    assert all(image["alt"] for image in page.list("img"))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {link["href"][1:] for link in page.list("a")}
+    assert targets <= set(ids)
+    assert re.search(r'<label>Threshold <input type="range"', page.text)
+    assert len(page.list("caption")) == len(page.list("table"))
+
+
+def test_text_of_the_user_is_not_markup(page, markdown):
+    for tag in ("b", "s", "i"):
+        assert not page.list(tag)
+        assert f"<{tag}>" not in markdown
+    assert page.has_words("Moles & more")
+    assert page.has_words("predicted <b>nevus</b>", "predicted mela|noma")
+    assert page.has_words("Approved by the <i>board</i>.")
+    assert r"| predicted &lt;b&gt;nevus&lt;/b&gt; | predicted mela\|noma |" in markdown
+
+
+def test_nothing_personal_is_in_the_files(page, markdown, folder):
+    secrets = [MARKER, str(folder), "secret-clinic", "doe-", "photos", "patient-"]
+    contents = [page.text.encode(), markdown.encode(), *page.read_files()]
+    assert len(contents) > 10
+    for secret in secrets:
+        assert not any(secret.encode() in content for content in contents), secret
+    # They can be so short that they are in the bytes of a picture by chance.
+    for name in (getpass.getuser(), platform.node()):
+        assert not re.search(rf"\b{re.escape(name)}\b", f"{page.words} {markdown}")
+
+
+def test_leaks_are_found(page):
+    assert page.has_words(
+        "Groups in both sets: 20. 20 test images are of these groups."
+    )
+    assert page.has_words("Look-alikes in training and test", "1")
+    assert re.search(
+        "Training image 20, test image 0: similarity (1.00|0.99)", page.text
+    )
+
+
+def test_data_are_counted(page):
+    n_train, n_test = np.sum(LABELS[::2]) + LABELS[1], np.sum(LABELS[1::2])
+    assert page.has_words("Test", "20", "20")
+    assert page.has_words("Training", "21", "21")
+    assert f">{n_test} ({n_test / 20:.1%})<" in page.text
+    assert f">{n_train} ({n_train / 21:.1%})<" in page.text
+
+
+def test_images_are_predicted_once(report_of_files):
+    classifier, _ = report_of_files
+    on_all = [method for method, n_images in classifier.calls_ if n_images == 20]
+    assert sorted(on_all) == ["predict", "predict_proba"]
+    assert classifier.calls_[0][1] == classifier.calls_[1][1] == 20
+
+
+def test_scores_are_those_of_the_intervals(page, markdown):
+    proba = Brightness().fit(None, NAMES).predict_proba(IMAGES[1::2])
+    expected = bootstrap_interval(
+        roc_auc_score, LABELS[1::2], proba[:, 1], groups=LESIONS[1::2], **FAST
+    )
+    texts = f"{expected.estimate:.3f}", f"{expected.low:.3f} to {expected.high:.3f}"
+    assert page.has_words("AUC", *texts)
+    assert f"| AUC | {' | '.join(texts)} |" in markdown
+
+
+def test_the_slider_has_the_counts_of_each_threshold(page):
+    (counts,) = page.read_counts()
+    scores = Brightness().fit(None, NAMES).predict_proba(IMAGES[1::2])[:, 1]
+    assert counts["p"] == LABELS[1::2].sum() and counts["n"] == 20 - counts["p"]
+    assert counts["thresholds"][counts["start"]] == 0.5
+    for threshold, tp, fp in zip(
+        *(counts[name] for name in ("thresholds", "tp", "fp")), strict=True
+    ):
+        matrix = confusion_matrix(LABELS[1::2], scores >= threshold)
+        assert_array_equal(matrix[:, 1], [fp, tp])
+
+
+def test_subgroups_that_are_too_small_say_so(page):
+    assert page.has_words("sex <s>", "f", "10", "10")
+    assert page.text.count("too few to say") == 3  # all of them have 9 positive
+
+
+def test_blanks_are_left_for_the_authors(page, markdown):
+    n_blank = int(re.search(r"(\d+) of them blank", page.text)[1])
+    assert page.text.count('class="blank"') == n_blank == markdown.count("**to be w")
+    assert n_blank > 50
+
+
+def test_names_are_shown_if_allowed(folder, report_of_files):
+    paths = sorted((folder / "photos").iterdir())
+    files = skinest.report(
+        Brightness().fit(None, [0, 1]),
+        paths,
+        np.arange(40) % 2,
+        path=folder / "names.html",
+        groups=LESIONS,
+        show_names=True,
+        n_errors=1,
+        **FAST,
+    )
+    text = files.html.read_text("utf-8")
+    assert re.search(r"Image \d+, doe-\d+\.jpg: predicted", text)
+    assert str(folder) not in text
+
+
+def test_decision_values_have_no_calibration(tmp_path):
+    files = skinest.report(
+        Decisions().fit(None, LABELS),
+        IMAGES,
+        LABELS,
+        path=tmp_path / "decisions.html",
+        pos_label=False,
+        n_errors=0,
+        thresholds=[-1],
+        **FAST,
+    )
+    page = Page(files.html.read_text("utf-8"))
+    assert "ROC curve of the class False" in page.text
+    assert "Calibration curve" not in page.text
+    assert "no predict_proba" in page.text
+    decisions = -Decisions().fit(None, LABELS).decision_function(IMAGES)
+    found = decisions >= -1
+    assert page.has_words("-1", str(sum(found & ~LABELS)), str(sum(~found & ~LABELS)))
+    counts = sum(LABELS & (decisions >= 0)), sum(LABELS & (decisions < 0))
+    assert page.has_words("True", *map(str, counts))
+
+
+def test_several_classes(tmp_path):
+    classes = np.array(["a", "b", "c"])[np.arange(40) * 3 // 40]
+    classifier = Brightness().fit(None, classes)
+    files = skinest.report(
+        classifier, IMAGES, classes, path=tmp_path / "classes.html", **FAST
+    )
+    page = Page(files.html.read_text("utf-8"))
+    assert len(page.read_counts()) == len(page.list("option")) == 3
+    predicted = classifier.predict(IMAGES)
+    for name, row in zip("abc", confusion_matrix(classes, predicted), strict=True):
+        assert page.has_words(name, *map(str, row))
+    auc = bootstrap_interval(
+        roc_auc_score,
+        classes == "b",
+        classifier.predict_proba(IMAGES)[:, 1],
+        **FAST,
+    )
+    assert f"{auc:.2f}" in page.text
+    assert "Decision curve" not in page.text
+
+
+BAD = {
+    "ending": ({"path": "report.pdf"}, ValueError, "must end in '.html'"),
+    "folder": ({"path": "nowhere/a.html"}, FileNotFoundError, "there is no folder"),
+    "labels": ({"y_test": ["?"] * 40}, ValueError, "y_test has .*'?'.*but the classes"),
+    "length": ({"y_test": NAMES[:9]}, ValueError, "X_test has 40 images, but y_test"),
+    "class": ({"y_test": NAMES[[0] * 40]}, ValueError, "at least 2 classes"),
+    "groups": ({"groups": [1, 2]}, ValueError, "groups has 2 entries"),
+    "one group": ({"groups": [1] * 40}, ValueError, "at least 2 groups"),
+    "metadata": ({"metadata": {"sex": ["f"]}}, ValueError, "has 1 values"),
+    "train": ({"train": IMAGES}, ValueError, "train must be a tuple"),
+    "positive": ({"pos_label": "x"}, ValueError, "must be one of the classes"),
+    "thresholds": ({"thresholds": ["x"]}, ValueError, "must be a list of numbers"),
+    "answers": ({"answers": {"TRIPOD 5": ""}}, ValueError, "not items of the check"),
+    "estimator": ({"estimator": Brightness()}, Exception, "not fitted"),
+    "kind of groups": (
+        {"groups": LESIONS, "train": (IMAGES, None, np.arange(40))},
+        ValueError,
+        "both be numbers or both be text",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_wrong_arguments_are_found_before_predictions(case, tmp_path, monkeypatch):
+    changed, error, message = BAD[case]
+    monkeypatch.chdir(tmp_path)
+    classifier = Brightness().fit(None, NAMES)
+    arguments = {"estimator": classifier, "X_test": IMAGES, "y_test": NAMES}
+    with pytest.raises(error, match=message):
+        skinest.report(**{**arguments, **changed})
+    assert classifier.calls_ == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_not_replaced_unless_allowed(tmp_path):
+    (tmp_path / "report.md").write_text("mine")
+    write = partial(
+        skinest.report,
+        Brightness().fit(None, NAMES),
+        IMAGES,
+        NAMES,
+        path=tmp_path / "report.html",
+        n_errors=0,
+        **FAST,
+    )
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        write()
+    assert (tmp_path / "report.md").read_text() == "mine"
+    write(overwrite=True)
+    assert (tmp_path / "report.md").read_text("utf-8").startswith("# Test of")
+
+
+def test_an_error_in_a_section_does_not_lose_the_others(tmp_path, monkeypatch):
+    from skinest._report import _errors_section
+
+    def fail(*args):
+        raise RuntimeError("/home/me/secret")
+
+    monkeypatch.setattr(_errors_section, "explain_errors", fail)
+    with pytest.warns(UserWarning, match="'Worst errors' .*RuntimeError: /home/me"):
+        files = skinest.report(
+            Brightness().fit(None, NAMES),
+            IMAGES,
+            NAMES,
+            path=tmp_path / "report.html",
+            **FAST,
+        )
+    text = files.html.read_text("utf-8")
+    assert "could not be written (RuntimeError)" in text
+    assert "/home/me" not in text
+    assert "For the authors" in text

@@ -1,0 +1,166 @@
+"""Reports of masks, settings without paths, and blocks of pages."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+import skinest
+from skinest._report._model_section import (
+    compute_digest,
+    describe_value,
+    list_settings,
+)
+from skinest._report._report_blocks import Table, Text, escape_markdown
+from skinest._report._report_pictures import make_plot
+from skinest.metrics import dice_score, threshold_jaccard_score
+from skinest.model_selection import bootstrap_interval
+from tests.report.pages import IMAGES, BrightPixels, Page
+
+FAST = {"n_resamples": 10, "random_state": 0}
+MASKS = [np.where(image[..., 0] > 115, 255, 0).astype(np.uint8) for image in IMAGES]
+
+
+@pytest.fixture(scope="module")
+def page_of_masks(tmp_path_factory):
+    files = skinest.report(
+        BrightPixels().fit(IMAGES, MASKS),
+        IMAGES[::2],
+        MASKS[::2],
+        path=tmp_path_factory.mktemp("masks") / "report.html",
+        groups=np.arange(20) // 2,
+        metadata={"sex": ["f", "m"] * 10},
+        train=(IMAGES[1::2], MASKS[1::2]),
+        near_duplicates=False,
+        n_errors=1,
+        **FAST,
+    )
+    return Page(files.html.read_text("utf-8"))
+
+
+def test_scores_of_masks_are_means_with_intervals_of_groups(page_of_masks):
+    predicted = BrightPixels().fit(IMAGES, MASKS).predict(IMAGES[::2])
+    metric = partial(dice_score, labels=[255], zero_division=1.0)
+    expected = bootstrap_interval(
+        metric, MASKS[::2], predicted, groups=np.arange(20) // 2, **FAST
+    )
+    texts = f"{expected.estimate:.3f}", f"{expected.low:.3f} to {expected.high:.3f}"
+    assert page_of_masks.has_words("Mean Dice score", *texts)
+    jaccard = threshold_jaccard_score(
+        MASKS[::2], predicted, labels=[255], zero_division=1.0
+    )
+    name = "Mean Jaccard index, with 0 below .65"
+    assert page_of_masks.has_words(name, f"{jaccard:.3f}")
+
+
+def test_masks_are_counted(page_of_masks):
+    n_with = sum(mask.any() for mask in MASKS[::2])
+    area = np.mean([mask > 0 for mask in MASKS[::2]])
+    assert page_of_masks.has_words("Test", "20", "10", str(n_with), f"{area:.1%}")
+    assert page_of_masks.has_words("Training", "20", "not given")
+    assert page_of_masks.has_words("Near-duplicates: not searched.")
+
+
+def test_the_worst_masks_are_shown_first(page_of_masks):
+    predicted = BrightPixels().fit(IMAGES, MASKS).predict(IMAGES[::2])
+    scores = dice_score(
+        MASKS[::2], predicted, labels=[255], average=None, zero_division=1.0
+    )
+    worst, second = np.argsort(scores, kind="stable")[:2]
+    captions = [word for word in page_of_masks.words if ": Dice score" in word]
+    assert captions == [
+        f"Image {position}: Dice score {scores[position]:.3f}"
+        for position in (worst, second)
+    ]
+    alts = [image["alt"] for image in page_of_masks.list("img")]
+    assert f"Image {worst} with the outlines of both masks" in alts
+    assert page_of_masks.list("input") == []  # no threshold
+
+
+def test_masks_of_other_lengths_are_found_before_predictions(tmp_path):
+    with pytest.raises(ValueError, match="X_test has 40 images, but y_test has 39"):
+        skinest.report(
+            BrightPixels().fit(IMAGES, MASKS),
+            IMAGES,
+            MASKS[1:],
+            path=tmp_path / "report.html",
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("imagenet", "'imagenet'"),
+        ("/home/me/weights.keras", "a path, which is not shown"),
+        (r"C:\me\weights", "a path, which is not shown"),
+        ("weights.h5", "a path, which is not shown"),
+        (Path("weights"), "a path, which is not shown"),
+        (joblib.Memory("cache", verbose=0), "a path, which is not shown"),
+        ([0.5, "~/me", None], "(0.5, a path, which is not shown, None)"),
+        ({"a": 1}, "{'a': 1}"),
+        (tuple(range(20)), "(0, 1, 2, 3, 4, 5, 6, 7, ...)"),
+        (np.zeros((2, 3)), "an array of shape (2, 3)"),
+        (partial(test_masks_are_counted, 1), "partial(test_masks_are_counted, ...)"),
+        (SVC(), "SVC(...)"),
+        (np.random.default_rng(0), "Generator(...)"),
+    ],
+    ids=str,
+)
+def test_settings_have_no_paths(value, text):
+    assert describe_value(value) == text
+
+
+def test_settings_of_a_pipeline_are_those_of_its_steps():
+    settings = dict(list_settings(make_pipeline(skinest.BoVWSIFTTransformer(), SVC())))
+    assert "steps" not in settings
+    assert settings["svc"] == "SVC(...)"
+    assert settings["svc__C"] == "1.0"
+
+
+def test_the_digest_is_that_of_types_shapes_and_values():
+    weights = [np.ones((2, 3), np.float32), np.zeros(2, ">f4")]
+    content = b"<f4(2, 3)" + np.ones(6, "<f4").tobytes() + b"<f4(2,)" + bytes(8)
+    assert compute_digest(weights) == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("<b> & c", "&lt;b&gt; &amp; c"),
+        ("a|b\nc", r"a\|b c"),
+        ("# no heading", r"\# no heading"),
+        ("1. no list", r"1\. no list"),
+        ("0.5 and class_weight", "0.5 and class_weight"),
+        ("_a_ *b* `c` [d](e)", r"\_a\_ \*b\* \`c\` \[d\](e)"),
+    ],
+)
+def test_markdown_has_no_markup_of_the_user(text, escaped):
+    assert escape_markdown(text) == escaped
+
+
+def test_blocks_escape_what_they_get():
+    table = Table(["<a>", "b"], [["<c>", '"'], [None, "&"]], "<caption>")
+    html = table.to_html()
+    assert "<a>" not in html and "<c>" not in html and "<caption></" not in html
+    assert html.count("&lt;caption&gt;") == 2
+    assert Text("<d>", "alert").to_html() == '<p class="alert">&lt;d&gt;</p>'
+
+
+def test_plots_do_not_depend_on_the_style_of_the_user_or_leave_a_figure():
+    import matplotlib.pyplot as plt
+
+    def plot():
+        return make_plot(lambda ax: ax.plot([0, 1]), "a line").source
+
+    expected = plot()
+    with plt.rc_context({"axes.facecolor": "black", "font.size": 30}):
+        assert plot() == expected
+    assert plt.get_fignums() == []
