@@ -12,7 +12,9 @@ CELLS = {
     "ham_to_isic": "HAM10000 to ISIC 2016",
     "isic_to_ham": "ISIC 2016 to HAM10000",
     "isic_folds": "ISIC 2016, 5 folds",
+    "test": "ISIC 2016, test images",
 }
+AWAY = "ham_to_isic", "isic_to_ham"
 _PLACE = re.compile(r"(?<=<!-- other clinics -->\n).*?(?=\n<!-- end -->)", re.DOTALL)
 
 
@@ -31,8 +33,23 @@ def show(rows):
                 columns += [_format(row.get(f"{cell}, {metric}"), ""), gain]
             columns.append(row["reference"] if gain else "")
             lines.append(f"| {row['recipe']} | {' | '.join(columns)} |")
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
+        if len(lines) > 2:
+            tables.append("\n".join(lines))
+    return "\n\n".join([*tables, show_means(rows)])
+
+
+def show_means(rows):
+    """Return a table of the means of both directions, in Markdown."""
+    lines = ["| mean of both directions | AUC | average precision |", "|---|---|---|"]
+    for row in rows:
+        if all(f"{cell}, AUC" in row for cell in AWAY):
+            means = [
+                sum(row[f"{cell}, {metric}"][0] for cell in AWAY) / 2
+                for metric in METRICS
+            ]
+            cells = (f"{mean:.3f}".replace("0.", ".") for mean in means)
+            lines.append(f"| {row['recipe']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _format(values, sign):

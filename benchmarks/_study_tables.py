@@ -259,6 +259,27 @@ def make_schedules(*parts):
     return rows
 
 
+def make_vote(scores):
+    """Return the scores of classifiers, alone and together."""
+    metrics = "accuracy", "macro F1", "balanced accuracy"
+    rows = [["", "validation: accuracy", "macro F1", "test: accuracy", *metrics[1:]]]
+    for name, found in scores["rows"].items():
+        chosen = " (chosen)" if name == scores["chosen"] else ""
+        held_out = (say(found["validation"][metric]) for metric in metrics[:2])
+        cells = (say_interval(found["scores"][metric]) for metric in metrics)
+        rows.append([f"{name}{chosen}", *held_out, *cells])
+    return rows
+
+
+def make_vote_gains(scores):
+    """Return what each classifier adds to the vote of the others."""
+    metrics = list(next(iter(scores["adds"].values())))
+    rows = [["adds to the vote of the others", *metrics]]
+    for name, gains in scores["adds"].items():
+        rows.append([name, *(say_difference(gains[metric]) for metric in metrics)])
+    return rows
+
+
 LEAKS = {
     "by lesion, by image": "each split on its own test images",
     "without, with": "the same test images; the training sets have the same size, "
@@ -327,6 +348,8 @@ TABLES = {
     "diagnoses_f1": Table(("mobilenetv2_by_lesion",), make_diagnoses_f1, DIAGNOSES),
     "diagnoses_matrix": Table(DIAGNOSES[:1], make_diagnoses_matrix("by lesion")),
     "schedules": Table(DIAGNOSES[:1], make_schedules, SCHEDULES[1:]),
+    "vote": Table(("vote",), make_vote),
+    "vote_gains": Table(("vote",), make_vote_gains),
     "leak": Table(("leak",), make_leak),
     "structures": Table(("structures",), make_structures),
     "losses": Table(("losses",), make_losses),

@@ -24,6 +24,7 @@ from tempfile import gettempdir
 from time import perf_counter
 
 import numpy as np
+from _clinic_members import INNER
 from _quiet import describe_machine
 from _runs import RESULTS
 from accuracy_bovw import build as build_words
@@ -96,7 +97,9 @@ def use_words(name):
     return lambda data, options: build_words(name, options, seed=0)
 
 
-def use_features(backbone, side, n_views=1, C=1e-3):
+def use_features(
+    backbone, side, n_views=1, layers=None, C=1e-3, class_weight="balanced"
+):
     """Return a logistic regression on averaged features of a frozen network."""
 
     def build(data, options):
@@ -105,10 +108,11 @@ def use_features(backbone, side, n_views=1, C=1e-3):
             weights=getattr(options, backbone),
             image_size=(side, side),
             pooling="avg",
+            layers=layers,
             n_feature_views=n_views,
             memory=options.memory,
         )
-        classifier = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
+        classifier = LogisticRegression(C=C, class_weight=class_weight, max_iter=1000)
         return Pipeline(
             [
                 ("features", extractor),
@@ -130,6 +134,9 @@ RECIPES = {
     "MobileNetV2, 160 px": use_features("mobilenetv2", 160),
     "MobileNetV2, 224 px": use_features("mobilenetv2", 224),
     "MobileNetV2, 224 px, 4 views": use_features("mobilenetv2", 224, n_views=4),
+    "inner layers of MobileNetV2, 224 px, 4 views": use_features(
+        *("mobilenetv2", 224, 4, INNER, 3e-3), class_weight=None
+    ),
 }
 
 

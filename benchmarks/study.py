@@ -17,12 +17,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import gettempdir
 from time import perf_counter
 
+import psutil
 from _quiet import compare_counters, describe_machine, is_quiet, read_counters
 from _study_tables import FOLDER, fill_in_study
 from make_tables import STUDY
@@ -41,22 +43,30 @@ class Part:
         Path of the script in the repository.
 
     arguments : str
-        Arguments, in which ``{vgg16}`` and ``{mobilenetv2}`` are files of weights.
+        Arguments, in which ``{vgg16}`` and ``{mobilenetv2}`` are files of weights, and
+        ``{state}`` is the folder of all parts that are not finished.
 
     can_continue : bool
         Whether it has the argument `--state`.
+
+    needs : tuple of str, default=()
+        Parts whose `--state` it reads. They are run before, even if their results are
+        stored, unless this folder has what they left there.
     """
 
     script: str
     arguments: str = ""
     can_continue: bool = False
+    needs: tuple = ()
 
 
 VGG = "examples/plot_task2_vgg.py"
-# With --lowest all, an epoch of the last stage takes many times as long.
+# With --lowest all, an epoch of the last stage takes many times as long. Batches and
+# epochs are a quarter of the study's, so the number of steps is the same.
 BLOCK5 = (
-    "--full --only schedules --side 128 --copies 2 --balance 0.5 --lowest block5 "
-    "--weights {vgg16} --schedules"
+    "--full --only schedules --side 160 --batch 32 --epochs 0.25 --copies 2 "
+    "--balance 0.5 --lowest block5 --weights {vgg16} --memory {state}/memory "
+    "--schedules"
 )
 SCHEDULES = {"block5": "block5, then all", "head": "head, then all"}
 PARTS = {
@@ -85,6 +95,12 @@ PARTS = {
         for name, schedule in SCHEDULES.items()
         for split in ("by lesion", "by image")
     },
+    "vote": Part(
+        "benchmarks/vote_ham10000.py",
+        "--vgg16 {state}/block5_by_lesion/state --mobilenetv2 {mobilenetv2}",
+        True,
+        needs=("block5_by_lesion",),
+    ),
     "structures": Part(
         "benchmarks/accuracy_unet.py", "globules streaks --study-filters 16", True
     ),
@@ -107,7 +123,8 @@ def read_options():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
-    for backbone in ("vgg16", "mobilenetv2"):
+    backbones = "vgg16", "mobilenetv2"
+    for backbone in backbones:
         parser.add_argument(
             f"--{backbone}", default="imagenet", help="weights file; default: download"
         )
@@ -123,42 +140,61 @@ def read_options():
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part is named {', '.join(sorted(unknown))}")
     options.parts = options.parts or list(PARTS)
+    # Each script runs in a folder of its own.
+    options.state = options.state.resolve()
+    for name in backbones:
+        path = Path(getattr(options, name))
+        if path.exists():
+            setattr(options, name, str(path.resolve()))
     return options
 
 
 def run_part(name, part, options):
-    """Run the script of a part, unless its results are stored."""
+    """Make the results of a part, unless they are stored."""
     path = FOLDER / f"{name}.json"
     if path.exists() and not options.again:
         print(f"{name}: stored in {path}; --again makes it again", flush=True)
         return
-    state = options.state / name
     if options.again:
-        shutil.rmtree(state, ignore_errors=True)
+        shutil.rmtree(options.state / name, ignore_errors=True)
+    for needed in part.needs:
+        if not (options.state / needed / "scores.json").exists():
+            run_script(needed, PARTS[needed], options)
+    run_script(name, part, options)
+
+
+def run_script(name, part, options):
+    """Run the script of a part, and store its results."""
+    path, state = FOLDER / f"{name}.json", options.state / name
     state.mkdir(parents=True, exist_ok=True)
     scores = state / "scores.json"
     command = make_command(part, options, state, scores)
     print(f"\n## {name}\n{' '.join(command[1:])}", flush=True)
     before = read_counters()
-    seconds = run_and_count(command, options, state / "seconds.json")
+    times = run_and_count(command, options, state / "times.json")
     noise = compare_counters(before, read_counters())
     record = {
         "command": describe_command(part),
         "machine": describe_machine(with_tensorflow=True),
         "day": date.today().isoformat(),
-        "minutes": round(seconds / 60, 1),
+        "minutes": round(times["wall"] / 60, 1),
         "scores": json.loads(scores.read_text()),
     }
     if not is_quiet(noise):
-        record["note"] = "while other programs used the processor too"
+        minutes = times["processor"] / 60
+        record["note"] = (
+            f"{minutes:.0f} minutes of processor time, while other programs used the "
+            "processor too"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def make_command(part, options, state, scores):
     """Return the command of a part as a list."""
-    weights = {"vgg16": options.vgg16, "mobilenetv2": options.mobilenetv2}
-    arguments = [each.format(**weights) for each in shlex.split(part.arguments)]
+    files = {"vgg16": options.vgg16, "mobilenetv2": options.mobilenetv2}
+    files["state"] = options.state
+    arguments = [each.format(**files) for each in shlex.split(part.arguments)]
     command = [sys.executable, str(ROOT / part.script), *arguments]
     command += ["--scores", str(scores)]
     if part.can_continue:
@@ -168,31 +204,42 @@ def make_command(part, options, state, scores):
 
 def describe_command(part):
     """Return the command as the page shows it."""
-    arguments = part.arguments.format(vgg16="FILE", mobilenetv2="FILE")
+    arguments = part.arguments.format(vgg16="FILE", mobilenetv2="FILE", state="FOLDER")
     return f"python {part.script} {arguments}".strip()
 
 
 def run_and_count(command, options, file):
-    """Run a command, and return its seconds with those of earlier, stopped runs.
+    """Run a command, and return its times in seconds with those of stopped runs.
 
-    The seconds are written to a file while it runs, so that they are known even if all
-    is killed.
+    They are written to a file while it runs, so that they are known even if all is
+    killed.
+
+    Returns
+    -------
+    times : dict of str to float
+        The time on the clock ("wall"), and that of all cores ("processor").
     """
-    before = json.loads(file.read_text()) if file.exists() else 0
+    before = {"wall": 0.0, "processor": 0.0}
+    if file.exists():
+        before = json.loads(file.read_text())
     environment = dict(os.environ)
     if options.data_home:
         environment["SKINEST_DATA"] = options.data_home
-    start = perf_counter()
+    start, times = perf_counter(), before
     with subprocess.Popen(command, env=environment, cwd=file.parent) as process:
+        watched = psutil.Process(process.pid)
         while process.poll() is None:
-            try:
+            with suppress(psutil.NoSuchProcess):
+                times = {
+                    "wall": before["wall"] + perf_counter() - start,
+                    "processor": before["processor"] + sum(watched.cpu_times()[:4]),
+                }
+                file.write_text(json.dumps(times))
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
-            except subprocess.TimeoutExpired:
-                pass
-            file.write_text(json.dumps(before + perf_counter() - start))
     if process.returncode:
         sys.exit(f"This part failed; what is done is kept in {file.parent}.")
-    return before + perf_counter() - start
+    return times
 
 
 if __name__ == "__main__":

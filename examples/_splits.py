@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 TEST, VALIDATION = 0.20, 0.15
+SPLITS = ("by image", "by lesion")
 
 
 def take_lesions(n_images, y, groups):

@@ -54,3 +54,8 @@ def weigh_classes(y, balance):
     classes = np.unique(y)
     weights = compute_class_weight("balanced", classes=classes, y=y) ** balance
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
+
+
+def name_fit(split, schedule):
+    """Return the name of the folder for the stages of a schedule."""
+    return f"{split} {schedule}".replace(",", "").replace(" ", "_")

@@ -24,8 +24,11 @@ ImageNet weights. ``--full`` uses the study's settings.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from pathlib import Path
+
 import matplotlib
 import numpy as np
+from _leak import plot_leak, print_leak, summarize_leak
 from _script import (
     describe_weights,
     existing_weights,
@@ -45,7 +48,7 @@ from _script import (
     write_scores,
 )
 from _splits import (
-    mean_interval,
+    SPLITS,
     measure_leak,
     seen,
     split_by_image,
@@ -62,8 +65,9 @@ from _study import (
     TASK2_SCHEDULES,
     VGG_HEAD,
 )
-from _task2 import score, weigh_classes
+from _task2 import name_fit, score, weigh_classes
 from rich.table import Table
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -84,7 +88,6 @@ STUDY = {
     "lowest": "all",
 }
 QUICK = STUDY | {"images": 500, "side": 32, "batch": 16, "epochs": 0.1, "rates": 3.0}
-SPLITS = ("by image", "by lesion")
 
 # %%
 # The images, and the two ways to split them.
@@ -132,6 +135,11 @@ def read_arguments():
             "--leak-side",
             type=int,
             help="height and width of its images (default: --side, at least 64)",
+        )
+        parser.add_argument(
+            "--memory",
+            type=Path,
+            help="folder for outputs of frozen layers (default: in --state)",
         )
 
     return parse_arguments(__doc__, "ISIC 2018 task 3", QUICK, STUDY, more=more)
@@ -261,7 +269,7 @@ def run_schedule(console, arguments, clf, schedule, data, split, folder):
     return results, trained.classifier
 
 
-def run(console, arguments, weights, folder, data, splits):
+def run(console, arguments, clf, folder, data, splits):
     """Train the schedules, and return scores and classifier of each."""
     fits = {}
     for split in arguments.splits:
@@ -269,10 +277,14 @@ def run(console, arguments, weights, folder, data, splits):
         default = [TASK2_BEST] if only_best else list(TASK2_SCHEDULES)
         for schedule in arguments.schedules or default:
             console.print(f"Split {split}, {schedule}")
-            own = folder / f"{split}, {schedule}".replace(", ", "_").replace(" ", "_")
-            clf = classifier(arguments, weights, folder / "memory")
             fits[split, schedule] = run_schedule(
-                console, arguments, clf, schedule, data, splits[split], own
+                console,
+                arguments,
+                clone(clf),
+                schedule,
+                data,
+                splits[split],
+                folder / name_fit(split, schedule),
             )
     return fits
 
@@ -322,87 +334,6 @@ def leak(arguments, weights, memory, X, y, groups):
         SVC(C=10, class_weight="balanced"),
     )
     return measure_leak(machine, features, y, groups, arguments.repeats)
-
-
-PAIRS = {
-    "Each split on its own test images": SPLITS[::-1],
-    "The same test images, without and with other images of their lesions in a "
-    "training set of the same size": ("without", "with"),
-    "Those of these test images that have such other images": (
-        "seen without",
-        "seen with",
-    ),
-}
-
-
-def summarize_leak(scores):
-    """Return means and the interval of their difference, for JSON."""
-    return {
-        f"{honest}, {leaking}": {
-            metric: [
-                *(scores[split][metric].mean() for split in (honest, leaking)),
-                *mean_interval(scores[leaking][metric] - scores[honest][metric]),
-            ]
-            for metric in scores[honest]
-        }
-        for honest, leaking in PAIRS.values()
-    }
-
-
-def print_leak(console, scores, arguments):
-    table = Table(
-        title=f"A support vector machine on features of {arguments.leak_backbone}, "
-        f"means over {arguments.repeats} splits"
-    )
-    for name in ("", "without leak", "with leak", "difference [95 % interval]"):
-        table.add_column(name, justify="right" if name else "left")
-    for title, (honest, leaking) in PAIRS.items():
-        table.add_row(f"[bold]{title}")
-        for metric in scores[honest]:
-            pair = scores[honest][metric], scores[leaking][metric]
-            mean, low, high = mean_interval(pair[1] - pair[0])
-            table.add_row(
-                metric,
-                *(f"{values.mean():.3f}" for values in pair),
-                f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]",
-                end_section=metric == list(scores[honest])[-1],
-            )
-    console.print(table)
-
-
-def plot_leak(scores):
-    """Plot the differences caused by the leak, with their intervals."""
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import MaxNLocator
-
-    labels = ("own test images", "same test images", "lesion also in training")
-    metrics = list(scores["with"])
-    figure, axes = plt.subplots(figsize=(8.5, 3.5), layout="constrained")
-    for offset, (label, (honest, leaking)) in enumerate(
-        zip(labels, PAIRS.values(), strict=True)
-    ):
-        for row, metric in enumerate(metrics):
-            gain = scores[leaking][metric] - scores[honest][metric]
-            mean, low, high = mean_interval(gain)
-            axes.errorbar(
-                mean,
-                row + 0.2 * (offset - 1),
-                xerr=[[mean - low], [high - mean]],
-                marker="o",
-                color=f"C{offset}",
-                capsize=3,
-                label=label if row == 0 else None,
-            )
-    axes.axvline(0, color="0.4", linewidth=0.8)
-    axes.set_yticks(range(len(metrics)), metrics)
-    axes.invert_yaxis()
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set(
-        xlabel="score with leak minus score without, 95 % interval",
-        title="Effect of other images of the tested lesions",
-    )
-    figure.legend(loc="outside right upper")
-    return figure
 
 
 # %%
@@ -473,8 +404,10 @@ def main():
     print_images(console, y, groups, splits)
     figures, scores = {}, {"differences": lines}
     with open_state(arguments) as folder:
+        memory = arguments.memory or folder / "memory"
         if arguments.only != "leak":
-            fits = run(console, arguments, weights, folder, (X, y, groups), splits)
+            clf = classifier(arguments, weights, memory)
+            fits = run(console, arguments, clf, folder, (X, y, groups), splits)
             scores["schedules"] = {
                 f"{schedule}, {split}": results
                 for (split, schedule), (results, _) in fits.items()
@@ -486,7 +419,9 @@ def main():
         if arguments.only != "schedules":
             if arguments.leak_weights or arguments.leak_backbone != "vgg16":
                 weights = weights_of(arguments.leak_weights, is_real)
-            gains = leak(arguments, weights, folder / "memory", X, y, groups)
+            gains = leak(
+                arguments, weights, arguments.memory or folder / "memory", X, y, groups
+            )
             scores["leak"] = summarize_leak(gains)
             print_leak(console, gains, arguments)
             figures["leak"] = plot_leak(gains)

@@ -223,3 +223,22 @@ def test_other_clinics(tmp_path):
     for name in ("images", "table"):
         picture = tmp_path / "figures" / f"other_clinics_{name}.png"
         assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_publish_finds_the_planted_leak_and_shows_what_it_does(tmp_path):
+    printed = run("examples/plot_publish.py", cwd=tmp_path)
+    assert "100 pairs found; 100 of 100 copies are among them" in printed
+    before, after = re.findall(r"near-duplicates \(training, test\): (\w+)", printed)
+    assert int(before) > 20
+    assert after == "none"
+    chosen = re.search(r"Chosen: (.+)", printed)[1]
+    ((_, *cells),) = rows(printed, chosen)
+    leaky, honest, leak = ([float(x) for x in re.findall(r"[-.\d]+", c)] for c in cells)
+    assert leak[0] == pytest.approx(leaky[0] - honest[0], abs=0.011)
+    assert leak[1] > 0, "the interval of the leak"
+    tested = float(re.match(r"[.\d]+", rows(printed, "AUC")[0][1])[0])
+    assert abs(tested - honest[0]) < abs(tested - leaky[0])
+    for name in ("pairs", "calibration", "occlusion"):
+        picture = tmp_path / "figures" / f"publish_{name}.png"
+        assert picture.stat().st_size > 10_000

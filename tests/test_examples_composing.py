@@ -163,3 +163,9 @@ def test_other_cameras(tmp_path):
     assert network[elsewhere] < vote[elsewhere] < recipe[elsewhere]
     assert recipe[home] > 0.7
     assert_drawn(tmp_path, "other_cameras")
+
+
+def test_third_clinic(tmp_path):
+    rows = numbers_by_name(run("third_clinic", tmp_path))
+    assert {"first source", "second source", "fine-tuned"} <= set(rows)
+    assert_drawn(tmp_path, "third_clinic")

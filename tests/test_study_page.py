@@ -122,11 +122,39 @@ def test_a_part_that_was_stopped_continues_and_its_time_is_added(command, tmp_pa
     with pytest.raises(SystemExit, match="what is done is kept in"):
         command()
     assert not (tmp_path / "results").exists()
-    (tmp_path / "state" / "part" / "seconds.json").write_text("600")
+    times = tmp_path / "state" / "part" / "times.json"
+    assert json.loads(times.read_text()).keys() == {"wall", "processor"}
+    times.write_text('{"wall": 600, "processor": 1200}')
     record = command()
     assert record["scores"] == {"accuracy": 0.5}
     assert record["command"] == "python script.py 'FILE'"
     assert record["minutes"] == pytest.approx(10, abs=0.2)
+    assert "note" not in record
+
+
+def test_the_processor_time_is_noted_if_other_programs_ran_too(
+    command, tmp_path, monkeypatch
+):
+    with pytest.raises(SystemExit):
+        command()
+    times = tmp_path / "state" / "part" / "times.json"
+    times.write_text('{"wall": 6000, "processor": 1200}')
+    monkeypatch.setattr(study, "is_quiet", lambda run: False)
+    assert command()["note"].startswith("20 minutes of processor time, while other")
+
+
+def test_a_part_runs_those_before_whose_state_it_needs(tmp_path, monkeypatch):
+    made = []
+    for name, needs in ("last", ("first", "second")), ("first", ()), ("second", ()):
+        part = study.Part("script.py", needs=needs)
+        monkeypatch.setitem(study.PARTS, name, part)
+    monkeypatch.setattr(study, "run_script", lambda name, *rest: made.append(name))
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "scores.json").touch()
+    monkeypatch.setattr(study, "FOLDER", tmp_path / "results")
+    options = SimpleNamespace(state=tmp_path, again=False)
+    study.run_part("last", study.PARTS["last"], options)
+    assert made == ["second", "last"]
 
 
 def test_a_part_that_is_stored_is_made_again_only_if_asked(command, tmp_path, capsys):

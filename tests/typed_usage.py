@@ -123,6 +123,7 @@ def describe(paths: list[str], y: list[str]) -> None:
     BoVWSIFTTransformer(encoding="hard")  # type: ignore[arg-type]
     features = BottleneckFeatureExtractor("vgg19", pooling="avg", memory="cache")
     assert_type(features.fit(paths).transform(paths), NDArray[np.float32])
+    BottleneckFeatureExtractor("mobilenetv2", layers=["block_6_expand_relu"])
     BottleneckFeatureExtractor(n_feature_views=3)  # type: ignore[arg-type]
     corrected = ColorConstancy(p=1).fit(paths).transform(paths)
     assert_type(corrected, NDArray[np.uint8] | NDArray[np.object_])

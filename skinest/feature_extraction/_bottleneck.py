@@ -29,13 +29,21 @@ from .._compat import (
 from .._training._features import ResizedImages, iterate_features
 from .._training._views import NUMBERS_OF_VIEWS, average_rows, make_views
 from ..images import check_images
+from ..networks._backbone_stages import check_layers
 from ..networks._backbones import get_architecture, get_backbone
-from ..networks._transfer_network import BACKBONE, BackboneSpec, count_features
-from ..networks._weights import load_backbone_weights
+from ..networks._transfer_network import (
+    BACKBONE,
+    BackboneSpec,
+    count_features,
+    find_used_weights,
+)
+from ..networks._weights import Weights, load_backbone_weights
 from ..utils._checks import MAX_SEED
 from ..utils._tags import ImageInputMixin
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from .._typing import (
@@ -58,7 +66,8 @@ class BottleneckFeatureExtractor(
     """Extract features of images with a pretrained network.
 
     The features are the last feature maps of a network of `keras.applications` without
-    its classifier. Any classifier of scikit-learn can use them. `fit` loads the weights
+    its classifier, or the outputs of other layers. Any classifier of scikit-learn can
+    use them. `fit` loads the weights
     and learns nothing from the images.
 
     Parameters
@@ -80,6 +89,11 @@ class BottleneckFeatureExtractor(
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
         the mean or maximum of each channel, or all values. It has no effect if the
         backbone makes a vector.
+
+    layers : list or tuple of str, default=None
+        Names of layers. The features are their outputs, each pooled, one after the
+        other. Layers above them are not computed. None means the last feature maps. For
+        the names see the summary of the network in `keras.applications`.
 
     image_size : tuple of int, default=(224, 224)
         (height, width) to which images are resized, in pixels, 32 or more each. A few
@@ -147,6 +161,7 @@ class BottleneckFeatureExtractor(
         "backbone": BACKBONE,
         "weights": [str, os.PathLike, None],
         "pooling": [StrOptions({"flatten", "avg", "max"})],
+        "layers": [tuple, list, None],
         "image_size": [tuple, list],
         "compute_dtype": [StrOptions({"auto", "float32", "bfloat16"})],
         "n_feature_views": NUMBERS_OF_VIEWS,
@@ -161,6 +176,7 @@ class BottleneckFeatureExtractor(
         *,
         weights: PathLike | None = "imagenet",
         pooling: Pooling = "avg",
+        layers: Sequence[str] | None = None,
         image_size: ImageSize = (224, 224),
         compute_dtype: AutoDtype = "auto",
         n_feature_views: NumberOfViews = 1,
@@ -171,6 +187,7 @@ class BottleneckFeatureExtractor(
         self.backbone = backbone
         self.weights = weights
         self.pooling = pooling
+        self.layers = layers
         self.image_size = image_size
         self.compute_dtype = compute_dtype
         self.n_feature_views = n_feature_views
@@ -204,6 +221,8 @@ class BottleneckFeatureExtractor(
             If ImageNet's weights cannot be downloaded, or a file is missing.
         """
         get_backbone(self.backbone).check_image_size(self.image_size)
+        if self.layers is not None:
+            check_layers(self.backbone, self.layers)
         if self.memory is not None:
             Cache(self.memory)
         check_images(X, y)
@@ -215,8 +234,13 @@ class BottleneckFeatureExtractor(
             self.pooling,
             resolve_compute_dtype(self.compute_dtype, preferred),
             is_auto=self.compute_dtype == "auto",
+            layers=tuple(self.layers or ()),
         )
-        self._weights = load_backbone_weights(self.backbone, self.weights, seed)
+        weights = load_backbone_weights(self.backbone, self.weights, seed)
+        if self.layers is not None:
+            used = find_used_weights(self._spec)
+            weights = Weights.freeze([weights.arrays[number] for number in used])
+        self._weights = weights
         self.n_features_out_ = count_features(self._spec)
         return self
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .. import _typing as t
 
-_BOTH = ("predict_proba", "decision_function")
+_BOTH: t.ResponseMethods = ("predict_proba", "decision_function")
 
 
 class OcclusionDisplay:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .. import _typing as t
 
-_BOTH = ("decision_function", "predict_proba")
+_BOTH: t.ResponseMethods = ("decision_function", "predict_proba")
 _N_VECTORS = 1024  # that the classifier gets at once
 _SMALLEST, _LARGEST = 2, 60  # areas of points, in points squared
 

@@ -5,6 +5,7 @@
 
 import json
 import re
+from difflib import get_close_matches
 from functools import lru_cache
 
 from .._compat import list_inner_layers
@@ -37,6 +38,25 @@ def check_stage(backbone, name, stage, top="head") -> None:
         f"{name}={stage!r} is not a part of {backbone}. Choose one of "
         f"{', '.join(stages)}; {among_blocks}or the name of a layer."
     )
+
+
+def check_layers(backbone, layers) -> None:
+    """Raise ValueError unless `layers` names layers of a backbone, each once."""
+    backbone = get_architecture(backbone)
+    if not layers:
+        raise ValueError(
+            f"layers={layers!r} names no layer. Pass None for the last feature maps."
+        )
+    known = list_layers(backbone)
+    for name in layers:
+        if name not in known:
+            close = get_close_matches(str(name), known, n=5, cutoff=0.5)
+            raise ValueError(
+                f"layers={layers!r}: {name!r} is not a layer of {backbone}. Names that "
+                f"are similar: {', '.join(close) or 'none'}."
+            )
+        if list(layers).count(name) > 1:
+            raise ValueError(f"layers={layers!r} names {name!r} twice.")
 
 
 def find_first_layer(backbone, stage) -> str:

@@ -46,6 +46,9 @@ class BackboneSpec:
     is_auto : bool, default=False
         Whether the user has left the precision to skinest, so that another engine may
         have one of its own. The network is the same.
+
+    layers : tuple of str, default=()
+        Layers whose outputs are pooled, one after the other. Empty means the last one.
     """
 
     backbone: str | UserBackbone
@@ -53,6 +56,7 @@ class BackboneSpec:
     pooling: str
     compute_dtype: str
     is_auto: bool = field(default=False, compare=False)
+    layers: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -232,15 +236,42 @@ def build_pooled_backbone(spec, l2=0.0):
     base = build_backbone(
         spec.backbone, spec.image_size, compute_dtype=spec.compute_dtype, l2=l2
     )
-    pooling = {
+    return keras.Model(base.input, _pool(base, spec), name="pooled_backbone")
+
+
+def _pool(base, spec):
+    import keras
+
+    kinds = {
         "flatten": keras.layers.Flatten,
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
-    }["flatten" if len(base.output.shape) == 2 else spec.pooling]
-    features = pooling(name="features", dtype="float32", data_format="channels_last")(
-        base.output
-    )
-    return keras.Model(base.input, features, name="pooled_backbone")
+    }
+    settings = {"dtype": "float32", "data_format": "channels_last"}
+
+    def pool(maps, name):
+        kind = "flatten" if len(maps.shape) == 2 else spec.pooling
+        return kinds[kind](name=name, **settings)(maps)
+
+    if not spec.layers:
+        return pool(base.output, "features")
+    parts = [
+        pool(base.get_layer(name).output, f"features_{number}")
+        for number, name in enumerate(spec.layers)
+    ]
+    join = keras.layers.Concatenate(name="features", dtype="float32")
+    return join(parts) if len(parts) > 1 else parts[0]
+
+
+@lru_cache
+def find_used_weights(spec) -> list[int]:
+    """Return which weights of a backbone its features depend on, in their order."""
+    import keras
+
+    base = build_backbone(spec.backbone, spec.image_size)
+    pooled = keras.Model(base.input, _pool(base, spec))
+    positions = {id(weight): number for number, weight in enumerate(base.weights)}
+    return [positions[id(weight)] for weight in pooled.weights]
 
 
 @lru_cache

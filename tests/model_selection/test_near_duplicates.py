@@ -56,6 +56,12 @@ def test_a_changed_image_is_found_and_no_other(change, images):
     assert 0.7 <= found.scores[0] <= 1
 
 
+def test_images_without_a_fifth_of_their_sides_are_found_and_no_others(images):
+    cropped = [image[:77, 13:115] for image in images]
+    found = find_near_duplicates(images, cropped)
+    assert sorted(found.pairs.tolist()) == [[k, k] for k in range(N_IMAGES)]
+
+
 def test_pairs_of_two_sets(images):
     others = [images[4][::-1], images[0]]
     found = find_near_duplicates(images, others)

@@ -114,13 +114,13 @@ def test_text_of_the_user_is_not_markup(page, markdown):
 
 def test_nothing_personal_is_in_the_files(page, markdown, folder):
     secrets = [MARKER, str(folder), "secret-clinic", "doe-", "photos", "patient-"]
-    secrets.append(platform.node())
-    if getpass.getuser() != "root":  # it is part of "ROOT"
-        secrets.append(getpass.getuser())
     contents = [page.text.encode(), markdown.encode(), *page.read_files()]
     assert len(contents) > 10
-    for secret in filter(None, secrets):
+    for secret in secrets:
         assert not any(secret.encode() in content for content in contents), secret
+    # They can be so short that they are in the bytes of a picture by chance.
+    for name in (getpass.getuser(), platform.node()):
+        assert not re.search(rf"\b{re.escape(name)}\b", f"{page.words} {markdown}")
 
 
 def test_leaks_are_found(page):
@@ -143,7 +143,9 @@ def test_data_are_counted(page):
 
 def test_images_are_predicted_once(report_of_files):
     classifier, _ = report_of_files
-    assert sorted(classifier.calls_) == ["predict", "predict_proba"]
+    on_all = [method for method, n_images in classifier.calls_ if n_images == 20]
+    assert sorted(on_all) == ["predict", "predict_proba"]
+    assert classifier.calls_[0][1] == classifier.calls_[1][1] == 20
 
 
 def test_scores_are_those_of_the_intervals(page, markdown):

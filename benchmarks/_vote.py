@@ -1,0 +1,107 @@
+"""Combine the probabilities of several classifiers by a vote and by a stack."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from itertools import combinations
+
+import _examples  # noqa: F401, which finds the folder of the examples
+import numpy as np
+from _task2 import METRICS, score
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
+from skinest.model_selection import compare
+
+
+def vote(probabilities):
+    """Return the mean of the probabilities of members: a soft vote."""
+    return np.mean(list(probabilities.values()), axis=0)
+
+
+def as_features(probabilities):
+    """Return the logarithms of the probabilities side by side."""
+    return np.log(np.clip(np.hstack(list(probabilities.values())), 1e-6, 1))
+
+
+def combine(held_out, tested, y, groups):
+    """Return the probabilities of members, vote and stack, for validation and test.
+
+    The stack is trained on the validation images. Its probabilities for them are by
+    cross-validation.
+
+    Parameters
+    ----------
+    held_out, tested : dict of str to ndarray of shape (n_images, n_classes)
+        Probabilities of each member for the validation and the test images.
+
+    y, groups : ndarray of shape (n_validation_images,)
+        Labels and lesions of the validation images.
+    """
+    stack = LogisticRegression(C=0.1, max_iter=1000)
+    left_out = cross_val_predict(
+        stack,
+        as_features(held_out),
+        y,
+        groups=groups,
+        cv=StratifiedGroupKFold(5, shuffle=True, random_state=0),
+        method="predict_proba",
+    )
+    stack.fit(as_features(held_out), y)
+    rows = {name: (held_out[name], tested[name]) for name in held_out}
+    rows["soft vote"] = vote(held_out), vote(tested)
+    rows["stack"] = left_out, stack.predict_proba(as_features(tested))
+    return rows
+
+
+def score_all(held_out, tested, validation, test):
+    """Return scores of members, vote and stack, and what each member adds to the vote.
+
+    Parameters
+    ----------
+    held_out, tested : dict of str to ndarray of shape (n_images, n_classes)
+        Probabilities of each member for the validation and the test images.
+
+    validation, test : tuple of (y, groups)
+        Labels and lesions.
+    """
+    rows, results = combine(held_out, tested, *validation), {}
+    for name, (of_validation, of_test) in rows.items():
+        predicted = of_validation.argmax(axis=1)
+        results[name] = {
+            **score(test[0], of_test.argmax(axis=1), test[1]),
+            "validation": {
+                metric: function(validation[0], predicted)
+                for metric, function in METRICS.items()
+            },
+        }
+    chosen = max(results, key=lambda name: mean_of(results[name]["validation"]))
+    return {"rows": results, "chosen": chosen, "adds": list_gains(tested, *test)}
+
+
+def mean_of(scores):
+    """Return the mean of accuracy and macro F1, by which the best row is chosen."""
+    return np.mean([scores[name] for name in ("accuracy", "macro F1")])
+
+
+def list_gains(tested, y, groups, n_samples=1000):
+    """Return what each member adds to the vote of the others, with intervals."""
+    together = vote(tested).argmax(axis=1)
+    return {
+        name: {
+            metric: list(
+                compare(
+                    function,
+                    y,
+                    together,
+                    vote(others).argmax(axis=1),
+                    groups=groups,
+                    n_resamples=n_samples,
+                    random_state=0,
+                )
+            )
+            for metric, function in METRICS.items()
+        }
+        for others in map(dict, combinations(tested.items(), len(tested) - 1))
+        for name in tested.keys() - others.keys()
+    }

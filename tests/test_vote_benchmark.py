@@ -1,0 +1,77 @@
+"""The benchmark that combines classifiers of seven diagnoses."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.metrics import accuracy_score
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+N_CLASSES = 7
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """Return the module, with one metric, because intervals take long."""
+    module = importlib.import_module("_vote")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "METRICS", {"accuracy": accuracy_score})
+        yield module
+
+
+@pytest.fixture
+def halves():
+    """Labels, lesions, and two members that know every other lesion each."""
+    y = np.tile(np.repeat(np.arange(N_CLASSES), 2), 10)
+    groups = np.arange(len(y)) // 2
+    rng = np.random.default_rng(0)
+    members = {}
+    for name, parity in (("first", 0), ("second", 1)):
+        probabilities = np.full((len(y), N_CLASSES), 1 / N_CLASSES)
+        known = np.flatnonzero(rng.permutation(groups) % 2 == parity)
+        probabilities[known] = 0.01
+        probabilities[known, y[known]] = 0.94
+        members[name] = probabilities + 1e-3 * rng.random(probabilities.shape)
+    return members, y, groups
+
+
+def test_vote_and_stack_know_what_either_member_knows(benchmark, halves):
+    members, y, groups = halves
+    rows = benchmark.combine(members, members, y, groups)
+    accuracy = {name: (p.argmax(axis=1) == y).mean() for name, (_, p) in rows.items()}
+    assert accuracy["first"] < 0.7 < min(accuracy["soft vote"], accuracy["stack"])
+    assert_allclose(rows["soft vote"][1], sum(members.values()) / 2)
+
+
+def test_probabilities_of_a_stack_are_of_lesions_that_it_was_not_trained_on(
+    benchmark, halves
+):
+    _, y, groups = halves
+    noise = {"noise": np.random.default_rng(0).dirichlet(np.ones(N_CLASSES), len(y))}
+    held_out, known = benchmark.combine(noise, noise, y, groups)["stack"]
+    assert (held_out.argmax(axis=1) == y).mean() < 0.25  # the chance level is 1 / 7
+    assert (held_out != known).any()
+
+
+def test_what_a_member_adds_is_against_the_vote_of_the_others(benchmark, halves):
+    members, y, groups = halves
+    gains = benchmark.list_gains(members, y, groups, 10)
+    together = sum(members.values()).argmax(axis=1) == y
+    for name, other in ("first", "second"), ("second", "first"):
+        gain, low, high = gains[name]["accuracy"]
+        alone = members[other].argmax(axis=1) == y
+        assert gain == pytest.approx(together.mean() - alone.mean())
+        assert 0 < low < gain < high
+
+
+def test_a_member_that_repeats_another_adds_nothing(benchmark, halves):
+    members, *truth = halves
+    same = {"first": members["first"], "again": members["first"]}
+    gains = benchmark.list_gains(same, *truth, 10)
+    assert_allclose([each["accuracy"] for each in gains.values()], 0)
