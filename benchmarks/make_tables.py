@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 
+from _near_duplicate_tables import NEAR_DUPLICATE_TABLES
 from _quiet import describe_briefly, is_quiet
 from _runs import (
     RESULTS,
@@ -106,6 +107,7 @@ SEARCH = (
     Row("(b) the same in `Pipeline(memory=...)`", "OpenCV", "cached"),
 )
 SIZES = ("600 images", "2,400 images", "9,600 images")
+SEARCHED = ("2,000 images", "4,000 images", "7,938 images")
 HEADS = ("skinest, no augmentation", "skinest, 1 copy", "skinest, 3 copies")
 BLOCKS = ("skinest, nothing kept", "skinest")
 BLOCK_EPOCHS = 35
@@ -149,6 +151,20 @@ TABLES = {
             for size in SIZES
         ),
         closing=compare_growth,
+    ),
+    "near_duplicates_growth": Table(
+        "near_duplicates_growth",
+        "search within HAM10000",
+        tuple(
+            Row(f"{label}, {size}", size, measure)
+            for label, measure in (
+                ("seconds", "seconds"),
+                ("processor seconds", "processor seconds"),
+                ("peak GB", "peak"),
+                ("GB before", "before"),
+            )
+            for size in SEARCHED
+        ),
     ),
     "vgg_head": Table(
         "vgg_head",
@@ -271,7 +287,11 @@ def fill_in_tables(page, folder=RESULTS):
     """Return the page with all tables for which there are results."""
 
     def write(found):
-        table = make_table(TABLES[found["name"]], folder)
+        name = found["name"]
+        if name in TABLES:
+            table = make_table(TABLES[name], folder)
+        else:
+            table = NEAR_DUPLICATE_TABLES[name][1](folder)
         return found[0] if table is None else f"{found[1]}\n\n{table}\n\n{found[4]}"
 
     return re.sub(

@@ -5,25 +5,39 @@ changes
     images of all lesions. Half of the lesions choose the threshold, the other half give
     the table: recall by kind of change, and pairs of different lesions that are found.
 ham10000
-    Pairs within HAM10000: of one lesion, and of two lesion numbers.
+    Pairs within HAM10000: of one lesion, and of two lesion numbers. Pairs that are
+    nearly identical at 16 x 12 pixels are found without skinest, by comparing all.
 sources
     Pairs between ISIC 2016 and HAM10000, which must not be on two sides of a split.
+growth
+    Time and peak memory of the search within 2,000, 4,000 and all images of HAM10000.
 
-The last two save plots of these pairs in the folder --plots.
+Each part stores its results in results/near_duplicates_PART.json, from which
+`make_tables.py` writes the tables of README.md. The parts ham10000 and sources also
+save plots of their pairs in the folder --plots.
 
-Usage: python benchmarks/near_duplicates.py changes ham10000 sources
+Usage: python benchmarks/near_duplicates.py [PART ...]
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import argparse
+import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from time import perf_counter
 
 import cv2
 import numpy as np
+import psutil
+from _near_duplicate_tables import DEFAULT, NEAR_DUPLICATE_TABLES
+from _parts import in_own_process, make_parser, parse, run_part
+from _quiet import (
+    describe_machine,
+    read_own_seconds,
+    read_peak_memory,
+)
 
 from skinest.datasets import fetch_isic2016_part3, fetch_isic2018_task3
 from skinest.images import check_images, resize
@@ -32,28 +46,61 @@ from skinest.model_selection import NearDuplicates, find_near_duplicates
 
 LOWEST = 0.3  # pairs below it are not looked at
 THRESHOLDS = np.round(np.arange(0.4, 1, 0.05), 2)
+SIZES = (2_000, 4_000, 7_938)  # images of HAM10000; the last are all that we had
+NEAR_IDENTICAL = 8  # largest difference in grey levels at 16 x 12 pixels, exclusive
+N_PLOTTED = 48  # pairs
+PARTS = ("changes", "ham10000", "sources", "growth")
 
 
 def main():
     options = read_options()
+    if options.worker:
+        size = options.worker[1].partition(" ")[0].replace(",", "")
+        print(json.dumps(run_growth(int(size), options)))
+        return
     for part in options.parts:
-        print(f"\n## {part}", flush=True)
-        PARTS[part](options)
+        if part == "growth":
+            measure_growth(options)
+        else:
+            store(part, options)
 
 
 def read_options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("parts", nargs="+", choices=PARTS, metavar="PART")
-    parser.add_argument("--data-home", help="folder of the ISIC archives")
-    parser.add_argument(
-        "--images", type=int, default=200, help="changed images of each half"
-    )
-    parser.add_argument("--pairs", type=int, default=48, help="pairs to plot")
+    parser = make_parser(__doc__, PARTS)
     parser.add_argument("--n-jobs", type=int, help="threads")
     parser.add_argument("--plots", type=Path, default=Path("plots"))
-    return parser.parse_args()
+    options = parse(parser)
+    options.n_images = 10 if options.quick else None
+    options.n_changed = 5 if options.quick else 200  # of each half
+    options.sizes = (100, 200) if options.quick else SIZES
+    return options
+
+
+def store(part, options):
+    """Run a part, store its results, and print its tables."""
+    print(f"\n## {part}", flush=True)
+    path = options.results / f"near_duplicates_{part}.json"
+    if path.exists() and not options.again:
+        print("results are stored; --again makes new ones")
+    else:
+        start, used = perf_counter(), read_own_seconds()
+        found = STORED[part](options)
+        found["seconds"] = round(perf_counter() - start, 1)
+        found["processor seconds"] = round(read_own_seconds() - used, 1)
+        found |= {"machine": describe_machine(), "day": date.today().isoformat()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1) + "\n")
+    for shown, show in NEAR_DUPLICATE_TABLES.values():
+        if shown == part:
+            print(f"\n{show(options.results)}", flush=True)
+
+
+def load_ham10000(options):
+    """Return paths and lesions of all images, or of a few for a trial run."""
+    data = fetch_isic2018_task3(options.data_home)
+    if options.quick:
+        return data.paths[:400], data.groups[:400]
+    return data.paths, data.groups
 
 
 # Changes
@@ -119,25 +166,22 @@ PROMISED = [
 
 def measure_changes(options):
     """Choose the threshold on one half of the lesions, and report on the other."""
-    data = fetch_isic2018_task3(options.data_home)
+    paths, groups = load_ham10000(options)
     rng = np.random.default_rng(0)
-    lesions, firsts = np.unique(data.groups, return_index=True)
+    lesions, firsts = np.unique(groups, return_index=True)
     halves = np.array_split(rng.permutation(len(lesions)), 2)
-    scores = []
+    found = {"thresholds": THRESHOLDS.tolist(), "promised": PROMISED, "originals": {}}
     for name, half in zip(("choice", "report"), halves, strict=True):
-        of_half = np.flatnonzero(np.isin(data.groups, lesions[half]))
-        chosen = firsts[half[: options.images]]
+        of_half = np.flatnonzero(np.isin(groups, lesions[half]))
+        chosen = firsts[half[: options.n_changed]]
         own = np.searchsorted(of_half, chosen)
-        start = perf_counter()
-        originals, groups = data.paths[of_half], data.groups[of_half]
-        found = search_changed(data.paths[chosen], own, originals, groups, rng, options)
-        scores.append(found)
-        print(
-            f"{name}: {len(chosen)} lesions in {len(CHANGES)} changes, searched for in "
-            f"{len(originals)} images in {perf_counter() - start:.0f} s"
+        scores = search_changed(
+            paths[chosen], own, paths[of_half], groups[of_half], rng, options
         )
-    print_thresholds(scores[0])
-    print_recall(scores[1])
+        found["originals"][name] = len(of_half)
+        found[name] = {change: count(*each) for change, each in scores.items()}
+        print(f"{name}: done", flush=True)
+    return found
 
 
 def search_changed(paths, own, originals, groups, rng, options):
@@ -167,59 +211,59 @@ def search_changed(paths, own, originals, groups, rng, options):
     return {name: (part, np.array(wrong[name])) for name, part in parts}
 
 
-def count(found, names, threshold):
-    """Return the recall and the number of wrong pairs."""
-    right = np.concatenate([found[name][0] for name in names])
-    wrong = np.concatenate([found[name][1] for name in names])
-    return np.mean(right >= threshold), int(np.sum(wrong >= threshold))
-
-
-def print_thresholds(found):
-    print("\n| threshold | recall | wrong pairs | precision |\n|---|---|---|---|")
-    n_changed = sum(len(found[name][0]) for name in PROMISED)
-    for threshold in THRESHOLDS:
-        recall, n_wrong = count(found, PROMISED, threshold)
-        n_right = recall * n_changed
-        precision = n_right / max(1, n_right + n_wrong)
-        print(f"| {threshold:.2f} | {recall:.3f} | {n_wrong} | {precision:.3f} |")
-
-
-def print_recall(found):
-    shown = (0.5, 0.6, 0.7, 0.8, 0.9)
-    head = " | ".join(f"recall at {each}" for each in shown)
-    print(f"\n| change | {head} | 5 % of right scores below | wrong pairs at 0.6 |")
-    print("|---|" + "---|" * (len(shown) + 2))
-    for name, (right, _) in found.items():
-        cells = " | ".join(f"{count(found, [name], each)[0]:.3f}" for each in shown)
-        low = np.quantile(right, 0.05)
-        print(f"| {name} | {cells} | {low:.2f} | {count(found, [name], 0.6)[1]} |")
+def count(right, wrong):
+    """Return how many right and wrong pairs have each threshold or more."""
+    return {
+        "images": len(right),
+        "found": [int(np.sum(right >= threshold)) for threshold in THRESHOLDS],
+        "wrong": [int(np.sum(wrong >= threshold)) for threshold in THRESHOLDS],
+    }
 
 
 # Pairs of real images
 
 
 def search_ham10000(options):
-    data = fetch_isic2018_task3(options.data_home)
-    start = perf_counter()
-    found = find_near_duplicates(data.paths, threshold=LOWEST, n_jobs=options.n_jobs)
-    print(f"{len(data.paths)} images in {perf_counter() - start:.0f} s")
-    is_same = data.groups[found.pairs[:, 0]] == data.groups[found.pairs[:, 1]]
-    tiny = np.array([find_tiny(data.paths, pair) for pair in found.pairs])
-    print("\n| score | pairs | of one lesion | near-identical at 16 x 12 |")
-    print("|---|---|---|---|")
-    for low in THRESHOLDS:
-        within = (found.scores >= low) & (found.scores < low + 0.05)
-        counts = within.sum(), (within & is_same).sum(), (within & (tiny < 8)).sum()
-        print(f"| {low:.2f} to {low + 0.05:.2f} | {' | '.join(map(str, counts))} |")
+    paths, groups = load_ham10000(options)
+    found = find_near_duplicates(paths, threshold=LOWEST, n_jobs=options.n_jobs)
+    is_same = groups[found.pairs[:, 0]] == groups[found.pairs[:, 1]]
+    near = find_near_identical(paths)
+    is_near = np.array([tuple(pair) in near for pair in found.pairs.tolist()], bool)
+    rows = []
+    for low in np.r_[LOWEST, THRESHOLDS]:
+        high = 1.0 if low == THRESHOLDS[-1] else min(THRESHOLDS[THRESHOLDS > low])
+        within = (found.scores >= low) & (found.scores <= high)
+        counts = [int((within & kind).sum()) for kind in (within, is_same, is_near)]
+        rows.append([float(low), float(high), *counts])
     print("\nTwo lesion numbers:")
-    print_pairs(found, ~is_same, data.paths, data.paths, 40)
-    save(found, ~is_same, "ham10000", options, data.paths)
+    print_pairs(found, ~is_same, paths, paths, 40)
+    save(found, ~is_same, "ham10000", options, paths)
+    scores = dict(zip(map(tuple, found.pairs.tolist()), found.scores, strict=True))
+    return {
+        "images": len(paths),
+        "by score": rows,
+        "near-identical": [
+            [Path(paths[i]).stem, Path(paths[j]).stem, round(scores.get((i, j), 0), 3)]
+            for i, j in sorted(near)
+        ],
+        "near-identical, of two lesions": sum(groups[i] != groups[j] for i, j in near),
+    }
 
 
-def find_tiny(paths, pair):
-    """Return the largest difference of a pair at 16 x 12 pixels."""
-    one, other = (resize(image, (12, 16)) for image in check_images(paths[pair]))
-    return np.abs(one.astype(int) - other).max()
+def find_near_identical(paths):
+    """Return the pairs that hardly differ at 16 x 12 pixels, by comparing all pairs."""
+    small = [resize(image, (12, 16)).ravel() for image in check_images(paths)]
+    small = np.array(small, dtype=np.float64)
+    squares = np.sum(small**2, axis=1)
+    # No value differs more, so the distance is not greater.
+    limit = NEAR_IDENTICAL**2 * small.shape[1]
+    near = set()
+    for i, row in enumerate(small):
+        distances = squares[i + 1 :] + squares[i] - 2 * small[i + 1 :] @ row
+        for j in i + 1 + np.flatnonzero(distances <= limit):
+            if np.abs(small[j] - row).max() < NEAR_IDENTICAL:
+                near.add((i, int(j)))
+    return near
 
 
 def print_pairs(found, chosen, paths, others, n_shown):
@@ -232,24 +276,29 @@ def print_pairs(found, chosen, paths, others, n_shown):
 
 
 def search_sources(options):
-    ham = fetch_isic2018_task3(options.data_home)
+    others, _ = load_ham10000(options)
+    sets = {}
     for subset in ("train", "test"):
-        isic = fetch_isic2016_part3(options.data_home, subset=subset)
-        start = perf_counter()
+        paths = fetch_isic2016_part3(options.data_home, subset=subset).paths
+        paths = paths[: options.n_images]
         found = find_near_duplicates(
-            isic.paths, ham.paths, threshold=LOWEST, n_jobs=options.n_jobs
+            paths, others, threshold=LOWEST, n_jobs=options.n_jobs
         )
-        print(
-            f"{subset}: {len(isic.paths)} images of ISIC 2016, {len(ham.paths)} of "
-            f"HAM10000, in {perf_counter() - start:.0f} s"
-        )
-        print_pairs(found, found.scores > 0, isic.paths, ham.paths, 60)
-        save(found, found.scores > 0, subset, options, isic.paths, ham.paths)
+        print(f"\nISIC 2016, {subset}:")
+        print_pairs(found, found.scores > 0, paths, others, 20)
+        save(found, found.scores > 0, subset, options, paths, others)
+        sets[f"ISIC 2016, {subset}"] = {
+            "images": len(paths),
+            "others": len(others),
+            "pairs": int(np.sum(found.scores >= DEFAULT)),
+            "highest": round(float(max(found.scores, default=0)), 2),
+        }
+    return {"sets": sets}
 
 
 def save(found, chosen, name, options, *sets):
     """Save a plot of the most similar pairs, and of those around the threshold."""
-    rows = np.flatnonzero(chosen)[: options.pairs]
+    rows = np.flatnonzero(chosen)[:N_PLOTTED]
     if not len(rows):
         return
     shown = NearDuplicates(found.pairs[rows], found.scores[rows], found.views[rows])
@@ -262,7 +311,44 @@ def save(found, chosen, name, options, *sets):
     print(f"Saved {path}")
 
 
-PARTS = {
+# Growth
+
+
+def measure_growth(options):
+    arguments = ["--quick"] if options.quick else []
+    if options.n_jobs:
+        arguments += ["--n-jobs", options.n_jobs]
+    if options.data_home:
+        arguments += ["--data-home", options.data_home]
+    run_part(
+        "near_duplicates_growth",
+        [name_size(size) for size in options.sizes],
+        in_own_process(__file__, "growth", arguments),
+        options,
+        n_runs=2,
+        settings={"threads": options.n_jobs or 1},
+    )
+
+
+def run_growth(size, options):
+    """Search in the first images of HAM10000, and return time and memory."""
+    paths, _ = load_ham10000(options)
+    before = psutil.Process().memory_info().rss / 1e9
+    start, used = perf_counter(), read_own_seconds()
+    find_near_duplicates(paths[:size], n_jobs=options.n_jobs)
+    return {
+        "seconds": perf_counter() - start,
+        "processor seconds": read_own_seconds() - used,
+        "peak": read_peak_memory(),
+        "before": before,
+    }
+
+
+def name_size(size):
+    return f"{size:,} images"
+
+
+STORED = {
     "changes": measure_changes,
     "ham10000": search_ham10000,
     "sources": search_sources,

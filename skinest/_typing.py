@@ -197,6 +197,9 @@ class Reporting(TypedDict, total=False):
 # Displays.
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[Any] | None"
 StyleDict: TypeAlias = dict[str, Any] | None
+PatchFill: TypeAlias = Literal["mean", "blur"] | Sequence[int] | NDArray[Any]
+ResponseMethod: TypeAlias = Literal["predict_proba", "decision_function"]
+ResponseMethods: TypeAlias = ResponseMethod | Sequence[ResponseMethod]
 
 # Checks of estimators.
 MakeTarget: TypeAlias = Callable[[Any, Image], TargetLike] | None

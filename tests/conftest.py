@@ -27,6 +27,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 from . import tiny_backbone  # noqa: F401 -- after the limits, before the estimators
+from .eager import without_graphs
 
 # TensorFlow and the tests make millions of objects that live to the end. Without this,
 # Python looks through all of them again and again.
@@ -131,6 +132,13 @@ def keras_fits(monkeypatch):
 
     monkeypatch.setattr(keras.Model, "fit", watch_and_fit)
     return fits
+
+
+@pytest.fixture
+def no_graphs():
+    """Train without graphs."""
+    with without_graphs():
+        yield
 
 
 @pytest.fixture

@@ -147,3 +147,9 @@ OWN_CODE = {
         "VERSIONED = Describe"
     ),
 }
+# One of each kind of callable.
+KINDS = (
+    *("a number in its code", "a helper", "an attribute of the class"),
+    *("its method describe", "its method finish", "its parameter"),
+    *("the object of a method", "the function of a partial", "a subclass of ours"),
+)

@@ -347,7 +347,9 @@ EACH_SETTING = [
 ]
 
 
-@pytest.mark.parametrize("name", ["disc", "square"])
+@pytest.mark.parametrize(
+    "name", ["disc", pytest.param("square", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("settings", EACH_SETTING)
 def test_shapes_stay_aligned(settings, name):
     inside = np.zeros((128, 128), dtype=bool)

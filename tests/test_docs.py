@@ -27,12 +27,19 @@ from threadpoolctl import threadpool_limits
 
 import skinest
 import skinest.datasets
+import skinest.model_selection
 from skinest._compat import HAS_CALLBACKS
 
 SITE = "https://skinest.readthedocs.io/en/latest"
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-SLOW = ("export", "model_selection", "scikeras", "segmentation")  # code of 10 to 20 s
+# Code of 5 to 20 s.
+SLOW = (
+    *("bovw", "export", "imbalance", "model_selection", "own_networks"),
+    *("persistence", "scikeras", "segmentation", "transfer"),
+)
+# What takes long on a page, and is replaced by something quick in its test.
+SMALLER = {"other_clinics": ('"mobilenetv2"', '"tiny"')}
 PAGES = sorted(
     page
     for page in DOCS.rglob("*.rst")
@@ -80,6 +87,8 @@ def run_blocks(page):
     namespace, n_run = {"__name__": "__main__"}, 0
     for first_line, code in find_blocks(page)[0]:
         n_run += 1
+        if page.stem in SMALLER:
+            code = code.replace(*SMALLER[page.stem])
         if code.lstrip().startswith(">>>"):
             test = doctest.DocTestParser().get_doctest(
                 code, namespace, page.name, str(page), first_line
@@ -93,6 +102,16 @@ def run_blocks(page):
     return n_run
 
 
+@pytest.fixture
+def few_samples(monkeypatch):
+    """Let an interval take few random samples, unless a page says how many."""
+    for name in ("bootstrap_interval", "compare"):
+        function = getattr(skinest.model_selection, name)
+        quick = functools.partial(function, n_resamples=50)
+        monkeypatch.setattr(skinest.model_selection, name, quick)
+
+
+@pytest.mark.usefixtures("few_samples")
 @pytest.mark.parametrize(
     "page",
     [

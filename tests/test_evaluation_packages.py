@@ -80,6 +80,53 @@ def test_a_fitted_pipeline_in_a_conformal_classifier_of_mapie(
     assert sets[..., 0].sum() < sets[..., 1].sum()
 
 
+def make_rare_class(rng, n_images):
+    """Return images of which a tenth is of a class between the two others."""
+    y = rng.choice(["bcc", "mel", "nv"], n_images, p=[0.45, 0.1, 0.45])
+    level = np.select([y == "bcc", y == "mel"], [60, 100], 140)
+    level = level + rng.normal(scale=20, size=n_images)
+    X = np.clip(level, 0, 255)[:, None, None, None] * np.ones((1, 8, 8, 3))
+    return X.astype(np.uint8), y
+
+
+def test_conformal_sets_by_class_cover_a_rare_class_and_single_ones_are_right():
+    """One conformal classifier for each class, as in the guide."""
+    classification = pytest.importorskip("mapie.classification")
+    rng = np.random.default_rng(0)
+    bovw = BoVWSIFTTransformer(
+        8, descriptor=ColorPatchDescriptor(grid_step=4), random_state=0
+    )
+    classifier = make_pipeline(bovw, LogisticRegression(C=100))
+    classifier.fit(*make_rare_class(rng, 100))
+    (X, y), (X_test, y_test) = make_rare_class(rng, 300), make_rare_class(rng, 300)
+
+    def predict_sets(chosen):
+        conformal = classification.SplitConformalClassifier(
+            classifier, confidence_level=0.8, prefit=True
+        )
+        labels, sets = conformal.conformalize(X[chosen], y[chosen]).predict_set(X_test)
+        return labels, sets[..., 0]
+
+    labels, together = predict_sets(y == y)
+    by_class = np.column_stack(
+        [
+            predict_sets(y == label)[1][:, column]
+            for column, label in enumerate(classifier.classes_)
+        ]
+    )
+    covered = {}
+    columns = np.searchsorted(classifier.classes_, y_test)
+    for name, sets in {"together": together, "by class": by_class}.items():
+        is_covered = sets[np.arange(300), columns]
+        assert 0.7 < is_covered.mean() < 0.95
+        covered[name] = [is_covered[y_test == label].mean() for label in np.unique(y)]
+    assert covered["together"][1] < 0.5
+    assert min(covered["by class"]) > 0.65
+    is_right, is_answer = labels == y_test, by_class.sum(axis=1) == 1
+    assert 0.2 < is_answer.mean() < 0.95
+    assert is_right[is_answer].mean() > is_right[~is_answer].mean()
+
+
 def test_calibration_display_of_a_pipeline_on_images(images, pipeline):
     X, y = images
     display = CalibrationDisplay.from_estimator(

@@ -29,7 +29,8 @@ STEPS = {
     "import": ("import skinest", set()),
     "scikit-learn": ("import sklearn.utils._param_validation", {"pandas"}),
     "displays": (
-        "from skinest.inspection import GradCAMDisplay, TrainingHistoryDisplay",
+        "from skinest.inspection import GradCAMDisplay, OcclusionDisplay\n"
+        "from skinest.inspection import TrainingHistoryDisplay, VisualWordsDisplay",
         set(),
     ),
     "data sets": (

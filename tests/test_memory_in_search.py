@@ -428,7 +428,7 @@ def test_encoding_is_not_stopped(images):
 
 @needs_callbacks
 @pytest.mark.filterwarnings("ignore:The estimator SVC does not support callbacks")
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_stop_in_a_search_learns_from_fewer_images(n_jobs, images):
     search = make_search(bovw(), n_jobs=n_jobs)
     search.set_callbacks(Recorder(stop_at="describe-images")).fit(images, Y)

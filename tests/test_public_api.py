@@ -28,14 +28,15 @@ def public_modules():
     ]
 
 
+@pytest.fixture(scope="module")
 def public_objects():
     """Return classes and functions that are in a module's __all__, by full name."""
-    objects = []
+    objects = {}
     for module in public_modules():
         for name in importlib.import_module(module).__all__:
             value = getattr(importlib.import_module(module), name)
             if inspect.isclass(value) or inspect.isfunction(value):
-                objects.append(pytest.param(value, id=f"{module}.{name}"))
+                objects[f"{module}.{name}"] = value
     return objects
 
 
@@ -97,22 +98,24 @@ def test_version_is_that_of_the_distribution():
     assert skinest.__version__ == version("skinest")
 
 
-@pytest.mark.parametrize("value", public_objects())
-def test_documented_with_parameters_and_example(value):
-    documentation = inspect.getdoc(value)
-    names = list(inspect.signature(value).parameters)
-    for section in ["Parameters"] * bool(names) + ["Examples"]:
-        assert re.search(rf"^{section}\n-+$", documentation, re.MULTILINE), section
-    for name in names:
-        described = rf"^\*{{0,2}}(\w+, )*{name}(, \w+)* :"
-        assert re.search(described, documentation, re.MULTILINE), name
+def test_documented_with_parameters_and_example(public_objects):
+    for full_name, value in public_objects.items():
+        documentation = inspect.getdoc(value)
+        names = list(inspect.signature(value).parameters)
+        for section in ["Parameters"] * bool(names) + ["Examples"]:
+            heading = re.compile(rf"^{section}\n-+$", re.MULTILINE)
+            assert heading.search(documentation), (full_name, section)
+        for name in names:
+            described = rf"^\*{{0,2}}(\w+, )*{name}(, \w+)* :"
+            found = re.search(described, documentation, re.MULTILINE)
+            assert found, (full_name, name)
 
 
-@pytest.mark.parametrize("value", public_objects())
-def test_public_methods_are_documented(value):
-    for name, method in inspect.getmembers(value, inspect.isfunction):
-        if not name.startswith("_"):
-            assert inspect.getdoc(method), name
+def test_public_methods_are_documented(public_objects):
+    for full_name, value in public_objects.items():
+        for name, method in inspect.getmembers(value, inspect.isfunction):
+            if not name.startswith("_"):
+                assert inspect.getdoc(method), (full_name, name)
 
 
 def list_functions(value):
@@ -133,27 +136,29 @@ def list_functions(value):
 CALLED = ("__init__", "__call__", "__getitem__", "__len__")
 
 
-@pytest.mark.parametrize("value", public_objects())
-def test_arguments_and_results_have_types(value):
-    for name, function in list_functions(value).items():
-        signature = inspect.signature(function)
-        parameters = list(signature.parameters.values())
-        bound = parameters[1:] if inspect.isclass(value) else parameters
-        untyped = [p.name for p in bound if p.annotation is p.empty]
-        assert not untyped, f"{name}: {untyped}"
-        assert signature.return_annotation is not signature.empty, name
+def test_arguments_and_results_have_types(public_objects):
+    for full_name, value in public_objects.items():
+        for name, function in list_functions(value).items():
+            signature = inspect.signature(function)
+            parameters = list(signature.parameters.values())
+            bound = parameters[1:] if inspect.isclass(value) else parameters
+            untyped = [p.name for p in bound if p.annotation is p.empty]
+            assert not untyped, (full_name, name, untyped)
+            has_type = signature.return_annotation is not signature.empty
+            assert has_type, (full_name, name)
 
 
 FILES = sorted(FOLDER.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_docstrings_do_not_begin_with_a_question(path):
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+def test_docstrings_do_not_begin_with_a_question():
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    texts = [ast.get_docstring(node) or "" for node in nodes if isinstance(node, kinds)]
-    firsts = {text.split()[0] for text in texts if text}
-    assert not firsts & {"How", "What", "Where", "Whether", "Which", "Who"}
+    for path in FILES:
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        found = [ast.get_docstring(node) for node in nodes if isinstance(node, kinds)]
+        firsts = {text.split()[0] for text in found if text}
+        questions = {"How", "What", "Where", "Whether", "Which", "Who"}
+        assert not firsts & questions, path
 
 
 def test_no_file_name_stands_twice():

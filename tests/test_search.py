@@ -213,7 +213,7 @@ def test_replaced_file_is_not_served_stale(images, paths, tmp_path):
     assert not np.array_equal(again.vocabulary_, vocabulary)
 
 
-def test_settings_never_mix(X, tmp_path):
+def test_settings_never_mix(images, tmp_path):
     settings = [
         {},
         {"descriptor": grid_descriptor(root=True)},
@@ -234,7 +234,8 @@ def test_settings_never_mix(X, tmp_path):
         for params in settings:
             plain = bovw().set_params(**params)
             kept = bovw(memory=str(tmp_path / "kept")).set_params(**params)
-            np.testing.assert_array_equal(kept.fit_transform(X), plain.fit_transform(X))
+            expected = plain.fit_transform(images)
+            np.testing.assert_array_equal(kept.fit_transform(images), expected)
 
 
 def test_halving_search(paths):

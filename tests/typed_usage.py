@@ -33,8 +33,10 @@ from skinest.inspection import (
     DecisionCurveDisplay,
     GradCAMDisplay,
     NearDuplicatesDisplay,
+    OcclusionDisplay,
     SegmentationDisplay,
     TrainingHistoryDisplay,
+    VisualWordsDisplay,
 )
 from skinest.kernels import histogram_intersection_kernel
 from skinest.losses import Dice, Focal
@@ -136,6 +138,14 @@ def classify(paths: list[str], y: list[str]) -> None:
     assert_type(classifier.predict_proba(paths), NDArray[np.float32])
     assert_type(classifier.history_["loss"], list[float])
     GradCAMDisplay.from_estimator(classifier, paths[:3], target="malignant").plot()
+    occlusion = OcclusionDisplay.from_estimator(classifier, paths, fill=(0, 0, 0))
+    assert_type(occlusion.plot(colorbar=False), OcclusionDisplay)
+    OcclusionDisplay.from_estimator(classifier, paths, patch_size=32, fill="blur")
+    OcclusionDisplay.from_estimator(classifier, paths, fill="red")  # type: ignore[arg-type]
+    words = VisualWordsDisplay.from_estimator(
+        classifier, paths, response_method="predict_proba"
+    )
+    assert_type(words.plot(scatter_kw={"s": 9}), VisualWordsDisplay)
     history = classifier.history_
     TrainingHistoryDisplay.from_history(history, pos_label="malignant").plot("recall")
     backbone = KerasBackbone("own.keras", preprocessing="tf", stages={"top": "conv_3"})

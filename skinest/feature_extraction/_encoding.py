@@ -266,12 +266,12 @@ class Encoder:
         vectors = np.zeros((len(described), self.n_features), dtype=np.float32)
         filled = [row for row, (values, _) in enumerate(described) if len(values)]
         if filled:
-            projected = [self._project(described[row][0]) for row in filled]
-            assigned = self._assign(projected)
+            projected = [self.project(described[row][0]) for row in filled]
+            assigned = self.assign(projected)
             for row, values, assignment in zip(
                 filled, projected, assigned, strict=True
             ):
-                members = self._members(described[row][1], len(values))
+                members = self.find_members(described[row][1], len(values))
                 vectors[row] = self._encode(values, assignment, members)
         return vectors
 
@@ -341,7 +341,8 @@ class Encoder:
             return self.vocabulary.means_
         return self.vocabulary
 
-    def _project(self, values):
+    def project(self, values) -> np.ndarray:
+        """Return descriptors after PCA, if there is one."""
         fitted = self._centers if self.pca is None else self.pca.components_
         if values.shape[1] != fitted.shape[1]:
             raise ValueError(
@@ -350,7 +351,7 @@ class Encoder:
             )
         return values if self.pca is None else self.pca.transform(values)
 
-    def _assign(self, projected):
+    def assign(self, projected) -> list[np.ndarray]:
         """Return nearest words, or weights for words, of each image's descriptors."""
         if self.encoding == "fisher":
             return [
@@ -367,7 +368,8 @@ class Encoder:
         words = find_nearest_words(np.vstack(projected), self.vocabulary)
         return np.split(words, np.cumsum([len(values) for values in projected])[:-1])
 
-    def _members(self, points, n_descriptors):
+    def find_members(self, points, n_descriptors) -> list[np.ndarray]:
+        """Return whether each descriptor lies in each cell of the pyramid."""
         if self.pyramid == (1,):
             return [np.ones(n_descriptors, dtype=bool)]
         return find_cell_members(points, self.pyramid)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,14 +12,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
-from ._gradcam_maps import (
-    compute_maps,
-    find_class_index,
-    find_finer_layer,
-    find_layer,
-    scale_map,
-)
-from ._grid import check_plotting, choose_cell_size, make_axes
+from ._class_scores import find_class_index
+from ._gradcam_maps import compute_maps, find_finer_layer, find_layer, scale_map
+from ._grid import check_plotting, plot_images
 from ._reading import read_images
 
 if TYPE_CHECKING:
@@ -31,8 +25,6 @@ if TYPE_CHECKING:
 
     from .._typing import AxesLike, Image, ImagesLike, StyleDict
 
-_CELL_WIDTH = 2.8  # inches
-_TITLE_WIDTH = 26  # characters in a line above an image of that width
 _USEFUL_SIDE = 7  # rows and columns of MobileNetV2's last maps at its usual image size
 
 
@@ -68,6 +60,7 @@ class GradCAMDisplay:
 
     See Also
     --------
+    OcclusionDisplay : For any classifier of images.
     TrainingHistoryDisplay : Loss and metrics by epoch.
 
     Notes
@@ -300,21 +293,12 @@ class GradCAMDisplay:
         from matplotlib.cbook import normalize_kwargs
         from matplotlib.image import AxesImage
 
-        titles = [] if self.titles is None else map(str, self.titles)
-        titles = [textwrap.fill(title, _TITLE_WIDTH) for title in titles]
-        n_lines = max((title.count("\n") + 1 for title in titles), default=0)
-        cell_size = choose_cell_size(self.images, _CELL_WIDTH, n_lines)
-        self.figure_, self.axes_ = make_axes(len(self.images), ax, max_cols, cell_size)
+        self.figure_, self.axes_ = plot_images(self.images, self.titles, ax, max_cols)
         self.overlays_ = []
-        for axis, image, heat in zip(self.axes_, self.images, self.maps, strict=True):
+        for axis, heat in zip(self.axes_, self.maps, strict=True):
             style = {"cmap": cmap, "vmin": 0, "vmax": 1, "alpha": alpha * heat}
-            axis.imshow(image)
             style |= normalize_kwargs(im_kw or {}, AxesImage)
-            overlay = axis.imshow(heat, **style)
-            self.overlays_.append(overlay)
-            axis.set_axis_off()
-        for axis, title in zip(self.axes_, titles, strict=False):
-            axis.set_title(title, fontsize="medium")
+            self.overlays_.append(axis.imshow(heat, **style))
         return self
 
 

@@ -36,18 +36,6 @@ class FeatureLayer(NamedTuple):
         return self.tensor.shape[1:3]
 
 
-def find_class_index(classes, target):
-    """Return the index of a label in `classes`, or raise ValueError."""
-    if np.ndim(target) == 0:
-        for index, label in enumerate(classes):
-            if label == target:
-                return index
-    raise ValueError(
-        f"target={target!r} is not one of the classes, {np.asarray(classes).tolist()}. "
-        "Pass one of them, or None for the predicted class of each image."
-    )
-
-
 def find_layer(model, name=None):
     """Find the layer whose feature maps are used.
 

@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import textwrap
 from numbers import Integral
 
 import numpy as np
@@ -11,6 +12,8 @@ from sklearn.utils.validation import check_scalar
 from ..utils._checks import check_installed
 
 _MARGIN, _LINE_HEIGHT = 0.1, 0.19  # inches, around images and of titles
+_CELL_WIDTH = 2.8  # inches
+_TITLE_WIDTH = 26  # characters in a line above an image of that width
 
 
 def check_plotting(caller, max_cols=1):
@@ -110,3 +113,48 @@ def choose_cell_size(images, width, n_lines):
     """
     proportions = [image.shape[0] / image.shape[1] for image in images]
     return width, width * np.median(proportions) + _MARGIN + _LINE_HEIGHT * n_lines
+
+
+def plot_images(images, titles, ax, max_cols):
+    """Plot images with their titles, one on each axes.
+
+    Parameters
+    ----------
+    images : list of ndarray of shape (height, width, 3)
+        The images.
+
+    titles : list of str or None
+        Titles of the images. Long ones are wrapped.
+
+    ax : matplotlib Axes, array-like of Axes or None
+        See :func:`make_axes`.
+
+    max_cols : int
+        Maximum number of images per row.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+
+    axes : ndarray of shape (n_images,), dtype object
+    """
+    lines = [textwrap.fill(str(title), _TITLE_WIDTH) for title in titles or []]
+    n_lines = max((title.count("\n") + 1 for title in lines), default=0)
+    cell_size = choose_cell_size(images, _CELL_WIDTH, n_lines)
+    figure, axes = make_axes(len(images), ax, max_cols, cell_size)
+    for axis, image in zip(axes, images, strict=True):
+        axis.imshow(image)
+        axis.set_axis_off()
+    for axis, title in zip(axes, lines, strict=False):
+        axis.set_title(title, fontsize="medium")
+    return figure, axes
+
+
+def to_grey(image):
+    """Return an image in grey, so that colours above it are not mixed with its own."""
+    return np.repeat(image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+
+
+def find_limit(values):
+    """Return the largest absolute value of some arrays, or 1 if all values are 0."""
+    return max(float(np.abs(each).max(initial=0)) for each in values) or 1.0

@@ -27,6 +27,7 @@ _CLASSES = {
 }
 _OPTIONAL = "UNK"  # without training images
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_SEPARATORS = set(',"\\\r\n')  # of values, lines and, on Windows, folders
 _N_NAMED = 3
 
 
@@ -82,9 +83,12 @@ def write_isic_submission(
         If the file exists and `overwrite` is False.
     FileNotFoundError
         If its folder does not exist.
+    IsADirectoryError
+        If `path` is a folder.
     ValueError
-        If a probability is not in [0, 1], images and rows differ in number, an image is
-        there twice, or a diagnosis is missing or unknown.
+        If a probability is not in [0, 1], images and rows differ in number, there are
+        no images, an image is there twice, a name is empty or has a character that
+        separates values or lines, or a diagnosis is missing or unknown.
 
     Warns
     -----
@@ -139,6 +143,8 @@ def _check_place(path, overwrite):
         raise FileNotFoundError(
             f"{name}: there is no folder {str(file.parent)!r}. Create it first."
         )
+    if file.is_dir():
+        raise IsADirectoryError(f"{name} is a folder. Pass the path of a file.")
     if file.exists() and not overwrite:
         raise FileExistsError(f"{name} exists. Pass overwrite=True to replace it.")
     return file
@@ -146,6 +152,10 @@ def _check_place(path, overwrite):
 
 def _name_images(images):
     """Return the name of each image, without folder and ending."""
+    if isinstance(images, str | os.PathLike) or not len(images):
+        raise ValueError(
+            f"images={images!r} must be a list with the path of each image."
+        )
     names = []
     for position, image in enumerate(images):
         if not isinstance(image, str | os.PathLike):
@@ -155,7 +165,14 @@ def _name_images(images):
             )
         path = Path(image)
         is_file = path.suffix.lower() in _ENDINGS
-        names.append(path.stem if is_file else path.name)
+        name = path.stem if is_file else path.name
+        is_empty = not name.strip() or name.lower() in _ENDINGS
+        if is_empty or name != name.strip() or _SEPARATORS & {*name}:
+            raise ValueError(
+                f"images[{position}]={str(image)!r} has the name {name!r}, which a "
+                "submission cannot have. Rename the image."
+            )
+        names.append(name)
     unique, counts = np.unique(names, return_counts=True)
     if twice := unique[counts > 1].tolist():
         raise ValueError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..images import check_images
-from ..utils._checks import check_groups
+from ..utils._checks import as_column, check_groups
 from ._near_duplicates import NearDuplicates, find_near_duplicates
 
 if TYPE_CHECKING:
@@ -148,9 +148,11 @@ def check_split(
     images = None if X is None else check_images(X)
     n_images = None if images is None else len(images)
     if groups is not None:
-        n_groups = np.shape(groups)[0] if n_images is None else n_images
-        groups = check_groups(groups, n_groups)
-        n_images = n_groups
+        groups = as_column(groups, "groups")
+        n_images = len(groups) if n_images is None else n_images
+        groups = check_groups(groups, n_images)
+    elif n_images is None and _is_boolean(train) and _is_boolean(test):
+        n_images = len(train)
     train = _read_positions(train, "train", n_images)
     test = _read_positions(test, "test", n_images)
     shared = n_of_shared = None
@@ -185,6 +187,11 @@ def _find_between(images, train, test, options) -> NearDuplicates:
         found.views[kept],
         None if similar is None else similar[kept],
     )
+
+
+def _is_boolean(part) -> bool:
+    part = np.asarray(part)
+    return part.dtype == bool and part.ndim == 1
 
 
 def _read_positions(part, name, n_images) -> np.ndarray:

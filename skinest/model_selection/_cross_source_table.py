@@ -24,6 +24,7 @@ from ..utils._checks import (
     check_groups,
     check_installed,
     select_items,
+    select_params,
 )
 from ._intervals import bootstrap_interval
 from ._outputs import Outputs
@@ -63,15 +64,8 @@ class _Images(NamedTuple):
 
     def fit(self, estimator, rows):
         """Fit a clone of an estimator to some images."""
-        params = {
-            name: select_items(value, rows) if self._is_column(value) else value
-            for name, value in self.params.items()
-        }
+        params = select_params(self.params, rows, len(self.y))
         return clone(estimator).fit(select_items(self.X, rows), self.y[rows], **params)
-
-    def _is_column(self, value):
-        is_sized = hasattr(value, "__len__") and not isinstance(value, str | Mapping)
-        return is_sized and len(value) == len(self.y)
 
     def pick(self, rows):
         return select_items(self.X, rows)
@@ -104,7 +98,7 @@ class _Cell(NamedTuple):
         ],
         "leave_one_out": ["boolean"],
         "params": [Mapping, None],
-        "n_resamples": [Interval(Integral, 1, None, closed="left")],
+        "n_resamples": [Interval(Integral, 10, None, closed="left")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
         "return_predictions": ["boolean"],
@@ -177,7 +171,7 @@ def cross_source_table(
         entries of its images.
 
     n_resamples : int, default=1000
-        Number of bootstrap samples for the intervals.
+        Number of bootstrap samples for the intervals, at least 10.
 
     confidence_level : float, default=0.95
         Confidence level of the intervals.

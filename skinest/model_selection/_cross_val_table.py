@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 import numbers
 import warnings
 from collections.abc import Mapping
@@ -18,12 +17,12 @@ from sklearn.model_selection import (
     GroupKFold,
     StratifiedGroupKFold,
     check_cv,
-    cross_validate,
 )
 
-from .._compat import StrOptions, read_scorer, replace_metric, validate_params
+from .._compat import StrOptions, read_scorer, validate_params
 from ..utils._checks import check_groups, check_installed
-from ._group_bootstrap import GroupBootstrap, bca_limits
+from ._fold_predictions import Predicted, predict_folds
+from ._group_bootstrap import GroupBootstrap, bca_limits, find_share_below_zero
 from ._intervals import CONSTRAINTS
 from ._weighted_score import (
     count_images,
@@ -206,8 +205,8 @@ def cross_val_table(
     classes: dict[str, Any] = {}
     for name, estimator in estimators.items():
         own = _params_of(name, estimators, params)
-        recorded = _predict_folds(estimator, X, y, folds, scorers, own, n_jobs)
-        for scorer_name, predictions in recorded.items():
+        predicted = predict_folds(estimator, X, y, folds, scorers, own, n_jobs)
+        for scorer_name, predictions in predicted.items():
             place = f"{scorer_name} of {name}"
             parts = _list_parts(predictions, folds, average)
             classes |= _classes_of_parts(parts, n_images)
@@ -217,34 +216,6 @@ def cross_val_table(
         lambda counts: np.array([score(counts) for score in scores.values()])
     )
     return _make_frame(list(scores), results, bootstrap.n_groups, confidence_level)
-
-
-class Recorded(numbers.Number):
-    """Arguments that a scorer passes to its metric.
-
-    It is a number because `cross_validate` accepts only numbers from scorers.
-    """
-
-    def __init__(self, metric, y_true, y_pred):
-        self.metric = metric
-        self.y_true = y_true
-        self.y_pred = y_pred
-
-    def __rmul__(self, sign):
-        """Return this object: the scorer multiplies it by 1."""
-        return self
-
-
-class Recorder:
-    """Stand-in for the metric of a scorer, which returns its arguments."""
-
-    def __init__(self, metric):
-        self.metric = metric
-        # Metadata routing reads which parameters the metric has.
-        functools.update_wrapper(self, metric.function, updated=())
-
-    def __call__(self, y_true, y_pred, **options):
-        return Recorded(self.metric._replace(options=options), y_true, y_pred)
 
 
 def _check_estimators(estimators):
@@ -314,25 +285,6 @@ def _list_folds(estimator, X, y, groups, cv):
     return folds
 
 
-def _predict_folds(estimator, X, y, folds, scorers, params, n_jobs):
-    """Return what each scorer passes to its metric in each fold."""
-    recorders = {
-        name: replace_metric(scorer, Recorder(read_metric(scorer)))
-        for name, scorer in scorers.items()
-    }
-    results = cross_validate(
-        estimator,
-        X,
-        y,
-        scoring=recorders,
-        cv=folds,
-        params=params,
-        n_jobs=n_jobs,
-        error_score="raise",
-    )
-    return {name: list(results[f"test_{name}"]) for name in scorers}
-
-
 def _list_parts(predictions, folds, average):
     """Return the parts whose scores are averaged: predictions, positions, name."""
     tests = [test for _, test in folds]
@@ -344,7 +296,7 @@ def _list_parts(predictions, folds, average):
         weights = [each.metric.options["sample_weight"] for each in predictions]
         options = {**metric.options, "sample_weight": np.concatenate(weights)}
         metric = metric._replace(options=options)
-    joined = Recorded(
+    joined = Predicted(
         metric,
         join_items([each.y_true for each in predictions]),
         join_items([each.y_pred for each in predictions]),
@@ -355,8 +307,8 @@ def _list_parts(predictions, folds, average):
 def _classes_of_parts(parts, n_images):
     """Return which images are of which class in which part, by its name."""
     classes = {}
-    for recorded, test, part in parts:
-        for name, is_member in list_classes(recorded.metric, recorded.y_true).items():
+    for predicted, test, part in parts:
+        for name, is_member in list_classes(predicted.metric, predicted.y_true).items():
             classes[f"{name} in {part}"] = np.zeros(n_images, dtype=bool)
             classes[f"{name} in {part}"][test[is_member]] = True
     return classes
@@ -365,10 +317,10 @@ def _classes_of_parts(parts, n_images):
 def _make_mean_score(parts, name):
     """Return the function from counts of images to the mean score of the parts."""
     scores = []
-    for recorded, test, part in parts:
+    for predicted, test, part in parts:
         try:
             score = make_weighted_score(
-                recorded.metric, recorded.y_true, recorded.y_pred
+                predicted.metric, predicted.y_true, predicted.y_pred
             )
             is_defined = not np.isnan(score(np.ones(len(test), dtype=np.int64)))
         except ValueError as error:
@@ -399,7 +351,7 @@ def _make_frame(keys, results, n_groups, confidence_level):
             rows[key] += [np.nan] * 4
             continue
         differences = [each[..., here] - each[..., first] for each in results]
-        rows[key] += [*add_limits(*differences), np.mean(differences[1] < 0)]
+        rows[key] += [*add_limits(*differences), find_share_below_zero(differences[1])]
     index = pd.MultiIndex.from_tuples(rows, names=["score", "estimator"])
     table = pd.DataFrame(list(rows.values()), index=index, columns=_COLUMNS)
     table.attrs["confidence_level"] = confidence_level

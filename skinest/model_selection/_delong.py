@@ -269,11 +269,14 @@ def _covariance(deviations, is_positive, codes):
 def _check_labels(y_true):
     """Return which images are positive."""
     y_true = as_column(y_true, "y_true")
+    if y_true.dtype == object:
+        y_true = np.array(y_true.tolist())  # of True and False, for example
     classes = np.unique(y_true)
     if len(classes) != 2 or type_of_target(y_true) != "binary":
         raise ValueError(
-            f"y_true has {len(classes)} different values, but the area under the ROC "
-            "curve is for labels of two classes. Use bootstrap_interval for more."
+            f"y_true has {len(classes)} different values, such as "
+            f"{classes[:3].tolist()}. The area under the ROC curve is for two classes, "
+            "as integers, True and False, or texts. Use bootstrap_interval for more."
         )
     return y_true == classes[1]
 

@@ -76,7 +76,7 @@ def _area(is_positive, y_true, y_score):
         positive = np.bincount(codes, weights * is_positive)
         negative = np.bincount(codes, weights * ~is_positive)
         below = np.cumsum(negative) - negative / 2  # ties count one half
-        return _divide(positive @ below, positive.sum() * negative.sum())
+        return _divide(positive @ below, positive.sum() * negative.sum(), np.nan)
 
     return score
 
@@ -111,8 +111,8 @@ def _of_counts(formula):
     return make
 
 
-def _divide(numerator, denominator):
-    return numerator / denominator if denominator else 0.0
+def _divide(numerator, denominator, without=0.0):
+    return numerator / denominator if denominator else without
 
 
 _USUAL = {"average": "binary", "zero_division": 0}
@@ -126,7 +126,9 @@ _METRICS = [
     (
         balanced_accuracy_score,
         _of_counts(
-            lambda tp, fp, fn, tn: (_divide(tp, tp + fn) + _divide(tn, tn + fp)) / 2
+            lambda tp, fp, fn, tn: np.nanmean(
+                [_divide(tp, tp + fn, np.nan), _divide(tn, tn + fp, np.nan)]
+            )
         ),
     ),
     (precision_score, _of_counts(lambda tp, fp, fn, tn: _divide(tp, tp + fp))),

@@ -8,6 +8,7 @@ quarter turns.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,11 @@ _QUERIES, _SEARCHED = 128, 1024  # images that are compared with each other at o
 # Sides of parts of an image that another image may show, each with the sides that are
 # tried if the low frequencies of such a part fit best. The first is the whole image.
 _PARTS = {SIDE: (SIDE, 61, 58), 58: (61, 58, 55, 52), 52: (58, 55, 52, 49)}
-_N_PLACES = 5  # of a part: in the corners and in the centre
+# Where parts are, from 0 (top or left) to 1: so dense that no part is 4 pixels away.
+_PLACES = {
+    58: ((0, 0), (0, 1), (0.5, 0.5), (1, 0), (1, 1)),
+    52: tuple(product((0, 0.5, 1), repeat=2)),
+}
 
 
 class Candidates(NamedTuple):
@@ -113,7 +118,9 @@ def find_candidates(fingerprints, others, n_neighbors, *, is_same=False) -> Cand
     return Candidates(*columns)
 
 
-_SIDE_OF_PART = np.array([SIDE, *np.repeat(list(_PARTS)[1:], _N_PLACES)])
+_SIDE_OF_PART = np.array(
+    [SIDE, *(side for side, places in _PLACES.items() for _ in places)]
+)
 
 
 def _describe_shape(image) -> np.ndarray:
@@ -135,9 +142,9 @@ def _describe_parts(image) -> np.ndarray:
     """Return low frequencies of an image and of its parts, as rows."""
     image = _flatten(image, **_SHAPES)
     rows = [_describe_shape(image)]
-    for side in list(_PARTS)[1:]:
-        end = SIDE - side
-        for top, left in ((0, 0), (0, end), (end, 0), (end, end), (end // 2, end // 2)):
+    for side, places in _PLACES.items():
+        for place in places:
+            top, left = (int(share * (SIDE - side)) for share in place)
             part = image[top : top + side, left : left + side]
             rows.append(_describe_shape(resize(part, (SIDE, SIDE))))
     return np.stack(rows)

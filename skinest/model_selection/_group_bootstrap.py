@@ -96,14 +96,16 @@ class GroupBootstrap:
             The scores without each group, or without each of 200 blocks of groups.
         """
         estimates = score(np.ones(len(self.codes), dtype=np.int64))
-        if np.isnan(estimates).any():
+        if not np.isfinite(estimates).all():
+            kind = "NaN" if np.isnan(estimates).any() else "infinite"
             raise ValueError(
-                "The score of all images is NaN, so it has no interval. Pass a metric "
-                "that is defined for these images."
+                f"The score of all images is {kind}, so it has no interval. Pass a "
+                "metric that is defined for these images."
             )
         values = [score(counts) for counts in self._sample()]
         left_out = [score(counts) for counts in self._leave_out()]
-        return estimates, np.array(values), np.array(left_out)
+        shape = -1, len(estimates)  # also if no group can be left out
+        return estimates, np.array(values), np.reshape(left_out, shape)
 
     def _sample(self):
         """Yield how often each image is in each bootstrap sample."""
@@ -154,34 +156,99 @@ def bca_limits(estimate, values, left_out, n_groups, confidence_level):
     -------
     low, high : float
         The limits.
+
+    Notes
+    -----
+    They are at the levels of Efron (1987), with quantiles of Student's t distribution
+    instead of those of the normal distribution. Quantiles of the scores are those of
+    Davison and Hinkley, "Bootstrap methods and their application", 1997, section 5.2.
     """
-    values = _drop_undefined(values)
+    values = _check_finite(values)
     share_below = (np.mean(values < estimate) + np.mean(values <= estimate)) / 2
     nearly_0 = 0.5 / len(values)
     bias = ndtri(np.clip(share_below, nearly_0, 1 - nearly_0))
-    deviations = np.nanmean(left_out) - left_out[~np.isnan(left_out)]
+    left_out = left_out[np.isfinite(left_out)]
+    deviations = left_out.sum() / max(1, len(left_out)) - left_out
     scale = np.sum(deviations**2) ** 1.5
     acceleration = np.sum(deviations**3) / (6 * scale) if scale > 0 else 0.0
     tail = (1 - confidence_level) / 2
     # Samples of few groups vary too little: by (n - 1) / n, and as if it were known how
     # much groups vary.
-    quantiles = stdtrit(n_groups - 1, [tail, 1 - tail]) * np.sqrt(
-        n_groups / (n_groups - 1)
-    )
+    degrees = find_degrees_of_freedom(deviations, n_groups)
+    quantiles = stdtrit(degrees, [tail, 1 - tail]) * np.sqrt(n_groups / (n_groups - 1))
     shifted = bias + quantiles
     levels = ndtr(bias + shifted / (1 - acceleration * shifted))
-    return np.quantile(values, levels)
+    # The share p of further samples is below the value of rank p (n + 1).
+    return np.quantile(values, levels, method="weibull")
 
 
-def _drop_undefined(values):
-    """Return the scores that are not NaN, and warn if many are."""
-    is_defined = ~np.isnan(values)
-    n_undefined = np.count_nonzero(~is_defined)
-    if n_undefined > 0.01 * len(values):
+def estimate_error(values):
+    """Return the standard deviation of the scores of bootstrap samples."""
+    return float(np.std(values[np.isfinite(values)], ddof=1))
+
+
+def find_share_below_zero(differences):
+    """Return the fraction of bootstrap samples whose difference is below 0."""
+    is_known = np.isfinite(differences)
+    return float(np.mean(differences[is_known] < 0)) if is_known.any() else np.nan
+
+
+def find_degrees_of_freedom(deviations, n_groups):
+    r"""Return the degrees of freedom of the bootstrap's variance of a score.
+
+    This variance is nearly that of a mean over groups, to which each group adds what
+    the score changes without it. If few groups change the score much, such as those of
+    a rare class, the variance is known less well.
+
+    Parameters
+    ----------
+    deviations : ndarray of shape (n_blocks,)
+        Changes of the score without each group or block of groups, with mean 0.
+
+    n_groups : int
+        The number of groups.
+
+    Returns
+    -------
+    degrees : float
+        At most ``n_groups - 1``, that of groups whose changes are normal.
+
+    Notes
+    -----
+    The relative variance of a variance :math:`s^2` of n independent values is
+
+    .. math:: \frac{\operatorname{Var}(s^2)}{\sigma^4} =
+        \frac{2}{n - 1} + \frac{\kappa - 3}{n}
+
+    with their kurtosis :math:`\kappa` (Cramér, "Mathematical methods of statistics",
+    1946). That of a chi-square variable with :math:`\nu` degrees of freedom
+    is :math:`2 / \nu`. Both are equal for the returned number, as in Satterthwaite, "An
+    approximate distribution of estimates of variance components", Biometrics Bulletin
+    2, 1946. The excess :math:`\kappa - 3` of sums of m groups is that of groups divided
+    by m, so that n in the last term is the number of blocks. A negative excess is
+    ignored: it would make limits of few groups too narrow.
+    """
+    variance = np.mean(deviations**2) if len(deviations) else 0.0
+    if not variance:
+        return n_groups - 1
+    excess = max(0.0, np.mean(deviations**4) / variance**2 - 3)
+    return 2 / (2 / (n_groups - 1) + excess / len(deviations))
+
+
+def _check_finite(values):
+    """Return the scores that are finite, and warn if many are not."""
+    is_finite = np.isfinite(values)
+    n_dropped = np.count_nonzero(~is_finite)
+    if n_dropped == len(values):
+        raise ValueError(
+            "The score is NaN or infinite in all bootstrap samples, so it has no "
+            "interval. Pass a metric that is defined for repeated images."
+        )
+    if n_dropped > 0.01 * len(values):
         warnings.warn(
-            f"The score is NaN in {n_undefined} of {len(values)} bootstrap samples, "
-            "which are left out. The interval may be too narrow.",
+            f"The score is NaN or infinite in {n_dropped} of {len(values)} bootstrap "
+            "samples, which are left out. The interval may be too narrow.",
             UserWarning,
             stacklevel=5,
         )
-    return values[is_defined]
+    return values[is_finite]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from ._group_bootstrap import find_share_below_zero
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -146,11 +148,10 @@ class ComparisonResult(IntervalResult):
     def share_below_zero(self) -> float:
         """Return the fraction of bootstrap samples in which model a has a lower score.
 
-        NaN if there are no bootstrap samples.
+        Samples in which the difference is NaN are left out. It is NaN if there are no
+        bootstrap samples.
         """
-        if not self.distribution.size:
-            return np.nan
-        return float(np.mean(self.distribution < 0))
+        return find_share_below_zero(self.distribution)
 
 
 class DeLongResult(ComparisonResult):

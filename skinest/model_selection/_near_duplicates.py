@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def find_near_duplicates(
     """Find pairs of images that show the same photograph.
 
     The second image may be resized, squeezed to another aspect ratio, compressed again,
-    flipped, turned by a quarter, a little brighter, or cropped by up to a tenth of its
+    flipped, turned by a quarter, a little brighter, or cropped by up to a fifth of its
     sides. Different photographs of one lesion are usually not found: pass their
     lesion number as `groups` wherever images are split.
 
@@ -170,7 +171,7 @@ def find_near_duplicates(
     and of their parts, in all flips and quarter turns, by their cosine. The nearest
     neighbours are compared in detail: the score is the largest normalised correlation
     of the one image with a part of the other. Time grows with the square of the number
-    of images, but memory in proportion to it: 7 KiB for each image.
+    of images, but memory in proportion to it: 8 KiB for each image.
 
     Examples
     --------
@@ -297,9 +298,10 @@ def _check_numbers(threshold, n_neighbors, feature_threshold):
         ("threshold", threshold),
         ("feature_threshold", feature_threshold),
     ):
-        if not 0 < value <= 1:
+        if not isinstance(value, Real) or not 0 < value <= 1:
             raise ValueError(f"{name}={value!r} must be above 0 and at most 1.")
-    if not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:
+    is_integer = isinstance(n_neighbors, Integral) and not isinstance(n_neighbors, bool)
+    if not is_integer or n_neighbors < 1:
         raise ValueError(f"n_neighbors={n_neighbors!r} must be an integer above 0.")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def train_test_split(
     ----------
     *arrays : sequence of length n_images
         Images in any form that skinest accepts, labels, masks, groups, tables or other
-        sequences, all of the same length.
+        sequences, all of the same length. The parts of None are None.
 
     test_size : float or int, default=None
         Fraction of the images to test on, or their number. None means the rest of the
@@ -185,6 +186,8 @@ def train_test_split(
     ValueError
         If there are no arrays, if lengths differ, if there is one group only, if
         `stratify` is not made of classes, or if a size is not possible.
+    TypeError
+        If an array is not a sequence, such as a generator.
 
     Warns
     -----
@@ -212,7 +215,7 @@ def train_test_split(
     >>> X_train.shape, X_test.shape
     ((30, 32, 32, 3), (10, 32, 32, 3))
     """
-    if not arrays:
+    if all(array is None for array in arrays):
         raise ValueError("Pass at least one array to split.")
     named = {f"arrays[{number}]": array for number, array in enumerate(arrays)}
     n_images = _check_lengths(**named, groups=groups, stratify=stratify)
@@ -220,7 +223,11 @@ def train_test_split(
     contents = read_contents(stratify, n_images, name="stratify")
     rng = check_random_state(random_state)
     parts = _split_once(groups, contents, sizes, rng)
-    return [select_items(array, part) for array in arrays for part in parts]
+    return [
+        None if array is None else select_items(array, part)
+        for array in arrays
+        for part in parts
+    ]
 
 
 def _check_lengths(**arrays) -> int:
@@ -230,9 +237,11 @@ def _check_lengths(**arrays) -> int:
     ------
     ValueError
         If lengths differ.
+    TypeError
+        If one has no length or no order.
     """
     lengths = {
-        name: array.shape[0] if hasattr(array, "shape") else len(array)
+        name: _count_items(name, array)
         for name, array in arrays.items()
         if array is not None
     }
@@ -244,6 +253,21 @@ def _check_lengths(**arrays) -> int:
                 f"{lengths[first]}. Pass one entry per image."
             )
     return lengths[first]
+
+
+def _count_items(name, array) -> int:
+    if isinstance(array, Mapping | Set):
+        is_sequence = False
+    elif hasattr(array, "shape"):
+        is_sequence = len(array.shape) > 0
+    else:
+        is_sequence = hasattr(array, "__len__")
+    if not is_sequence:
+        raise TypeError(
+            f"{name} is of type {type(array).__name__}. Pass a list, an array or a "
+            "table with one entry per image."
+        )
+    return array.shape[0] if hasattr(array, "shape") else len(array)
 
 
 def _count_images(n_images, test_size, train_size, default) -> tuple[int, int]:

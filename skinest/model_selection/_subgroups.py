@@ -15,12 +15,13 @@ from sklearn.utils import check_consistent_length, check_random_state
 from .._compat import Interval, validate_params
 from ..utils._checks import MAX_SEED, check_groups, check_installed, select_items
 from ._intervals import bootstrap_interval
+from ._weighted_score import count_images, has_labels
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-    from .._typing import MetricLike, RandomStateLike
+    from .._typing import MetricLike, RandomStateLike, TargetLike
 
 _ALL = "all"
 _MISSING = "missing"
@@ -33,7 +34,7 @@ _COLUMNS = ["n_images", "n_groups", "prevalence", "score", "low", "high", "note"
         "metric": [callable, str],
         "groups": ["array-like", None],
         "min_per_class": [Interval(Integral, 1, None, closed="left")],
-        "n_resamples": [Interval(Integral, 1, None, closed="left")],
+        "n_resamples": [Interval(Integral, 10, None, closed="left")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
     },
@@ -41,8 +42,8 @@ _COLUMNS = ["n_images", "n_groups", "prevalence", "score", "low", "high", "note"
 )
 def subgroup_report(
     metric: MetricLike,
-    y_true: ArrayLike,
-    y_score: ArrayLike,
+    y_true: TargetLike,
+    y_score: TargetLike,
     metadata: Mapping[str, ArrayLike] | pd.DataFrame,
     *,
     groups: ArrayLike | None = None,
@@ -63,16 +64,17 @@ def subgroup_report(
         Function of `y_true` and `y_score` that returns a number, or a scorer or its
         name, see :func:`bootstrap_interval`.
 
-    y_true : array-like of shape (n_images,)
-        True labels.
+    y_true : array-like of length n_images
+        True labels, or masks in any form that skinest accepts.
 
-    y_score : array-like of shape (n_images,) or (n_images, n_classes)
-        Predictions in the form that `metric` needs: labels, scores or probabilities.
+    y_score : array-like of length n_images
+        Predictions in the form that `metric` needs: labels, scores, probabilities of
+        shape (n_images, n_classes) or masks.
 
     metadata : DataFrame or dict of str to array-like of shape (n_images,)
         Attributes of the images, such as "sex" and "site". Each value is a subgroup,
-        and a missing value is the subgroup "missing". Put numbers into ranges first,
-        as in ``pd.cut(age, [0, 40, 60, 100])``.
+        and a missing value, or the text "missing", is the subgroup "missing". Put
+        numbers into ranges first, as in ``pd.cut(age, [0, 40, 60, 100])``.
 
     groups : array-like of shape (n_images,), default=None
         Lesion or patient of each image. They are kept whole in the bootstrap, and are
@@ -80,15 +82,15 @@ def subgroup_report(
 
     pos_label : int, float, bool or str, default=None
         The class of the prevalence. None means the greater of two labels. With more
-        classes and None, there is no prevalence.
+        classes and None, and for masks, there is no prevalence.
 
     min_per_class : int, default=10
         Minimum number of positive and of negative groups in a subgroup. Below it, the
-        score is NaN and the note says why. If there is no positive class, it is the
-        minimum number of groups.
+        score is NaN and the note says why, as it does if the metric is not defined for
+        the subgroup. If there is no positive class, it is the minimum number of groups.
 
     n_resamples : int, default=1000
-        Number of bootstrap samples.
+        Number of bootstrap samples, at least 10.
 
     confidence_level : float, default=0.95
         Confidence level of the intervals.
@@ -107,9 +109,11 @@ def subgroup_report(
     ------
     ImportError
         If pandas is not installed.
+    TypeError
+        If `metadata` is neither a DataFrame nor a dict.
     ValueError
-        If arguments differ in length, an attribute has more than 25 values, or
-        `pos_label` is not in `y_true`.
+        If arguments differ in length, an attribute has more than 25 values or is there
+        twice, `pos_label` is not in `y_true`, or all images have no score.
 
     See Also
     --------
@@ -144,28 +148,34 @@ def subgroup_report(
     check_installed("pandas", "subgroup_report")
     import pandas as pd
 
-    y_true = np.asarray(y_true)
+    n_images = count_images(y_true)
     check_consistent_length(y_true, y_score)
-    groups = check_groups(groups, len(y_true))
+    groups = check_groups(groups, n_images)
     if groups is None:
-        groups = np.arange(len(y_true))
-    parts = [((_ALL, ""), np.arange(len(y_true))), *_split(metadata, len(y_true))]
-    is_positive = _find_positive(y_true, pos_label)
-    seed = check_random_state(random_state).randint(MAX_SEED)
+        groups = np.arange(n_images)
+    parts = [((_ALL, ""), np.arange(n_images)), *_split(metadata, n_images)]
+    is_positive = _find_positive(y_true, pos_label) if has_labels(y_true) else None
+    options = {
+        "n_resamples": n_resamples,
+        "confidence_level": confidence_level,
+        "random_state": check_random_state(random_state).randint(MAX_SEED),
+    }
     rows = []
-    for _, members in parts:
-        row = _count(groups[members], is_positive and is_positive(y_true[members]))
+    for name, members in parts:
+        positive = None if is_positive is None else is_positive[members]
+        row = _count(groups[members], positive)
         row["note"] = _explain(row.pop("per_class"), min_per_class)
         if not row["note"]:
-            row["score"], row["low"], row["high"] = bootstrap_interval(
-                metric,
-                y_true[members],
-                select_items(y_score, members),
-                groups=groups[members],
-                n_resamples=n_resamples,
-                confidence_level=confidence_level,
-                random_state=seed,
-            )
+            true, score = (select_items(each, members) for each in (y_true, y_score))
+            try:
+                found = bootstrap_interval(
+                    metric, true, score, groups=groups[members], **options
+                )
+                row |= {"score": found[0], "low": found[1], "high": found[2]}
+            except ValueError as error:
+                if name == (_ALL, ""):
+                    raise
+                row["note"] = f"no score: {error}"
         rows.append(row)
     names = pd.MultiIndex.from_tuples(
         [name for name, _ in parts], names=["attribute", "subgroup"]
@@ -177,15 +187,25 @@ def _split(metadata, n_images):
     """Return the name of each subgroup, and the positions of its images."""
     import pandas as pd
 
+    if not isinstance(metadata, Mapping | pd.DataFrame):
+        raise TypeError(
+            f"metadata is of type {type(metadata).__name__}. Pass a DataFrame, or a "
+            'dict from names of attributes to values, such as {"sex": sex}.'
+        )
     parts = []
     for name in metadata:
+        if list(metadata).count(name) > 1:
+            raise ValueError(f"metadata has two columns with the name {name!r}.")
         values = pd.Series(metadata[name]).reset_index(drop=True)
         if len(values) != n_images:
             raise ValueError(
                 f"metadata[{name!r}] has {len(values)} values, but there are "
                 f"{n_images} images."
             )
-        present = values[values.notna()].unique()
+        is_missing = (values.isna() | (values == _MISSING)).to_numpy(
+            bool, na_value=True
+        )
+        present = values[~is_missing].unique()
         if len(present) > _MAX_VALUES:
             raise ValueError(
                 f"metadata[{name!r}] has {len(present)} different values. Put them "
@@ -194,8 +214,8 @@ def _split(metadata, n_images):
         for value in _sort(values, present):
             is_member = (values == value).to_numpy(dtype=bool, na_value=False)
             parts.append(((name, value), np.flatnonzero(is_member)))
-        if values.isna().any():
-            parts.append(((name, _MISSING), np.flatnonzero(values.isna())))
+        if is_missing.any():
+            parts.append(((name, _MISSING), np.flatnonzero(is_missing)))
     return parts
 
 
@@ -210,7 +230,11 @@ def _sort(values, present):
 
 
 def _find_positive(y_true, pos_label):
-    """Return a function from labels to whether they are positive, or None."""
+    """Return which images are positive, or None if there is no positive class."""
+    y_true = np.asarray(y_true)
+    y_true = y_true.reshape(len(y_true), -1)
+    if y_true.shape[1] > 1:  # several labels
+        return None
     classes = np.unique(y_true).tolist()
     if pos_label is None and len(classes) == 2:
         pos_label = classes[1]
@@ -218,7 +242,7 @@ def _find_positive(y_true, pos_label):
         return None
     if pos_label not in classes:
         raise ValueError(f"pos_label={pos_label!r} is not in y_true: {classes[:9]}.")
-    return lambda labels: labels == pos_label
+    return y_true[:, 0] == pos_label
 
 
 def _count(groups, is_positive):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from functools import partial
 from numbers import Real
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,69 +101,166 @@ def make_weighted_score(metric, y_true, y_score, sample_weight=None, name="y_sco
     weights = weights * check_sample_weight(
         options.pop("sample_weight", None), len(y_true)
     )
-    if ratio := _find_ratio(function):
-        score = _of_masks(ratio, y_true, y_score, **options)
-    elif _takes_weights(metric.function):
-        y_score = _positive_column(metric, y_true, y_score)
-        score = make_fast_score(function, options, y_true, y_score)
-        score = score or _of_weights(metric, y_true, y_score)
-    elif sample_weight is not None:
+    if sample_weight is not None and not _find_weight(metric.function):
         raise ValueError(
             f"{metric.name} has no parameter sample_weight, so sample_weight cannot be "
             "used. Leave it out, or pass a metric that takes it."
         )
+    if ratio := _find_ratio(function):
+        score = _of_masks(ratio, y_true, y_score, **options)
+        return lambda counts: metric.sign * score(counts * weights)
+    y_score = _positive_column(metric, y_true, y_score)
+    try:
+        score = _find_fastest(metric, y_true, y_score, weights)
+    except ValueError as error:
+        raise ValueError(f"{metric.name} of y_true and {name}: {error}") from error
+    return lambda counts: metric.sign * score(counts)
+
+
+def _find_fastest(metric, y_true, y_score, weights):
+    """Return the function from counts to the score that takes the least time.
+
+    Those that are faster than repeated images are used only if they have the same
+    result: a metric may ignore its weights, or understand them in another way.
+    """
+    by_rows = _of_selections(metric, y_true, y_score, weights)
+    if has_labels(y_true):
+        found = _of_weights(metric, y_true, y_score, weights)
     else:
-        y_score = _positive_column(metric, y_true, y_score)
-        return _of_selections(metric, y_true, y_score)
-    return lambda counts: metric.sign * _check_number(score(counts * weights), metric)
+        found = _of_each_mask(metric, y_true, y_score, weights)
+    if found is None:
+        return by_rows
+    for step in (2, 3):
+        counts = np.arange(len(y_true)) % step + 1
+        if not np.isclose(found(counts), by_rows(counts), equal_nan=True):
+            return by_rows
+    return found
 
 
 def count_images(y_true) -> int:
     """Return the number of labels or masks."""
     try:
-        return len(y_true)
+        n_images = len(y_true)
     except TypeError:
         raise TypeError(
             f"y_true is of type {type(y_true).__name__}. Pass a label or mask for each "
             "image."
         ) from None
+    if not n_images:
+        raise ValueError("y_true is empty. Pass a label or mask for each image.")
+    return n_images
 
 
-def list_classes(metric, y_true):
+def has_labels(y_true) -> bool:
+    """Return whether these are labels or numbers, not masks or paths of masks."""
+    y_true = _as_items(y_true)
+    if not isinstance(y_true, np.ndarray) or y_true.ndim > 2:
+        return False
+    if y_true.ndim == 2 or y_true.dtype.kind not in "OU":
+        return True
+    if np.ndim(y_true[0]):
+        return False
+    are_texts = isinstance(y_true[0], str | PathLike)
+    return not are_texts or not 2 < len(set(y_true.tolist())) == len(y_true)
+
+
+def list_classes(metric, y_true, sample_weight=None):
     """Return which images are of which class, by its name in messages.
 
-    There are no classes for masks and numbers that are not labels.
+    There are no classes for masks and numbers that are not labels. Images with the
+    weight 0 are of no class, and a class without images is left out.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing.
     """
     function, _ = _split_partial(metric)
-    y_true = _as_items(y_true)
-    if _find_ratio(function) or not isinstance(y_true, np.ndarray):
+    if _find_ratio(function) or not has_labels(y_true):
         return {}
-    kind = type_of_target(y_true) if y_true.ndim <= 2 else "masks"
+    y_true = _as_items(y_true)
+    _check_present(y_true)
+    has_weight = check_sample_weight(sample_weight, len(y_true)) > 0
+    kind = type_of_target(y_true, input_name="y_true")
     if kind == "multilabel-indicator":
-        return {
+        classes = {
             f"Label {column} {'present' if value else 'absent'}": row == value
             for column, row in enumerate(y_true.T)
             for value in (0, 1)
         }
-    if kind not in ("binary", "multiclass"):
+    elif kind in ("binary", "multiclass"):
+        y_true = y_true.ravel()
+        labels = np.unique(y_true).tolist()
+        classes = {f"Class {label!r}": y_true == label for label in labels}
+    else:
         return {}
-    y_true = y_true.ravel()
-    return {f"Class {label!r}": y_true == label for label in np.unique(y_true).tolist()}
+    return {
+        name: is_member & has_weight
+        for name, is_member in classes.items()
+        if (is_member & has_weight).any()
+    }
 
 
-def _of_weights(metric, y_true, y_score):
-    return lambda weights: metric.function(
-        y_true, y_score, **{**metric.options, "sample_weight": weights}
-    )
+def _check_present(y_true):
+    """Raise ValueError if a label is None or NaN."""
+    if y_true.dtype.kind not in "fO":
+        return
+    is_missing = [value is None or value != value for value in y_true.ravel().tolist()]
+    if any(is_missing):
+        row = is_missing.index(True) // (y_true.size // len(y_true))
+        raise ValueError(
+            f"y_true has no value at position {row}. Leave out images without a label."
+        )
 
 
-def _of_selections(metric, y_true, y_score):
+def _of_weights(metric, y_true, y_score, weights):
+    """Return the function for a metric that takes weights, or None."""
+    if not _find_weight(metric.function):
+        return None
+    function, options = _split_partial(metric)
+    options.pop("sample_weight", None)
+    fast = make_fast_score(function, options, y_true, y_score)
+    if fast is not None:
+        return lambda counts: fast(counts * weights)
+
+    def score(counts):
+        given = {**metric.options, "sample_weight": counts * weights}
+        return _check_number(metric.function(y_true, y_score, **given), metric)
+
+    return score
+
+
+def _of_each_mask(metric, y_true, y_score, weights):
+    """Return the mean of the scores of all masks, or None for other metrics."""
+    values = []
+    for row in range(len(y_true)):
+        rows = [select_rows(each, np.array([row])) for each in (y_true, y_score)]
+        options = {**metric.options}
+        options.pop("sample_weight", None)
+        try:
+            value = metric.function(*rows, **options)
+        except ValueError:  # of a metric that needs several masks
+            return None
+        values.append(_check_number(value, metric))
+    values = np.array(values)
+    return lambda counts: average_defined(values, weights=counts * weights)
+
+
+def _of_selections(metric, y_true, y_score, weights):
+    """Return the function that repeats images."""
+    parameter = _find_weight(metric.function)
+    is_required = parameter is not None and parameter.default is parameter.empty
+    is_given = "sample_weight" in _split_partial(metric)[1] or np.any(weights != 1)
+
     def score(counts):
         rows = np.repeat(np.arange(len(counts)), counts)
+        options = metric.options
+        if is_required or is_given:
+            options = {**options, "sample_weight": weights[rows]}
         value = metric.function(
-            select_rows(y_true, rows), select_rows(y_score, rows), **metric.options
+            select_rows(y_true, rows), select_rows(y_score, rows), **options
         )
-        return metric.sign * _check_number(value, metric)
+        return _check_number(value, metric)
 
     return score
 
@@ -206,11 +304,12 @@ def _split_partial(metric):
     return function, options
 
 
-def _takes_weights(function) -> bool:
+def _find_weight(function) -> inspect.Parameter | None:
+    """Return the parameter `sample_weight` of a function."""
     try:
-        return "sample_weight" in inspect.signature(function).parameters
+        return inspect.signature(function).parameters.get("sample_weight")
     except ValueError:  # of some functions in C
-        return False
+        return None
 
 
 def _positive_column(metric, y_true, y_score):

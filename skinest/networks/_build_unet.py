@@ -185,12 +185,12 @@ def build_unet(
     Examples
     --------
     >>> from skinest.networks import build_unet
-    >>> build_unet().count_params()
-    34521025
+    >>> build_unet(depth=2, base_filters=8).output_shape
+    (None, 128, 128, 1)
 
     With MobileNetV2 as encoder:
 
-    >>> build_unet(encoder="mobilenetv2", weights=None).output_shape
+    >>> build_unet(encoder="mobilenetv2", weights=None, base_filters=8).output_shape
     (None, 128, 128, 1)
     """
     import keras

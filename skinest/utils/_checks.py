@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from numbers import Real
 
@@ -109,6 +109,24 @@ def select_items(items, positions):
         if type(items).__module__.startswith("tensorflow"):
             return sys.modules["tensorflow"].gather(items, positions)
         return np.asarray(items)[positions]
+
+
+def select_params(params, positions, n_images) -> dict:
+    """Select the entries of some images of those arguments that have one for each.
+
+    Other arguments, and text, are returned as they are.
+    """
+
+    def has_images(value):
+        if hasattr(value, "shape"):
+            return tuple(value.shape[:1]) == (n_images,)
+        is_sized = hasattr(value, "__len__") and not isinstance(value, str | Mapping)
+        return is_sized and len(value) == n_images
+
+    return {
+        name: select_items(value, positions) if has_images(value) else value
+        for name, value in params.items()
+    }
 
 
 def as_column(values, name):

@@ -16,9 +16,9 @@ ALL = {*UPPER, "Conv1_BN"}
 @pytest.mark.parametrize(
     ("train_batch_norm", "trainable", "expected"),
     [
-        ("auto", "stage5", set()),
+        pytest.param("auto", "stage5", set(), marks=pytest.mark.slow),
         ("auto", "all", ALL),
-        (True, "head", set()),
+        pytest.param(True, "head", set(), marks=pytest.mark.slow),
         (True, "stage5", UPPER),
         pytest.param(True, "Conv_1", {"Conv_1_BN"}, marks=pytest.mark.slow),
         pytest.param(True, "all", ALL, marks=pytest.mark.slow),

@@ -84,7 +84,9 @@ def test_model_follows_the_next_fit(images, y):
     assert not is_same(layers_of(clf.model_)["logits"], first["logits"])
 
 
-@pytest.mark.parametrize("trainable", ["head", "block_16"])
+@pytest.mark.parametrize(
+    "trainable", [pytest.param("head", marks=pytest.mark.slow), "block_16"]
+)
 def test_pickle_holds_weights_and_no_optimizer(trainable, images, y):
     # So many that the rest of a pickle is less than a hundredth.
     settings = {"pooling": "flatten", "hidden_units": (256,), "epochs": 1}

@@ -106,7 +106,11 @@ COMPUTE_DTYPES = {"float32": 5e-3, "bfloat16": 5e-3}
 
 @pytest.mark.parametrize(
     ("compute_dtype", "train_batch_norm"),
-    [("float32", "auto"), ("float32", True), ("bfloat16", "auto")],
+    [
+        ("float32", "auto"),
+        pytest.param("float32", True, marks=pytest.mark.slow),
+        ("bfloat16", "auto"),
+    ],
 )
 def test_results_are_those_of_training_on_whole_images(
     compute_dtype, train_batch_norm, images, y, no_space

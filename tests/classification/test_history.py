@@ -76,7 +76,7 @@ def check_last_epoch(clf, expected, prefix=""):
             ("copies", COPIES, 2, True),
             ("copies, three", COPIES, 3, False),
             ("weights", WEIGHTS, 2, False),
-            ("weights, three", WEIGHTS, 3, False),
+            ("weights, three", WEIGHTS, 3, True),
         )
     ],
 )

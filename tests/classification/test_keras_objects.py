@@ -57,20 +57,23 @@ def test_name_is_an_optimizer_of_keras(images, y):
     assert bits(small(optimizer=optimizer).fit(images, y)) == bits(named)
 
 
-def own_classes(factor):
-    """Make a schedule and an optimizer as in a notebook, which Keras cannot find."""
+def own_classes():
+    """Make a schedule and an optimizer as in a notebook, which Keras cannot find.
+
+    Both double the step.
+    """
     import keras
 
     class Rate(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step):
-            return 0.01 * factor
+            return 0.02
 
         def get_config(self):
             return {}
 
     class Own(keras.optimizers.SGD):
         def update_step(self, gradient, variable, learning_rate):
-            super().update_step(factor * gradient, variable, learning_rate)
+            super().update_step(2 * gradient, variable, learning_rate)
 
     for kind in (Rate, Own):
         kind.__module__ = "__main__"
@@ -78,16 +81,11 @@ def own_classes(factor):
 
 
 def test_classes_of_the_user_need_not_be_registered(images, y):
-    plain = [
-        bits(small(optimizer="sgd", learning_rate=rate).fit(images, y))
-        for rate in (0.01, 0.02)
-    ]
-    assert plain[0] != plain[1]
-    for factor, expected in zip((1, 2), plain, strict=True):
-        rate, optimizer = own_classes(factor)
-        fitted = small(optimizer="sgd", learning_rate=rate).fit(images, y)
-        assert bits(fitted) == expected
-        assert bits(small(optimizer=optimizer).fit(images, y)) == expected
+    expected = bits(small(optimizer="sgd", learning_rate=0.02).fit(images, y))
+    rate, optimizer = own_classes()
+    fitted = small(optimizer="sgd", learning_rate=rate).fit(images, y)
+    assert bits(fitted) == expected
+    assert bits(small(optimizer=optimizer).fit(images, y)) == expected
 
 
 def test_schedules_of_both_stages(images, y):

@@ -58,7 +58,10 @@ def check_same(weighted, repeated, images, rtol=1e-4):
     [
         ("two", {}),
         ("two", {"class_weight": "balanced", "l2": "auto"}),
-        ("two", {"hidden_units": (8,), "optimizer": "adam"}),
+        pytest.param(
+            *("two", {"hidden_units": (8,), "optimizer": "adam"}),
+            marks=pytest.mark.slow,
+        ),
         ("three", {"class_weight": "balanced"}),
         ("three", {"class_weight": {3: 0.5, 5: 3.0, 7: 2.0}}),
     ],
@@ -89,7 +92,13 @@ def test_class_weights_are_repeated_images(images):
     assert_allclose(weighted.history_["loss"], repeated.history_["loss"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy", "val_auc"])
+@pytest.mark.parametrize(
+    "monitor",
+    [
+        *(pytest.param(f"val_{k}", marks=pytest.mark.slow) for k in ("loss", "auc")),
+        "val_accuracy",
+    ],
+)
 def test_weights_are_repeated_images_where_their_groups_are_held_out(monitor, images):
     settings = {
         "class_weight": "balanced",

@@ -19,11 +19,19 @@ from skinest.datasets import make_dermoscopy
 @pytest.fixture(scope="module")
 def with_masks():
     """Return a function that makes images and masks of a task."""
-    return functools.cache(
-        lambda task: make_dermoscopy(
-            240, task=task, malignant_fraction=0.5, random_state=0
+
+    @functools.cache
+    def make(task):
+        side = 64 if task == "streaks" else 128  # in which they are only counted
+        return make_dermoscopy(
+            240,
+            task=task,
+            image_size=(side, side),
+            malignant_fraction=0.5,
+            random_state=0,
         )
-    )
+
+    return make
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from skinest.datasets import make_dermoscopy
 
 TASKS = ["lesion", "globules", "streaks"]
-N_IMAGES = 100
+N_IMAGES = 60
 # Half of the shorter side of the images below, in pixels.
 UNIT = 64
 

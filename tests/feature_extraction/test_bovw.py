@@ -35,7 +35,13 @@ def mean_colour(image):
 # What is learned.
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        pytest.param(each, marks=[pytest.mark.slow] * (each in ("tfidf", "vlad")))
+        for each in ENCODINGS
+    ],
+)
 def test_fit_transform_equals_fit_then_transform(encoding, textured):
     bovw = BoVWSIFTTransformer(6, encoding=encoding, random_state=0)
     at_once = bovw.fit_transform(textured)

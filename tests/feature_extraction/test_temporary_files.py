@@ -105,7 +105,9 @@ class Failing(keras.callbacks.Callback):
         raise RuntimeError("no luck")
 
 
-@pytest.mark.parametrize("name", ["head", "network"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("head", marks=pytest.mark.slow), "network"]
+)
 def test_a_temporary_file_is_gone_afterwards(name, images, paths, temporary, in_files):
     settings, _ = STORED[name]
     large(**settings).fit(images, Y)

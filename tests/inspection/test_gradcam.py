@@ -248,7 +248,10 @@ def test_layers_that_were_called_elsewhere_too(images):
             *("VGG19", "block5_conv4", "'block5_pool', ", "block4_conv4", 4),
             marks=pytest.mark.slow,
         ),
-        ("MobileNetV2", "out_relu", "", "block_13_expand_relu", 2),
+        pytest.param(
+            *("MobileNetV2", "out_relu", "", "block_13_expand_relu", 2),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_default_layer_is_the_last_convolution(backbone, name, pools, finer, side):

@@ -163,8 +163,12 @@ class TestResolve:
         assert np.isfinite(slopes).all() and np.abs(slopes).max() > 0
         with pytest.raises(ValueError, match="accepts no pixel weights"):
             resolved.per_image(y_true, y_pred, pixel_weight=weights())
+
+    @pytest.mark.parametrize("n_labels", [2, 3])
+    @pytest.mark.parametrize("loss", [keras.losses.Dice(), columns])
+    def test_sums_over_pixels_take_no_class_weight(self, loss, n_labels):
         with pytest.raises(ValueError, match=r"class_weight cannot be used.*dice_cr"):
-            fit(loss, n_labels=max(2, n_channels), class_weight="balanced")
+            fit(loss, n_labels=n_labels, class_weight="balanced")
 
     def test_half_precision_reaches_no_loss(self):
         resolved = resolve_loss(keras.losses.Dice())

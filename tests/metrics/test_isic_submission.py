@@ -113,6 +113,16 @@ def change(proba, value, at=(1, 2)):
         (lambda p: (IMAGES, p[:, :6]), "6 columns, but there are 7 classes"),
         (lambda p: (IMAGES[:1] * 3, p), r"more than once, such as \['ISIC_0034321'\]"),
         (lambda p: ([np.zeros((2, 2))] * 3, p), r"images\[0\] is of type ndarray"),
+        (lambda p: ("abc", p), "images='abc' must be a list"),
+        (lambda p: ([], p[:0]), r"images=\[\] must be a list"),
+        (lambda p: (["a/1.jpg", "a/2,3.jpg", "c"], p), r"images\[1\]='a/2,3.jpg' has"),
+        (lambda p: (["1", "2", "a\\3.jpg"], p), r"images\[2\]='a.*jpg' has the name"),
+        (lambda p: (["1", "a/.jpg", "3"], p), r"images\[1\]='a/.jpg' has the name"),
+        (lambda p: (["1", "", "3"], p), r"images\[1\]='' has the name ''"),
+        (
+            lambda p: (["1", "2 .jpg", "3"], p),
+            r"images\[1\]='2 .jpg' has the",
+        ),
     ],
 )
 def test_bad_input_is_refused_and_nothing_is_written(tmp_path, proba, given, says):
@@ -142,3 +152,9 @@ def test_two_columns_for_2016(tmp_path):
 def test_a_missing_folder(tmp_path, proba):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         write_isic_submission(tmp_path / "no" / "a.csv", IMAGES, proba)
+
+
+def test_a_folder_is_not_a_file(tmp_path, proba):
+    for overwrite in (False, True):
+        with pytest.raises(IsADirectoryError, match="is a folder"):
+            write_isic_submission(tmp_path, IMAGES, proba, overwrite=overwrite)

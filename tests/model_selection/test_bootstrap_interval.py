@@ -23,7 +23,7 @@ from sklearn.metrics import (
 
 from skinest.metrics import dice_score, dice_scorer, iou_score
 from skinest.model_selection import bootstrap_interval
-from skinest.model_selection._group_bootstrap import bca_limits
+from skinest.model_selection._group_bootstrap import bca_limits, find_degrees_of_freedom
 
 RNG = np.random.default_rng(0)
 GROUPS = np.repeat(np.arange(40), 3)
@@ -55,7 +55,8 @@ def sampled_counts(y_true, groups, n_resamples=50):
         n_resamples=n_resamples,
         random_state=0,
     )
-    return np.array(seen[1 : n_resamples + 1])
+    # Before, it is compared with repeated images, and computed for all images.
+    return np.array(seen[5 : n_resamples + 5])
 
 
 # What is sampled
@@ -105,7 +106,8 @@ def test_a_class_in_few_groups_is_warned_of():
 
 
 def test_limits_are_those_of_scipy():
-    data = np.random.default_rng(0).exponential(size=25)
+    # Its tails are short, so that only the number of groups limits the quantiles.
+    data = np.random.default_rng(0).beta(1, 3, size=25)
     reference = stats.bootstrap(
         (data,), np.mean, n_resamples=999, method="BCa", rng=np.random.default_rng(1)
     )
@@ -113,9 +115,44 @@ def test_limits_are_those_of_scipy():
     data_of_25 = data.mean(), reference.bootstrap_distribution, np.array(left_out)
     # If there are many groups, the quantiles of Student's t are those of a normal.
     limits = bca_limits(*data_of_25, n_groups=10**9, confidence_level=0.95)
-    np.testing.assert_allclose(limits, reference.confidence_interval, rtol=1e-6)
+    # scipy takes other quantiles of the samples, at the same levels.
+    values = np.sort(reference.bootstrap_distribution)
+    levels = np.interp(reference.confidence_interval, values, np.linspace(0, 1, 999))
+    expected = np.quantile(values, levels, method="weibull")
+    np.testing.assert_allclose(limits, expected, rtol=1e-6)
+    np.testing.assert_allclose(limits, reference.confidence_interval, rtol=0.01)
     low, high = bca_limits(*data_of_25, n_groups=25, confidence_level=0.95)
     assert low < limits[0] and limits[1] < high
+
+
+@pytest.mark.parametrize(("n_groups", "share"), [(100, 0.04), (40, 0.1), (400, 0.2)])
+def test_degrees_of_freedom_are_those_of_the_variance_of_a_share(n_groups, share):
+    n_errors = np.arange(n_groups + 1)
+    probability = stats.binom.pmf(n_errors, n_groups, share)
+    variance = n_errors * (1 - n_errors / n_groups) / (n_groups - 1)
+    mean = probability @ variance
+    expected = 2 * mean**2 / (probability @ (variance - mean) ** 2)
+    is_error = np.arange(n_groups) < round(share * n_groups)
+    found = find_degrees_of_freedom(is_error - share, n_groups)
+    assert found == pytest.approx(expected)
+    assert found < n_groups - 1
+
+
+def test_blocks_of_groups_have_the_degrees_of_freedom_of_groups():
+    rng = np.random.default_rng(0)
+    by_group = (rng.random(40_000) < 0.01) - 0.01
+    blocks = by_group.reshape(200, 200).sum(axis=0)
+    found, expected = (
+        find_degrees_of_freedom(each - each.mean(), len(by_group))
+        for each in (blocks, by_group)
+    )
+    assert found == pytest.approx(expected, rel=0.5)
+    assert found < 2_000
+
+
+def test_equal_or_balanced_groups_have_the_usual_degrees_of_freedom():
+    for deviations in (np.zeros(50), np.tile([-1.0, 1.0], 25), np.zeros(0)):
+        assert find_degrees_of_freedom(deviations, 50) == pytest.approx(49)
 
 
 def test_standard_error_of_a_mean_is_that_of_the_means_of_groups():
@@ -158,7 +195,7 @@ def test_many_groups_are_left_out_in_blocks():
 
     y_true = np.arange(3000) % 2
     bootstrap_interval(metric, y_true, y_true * (np.arange(3000) > 99), **OPTIONS)
-    assert n_calls <= 1 + 15 + 200
+    assert n_calls <= 4 + 1 + 15 + 200
 
 
 # Metrics
@@ -337,5 +374,5 @@ def test_undefined_scores_of_samples_are_warned_of():
         return np.mean(y_score[y_score > 0]) if (y_score > 2).any() else np.nan
 
     y_score = np.r_[np.zeros(119), 3.0]
-    with pytest.warns(UserWarning, match=r"is NaN in \d+ of 15 bootstrap samples"):
+    with pytest.warns(UserWarning, match=r"is NaN or infinite in \d+ of 15"):
         bootstrap_interval(mean_of_first, Y, y_score, **OPTIONS)

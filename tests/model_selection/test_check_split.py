@@ -85,6 +85,11 @@ def test_many_leaks_are_shortened():
         ({"train": [-1]}, "train has the position -1"),
         ({"test": np.ones(4, dtype=bool)}, "test has 4 entries"),
         ({"threshold": 0.5}, "Pass X, the images, to use threshold"),
+        ({"groups": "abcabc"}, "groups should be a 1d array"),
+        (
+            {"train": [True, False], "test": [False, True, True], "groups": None},
+            "test has 3 entries, but there are 2",
+        ),
         ({"groups": [1, 2, 3, 4, 5, np.nan]}, "groups contains NaN"),
     ],
 )

@@ -30,6 +30,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skinest.images import check_images
 from skinest.metrics import dice_scorer
 from skinest.model_selection import bootstrap_interval, compare, cross_val_table
+from skinest.model_selection._fold_predictions import predict_folds
 
 pd = pytest.importorskip("pandas")
 
@@ -285,14 +286,24 @@ def test_parallel_folds_give_the_same():
     pd.testing.assert_frame_equal(table, expected)
 
 
-def test_what_processes_exchange_can_be_pickled():
-    from skinest.model_selection._cross_val_table import Recorder
-    from skinest.model_selection._weighted_score import read_metric
+@pytest.mark.slow  # worker processes start, and import everything
+def test_folds_in_worker_processes_give_the_same():
+    expected = cross_val_table(MODELS, X, Y, cv=2, **OPTIONS)
+    table = cross_val_table(MODELS, X, Y, cv=2, n_jobs=2, **OPTIONS)
+    pd.testing.assert_frame_equal(table, expected)
 
-    recorder = pickle.loads(pickle.dumps(Recorder(read_metric("roc_auc"))))
-    recorded = pickle.loads(pickle.dumps(recorder(Y, Y, multi_class="ovr")))
-    assert recorded.metric.function is roc_auc_score
-    assert recorded.metric.options == {"multi_class": "ovr"}
+
+def test_what_processes_exchange_can_be_pickled():
+    predicted = predict_folds(
+        *(MODELS["linear"], X, Y, [(np.arange(60), np.arange(60, 120))]),
+        {"area": make_scorer(roc_auc_score, multi_class="ovr")},
+        params=None,
+        n_jobs=None,
+    )
+    (of_fold,) = pickle.loads(pickle.dumps(predicted))["area"]
+    assert of_fold.metric.function is roc_auc_score
+    assert of_fold.metric.options == {"multi_class": "ovr"}
+    np.testing.assert_array_equal(of_fold.y_true, Y[60:])
 
 
 def test_estimators_are_not_changed():

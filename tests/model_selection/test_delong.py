@@ -150,6 +150,18 @@ def test_limits_are_between_0_and_1_and_perfect_scores_have_no_width():
     assert delong_interval(labels, [1, 2, 4, 3, 5, 6]).high == 1
 
 
+def test_labels_of_any_type_of_two_classes():
+    y_true, score, _, _ = make_scores()
+    expected = delong_interval(y_true, score)
+    is_positive = y_true == max(y_true)
+    for labels in (
+        is_positive,
+        is_positive.astype(object),
+        np.where(is_positive, "malignant", "benign").tolist(),
+    ):
+        assert delong_interval(labels, score) == expected
+
+
 def test_equal_models_have_a_p_value_of_1():
     y_true, a, _, _ = make_scores()
     result = delong_test(y_true, a, 3 * a)
@@ -161,6 +173,7 @@ def test_equal_models_have_a_p_value_of_1():
     [
         (([0, 1, 2], [1, 2, 3]), None, "y_true has 3 different values"),
         (([0, 0, 0], [1, 2, 3]), None, "y_true has 1 different values"),
+        (([0.2, 0.5, 0.2], [1, 2, 3]), None, r"such as \[0\.2, 0\.5\]"),
         (([0, 1, 1], [1, 2]), None, r"y_score has the shape \(2,\)"),
         (([0, 1, 1], [[0, 1]] * 3), None, "pass the second one"),
         (([0, 1, 1], [0, 1, np.nan]), None, "y_score contains NaN"),

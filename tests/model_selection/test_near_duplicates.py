@@ -149,6 +149,8 @@ def test_an_extractor_confirms_pairs(images):
         ({"feature_threshold": -1}, "feature_threshold=-1"),
         ({"n_neighbors": 0}, "n_neighbors=0"),
         ({"n_neighbors": 2.5}, r"n_neighbors=2\.5"),
+        ({"n_neighbors": True}, "n_neighbors=True"),
+        ({"threshold": "high"}, "threshold='high'"),
     ],
 )
 def test_wrong_parameters_are_named(options, message, images):

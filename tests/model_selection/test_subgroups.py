@@ -6,8 +6,9 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
+from skinest.metrics import dice_score
 from skinest.model_selection import bootstrap_interval, subgroup_report
 
 pd = pytest.importorskip("pandas")
@@ -114,6 +115,51 @@ def test_columns_of_probabilities_and_a_random_state():
     assert_allclose(named["score"], again["score"])
 
 
+def test_unused_categories_are_left_out_and_missing_values_are_one_subgroup():
+    sex = pd.Series(SEX).where(LESIONS > 5)
+    sex[:4] = "missing"
+    for values in (
+        pd.Categorical(sex, categories=["male", "other", "female", "missing"]),
+        sex.astype("string"),
+        sex.tolist(),
+    ):
+        found = report({"sex": values})
+        assert set(found.index.tolist()[1:-1]) == {("sex", "female"), ("sex", "male")}
+        assert found.index[-1] == ("sex", "missing")
+        assert found.loc[("sex", "missing"), "n_images"] == 12
+
+
+def test_masks_have_subgroups_too():
+    masks = np.zeros((N, 4, 4), dtype=int)
+    masks[:, 1:3] = 1
+    predicted = [
+        mask if sex == "male" else mask.T for mask, sex in zip(masks, SEX, strict=True)
+    ]
+    found = subgroup_report(
+        *(dice_score, list(masks), predicted, {"sex": SEX}), groups=LESIONS, **OPTIONS
+    )
+    assert found["score"].tolist() == [0.75, 0.5, 1]
+    assert found["prevalence"].isna().all()
+
+
+def test_several_labels_have_no_prevalence():
+    y_true = np.column_stack([Y, 1 - Y])
+    found = subgroup_report(
+        *(accuracy_score, y_true, y_true, {"sex": SEX}), groups=LESIONS, **OPTIONS
+    )
+    assert found["score"].tolist() == [1, 1, 1]
+
+
+def test_a_subgroup_for_which_the_metric_is_not_defined_has_a_note():
+    y = np.where(SEX == "female", Y, LESIONS % 3)
+    proba = np.random.default_rng(0).dirichlet([1, 1, 1], N)
+    found = subgroup_report("roc_auc_ovr", y, proba, {"sex": SEX}, **OPTIONS)
+    assert found["score"].notna().tolist() == [True, False, True]
+    assert found.loc[("sex", "female"), "note"].startswith("no score: roc_auc_score")
+    with pytest.raises(ValueError, match="roc_auc_score"):  # there is no score at all
+        subgroup_report("roc_auc_ovr", y, proba[:, :2], {"sex": SEX}, **OPTIONS)
+
+
 @pytest.mark.parametrize(
     ("metadata", "options", "says"),
     [
@@ -122,8 +168,20 @@ def test_columns_of_probabilities_and_a_random_state():
         ({}, {"pos_label": 2}, r"pos_label=2 is not in y_true: \[0, 1\]"),
         ({}, {"groups": LESIONS[:-1]}, "groups has 119 entries"),
         ({}, {"min_per_class": 0}, "The 'min_per_class' parameter"),
+        ({}, {"n_resamples": 5}, "The 'n_resamples' parameter"),
+        (
+            pd.DataFrame([["a", "b"]] * N, columns=["sex", "sex"]),
+            {},
+            "metadata has two columns with the name 'sex'",
+        ),
     ],
 )
 def test_wrong_arguments(metadata, options, says):
     with pytest.raises(ValueError, match=says):
         report(metadata, **options)
+
+
+@pytest.mark.parametrize("metadata", [SEX, pd.Series(SEX), [("sex", SEX)]])
+def test_attributes_need_names(metadata):
+    with pytest.raises(TypeError, match="metadata is of type"):
+        report(metadata)

@@ -114,5 +114,15 @@ def test_wrong_arguments_are_named():
         train_test_split(IMAGES, Y[:3])
     with pytest.raises(ValueError, match="stratify has 3 entries"):
         train_test_split(IMAGES, stratify=Y[:3])
+    for wrong in ({"a": IMAGES}, (image for image in IMAGES), set(Y), np.float64(1)):
+        with pytest.raises(TypeError, match=r"arrays\[1\] is of type"):
+            train_test_split(IMAGES, wrong)
     with pytest.raises(ValueError, match="stratify has numbers"):
         train_test_split(IMAGES, stratify=Y / 3)
+
+
+def test_the_parts_of_none_are_none():
+    train, test, *labels = split(IMAGES, None)
+    assert len(train) + len(test) == N_IMAGES and labels == [None, None]
+    with pytest.raises(ValueError, match="at least one array"):
+        split(None)

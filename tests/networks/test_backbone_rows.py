@@ -77,17 +77,10 @@ BLOCKS = {
     "nasnetmobile": ("normal_concat_12", "adjust_conv_projection_12"),
 }
 # Only tests of these run in the usual suite; other tests run VGG16 and MobileNetV2.
-# Each shows another kind: preprocessing as "torch" or "tf" or inside, dense or parallel
-# branches, layers that Keras numbers, stochastic depth, scaled layers.
-QUICK = {
-    "densenet121",
-    "inceptionv3",
-    "mobilenet",
-    "mobilenetv3small",
-    "efficientnetb0",
-    "convnexttiny",
-}
-STORED = {"mobilenetv3small", "efficientnetb0", "convnexttiny"}  # and with files
+# Each shows another kind: preprocessing as "tf" or inside, parallel branches, layers
+# that Keras numbers, stochastic depth, scaled layers.
+QUICK = {"inceptionv3", "mobilenet", "efficientnetb0", "convnexttiny"}
+STORED = {"efficientnetb0", "convnexttiny"}  # and with files
 
 
 @dataclass
@@ -310,13 +303,14 @@ def test_error_says_whose_weights_a_file_seems_to_have(row):
     assert f"pass backbone={row.name!r}, or another file." in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
         "MobileNetV3Small",  # its classifier has convolutions
-        pytest.param("ConvNeXtTiny", marks=pytest.mark.slow),
-        pytest.param("EfficientNetB0", marks=pytest.mark.slow),
-        pytest.param("NASNetMobile", marks=pytest.mark.slow),
+        "ConvNeXtTiny",
+        "EfficientNetB0",
+        "NASNetMobile",
     ],
 )
 def test_file_of_a_network_with_its_classifier(name, tmp_path):
@@ -390,14 +384,9 @@ def test_random_weights_keep_the_scale(row):
     assert 0.02 < np.sqrt(np.mean(found**2)) < 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name",
-    [
-        "mobilenetv3small",
-        pytest.param("efficientnetb0", marks=pytest.mark.slow),
-        pytest.param("convnexttiny", marks=pytest.mark.slow),
-        pytest.param("densenet121", marks=pytest.mark.slow),
-    ],
+    "name", ["mobilenetv3small", "efficientnetb0", "convnexttiny", "densenet121"]
 )
 def test_preprocessing_is_computed_in_float32(name):
     model = build_backbone(name, (32, 32), compute_dtype="bfloat16")

@@ -20,7 +20,7 @@ BUILDERS = {
         weights=None, image_size=(64, 32), pooling="flatten", random_state=0
     ),
     "max": lambda: build_transfer_network(
-        "mobilenetv2", weights=None, image_size=(32, 32), pooling="max", random_state=0
+        "tiny", weights=None, image_size=(32, 32), pooling="max", random_state=0
     ),
 }
 

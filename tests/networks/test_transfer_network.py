@@ -119,8 +119,15 @@ def test_no_dropout_is_no_layer(vgg16):
     assert not any("dropout" in name for name in names(vgg16.layers))
 
 
-@pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("backbone", ["vgg16", "mobilenetv2"])
+@pytest.mark.parametrize(
+    ("backbone", "compute_dtype"),
+    [
+        ("vgg16", "float32"),
+        ("vgg16", "bfloat16"),
+        pytest.param("mobilenetv2", "float32", marks=pytest.mark.slow),
+        ("mobilenetv2", "bfloat16"),
+    ],
+)
 def test_only_the_backbone_computes_in_bfloat16(
     backbone, compute_dtype, vgg16, mobilenetv2, images
 ):
@@ -174,8 +181,8 @@ def test_features_are_pooled_maps(pooling, pool, application):
     [
         ("vgg16", (224, 224), "flatten", 25_088),
         ("vgg16", (64, 96), "flatten", 3_072),
-        ("vgg19", (32, 32), "avg", 512),
-        ("mobilenetv2", (32, 32), "max", 1_280),
+        pytest.param("vgg19", (32, 32), "avg", 512, marks=pytest.mark.slow),
+        pytest.param("mobilenetv2", (32, 32), "max", 1_280, marks=pytest.mark.slow),
     ],
 )
 def test_number_of_features(backbone, size, pooling, width):

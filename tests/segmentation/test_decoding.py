@@ -34,8 +34,13 @@ def fitted(files):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"validation_fraction": 0.3}, {"pad_to_aspect_ratio": True}],
-    ids=["all", "some held out", "padded"],
+    [
+        pytest.param({}, id="all"),
+        pytest.param({"validation_fraction": 0.3}, id="some held out"),
+        pytest.param(
+            {"pad_to_aspect_ratio": True}, id="padded", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_fit_decodes_each_file_once(settings, files, decoded):
     X, y = files

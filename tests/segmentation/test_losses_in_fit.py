@@ -64,6 +64,7 @@ NAMED = {
 }
 
 
+@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize(
     "name",
     [
@@ -109,6 +110,7 @@ def test_instances_are_losses_of_their_parameters(pairs):
     assert plain != pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.usefixtures("no_graphs")
 def test_losses_of_keras(pairs):
     own = keras.losses.BinaryFocalCrossentropy(gamma=3)
     segmenter = make_small(loss=own, epochs=1)

@@ -50,7 +50,7 @@ def check_same(weighted, repeated, X, rtol=1e-4):
             *(2, {"loss": "binary_crossentropy", "class_weight": "balanced"}),
             marks=pytest.mark.slow,
         ),
-        (3, {"loss": "weighted_crossentropy"}),
+        pytest.param(3, {"loss": "weighted_crossentropy"}, marks=pytest.mark.slow),
         (3, {"class_weight": {0: 1, 1: 3, 2: 0.5}, "pad_to_aspect_ratio": True}),
     ],
     ids=str,

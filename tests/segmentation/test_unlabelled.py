@@ -276,7 +276,9 @@ def test_callables_get_them_as_padding(pairs):
 # Masks without any label
 
 
-@pytest.mark.parametrize("ignore_label", IGNORED)
+@pytest.mark.parametrize(
+    "ignore_label", [255, pytest.param(-1, marks=pytest.mark.slow)]
+)
 def test_images_without_any_label_are_left_out(ignore_label, pairs):
     X, codes = pairs
     y, _ = blank(codes, ignore_label)

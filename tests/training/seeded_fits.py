@@ -42,16 +42,16 @@ SEGMENTER = {
     "batch_size": 4,
 }
 CLASSIFIERS = {
-    "float32 head": {"backbone": "tiny"},
     "float32 block_16": {"backbone": "tiny", "trainable": "block_16"},
     "bfloat16 head": {"backbone": "tiny", "compute_dtype": "bfloat16"},
+}
+SLOW = {
+    "float32 head": {"backbone": "tiny"},
     "bfloat16 block_16": {
         "backbone": "tiny",
         "compute_dtype": "bfloat16",
         "trainable": "block_16",
     },
-}
-SLOW = {
     "bfloat16 block5 of VGG16": {
         "backbone": "vgg16",
         "compute_dtype": "bfloat16",

@@ -97,21 +97,27 @@ def test_an_unbroken_fit_has_the_same_bits_in_another_process(name, plain, folde
     assert json.loads(output) == plain(name)
 
 
+# Within a stage, between two, and after the last epoch.
+PLACES = {"head and network": (1, 3, 5), "segmenter": (2, 4)}
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("name", "numbers"),
     [
-        "head and network",
-        "segmenter",
-        pytest.param("segmenter with an encoder", marks=pytest.mark.slow),
-        pytest.param("all and head", marks=pytest.mark.slow),
-        pytest.param("two heads", marks=pytest.mark.slow),
+        *PLACES.items(),
+        *(
+            pytest.param(name, range(1, n_writes + 1), marks=pytest.mark.slow)
+            for name, n_writes in N_WRITES.items()
+        ),
     ],
 )
-def test_a_fit_goes_on_from_each_place_to_the_same_bits(name, plain, folder, copies):
+def test_a_fit_goes_on_from_a_place_to_the_same_bits(
+    name, numbers, plain, folder, copies
+):
     estimator, data = make_estimator(name, folder)
     assert describe(copies.fit(estimator, data)) == plain(name)
     assert list(folder.iterdir()) == []
-    for number in range(1, N_WRITES[name] + 1):
+    for number in numbers:
         copies.restore(number)
         estimator, data = make_estimator(name, folder)
         assert describe(estimator.fit(*data)) == plain(name), number

@@ -211,6 +211,7 @@ def test_weights_that_a_callback_loads_are_those_of_the_fit(images, memory, tmp_
     assert bits(plain) == bits(small(memory=memory).fit(images, Y))
 
 
+@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize("kind", ["classifier", "segmenter"])
 @pytest.mark.parametrize(
     "suffix", ["keras", pytest.param("h5", marks=pytest.mark.slow)]
@@ -338,6 +339,7 @@ def test_an_interrupted_fit_of_two_stages_goes_on(epoch, images, memory, tmp_pat
     )
 
 
+@pytest.mark.usefixtures("no_graphs")
 def test_terminating_on_nan_ends_a_stage_within_an_epoch(pairs, capfd):
     batches = []
     count = keras.callbacks.LambdaCallback(

@@ -57,9 +57,14 @@ def list_dtypes(clf):
     return set(computed.values())
 
 
-@pytest.mark.parametrize("has_bfloat16", [True, False])
 @pytest.mark.parametrize(
-    "backbone", ["vgg16", pytest.param("vgg19", marks=pytest.mark.slow), "mobilenetv2"]
+    ("backbone", "has_bfloat16"),
+    [
+        ("vgg16", True),
+        pytest.param("vgg16", False, marks=pytest.mark.slow),
+        pytest.param("vgg19", True, marks=pytest.mark.slow),
+        ("mobilenetv2", True),
+    ],
 )
 def test_backbones_under_auto(backbone, has_bfloat16, processor):
     processor(["AVX512BF16"] if has_bfloat16 else [])

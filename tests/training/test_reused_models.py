@@ -92,7 +92,9 @@ OPTIMIZERS = {
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name in ("momentum", "nadam")))
+        pytest.param(
+            name, marks=[pytest.mark.slow] * (name in ("adam", "momentum", "nadam"))
+        )
         for name in OPTIMIZERS
     ],
 )

@@ -1,0 +1,201 @@
+"""Intervals of unusual metrics, labels, masks and weights."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+from functools import partial
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    median_absolute_error,
+    roc_auc_score,
+)
+
+from skinest.metrics import (
+    blob_f1_score,
+    dice_score,
+    hausdorff_distance,
+    threshold_jaccard_score,
+)
+from skinest.model_selection import bootstrap_interval, compare
+
+RNG = np.random.default_rng(0)
+Y = np.arange(60) % 3 == 0
+SCORE = Y + RNG.normal(size=60)
+OPTIONS = {"n_resamples": 20, "random_state": 0}
+MASKS, PREDICTED = (RNG.random((2, 12, 8, 8)) < 0.6).astype(np.uint8)
+
+
+def without_weights(metric):
+    return lambda y_true, y_score: metric(y_true, y_score)
+
+
+# Metrics
+
+
+def test_a_metric_that_ignores_its_weights_gets_repeated_images():
+    def ignores(y_true, y_score, sample_weight=None):
+        return np.mean(y_true == (y_score > 0.5))
+
+    def squares(y_true, y_score, sample_weight):
+        return np.average(y_true == (y_score > 0.5), weights=sample_weight**2)
+
+    expected = bootstrap_interval(accuracy_score, Y, SCORE > 0.5, **OPTIONS)
+    for metric in (ignores, squares):
+        result = bootstrap_interval(metric, Y, SCORE, **OPTIONS)
+        np.testing.assert_allclose(result.distribution, expected.distribution)
+
+
+def test_a_median_has_the_result_of_repeated_images():
+    fast, slow = (
+        bootstrap_interval(metric, SCORE, SCORE**2, **OPTIONS)
+        for metric in (median_absolute_error, without_weights(median_absolute_error))
+    )
+    assert fast == slow and fast.low < fast.high
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        hausdorff_distance,
+        threshold_jaccard_score,
+        partial(blob_f1_score, average="imagewise", zero_division=1.0),
+        partial(blob_f1_score, average="pooled", zero_division=1.0),
+        partial(dice_score, zero_division=1.0),
+    ],
+    ids=["Hausdorff", "threshold Jaccard", "blobs", "pooled blobs", "Dice"],
+)
+def test_metrics_of_masks_in_files_have_the_result_of_repeated_masks(metric, tmp_path):
+    paths = [str(tmp_path / f"{number}.png") for number in range(12)]
+    for path, mask in zip(paths, MASKS, strict=True):
+        cv2.imwrite(path, mask)
+    expected = bootstrap_interval(
+        without_weights(metric), list(MASKS), list(PREDICTED), **OPTIONS
+    )
+    for y_true in (paths, pd.Series(paths), MASKS):
+        result = bootstrap_interval(metric, y_true, PREDICTED, **OPTIONS)
+        np.testing.assert_allclose(result.distribution, expected.distribution)
+
+
+def test_a_mean_over_masks_is_computed_once_for_each_mask():
+    n_masks = []
+
+    def mean_agreement(y_true, y_pred):
+        n_masks.append(len(y_true))
+        return np.mean([np.mean(t == p) for t, p in zip(y_true, y_pred, strict=True)])
+
+    bootstrap_interval(mean_agreement, MASKS, list(PREDICTED), **OPTIONS)
+    # Each one, and two comparisons with repeated masks.
+    assert n_masks[:12] == [1] * 12 and len(n_masks) == 14
+
+
+def test_scores_that_are_undefined_in_some_samples_leave_the_others():
+    def mean_of_high(y_true, y_score):
+        chosen = y_score > 2
+        return np.mean(y_true[chosen]) if chosen.any() else np.nan
+
+    arguments = (mean_of_high, Y, np.r_[SCORE[:-2].clip(max=1), 3.0, 3.0])
+    with pytest.warns(UserWarning, match=r"NaN or infinite in \d+ of 50 bootstrap"):
+        result = bootstrap_interval(*arguments, n_resamples=50, random_state=0)
+    assert np.isnan(result.distribution).any()
+    assert np.isfinite([*result, result.standard_error]).all()
+    y_score, other = arguments[2], np.r_[SCORE[:-2].clip(max=1), 1.0, 3.0]
+    with pytest.warns(UserWarning, match="NaN or infinite"):
+        result = compare(
+            *(mean_of_high, Y, y_score, other), n_resamples=50, random_state=0
+        )
+    known = result.distribution[np.isfinite(result.distribution)]
+    assert result.share_below_zero == np.mean(known < 0)
+
+
+@pytest.mark.parametrize(
+    ("of_all", "of_samples", "message"),
+    [
+        (np.nan, 0.5, "of all images is NaN"),
+        (np.inf, 0.5, "of all images is infinite"),
+        (0.5, np.nan, "NaN or infinite in all bootstrap samples"),
+    ],
+)
+def test_scores_without_an_interval(of_all, of_samples, message):
+    def metric(y_true, y_score):
+        return of_all if len(np.unique(y_score)) == 60 else of_samples
+
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(metric, Y, SCORE, **OPTIONS)
+
+
+# Labels
+
+
+def test_few_images_have_limits_or_an_error():
+    for y_true in ([0, 1], ["benign", "malignant"]):
+        with pytest.warns(UserWarning, match="is in 1 of 2 groups"):
+            result = bootstrap_interval(accuracy_score, y_true, y_true, **OPTIONS)
+        assert result == (1, 1, 1)
+    with pytest.raises(ValueError, match="All images are of one group"):
+        bootstrap_interval(accuracy_score, [1], [1], **OPTIONS)
+    with pytest.raises(ValueError, match="y_true is empty"):
+        bootstrap_interval(accuracy_score, [], [], **OPTIONS)
+
+
+def test_one_class_has_an_accuracy_but_no_area():
+    result = bootstrap_interval(accuracy_score, np.ones(60), Y, **OPTIONS)
+    assert result.low < result.estimate < result.high
+    with (
+        pytest.warns(match="Only one class"),
+        pytest.raises(ValueError, match="of all images is NaN"),
+    ):
+        bootstrap_interval(roc_auc_score, np.ones(60), SCORE, **OPTIONS)
+
+
+@pytest.mark.filterwarnings("ignore:Label 1 present is in")
+def test_a_label_that_no_image_has_is_not_required_in_samples():
+    y_true = np.column_stack([Y, np.zeros(60, dtype=int)])
+    metric = partial(f1_score, average="samples", zero_division=1)
+    result = bootstrap_interval(metric, y_true, y_true, **OPTIONS)
+    assert result == (1, 1, 1)
+
+
+def test_a_missing_label_is_named():
+    numbers = np.where(np.arange(60) == 7, np.nan, Y)
+    texts = ["benign", *["malignant"] * 6, None, *["benign"] * 52]
+    for y_true in (numbers, texts, pd.Series(texts)):
+        with pytest.raises(ValueError, match="y_true has no value at position 7"):
+            bootstrap_interval(roc_auc_score, y_true, SCORE, **OPTIONS)
+
+
+def test_a_wrong_prediction_is_named():
+    wrong = np.where(Y, np.nan, SCORE)
+    for metric in (roc_auc_score, log_loss):
+        with pytest.raises(ValueError, match=r"of y_true and score_b: .*NaN"):
+            compare(metric, Y, np.clip(SCORE, 0, 1), wrong, **OPTIONS)
+
+
+# Weights
+
+
+@pytest.mark.filterwarnings("ignore:No positive samples in y_true")
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_images_with_the_weight_0_do_not_stand_for_their_class():
+    weights = np.where(np.arange(60) < 48, 0.0, 1.0)  # four images are positive
+    for metric in (roc_auc_score, balanced_accuracy_score):
+        with pytest.warns(UserWarning, match="is in 4 of 60 groups"):
+            result = bootstrap_interval(
+                *(metric, Y, SCORE > 0.5), sample_weight=weights, **OPTIONS
+            )
+        assert result.estimate == metric(Y[48:], SCORE[48:] > 0.5)
+        assert np.isfinite(result.distribution).all()
+    weights = np.where(Y, 0.0, 1.0)
+    with pytest.raises(ValueError, match="of all images is NaN"):
+        bootstrap_interval(roc_auc_score, Y, SCORE, sample_weight=weights, **OPTIONS)
+    result = bootstrap_interval(
+        *(balanced_accuracy_score, Y, SCORE > 0.5), sample_weight=weights, **OPTIONS
+    )
+    assert result.estimate == np.mean(SCORE[~Y] <= 0.5)
