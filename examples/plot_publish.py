@@ -320,7 +320,7 @@ metadata = pd.DataFrame(
         "age": pd.cut(frame["age"], [0, 40, 60, 100]).astype(str),
     }
 ).iloc[test]
-report = subgroup_report(
+subgroups = subgroup_report(
     roc_auc_score,
     y_test,
     y_score,
@@ -328,7 +328,7 @@ report = subgroup_report(
     min_per_class=5,
     **options,
 )
-print(report.drop(columns="note").round(2).to_string())
+print(subgroups.drop(columns="note").round(2).to_string())
 
 # %%
 # What the classifier looks at

@@ -119,7 +119,8 @@ def report(
     - ROC, precision-recall, calibration and decision curves;
     - the confusion matrix, with a slider for the threshold;
     - scores of subgroups;
-    - the worst errors, with Grad-CAM for networks and outlines for masks;
+    - the worst errors, with Grad-CAM for networks, visual words for pipelines that
+      count them, occlusion for other classifiers, and outlines for masks;
     - the settings of the estimator, the SHA-256 of the weights of networks, versions;
     - the items of TRIPOD+AI [1]_ and CLEAR Derm [2]_, with blanks where only the
       authors know the answer.
