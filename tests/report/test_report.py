@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
+from sklearn.dummy import DummyRegressor
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 import skinest
@@ -269,6 +270,11 @@ BAD = {
     "thresholds": ({"thresholds": ["x"]}, ValueError, "must be a list of numbers"),
     "answers": ({"answers": {"TRIPOD 5": ""}}, ValueError, "not items of the check"),
     "estimator": ({"estimator": Brightness()}, Exception, "not fitted"),
+    "regressor": (
+        {"estimator": DummyRegressor().fit([[0]], [0])},
+        TypeError,
+        "neither a classifier nor a segmenter",
+    ),
     "kind of groups": (
         {"groups": LESIONS, "train": (IMAGES, None, np.arange(40))},
         ValueError,
