@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
 from ..utils._checks import check_groups
-from ._fingerprints import Candidates, compare, find_candidates, make_fingerprints
+from ._fingerprints import (
+    PARTS,
+    Candidates,
+    compare,
+    find_candidates,
+    flatten_details,
+    make_fingerprints,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -309,7 +317,16 @@ def _compare_all(first, second, candidates, n_jobs):
     """Return the score of each pair of candidates."""
 
     def compare_some(rows):
-        return [compare(first[i], second[j], view, side) for i, j, view, side in rows]
+        flatten_first = cache(lambda i, side: flatten_details(first[i], side))
+        flatten_second = cache(lambda j: flatten_details(second[j]))
+        return [
+            compare(
+                flatten_second(j),
+                [flatten_first(i, tried) for tried in PARTS[side]],
+                view,
+            )
+            for i, j, view, side in rows.tolist()
+        ]
 
     rows = np.column_stack(candidates)
     chunks = np.split(rows, range(_CHUNK, len(rows), _CHUNK))
