@@ -106,7 +106,7 @@ def describe_training(spec, part, loss, threshold) -> dict:
         spec = replace(spec, dropout=0.5)  # one model for all rates
     return {
         "key": ("unet", spec, part, loss.key),
-        "build": lambda variables: fuse_norms(build(spec, *part, variables)),
+        "build": lambda variables: fuse_norms(build(spec, *part, settings=variables)),
         "settings": settings,
         "objective": partial(make_objective, loss, spec.n_outputs),
         "build_whole": share_layers,
