@@ -67,6 +67,21 @@ def show_changes(folder):
     return "\n".join([*lines, "", fill(describe(stored), 88)])
 
 
+def show_features(folder):
+    stored = read("features", folder)
+    if stored is None:
+        return None
+    titles = "recall | wrong pairs | recall with features | wrong pairs with features"
+    lines = [f"| change | {titles} |", "|---|---|---|---|---|"]
+    for name, (n_images, *counts) in stored["changes"].items():
+        cells = [
+            f"{count / n_images:.2f}" if place % 2 == 0 else str(count)
+            for place, count in enumerate(counts)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", fill(describe(stored), 88)])
+
+
 def rates(n_images, n_found, n_wrong):
     """Return recall and precision. Without any pair, the precision is 1."""
     n_pairs = n_found + n_wrong
@@ -101,6 +116,7 @@ def show_sources(folder):
 NEAR_DUPLICATE_TABLES = {  # with the part of near_duplicates.py that they show
     "near_duplicates_thresholds": ("changes", show_thresholds),
     "near_duplicates_changes": ("changes", show_changes),
+    "near_duplicates_features": ("features", show_features),
     "near_duplicates_ham10000": ("ham10000", show_ham10000),
     "near_duplicates_sources": ("sources", show_sources),
 }

@@ -29,8 +29,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from . import tiny_backbone  # noqa: F401 -- after the limits, before the estimators
 from .eager import without_graphs
 
-# TensorFlow and the tests make millions of objects that live to the end. Without this,
-# Python looks through all of them again and again.
+# TensorFlow and the tests make 530,000 objects that live to the end. The search for
+# garbage among them took 4 of 14 s while tests are collected, and takes .3 s in each
+# `gc.collect()` of a test or of `clear_models` unless they are frozen.
 
 
 @pytest.hookimpl(wrapper=True)

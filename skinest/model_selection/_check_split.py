@@ -152,7 +152,7 @@ def check_split(
         n_images = len(groups) if n_images is None else n_images
         groups = check_groups(groups, n_images)
     elif n_images is None and _is_boolean(train) and _is_boolean(test):
-        n_images = len(train)
+        n_images = np.size(train)
     train = _read_positions(train, "train", n_images)
     test = _read_positions(test, "test", n_images)
     shared = n_of_shared = None

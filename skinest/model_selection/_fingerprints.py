@@ -28,7 +28,7 @@ _AMBIGUOUS = 0.05  # difference of cosines below which several views are compare
 _QUERIES, _SEARCHED = 128, 1024  # images that are compared with each other at once
 # Sides of parts of an image that another image may show, each with the sides that are
 # tried if the low frequencies of such a part fit best. The first is the whole image.
-_PARTS = {SIDE: (SIDE, 61, 58), 58: (61, 58, 55, 52), 52: (58, 55, 52, 49)}
+PARTS = {SIDE: (SIDE, 61, 58), 58: (61, 58, 55, 52), 52: (58, 55, 52, 49)}
 # Where parts are, from 0 (top or left) to 1: so dense that no part is 4 pixels away.
 _PLACES = {
     58: ((0, 0), (0, 1), (0.5, 0.5), (1, 0), (1, 1)),
@@ -169,30 +169,47 @@ def _turn_frequencies(shapes) -> np.ndarray:
 
 def _measure_similarity(views, parts) -> np.ndarray:
     """Return the cosine of the most similar view and part of each pair of images."""
-    n_values = parts.shape[-1]
-    best = np.empty((views.shape[1], len(parts)), dtype=np.float32)
+    _, n_parts, n_values = parts.shape
+    best = np.full((views.shape[1], len(parts)), -np.inf, dtype=np.float32)
     for start in range(0, len(parts), _SEARCHED):
         block = parts[start : start + _SEARCHED]
-        rows = block.reshape(-1, n_values).T
-        shape = (views.shape[1], *block.shape[:2])
-        similar = [(view @ rows).reshape(shape).max(axis=2) for view in views]
-        best[:, start : start + _SEARCHED] = np.max(similar, axis=0)
+        # All first parts, then all second ones: a maximum of long rows is faster.
+        rows = block.swapaxes(0, 1).reshape(-1, n_values).T
+        found = best[:, start : start + len(block)]
+        for view in views:
+            similar = (view @ rows).reshape(len(view), n_parts, len(block))
+            np.maximum(found, similar.max(axis=1), out=found)
     return best
 
 
-def compare(image, other, view, side) -> float:
+def flatten_details(image, side=SIDE):
+    """Return the details of a fingerprint, resized, or None if there are none.
+
+    Parameters
+    ----------
+    image : ndarray of shape (SIDE, SIDE), dtype uint8
+        The fingerprint.
+
+    side : int, default=SIDE
+        Height and width of the details.
+    """
+    details = _flatten(resize(image, (side, side)), **_DETAILS)
+    return details if details.std() >= _LEAST_DETAILS else None
+
+
+def compare(details, parts, view) -> float:
     """Return the largest correlation of the details of an image with a part of another.
 
     Parameters
     ----------
-    image, other : ndarray of shape (SIDE, SIDE), dtype uint8
-        Two fingerprints.
+    details : ndarray of shape (SIDE, SIDE) or None
+        Details of the image in which a part is searched for.
+
+    parts : list of (ndarray of shape (side, side) or None)
+        Details of the other image at several sides, see `PARTS`.
 
     view : int
-        How the first is turned before.
-
-    side : int
-        About the side of the part in pixels.
+        How the other image is turned before.
 
     Returns
     -------
@@ -201,14 +218,12 @@ def compare(image, other, view, side) -> float:
     """
     import cv2
 
-    details, best = _flatten(other, **_DETAILS), 0.0
-    turned = np.ascontiguousarray(turn(image, view))
-    for tried in _PARTS[side]:
-        part = _flatten(resize(turned, (tried, tried)), **_DETAILS)
-        if min(details.std(), part.std()) < _LEAST_DETAILS:
-            continue
-        found = cv2.matchTemplate(details, part, cv2.TM_CCOEFF_NORMED)
-        best = max(best, float(found.max()))
+    best = 0.0
+    for part in parts:
+        if details is not None and part is not None:
+            turned = np.ascontiguousarray(turn(part, view))
+            found = cv2.matchTemplate(details, turned, cv2.TM_CCOEFF_NORMED)
+            best = max(best, float(found.max()))
     return min(best, 1.0)
 
 

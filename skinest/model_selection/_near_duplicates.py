@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
 from ..utils._checks import check_groups
-from ._fingerprints import Candidates, compare, find_candidates, make_fingerprints
+from ._fingerprints import (
+    PARTS,
+    Candidates,
+    compare,
+    find_candidates,
+    flatten_details,
+    make_fingerprints,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +45,7 @@ VIEWS = (
 # A quarter turn of the one image is the opposite quarter turn of the other.
 _INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7])
 _CHUNK = 256  # pairs that one task compares
+_N_STANDARD = 32  # images, at least, by which features are standardised
 
 
 @dataclass(frozen=True)
@@ -109,14 +118,16 @@ def find_near_duplicates(
     n_neighbors: int = 10,
     extractor: Any = None,
     feature_threshold: float = 0.8,
+    candidate_threshold: float = 0.4,
     n_jobs: int | None = None,
 ) -> NearDuplicates:
     """Find pairs of images that show the same photograph.
 
     The second image may be resized, squeezed to another aspect ratio, compressed again,
     flipped, turned by a quarter, a little brighter, or cropped by up to a fifth of its
-    sides. Different photographs of one lesion are usually not found: pass their
-    lesion number as `groups` wherever images are split.
+    sides. With an `extractor`, copies are found too that were rotated by a few degrees.
+    Different photographs of one lesion are usually not found: pass their lesion number
+    as `groups` wherever images are split.
 
     Parameters
     ----------
@@ -137,11 +148,16 @@ def find_near_duplicates(
 
     extractor : transformer, default=None
         Converts images to features, such as
-        :class:`~skinest.BottleneckFeatureExtractor`, to confirm pairs. If it is not
-        fitted, a clone is fitted to the images of the pairs.
+        :class:`~skinest.BottleneckFeatureExtractor` with ImageNet weights. Then pairs
+        with a score below `threshold` are found too if their features agree. Features
+        are computed for few images only. If it is not fitted, a clone is fitted to
+        them.
 
     feature_threshold : float, default=0.8
-        Lowest correlation of the features of a pair, with an `extractor`.
+        Lowest correlation of the features of a pair with a score below `threshold`.
+
+    candidate_threshold : float, default=0.4
+        Lowest score of a pair whose features are compared, in (0, 1].
 
     n_jobs : int, default=None
         Number of threads. None means 1, -1 all processors.
@@ -170,7 +186,8 @@ def find_near_duplicates(
     discrete cosine transform of each image are compared with those of all other images
     and of their parts, in all flips and quarter turns, by their cosine. The nearest
     neighbours are compared in detail: the score is the largest normalised correlation
-    of the one image with a part of the other. Time grows with the square of the number
+    of the one image with a part of the other. Features are standardised over the images
+    that they are computed for. Time grows with the square of the number
     of images, but memory in proportion to it: 8 KiB for each image.
 
     Examples
@@ -184,7 +201,12 @@ def find_near_duplicates(
     >>> found.pairs, found.views
     (array([[2, 8]]), array(['half turn'], dtype=object))
     """
-    _check_numbers(threshold, n_neighbors, feature_threshold)
+    _check_numbers(
+        n_neighbors,
+        threshold=threshold,
+        feature_threshold=feature_threshold,
+        candidate_threshold=candidate_threshold,
+    )
     images = check_images(X)
     others = None if Y is None else check_images(Y, name="Y")
     first = make_fingerprints(images, n_jobs)
@@ -201,15 +223,16 @@ def find_near_duplicates(
             _list_pairs(back, _compare_all(second, first, back, n_jobs), is_back=True),
         )
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -scores))
-    order = order[scores[order] >= threshold]
+    lowest = threshold if extractor is None else min(threshold, candidate_threshold)
+    order = order[scores[order] >= lowest]
     similarities = None
     if extractor is not None:
         similarities = np.zeros(0)
         if len(order):
             everything = images if others is None else others
             similarities = _correlate(extractor, images, everything, pairs[order])
-            is_confirmed = similarities >= feature_threshold
-            order, similarities = order[is_confirmed], similarities[is_confirmed]
+            is_pair = (scores[order] >= threshold) | (similarities >= feature_threshold)
+            order, similarities = order[is_pair], similarities[is_pair]
     names = np.array(VIEWS, dtype=object)[views[order]]
     return NearDuplicates(pairs[order], scores[order], names, similarities)
 
@@ -293,11 +316,8 @@ def _merge(numbers, pairs):
     return np.argsort(np.argsort(firsts))[inverse.ravel()]
 
 
-def _check_numbers(threshold, n_neighbors, feature_threshold):
-    for name, value in (
-        ("threshold", threshold),
-        ("feature_threshold", feature_threshold),
-    ):
+def _check_numbers(n_neighbors, **thresholds):
+    for name, value in thresholds.items():
         if not isinstance(value, Real) or not 0 < value <= 1:
             raise ValueError(f"{name}={value!r} must be above 0 and at most 1.")
     is_integer = isinstance(n_neighbors, Integral) and not isinstance(n_neighbors, bool)
@@ -309,7 +329,16 @@ def _compare_all(first, second, candidates, n_jobs):
     """Return the score of each pair of candidates."""
 
     def compare_some(rows):
-        return [compare(first[i], second[j], view, side) for i, j, view, side in rows]
+        flatten_first = cache(lambda i, side: flatten_details(first[i], side))
+        flatten_second = cache(lambda j: flatten_details(second[j]))
+        return [
+            compare(
+                flatten_second(j),
+                [flatten_first(i, tried) for tried in PARTS[side]],
+                view,
+            )
+            for i, j, view, side in rows.tolist()
+        ]
 
     rows = np.column_stack(candidates)
     chunks = np.split(rows, range(_CHUNK, len(rows), _CHUNK))
@@ -352,23 +381,26 @@ def _join(*lists):
 def _correlate(extractor, images, others, pairs):
     """Return the correlation of the features of each pair.
 
-    Features are standardised by those of all images in pairs; otherwise most features
-    of a network would be similar in all images.
+    Features are standardised by those of all images in pairs, and of some others if
+    these are few; otherwise most features of a network would be similar in all images.
     """
-    parts = [np.unique(column, return_inverse=True) for column in pairs.T]
+    some = np.linspace(0, len(images) - 1, _N_STANDARD, dtype=int)
+    positions = [np.unique(np.append(pairs[:, 0], some)), np.unique(pairs[:, 1])]
     try:
         check_is_fitted(extractor)
     except NotFittedError:
-        extractor = clone(extractor).fit(images.select(parts[0][0]))
+        extractor = clone(extractor).fit(images.select(positions[0]))
     features = [
-        np.asarray(extractor.transform(each.select(positions)), dtype=float)
-        for each, (positions, _) in zip((images, others), parts, strict=True)
+        np.asarray(extractor.transform(each.select(chosen)), dtype=float)
+        for each, chosen in zip((images, others), positions, strict=True)
     ]
     everything = np.concatenate(features)
     mean, deviation = everything.mean(axis=0), everything.std(axis=0)
     rows = [
-        ((each - mean) / np.where(deviation, deviation, 1))[inverse]
-        for each, (_, inverse) in zip(features, parts, strict=True)
+        ((each - mean) / np.where(deviation, deviation, 1))[
+            np.searchsorted(chosen, column)
+        ]
+        for each, chosen, column in zip(features, positions, pairs.T, strict=True)
     ]
     norms = np.prod([np.linalg.norm(each, axis=1) for each in rows], axis=0)
     products = np.einsum("ij,ij->i", *rows)

@@ -98,6 +98,7 @@ def describe_training(spec, part, loss, threshold) -> dict:
         Output of a sigmoid above which a pixel is foreground, for metrics.
     """
     from ..networks._adjustable import share_layers
+    from ..networks._norms import fuse_norms
 
     settings: dict = {"threshold": threshold, **loss.parameters}
     if spec.dropout:
@@ -105,7 +106,7 @@ def describe_training(spec, part, loss, threshold) -> dict:
         spec = replace(spec, dropout=0.5)  # one model for all rates
     return {
         "key": ("unet", spec, part, loss.key),
-        "build": partial(build, spec, *part),
+        "build": lambda variables: fuse_norms(build(spec, *part, settings=variables)),
         "settings": settings,
         "objective": partial(make_objective, loss, spec.n_outputs),
         "build_whole": share_layers,

@@ -56,6 +56,12 @@ def test_a_changed_image_is_found_and_no_other(change, images):
     assert 0.7 <= found.scores[0] <= 1
 
 
+def test_images_without_a_fifth_of_their_sides_are_found_and_no_others(images):
+    cropped = [image[:77, 13:115] for image in images]
+    found = find_near_duplicates(images, cropped)
+    assert sorted(found.pairs.tolist()) == [[k, k] for k in range(N_IMAGES)]
+
+
 def test_pairs_of_two_sets(images):
     others = [images[4][::-1], images[0]]
     found = find_near_duplicates(images, others)
@@ -115,30 +121,57 @@ def test_images_without_details_are_not_alike():
 
 
 class Colours(TransformerMixin, BaseEstimator):
-    """Mean colours and deviations, as features."""
+    """Quantiles of the colours, as features."""
 
     def fit(self, X, y=None):
         self.n_fitted_ = len(X)
         return self
 
     def transform(self, X):
-        images = [image.astype(float) for image in X]
-        return np.array([[*i.mean((0, 1)), *i.std((0, 1))] for i in images])
+        shares = np.linspace(0.02, 0.98, 9)
+        return np.array([np.quantile(i, shares, axis=(0, 1)).ravel() for i in X])
 
 
-def test_an_extractor_confirms_pairs(images):
-    red = images[1].copy()
-    red[..., 0] = 255 - red[..., 0] // 4
-    X = [*images, red, images[2][::-1]]
+def rotate(image, degrees):
+    height, width = image.shape[:2]
+    warp = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    return cv2.warpAffine(image, warp, (width, height), borderMode=cv2.BORDER_REPLICATE)
+
+
+def test_an_extractor_finds_copies_that_were_changed_more(images):
+    X = [*images, rotate(images[2], 5), images[3][::-1]]
     plain = find_near_duplicates(X)
-    assert {(1, 10), (2, 11)} == set(map(tuple, plain.pairs.tolist()))
+    assert_array_equal(plain.pairs, [[3, 11]])
     assert plain.feature_similarities is None
     for extractor in (Colours(), Colours().fit(X)):
-        found = find_near_duplicates(X, extractor=extractor)
-        assert_array_equal(found.pairs, [[2, 11]])
-        assert_allclose(found.feature_similarities, 1)
+        options = {"extractor": extractor, "feature_threshold": 0.9}
+        found = find_near_duplicates(X, **options)
+        assert_array_equal(found.pairs, [[3, 11], [2, 10]])
+        assert found.scores[1] < 0.7
+        assert (found.feature_similarities > 0.9).all()
         assert "feature_similarity" in found.to_frame()
-    assert len(find_near_duplicates(images, extractor=Colours())) == 0
+    found = find_near_duplicates(X, candidate_threshold=0.69, **options)
+    assert_array_equal(found.pairs, [[3, 11]])
+    assert len(find_near_duplicates(images, **options)) == 0
+
+
+def test_features_decide_below_the_threshold_only(images):
+    red = images[1].copy()
+    red[..., 0] = 255 - red[..., 0] // 4
+    X = [*images, red]
+    options = {"extractor": Colours(), "feature_threshold": 0.9}
+    found = find_near_duplicates(X, **options)
+    assert_array_equal(found.pairs, [[1, 10]])
+    assert found.feature_similarities[0] < 0.9
+    assert len(find_near_duplicates(X, threshold=1, **options)) == 0
+
+
+def test_features_of_one_pair_of_two_images_are_not_opposite(images):
+    X = [images[2], rotate(images[2], 5)]
+    others = [images[4], images[5]]
+    for arguments in ((X + others,), (X[:1] + others, X[1:])):
+        found = find_near_duplicates(*arguments, extractor=Colours())
+        assert len(found) == 1 and found.feature_similarities[0] > 0.9
 
 
 @pytest.mark.parametrize(
@@ -147,6 +180,7 @@ def test_an_extractor_confirms_pairs(images):
         ({"threshold": 0}, "threshold=0 must"),
         ({"threshold": 1.2}, r"threshold=1\.2 must"),
         ({"feature_threshold": -1}, "feature_threshold=-1"),
+        ({"candidate_threshold": 0}, "candidate_threshold=0"),
         ({"n_neighbors": 0}, "n_neighbors=0"),
         ({"n_neighbors": 2.5}, r"n_neighbors=2\.5"),
         ({"n_neighbors": True}, "n_neighbors=True"),
