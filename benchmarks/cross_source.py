@@ -218,12 +218,14 @@ def make_file_name(name):
 
 
 def make_table(folder=FOLDER):
-    """Return a table of all recipes that have scores, in Markdown."""
+    """Return a table of all recipes that have scores, in Markdown, or an empty text."""
     records = [
         json.loads(path.read_text())
         for path in (folder / f"{make_file_name(name)}.json" for name in RECIPES)
         if path.exists()
     ]
+    if not records:
+        return ""
     pairs = dict.fromkeys(
         (row["train"], row["test"]) for record in records for row in record["rows"]
     )

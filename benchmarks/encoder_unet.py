@@ -183,9 +183,8 @@ def measure_reliability(segmenter, paths, mask_paths) -> dict:
         for row, weights in zip(counts, (None, found, is_lesion), strict=True):
             row += np.bincount(bins, weights, N_BINS)
     n_pixels, predicted, true = counts
-    with np.errstate(invalid="ignore"):
-        predicted, true = predicted / n_pixels, true / n_pixels
-    error = np.nansum(n_pixels * np.abs(predicted - true)) / n_pixels.sum()
+    error = np.abs(predicted - true).sum() / n_pixels.sum()
+    predicted, true = (each / np.maximum(n_pixels, 1) for each in (predicted, true))
     return {
         "pixels": n_pixels.astype(int).tolist(),
         "predicted": predicted.tolist(),

@@ -74,7 +74,6 @@ _SECTIONS = (
 @validate_params(
     {
         "groups": ["array-like", None],
-        "pos_label": [Real, str, bool, None],
         "title": [str],
         "thresholds": ["array-like", None],
         "answers": [Mapping, None],
@@ -208,7 +207,7 @@ def report(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator does not predict.
+        If the estimator is neither a classifier nor a segmenter.
     ValueError
         If an argument is invalid, lengths differ, or a label of `y_test` is not one of
         the classes of the estimator.

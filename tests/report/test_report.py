@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
+from sklearn.dummy import DummyRegressor
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 import skinest
@@ -137,9 +138,7 @@ def test_nothing_personal_is_in_the_files(page, markdown, folder):
 
 
 def test_leaks_are_found(page):
-    assert page.has_words(
-        "Groups in both sets: 20. 20 test images are of these groups."
-    )
+    assert page.has_words("Groups in both sets: 20, with 20 of the test images.")
     assert page.has_words("Look-alikes in training and test", "1")
     assert re.search(
         "Training image 20, test image 0: similarity (1.00|0.99)", page.text
@@ -269,6 +268,11 @@ BAD = {
     "thresholds": ({"thresholds": ["x"]}, ValueError, "must be a list of numbers"),
     "answers": ({"answers": {"TRIPOD 5": ""}}, ValueError, "not items of the check"),
     "estimator": ({"estimator": Brightness()}, Exception, "not fitted"),
+    "regressor": (
+        {"estimator": DummyRegressor().fit([[0]], [0])},
+        TypeError,
+        "neither a classifier nor a segmenter",
+    ),
     "kind of groups": (
         {"groups": LESIONS, "train": (IMAGES, None, np.arange(40))},
         ValueError,
