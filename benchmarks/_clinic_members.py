@@ -258,6 +258,9 @@ MEMBERS = {
     "inner and last layers": Linear(
         features=Features(layers=(*INNER, "out_relu")), C=3e-3
     ),
+    "inner and last layers, C=.01": Linear(
+        features=Features(layers=(*INNER, "out_relu")), C=1e-2
+    ),
     "Fisher vectors": Linear(features=FisherVectors(), C=1.0, scaled=False),
     "network": Network(),
     "network without colour changes": Network(augmentation=SHAPES),

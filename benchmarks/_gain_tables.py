@@ -15,7 +15,6 @@ CELLS = {
     "test": "ISIC 2016, test images",
 }
 AWAY = "ham_to_isic", "isic_to_ham"
-_PLACE = re.compile(r"(?<=<!-- other clinics -->\n).*?(?=\n<!-- end -->)", re.DOTALL)
 
 
 def show(rows):
@@ -60,12 +59,17 @@ def _format(values, sign):
     return f"{score} [{low}, {high}]"
 
 
-def read_readme():
-    """Return the tables in README.md."""
-    return _PLACE.search(README.read_text(encoding="utf-8"))[0].strip()
+def read_readme(place="other clinics"):
+    """Return the tables at a place of README.md."""
+    return _find(place).search(README.read_text(encoding="utf-8"))[0].strip()
 
 
-def write_readme(rows):
-    """Replace the tables in README.md."""
+def write_readme(tables, place="other clinics"):
+    """Replace the tables at a place of README.md."""
     text = README.read_text(encoding="utf-8")
-    README.write_text(_PLACE.sub(lambda _: f"\n{show(rows)}\n", text), encoding="utf-8")
+    text = _find(place).sub(lambda _: f"\n{tables}\n", text)
+    README.write_text(text, encoding="utf-8")
+
+
+def _find(place):
+    return re.compile(rf"(?<=<!-- {place} -->\n).*?(?=\n<!-- end -->)", re.DOTALL)

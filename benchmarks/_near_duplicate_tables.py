@@ -58,11 +58,31 @@ def show_changes(folder):
     titles += [f"wrong pairs at {DEFAULT}", f"precision at {DEFAULT}"]
     lines = [f"| change | {' | '.join(titles)} |", "|---|" + "---|" * len(titles)]
     columns = [stored["thresholds"].index(threshold) for threshold in SHOWN]
+    n_images = stored["report"]["none"]["images"]
+    searched = (
+        f"{n_images} changed images of each kind, searched for in "
+        f"{stored['originals']['report']:,} images; {describe(stored)}"
+    )
     for name in stored["report"]:
         counts = [add_up(stored["report"], [name], column) for column in columns]
         n_wrong, precision = counts[1][-1], rates(*counts[1])[1]
         cells = [f"{rates(*each)[0]:.3f}" for each in counts]
         cells += [f"{n_wrong}", f"{precision:.3f}"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", fill(searched, 88)])
+
+
+def show_features(folder):
+    stored = read("features", folder)
+    if stored is None:
+        return None
+    titles = "recall | wrong pairs | recall with features | wrong pairs with features"
+    lines = [f"| change | {titles} |", "|---|---|---|---|---|"]
+    for name, (n_images, *counts) in stored["changes"].items():
+        cells = [
+            f"{count / n_images:.2f}" if place % 2 == 0 else str(count)
+            for place, count in enumerate(counts)
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", fill(describe(stored), 88)])
 
@@ -101,6 +121,7 @@ def show_sources(folder):
 NEAR_DUPLICATE_TABLES = {  # with the part of near_duplicates.py that they show
     "near_duplicates_thresholds": ("changes", show_thresholds),
     "near_duplicates_changes": ("changes", show_changes),
+    "near_duplicates_features": ("features", show_features),
     "near_duplicates_ham10000": ("ham10000", show_ham10000),
     "near_duplicates_sources": ("sources", show_sources),
 }

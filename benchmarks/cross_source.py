@@ -7,7 +7,8 @@ directions.
 
 Each recipe has a file of scores in results/cross_source, and is not run again if it is
 there. Features are stored in the folder --memory, the predictions of each image in its
-folder "predictions". A new recipe is a row of RECIPES.
+folder "predictions". A new recipe is a row of RECIPES. The table is written to
+README.md.
 
 Usage: python benchmarks/cross_source.py [RECIPE ...] --memory FOLDER
        --vgg16 vgg16.weights.h5 --mobilenetv2 mobilenetv2.weights.h5
@@ -25,6 +26,7 @@ from time import perf_counter
 
 import numpy as np
 from _clinic_members import INNER
+from _gain_tables import write_readme
 from _quiet import describe_machine
 from _runs import RESULTS
 from accuracy_bovw import build as build_words
@@ -47,7 +49,10 @@ def main():
     print(data.DESCR.partition("\n\n=")[0], flush=True)
     for name in options.recipes:
         run_recipe(name, data, options)
-    print(f"\n{make_table(options.results)}")
+    table = make_table(options.results)
+    print(f"\n{table}")
+    if options.results == FOLDER:
+        write_readme(table, "cross source")
 
 
 def read_options():
@@ -213,12 +218,14 @@ def make_file_name(name):
 
 
 def make_table(folder=FOLDER):
-    """Return a table of all recipes that have scores, in Markdown."""
+    """Return a table of all recipes that have scores, in Markdown, or an empty text."""
     records = [
         json.loads(path.read_text())
         for path in (folder / f"{make_file_name(name)}.json" for name in RECIPES)
         if path.exists()
     ]
+    if not records:
+        return ""
     pairs = dict.fromkeys(
         (row["train"], row["test"]) for record in records for row in record["rows"]
     )

@@ -9,6 +9,9 @@ ham10000
     nearly identical at 16 x 12 pixels are found without skinest, by comparing all.
 sources
     Pairs between ISIC 2016 and HAM10000, which must not be on two sides of a split.
+features
+    Changed images of 50 lesions of the second half, searched for among the images of
+    1,200 lesions, without and with features of MobileNetV2. Only when named.
 growth
     Time and peak memory of the search within 2,000, 4,000 and all images of HAM10000.
 
@@ -66,12 +69,18 @@ def main():
 
 
 def read_options():
-    parser = make_parser(__doc__, PARTS)
+    parser = make_parser(__doc__, PARTS, ("features",))
+    parser.add_argument(
+        "--weights", default="imagenet", help="of MobileNetV2; default: download"
+    )
     parser.add_argument("--n-jobs", type=int, help="threads")
+    parser.add_argument(
+        "--images", type=int, default=200, help="changed images of each kind and half"
+    )
     parser.add_argument("--plots", type=Path, default=Path("plots"))
     options = parse(parser)
     options.n_images = 10 if options.quick else None
-    options.n_changed = 5 if options.quick else 200  # of each half
+    options.n_changed = 5 if options.quick else options.images
     options.sizes = (100, 200) if options.quick else SIZES
     return options
 
@@ -164,6 +173,9 @@ PROMISED = [
 ]
 
 
+WITH_FEATURES = ("cropped by 20 %", "cropped by 30 %", "rotated by 3 degrees")
+
+
 def measure_changes(options):
     """Choose the threshold on one half of the lesions, and report on the other."""
     paths, groups = load_ham10000(options)
@@ -184,7 +196,35 @@ def measure_changes(options):
     return found
 
 
-def search_changed(paths, own, originals, groups, rng, options):
+def measure_features(options):
+    """Search for a few changed images without and with features of a network."""
+    from skinest import BottleneckFeatureExtractor
+
+    network = BottleneckFeatureExtractor(
+        "mobilenetv2", weights=options.weights, pooling="avg", image_size=(128, 128)
+    )
+    paths, groups = load_ham10000(options)
+    lesions, firsts = np.unique(groups, return_index=True)
+    half = np.array_split(np.random.default_rng(0).permutation(len(lesions)), 2)[1]
+    searched = np.flatnonzero(np.isin(groups, lesions[half[:1_200]]))
+    chosen = firsts[half[: 5 if options.quick else 50]]
+    own = np.searchsorted(searched, chosen)
+    rows: dict[str, list[float]] = {name: [len(chosen)] for name in WITH_FEATURES}
+    for extractor in (None, network):
+        scores = search_changed(
+            *(paths[chosen], own, paths[searched], groups[searched]),
+            *(np.random.default_rng(0), options, WITH_FEATURES),
+            threshold=DEFAULT,
+            extractor=extractor,
+        )
+        for name, (right, wrong) in scores.items():
+            rows[name] += [int(np.sum(right > 0)), len(wrong)]
+    return {"originals": len(searched), "changes": rows}
+
+
+def search_changed(
+    paths, own, originals, groups, rng, options, kinds=tuple(CHANGES), **search
+):
     """Return the scores of right pairs and of wrong pairs, by kind of change.
 
     Right scores have one entry for each changed image, 0 if it was not found. Pairs
@@ -192,22 +232,22 @@ def search_changed(paths, own, originals, groups, rng, options):
     """
     images = check_images(paths)
     changed = [
-        np.ascontiguousarray(change(image, rng))
-        for change in CHANGES.values()
+        np.ascontiguousarray(CHANGES[kind](image, rng))
+        for kind in kinds
         for image in images
     ]
     pairs = find_near_duplicates(
-        changed, originals, threshold=LOWEST, n_jobs=options.n_jobs
+        changed, originals, n_jobs=options.n_jobs, **{"threshold": LOWEST, **search}
     )
     right = np.zeros(len(changed))
-    wrong: dict[str, list[float]] = {name: [] for name in CHANGES}
+    wrong: dict[str, list[float]] = {name: [] for name in kinds}
     for (first, second), score in zip(pairs.pairs, pairs.scores, strict=True):
         change, row = divmod(first, len(images))
         if second == own[row]:
             right[first] = score
         elif groups[second] != groups[own[row]]:
-            wrong[list(CHANGES)[change]].append(score)
-    parts = zip(CHANGES, right.reshape(len(CHANGES), -1), strict=True)
+            wrong[kinds[change]].append(score)
+    parts = zip(kinds, right.reshape(len(kinds), -1), strict=True)
     return {name: (part, np.array(wrong[name])) for name, part in parts}
 
 
@@ -350,6 +390,7 @@ def name_size(size):
 
 STORED = {
     "changes": measure_changes,
+    "features": measure_features,
     "ham10000": search_ham10000,
     "sources": search_sources,
 }

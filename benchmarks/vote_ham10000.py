@@ -6,7 +6,8 @@ choose between members, vote and stack, and train the stack. The test images are
 once, at the end. The predicted probabilities of each member are kept in the folder
 --state.
 
-VGG16 is the network that ../examples/plot_task2_vgg.py has trained with --state.
+The probabilities of VGG16 are those that ../examples/plot_task2_vgg.py has kept in its
+own --state.
 
 Usage: python benchmarks/vote_ham10000.py --vgg16 DIR --mobilenetv2 FILE --state DIR
 """
@@ -15,7 +16,7 @@ Usage: python benchmarks/vote_ham10000.py --vgg16 DIR --mobilenetv2 FILE --state
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-from argparse import Namespace
+import sys
 from pathlib import Path
 from time import perf_counter
 
@@ -25,16 +26,13 @@ from _examples import study, write_scores
 from _splits import split_by_lesion
 from _task2 import METRICS, name_fit
 from _vote import score_all
-from accuracy_bovw import fisher
 from accuracy_ham10000 import DEFAULTS, classifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skinest import ColorPatchDescriptor, SIFTDescriptor
+from skinest import BottleneckFeatureExtractor
 from skinest.datasets import fetch_isic2018_task3
-
-N_VIEWS = 4
-LAST_STAGE = 2
 
 
 def main():
@@ -50,7 +48,7 @@ def main():
             X[np.concatenate([validation, test])],
             options,
         )
-        for name in options.members
+        for name in MEMBERS
     }
     held_out, tested = {}, {}
     for name, probabilities in members.items():
@@ -64,9 +62,6 @@ def main():
 def read_options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--members", nargs="+", choices=MEMBERS, default=list(MEMBERS), metavar="MEMBER"
     )
     parser.add_argument(
         "--vgg16", type=Path, help="folder --state of ../examples/plot_task2_vgg.py"
@@ -90,45 +85,53 @@ def predict(name, train, X, options):
     path = options.state / f"{name.lower().replace(' ', '_')}.npy"
     if not path.exists():
         start = perf_counter()
-        probabilities = MEMBERS[name](*train, options).predict_proba(X)
+        probabilities = MEMBERS[name](*train, X, options)
         print(f"{name}: {(perf_counter() - start) / 60:.1f} minutes", flush=True)
         np.save(path, probabilities)
     return np.load(path)
 
 
-def read_vgg16(X, y, options):
-    """Return the network after the last stage of the study's best schedule."""
+def read_vgg16(X_train, y_train, X, options):
+    """Return what the network of the study's best schedule has predicted."""
     folder = options.vgg16 / name_fit("by lesion", study.TASK2_BEST)
-    trained = joblib.load(folder / f"stage{LAST_STAGE}.joblib").classifier
-    return trained.set_params(n_prediction_views=N_VIEWS, memory=None)
+    n_stages = len(study.TASK2_SCHEDULES[study.TASK2_BEST]["stages"])
+    file = folder / f"stage{n_stages}.joblib"
+    if not file.exists():
+        sys.exit(f"There is no {file}: train this schedule with --state first.")
+    return joblib.load(file).probabilities
 
 
-def fit_mobilenetv2(X, y, options):
+def tune_mobilenetv2(X_train, y_train, X, options):
+    """Fine-tune a network as accuracy_ham10000.py, and predict four views."""
     side, epochs = DEFAULTS["mobilenetv2"]
-    settings = Namespace(
+    settings = argparse.Namespace(
         backbone="mobilenetv2",
         weights=options.mobilenetv2,
         side=side,
         epochs=epochs,
         state=options.state / "mobilenetv2",
     )
-    network = classifier(settings, len(y)).fit(X, y)
-    return network.set_params(n_prediction_views=N_VIEWS)
+    network = classifier(settings, len(y_train)).fit(X_train, y_train)
+    return network.set_params(n_prediction_views=4).predict_proba(X)
 
 
-def fit_fisher_vectors(X, y, options):
-    """Return a logistic regression on Fisher vectors of keypoints and of colours."""
-    vectors = make_union(
-        fisher(32, SIFTDescriptor(), 48).set_params(random_state=0),
-        fisher(32, ColorPatchDescriptor(), 30).set_params(random_state=0),
+def predict_from_features(X_train, y_train, X, options):
+    """Fit a logistic regression to features of a network that is not trained."""
+    features = BottleneckFeatureExtractor(
+        "mobilenetv2",
+        weights=options.mobilenetv2,
+        image_size=(224, 224),
+        pooling="avg",
     )
-    return make_pipeline(vectors, LogisticRegression(C=10, max_iter=300)).fit(X, y)
+    regression = LogisticRegression(C=0.01, max_iter=1000)
+    pipeline = make_pipeline(features, StandardScaler(), regression)
+    return pipeline.fit(X_train, y_train).predict_proba(X)
 
 
 MEMBERS = {
     "VGG16": read_vgg16,
-    "MobileNetV2": fit_mobilenetv2,
-    "Fisher vectors": fit_fisher_vectors,
+    "MobileNetV2": tune_mobilenetv2,
+    "frozen MobileNetV2": predict_from_features,
 }
 
 

@@ -39,7 +39,14 @@ SLOW = (
     *("persistence", "scikeras", "segmentation", "transfer"),
 )
 # What takes long on a page, and is replaced by something quick in its test.
-SMALLER = {"other_clinics": ('"mobilenetv2"', '"tiny"')}
+SMALLER = {
+    "other_clinics": {
+        '"mobilenetv2"': '"tiny"',
+        '"block_6_expand_relu", "block_10_expand_relu", "block_13_expand_relu"': (
+            '"Conv1_relu", "block_16_expand_relu"'
+        ),
+    }
+}
 PAGES = sorted(
     page
     for page in DOCS.rglob("*.rst")
@@ -87,8 +94,8 @@ def run_blocks(page):
     namespace, n_run = {"__name__": "__main__"}, 0
     for first_line, code in find_blocks(page)[0]:
         n_run += 1
-        if page.stem in SMALLER:
-            code = code.replace(*SMALLER[page.stem])
+        for large, small in SMALLER.get(page.stem, {}).items():
+            code = code.replace(large, small)
         if code.lstrip().startswith(">>>"):
             test = doctest.DocTestParser().get_doctest(
                 code, namespace, page.name, str(page), first_line

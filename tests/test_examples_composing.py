@@ -169,3 +169,15 @@ def test_third_clinic(tmp_path):
     rows = numbers_by_name(run("third_clinic", tmp_path))
     assert {"first source", "second source", "fine-tuned"} <= set(rows)
     assert_drawn(tmp_path, "third_clinic")
+
+
+def test_masks_in_folders(tmp_path):
+    printed = run("masks_in_folders", tmp_path)
+    assert "160 images with a mask, 0 without one" in printed
+    scores = dict(re.findall(r"^ *(\S.*) (\d+\.\d{3})$", printed, re.MULTILINE))
+    scores = {name: float(score) for name, score in scores.items()}
+    assert scores["Dice"] > 0.85
+    assert scores["threshold Jaccard"] <= scores["IoU"]
+    assert scores["surface distance"] < scores["Hausdorff 95 %"]
+    assert re.search(r"segmenter.joblib: \d", printed)
+    assert_drawn(tmp_path, "folders_history", "folders_worst", "folders_reliability")

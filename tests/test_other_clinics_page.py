@@ -9,16 +9,21 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("psutil")
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 tables = importlib.import_module("_gain_tables")
+cross_source = importlib.import_module("cross_source")
 RECORD = ROOT / "benchmarks" / "results" / "other_clinics.json"
 
 
 def test_tables_in_the_readme_are_those_of_the_results():
     rows = json.loads(RECORD.read_text(encoding="utf-8"))["rows"]
     assert tables.read_readme() == tables.show(rows)
+    assert tables.read_readme("cross source") == cross_source.make_table()
 
 
 def test_scores_of_the_guide_are_in_the_tables():

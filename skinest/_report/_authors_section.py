@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ._checklists import CITATIONS, ITEMS
 from ._report_blocks import Link, Table, Text
+from ._study import MASKS
 
 _NAMES = {
     "data": "Data",
@@ -34,14 +35,22 @@ def check_answers(answers):
 
 def list_author_items(study):
     """Return the items of two checklists, with blanks for the authors."""
-    answers = study.options.answers
+    answers, names = study.options.answers, dict(_NAMES)
+    if study.kind == MASKS:
+        del names["thresholds"]
+    if study.metadata is None:
+        del names["subgroups"]
     yield Text(
         "Items of two checklists for papers, in short words: read the checklists "
         "themselves before you submit. A blank is what only the authors know."
     )
     rows = []
     for item in ITEMS:
-        links = [Link(_NAMES[section], section) for section in item.sections]
+        links = [
+            Link(names[section], section)
+            for section in item.sections
+            if section in names
+        ]
         answer = answers.get(item.key)
         if answer is None and not item.needs_author:
             answer = "in this report"

@@ -83,17 +83,19 @@ def _describe_leaks(study):
     if leaks.groups is None:
         yield Text("Groups: not checked, because they were not given for both sets.")
     else:
-        text = f"Groups in both sets: {len(leaks.groups) or 'none'}."
-        if len(leaks.groups):
-            text += f" {leaks.n_images} test images are of these groups."
-        yield Text(text, "alert" if len(leaks.groups) else "")
+        n_groups = len(leaks.groups)
+        text = f"Groups in both sets: {n_groups or 'none'}"
+        if n_groups:
+            text += f", with {leaks.n_images} of the test images"
+        yield Text(f"{text}.", "alert" if n_groups else "")
     if leaks.groups is not None and study.options.show_names and len(leaks.groups):
         yield Text(f"They are {', '.join(map(str, leaks.groups))}.")
     if leaks.duplicates is None:
         yield Text("Near-duplicates: not searched.")
         return
     n_pairs = len(leaks.duplicates)
-    text = f"Training and test images that look the same: {n_pairs or 'no'} pairs."
+    count = "1 pair" if n_pairs == 1 else f"{n_pairs or 'no'} pairs"
+    text = f"Training and test images that look the same: {count}."
     if n_pairs:
         text += " Look at them: images of different lesions can be as similar."
     yield Text(text, "alert" if n_pairs else "")

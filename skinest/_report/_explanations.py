@@ -1,13 +1,46 @@
-"""Pictures that explain wrong predictions, by the kind of the estimator."""
+"""Pictures that explain wrong predictions, by the kind of the classifier."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..inspection import GradCAMDisplay, OcclusionDisplay, VisualWordsDisplay
 from ._predicted_outputs import find_last_step, transform_to_last_step
 from ._report_pictures import render_panel
 from ._report_scores import collect_notes
+
+
+class Explainer(NamedTuple):
+    """A display of the evidence for the predicted class.
+
+    Parameters
+    ----------
+    name : str
+        Name of its pictures.
+
+    compute : callable
+        Function of an estimator, images and keywords of a plot. It returns a display.
+        It raises TypeError or ValueError if the display is not for this estimator.
+
+    split : callable
+        Function of a display and a position. It returns a display of this image alone.
+
+    remark : str
+        What the pictures show.
+
+    options : dict
+        Keywords of its plot.
+    """
+
+    name: str
+    compute: Callable[..., Any]
+    split: Callable[[Any, int], Any]
+    remark: str
+    options: dict[str, Any] = {}
 
 
 def explain_errors(study, images):
@@ -29,41 +62,79 @@ def explain_errors(study, images):
     remark : str
         What they show, or why there are none.
     """
-    last = find_last_step(study.estimator)
-    for applies, explain in _EXPLAINERS:
-        if applies(last):
-            return explain(study, images)
-    return {}, f"{type(last).__name__} has no display that explains its predictions."
-
-
-def _has_network(last) -> bool:
-    return all(hasattr(last, name) for name in ("classes_", "predict_proba", "model_"))
-
-
-def _show_gradcam(study, images):
     from matplotlib.figure import Figure
 
-    from ..inspection import GradCAMDisplay
-
-    inputs, last = transform_to_last_step(study.estimator, list(images.values()))
     axes = Figure().subplots(1, len(images), squeeze=False).ravel()
-    notes: list[str] = []
-    with collect_notes(notes):
-        display = GradCAMDisplay.from_estimator(last, inputs, ax=axes)
-    pictures = {}
-    for position, image, heat in zip(images, display.images, display.maps, strict=True):
-        one = GradCAMDisplay([image], [heat])
-        alt = f"Grad-CAM of {study.name_image(position)} for the predicted class"
-        pictures[position] = [
-            render_panel(lambda ax, one=one: one.plot(ax=ax), image, alt)
-        ]
-    remark = (
-        "The second picture of each image is Grad-CAM: warm colours are the areas that "
-        "were evidence for the predicted class. Maps of different images cannot be "
-        "compared."
+    pixels = list(images.values())
+    for explainer in _EXPLAINERS:
+        notes: list[str] = []
+        try:
+            with collect_notes(notes):
+                display = explainer.compute(
+                    study.estimator, pixels, ax=axes, **explainer.options
+                )
+        except (TypeError, ValueError):  # the next one may be for this estimator
+            continue
+        pictures = {
+            position: [_render(study, explainer, display, k, position)]
+            for k, position in enumerate(images)
+        }
+        return pictures, " ".join([explainer.remark, *notes])
+    kind = type(find_last_step(study.estimator)).__name__
+    return {}, f"{kind} has no display that explains its predictions."
+
+
+def _render(study, explainer, display, k, position):
+    one = explainer.split(display, k)
+    alt = (
+        f"{explainer.name} of {study.name_image(position)}: evidence for the predicted "
+        "class"
     )
-    return pictures, " ".join([remark, *notes])
+    return render_panel(
+        lambda ax: one.plot(ax=ax, **explainer.options), display.images[k], alt
+    )
 
 
-# The first one that applies to the last step of the estimator is used.
-_EXPLAINERS = ((_has_network, _show_gradcam),)
+def _compute_gradcam(estimator, images, **options):
+    inputs, last = transform_to_last_step(estimator, images)
+    return GradCAMDisplay.from_estimator(last, inputs, **options)
+
+
+def _compute_words(estimator, images, **options):
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    return VisualWordsDisplay.from_estimator(estimator, images, **options)
+
+
+# The first one that is for the estimator is used.
+_EXPLAINERS = (
+    Explainer(
+        "Grad-CAM",
+        _compute_gradcam,
+        lambda display, k: GradCAMDisplay([display.images[k]], [display.maps[k]]),
+        "The second picture of each image is Grad-CAM. Warm colours are areas with "
+        "evidence for the predicted class. Images have different scales.",
+    ),
+    Explainer(
+        "Visual words",
+        _compute_words,
+        lambda display, k: VisualWordsDisplay(
+            [display.images[k]],
+            [display.points[k]],
+            [display.evidence[k]],
+            [display.contributions[k]],
+        ),
+        "The second picture of each image has its visual words. Red points were "
+        "evidence for the predicted class, blue points evidence against it, and larger "
+        "points are stronger evidence. Images have different scales.",
+        {"colorbar": False},
+    ),
+    Explainer(
+        "Occlusion",
+        OcclusionDisplay.from_estimator,
+        lambda display, k: OcclusionDisplay([display.images[k]], [display.maps[k]]),
+        "The second picture of each image has areas that change the score of the "
+        "predicted class if they are hidden. Red areas were evidence for the class, "
+        "blue areas evidence against it. Images have different scales.",
+        {"colorbar": False},
+    ),
+)

@@ -92,7 +92,9 @@ def _tabulate_thresholds(study):
                     ("Sensitivity", SENSITIVITY),
                     ("Specificity", SPECIFICITY),
                 )
-            }
+            },
+            outputs.names[outputs.positive],
+            outputs.names[1 - outputs.positive],
         )
         notes += table.notes
         cells = [truth & found, truth & ~found, ~truth & found, ~truth & ~found]

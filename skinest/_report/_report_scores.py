@@ -67,13 +67,35 @@ class ScoreTable:
     notes: list[str]
 
 
-def compute_all(computations) -> ScoreTable:
-    """Call functions, and return their results with the texts of warnings."""
+def compute_all(computations, positive="", negative="all others") -> ScoreTable:
+    """Call functions, and return their results with remarks on them.
+
+    Parameters
+    ----------
+    computations : dict of str to callable
+        Functions without arguments that return an interval, by the name of the score.
+
+    positive, negative : str, default="", "all others"
+        Names of the classes True and False for the remarks.
+
+    Returns
+    -------
+    table : ScoreTable
+    """
     notes: list[str] = []
     with collect_notes(notes):
         scores = {
             name: _try(name, compute, notes) for name, compute in computations.items()
         }
+    same = [name for name, each in scores.items() if each and each.low == each.high]
+    if same:
+        notes.append(
+            "All bootstrap samples have the same score, so the interval is too "
+            f"narrow: {', '.join(same)}."
+        )
+    names = {"Class True ": f"Class {positive} ", "Class False ": f"Class {negative} "}
+    for old, new in names.items():
+        notes = [note.replace(old, new) for note in notes]
     return ScoreTable(scores, notes)
 
 
@@ -82,6 +104,12 @@ def score_two_classes(outputs, resampling) -> ScoreTable:
     truth = outputs.codes == outputs.positive
     found = outputs.predicted == outputs.positive
     computations = _plan(_OF_LABELS, truth, found, resampling)
+    for name, is_predicted, what in (
+        ("Positive predictive value", found, "positive"),
+        ("Negative predictive value", ~found, "negative"),
+    ):
+        if not is_predicted.any():
+            computations[name] = partial(_raise, f"no image is predicted as {what}")
     if outputs.scores is not None:
         scores = outputs.scores[:, outputs.positive]
         options = {name: resampling[name] for name in ("groups", "confidence_level")}
@@ -94,12 +122,16 @@ def score_two_classes(outputs, resampling) -> ScoreTable:
         if outputs.are_probabilities:
             brier = {"Brier score (lower is better)": brier_score_loss}
             computations |= _plan(brier, truth, scores, resampling)
-    return compute_all(computations)
+    negative = outputs.names[1 - outputs.positive]
+    return compute_all(computations, outputs.names[outputs.positive], negative)
 
 
 def score_several_classes(outputs, resampling) -> ScoreTable:
     """Compute scores of all classes together."""
-    return compute_all(_plan(_OF_CLASSES, outputs.codes, outputs.predicted, resampling))
+    # Names of classes instead of their positions, for the texts of warnings.
+    names = np.array(outputs.names)
+    truth, found = names[outputs.codes], names[outputs.predicted]
+    return compute_all(_plan(_OF_CLASSES, truth, found, resampling))
 
 
 def score_each_class(outputs, resampling) -> dict[int, ScoreTable]:
@@ -112,7 +144,7 @@ def score_each_class(outputs, resampling) -> dict[int, ScoreTable]:
         if outputs.scores is not None:
             of_scores = {"AUC": roc_auc_score}
             computations |= _plan(of_scores, truth, outputs.scores[:, k], resampling)
-        tables[k] = compute_all(computations)
+        tables[k] = compute_all(computations, outputs.names[k])
     return tables
 
 
@@ -143,6 +175,10 @@ def _plan(metrics, y_true, y_score, resampling):
         name: partial(bootstrap_interval, metric, y_true, y_score, **resampling)
         for name, metric in metrics.items()
     }
+
+
+def _raise(reason):
+    raise ValueError(reason)
 
 
 def _try(name, compute, notes):

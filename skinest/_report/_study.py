@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from .._mask_scorer import get_mask_options
@@ -185,10 +185,10 @@ def read_study(
     """
     check_is_fitted(estimator)
     has_classes = is_classifier(estimator)
-    if not hasattr(estimator, "predict"):
+    if is_regressor(estimator) or not hasattr(estimator, "predict"):
         raise TypeError(
-            f"{type(estimator).__name__} has no predict. Pass a fitted classifier or "
-            "segmenter, or a pipeline or search whose last step is one."
+            f"{type(estimator).__name__} is neither a classifier nor a segmenter. Pass "
+            "one of them, or a pipeline or search whose last step is one."
         )
     read_y = _read_labels if has_classes else _read_masks
     images = check_images(X_test, name="X_test")

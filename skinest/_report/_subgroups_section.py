@@ -41,6 +41,7 @@ def report_subgroups(study):
         header.remove("Prevalence")
     caption = f"{name} by subgroup, with {study.options.interval_name}s"
     yield Table(header, rows, caption, n_texts=2)
+    yield from (Text(note, "note") for note in notes)
     yield Text(
         "Subgroups differ by chance too: with twenty of them, about one interval "
         "misses the true score. Overlapping intervals do not show that scores are "

@@ -74,7 +74,6 @@ _SECTIONS = (
 @validate_params(
     {
         "groups": ["array-like", None],
-        "pos_label": [Real, str, bool, None],
         "title": [str],
         "thresholds": ["array-like", None],
         "answers": [Mapping, None],
@@ -119,7 +118,8 @@ def report(
     - ROC, precision-recall, calibration and decision curves;
     - the confusion matrix, with a slider for the threshold;
     - scores of subgroups;
-    - the worst errors, with Grad-CAM for networks and outlines for masks;
+    - the worst errors, with Grad-CAM for networks, visual words for pipelines that
+      count them, occlusion for other classifiers, and outlines for masks;
     - the settings of the estimator, the SHA-256 of the weights of networks, versions;
     - the items of TRIPOD+AI [1]_ and CLEAR Derm [2]_, with blanks where only the
       authors know the answer.
@@ -207,7 +207,7 @@ def report(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator does not predict.
+        If the estimator is neither a classifier nor a segmenter.
     ValueError
         If an argument is invalid, lengths differ, or a label of `y_test` is not one of
         the classes of the estimator.

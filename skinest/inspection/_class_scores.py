@@ -43,8 +43,12 @@ class ClassScores:
 
     def __init__(self, estimator, response_method):
         is_one = isinstance(response_method, str)
-        wanted = (response_method,) if is_one else tuple(response_method)
-        if not wanted or not set(wanted) <= set(RESPONSE_METHODS):
+        wanted = [response_method] if is_one else response_method
+        if (
+            not isinstance(wanted, list | tuple)
+            or not wanted
+            or any(method not in list(RESPONSE_METHODS) for method in wanted)
+        ):
             raise ValueError(
                 f"response_method={response_method!r} must be 'predict_proba', "
                 "'decision_function', or both in order of preference."
@@ -106,7 +110,11 @@ class ClassScores:
 
 def find_class_index(classes, target):
     """Return the index of a label in `classes`, or raise ValueError."""
-    if np.ndim(target) == 0:
+    try:
+        is_one = np.ndim(target) == 0
+    except ValueError:  # rows of different lengths
+        is_one = False
+    if is_one:
         for index, label in enumerate(classes):
             if label == target:
                 return index

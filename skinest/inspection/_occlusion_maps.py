@@ -163,14 +163,19 @@ def _check_fill(fill):
     if isinstance(fill, str):
         if fill in FILLS:
             return fill
-    elif np.shape(fill) == (3,):
-        color = np.asarray(fill)
-        if color.dtype.kind in "iu" and color.min() >= 0 and color.max() <= 255:
+    else:
+        color = np.array(fill, dtype=object)  # also of rows of different lengths
+        if color.shape == (3,) and all(map(_is_pixel_value, color)):
             return color.astype(np.uint8)
     raise ValueError(
         f"fill={fill!r} must be 'mean', 'blur', or a colour of three integers from 0 "
         "to 255."
     )
+
+
+def _is_pixel_value(value):
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    return is_integer and 0 <= value <= 255
 
 
 def _to_pixels(side, size):

@@ -188,9 +188,9 @@ def build_unet(
     >>> build_unet(depth=2, base_filters=8).output_shape
     (None, 128, 128, 1)
 
-    With MobileNetV2 as encoder:
+    With VGG16 as encoder:
 
-    >>> build_unet(encoder="mobilenetv2", weights=None, base_filters=8).output_shape
+    >>> build_unet(encoder="vgg16", weights=None, base_filters=8).output_shape
     (None, 128, 128, 1)
     """
     import keras

@@ -98,14 +98,20 @@ def describe_training(spec, part, loss, threshold) -> dict:
         Output of a sigmoid above which a pixel is foreground, for metrics.
     """
     from ..networks._adjustable import share_layers
+    from ..networks._norms import fuse_norms
 
     settings: dict = {"threshold": threshold, **loss.parameters}
     if spec.dropout:
         settings["dropout"] = spec.dropout
         spec = replace(spec, dropout=0.5)  # one model for all rates
+    trainable, trains_norms = part
+
+    def build_fused(variables):
+        return fuse_norms(build(spec, trainable, trains_norms, variables))
+
     return {
         "key": ("unet", spec, part, loss.key),
-        "build": partial(build, spec, *part),
+        "build": build_fused,
         "settings": settings,
         "objective": partial(make_objective, loss, spec.n_outputs),
         "build_whole": share_layers,

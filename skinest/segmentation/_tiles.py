@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from .._training._batches import Prefetch
+from .._training._folded_model import FoldedModel
 from .._training._models import share_model
 from .._training._views import split_views
 from ..networks._unet_network import build
@@ -71,7 +72,9 @@ def iterate_outputs(
     chunks = split_views(np.arange(len(images)), batch_size, n_views)
     with (
         closing(iter(Prefetch(read, chunks))) as batches,
-        share_model(("unet", spec), partial(build, spec), weights) as network,
+        share_model(
+            ("unet", spec), partial(build, spec), weights, FoldedModel
+        ) as network,
     ):
         for inputs in batches:
             pixels = [tile for image in inputs for tile in image.tiles]

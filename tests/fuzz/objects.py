@@ -16,11 +16,12 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from imblearn.over_sampling import RandomOverSampler
+from sklearn.dummy import DummyClassifier
 
 import skinest
 from skinest.datasets import load_image_folder, load_image_table, make_dermoscopy
 from skinest.images import check_images, limit_side, list_unreadable, resize
-from skinest.inspection import GradCAMDisplay
+from skinest.inspection import GradCAMDisplay, OcclusionDisplay
 from skinest.kernels import chi2_kernel, histogram_intersection_kernel
 from skinest.masks import check_masks
 from skinest.metrics import dice_score, iou_score, segmentation_report
@@ -335,6 +336,24 @@ def show_maps(draw, folder):
     return names, call
 
 
+def hide_patches(draw, folder):
+    images = draw(image_arrays())[:1]
+    names = "target", "patch_size", "stride", "fill", "response_method", "batch_size"
+    replaced = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+    given = {"X": images, **{name: draw(ANYTHING) for name in replaced}}
+    classifier = DummyClassifier().fit(np.zeros((2, 1)), [0, 1])
+
+    def call():
+        import matplotlib.pyplot as plt
+
+        try:
+            OcclusionDisplay.from_estimator(classifier, **given)
+        finally:
+            plt.close("all")
+
+    return given, call
+
+
 TARGETS = (
     read_images,
     read_masks,
@@ -352,6 +371,7 @@ TARGETS = (
     find_in_a_folder,
     make_images,
     show_maps,
+    hide_patches,
 )
 
 

@@ -109,7 +109,7 @@ def test_limits_are_those_of_scipy():
     # Its tails are short, so that only the number of groups limits the quantiles.
     data = np.random.default_rng(0).beta(1, 3, size=25)
     reference = stats.bootstrap(
-        (data,), np.mean, n_resamples=999, method="BCa", rng=np.random.default_rng(1)
+        (data,), np.mean, n_resamples=999, method="BCa", random_state=1
     )
     left_out = [np.delete(data, index).mean() for index in range(25)]
     data_of_25 = data.mean(), reference.bootstrap_distribution, np.array(left_out)

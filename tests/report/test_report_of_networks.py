@@ -45,7 +45,7 @@ def test_errors_of_networks_have_gradcam_of_what_the_network_gets(pipeline, tmp_
     wrong = np.flatnonzero(pipeline.predict(IMAGES) != labels)
     lead = proba.max(axis=1) - proba.min(axis=1)
     worst = wrong[lead[wrong].argmax()]
-    assert f"Grad-CAM of Image {worst} for the predicted class" in alts
+    assert f"Grad-CAM of Image {worst}: evidence for the predicted class" in alts
     weights = pipeline[-1].model_.get_weights()
     assert page.has_words(
         "transferclassifier: TransferClassifier",

@@ -19,8 +19,10 @@ from skinest._report._model_section import (
     describe_value,
     list_settings,
 )
+from skinest._report._predicted_outputs import ClassOutputs
 from skinest._report._report_blocks import Table, Text, escape_markdown
 from skinest._report._report_pictures import make_plot
+from skinest._report._report_scores import score_two_classes
 from skinest.metrics import dice_score, threshold_jaccard_score
 from skinest.model_selection import bootstrap_interval
 from tests.report.pages import IMAGES, BrightPixels, Page
@@ -85,6 +87,30 @@ def test_the_worst_masks_are_shown_first(page_of_masks):
     assert page_of_masks.list("input") == []  # no threshold
 
 
+def test_links_lead_to_sections_of_masks(page_of_masks):
+    ids = {attributes.get("id") for _, attributes in page_of_masks.tags}
+    assert {link["href"][1:] for link in page_of_masks.list("a")} <= ids
+
+
+def test_remarks_name_the_classes():
+    outputs = ClassOutputs(
+        classes=["nevus", "mel"],
+        codes=np.array([0, 0, 0, 0, 0, 0, 1, 1]),
+        predicted=np.zeros(8, dtype=int),
+        scores=None,
+        are_probabilities=False,
+        positive=1,
+    )
+    table = score_two_classes(
+        outputs, {**FAST, "confidence_level": 0.95, "groups": None}
+    )
+    undefined, few, same = table.notes
+    assert few.startswith("Class mel is in 2 of 8 groups")
+    assert undefined == "Positive predictive value: no image is predicted as positive"
+    assert "Sensitivity, Specificity" in same
+    assert table.scores["Positive predictive value"] is None
+
+
 def test_masks_of_other_lengths_are_found_before_predictions(tmp_path):
     with pytest.raises(ValueError, match="X_test has 40 images, but y_test has 39"):
         skinest.report(
@@ -95,25 +121,24 @@ def test_masks_of_other_lengths_are_found_before_predictions(tmp_path):
         )
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ("imagenet", "'imagenet'"),
-        ("/home/me/weights.keras", "a path, which is not shown"),
-        (r"C:\me\weights", "a path, which is not shown"),
-        ("weights.h5", "a path, which is not shown"),
-        (Path("weights"), "a path, which is not shown"),
-        (joblib.Memory("cache", verbose=0), "a path, which is not shown"),
-        ([0.5, "~/me", None], "(0.5, a path, which is not shown, None)"),
-        ({"a": 1}, "{'a': 1}"),
-        (tuple(range(20)), "(0, 1, 2, 3, 4, 5, 6, 7, ...)"),
-        (np.zeros((2, 3)), "an array of shape (2, 3)"),
-        (partial(test_masks_are_counted, 1), "partial(test_masks_are_counted, ...)"),
-        (SVC(), "SVC(...)"),
-        (np.random.default_rng(0), "Generator(...)"),
-    ],
-    ids=str,
-)
+VALUES = [
+    ("imagenet", "'imagenet'"),
+    ("/home/me/weights.keras", "a path, which is not shown"),
+    (r"C:\me\weights", "a path, which is not shown"),
+    ("weights.h5", "a path, which is not shown"),
+    (Path("weights"), "a path, which is not shown"),
+    (joblib.Memory("cache", verbose=0), "a path, which is not shown"),
+    ([0.5, "~/me", None], "(0.5, a path, which is not shown, None)"),
+    ({"a": 1}, "{'a': 1}"),
+    (tuple(range(20)), "(0, 1, 2, 3, 4, 5, 6, 7, ...)"),
+    (np.zeros((2, 3)), "an array of shape (2, 3)"),
+    (partial(test_masks_are_counted, 1), "partial(test_masks_are_counted, ...)"),
+    (SVC(), "SVC(...)"),
+    (np.random.default_rng(0), "Generator(...)"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), VALUES, ids=[text for _, text in VALUES])
 def test_settings_have_no_paths(value, text):
     assert describe_value(value) == text
 

@@ -1,0 +1,315 @@
+"""Measure U-Nets with a pretrained encoder on lesions and on small structures.
+
+lesion
+    Trained on nine tenths of the lesions of HAM10000, with changes of light, colour and
+    scale, hairs and dark corners. Tested once on the other lesions: Dice, IoU, the
+    fraction of images below a Dice score of .7, and how often pixels of each predicted
+    probability are lesion. Intervals are over lesions. The segmenter is saved in
+    --save, and a training that was stopped continues from --state.
+few
+    What an encoder is worth with few masks: 50, 200 and 800 training images, with and
+    without one, tested on 400 images of other lesions that all share. All networks see
+    the same number of images, so that with fewer masks each is seen more often. Each
+    cell is stored when it is done, and is not computed again.
+globules, streaks
+    Masks of small synthetic structures, of which most are empty, with foreground in
+    half of the images of each epoch. The threshold is chosen on an eighth of the
+    training images. The Dice score is that of the pixels of all test images together.
+folder
+    The saved segmenter on images and masks of another clinic, in two folders.
+
+Usage: python benchmarks/encoder_unet.py lesion few --weights mobilenetv2.weights.h5
+       --save lesion.joblib
+       python benchmarks/encoder_unet.py folder --save lesion.joblib --images FOLDER
+       --masks FOLDER
+"""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import argparse
+import json
+import os
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import joblib
+import keras
+import numpy as np
+from _lesion_changes import LesionChanges
+from _quiet import describe_machine
+from _runs import RESULTS
+from sklearn.model_selection import GroupShuffleSplit
+
+from skinest import Augmentation, UNetSegmenter
+from skinest.datasets import (
+    fetch_ham10000_masks,
+    load_mask_folder,
+    make_dermoscopy,
+)
+from skinest.masks import read_mask
+from skinest.metrics import dice_score, iou_score, segmentation_report
+from skinest.model_selection import bootstrap_interval
+
+PARTS = ("lesion", "few", "globules", "streaks", "folder")
+NUMBERS = (50, 200, 800)  # of training images
+N_SEEN = 6400  # images that each network of "few" sees in training
+N_COMPARED = 400
+N_TRAIN, N_CHOICE, N_TEST = 560, 80, 335  # of synthetic images
+BATCH_SIZE = 16
+N_BINS = 10
+RATE = {True: 1e-3, False: 2e-3}  # the largest, with and without an encoder
+
+
+def main():
+    options = read_options()
+    for part in options.parts:
+        print(f"\n## {part}", flush=True)
+        PART_OF[part](options)
+
+
+def read_options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--data-home", help="folder of the HAM10000 archives")
+    parser.add_argument("--encoder", default="mobilenetv2", help="or none")
+    parser.add_argument("--weights", default="imagenet", help="of the encoder")
+    parser.add_argument("--side", type=int, nargs=2, default=(96, 128))
+    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=6, help="of lesion")
+    parser.add_argument("--structure-epochs", type=int, default=20)
+    parser.add_argument("--views", type=int, default=4, help="of predictions")
+    parser.add_argument("--save", type=Path, help="file of the segmenter")
+    parser.add_argument("--state", type=Path, help="folder of a stopped training")
+    parser.add_argument("--images", type=Path, help="images of another clinic")
+    parser.add_argument("--masks", type=Path, help="their masks")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def make_segmenter(options, n_images, epochs, has_encoder=True):
+    """Return a segmenter whose learning rate rises for a tenth of the steps."""
+    n_steps = epochs * -(-n_images // BATCH_SIZE)
+    n_rising = max(1, n_steps // 10)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        max(1, n_steps - n_rising),
+        alpha=0.01,
+        warmup_target=RATE[has_encoder],
+        warmup_steps=n_rising,
+    )
+    return UNetSegmenter(
+        encoder=options.encoder if has_encoder else None,
+        weights=options.weights,
+        trainable="all",
+        base_filters=options.filters,
+        image_size=tuple(options.side),
+        loss="dice_crossentropy",
+        epochs=epochs,
+        learning_rate=rate,
+        batch_size=BATCH_SIZE,
+        augmentation=LesionChanges(),
+        postprocess=["largest", "fill_holes"],
+        n_prediction_views=options.views,
+        compute_dtype="bfloat16",
+        checkpoint=options.state,
+        random_state=0,
+        verbose=1,
+    )
+
+
+def split_lesions(options):
+    """Return the data, and positions of the images to train and to test on."""
+    data = fetch_ham10000_masks(options.data_home)
+    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=0)
+    train, test = next(splitter.split(data.paths, groups=data.groups))
+    return data, np.random.default_rng(0).permutation(train), test
+
+
+def measure_fit(segmenter, data, rows) -> dict:
+    """Fit a segmenter, and return minutes of the clock and of the processors."""
+    start, used = perf_counter(), sum(os.times()[:2])
+    segmenter.fit(data.paths[rows], data.mask_paths[rows])
+    used = sum(os.times()[:2]) - used
+    return {"minutes": (perf_counter() - start) / 60, "core minutes": used / 60}
+
+
+def score(truth, predicted, groups=None) -> dict:
+    """Return scores of masks with intervals over groups, or over images."""
+    scores = {}
+    for name, function in {"Dice": dice_score, "IoU": iou_score}.items():
+        found = bootstrap_interval(
+            partial(function, zero_division=1.0),
+            truth,
+            predicted,
+            groups=groups,
+            n_resamples=2000,
+            random_state=0,
+        )
+        scores[name] = list(found)
+    each = dice_score(truth, predicted, average=None, zero_division=1.0)
+    found = bootstrap_interval(
+        lambda y, _: float(np.mean(y)),
+        (each < 0.7).astype(float),
+        each,
+        groups=groups,
+        n_resamples=2000,
+        random_state=0,
+    )
+    scores["below .7"] = list(found)
+    return scores
+
+
+def show(scores):
+    for name, (mean, low, high) in scores.items():
+        print(f"{name}: {mean:.4f} [{low:.4f}, {high:.4f}]", flush=True)
+
+
+def measure_reliability(segmenter, paths, mask_paths) -> dict:
+    """Return how often pixels of each range of probabilities are lesion.
+
+    The expected calibration error is the mean distance of both, weighted by pixels.
+    """
+    counts = np.zeros((3, N_BINS))  # pixels, their probabilities, those of lesions
+    for path, mask_path in zip(paths, mask_paths, strict=True):
+        found = segmenter.predict_proba([path])[0][..., 1].ravel()
+        is_lesion = read_mask(mask_path).ravel() > 0
+        bins = np.minimum((found * N_BINS).astype(int), N_BINS - 1)
+        for row, weights in zip(counts, (None, found, is_lesion), strict=True):
+            row += np.bincount(bins, weights, N_BINS)
+    n_pixels, predicted, true = counts
+    error = np.abs(predicted - true).sum() / n_pixels.sum()
+    predicted, true = (each / np.maximum(n_pixels, 1) for each in (predicted, true))
+    return {
+        "pixels": n_pixels.astype(int).tolist(),
+        "predicted": predicted.tolist(),
+        "true": true.tolist(),
+        "expected calibration error": float(error),
+    }
+
+
+def lesion(options):
+    data, train, test = split_lesions(options)
+    if options.save is not None and options.save.exists():
+        segmenter, fit = joblib.load(options.save), {}
+    else:
+        segmenter = make_segmenter(options, len(train), options.epochs)
+        fit = measure_fit(segmenter, data, train)
+        print(fit, flush=True)
+        if options.save is not None:
+            joblib.dump(segmenter, options.save)
+    segmenter.set_params(n_prediction_views=options.views)
+    paths, truth = data.paths[test], data.mask_paths[test]
+    predicted = segmenter.predict(paths)
+    scores = score(truth, predicted, data.groups[test])
+    show(scores)
+    columns = {"extra_columns": "all", "zero_division": 1.0}
+    print(segmentation_report(truth, predicted, **columns))
+    reliability = measure_reliability(segmenter, paths, truth)
+    print(f"calibration error {reliability['expected calibration error']:.4f}")
+    write(options, "unet_lesion", {**fit, **scores, "reliability": reliability})
+
+
+def few(options):
+    data, train, _ = split_lesions(options)
+    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=1)
+    _, test = next(splitter.split(train, groups=data.groups[train]))
+    test, rest = train[test[:N_COMPARED]], np.delete(train, test)
+    path = options.results / "unet_few.json"
+    cells = json.loads(path.read_text())["cells"] if path.exists() else []
+    done = {(cell["images"], cell["encoder"]) for cell in cells}
+    for n_images in NUMBERS:
+        for has_encoder in (True, False):
+            encoder = options.encoder if has_encoder else None
+            if (n_images, encoder) in done:
+                continue
+            epochs = N_SEEN // n_images
+            segmenter = make_segmenter(options, n_images, epochs, has_encoder)
+            segmenter.set_params(checkpoint=None, verbose=0)
+            fit = measure_fit(segmenter, data, rest[:n_images])
+            predicted = segmenter.predict(data.paths[test])
+            scores = score(data.mask_paths[test], predicted, data.groups[test])
+            print(f"\n{n_images} images, encoder {encoder}: {fit}")
+            show(scores)
+            cells.append({"images": n_images, "encoder": encoder, **fit, **scores})
+            write(options, "unet_few", {"cells": cells})
+
+
+def structures(task, options):
+    images, masks = make_dermoscopy(
+        N_TRAIN + N_CHOICE + N_TEST, task=task, random_state=0, return_X_y=True
+    )
+    (X, X_choice, X_test), (y, y_choice, y_test) = (
+        np.split(each, [N_TRAIN, N_TRAIN + N_CHOICE]) for each in (images, masks)
+    )
+    pooled = partial(dice_score, average="pooled", labels=[255])
+    n_epochs = options.structure_epochs
+    segmenter = make_segmenter(options, N_TRAIN, n_epochs, options.encoder != "none")
+    segmenter.set_params(
+        postprocess=None,
+        loss="binary_crossentropy",
+        foreground_fraction=0.5,
+        augmentation=Augmentation(rotation=180, zoom=0.1, vertical_flip=True),
+    )
+    start = perf_counter()
+    segmenter.fit(X, y)
+    print(f"fit: {(perf_counter() - start) / 60:.1f} minutes", flush=True)
+    of_choice = segmenter.predict_proba(X_choice)[..., 1]
+    thresholds = np.arange(1, 20) / 20
+    found = [
+        pooled(y_choice, np.uint8(255) * (of_choice > threshold))
+        for threshold in thresholds
+    ]
+    segmenter.set_params(threshold=float(thresholds[np.argmax(found)]))
+    predicted = segmenter.predict(X_test)
+    report = segmentation_report(
+        y_test,
+        predicted,
+        labels=[255],
+        average="pooled",
+        extra_columns=["blob F1"],
+        zero_division=np.nan,
+        output_dict=True,
+    )["255"]
+    print(f"threshold {segmenter.threshold}: {report}")
+    write(options, f"unet_{task}", {"threshold": segmenter.threshold, **report})
+
+
+def folder(options):
+    found = load_mask_folder(options.images, options.masks)
+    print(found.DESCR)
+    segmenter = joblib.load(options.save).set_params(n_prediction_views=options.views)
+    show(score(found.mask_paths, segmenter.predict(found.paths)))
+
+
+def write(options, name, content):
+    """Write results and the machine into a file, at once or not at all."""
+    path = options.results / f"{name}.json"
+    settings = {
+        "encoder": options.encoder,
+        "pixels": list(options.side),
+        "filters": options.filters,
+        "views": options.views,
+    }
+    machine = describe_machine(with_tensorflow=True)
+    content = {"machine": machine, "settings": settings, **content}
+    scratch = path.with_suffix(".part")
+    scratch.write_text(json.dumps(content, indent=1) + "\n")
+    scratch.replace(path)
+
+
+PART_OF = {
+    "lesion": lesion,
+    "few": few,
+    "globules": partial(structures, "globules"),
+    "streaks": partial(structures, "streaks"),
+    "folder": folder,
+}
+
+if __name__ == "__main__":
+    main()
