@@ -58,13 +58,18 @@ def show_changes(folder):
     titles += [f"wrong pairs at {DEFAULT}", f"precision at {DEFAULT}"]
     lines = [f"| change | {' | '.join(titles)} |", "|---|" + "---|" * len(titles)]
     columns = [stored["thresholds"].index(threshold) for threshold in SHOWN]
+    n_images = stored["report"]["none"]["images"]
+    searched = (
+        f"{n_images} changed images of each kind, searched for in "
+        f"{stored['originals']['report']:,} images; {describe(stored)}"
+    )
     for name in stored["report"]:
         counts = [add_up(stored["report"], [name], column) for column in columns]
         n_wrong, precision = counts[1][-1], rates(*counts[1])[1]
         cells = [f"{rates(*each)[0]:.3f}" for each in counts]
         cells += [f"{n_wrong}", f"{precision:.3f}"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", fill(describe(stored), 88)])
+    return "\n".join([*lines, "", fill(searched, 88)])
 
 
 def show_features(folder):

@@ -74,10 +74,13 @@ def read_options():
         "--weights", default="imagenet", help="of MobileNetV2; default: download"
     )
     parser.add_argument("--n-jobs", type=int, help="threads")
+    parser.add_argument(
+        "--images", type=int, default=200, help="changed images of each kind and half"
+    )
     parser.add_argument("--plots", type=Path, default=Path("plots"))
     options = parse(parser)
     options.n_images = 10 if options.quick else None
-    options.n_changed = 5 if options.quick else 200  # of each half
+    options.n_changed = 5 if options.quick else options.images
     options.sizes = (100, 200) if options.quick else SIZES
     return options
 
@@ -204,7 +207,7 @@ def measure_features(options):
     lesions, firsts = np.unique(groups, return_index=True)
     half = np.array_split(np.random.default_rng(0).permutation(len(lesions)), 2)[1]
     searched = np.flatnonzero(np.isin(groups, lesions[half[:1_200]]))
-    chosen = firsts[half[: options.n_changed // 4]]
+    chosen = firsts[half[: 5 if options.quick else 50]]
     own = np.searchsorted(searched, chosen)
     rows: dict[str, list[float]] = {name: [len(chosen)] for name in WITH_FEATURES}
     for extractor in (None, network):
