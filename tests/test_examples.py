@@ -237,8 +237,16 @@ def test_publish_finds_the_planted_leak_and_shows_what_it_does(tmp_path):
     leaky, honest, leak = ([float(x) for x in re.findall(r"[-.\d]+", c)] for c in cells)
     assert leak[0] == pytest.approx(leaky[0] - honest[0], abs=0.011)
     assert leak[1] > 0, "the interval of the leak"
+    leaks = {
+        name: float(rows(printed, f"colour, {name}")[0][3].split()[0])
+        for name in ("regression", "forest")
+    }
+    assert leaks["forest"] > leaks["regression"] > 0
     tested = float(re.match(r"[.\d]+", rows(printed, "AUC")[0][1])[0])
     assert abs(tested - honest[0]) < abs(tested - leaky[0])
     for name in ("pairs", "calibration", "occlusion"):
         picture = tmp_path / "figures" / f"publish_{name}.png"
         assert picture.stat().st_size > 10_000
+    page = (tmp_path / "figures" / "publish_report.html").read_text(encoding="utf-8")
+    assert f"Malignant or not: {chosen}" in page
+    assert "Look-alikes in training and test" in printed

@@ -310,7 +310,7 @@ def _find_words(estimator):
         )
     if found[0] == len(estimator) - 1:
         raise TypeError(f"{kind} has no step after BoVWSIFTTransformer.")
-    encoding = estimator[found[0]].encoding
+    encoding = estimator[found[0]]._encoder.encoding  # that of fit
     if encoding not in COUNTING_ENCODINGS:
         raise ValueError(
             f"encoding={encoding!r} does not count words. Use one of "

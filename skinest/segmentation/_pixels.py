@@ -104,9 +104,14 @@ def describe_training(spec, part, loss, threshold) -> dict:
     if spec.dropout:
         settings["dropout"] = spec.dropout
         spec = replace(spec, dropout=0.5)  # one model for all rates
+    trainable, trains_norms = part
+
+    def build_fused(variables):
+        return fuse_norms(build(spec, trainable, trains_norms, variables))
+
     return {
         "key": ("unet", spec, part, loss.key),
-        "build": lambda variables: fuse_norms(build(spec, *part, settings=variables)),
+        "build": build_fused,
         "settings": settings,
         "objective": partial(make_objective, loss, spec.n_outputs),
         "build_whole": share_layers,

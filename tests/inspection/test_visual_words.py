@@ -239,8 +239,10 @@ def test_other_estimators_and_arguments_are_refused():
         explain(pipeline, X[:1], target="nevus")
     with pytest.raises(TypeError, match="Pipeline has no predict_proba"):
         explain(pipeline, X[:1], response_method="predict_proba")
+    of_vlad = fit(SVC(), encoding="vlad")
+    of_vlad[0].encoding = "histogram"  # has no effect until the next fit
     with pytest.raises(ValueError, match=r"encoding='vlad'.*OcclusionDisplay"):
-        explain(fit(SVC(), encoding="vlad"), X[:1])
+        explain(of_vlad, X[:1])
     pipeline.set_params(bovwsifttransformer__descriptor=lambda image: image[0] * 1.0)
     with pytest.raises(ValueError, match=r"descriptor=.* gives no places"):
         explain(pipeline.fit(X, Y), X[:1])
