@@ -9,8 +9,8 @@ from textwrap import fill
 
 from _quiet import describe_briefly
 
-DEFAULT = 0.7  # threshold of find_near_duplicates
-SHOWN = (0.6, DEFAULT, 0.8)
+DEFAULT = 0.75  # threshold of find_near_duplicates
+SHOWN = (0.7, DEFAULT, 0.8)
 
 
 def read(part, folder):

@@ -214,7 +214,7 @@ def measure_features(options):
         scores = search_changed(
             *(paths[chosen], own, paths[searched], groups[searched]),
             *(np.random.default_rng(0), options, WITH_FEATURES),
-            threshold=DEFAULT,
+            threshold=0.7,
             extractor=extractor,
         )
         for name, (right, wrong) in scores.items():

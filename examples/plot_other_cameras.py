@@ -2,13 +2,15 @@
 A recipe for images of other cameras
 ====================================
 
-Cameras and lamps of another clinic give other images of the same lesions. Three things
-help: to average several views of each image, to remove the colour of the light, and to
-vote by two different classifiers. This example uses all three. It trains on synthetic
-images of one clinic and tests on those of another, which are blurred and have a yellow
-cast. Look at the last column of the table first.
+Cameras and lamps of another clinic give other images of the same lesions. Three steps
+may help: to average several views of each image, to remove the colour of the light, and
+to vote by two different classifiers. This example uses all three. It trains on
+synthetic images of one clinic and tests on those of another, which are blurred and have
+a strong yellow cast. Look at the last column of the table first.
 
-:doc:`/guide/other_clinics` has the results of these steps on real images.
+The synthetic images need the second step. Between two sources of real images it did not
+help, and inner layers of the network changed more than all of these: see
+:doc:`/guide/other_clinics`.
 """
 
 # Authors: The skinest developers

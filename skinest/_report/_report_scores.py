@@ -47,6 +47,7 @@ _OF_CLASSES = {
     "Accuracy": accuracy_score,
     "Macro F1 score": partial(f1_score, average="macro", zero_division=0),
 }
+_NO_WIDTH = "Intervals without width are too narrow: all samples have one score."
 _LOW_JACCARD = 0.65  # the threshold of ISIC 2018
 
 
@@ -87,12 +88,8 @@ def compute_all(computations, positive="", negative="all others") -> ScoreTable:
         scores = {
             name: _try(name, compute, notes) for name, compute in computations.items()
         }
-    same = [name for name, each in scores.items() if each and each.low == each.high]
-    if same:
-        notes.append(
-            "All bootstrap samples have the same score, so the interval is too "
-            f"narrow: {', '.join(same)}."
-        )
+    if any(result and result.low == result.high for result in scores.values()):
+        notes.append(_NO_WIDTH)
     names = {"Class True ": f"Class {positive} ", "Class False ": f"Class {negative} "}
     for old, new in names.items():
         notes = [note.replace(old, new) for note in notes]

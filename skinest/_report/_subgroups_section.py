@@ -41,7 +41,12 @@ def report_subgroups(study):
         header.remove("Prevalence")
     caption = f"{name} by subgroup, with {study.options.interval_name}s"
     yield Table(header, rows, caption, n_texts=2)
-    yield from (Text(note, "note") for note in notes)
+    if any("not reliable" in note for note in notes):
+        yield Text(
+            "Some subgroups have a class in few groups, so their intervals are not "
+            "reliable.",
+            "note",
+        )
     yield Text(
         "Subgroups differ by chance too: with twenty of them, about one interval "
         "misses the true score. Overlapping intervals do not show that scores are "

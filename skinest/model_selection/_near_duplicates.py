@@ -114,7 +114,7 @@ def find_near_duplicates(
     X: ImagesLike,
     Y: ImagesLike | None = None,
     *,
-    threshold: float = 0.7,
+    threshold: float = 0.75,
     n_neighbors: int = 10,
     extractor: Any = None,
     feature_threshold: float = 0.8,
@@ -139,8 +139,9 @@ def find_near_duplicates(
         Images of another set, such as test images. Then pairs have one image of each
         set. None finds pairs within `X`.
 
-    threshold : float, default=0.7
-        Lowest score of a pair, in (0, 1]. A higher one finds fewer pairs.
+    threshold : float, default=0.75
+        Lowest score of a pair, in (0, 1]. A lower one finds more copies, but also round
+        images of other lesions, whose dark corners are alike.
 
     n_neighbors : int, default=10
         Number of images that each image of `X` is compared with in detail: those with

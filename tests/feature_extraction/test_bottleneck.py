@@ -59,7 +59,10 @@ def test_features_are_those_of_keras_applications(images):
     network = keras.applications.VGG16(
         include_top=False, weights=None, input_shape=(64, 96, 3)
     )
-    features = extractor("vgg16", image_size=(64, 96), pooling="flatten")
+    settings = {"pooling": "flatten", "compute_dtype": "float32"}
+    features = extractor("vgg16", image_size=(64, 96), **settings)
+    settings = {"image_size": (64, 96), "pooling": "flatten"}
+    features = extractor("vgg16", compute_dtype="float32", **settings)
     network.set_weights(features.fit(images)._weights.arrays)
     preprocess = keras.applications.vgg16.preprocess_input
     maps = network(preprocess(enlarge(images).astype(float)), training=False)
