@@ -185,7 +185,8 @@ def test_plots_do_not_depend_on_the_style_of_the_user_or_leave_a_figure():
     def plot():
         return make_plot(lambda ax: ax.plot([0, 1]), "a line").source
 
+    open_before = plt.get_fignums()  # of other tests
     expected = plot()
     with plt.rc_context({"axes.facecolor": "black", "font.size": 30}):
         assert plot() == expected
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == open_before
