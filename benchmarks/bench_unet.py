@@ -141,7 +141,11 @@ def plain(X, y, side, options):
     def predict():
         images = [cv2.cvtColor(cv2.imread(x), cv2.COLOR_BGR2RGB) for x in X]
         resized = np.float32([cv2.resize(image, size) for image in images])
-        found = model.predict(resized, batch_size=BATCH_SIZE, verbose=0)
+        # Not by `predict`, which waits for the thread that tunes tf.data.
+        batches = range(0, len(X), BATCH_SIZE)
+        found = np.concatenate(
+            [model.predict_on_batch(resized[k : k + BATCH_SIZE]) for k in batches]
+        )
         return [
             cv2.resize(mask, image.shape[1::-1]) > 0.5
             for mask, image in zip(found, images, strict=True)
