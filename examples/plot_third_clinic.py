@@ -9,9 +9,9 @@ tested on images of a clinic that it was not trained on.
 
 By default the images are synthetic and the networks have random weights, so the scores
 say nothing. With ``--full`` the clinics are ISIC 2016 and HAM10000, in the folder
-``--data-home`` or downloaded; this takes half an hour on 2 cores, or ten minutes with
-``--frozen``, which leaves out the third classifier. ``--save`` writes the classifiers
-to a file, and then ``--predict`` scores images of yours::
+``--data-home`` or downloaded. ``--frozen`` leaves out the third classifier, whose
+training takes most of the time. ``--save`` writes the classifiers to a file, and then
+``--predict`` scores images of yours::
 
     python plot_third_clinic.py --full --save third_clinic.joblib
     python plot_third_clinic.py --load third_clinic.joblib --predict "images/*.jpg"
