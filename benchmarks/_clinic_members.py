@@ -31,27 +31,18 @@ LIGHT = Augmentation(
     brightness=0.1,
     contrast=0.1,
 )
+_SHAPES = {
+    "rotation": 180,
+    "shift": 0.1,
+    "zoom": 0.3,
+    "vertical_flip": True,
+    "brightness": 0.15,
+    "contrast": 0.2,
+}
+SHAPES = Augmentation(**_SHAPES)
+# With changes of colour and sharpness too.
 COLORS = Augmentation(
-    rotation=180,
-    shift=0.1,
-    zoom=0.3,
-    vertical_flip=True,
-    brightness=0.15,
-    contrast=0.2,
-    hue=10,
-    saturation=0.25,
-    channel_gain=0.1,
-    blur=0.008,
-    noise=0.02,
-)
-# The changes of COLORS without those of colour and sharpness.
-SHAPES = Augmentation(
-    rotation=180,
-    shift=0.1,
-    zoom=0.3,
-    vertical_flip=True,
-    brightness=0.15,
-    contrast=0.2,
+    **_SHAPES, hue=10, saturation=0.25, channel_gain=0.1, blur=0.008, noise=0.02
 )
 
 
