@@ -124,7 +124,9 @@ def test_probabilities_are_those_of_the_network(learned, bright):
         )
         assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-6)
         outputs = apply(segmenter, own_size)[..., 0]
-        assert_allclose(probabilities[..., 1], outputs, atol=1e-6)
+        # Predictions fold the normalisation into the convolutions, which rounds
+        # otherwise: 1e-6 on some processors.
+        assert_allclose(probabilities[..., 1], outputs, atol=1e-5)
     grey = own_size.mean(axis=-1) / 255
     expected = 1 / (1 + np.exp(-20 * (grey - 0.5)))
     assert_allclose(bright.predict_proba(own_size)[..., 1], expected, atol=0.01)
