@@ -60,6 +60,7 @@ N_SEEN = 6400  # images that each network of "few" sees in training
 N_COMPARED = 400
 N_TRAIN, N_CHOICE, N_TEST = 560, 80, 335  # of synthetic images
 BATCH_SIZE = 16
+SIDES = 96, 128  # of real images
 N_BINS = 10
 RATE = {True: 1e-3, False: 2e-3}  # the largest, with and without an encoder
 
@@ -79,7 +80,10 @@ def read_options():
     parser.add_argument("--data-home", help="folder of the HAM10000 archives")
     parser.add_argument("--encoder", default="mobilenetv2", help="or none")
     parser.add_argument("--weights", default="imagenet", help="of the encoder")
-    parser.add_argument("--side", type=int, nargs=2, default=(96, 128))
+    parser.add_argument(
+        "--side", type=int, nargs=2, help="default 96 128; structures: 128 128"
+    )
+    parser.add_argument("--dtype", default="bfloat16", help="of the computation")
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=6, help="of lesion")
     parser.add_argument("--structure-epochs", type=int, default=20)
@@ -108,7 +112,7 @@ def make_segmenter(options, n_images, epochs, has_encoder=True):
         weights=options.weights,
         trainable="all",
         base_filters=options.filters,
-        image_size=tuple(options.side),
+        image_size=tuple(options.side or SIDES),
         loss="dice_crossentropy",
         epochs=epochs,
         learning_rate=rate,
@@ -116,7 +120,7 @@ def make_segmenter(options, n_images, epochs, has_encoder=True):
         augmentation=LesionChanges(),
         postprocess=["largest", "fill_holes"],
         n_prediction_views=options.views,
-        compute_dtype="bfloat16",
+        compute_dtype=options.dtype,
         checkpoint=options.state,
         random_state=0,
         verbose=1,
@@ -131,10 +135,10 @@ def split_lesions(options):
     return data, np.random.default_rng(0).permutation(train), test
 
 
-def measure_fit(segmenter, data, rows) -> dict:
+def measure_fit(segmenter, X, y) -> dict:
     """Fit a segmenter, and return minutes of the clock and of the processors."""
     start, used = perf_counter(), sum(os.times()[:2])
-    segmenter.fit(data.paths[rows], data.mask_paths[rows])
+    segmenter.fit(X, y)
     used = sum(os.times()[:2]) - used
     return {"minutes": (perf_counter() - start) / 60, "core minutes": used / 60}
 
@@ -199,7 +203,7 @@ def lesion(options):
         segmenter, fit = joblib.load(options.save), {}
     else:
         segmenter = make_segmenter(options, len(train), options.epochs)
-        fit = measure_fit(segmenter, data, train)
+        fit = measure_fit(segmenter, data.paths[train], data.mask_paths[train])
         print(fit, flush=True)
         if options.save is not None:
             joblib.dump(segmenter, options.save)
@@ -231,7 +235,8 @@ def few(options):
             epochs = N_SEEN // n_images
             segmenter = make_segmenter(options, n_images, epochs, has_encoder)
             segmenter.set_params(checkpoint=None, verbose=0)
-            fit = measure_fit(segmenter, data, rest[:n_images])
+            seen = rest[:n_images]
+            fit = measure_fit(segmenter, data.paths[seen], data.mask_paths[seen])
             predicted = segmenter.predict(data.paths[test])
             scores = score(data.mask_paths[test], predicted, data.groups[test])
             print(f"\n{n_images} images, encoder {encoder}: {fit}")
@@ -248,17 +253,16 @@ def structures(task, options):
         np.split(each, [N_TRAIN, N_TRAIN + N_CHOICE]) for each in (images, masks)
     )
     pooled = partial(dice_score, average="pooled", labels=[255])
+    options.side = options.side or images.shape[1:3]
     n_epochs = options.structure_epochs
     segmenter = make_segmenter(options, N_TRAIN, n_epochs, options.encoder != "none")
     segmenter.set_params(
         postprocess=None,
-        loss="binary_crossentropy",
         foreground_fraction=0.5,
         augmentation=Augmentation(rotation=180, zoom=0.1, vertical_flip=True),
     )
-    start = perf_counter()
-    segmenter.fit(X, y)
-    print(f"fit: {(perf_counter() - start) / 60:.1f} minutes", flush=True)
+    fit = measure_fit(segmenter, X, y)
+    print(fit, flush=True)
     of_choice = segmenter.predict_proba(X_choice)[..., 1]
     thresholds = np.arange(1, 20) / 20
     found = [
@@ -277,7 +281,7 @@ def structures(task, options):
         output_dict=True,
     )["255"]
     print(f"threshold {segmenter.threshold}: {report}")
-    write(options, f"unet_{task}", {"threshold": segmenter.threshold, **report})
+    write(options, f"unet_{task}", {**fit, "threshold": segmenter.threshold, **report})
 
 
 def folder(options):
@@ -292,9 +296,10 @@ def write(options, name, content):
     path = options.results / f"{name}.json"
     settings = {
         "encoder": options.encoder,
-        "pixels": list(options.side),
+        "pixels": list(options.side or SIDES),
         "filters": options.filters,
         "views": options.views,
+        "computation": options.dtype,
     }
     machine = describe_machine(with_tensorflow=True)
     content = {"machine": machine, "settings": settings, **content}
