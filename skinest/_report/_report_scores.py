@@ -24,6 +24,7 @@ from sklearn.metrics import (
 
 from ..metrics import partial_auc_score
 from ..model_selection import IntervalResult, bootstrap_interval, delong_interval
+from ..model_selection._weighted_score import average_scores
 
 SENSITIVITY = recall_score
 SPECIFICITY = partial(recall_score, pos_label=False)
@@ -47,7 +48,10 @@ _OF_CLASSES = {
     "Accuracy": accuracy_score,
     "Macro F1 score": partial(f1_score, average="macro", zero_division=0),
 }
-_NO_WIDTH = "Intervals without width are too narrow: all samples have one score."
+_SAME_SCORE = (
+    "A score that is the same in all bootstrap samples, such as 1, has limits that "
+    "allow for errors which none of these images shows."
+)
 _LOW_JACCARD = 0.65  # the threshold of ISIC 2018
 
 
@@ -88,8 +92,8 @@ def compute_all(computations, positive="", negative="all others") -> ScoreTable:
         scores = {
             name: _try(name, compute, notes) for name, compute in computations.items()
         }
-    if any(result and result.low == result.high for result in scores.values()):
-        notes.append(_NO_WIDTH)
+    if any(result and np.isnan(result.standard_error) for result in scores.values()):
+        notes.append(_SAME_SCORE)
     names = {"Class True ": f"Class {positive} ", "Class False ": f"Class {negative} "}
     for old, new in names.items():
         notes = [note.replace(old, new) for note in notes]
@@ -159,11 +163,6 @@ def score_masks(outputs, resampling) -> ScoreTable:
     for name, values in columns.items():
         computations |= _plan({name: average_scores}, truth, values, resampling)
     return compute_all(computations)
-
-
-def average_scores(y_true, y_score, sample_weight=None) -> float:
-    """Return the mean of scores of images, in the form of a metric."""
-    return float(np.average(y_score, weights=sample_weight))
 
 
 def _plan(metrics, y_true, y_score, resampling):

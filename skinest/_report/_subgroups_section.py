@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from ..model_selection import subgroup_report
+from ..model_selection._weighted_score import average_scores
 from ._report_blocks import Table, Text
-from ._report_scores import average_scores, collect_notes
+from ._report_scores import collect_notes
 from ._study import BINARY, MASKS
 
 

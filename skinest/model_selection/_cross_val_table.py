@@ -21,6 +21,13 @@ from sklearn.model_selection import (
 
 from .._compat import StrOptions, read_scorer, validate_params
 from ..utils._checks import check_groups, check_installed
+from ._constant_scores import (
+    Part,
+    find_limits,
+    find_limits_of_difference,
+    find_plausible_scores,
+    has_no_width,
+)
 from ._fold_predictions import Predicted, predict_folds
 from ._group_bootstrap import GroupBootstrap, bca_limits, find_share_below_zero
 from ._intervals import CONSTRAINTS
@@ -164,7 +171,9 @@ def cross_val_table(
     :func:`bootstrap_interval`. A sample changes how often each test image counts in its
     fold. No estimator is fitted to it, so that the intervals are about other test
     images, not about other training images. Intervals of differences use the same
-    samples for both estimators.
+    samples for both estimators. Scores and differences that are the same in all
+    samples, such as 1, have the limits of :func:`bootstrap_interval` and
+    :func:`compare`.
 
     Do not choose the best of many estimators by this table and publish its score: this
     score is too optimistic. Its interval does not include the choice.
@@ -202,6 +211,7 @@ def cross_val_table(
     groups = check_groups(groups, n_images)
     folds = _list_folds(next(iter(estimators.values())), X, y, groups, cv)
     scores: dict[tuple[str, str], Any] = {}
+    parts_of: dict[tuple[str, str], Any] = {}
     classes: dict[str, Any] = {}
     for name, estimator in estimators.items():
         own = _params_of(name, estimators, params)
@@ -210,12 +220,13 @@ def cross_val_table(
             place = f"{scorer_name} of {name}"
             parts = _list_parts(predictions, folds, average)
             classes |= _classes_of_parts(parts, n_images)
+            parts_of[scorer_name, name] = parts
             scores[scorer_name, name] = _make_mean_score(parts, place)
     bootstrap = GroupBootstrap(groups, n_images, classes, n_resamples, random_state)
     results = bootstrap.compute(
         lambda counts: np.array([score(counts) for score in scores.values()])
     )
-    return _make_frame(list(scores), results, bootstrap.n_groups, confidence_level)
+    return _make_frame(parts_of, results, bootstrap, confidence_level)
 
 
 def _check_estimators(estimators):
@@ -334,24 +345,42 @@ def _make_mean_score(parts, name):
     return lambda counts: np.mean([score(counts[test]) for score, test in scores])
 
 
-def _make_frame(keys, results, n_groups, confidence_level):
+def _make_frame(parts_of, results, bootstrap, confidence_level):
     """Return the table, with a row for each score and estimator."""
     import pandas as pd
 
     def add_limits(estimate, values, left_out):
-        limits = bca_limits(estimate, values, left_out, n_groups, confidence_level)
+        limits = bca_limits(
+            estimate, values, left_out, bootstrap.n_groups, confidence_level
+        )
         return [float(estimate), *limits]
 
+    def find_ranges(key):
+        parts = [
+            Part(*predicted, bootstrap.codes[test])
+            for predicted, test, _ in parts_of[key]
+        ]
+        return find_plausible_scores(parts, confidence_level)
+
+    keys = list(parts_of)
     names = list(dict.fromkeys(name for _, name in keys))
     rows = {}
     for key in sorted(keys, key=lambda key: [name for name, _ in keys].index(key[0])):
-        here, first = keys.index(key), keys.index((key[0], names[0]))
-        rows[key] = add_limits(*(each[..., here] for each in results))
-        if here == first:
+        first = key[0], names[0]
+        own, other = keys.index(key), keys.index(first)
+        rows[key] = add_limits(*(each[..., own] for each in results))
+        if has_no_width(*rows[key][1:]):
+            rows[key][1:] = find_limits(find_ranges(key))
+        if key == first:
             rows[key] += [np.nan] * 4
             continue
-        differences = [each[..., here] - each[..., first] for each in results]
-        rows[key] += [*add_limits(*differences), find_share_below_zero(differences[1])]
+        differences = [each[..., own] - each[..., other] for each in results]
+        of_difference = add_limits(*differences)
+        if has_no_width(*of_difference[1:]):
+            of_difference[1:] = find_limits_of_difference(
+                find_ranges(key), find_ranges(first)
+            )
+        rows[key] += [*of_difference, find_share_below_zero(differences[1])]
     index = pd.MultiIndex.from_tuples(rows, names=["score", "estimator"])
     table = pd.DataFrame(list(rows.values()), index=index, columns=_COLUMNS)
     table.attrs["confidence_level"] = confidence_level

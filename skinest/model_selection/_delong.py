@@ -5,17 +5,27 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import norm, rankdata
+from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import type_of_target
 
 from .._compat import Interval, validate_params
 from ..utils._checks import as_column, check_groups
+from ._constant_scores import (
+    Part,
+    find_limits,
+    find_limits_of_difference,
+    find_plausible_scores,
+    has_no_width,
+)
 from ._interval_result import DeLongResult, IntervalResult
+from ._weighted_score import Metric
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -85,6 +95,10 @@ def delong_interval(
     :math:`\mathrm{var}(V) / m + \mathrm{var}(W) / n` for :math:`m` positive and
     :math:`n` negative images [1]_. They are computed from ranks, as in [2]_.
 
+    If the area is 1, the estimated variance is 0, which does not mean that the area is
+    certain. `standard_error` is NaN then, and the limits are those of
+    :func:`bootstrap_interval`.
+
     References
     ----------
     .. [1] E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson, "Comparing the areas
@@ -107,6 +121,11 @@ def delong_interval(
     areas, covariance = _estimate_areas(y_true, {"y_score": y_score}, groups)
     error = np.sqrt(covariance[0, 0])
     low, high = _normal_limits(areas[0], error, confidence_level)
+    if has_no_width(low, high):
+        error = np.nan
+        low, high = find_limits(
+            _find_plausible_areas(y_true, y_score, groups, confidence_level)
+        )
     return IntervalResult(
         areas[0],
         max(low, 0.0),
@@ -157,6 +176,11 @@ def delong_test(
     ValueError
         If `y_true` does not have two classes, or a class is in fewer than two groups.
 
+    Warns
+    -----
+    UserWarning
+        If the areas differ and the variance is 0, so that `pvalue` is NaN.
+
     See Also
     --------
     compare : Compare two models by any metric.
@@ -164,8 +188,8 @@ def delong_test(
     Notes
     -----
     The difference, divided by its standard error, is compared with the normal
-    distribution. If both models rank all images equally, `pvalue` is 1. See
-    :func:`delong_interval` for the papers.
+    distribution. If both models rank all images equally, `pvalue` is 1, and the limits
+    are those of :func:`compare`. See :func:`delong_interval` for the papers.
 
     The test is not for nested models on the images that they were trained on. Use test
     images.
@@ -186,11 +210,17 @@ def delong_test(
     difference = areas[0] - areas[1]
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     error = np.sqrt(max(variance, 0.0))
-    if error > 0:
-        statistic = difference / error
-    else:
-        statistic = 0.0 if difference == 0 else np.copysign(np.inf, difference)
     low, high = _normal_limits(difference, error, confidence_level)
+    if has_no_width(low, high):
+        low, high = find_limits_of_difference(
+            *(
+                _find_plausible_areas(y_true, scores, groups, confidence_level)
+                for scores in (score_a, score_b)
+            )
+        )
+        error, statistic = np.nan, _find_statistic_without_error(difference)
+    else:
+        statistic = difference / error
     return DeLongResult(
         difference,
         low,
@@ -202,6 +232,31 @@ def delong_test(
         confidence_level=confidence_level,
         standard_error=float(error),
     )
+
+
+def _find_plausible_areas(y_true, y_score, groups, confidence_level):
+    """Return the range of areas if all ranks are the same in each sample."""
+    is_positive = _check_labels(y_true)
+    groups = check_groups(groups, len(is_positive))
+    if groups is None:
+        groups = np.arange(len(is_positive))
+    y_score = np.asarray(y_score, dtype=float)
+    part = Part(Metric(roc_auc_score), is_positive, y_score, groups)
+    return find_plausible_scores([part], confidence_level)
+
+
+def _find_statistic_without_error(difference) -> float:
+    """Return 0 for equal areas, otherwise NaN with a warning."""
+    if np.isclose(difference, 0):
+        return 0.0
+    warnings.warn(
+        "All positive images have the same rank among the negative ones, by both "
+        "models, so the standard error of the difference is not known. The statistic "
+        "and the p-value are NaN.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return np.nan
 
 
 def _normal_limits(estimate, error, confidence_level):

@@ -183,8 +183,14 @@ def bca_limits(estimate, values, left_out, n_groups, confidence_level):
 
 
 def estimate_error(values):
-    """Return the standard deviation of the scores of bootstrap samples."""
-    return float(np.std(values[np.isfinite(values)], ddof=1))
+    """Return the standard deviation of the scores of bootstrap samples.
+
+    It is NaN if all are the same, which does not mean that the score is certain.
+    """
+    values = values[np.isfinite(values)]
+    if np.allclose(values, values[:1], rtol=1e-9, atol=1e-12):
+        return np.nan
+    return float(np.std(values, ddof=1))
 
 
 def find_share_below_zero(differences):

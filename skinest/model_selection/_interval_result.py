@@ -41,7 +41,8 @@ class IntervalResult(_Limits):
         The fraction of such intervals that contain the true score, in the long run.
 
     standard_error : float, default=nan
-        The standard deviation of the estimate over data sets of this size.
+        The standard deviation of the estimate over data sets of this size. NaN if it is
+        not known, because the estimate is the same in all bootstrap samples.
 
     distribution : array-like of shape (n_resamples,), default=()
         The score of each bootstrap sample. It is empty if the interval is not from a

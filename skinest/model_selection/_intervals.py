@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._compat import Interval, validate_params
+from ._constant_scores import (
+    Part,
+    find_limits,
+    find_limits_of_difference,
+    find_plausible_scores,
+    has_no_width,
+)
 from ._group_bootstrap import GroupBootstrap, bca_limits, estimate_error
 from ._interval_result import ComparisonResult, IntervalResult
 from ._weighted_score import (
@@ -102,7 +109,8 @@ def bootstrap_interval(
     Warns
     -----
     UserWarning
-        If a class is in fewer than 5 groups, so that the interval is not reliable.
+        If a class is in fewer than 5 groups, so that the interval is not reliable, or
+        if the score is the same in all samples and its limits are NaN.
 
     See Also
     --------
@@ -128,8 +136,18 @@ def bootstrap_interval(
     has the same effect as repeating the image. Other metrics get the repeated images.
     Metrics of masks that are means over images are computed once for each mask.
 
-    If all images are predicted correctly, all samples have the same score, so the
-    limits are equal. This does not mean that the score is certain.
+    If all images are predicted correctly, all samples have the same score. This does
+    not mean that the score is certain: other images may show errors. So the limits are
+    then the scores with the greatest fraction p of wrong groups that is plausible. With
+    n groups and a confidence level of .95 it is that with
+    :math:`(1 - p)^n = .025`, which is about 3.7 / n. The wrong groups are among all, or
+    among those of one class, whichever changes the score more. For proportions, such as
+    the accuracy, sensitivity and predictive values, this is the interval of Clopper and
+    Pearson [4]_, which follows the rule of three [5]_. For the AUC, the changed images
+    are beyond all others. `standard_error` is NaN. The same holds for all scores that
+    do not vary, such as a sensitivity of 0 and means over masks. If it is not known
+    which other predictions are possible, as for errors of numbers or for pooled scores
+    of masks, the limits are NaN.
 
     The interval is about other test images from the same source. It is not about
     another training, other settings, or images of another clinic; it does not become
@@ -143,6 +161,10 @@ def bootstrap_interval(
        in the undergraduate statistics curriculum", The American Statistician 69, 2015.
     .. [3] F. E. Satterthwaite, "An approximate distribution of estimates of variance
        components", Biometrics Bulletin 2, 1946.
+    .. [4] C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits
+       illustrated in the case of the binomial", Biometrika 26, 1934.
+    .. [5] J. A. Hanley and A. Lippman-Hand, "If nothing goes wrong, is everything all
+       right? Interpreting zero numerators", JAMA 249, 1983.
 
     Examples
     --------
@@ -170,6 +192,9 @@ def bootstrap_interval(
     low, high = bca_limits(
         estimate, values, left_out, bootstrap.n_groups, confidence_level
     )
+    if has_no_width(low, high):
+        part = Part(metric, y_true, y_score, bootstrap.codes, sample_weight)
+        low, high = find_limits(find_plausible_scores([part], confidence_level))
     return IntervalResult(
         estimate,
         low,
@@ -242,7 +267,8 @@ def compare(
     Warns
     -----
     UserWarning
-        If a class is in fewer than 5 groups, so that the interval is not reliable.
+        If a class is in fewer than 5 groups, so that the interval is not reliable, or
+        if the score is the same in all samples and its limits are NaN.
 
     See Also
     --------
@@ -254,6 +280,10 @@ def compare(
     The method is that of :func:`bootstrap_interval`. In the same simulations, 95 %
     intervals of the difference between two AUC of .86 and .81 contained the true
     difference in 94 % of test sets. It was 93 % for 60 lesions and AUC of .96 and .92.
+
+    If the difference is the same in all samples, as between two models with the same
+    predictions, its limits allow for groups on which the models differ, as if the same
+    groups were right by one model and wrong by the other one.
 
     `share_below_zero` is not a p-value: no hypothesis is tested. If it is 0.03, the
     difference had the other sign in 3 % of the samples.
@@ -290,6 +320,16 @@ def compare(
     low, high = bca_limits(
         a - b, values, left_out, bootstrap.n_groups, confidence_level
     )
+    if has_no_width(low, high):
+        low, high = find_limits_of_difference(
+            *(
+                find_plausible_scores(
+                    [Part(metric, y_true, each, bootstrap.codes, sample_weight)],
+                    confidence_level,
+                )
+                for each in (score_a, score_b)
+            )
+        )
     return ComparisonResult(
         a - b,
         low,

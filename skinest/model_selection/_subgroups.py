@@ -122,6 +122,9 @@ def subgroup_report(
 
     Notes
     -----
+    A score that is the same in all bootstrap samples, such as 1, has the limits of
+    :func:`bootstrap_interval`.
+
     Subgroups differ by chance, and with twenty subgroups about one interval misses the
     true score. If the intervals of two subgroups overlap, this does not show that their
     scores are equal. Many scores depend on the prevalence, so compare only those that

@@ -106,15 +106,19 @@ def _join_intervals(table, digits):
 
 
 def _format_cell(row, name, limits, digits):
-    """Return a value, with its interval if there is one, or nothing for NaN."""
+    """Return a value, with its interval if it is known, or nothing for NaN."""
     sign = "+" if name in _SIGNED else ""
-    texts = []
-    for value in (row[name], *(row[limit] for limit in limits)):
-        if value != value:
-            return ""
-        is_number = isinstance(value, float)
-        texts.append(f"{value:{sign}.{digits}f}" if is_number else str(value))
-    return f"{texts[0]} [{texts[1]}, {texts[2]}]" if limits else texts[0]
+    values = [row[name], *(row[limit] for limit in limits)]
+    texts = [
+        f"{value:{sign}.{digits}f}" if isinstance(value, float) else str(value)
+        for value in values
+    ]
+    are_known = [value == value for value in values]
+    if not are_known[0]:
+        return ""
+    if not limits or not all(are_known):
+        return texts[0]
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
 def _to_markdown(header, body, n_levels):

@@ -26,7 +26,12 @@ from .._pixel_counts import (
     select_counts,
 )
 from ..masks import check_masks
-from ..metrics import dice_score, iou_score
+from ..metrics import (
+    blob_f1_score,
+    dice_score,
+    iou_score,
+    threshold_jaccard_score,
+)
 from ..utils._checks import check_sample_weight, select_items
 from ._fast_scores import make_fast_score
 
@@ -36,6 +41,14 @@ def _find_ratio(function):
     return (
         "Dice" if function is dice_score else "IoU" if function is iou_score else None
     )
+
+
+def average_scores(y_true, y_score, sample_weight=None) -> float:
+    """Return the mean of scores of images in [0, 1], in the form of a metric."""
+    return float(np.average(y_score, weights=sample_weight))
+
+
+_MEANS = average_scores, dice_score, iou_score, threshold_jaccard_score, blob_f1_score
 
 
 class Metric(NamedTuple):
@@ -96,7 +109,7 @@ def make_weighted_score(metric, y_true, y_score, sample_weight=None, name="y_sco
         raise ValueError(
             f"{name} has {len(y_score)} entries, but y_true has {len(y_true)}."
         )
-    function, options = _split_partial(metric)
+    function, options = split_partial(metric)
     weights = check_sample_weight(sample_weight, len(y_true))
     weights = weights * check_sample_weight(
         options.pop("sample_weight", None), len(y_true)
@@ -109,7 +122,7 @@ def make_weighted_score(metric, y_true, y_score, sample_weight=None, name="y_sco
     if ratio := _find_ratio(function):
         score = _of_masks(ratio, y_true, y_score, **options)
         return lambda counts: metric.sign * score(counts * weights)
-    y_score = _positive_column(metric, y_true, y_score)
+    y_score = positive_column(metric, y_true, y_score)
     try:
         score = _find_fastest(metric, y_true, y_score, weights)
     except ValueError as error:
@@ -151,6 +164,12 @@ def count_images(y_true) -> int:
     return n_images
 
 
+def is_mean_of_fractions(metric) -> bool:
+    """Return whether a score is the mean over images of numbers in [0, 1]."""
+    function, options = split_partial(metric)
+    return function in _MEANS and options.get("average", "imagewise") == "imagewise"
+
+
 def has_labels(y_true) -> bool:
     """Return whether these are labels or numbers, not masks or paths of masks."""
     y_true = _as_items(y_true)
@@ -175,7 +194,7 @@ def list_classes(metric, y_true, sample_weight=None):
     ValueError
         If a label is missing.
     """
-    function, _ = _split_partial(metric)
+    function, _ = split_partial(metric)
     if _find_ratio(function) or not has_labels(y_true):
         return {}
     y_true = _as_items(y_true)
@@ -217,7 +236,7 @@ def _of_weights(metric, y_true, y_score, weights):
     """Return the function for a metric that takes weights, or None."""
     if not _find_weight(metric.function):
         return None
-    function, options = _split_partial(metric)
+    function, options = split_partial(metric)
     options.pop("sample_weight", None)
     fast = make_fast_score(function, options, y_true, y_score)
     if fast is not None:
@@ -250,9 +269,11 @@ def _of_selections(metric, y_true, y_score, weights):
     """Return the function that repeats images."""
     parameter = _find_weight(metric.function)
     is_required = parameter is not None and parameter.default is parameter.empty
-    is_given = "sample_weight" in _split_partial(metric)[1] or np.any(weights != 1)
+    is_given = "sample_weight" in split_partial(metric)[1] or np.any(weights != 1)
 
     def score(counts):
+        if counts.dtype.kind == "f":  # fractions of images: repeat 1,000 of each
+            counts = np.ceil(1000 * counts).astype(np.int64)
         rows = np.repeat(np.arange(len(counts)), counts)
         options = metric.options
         if is_required or is_given:
@@ -296,7 +317,7 @@ def _of_masks(
     return lambda weights: average_defined(scores, weights=weights)
 
 
-def _split_partial(metric):
+def split_partial(metric):
     """Return the function of a metric, and the options of its partial and scorer."""
     function, options = metric.function, dict(metric.options)
     if isinstance(function, partial):
@@ -312,7 +333,7 @@ def _find_weight(function) -> inspect.Parameter | None:
         return None
 
 
-def _positive_column(metric, y_true, y_score):
+def positive_column(metric, y_true, y_score):
     """Return the second of two columns of probabilities, as scorers do."""
     are_two = getattr(y_score, "ndim", 0) == 2 and y_score.shape[1] == 2
     if metric.takes_labels or not are_two or type_of_target(y_true) != "binary":

@@ -253,8 +253,9 @@ def test_several_classes_with_probabilities():
 
 
 def test_numbers_that_are_not_labels_have_no_classes():
-    result = bootstrap_interval(mean_absolute_error, SCORE, SCORE + 0.5, **OPTIONS)
-    np.testing.assert_allclose(result, 0.5)
+    result = bootstrap_interval(mean_absolute_error, SCORE, SCORE**2, **OPTIONS)
+    assert result.estimate == pytest.approx(np.mean(abs(SCORE - SCORE**2)))
+    assert result.low < result.estimate < result.high
 
 
 def test_sample_weight_has_the_effect_of_repeated_images():

@@ -5,6 +5,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from skinest.model_selection import compare, delong_interval, delong_test
@@ -144,10 +145,31 @@ def test_it_agrees_with_the_bootstrap():
     assert delong.standard_error == pytest.approx(bootstrap.standard_error, rel=0.15)
 
 
-def test_limits_are_between_0_and_1_and_perfect_scores_have_no_width():
+def test_limits_are_between_0_and_1():
     labels = np.array(["benign", "malignant"])[[0, 0, 0, 1, 1, 1]]
-    assert delong_interval(labels, [1, 2, 3, 4, 5, 6]) == (1, 1, 1)
     assert delong_interval(labels, [1, 2, 4, 3, 5, 6]).high == 1
+
+
+def test_perfect_and_equal_scores_have_the_limits_of_what_is_not_seen():
+    y_true = np.repeat([0, 0, 0, 1], 10)
+    # The positive image that was not seen is below all negative images.
+    lowest = binomtest(10, 10).proportion_ci().low
+    perfect = delong_interval(y_true, y_true)
+    np.testing.assert_allclose(perfect, [1, lowest, 1])
+    assert np.isnan(perfect.standard_error)
+    in_pairs = delong_interval(y_true, y_true, groups=np.arange(40) // 2)
+    assert in_pairs.low == pytest.approx(binomtest(5, 5).proportion_ci().low)
+    same = delong_test(y_true, y_true, 2 * y_true)
+    np.testing.assert_allclose(same, [0, lowest - 1, 1 - lowest])
+    assert same.pvalue == 1 and np.isnan(same.standard_error)
+
+
+def test_a_difference_without_a_standard_error_has_no_p_value():
+    y_true = [0, 0, 1, 1]
+    with pytest.warns(UserWarning, match="the p-value are NaN"):
+        result = delong_test(y_true, y_true, np.zeros(4))
+    assert result.estimate == 0.5 and result.low < 0.5
+    assert np.isnan([result.statistic, result.pvalue]).all()
 
 
 def test_labels_of_any_type_of_two_classes():

@@ -57,6 +57,13 @@ def test_columns_without_values_are_left_out_and_an_index_needs_no_name():
     ]
 
 
+def test_an_interval_that_is_not_known_is_left_out():
+    rows = {"estimate": [0.5, 0.75], "low": [np.nan, 0.5], "high": [np.nan, 1.0]}
+    table = pd.DataFrame(rows, index=pd.Index(["a", "b"], name="model"))
+    lines = format_table(table, digits=2).splitlines()
+    assert lines[2:] == ["| a | 0.50 |", "| b | 0.75 [0.50, 1.00] |"]
+
+
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="output"):
         format_table(TABLE, output="html")

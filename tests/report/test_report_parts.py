@@ -107,7 +107,8 @@ def test_remarks_name_the_classes():
     undefined, few, same = table.notes
     assert few.startswith("Class mel is in 2 of 8 groups")
     assert undefined == "Positive predictive value: no image is predicted as positive"
-    assert same.startswith("Intervals without width are too narrow")
+    assert same.startswith("A score that is the same in all bootstrap samples")
+    assert table.scores["Sensitivity"].high == pytest.approx(1 - 0.025**0.5)
     assert table.scores["Positive predictive value"] is None
 
 
