@@ -27,6 +27,7 @@ from _runs import (
     times_as_good,
 )
 from _study_tables import fill_in_study
+from _unet_tables import UNET_TABLES
 
 from skinest.networks._backbone_table import BACKBONES
 
@@ -276,6 +277,10 @@ TABLES = {
         ),
     ),
 }
+# Tables of scores, each made by a function of the folder of results.
+SCORE_TABLES = UNET_TABLES | {
+    name: show for name, (_, show) in NEAR_DUPLICATE_TABLES.items()
+}
 
 
 def main():
@@ -291,7 +296,7 @@ def fill_in_tables(page, folder=RESULTS):
         if name in TABLES:
             table = make_table(TABLES[name], folder)
         else:
-            table = NEAR_DUPLICATE_TABLES[name][1](folder)
+            table = SCORE_TABLES[name](folder)
         return found[0] if table is None else f"{found[1]}\n\n{table}\n\n{found[4]}"
 
     return re.sub(
