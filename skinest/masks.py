@@ -256,7 +256,8 @@ def read_mask(
     ----------
     path : str or Path
         A grey image of 1, 8 or 16 bits in a lossless format, such as PNG, or in any
-        format with `mask_threshold`.
+        format with `mask_threshold`. It can be saved as a colour image whose channels
+        are equal.
 
     ignore_label : int, default=None
         Label of pixels that are not labelled. They keep it, and it is not checked like
@@ -278,9 +279,9 @@ def read_mask(
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file is not an image, is a colour image, has more than 32 labels or a
-        negative one, has several labels near 0 and near 255, as created by JPEG
-        compression, or if an option is invalid.
+        If the file is not an image, has colours or a variable alpha channel, has more
+        than 32 labels or a negative one, has several labels near 0 and near 255, as
+        created by JPEG compression, or if an option is invalid.
 
     Examples
     --------
@@ -397,15 +398,7 @@ def _read_file(path, location, ignore_label, mask_threshold) -> np.ndarray:
     is_grey = mask_threshold is not None  # its values are brightness, not labels
     mask, format_name = read_file(path, location, as_labels=not is_grey)
     if mask.ndim == 3:
-        colours = mask[..., : 1 if mask.shape[2] < 3 else 3]  # the rest is alpha
-        if not (is_grey and (colours == colours[..., :1]).all()):
-            raise ValueError(
-                f"{location} is a colour image of {mask.shape[2]} channels, but a mask "
-                "has one label for each pixel."
-                f"{advise_on_channels([colours], 'mask', are_all=False)} Save the "
-                "result as PNG."
-            )
-        mask = mask[..., 0]  # WebP and palettes store grey as a colour
+        mask = _take_grey(mask, location, is_grey)
     _check_array(mask, location, mask_threshold)
     if format_name != "JPEG" or is_grey:
         return mask
@@ -416,3 +409,27 @@ def _read_file(path, location, ignore_label, mask_threshold) -> np.ndarray:
             "mask_threshold=0.5 if it has a single foreground."
         )
     return mask
+
+
+def _take_grey(image, location, is_grey) -> np.ndarray:
+    """Return a grey image that was saved with channels.
+
+    `is_grey` says that its values are brightness, so that alpha is not a label.
+    """
+    n_colours = 1 if image.shape[2] < 3 else 3
+    colours, alpha = image[..., :n_colours], image[..., n_colours:]
+    if not (colours == colours[..., :1]).all():
+        raise ValueError(
+            f"{location} is a colour image of {image.shape[2]} channels, but a mask "
+            "has one label for each pixel."
+            f"{advise_on_channels([colours], 'mask', are_all=False)} Save the result "
+            "as PNG."
+        )
+    has_shapes = not (colours == colours[:1, :1]).all()
+    if not (alpha == alpha[:1, :1]).all() and not (is_grey and has_shapes):
+        raise ValueError(
+            f"{location} has an alpha channel that is not the same everywhere, so its "
+            "labels may be there. Save the labels as a grey PNG: mask[..., 0], or "
+            "mask[..., -1] if they are in the alpha channel."
+        )
+    return colours[..., 0]

@@ -156,6 +156,8 @@ def weigh_sources(
     array([0.5, 0.5, 0.5, 1.5, 1.5, 1.5])
     """
     y, source = as_column(y, "y"), as_column(source, "source")
+    if not len(y):
+        raise ValueError("y is empty. Pass the label of each image.")
     if len(y) != len(source):
         raise ValueError(
             f"y has {len(y)} entries, but source has {len(source)}. Pass one of each "

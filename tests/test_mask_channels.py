@@ -8,6 +8,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from skinest.masks import check_masks, read_mask
 from skinest.metrics import dice_score
@@ -68,3 +69,31 @@ def test_overlaps_of_any_mask_count(tmp_path):
     cv2.imwrite(str(path), np.stack([BLOCK[0], MOVED[0], 0 * BLOCK[0]], axis=-1))
     with pytest.raises(ValueError, match="0\\), unless those of other masks overlap"):
         read_mask(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("n_channels", [3, 4])
+def test_grey_that_was_saved_as_a_colour_has_its_labels(n_channels, dtype, tmp_path):
+    mask = (BLOCK[0] // 255 * 2).astype(dtype)
+    image = np.stack([mask] * n_channels, axis=-1)
+    image[..., 3:] = np.iinfo(dtype).max
+    cv2.imwrite(str(tmp_path / "mask.png"), image)
+    found = read_mask(tmp_path / "mask.png")
+    np.testing.assert_array_equal(found, mask)
+    assert found.dtype == dtype
+
+
+def test_lossless_webp_which_has_no_grey_is_a_mask(tmp_path):
+    Image.fromarray(BLOCK[0]).save(tmp_path / "mask.webp", lossless=True)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.webp"), BLOCK[0])
+
+
+@pytest.mark.parametrize("mask_threshold", [None, 0.5])
+def test_a_mask_that_is_the_alpha_channel_is_not_read_as_empty(
+    mask_threshold, tmp_path
+):
+    image = np.zeros((4, 6, 4), dtype=np.uint8)
+    image[..., 3] = BLOCK[0]
+    Image.fromarray(image).save(tmp_path / "mask.png")
+    with pytest.raises(ValueError, match=r"mask\.png' has an alpha channel that is"):
+        read_mask(tmp_path / "mask.png", mask_threshold=mask_threshold)

@@ -182,7 +182,9 @@ def callback_with_a_lock():
 
 
 def several_channels():
-    check_masks([write("masks/0.png", IMAGE[..., :1].repeat(3, axis=2))])[0]
+    structures = np.eye(3, dtype=np.uint8)[[[0, 1], [2, 2]]]
+    structures[0, 0] = 0  # background
+    check_masks([write("masks/0.png", structures)])[0]
 
 
 def masks_of_another_size():

@@ -181,6 +181,21 @@ def test_extra_columns_are_the_scores_of_these_names(average):
         assert report["macro avg"][name] == pytest.approx(np.mean(of_labels))
 
 
+def test_extra_columns_keep_apart_labels_that_other_programs_use_for_one():
+    y_true = np.array([[[0, 1], [0, 0]], [[0, 0], [255, 0]]])
+    report = segmentation_report(
+        y_true,
+        y_true,
+        labels=[1, 255],
+        extra_columns="all",
+        zero_division=np.nan,
+        output_dict=True,
+    )
+    for label in ("1", "255"):
+        assert report[label]["blob F1"] == report[label]["threshold Jaccard"] == 1
+        assert report[label]["Hausdorff 95 %"] == 0
+
+
 def test_text_has_extra_columns_under_their_names():
     options = {"extra_columns": ["surface distance", "blob F1"], "zero_division": 1.0}
     text = segmentation_report([TOP], [TOP], **options)

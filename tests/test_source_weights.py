@@ -95,5 +95,9 @@ def test_bad_arguments_are_named():
         weigh_sources([*Y, "nevus"], [*SOURCE, "C"])
     with pytest.raises(ValueError, match="y has 12 entries, but source has 11"):
         weigh_sources(Y, SOURCE[1:])
+    with pytest.raises(ValueError, match="source contains NaN, at position 1"):
+        weigh_sources([0, 1], [1.0, np.nan])
+    with pytest.raises(ValueError, match="y is empty"):
+        weigh_sources([], [])
     with pytest.raises(ValueError, match="strength"):
         weigh_sources(Y, SOURCE, strength=2)

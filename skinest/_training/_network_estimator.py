@@ -50,7 +50,7 @@ class NetworkEstimator(
     """Base class with parameters of training, checks, records and warm starts.
 
     A subclass sets the names of its metrics, its seeds, and its parameters for learning
-    rates, for epochs, and for predictions only.
+    rates, for epochs, for predictions only, and for predictions.
     """
 
     _metrics: tuple[str, ...] = ()
@@ -58,6 +58,7 @@ class NetworkEstimator(
     _learning_rates: tuple[str, ...] = ("learning_rate",)
     _epochs: tuple[str, ...] = ("epochs",)
     _unused_in_training: tuple[str, ...] = ()
+    _used_in_predictions: tuple[str, ...] = ("batch_size", "n_prediction_views")
 
     history_: dict[str, list[float]]
     n_iter_: int

@@ -22,13 +22,14 @@ from ..images import ImageCollection
 NUMBERS_OF_VIEWS = [Options(Integral, dict.fromkeys([1, 2, 4, 8]).keys())]
 
 
-def check_n_views(estimator) -> int:
-    """Return the number of views; raise ValueError if it is not 1, 2, 4 or 8.
+def check_prediction(estimator) -> int:
+    """Check the parameters that predictions use, and return the number of views.
 
-    Unlike other parameters, this one is not checked by `fit` alone, because it is only
-    used for predictions and can be set after `fit`.
+    Unlike other parameters, these are not checked by `fit` alone, because they can be
+    set after `fit`.
     """
-    check_param(estimator, "n_prediction_views")
+    for name in estimator._used_in_predictions:
+        check_param(estimator, name)
     return int(estimator.n_prediction_views)
 
 

@@ -39,11 +39,6 @@ def encode_labels(y):
     if y is None:
         raise ValueError("y is None. Pass y, the label of each image.")
     y = as_column(y, "y")
-    if y.dtype.kind == "f" and np.isnan(y).any():
-        raise ValueError(
-            f"y contains NaN, at position {np.flatnonzero(np.isnan(y))[0]}. Pass a "
-            "label for each image, or remove images without a label."
-        )
     check_classification_targets(y)
     encoder = LabelEncoder()
     class_indices = encoder.fit_transform(y)

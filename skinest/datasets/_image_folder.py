@@ -220,11 +220,15 @@ def load_image_folder(
     )
 
 
-def list_images(folder, allowed_extensions=None) -> list[str]:
-    """List the images of a folder and of the folders in it, each real file once."""
+def list_images(folder, allowed_extensions=None, *, keep_links=False) -> list[str]:
+    """List the images of a folder and of the folders in it, each real file once.
+
+    With `keep_links`, links to a file are listed too, because their names matter.
+    """
     folder = _find_folder(folder)
     finder = _Finder(_check_extensions(allowed_extensions))
-    return list(finder.find_images(folder, ()).values())
+    identify = str if keep_links else _identify
+    return list(finder.find_images(folder, (), identify).values())
 
 
 def _find_folder(path):
@@ -234,6 +238,12 @@ def _find_folder(path):
         error = NotADirectoryError if folder.exists() else FileNotFoundError
         raise error(f"There is no folder {folder}.")
     return folder
+
+
+def _identify(path) -> tuple[int, int]:
+    """Return what links to a file or folder have in common with it."""
+    info = os.stat(path)
+    return info.st_dev, info.st_ino
 
 
 class _Finder:
@@ -264,13 +274,13 @@ class _Finder:
                 self.ignored[path.suffix.lower() or "without extension"] += 1
         return folders, images
 
-    def find_images(self, folder, above):
+    def find_images(self, folder, above, identify=_identify):
         """Return the images of a folder and its subfolders: {identity: path}.
 
         Links may form cycles, so each real file and folder is listed once. Links back
         to the parents of the folder, `above`, are ignored.
         """
-        found: dict[tuple[int, int], str] = {}
+        found: dict = {}
         seen = {_identify(other) for other in above}
         waiting = [folder]
         while waiting:
@@ -283,15 +293,9 @@ class _Finder:
             folders, images = self.list_folder(current)
             waiting += reversed(folders)
             for path in images:
-                if found.setdefault(_identify(path), str(path)) != str(path):
+                if found.setdefault(identify(path), str(path)) != str(path):
                     self.ignored["link to another image of the class"] += 1
         return found
-
-
-def _identify(path) -> tuple[int, int]:
-    """Return what links to a file or folder have in common with it."""
-    info = os.stat(path)
-    return info.st_dev, info.st_ino
 
 
 def _is_folder(path):

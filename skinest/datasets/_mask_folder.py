@@ -67,8 +67,9 @@ def load_mask_folder(
         images_path/ISIC_0024306.jpg      masks_path/ISIC_0024306.png
         images_path/ISIC_0024307.jpg      masks_path/ISIC_0024307_segmentation.png
 
-    Extensions do not matter. Folders inside of both are searched too. Images without a
-    mask are left out and counted.
+    Extensions do not matter. Folders inside of both are searched too; if images have
+    the same name, their masks are in folders of the same names as theirs. Images
+    without a mask are left out and counted.
 
     Parameters
     ----------
@@ -76,8 +77,8 @@ def load_mask_folder(
         Folder of the images. ``~`` is the user's home.
 
     masks_path : str or path-like
-        Folder of the masks, such as true masks or predicted ones. It can be the folder
-        of the images if masks have a `mask_suffix`.
+        Folder of the masks, such as true masks or predicted ones. One of both folders
+        can be inside of the other. They can be the same if masks have a `mask_suffix`.
 
     mask_suffix : str, default=None
         What masks have after the name of their image, such as "_globules". Other files
@@ -108,8 +109,8 @@ def load_mask_folder(
     OSError
         If a folder does not exist or cannot be read, or a link is broken.
     ValueError
-        If no image has a mask, a mask belongs to no image, an image has two masks, or
-        two images have the same name.
+        If no image has a mask, a mask belongs to no image or to two, or an image has
+        two masks.
 
     See Also
     --------
@@ -135,11 +136,8 @@ def load_mask_folder(
     >>> [Path(path).name for path in data.mask_paths]
     ['0_mask.png', '1_mask.png']
     """
-    images, masks = list_images(images_path), list_images(masks_path)
-    if mask_suffix is not None:
-        masks = [path for path in masks if Path(path).stem.endswith(mask_suffix)]
-        images = [path for path in images if path not in set(masks)]
-    mask_of = _match(_name_images(images), masks, mask_suffix)
+    images, masks = _list_files(images_path, masks_path, mask_suffix)
+    mask_of = _match(images, masks, (images_path, masks_path), mask_suffix)
     if not mask_of:
         raise ValueError(
             f"No image in {images_path} has a mask in {masks_path}. The name of a mask "
@@ -163,31 +161,44 @@ def load_mask_folder(
     )
 
 
-def _name_images(images) -> dict[str, str]:
-    """Return the path of each image by its name without extension."""
-    path_of: dict[str, str] = {}
-    for path in images:
-        other = path_of.setdefault(Path(path).stem, path)
-        if other != path:
-            raise ValueError(
-                f"{other} and {path} have the same name, so that their masks cannot be "
-                "told apart. Rename one of them."
-            )
-    return path_of
+def _list_files(images_path, masks_path, mask_suffix) -> tuple[list, list]:
+    """List the images and the masks."""
+    images, masks = (
+        list_images(path, keep_links=True) for path in (images_path, masks_path)
+    )
+    shared = set(images) & set(masks)  # files of the inner one of two folders
+    if shared and len(shared) == len(masks) < len(images):
+        images = [path for path in images if path not in shared]
+    elif shared and len(shared) == len(images) < len(masks):
+        masks = [path for path in masks if path not in shared]
+    elif shared and mask_suffix is None:
+        raise ValueError(
+            f"{images_path} and {masks_path} have the same files. Pass two folders or, "
+            "if images and masks are in one, what masks have after the name of their "
+            "image, such as mask_suffix='_segmentation'."
+        )
+    if mask_suffix is not None:
+        masks = [path for path in masks if Path(path).stem.endswith(mask_suffix)]
+        images = [path for path in images if path not in set(masks)]
+    return images, masks
 
 
-def _match(path_of, masks, mask_suffix) -> dict[str, str]:
+def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
     """Return the mask of each image that has one, as {path: path}."""
+    images_of: dict[str, list[str]] = {}
+    for path in images:
+        images_of.setdefault(Path(path).stem, []).append(path)
     mask_of: dict[str, str] = {}
     for mask in masks:
-        image = _find_image(path_of, Path(mask).stem, mask_suffix)
-        if image is None:
+        name = _find_name(images_of, Path(mask).stem, mask_suffix)
+        if name is None:
             raise ValueError(
                 f"No image has the name of the mask {mask}. Remove it, or add its "
                 "image."
             )
+        image = _choose_image(images_of[name], mask, folders)
         other = mask_of.setdefault(image, mask)
-        if other != mask:
+        if not os.path.samefile(other, mask):
             raise ValueError(
                 f"{image} has two masks, {other} and {mask}. Choose by mask_suffix, "
                 "such as '_segmentation'."
@@ -195,12 +206,33 @@ def _match(path_of, masks, mask_suffix) -> dict[str, str]:
     return mask_of
 
 
-def _find_image(path_of, name, mask_suffix) -> str | None:
-    """Return the image with the longest name with which the name of a mask begins."""
+def _find_name(names, name, mask_suffix) -> str | None:
+    """Return the longest name of an image with which the name of a mask begins."""
     if mask_suffix is not None:
-        return path_of.get(name.removesuffix(mask_suffix))
+        name = name.removesuffix(mask_suffix)
+        return name if name in names else None
     for end in range(len(name), 0, -1):
         is_end = end == len(name) or name[end] in _SEPARATORS
-        if is_end and name[:end] in path_of:
-            return path_of[name[:end]]
+        if is_end and name[:end] in names:
+            return name[:end]
     return None
+
+
+def _choose_image(images, mask, folders) -> str:
+    """Return the image of a mask, of those that have its name."""
+    of_images, of_masks = map(os.path.expanduser, folders)
+    if len(images) == 1 or all(os.path.samefile(images[0], each) for each in images):
+        return images[0]
+    place = os.path.relpath(os.path.dirname(mask), of_masks)
+    beside = [
+        path
+        for path in images
+        if os.path.relpath(os.path.dirname(path), of_images) == place
+    ]
+    if len(beside) == 1:
+        return beside[0]
+    raise ValueError(
+        f"{images[0]} and {images[1]} have the same name, so that {mask} could be the "
+        "mask of both. Rename one of them, or put masks into folders of the same names "
+        "as those of the images."
+    )

@@ -258,7 +258,8 @@ class BottleneckFeatureExtractor(
             One row for each image.
         """
         check_is_fitted(self)
-        check_param(self, "n_feature_views")
+        for name in ("batch_size", "n_feature_views"):  # can be set after `fit`
+            check_param(self, name)
         n_views = int(self.n_feature_views)
         batches = iterate_features(
             ResizedImages(make_views(check_images(X), n_views), self._spec.image_size),

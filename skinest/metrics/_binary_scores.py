@@ -40,8 +40,6 @@ def read_binary(y_true, y_score, pos_label, sample_weight, name="y_score"):
     weights : ndarray of shape (n_samples,)
     """
     y_true = as_column(y_true, "y_true")
-    if y_true.dtype.kind == "f" and np.isnan(y_true).any():
-        raise ValueError("y_true contains NaN. Remove samples without a label.")
     classes = np.unique(y_true).tolist()
     pos_label = _find_positive(classes, pos_label)
     scores = np.asarray(y_score)

@@ -121,31 +121,42 @@ def blob_f1_score(
     >>> blob_f1_score(y_true, y_pred)
     0.8
     """
-    true, pred = check_pair(y_true, y_pred, ignore_label, mask_threshold)
-    weights = check_sample_weight(sample_weight, len(true))
-    count = partial(_count_structures, min_iou=min_iou)
-    found = measure_labels(true, pred, labels, count)
-    is_labelled = ~np.isnan(found[..., :1])
-    counts = np.moveaxis(np.dstack([np.nan_to_num(found), is_labelled]), -1, 0)
+    masks = check_pair(y_true, y_pred, ignore_label, mask_threshold)
+    weights = check_sample_weight(sample_weight, len(masks[0]))
+    counts = count_blobs(masks, labels, min_iou)
     return average_ratio("Dice", counts, average, zero_division, weights, "blob F1")
 
 
 blob_f1_scorer = MaskScorer(blob_f1_score, zero_division=1.0)
 
 
+def count_blobs(masks, labels, min_iou=0.5) -> np.ndarray:
+    """Count structures, as :func:`~skinest._pixel_counts.select_counts` counts pixels.
+
+    The last count is 1, or 0 for an image without a labelled pixel.
+    """
+    count = partial(_count_structures, min_iou=min_iou)
+    found = measure_labels(masks[0], masks[1], labels, count)
+    is_labelled = ~np.isnan(found[..., :1])
+    return np.moveaxis(np.dstack([np.nan_to_num(found), is_labelled]), -1, 0)
+
+
 def _count_structures(true, pred, min_iou):
     """Count matched pairs, true structures and predicted structures."""
-    from scipy import ndimage, optimize
+    from scipy import ndimage, sparse
 
     found = [ndimage.label(each, structure=_EIGHT) for each in (true, pred)]
     (of_true, n_true), (of_pred, n_pred) = found
-    if not n_true or not n_pred:
-        return 0, n_true, n_pred
-    codes = (of_true * (n_pred + 1) + of_pred).ravel()
-    both = np.bincount(codes, minlength=(n_true + 1) * (n_pred + 1))
-    both = both.reshape(n_true + 1, n_pred + 1)
-    areas = both.sum(axis=1, keepdims=True) + both.sum(axis=0, keepdims=True)
-    iou = (both / np.maximum(areas - both, 1))[1:, 1:]
-    matches = iou >= min_iou
-    rows, columns = optimize.linear_sum_assignment(matches, maximize=True)
-    return int(matches[rows, columns].sum()), n_true, n_pred
+    # Pairs without a common pixel are not stored, as noise has very many of them.
+    both = true & pred
+    places = of_true[both], of_pred[both]
+    shape = n_true + 1, n_pred + 1
+    common = sparse.coo_matrix((np.ones(both.sum(), int), places), shape)
+    common.sum_duplicates()
+    areas = np.bincount(of_true.ravel())[common.row]
+    areas += np.bincount(of_pred.ravel())[common.col]
+    matches = common.data / (areas - common.data) >= min_iou
+    places = common.row[matches], common.col[matches]
+    graph = sparse.csr_matrix((np.ones(matches.sum(), int), places), shape)
+    matched = sparse.csgraph.maximum_bipartite_matching(graph, perm_type="column")
+    return np.count_nonzero(matched >= 0), n_true, n_pred

@@ -125,9 +125,9 @@ def hausdorff_distance(
     >>> hausdorff_distance(y_true, y_pred)
     2.0
     """
-    measure = partial(_find_percentile, percentile=percentile)
     masks = check_pair(y_true, y_pred, ignore_label, mask_threshold)
-    return _average(masks, measure, labels, average, sample_weight)
+    distances = measure_hausdorff(masks, labels, percentile)
+    return _average(distances, average, sample_weight)
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -203,16 +203,27 @@ def average_surface_distance(
     0.2
     """
     masks = check_pair(y_true, y_pred, ignore_label, mask_threshold)
-    return _average(masks, _find_mean, labels, average, sample_weight)
+    return _average(measure_surfaces(masks, labels), average, sample_weight)
 
 
 neg_hausdorff_scorer = MaskScorer(hausdorff_distance, sign=-1)
 neg_average_surface_distance_scorer = MaskScorer(average_surface_distance, sign=-1)
 
 
-def _average(masks, measure, labels, average, sample_weight):
-    weights = check_sample_weight(sample_weight, len(masks[0]))
-    distances = average_defined(measure_labels(*masks, labels, measure), axis=1)
+def measure_hausdorff(masks, labels, percentile=95) -> np.ndarray:
+    """Return the Hausdorff distance of each image and label."""
+    measure = partial(_find_percentile, percentile=percentile)
+    return measure_labels(masks[0], masks[1], labels, measure)
+
+
+def measure_surfaces(masks, labels) -> np.ndarray:
+    """Return the mean distance of boundaries of each image and label."""
+    return measure_labels(masks[0], masks[1], labels, _find_mean)
+
+
+def _average(distances, average, sample_weight):
+    weights = check_sample_weight(sample_weight, len(distances))
+    distances = average_defined(distances, axis=1)
     if average is None:
         return distances
     return float(average_defined(distances, weights=weights))

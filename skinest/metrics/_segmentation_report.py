@@ -14,6 +14,7 @@ from .._compat import Interval, StrOptions, validate_params
 from .._pixel_counts import (
     RATIOS,
     average_defined,
+    average_ratio,
     check_labels,
     compute_ratio,
     count_labels,
@@ -21,10 +22,10 @@ from .._pixel_counts import (
     pool_counts,
     select_counts,
 )
-from ._blobs import blob_f1_score
-from ._boundary_distances import average_surface_distance, hausdorff_distance
+from ._blobs import count_blobs
+from ._boundary_distances import measure_hausdorff, measure_surfaces
 from ._mask_metrics import CONSTRAINTS, check_pair, name_rows
-from ._threshold_jaccard import threshold_jaccard_score
+from ._threshold_jaccard import count_failures
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -34,13 +35,7 @@ if TYPE_CHECKING:
     from .._typing import Average, MasksLike, Reporting, ZeroDivision
 
 _MEAN_IOU = "mean IoU with background"
-# Scores that need whole masks, and which of their options the report sets.
-_EXTRA: dict[str, tuple] = {
-    "threshold Jaccard": (threshold_jaccard_score, ("zero_division",)),
-    "blob F1": (blob_f1_score, ("zero_division", "average")),
-    "Hausdorff 95 %": (hausdorff_distance, ()),
-    "surface distance": (average_surface_distance, ()),
-}
+_EXTRA = "threshold Jaccard", "blob F1", "Hausdorff 95 %", "surface distance"
 
 
 @overload
@@ -198,9 +193,10 @@ def segmentation_report(
     names = name_rows(labels, target_names)
     counts = select_counts(pixels, n_pixels, labels)
     of_all = select_counts(pixels, n_pixels, sorted(pixels))
+    masks = y_true, y_pred
+    extra = _measure(columns, masks, labels, counts, average, zero_division)
     if average == "pooled":
         counts, of_all = pool_counts(counts), pool_counts(of_all)
-    extra = _measure(columns, y_true, y_pred, labels, average, zero_division)
     report = _report_rows(counts, names, zero_division, extra)
     ious = average_defined(
         compute_ratio("IoU", of_all, zero_division, _MEAN_IOU), axis=1
@@ -223,20 +219,26 @@ def _check_columns(columns) -> list[str]:
     return [name for name in _EXTRA if name in columns]
 
 
-def _measure(columns, y_true, y_pred, labels, average, zero_division) -> dict:
+def _measure(columns, masks, labels, counts, average, zero_division) -> dict:
     """Return each extra score of each label.
 
     If there is no foreground, one label counts as absent, as in the other columns.
     """
-    settings = {"average": average, "zero_division": zero_division}
-    groups = [[label] for label in labels] if labels else [None]
-    values = {}
+    labels, values = labels or None, {}
     for name in columns:
-        score, keys = _EXTRA[name]
-        options = {key: settings[key] for key in keys}
-        values[name] = np.array(
-            [score(y_true, y_pred, labels=group, **options) for group in groups]
-        )
+        if name == "threshold Jaccard":
+            ratios = compute_ratio("IoU", counts, zero_division, name)
+            values[name] = average_defined(count_failures(ratios))
+        elif name == "blob F1":
+            blobs = count_blobs(masks, labels)
+            settings = average, zero_division, 1.0, name
+            columns_of = np.split(blobs, blobs.shape[-1], axis=-1)
+            found = [average_ratio("Dice", column, *settings) for column in columns_of]
+            values[name] = np.array(found)
+        elif name == "Hausdorff 95 %":
+            values[name] = average_defined(measure_hausdorff(masks, labels))
+        else:
+            values[name] = average_defined(measure_surfaces(masks, labels))
     return values
 
 

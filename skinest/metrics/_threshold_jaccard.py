@@ -112,9 +112,12 @@ def threshold_jaccard_score(
         mask_threshold=mask_threshold,
     )
     weights = check_sample_weight(sample_weight, len(scores))
-    # A comparison of NaN is False, so NaN is kept.
-    scores = np.where(scores < threshold, 0.0, scores)
-    return float(average_defined(scores, weights=weights))
+    return float(average_defined(count_failures(scores, threshold), weights=weights))
 
 
 threshold_jaccard_scorer = MaskScorer(threshold_jaccard_score, zero_division=1.0)
+
+
+def count_failures(scores, threshold=0.65) -> np.ndarray:
+    """Return scores with 0 for those below a threshold. NaN is kept."""
+    return np.where(scores < threshold, 0.0, scores)

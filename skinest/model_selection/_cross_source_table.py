@@ -23,6 +23,7 @@ from ..utils._checks import (
     as_column,
     check_groups,
     check_installed,
+    count_rows,
     select_items,
     select_params,
 )
@@ -251,6 +252,11 @@ def cross_source_table(
     """
     check_installed("pandas", "cross_source_table")
     images = _check_images(X, y, source, groups, params)
+    if leave_one_out and _OTHERS in images.names:
+        raise ValueError(
+            f"source has {_OTHERS!r}, which leave_one_out calls all sources but one. "
+            "Rename this source."
+        )
     if not isinstance(estimators, Mapping):
         estimators = {type(estimators).__name__: estimators}
     if not estimators:
@@ -293,10 +299,11 @@ def cross_source_table(
 def _check_images(X, y, source, groups, params) -> _Images:
     y, source = as_column(y, "y"), as_column(source, "source")
     check_classification_targets(y)
+    n_images = count_rows(X)
     for name, values in (("y", y), ("source", source)):
-        if len(values) != len(X):
+        if len(values) != n_images:
             raise ValueError(
-                f"{name} has {len(values)} entries, but there are {len(X)} images. "
+                f"{name} has {len(values)} entries, but there are {n_images} images. "
                 "Pass one entry per image."
             )
     images = _Images(X, y, source, check_groups(groups, len(y)), dict(params or {}))
@@ -378,7 +385,13 @@ def _split_at_home(images, cv, seed):
     folds = {}
     for name in images.names:
         rows = images.find(name)
-        pairs = cv.split(rows, images.y[rows], images.pick_groups(rows))
+        try:
+            pairs = list(cv.split(rows, images.y[rows], images.pick_groups(rows)))
+        except ValueError as error:
+            raise ValueError(
+                f"The {len(rows)} images of the source {name!r} cannot be divided into "
+                f"folds: {error} Lower cv, or pass cv=None."
+            ) from error
         folds[name] = [(rows[train], rows[test]) for train, test in pairs]
         tested = np.sort(np.concatenate([test for _, test in folds[name]]))
         if not np.array_equal(tested, rows):

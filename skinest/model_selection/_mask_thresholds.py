@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.model_selection import cross_validate
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from ..metrics import dice_scorer
@@ -24,7 +26,7 @@ _THRESHOLDS = np.arange(1, 20) / 20
 
 
 def tune_mask_threshold(
-    segmenter: UNetSegmenter,
+    segmenter: UNetSegmenter | Pipeline,
     X: ImagesLike,
     y: MasksLike,
     *,
@@ -42,8 +44,9 @@ def tune_mask_threshold(
 
     Parameters
     ----------
-    segmenter : UNetSegmenter
-        The segmenter, for masks with two labels. It is cloned.
+    segmenter : UNetSegmenter or Pipeline
+        The segmenter, for masks with two labels, or a Pipeline whose last step is one.
+        It is cloned.
 
     X : array, list of arrays or paths of length n_images
         Images, see :mod:`skinest.images`.
@@ -85,13 +88,14 @@ def tune_mask_threshold(
         - thresholds : ndarray of shape (n_thresholds,)
             All thresholds, in ascending order.
         - scores : ndarray of shape (n_thresholds, n_folds)
-            Their scores in each fold.
+            Their scores in each fold. A fold with a NaN, such as one whose masks have
+            no labelled pixel, does not count.
 
     Raises
     ------
     ValueError
-        If a threshold is not in (0, 1), or the masks have another number of labels than
-        two.
+        If a threshold is not in (0, 1), `scoring` is not a scorer, the masks have
+        another number of labels than two, or each fold has a NaN.
 
     See Also
     --------
@@ -119,6 +123,7 @@ def tune_mask_threshold(
     (19, 2)
     """
     chosen = _check_thresholds(thresholds)
+    _check_scorer(scoring)
     scores = cross_validate(
         segmenter,
         X,
@@ -131,7 +136,13 @@ def tune_mask_threshold(
         error_score="raise",
     )
     table = np.array([scores[f"test_{threshold!r}"] for threshold in chosen.tolist()])
-    means = table.mean(axis=1)
+    is_defined = ~np.isnan(table).any(axis=0)
+    if not is_defined.any():
+        raise ValueError(
+            "Each fold has a score that is NaN, so no threshold is the best. Choose "
+            "another cv or scoring."
+        )
+    means = table[:, is_defined].mean(axis=1)
     best = np.flatnonzero(means == means.max())
     best = best[np.argmin(np.abs(chosen[best] - 0.5))]
     return Bunch(
@@ -146,13 +157,28 @@ def _check_thresholds(thresholds) -> np.ndarray:
     """Return different thresholds in ascending order."""
     if thresholds is None:
         return _THRESHOLDS
-    found = np.unique(np.asarray(thresholds, dtype=float))
+    try:
+        found = np.unique(np.asarray(thresholds, dtype=float))
+    except (TypeError, ValueError):  # of text, for example
+        found = np.empty(0)
     if not found.size or not np.all((found > 0) & (found < 1)):
         raise ValueError(
             f"thresholds={thresholds!r} must be numbers between 0 and 1, such as "
             "[0.3, 0.5, 0.7]."
         )
     return found
+
+
+def _check_scorer(scoring):
+    """Raise ValueError for names and metrics, which are not scorers of masks."""
+    module = getattr(scoring, "__module__", None) or ""
+    is_metric = inspect.isfunction(scoring) and module.split(".")[1:2] == ["metrics"]
+    if not callable(scoring) or is_metric:
+        raise ValueError(
+            f"scoring={scoring!r} is not a scorer of masks. Pass one of "
+            "skinest.metrics, such as dice_scorer, or sklearn.metrics.make_scorer of a "
+            "function of masks."
+        )
 
 
 class _Scores:
@@ -170,8 +196,9 @@ class _Scores:
             )
         outputs = [each[..., 1:] for each in segmenter.predict_proba(X)]
         scores = {}
+        last = segmenter[-1] if isinstance(segmenter, Pipeline) else segmenter
         for threshold in self._thresholds.tolist():
-            at_threshold = _AtThreshold(segmenter, outputs, threshold)
+            at_threshold = _AtThreshold(last, outputs, threshold)
             scores[repr(threshold)] = self._scoring(at_threshold, X, y)
         return scores
 

@@ -310,6 +310,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         "postprocess",
         "tile_overlap",
     )
+    _used_in_predictions = ("batch_size", "threshold", *_unused_in_training)
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,

@@ -50,11 +50,6 @@ def check_groups(groups, n_images, name="groups"):
             f"{name} has {len(groups)} entries, but there are {n_images} images. Pass "
             "one group per image."
         )
-    if groups.dtype.kind == "f" and np.isnan(groups).any():
-        first = np.flatnonzero(np.isnan(groups))[0]
-        raise ValueError(
-            f"{name} contains NaN, at position {first}. Pass a group for each image."
-        )
     return groups
 
 
@@ -129,8 +124,22 @@ def select_params(params, positions, n_images) -> dict:
     }
 
 
+def count_rows(X, name="X") -> int:
+    """Return the number of images, or of the rows of a table, which can be sparse."""
+    shape = getattr(X, "shape", ())
+    if not (shape or hasattr(X, "__len__")):
+        raise ValueError(
+            f"{name} is of type {type(X).__name__}. Pass an array, a list or a table; "
+            "a generator can be passed as list(generator)."
+        )
+    n_rows = shape[0] if shape else len(X)
+    if not n_rows:
+        raise ValueError(f"{name} is empty: pass at least one image.")
+    return n_rows
+
+
 def as_column(values, name):
-    """Return one value per image as a 1-d array, after a check of the types."""
+    """Return one value per image as a 1-d array, after a check of types and NaN."""
     try:
         column = column_or_1d(values, warn=True)
     except ValueError as error:  # scikit-learn calls all of them y
@@ -144,6 +153,11 @@ def as_column(values, name):
                 f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "
                 "type, and remove images without a value."
             )
+    if column.dtype.kind == "f" and np.isnan(column).any():
+        raise ValueError(
+            f"{name} contains NaN, at position {np.flatnonzero(np.isnan(column))[0]}. "
+            "Pass a value for each image, or remove images without one."
+        )
     return column
 
 

@@ -154,7 +154,7 @@ def test_wrong_settings(settings, match, unread):
         ),
         (
             {"X_val": np.zeros((2, 32, 32)), "y_val": [0, np.nan]},
-            r"y_val has the labels \[nan\]",
+            "y_val contains NaN, at position 1",
         ),
     ],
 )

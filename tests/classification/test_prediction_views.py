@@ -108,6 +108,12 @@ def test_a_wrong_number_of_views_is_an_error(value, clf, images, y):
         small(n_prediction_views=value).fit(images, y)
 
 
+def test_size_of_batches_is_checked_in_predictions(clf, images):
+    changed = copy.copy(clf).set_params(batch_size=0)
+    with pytest.raises(ValueError, match="'batch_size' parameter of"):
+        changed.predict(images)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 def test_each_file_is_decoded_once(batch_size, clf, tmp_path, decoded):
     paths = [str(tmp_path / f"{i}.png") for i in range(9)]

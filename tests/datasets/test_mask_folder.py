@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,8 @@ def test_a_suffix_chooses_masks_even_beside_the_images(tmp_path):
     ("files", "message"),
     [
         (["images/a.jpg", "masks/a.png", "masks/b.png"], "No image has the name"),
+        (["images/a.jpg", "images/a.png", "masks/a.png"], "have the same name"),
+        (["images/1/a.jpg", "images/2/a.jpg", "masks/3/a.png"], "have the same name"),
         (["images/a.jpg", "masks/a_1.png", "masks/a_2.png"], "a.jpg has two masks"),
         (["images/1/a.jpg", "images/2/a.jpg", "masks/a.png"], "have the same name"),
         (["images/a.jpg", "masks/a.txt"], "No image in .* has a mask"),
@@ -86,3 +89,55 @@ def test_paths_only(tmp_path):
     )
     assert paths.tolist() == [str(tmp_path / "images/a.jpg")]
     assert masks.tolist() == [str(tmp_path / "masks/a.png")]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"), [("images", "images/masks"), ("masks/images", "masks")]
+)
+def test_one_folder_inside_of_the_other_has_no_part_in_it(tmp_path, images, masks):
+    make_files(tmp_path, f"{images}/a.jpg", f"{images}/b.jpg", f"{images}/c.jpg")
+    make_files(tmp_path, f"{masks}/a.png", f"{masks}/b_mask.png")
+    found = load_mask_folder(tmp_path / images, tmp_path / masks)
+    assert [Path(path).name for path in found.mask_paths] == ["a.png", "b_mask.png"]
+    assert found.n_without_mask == 1
+
+
+def test_inner_folder_has_no_image_beside_masks_of_a_suffix(tmp_path):
+    make_files(tmp_path, "images/a.jpg", "images/masks/a_globules.png")
+    make_files(tmp_path, "images/masks/a_streaks.png")
+    names, found = load_names(tmp_path, "images/masks", mask_suffix="_globules")
+    assert names == [("a.jpg", "a_globules.png")]
+    assert found.n_without_mask == 0
+
+
+def test_an_image_is_never_its_own_mask(tmp_path):
+    make_files(tmp_path, "images/a.jpg", "images/a_mask.png")
+    with pytest.raises(ValueError, match=r"have the same files.* mask_suffix"):
+        load_names(tmp_path, "images")
+    assert load_names(tmp_path, "images", mask_suffix="_mask")[0] == [
+        ("a.jpg", "a_mask.png")
+    ]
+
+
+def test_masks_of_images_with_the_same_name_are_in_folders_of_the_same_names(tmp_path):
+    make_files(tmp_path, "images/a/1.jpg", "images/b/1.jpg", "images/b/2.jpg")
+    make_files(tmp_path, "masks/b/1.png", "masks/a/1_mask.png", "masks/2.png")
+    _, found = load_names(tmp_path)
+    pairs = zip(found.paths, found.mask_paths, strict=True)
+    places = [[Path(path).parent.name for path in pair] for pair in pairs]
+    assert places == [["a", "a"], ["b", "b"], ["b", "masks"]]
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_images_may_share_the_file_of_an_empty_mask(tmp_path, link):
+    make_files(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a.png")
+    link(tmp_path / "masks/a.png", tmp_path / "masks/b.png")
+    names, found = load_names(tmp_path)
+    assert names == [("a.jpg", "a.png"), ("b.jpg", "b.png")]
+    assert found.n_without_mask == 0
+
+
+def test_two_names_of_the_file_of_a_mask_are_one_mask(tmp_path):
+    make_files(tmp_path, "images/a.jpg", "masks/a.png")
+    os.symlink(tmp_path / "masks/a.png", tmp_path / "masks/a_newest.png")
+    assert load_names(tmp_path)[0] == [("a.jpg", "a.png")]

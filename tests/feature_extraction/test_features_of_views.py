@@ -66,3 +66,5 @@ def test_a_wrong_number_of_views_is_refused_at_transform_too():
     extractor = BottleneckFeatureExtractor("tiny", **settings).fit(images)
     with pytest.raises(ValueError, match="n_feature_views"):
         extractor.set_params(n_feature_views=3).transform(images)
+    with pytest.raises(ValueError, match="batch_size"):
+        extractor.set_params(n_feature_views=1, batch_size=0).transform(images)

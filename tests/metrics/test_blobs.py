@@ -3,6 +3,8 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.exceptions import UndefinedMetricWarning
@@ -93,3 +95,17 @@ def test_pixels_without_a_label_count_nowhere():
 def test_wrong_overlap_is_refused(min_iou):
     with pytest.raises(ValueError, match="'min_iou' parameter"):
         score("010", "010", min_iou=min_iou)
+
+
+def test_masks_of_noise_need_little_memory():
+    true, pred = np.zeros((2, 1, 200, 200), int)
+    true[0, ::2, ::2] = 1  # 10,000 structures of one pixel
+    pred[0, ::2, ::4] = 1  # a half of them
+    tracemalloc.start()
+    try:
+        score = blob_f1_score(true, pred)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert score == pytest.approx(2 * 5000 / (10_000 + 5000))
+    assert peak < 20e6  # a table of all pairs has 400 MB

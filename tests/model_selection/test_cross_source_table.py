@@ -6,6 +6,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer, roc_auc_score
@@ -149,6 +150,11 @@ def test_several_estimators_have_the_same_folds_and_samples():
     pd.testing.assert_frame_equal(one, tabulate().droplevel("estimator"))
 
 
+def test_features_may_be_sparse():
+    table = tabulate(X=sparse.csr_array(X))
+    pd.testing.assert_frame_equal(table, tabulate())
+
+
 def test_images_of_different_sizes():
     sizes = [8, 9] * 12
     images = [np.full((s, 8, 3), i * 9, np.uint8) for i, s in enumerate(sizes)]
@@ -176,6 +182,20 @@ def test_images_of_different_sizes():
         ),
         ({"scoring": "no_such"}, "no_such"),
         ({"estimators": {}}, "estimators is an empty dict"),
+        ({"X": (row for row in X)}, "X is of type generator.* list\\(generator\\)"),
+        ({"X": None}, "X is of type NoneType"),
+        ({"X": [], "y": [], "source": []}, "X is empty"),
+        ({"y": np.where(np.arange(120), Y, np.nan)}, "y contains NaN, at position 0"),
+        (
+            {"source": np.where(np.arange(120), Y % 2, np.nan)},
+            "source contains NaN, at position 0",
+        ),
+        ({"cv": 50}, "images of the source 'A' cannot be divided into folds.*Lower cv"),
+        (
+            {"source": np.where(SOURCE == "A", "all others", "B")}
+            | {"leave_one_out": True},
+            "source has 'all others'",
+        ),
     ],
 )
 def test_bad_arguments_are_named(options, message):

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skinest.metrics import dice_score, dice_scorer, iou_scorer
 from skinest.model_selection import tune_mask_threshold
@@ -99,7 +103,64 @@ def test_of_equal_thresholds_the_one_nearest_to_a_half_is_chosen(pairs):
     assert result.best_threshold == 0.4
 
 
-@pytest.mark.parametrize("thresholds", [[], [0.5, 1.0], [0.0], 0.0])
+class Known(BaseEstimator):
+    """Segmenter whose probabilities are the brightness of grey images."""
+
+    def __init__(self, threshold=0.5):
+        self.threshold = threshold
+
+    def fit(self, X, y):
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def predict_proba(self, X):
+        grey = np.asarray(X)[..., :1] / 255
+        return np.concatenate([1 - grey, grey], axis=-1)
+
+    def _mask(self, outputs):
+        return (outputs[..., 0] > self.threshold).astype(int)
+
+
+def make_steps():
+    """Make images in three steps of brightness, and masks of the brighter two."""
+    steps = np.array([[0, 60, 200]] * 4)
+    images = np.repeat(steps[..., np.newaxis, np.newaxis], 3, axis=-1)
+    return images.astype(np.uint8), (steps > 0).astype(int)[..., np.newaxis]
+
+
+def test_the_segmenter_may_be_the_last_step_of_a_pipeline():
+    images, masks = make_steps()
+    pipeline = make_pipeline(FunctionTransformer(np.negative), Known())
+    result = tune_mask_threshold(
+        pipeline, np.negative(images), masks, thresholds=[0.1, 0.5], cv=2
+    )
+    assert_allclose(result.scores, [[1, 1], [2 / 3, 2 / 3]])
+
+
+def test_folds_without_a_score_do_not_count():
+    images, masks = make_steps()
+    masks[:2] = 255
+    folds = [(np.arange(4), np.arange(2)), (np.arange(4), np.arange(2, 4))]
+    scoring = make_scorer(dice_score, ignore_label=255)
+    options = {"thresholds": [0.1, 0.5], "scoring": scoring}
+    with pytest.warns(UndefinedMetricWarning, match="All pixels of y_true"):
+        result = tune_mask_threshold(Known(), images, masks, cv=folds, **options)
+    assert_allclose(result.scores, [[np.nan, 1], [np.nan, 2 / 3]])
+    assert (result.best_threshold, result.best_score) == (0.1, 1)
+    with (
+        pytest.warns(UndefinedMetricWarning, match="All pixels of y_true"),
+        pytest.raises(ValueError, match="Each fold has a score that is NaN"),
+    ):
+        tune_mask_threshold(Known(), images, masks, cv=folds[:1], **options)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", None, dice_score, accuracy_score])
+def test_what_is_no_scorer_of_masks_is_refused(scoring):
+    with pytest.raises(ValueError, match=r"scoring=.* is not a scorer of masks"):
+        tune_mask_threshold(Known(), *make_steps(), scoring=scoring)
+
+
+@pytest.mark.parametrize("thresholds", [[], [0.5, 1.0], [0.0], 0.0, ["high"], [[1], 2]])
 def test_wrong_thresholds_are_refused(thresholds, pairs):
     with pytest.raises(ValueError, match=r"thresholds=.* must be numbers between"):
         tune_mask_threshold(make_small(), *pairs, thresholds=thresholds)

@@ -100,7 +100,10 @@ def test_unreadable_files(kind, files):
 
 
 WRONG_MASKS = {
-    "colour": (np.full((20, 24, 3), 9, np.uint8), "a colour image of 3 channels"),
+    "colour": (
+        np.tile(np.uint8([9, 9, 8]), (20, 24, 1)),
+        "a colour image of 3 channels",
+    ),
     "grey values": (
         np.arange(480, dtype=np.uint16).reshape(20, 24).astype(np.uint8),
         "256 different values from 0 to 255.* JPEG compression or smooth edges",

@@ -134,6 +134,26 @@ def test_a_wrong_number_of_views_is_an_error(value, learned, images):
             method(images)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"threshold": 1.5},
+        {"threshold": 1},
+        {"batch_size": 0},
+        {"tile_overlap": 1.0},
+        {"crop_margin": -0.1},
+        {"postprocess": "smallest"},
+    ],
+    ids=str,
+)
+def test_what_is_changed_after_fit_is_checked_in_predictions(settings, learned, images):
+    (name,) = settings
+    changed = copy.copy(learned).set_params(**settings)
+    for method in (changed.predict, changed.predict_proba, changed.transform):
+        with pytest.raises(ValueError, match=f"'{name}' parameter of UNetSegmenter"):
+            method(images)
+
+
 def test_errors_name_the_image_and_not_the_view(learned, images):
     with pytest.raises(ValueError, match=r"X\[1\] has shape \(1, 24\).* 2 pixels"):
         by_views(learned, 8).predict([images[0], images[0][:1]])
