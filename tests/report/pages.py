@@ -117,12 +117,14 @@ class Page(HTMLParser):
         sources = [image["src"] for image in self.list("img")]
         return [base64.b64decode(source.partition(",")[2]) for source in sources]
 
+    def read_script(self, position):
+        """Return the text of a script: the first has data, the last one is code."""
+        scripts = re.findall(r"<script[^>]*>(.*?)</script>", self.text, re.DOTALL)
+        return scripts[position]
+
     def read_counts(self):
         """Return the data of the slider."""
-        (found,) = re.findall(
-            r'<script type="application/json">(.*?)</script>', self.text
-        )
-        return json.loads(found)
+        return json.loads(self.read_script(0))
 
     def has_words(self, *words):
         """Return whether cells or paragraphs with these texts follow each other."""
