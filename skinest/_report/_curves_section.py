@@ -16,8 +16,8 @@ from ._study import MASKS
 
 _N_BINS = 10  # of calibration, at most
 _MIN_PER_BIN = 10  # images
-# They differ in brightness too.
-_COLORS = "#1f4e9c", "#d1495b", "#2a9d8f", "#e9a23b", "#6a4c93", "#8d99ae", "#3d2b1f"
+# They differ in brightness too, and have a contrast of 3 or more to white.
+_COLORS = "#1f4e9c", "#d1495b", "#2a9d8f", "#b9770e", "#6a4c93", "#768299", "#3d2b1f"
 _STYLES = "-", "--", "-.", ":"
 _DICE_BINS = np.linspace(0, 1, 21)
 
@@ -87,7 +87,7 @@ def _plot_roc(study):
         for name, truth, scores, style in _list_curves(outputs):
             RocCurveDisplay.from_predictions(truth, scores, ax=ax, curve_kwargs=style)
             ax.lines[-1].set_label(_escape(name))
-        ax.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+        ax.plot([0, 1], [0, 1], color="0.5", linewidth=1)
         _finish(ax, outputs, "ROC curve", "1 - specificity", "Sensitivity")
 
     return make_plot(
@@ -103,7 +103,7 @@ def _plot_precision(study):
             PrecisionRecallDisplay.from_predictions(truth, scores, ax=ax)
             ax.lines[-1].set(label=_escape(name), **style)
         if outputs.positive is not None:
-            ax.axhline(truth.mean(), color="0.6", linewidth=1)
+            ax.axhline(truth.mean(), color="0.5", linewidth=1)
         _finish(ax, outputs, "Precision-recall curve", "Recall", "Precision")
         ax.set_ylim(-0.02, 1.02)
 
@@ -129,7 +129,7 @@ def _plot_calibration(study):
                 **style,
             )
             ax.lines[-1].set_label(_escape(name))
-        ax.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+        ax.plot([0, 1], [0, 1], color="0.5", linewidth=1)
         _finish(
             ax,
             outputs,

@@ -29,12 +29,12 @@ def describe_model(study):
     yield Text(f"The estimator is a {_name_steps(study.estimator)}.")
     if hasattr(study.estimator, "best_estimator_"):
         yield Text("Settings are those of the best estimator of the search.")
-    yield Table(
-        ["Setting", "Value"],
-        list_settings(study.estimator),
-        "Settings of the estimator",
-        n_texts=2,
-    )
+    settings = list_settings(study.estimator)
+    if settings:
+        header = ["Setting", "Value"]
+        yield Table(header, settings, "Settings of the estimator", n_texts=2)
+    else:
+        yield Text("It has no settings.")
     digests = list(_find_digests(study.estimator))
     if digests:
         yield Table(

@@ -100,7 +100,9 @@ def _plain_style():
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.hashsalt": "skinest", "font.size": 10})
+        matplotlib.rcParams.update(
+            {"svg.hashsalt": "skinest", "font.size": 10, "legend.edgecolor": "0.5"}
+        )
         yield
 
 

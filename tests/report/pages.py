@@ -19,6 +19,11 @@ IMAGES += np.linspace(0, 160, 40).astype(np.uint8)[:, None, None, None]
 LABELS = np.arange(40) + np.random.default_rng(1).normal(0, 12, 40) > 20
 
 
+def read_uri(source):
+    """Return the content of a data URI."""
+    return base64.b64decode(source.partition(",")[2])
+
+
 def measure(X):
     """Return the brightness of images, in [0, 1]."""
     return np.array([image.mean() / 255 for image in check_images(X)])
@@ -114,15 +119,16 @@ class Page(HTMLParser):
 
     def read_files(self):
         """Return the contents of all embedded pictures."""
-        sources = [image["src"] for image in self.list("img")]
-        return [base64.b64decode(source.partition(",")[2]) for source in sources]
+        return [read_uri(image["src"]) for image in self.list("img")]
+
+    def read_script(self, position):
+        """Return the text of a script: the first has data, the last one is code."""
+        scripts = re.findall(r"<script[^>]*>(.*?)</script>", self.text, re.DOTALL)
+        return scripts[position]
 
     def read_counts(self):
         """Return the data of the slider."""
-        (found,) = re.findall(
-            r'<script type="application/json">(.*?)</script>', self.text
-        )
-        return json.loads(found)
+        return json.loads(self.read_script(0))
 
     def has_words(self, *words):
         """Return whether cells or paragraphs with these texts follow each other."""

@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
 from PIL import Image
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import confusion_matrix, roc_auc_score
@@ -20,6 +19,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 import skinest
 from skinest.model_selection import bootstrap_interval
 from tests.report.pages import IMAGES, LABELS, Brightness, Decisions, Page
+from tests.report.sliders import Slider
 
 NAMES = np.array(["<b>nevus</b>", "mela|noma"])[LABELS.astype(int)]
 LESIONS = np.array([f"patient-{number // 2}" for number in range(40)])
@@ -170,16 +170,39 @@ def test_scores_are_those_of_the_intervals(page, markdown):
     assert f"| AUC | {' | '.join(texts)} |" in markdown
 
 
-def test_the_slider_has_the_counts_of_each_threshold(page):
-    (counts,) = page.read_counts()
+def check_slider(page, chosen, truth, scores, step=10):
+    """Check places of a slider, and return what is shown at first."""
+    slider = Slider(page)
+    first = slider.show(chosen)
+    assert not first["hidden"] and first["last"] == 100
+    for place in range(0, 101, step):
+        shown = slider.show(chosen, place)
+        assert shown["threshold"] == shown["spoken"]
+        matrix = confusion_matrix(truth, scores >= shown["threshold"])
+        (tn, fp), (fn, tp) = matrix.tolist()
+        assert shown["counts"] == {"tp": tp, "fn": fn, "fp": fp, "tn": tn}
+        rates = {
+            "sensitivity": (tp, tp + fn),
+            "specificity": (tn, tn + fp),
+            "ppv": (tp, tp + fp),
+            "npv": (tn, tn + fn),
+        }
+        assert shown["rates"].keys() == rates.keys()
+        for name, (part, whole) in rates.items():
+            text = shown["rates"][name]
+            if not whole:
+                assert text == "not defined"
+                continue
+            number, unit = text.split()
+            assert float(number) == pytest.approx(100 * part / whole, abs=0.0501)
+            assert unit == "%"
+    return first
+
+
+def test_the_slider_has_the_confusion_matrix_of_each_threshold(page):
     scores = Brightness().fit(None, NAMES).predict_proba(IMAGES[1::2])[:, 1]
-    assert counts["p"] == LABELS[1::2].sum() and counts["n"] == 20 - counts["p"]
-    assert counts["thresholds"][counts["start"]] == 0.5
-    for threshold, tp, fp in zip(
-        *(counts[name] for name in ("thresholds", "tp", "fp")), strict=True
-    ):
-        matrix = confusion_matrix(LABELS[1::2], scores >= threshold)
-        assert_array_equal(matrix[:, 1], [fp, tp])
+    first = check_slider(page, 0, LABELS[1::2], scores, step=1)
+    assert (first["place"], first["threshold"]) == (50, 0.5)
 
 
 def test_subgroups_that_are_too_small_say_so(page):
@@ -227,6 +250,7 @@ def test_decision_values_have_no_calibration(tmp_path):
     assert "Calibration curve" not in page.text
     assert "no predict_proba" in page.text
     decisions = -Decisions().fit(None, LABELS).decision_function(IMAGES)
+    check_slider(page, 0, ~LABELS, decisions)
     found = decisions >= -1
     assert page.has_words("-1", str(sum(found & ~LABELS)), str(sum(~found & ~LABELS)))
     counts = sum(LABELS & (decisions >= 0)), sum(LABELS & (decisions < 0))
@@ -241,13 +265,16 @@ def test_several_classes(tmp_path):
     )
     page = Page(files.html.read_text("utf-8"))
     assert len(page.read_counts()) == len(page.list("option")) == 3
+    proba = classifier.predict_proba(IMAGES)
+    for k, name in enumerate("abc"):
+        check_slider(page, k, classes == name, proba[:, k])
     predicted = classifier.predict(IMAGES)
     for name, row in zip("abc", confusion_matrix(classes, predicted), strict=True):
         assert page.has_words(name, *map(str, row))
     auc = bootstrap_interval(
         roc_auc_score,
         classes == "b",
-        classifier.predict_proba(IMAGES)[:, 1],
+        proba[:, 1],
         **FAST,
     )
     assert f"{auc:.2f}" in page.text

@@ -87,6 +87,11 @@ def test_the_worst_masks_are_shown_first(page_of_masks):
     assert page_of_masks.list("input") == []  # no threshold
 
 
+def test_an_estimator_without_settings_has_no_empty_table(page_of_masks):
+    assert page_of_masks.has_words("It has no settings.")
+    assert "<tbody></tbody>" not in page_of_masks.text
+
+
 def test_links_lead_to_sections_of_masks(page_of_masks):
     ids = {attributes.get("id") for _, attributes in page_of_masks.tags}
     assert {link["href"][1:] for link in page_of_masks.list("a")} <= ids
