@@ -45,6 +45,24 @@ def pytest_collection():
         gc.enable()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def many_models():
+    """Keep the models of all tests: most files fit a few small ones, and no others."""
+    from skinest._training import _models
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_models, "_MAX_IDLE", 1000)
+        yield
+
+
+@pytest.fixture
+def own_models(monkeypatch):
+    """Begin without models, and clear none of those that other tests use."""
+    from skinest._training import _models
+
+    monkeypatch.setattr(_models, "_idle", [])
+
+
 class DecodedFiles:
     """Counts of the files that are decoded, in this process."""
 

@@ -295,6 +295,7 @@ def scaled_error(y_true, y_pred):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_models")
 def test_after_clear_models_a_loss_reads_new_values(monkeypatch):
     X = make_images()
 

@@ -243,7 +243,13 @@ bovw.fit_transform(np.load(sys.argv[1]))
 
 
 @posix_only
-@pytest.mark.parametrize("with_memory", [True, False], ids=["memory", "temporary"])
+@pytest.mark.parametrize(
+    "with_memory",
+    [
+        pytest.param(True, id="memory"),
+        pytest.param(False, id="temporary", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_process_leaves_nothing_to_the_next(
     with_memory, images, plain, tmp_path, monkeypatch
 ):

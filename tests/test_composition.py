@@ -254,6 +254,7 @@ def cached_outputs(forms):
 # These select no images, or as the others do, so that a few forms show what they do.
 LIKE_OTHER_COMPOSITIONS = (
     "RandomizedSearchCV",
+    "cross-validation",
     "VotingClassifier",
     "StackingClassifier",
     "CalibratedClassifierCV",
@@ -267,7 +268,7 @@ LIKE_OTHER_COMPOSITIONS = (
     "SMOTE of features",
     "RandomOverSampler of features",
 )
-SOME_FORMS = ("uint8 array", "list of different sizes", "Series", "DataFrame column")
+SOME_FORMS = ("uint8 array", "list of different sizes", "DataFrame column")
 
 
 def is_slow(composition, form):
@@ -436,9 +437,9 @@ def test_paths_beside_other_columns(columns, forms):
 @pytest.mark.parametrize(
     ("n_jobs", "form"),
     [
-        (None, "uint8 array"),
-        (2, "list of Path"),
-        pytest.param(None, "list of Path", marks=pytest.mark.slow),
+        (None, "list of Path"),
+        pytest.param(2, "list of Path", marks=pytest.mark.slow),
+        pytest.param(None, "uint8 array", marks=pytest.mark.slow),
         pytest.param(2, "uint8 array", marks=pytest.mark.slow),
     ],
 )
@@ -467,8 +468,17 @@ def by_clone(fitted, folder):
     return clone(fitted)
 
 
-@pytest.mark.parametrize("copied", [by_joblib, by_pickle, by_clone])
-@pytest.mark.parametrize("with_memory", [False, True], ids=["plain", "memory"])
+@pytest.mark.parametrize(
+    ("with_memory", "copied"),
+    [
+        (False, by_joblib),
+        (True, by_pickle),
+        (True, by_clone),
+        pytest.param(False, by_pickle, marks=pytest.mark.slow),
+        pytest.param(False, by_clone, marks=pytest.mark.slow),
+        pytest.param(True, by_joblib, marks=pytest.mark.slow),
+    ],
+)
 def test_fitted_pipelines_and_searches_are_copied(copied, with_memory, forms, tmp_path):
     X = forms["list of str"]
     memory = joblib.Memory(tmp_path / "memory", verbose=0) if with_memory else None

@@ -161,6 +161,7 @@ def test_workers_never_do_their_own_work_twice(kind, paths, logs, tmp_path):
     np.testing.assert_array_equal(scores_of(second), scores_of(plain))
 
 
+@pytest.mark.slow
 def test_threads_within_workers_do_nothing_twice(paths, logs, tmp_path):
     transformer = logging_bovw(logs, tmp_path / "kept", n_jobs=2)
     found = make_search(transformer, n_jobs=2).fit(paths, Y)
@@ -311,6 +312,7 @@ BoVWSIFTTransformer(2, descriptor=Descriptor(), memory=sys.argv[1]).fit(images)
 """
 
 
+@pytest.mark.slow
 def test_memory_serves_processes_that_hash_strings_otherwise(tmp_path):
     printed = [
         subprocess.run(

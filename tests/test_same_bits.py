@@ -39,7 +39,7 @@ def in_other_company(method, images):
         # Which "auto" never chooses.
         pytest.param("mobilenetv2", "bfloat16", marks=pytest.mark.slow),
         ("vgg16", "float32"),
-        ("vgg16", "bfloat16"),
+        pytest.param("vgg16", "bfloat16", marks=pytest.mark.slow),
     ],
 )
 def test_features_are_the_same_in_any_company(backbone, compute_dtype, images):

@@ -24,10 +24,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.svm import SVC
 from sklearn.utils import get_tags
 
-from skinest import BoVWSIFTTransformer, SIFTDescriptor, UNetSegmenter
+from skinest import BoVWSIFTTransformer, SIFTDescriptor
 from skinest.masks import check_masks
 from skinest.sampling import ImageResampler, has_foreground
 from tests.private_names import select_rows
+from tests.segmentation.conftest import make_small
 from tests.utils.sound_estimators import MeanColor
 
 N_IMAGES = 18
@@ -360,8 +361,7 @@ def test_segmentation_in_cross_validation(files):
     resampler = ImageResampler(
         RandomOverSampler(random_state=0), balance_by=has_foreground
     )
-    unet = UNetSegmenter(depth=1, base_filters=2, image_size=(16, 16), epochs=1)
-    pipeline = make_pipeline(resampler, unet)
+    pipeline = make_pipeline(resampler, make_small(epochs=1))
     scores = cross_val_score(pipeline, *files, cv=2, error_score="raise")
     assert scores.shape == (2,)
 

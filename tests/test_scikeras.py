@@ -206,6 +206,7 @@ def test_settings_that_do_not_fit_the_data_are_refused(images, masks):
             clf.fit(images, y)
 
 
+@pytest.mark.slow
 def test_unet_learns_masks_as_rows(images, masks):
     """Their F1 by rows is the mean Dice of the images."""
     left = images.copy()

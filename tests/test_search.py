@@ -230,11 +230,10 @@ def test_settings_never_mix(images, tmp_path):
         {"encoding": "vlad"},
         {"encoding": "fisher", "n_components": 3},
     ]
+    plain = [bovw().set_params(**params).fit_transform(images) for params in settings]
     for _ in range(2):  # computed, then read
-        for params in settings:
-            plain = bovw().set_params(**params)
+        for params, expected in zip(settings, plain, strict=True):
             kept = bovw(memory=str(tmp_path / "kept")).set_params(**params)
-            expected = plain.fit_transform(images)
             np.testing.assert_array_equal(kept.fit_transform(images), expected)
 
 

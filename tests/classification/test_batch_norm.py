@@ -17,7 +17,7 @@ ALL = {*UPPER, "Conv1_BN"}
     ("train_batch_norm", "trainable", "expected"),
     [
         pytest.param("auto", "stage5", set(), marks=pytest.mark.slow),
-        ("auto", "all", ALL),
+        pytest.param("auto", "all", ALL, marks=pytest.mark.slow),
         pytest.param(True, "head", set(), marks=pytest.mark.slow),
         (True, "stage5", UPPER),
         pytest.param(True, "Conv_1", {"Conv_1_BN"}, marks=pytest.mark.slow),

@@ -24,7 +24,11 @@ from .conftest import apply, bits, changed, is_same, layers_of, make_images, sma
             marks=pytest.mark.slow,
         ),
         # One step of bfloat16 on its way, which has 8 bits.
-        ({"backbone": "vgg16", "compute_dtype": "bfloat16"}, 2**-8),
+        pytest.param(
+            {"backbone": "vgg16", "compute_dtype": "bfloat16"},
+            2**-8,
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=str,
 )

@@ -109,7 +109,7 @@ COMPUTE_DTYPES = {"float32": 5e-3, "bfloat16": 5e-3}
     [
         ("float32", "auto"),
         pytest.param("float32", True, marks=pytest.mark.slow),
-        ("bfloat16", "auto"),
+        pytest.param("bfloat16", "auto", marks=pytest.mark.slow),
     ],
 )
 def test_results_are_those_of_training_on_whole_images(

@@ -75,7 +75,7 @@ def check_last_epoch(clf, expected, prefix=""):
             ("penalty, three", {"l2": "auto"}, 3, True),
             ("copies", COPIES, 2, True),
             ("copies, three", COPIES, 3, False),
-            ("weights", WEIGHTS, 2, False),
+            ("weights", WEIGHTS, 2, True),
             ("weights, three", WEIGHTS, 3, True),
         )
     ],

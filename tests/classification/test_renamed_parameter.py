@@ -56,6 +56,7 @@ def test_the_number_of_copies_makes_a_difference(images, y, fitted):
     assert bits(augmented(n_augmented_copies=1).fit(images, y)) != bits(fitted)
 
 
+@pytest.mark.slow
 def test_vgg_has_the_old_name_too(images, y):
     clf = VGGTransferClassifier(
         weights=None, image_size=(32, 32), pooling="avg", hidden_units=(), epochs=1

@@ -66,7 +66,12 @@ def test_exactly_the_named_part_changes(backbone, lowest, images, y):
 
 
 @pytest.mark.parametrize(
-    "first, second", [("head", "block_16"), ("block_16", "all"), ("block_16", "head")]
+    "first, second",
+    [
+        ("block_16", "all"),
+        ("block_16", "head"),
+        pytest.param("head", "block_16", marks=pytest.mark.slow),
+    ],
 )
 def test_second_stage_starts_from_the_result_of_the_first(first, second, images, y):
     settings = {"epochs": 1, "trainable": first}

@@ -63,7 +63,12 @@ def test_a_file_gives_the_probabilities_of_the_estimator(
 
 @pytest.mark.parametrize(
     "labels",
-    [[3, -1, 0], ["benign", "malignant"], [1.0, 2.0], [False, True]],
+    [
+        ["benign", "malignant"],
+        [False, True],
+        pytest.param([3, -1, 0], marks=pytest.mark.slow),
+        pytest.param([1.0, 2.0], marks=pytest.mark.slow),
+    ],
     ids=lambda labels: type(labels[0]).__name__,
 )
 def test_classes_keep_their_type(labels, fit_classifier, images, tmp_path):

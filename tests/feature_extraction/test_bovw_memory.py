@@ -290,6 +290,7 @@ ON_A_FULL_DISK = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="limits are POSIX")
 def test_a_full_disk_does_not_lose_the_fit(textured, plain, tmp_path):
     np.save(tmp_path / "images.npy", textured)

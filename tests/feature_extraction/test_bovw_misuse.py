@@ -327,6 +327,7 @@ def test_a_backend_without_generators_is_served_by_threads(n_jobs, textured):
         np.testing.assert_array_equal(bovw.fit(textured).transform(textured), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
 def test_a_forked_copy_gives_an_error_and_does_not_wait_forever():
     code = """

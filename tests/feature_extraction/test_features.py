@@ -265,7 +265,13 @@ TWINS = {
 }
 
 
-@pytest.mark.parametrize("twins", TWINS)
+@pytest.mark.parametrize(
+    "twins",
+    [
+        pytest.param(twins, marks=[pytest.mark.slow] * twins.endswith("in a row"))
+        for twins in TWINS
+    ],
+)
 def test_augmentations_that_look_alike_never_mix(twins, images, memory, n_computed):
     heads = []
     for augmentation in TWINS[twins]:

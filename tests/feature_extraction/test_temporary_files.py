@@ -81,7 +81,13 @@ STORED = {
 }
 
 
-@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "upper part"))
+        for name in STORED
+    ],
+)
 def test_a_temporary_file_gives_the_same_bits(name, images, temporary, in_files):
     settings, shapes = STORED[name]
     in_file = large(**settings).fit(images, Y)

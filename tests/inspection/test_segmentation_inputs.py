@@ -17,7 +17,13 @@ from skinest.inspection import SegmentationDisplay
 from tests.inspection.segmenters import SIZE, Darkness, legend
 
 
-@pytest.mark.parametrize("form", ["list", "tuple", "object", "paths", "frame", "mixed"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("list", "paths", "frame", "mixed"),
+        *(pytest.param(form, marks=pytest.mark.slow) for form in ("tuple", "object")),
+    ],
+)
 def test_forms_of_images_and_masks(images, masks, predicted, form, tmp_path):
     expected = SegmentationDisplay.from_predictions(images, masks, predicted)
     X, y_true, y_pred = list(images), list(masks), list(predicted)

@@ -143,7 +143,7 @@ class TestClasses:
 
 
 # Of sums over pixels, of each pixel, and with weights of classes.
-FAST = Dice, Focal, WeightedCrossentropy
+FAST = Dice, WeightedCrossentropy
 
 
 def network(bias=0.0):

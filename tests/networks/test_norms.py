@@ -107,7 +107,13 @@ def train(model, frozen, steps=2):
     return losses, model
 
 
-@pytest.mark.parametrize("frozen", [False, True], ids=["trained", "frozen"])
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        pytest.param(False, id="trained"),
+        pytest.param(True, id="frozen", marks=pytest.mark.slow),
+    ],
+)
 def test_fused_training_is_that_of_keras(frozen):
     losses, model = train(build("study", random_state=0), frozen)
     fused_losses, fused = train(fuse_norms(build("study", random_state=0)), frozen)

@@ -191,10 +191,10 @@ def test_outputs_and_weights_are_float32_in_bfloat16_too(n_outputs, images):
 @pytest.mark.parametrize(
     ("size", "depth", "nearest"),
     [
-        ((100, 128), 4, (96, 128)),
-        ((128, 106), 4, (128, 112)),
+        pytest.param((100, 128), 4, (96, 128), marks=pytest.mark.slow),
+        pytest.param((128, 106), 4, (128, 112), marks=pytest.mark.slow),
         ((17, 31), 3, (16, 32)),
-        ([6, 5], 2, (8, 4)),
+        pytest.param([6, 5], 2, (8, 4), marks=pytest.mark.slow),
         ((9, 8), 1, (8, 8)),
     ],
 )
@@ -301,7 +301,9 @@ def test_seed_draws_the_weights():
         assert one.ndim == 1 or not np.array_equal(one, three)
 
 
-@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize(
+    "batch_norm", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_variance_stays_in_order_from_layer_to_layer(batch_norm):
     """Show that maps neither vanish nor explode on their way through 23 layers."""
     settings = {"depth": 4, "base_filters": 16, "image_size": (32, 48)}

@@ -51,6 +51,8 @@ FORMS = [
     *("arrays", "floats", "lists", "object arrays", "paths", "Path"),
     *("arrays of paths", "column of paths", "arrays and paths", "paths and arrays"),
 ]
+# They are read as others are.
+ALIKE = "object arrays", "Path", "arrays of paths", "arrays and paths"
 
 
 def test_a_form_of_each_kind_is_tested(in_forms):
@@ -62,7 +64,10 @@ def fitted(images, masks):
     return make_small().fit(images, masks)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param(form, marks=[pytest.mark.slow] * (form in ALIKE)) for form in FORMS],
+)
 def test_each_form_of_pairs_trains_alike(form, in_forms, fitted):
     X, y, _ = in_forms[form]
     other = make_small().fit(X, y)
@@ -156,9 +161,16 @@ TWO_LABELS = {
     "uint16": np.array([0, 65535], dtype=np.uint16),
     "7 and 300": np.array([7, 300], dtype=np.int64),
 }
+FAST_LABELS = "bool", "1 and 2 of int8", "uint16"
 
 
-@pytest.mark.parametrize("name", TWO_LABELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST_LABELS))
+        for name in TWO_LABELS
+    ],
+)
 def test_labels_come_back_as_they_were(name, images, masks, fitted, bright):
     labels = TWO_LABELS[name]
     y = labels[(masks == 255).astype(int)]

@@ -59,7 +59,6 @@ SLOW = {
     },
 }
 SEGMENTERS = {
-    "plain segmenter": {"compute_dtype": "float32"},
     "bfloat16 segmenter with all that is random": {
         "compute_dtype": "bfloat16",
         "augmentation": Augmentation(zoom=0.1, brightness=0.1),
@@ -98,9 +97,9 @@ def build_and_apply():
     """Build networks, and apply them as in training."""
     settings = {"weights": None, "image_size": (32, 40), "hidden_units": (4,)}
     settings |= {"l2": 0.1, "trainable": "all", "random_state": 0}
-    for backbone, compute_dtype in (("vgg16", "float32"), ("tiny", "bfloat16")):
+    for compute_dtype in ("float32", "bfloat16"):
         network = build_transfer_network(
-            backbone, compute_dtype=compute_dtype, **settings
+            "tiny", compute_dtype=compute_dtype, **settings
         )
         network(np.zeros((1, 32, 40, 3)), training=True)
 

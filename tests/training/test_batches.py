@@ -68,7 +68,9 @@ def put_in_place(epoch):
     return inputs[np.argsort(weights)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["images", "features", pytest.param("half", marks=pytest.mark.slow)]
+)
 def test_each_image_is_in_each_epoch_once_with_its_target_and_weight(
     kind, images, read, keras_fits
 ):
@@ -114,8 +116,8 @@ def test_one_copy_of_each_image_is_taken_in_each_epoch(images, read, keras_fits)
 
 
 def test_held_out_images_are_measured_on_without_their_copies(images, read, keras_fits):
-    settings = {"augmentation": TURN, "epochs": 3}
-    for kind in KINDS.values():
+    settings = {"augmentation": TURN, "epochs": 2}
+    for kind in (KINDS["images"], KINDS["features"]):
         read(images, **kind, **settings)
         augmented = keras_fits[-1].epochs("validation")
         plain = read(images, Y, "validation", **kind)[0]
@@ -167,7 +169,9 @@ def turn_slowly(image, generator):
     return TURN(image, generator)
 
 
-@pytest.mark.parametrize("kind", ["array", "paths"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("array", marks=pytest.mark.slow), "paths"]
+)
 def test_threads_do_not_change_batches(kind, images, paths, read):
     X = images if kind == "array" else paths
     settings = {**NETWORK, "batch_size": 2}

@@ -1,7 +1,7 @@
 """Fits that are killed, and continue to the same result.
 
-Few tests kill a process. The others bring back what a fit had on the disk after it has
-written a checkpoint, which is quicker.
+The slow tests kill a process. The others bring back what a fit had on the disk after it
+has written a checkpoint, which is quicker.
 """
 
 # Authors: The skinest developers
@@ -61,7 +61,6 @@ def run(*arguments):
     return process.stdout, process.returncode
 
 
-QUICK = "two heads", 4, "before"  # the others run a process of seconds each, too
 KILLED = [
     (name, number, place)
     for name, n_writes in N_WRITES.items()
@@ -70,14 +69,9 @@ KILLED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
-@pytest.mark.parametrize(
-    ("name", "number", "place"),
-    [
-        pytest.param(*each, marks=[pytest.mark.slow] * (each != QUICK))
-        for each in KILLED
-    ],
-)
+@pytest.mark.parametrize(("name", "number", "place"), KILLED)
 def test_a_killed_fit_goes_on_to_the_same_bits(name, number, place, plain, folder):
     output, code = run(name, folder, number, place)
     assert (output, code) == ("", -signal.SIGKILL)
@@ -98,7 +92,7 @@ def test_an_unbroken_fit_has_the_same_bits_in_another_process(name, plain, folde
 
 
 # Within a stage, between two, and after the last epoch.
-PLACES = {"head and network": (1, 3, 5), "segmenter": (2, 4)}
+PLACES = {"head and network": (1, 3, 5), "segmenter": (2,)}
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,7 @@ def test_a_pickle_needs_no_engine(openvino, engines, images):
     assert [name for (name, _), _ in groupby(engines)] == order
 
 
+@pytest.mark.usefixtures("own_models")
 def test_fits_give_the_same_bits_again(openvino, images):
     first = small().fit(images, Y)
     skinest.clear_models()
@@ -264,6 +265,7 @@ def test_engine_and_version_are_part_of_the_key(openvino, engines, images, tmp_p
         assert [run(), run()] == [1, 0]
 
 
+@pytest.mark.usefixtures("own_models")
 def test_a_network_is_converted_once_and_compiled_for_new_weights(
     openvino, images, monkeypatch
 ):
@@ -280,7 +282,6 @@ def test_a_network_is_converted_once_and_compiled_for_new_weights(
 
     watch("_convert")
     watch("_bind")
-    skinest.clear_models()
     one, other = (extractor(random_state=seed).fit(images) for seed in range(2))
     for features in (one, one, other, other):
         features.transform(images)
@@ -302,6 +303,7 @@ def test_openvino_computes_the_features_alone(openvino):
 # Faults.
 
 
+@pytest.mark.usefixtures("own_models")
 def test_keras_computes_what_openvino_cannot(
     openvino, engines, images, tmp_path, monkeypatch
 ):
@@ -309,7 +311,6 @@ def test_keras_computes_what_openvino_cannot(
         raise NotImplementedError("no such operation")
 
     monkeypatch.setattr(_openvino_model, "_convert", fail)
-    skinest.clear_models()
     settings = {"batch_size": 5, "memory": tmp_path}
     with pytest.warns(UserWarning, match="cannot compile tiny.*no such operation"):
         found = compute(images, **settings)

@@ -13,6 +13,7 @@ import pytest
 import skinest
 
 from ..classification.conftest import make_images, small
+from ..segmentation.conftest import make_small
 
 PACKAGE = Path(skinest.__file__).parent
 IMAGES = make_images(8)
@@ -57,14 +58,7 @@ def test_few_functions_stand_between_a_classifier_and_keras(stages):
 
 def test_few_functions_stand_between_a_segmenter_and_keras():
     calls = []
-    segmenter = skinest.UNetSegmenter(
-        depth=1,
-        base_filters=2,
-        image_size=(32, 32),
-        epochs=1,
-        keras_callbacks=[Look(calls.append)],
-        random_state=0,
-    )
+    segmenter = make_small(epochs=1, keras_callbacks=[Look(calls.append)])
     segmenter.fit(IMAGES, (IMAGES.mean(axis=3) > 127).astype(np.uint8))
     ((first, *others),) = calls
     assert first == "fit"

@@ -325,7 +325,7 @@ def test_an_interrupted_fit_goes_on(pairs, tmp_path):
     assert again.history_ == plain.history_
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_an_interrupted_fit_of_two_stages_goes_on(epoch, images, memory, tmp_path):
     settings = {**TWO_HEADS, "memory": memory, "dropout": 0.0, "optimizer": "sgd"}
     settings["fine_tune_learning_rate"] = 0.01

@@ -71,6 +71,7 @@ def test_global_seeds_change_nothing_and_stay_where_models_are_used_again(name, 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_models")
 @pytest.mark.parametrize("name", seeded_fits.SLOW)
 def test_a_network_that_is_built_again_gives_the_same_bits(name):
     first = seeded_fits.fit(name)
