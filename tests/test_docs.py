@@ -40,12 +40,13 @@ SLOW = (
 )
 # What takes long on a page, and is replaced by something quick in its test.
 SMALLER = {
+    "start": {"words = [20, 50]": "words = [20]", "KFold(5": "KFold(3"},
     "other_clinics": {
         '"mobilenetv2"': '"tiny"',
         '"block_6_expand_relu", "block_10_expand_relu", "block_13_expand_relu"': (
             '"Conv1_relu", "block_16_expand_relu"'
         ),
-    }
+    },
 }
 PAGES = sorted(
     page

@@ -286,6 +286,7 @@ def stages():
     return SimpleNamespace(clf=clf, parts=parts, fit=fit, X=X[12:], y=y[12:], n=n_fits)
 
 
+@pytest.mark.slow
 def test_the_best_epoch_of_each_stage_is_restored(stages, tmp_path):
     from _stages import KeepBest, train_stages
 

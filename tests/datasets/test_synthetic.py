@@ -242,6 +242,7 @@ def test_sift_finds_keypoints(descriptors):
     assert (n_keypoints >= 20).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_visual_words_tell_the_classes_apart_but_not_perfectly(data, descriptors):
     vocabulary = MiniBatchKMeans(100, n_init=1, random_state=0)
     vocabulary.fit(np.vstack(descriptors))

@@ -293,11 +293,13 @@ def macro_f1(features, target, groups):
 # The majority rule has a macro F1 of 2 * (1 / 7) / (1 + 1 / 7) / 7 = 0.036.
 
 
+@pytest.mark.slow
 def test_colours_tell_the_diagnoses_apart_but_not_perfectly(data):
     features = colour_histograms(data.images)
     assert 0.4 < macro_f1(features, data.target, data.groups) < 0.8
 
 
+@pytest.mark.slow
 def test_visual_words_tell_the_diagnoses_apart_but_not_perfectly(data):
     words = BoVWSIFTTransformer(60, random_state=0).fit_transform(data.images[:140])
     assert 0.3 < macro_f1(words, data.target[:140], data.groups[:140]) < 0.8

@@ -181,6 +181,7 @@ def metadata_columns():
     ]
 
 
+@pytest.mark.slow
 def test_patients_alone_tell_some_of_the_diagnosis(diagnoses):
     scores = cross_val_score(
         make_pipeline(

@@ -78,7 +78,7 @@ BLOCKS = {
 }
 # Only tests of these run in the usual suite; other tests run VGG16 and MobileNetV2.
 # Each shows another kind: preprocessing as "tf", or inside with stochastic depth and
-# scaled layers. Networks with parallel branches and layers that Keras numbers are large.
+# scaled layers. Networks with parallel branches and numbered layers take longer.
 QUICK = {"mobilenet", "convnexttiny"}
 STORED = {"mobilenet"}  # and with files
 

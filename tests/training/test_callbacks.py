@@ -142,6 +142,7 @@ def scores_of(monitor, name):
     return [row[name] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
 
 
+@pytest.mark.slow
 @needs_callbacks
 def test_scoring_monitor_scores_each_epoch(images):
     monitor = ScoringMonitor(scoring=["neg_log_loss", "accuracy"])

@@ -105,6 +105,7 @@ def test_a_model_forgets_its_last_training(name, fit, images):
     assert len(set(map(id, fit.models))) == 1
 
 
+@pytest.mark.slow
 def test_learning_rates_share_a_model_and_optimizers_do_not(fit):
     slow, fast = fit(learning_rate=0.01), fit(learning_rate=0.1)
     assert fit.models[0] is fit.models[1]
