@@ -204,7 +204,7 @@ def _read(name, data, labels) -> _Source:
     place = f"sources[{name!r}]"
     X, y, groups, classes, description = _unpack(data, place)
     images = check_images(X, y, name=place)
-    own = [str(label) for label in as_column(y, f"y of {place}").tolist()]
+    own = list(map(_name_label, as_column(y, f"y of {place}").tolist()))
     if classes is not None:
         own = _name_classes(own, classes, place)
     translated = _translate(own, _find_mapping(labels, name), place)
@@ -222,6 +222,12 @@ def _read(name, data, labels) -> _Source:
         sorted(set(own)) if classes is None else classes,
         description,
     )
+
+
+def _name_label(label) -> str:
+    """Return a label as text; tables with missing values have 1.0 for 1."""
+    is_whole = isinstance(label, float) and label.is_integer()
+    return str(int(label) if is_whole else label)
 
 
 def _name_classes(numbers, classes, place):
@@ -291,7 +297,7 @@ def _translate(own, labels, place):
             if label.lower() in _MELANOMA
         }
     else:
-        joint_of = {str(label): joint for label, joint in labels.items()}
+        joint_of = {_name_label(label): joint for label, joint in labels.items()}
     unknown = sorted(set(own) - set(joint_of))
     if unknown:
         raise ValueError(

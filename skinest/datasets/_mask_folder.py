@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -67,9 +68,10 @@ def load_mask_folder(
         images_path/ISIC_0024306.jpg      masks_path/ISIC_0024306.png
         images_path/ISIC_0024307.jpg      masks_path/ISIC_0024307_segmentation.png
 
-    Extensions do not matter. Folders inside of both are searched too; if images have
-    the same name, their masks are in folders of the same names as theirs. Images
-    without a mask are left out and counted.
+    Extensions do not matter, nor does upper or lower case, unless two images differ in
+    it. Folders inside of both are searched too; if images have the same name, their
+    masks are in folders of the same names as theirs. Images without a mask are left out
+    and counted.
 
     Parameters
     ----------
@@ -185,18 +187,23 @@ def _list_files(images_path, masks_path, mask_suffix) -> tuple[list, list]:
 
 def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
     """Return the mask of each image that has one, as {path: path}."""
-    images_of: dict[str, list[str]] = {}
+    named: dict[str, list[str]] = {}
+    named_alike: dict[str, list[str]] = {}
     for path in images:
-        images_of.setdefault(Path(path).stem, []).append(path)
+        name = Path(path).stem
+        named.setdefault(name, []).append(path)
+        named_alike.setdefault(_unify(name), []).append(path)
     mask_of: dict[str, str] = {}
     for mask in masks:
-        name = _find_name(images_of, Path(mask).stem, mask_suffix)
-        if name is None:
+        name = Path(mask).stem.removesuffix(mask_suffix or "")
+        found = _find_images(named, name, mask_suffix)
+        found = found or _find_images(named_alike, _unify(name), mask_suffix)
+        if not found:
             raise ValueError(
                 f"No image has the name of the mask {mask}. Remove it, or add its "
                 "image."
             )
-        image = _choose_image(images_of[name], mask, folders)
+        image = _choose_image(found, mask, folders)
         other = mask_of.setdefault(image, mask)
         if not os.path.samefile(other, mask):
             raise ValueError(
@@ -206,16 +213,20 @@ def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
     return mask_of
 
 
-def _find_name(names, name, mask_suffix) -> str | None:
-    """Return the longest name of an image with which the name of a mask begins."""
+def _unify(name) -> str:
+    """Return what names have in common that differ in case or in Unicode's forms."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _find_images(images_of, name, mask_suffix) -> list[str]:
+    """Return the images with the longest name with which the name of a mask begins."""
     if mask_suffix is not None:
-        name = name.removesuffix(mask_suffix)
-        return name if name in names else None
+        return images_of.get(name, [])
     for end in range(len(name), 0, -1):
         is_end = end == len(name) or name[end] in _SEPARATORS
-        if is_end and name[:end] in names:
-            return name[:end]
-    return None
+        if is_end and name[:end] in images_of:
+            return images_of[name[:end]]
+    return []
 
 
 def _choose_image(images, mask, folders) -> str:

@@ -100,6 +100,16 @@ def test_paths_may_be_columns_of_a_table(folder, form):
     assert data.paths.tolist() == paths.tolist()
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "Int64", "object"])
+def test_whole_numbers_are_the_same_labels_in_any_type(dtype):
+    y = pd.Series([0, 1, 1], dtype=dtype)
+    sources = {"north": (X, y), "south": (X, [1, 0, 0])}
+    assert join_sources(sources).target_names == ["0", "1"]
+    data = join_sources(sources, labels={0: "nevus", 1.0: "melanoma"})
+    assert data.target_names == ["melanoma", "nevus"]
+    assert data.target.tolist() == [1, 0, 0, 0, 1, 1]
+
+
 def test_unknown_labels_are_refused_by_name(folder):
     labels = {"benign": "other", "malignant": "melanoma", "mel": "melanoma"}
     with pytest.raises(ValueError, match=r"'south'.*\['nv'\].*Add.*None"):
