@@ -14,6 +14,7 @@ import uuid
 import warnings
 import zlib
 from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 
 import joblib
 
@@ -25,6 +26,7 @@ _N_TRIES = 10  # to make a folder that another process may be removing
 _UNFINISHED = "unfinished-"  # start of the names of files that are being written
 _TEMPORARY = "skinest-descriptors-"  # start of the names of temporary folders
 _FULL = errno.ENOSPC, errno.EDQUOT
+_IS_READ_ONLY = ContextVar("_IS_READ_ONLY", default=False)
 
 
 class Cache:
@@ -72,7 +74,7 @@ class Cache:
         self._folder = None if memory is None else _find_folder(memory)
         self.is_on = self._folder is not None
         self.fault = None
-        self._can_write = self.is_on
+        self._can_write = self.is_on and not _IS_READ_ONLY.get()
         self._has_warned = False
         if self.is_on:
             _delete_unfinished(self._folder)
@@ -180,6 +182,19 @@ class Cache:
             with suppress(OSError):
                 os.remove(unfinished)
             raise
+
+
+@contextmanager
+def read_only():
+    """Let caches that are created in this block read, but not write.
+
+    It is for images that nobody will need again.
+    """
+    token = _IS_READ_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _IS_READ_ONLY.reset(token)
 
 
 @contextmanager

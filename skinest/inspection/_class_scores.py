@@ -91,6 +91,11 @@ class ClassScores:
         if isinstance(returned, list):
             raise ValueError(f"{what} a list. Estimators of one target are supported.")
         scores = np.asarray(returned, dtype=np.float64)
+        if scores.ndim > 2:
+            raise ValueError(
+                f"{what} scores of shape {scores.shape}, as segmenters do. Pass a "
+                "classifier; for masks there is SegmentationDisplay."
+            )
         if scores.ndim == 1 and len(self.classes) == 2:
             scores = np.column_stack([-scores, scores])
         if scores.shape != (len(X), len(self.classes)):

@@ -78,6 +78,10 @@ class OcclusionDisplay:
     of the score. Probabilities near 0 or 1 hardly change, even if a part matters: then
     use ``response_method="decision_function"`` if the estimator has one.
 
+    With `memory`, features of the copies with a hidden patch are not cached, because
+    nobody needs them again, except by estimators that predict in other threads or
+    processes.
+
     A map says what the classifier reacts to, not what is true. A patch is not part of
     any lesion, and classifiers may react to its edges. So compare the maps of several
     values of `fill` and `patch_size`. Small patches show details, but hide too little

@@ -10,6 +10,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from .._cache import read_only
+
 FILLS = ("mean", "blur")
 
 
@@ -139,9 +141,10 @@ def compute_occlusion(image, patches, predict, *, index, batch_size, location):
     windows = _list_windows(size, patch, stride)
     steps = range(1 + len(windows))
     batches = (steps[k : k + batch_size] for k in steps[::batch_size])
-    scores = np.concatenate(
-        [predict(_make_copies(image, hidden, windows, batch)) for batch in batches]
-    )
+    with read_only():  # `memory` would keep each copy
+        scores = np.concatenate(
+            [predict(_make_copies(image, hidden, windows, batch)) for batch in batches]
+        )
     if index is None:
         index = int(scores[0].argmax())
     score, *occluded = scores[:, index]
