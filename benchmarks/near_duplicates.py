@@ -331,7 +331,7 @@ def search_sources(options):
             "images": len(paths),
             "others": len(others),
             "pairs": int(np.sum(found.scores >= DEFAULT)),
-            "highest": round(float(max(found.scores, default=0)), 2),
+            "highest": round(float(max(found.scores, default=0)), 3),
         }
     return {"sets": sets}
 
