@@ -56,7 +56,7 @@ from skinest.model_selection import bootstrap_interval
 
 PARTS = ("lesion", "few", "globules", "streaks", "folder")
 NUMBERS = (50, 200, 800)  # of training images
-N_SEEN = 6400  # images that each network of "few" sees in training
+N_SEEN = 4800  # images that each network of "few" sees in training
 N_COMPARED = 400
 N_TRAIN, N_CHOICE, N_TEST = 560, 80, 335  # of synthetic images
 BATCH_SIZE = 16
