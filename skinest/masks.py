@@ -305,7 +305,8 @@ def _as_items(y, name):
         if not hasattr(y, "__array__"):
             raise ValueError(
                 f"{name} is of type {type(y).__name__}. Pass an array, a list of "
-                "arrays, or a list of paths."
+                "arrays, or a list of paths; a generator can be passed as "
+                "list(generator)."
             )
         y = np.asarray(y)
     if isinstance(y, np.ndarray) and y.ndim == 0:

@@ -110,6 +110,7 @@ def check_encoder(encoder, image_size, depth, **trainable):
     backbone = get_architecture(encoder)
     if not isinstance(backbone, str):
         backbone.check_image_size(image_size)
+        _check_levels(backbone, tuple(map(int, image_size)), depth)
     names = _list_layers(backbone, depth)
     for parameter, part in trainable.items():
         if part == DECODER:
@@ -119,6 +120,20 @@ def check_encoder(encoder, image_size, depth, **trainable):
             raise ValueError(
                 f"{parameter}={part!r} is above the part of {backbone} that depth="
                 f"{depth} uses. Raise depth, or choose {DECODER!r} or a lower part."
+            )
+
+
+@lru_cache(maxsize=32)
+def _check_levels(backbone, image_size, depth):
+    """Raise ValueError if maps of a level are not the same fraction of all images."""
+    outputs = build_encoder(backbone, image_size, depth).outputs
+    for level, maps in zip(find_levels(backbone), outputs, strict=False):
+        if tuple(maps.shape[1:3]) != tuple(side // 2**level for side in image_size):
+            raise ValueError(
+                f"encoder: feature maps of {backbone} have {tuple(maps.shape[1:3])} "
+                f"pixels for images of {image_size} pixels. The encoder of a U-Net "
+                "halves images of any size equally often, so remove layers such as "
+                "Resizing from it."
             )
 
 

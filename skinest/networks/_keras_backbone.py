@@ -375,7 +375,8 @@ def _copy(row, model):
         network.set_weights(arrays)
     except Exception as error:  # of a layer of the user
         raise ValueError(f"model cannot be copied: {find_reason(error)}") from error
-    images = np.random.default_rng(0).uniform(0, 255, (1, *row.sample_size, 3))
+    # Whole numbers, as in images: some models convert their input to uint8.
+    images = np.random.default_rng(0).integers(0, 256, (1, *row.sample_size, 3))
     images = images.astype(np.float32)
     expected, found = (
         np.asarray(keras.ops.convert_to_numpy(each(images, training=False)), float)

@@ -144,9 +144,9 @@ def test_two_names_of_the_file_of_a_mask_are_one_mask(tmp_path):
 
 
 def test_case_of_names_matters_only_between_images(tmp_path):
-    make_files(tmp_path, "images/IMG_1.JPG", "images/a.jpg", "images/Caf\u00e9.jpg")
+    make_files(tmp_path, "images/IMG_1.JPG", "images/a.jpg", "images/\u00c9.jpg")
     make_files(tmp_path, "masks/img_1_Mask.png", "masks/A.png")
-    make_files(tmp_path, "masks/cafe\u0301.png")  # as macOS writes it
+    make_files(tmp_path, "masks/e\u0301.png")  # as macOS writes it
     assert len(load_names(tmp_path)[0]) == 3
     make_files(tmp_path, "images/A.tif")
     names, _ = load_names(tmp_path)

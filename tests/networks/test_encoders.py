@@ -201,6 +201,14 @@ def test_network_that_never_halves_its_maps_is_refused():
         build(backbone, image_size=(16, 16))
 
 
+def test_network_that_resizes_images_is_refused_if_its_maps_do_not_follow():
+    rows = layers.Resizing(16, 16), layers.Conv2D(2, 3, strides=2, padding="same")
+    network = keras.Sequential([keras.Input((None, None, 3)), *rows], name="resizes")
+    message = r"maps of resizes have \(8, 8\) pixels for images of \(32, 64\) pixels"
+    with pytest.raises(ValueError, match=message):
+        build(KerasBackbone(network))
+
+
 def test_size_that_an_own_network_does_not_take_is_refused():
     backbone = KerasBackbone(make_functional())
     with pytest.raises(ValueError, match=r"takes images of \(16, 16\) pixels"):

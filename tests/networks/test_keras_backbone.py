@@ -30,6 +30,7 @@ from .own_networks import (
     Squared,
     Unversioned,
     Y,
+    fill,
     make_custom,
     make_embedding,
     make_functional,
@@ -85,6 +86,14 @@ def test_preprocessing_is_that_of_keras(mode):
     expected = np.asarray(model(preprocess(PIXELS.copy(), mode=mode)))
     found = compute_features(KerasBackbone(model, preprocessing=mode))
     np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-4)
+
+
+def test_a_model_may_take_integers():
+    pixels = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+    x = layers.Conv2D(4, 3, strides=2)(layers.Rescaling(1 / 255)(pixels))
+    model = fill(keras.Model(pixels, layers.GlobalAveragePooling2D()(x)))
+    expected = keras.ops.convert_to_numpy(model(IMAGES, training=False))
+    np.testing.assert_allclose(extract(KerasBackbone(model)), expected, atol=1e-5)
 
 
 def test_pooling_applies_to_feature_maps_only():
