@@ -188,7 +188,8 @@ def read_study(
     if is_regressor(estimator) or not hasattr(estimator, "predict"):
         raise TypeError(
             f"{type(estimator).__name__} is neither a classifier nor a segmenter. Pass "
-            "one of them, or a pipeline or search whose last step is one."
+            "one of them, or a pipeline or search whose last step is one. A search "
+            "needs refit=True."
         )
     read_y = _read_labels if has_classes else _read_masks
     images = check_images(X_test, name="X_test")
@@ -205,6 +206,10 @@ def read_study(
     kind, positive = MASKS, None
     if has_classes:
         kind, positive = _read_classes(estimator, test.y, pos_label)
+    else:
+        _check_sizes(images, test.y)
+    if kind != BINARY:
+        _check_not_given(pos_label=pos_label, thresholds=options.thresholds or None)
     return Study(
         estimator,
         X_test,
@@ -245,20 +250,37 @@ def _check_length(y, name, n_images):
         )
 
 
+def _check_sizes(images, masks):
+    """Raise an error if a mask differs in size from its image."""
+    for position, image in enumerate(images):
+        shape = masks[position].shape
+        if shape != image.shape[:2]:
+            raise ValueError(
+                f"{masks.where(position)} has shape {shape}, but "
+                f"{images.where(position)} is an image of {image.shape[:2]}. A mask "
+                "must have the size of its image."
+            )
+
+
+def _check_not_given(**options):
+    """Raise an error if an option is given that is for two classes."""
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} is for two classes, which the estimator does not "
+                "have. Leave it out."
+            )
+
+
 def _read_classes(estimator, labels, pos_label):
     """Return the kind of classifier, and the position of the positive class."""
     classes = np.asarray(estimator.classes_).tolist()
     if len(np.unique(labels)) < 2:
         raise ValueError(
-            f"y_test has the class {labels[0]!r} only. A report needs test images of "
-            "at least 2 classes."
+            f"y_test has the class {labels.tolist()[0]!r} only. A report needs test "
+            "images of at least 2 classes."
         )
     if len(classes) > 2:
-        if pos_label is not None:
-            raise ValueError(
-                f"pos_label={pos_label!r} is for two classes, but the estimator has "
-                f"{len(classes)}. Leave it out."
-            )
         return MULTICLASS, None
     if pos_label is None:
         return BINARY, 1

@@ -209,8 +209,8 @@ def report(
     TypeError
         If the estimator is neither a classifier nor a segmenter.
     ValueError
-        If an argument is invalid, lengths differ, or a label of `y_test` is not one of
-        the classes of the estimator.
+        If an argument is invalid, lengths differ, a label of `y_test` is not one of the
+        classes of the estimator, or a mask differs in size from its image.
 
     Warns
     -----

@@ -208,7 +208,13 @@ def split_attributes(metadata, n_images):
         is_missing = (values.isna() | (values == _MISSING)).to_numpy(
             bool, na_value=True
         )
-        present = values[~is_missing].unique()
+        try:
+            present = values[~is_missing].unique()
+        except TypeError as error:  # of values that cannot be compared
+            raise ValueError(
+                f"metadata[{name!r}] has values such as lists ({error}). Pass one "
+                "text, number or category per image."
+            ) from None
         if len(present) > _MAX_VALUES:
             raise ValueError(
                 f"metadata[{name!r}] has {len(present)} different values. Put them "

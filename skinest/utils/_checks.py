@@ -148,6 +148,8 @@ def as_column(values, name):
         # NumPy converts None and NaN in a list of strings to strings.
         items = values if isinstance(values, list | tuple) else column
         kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in items}
+        if kinds == {"NoneType"}:
+            raise ValueError(f"{name} has no values, only None. Pass one per image.")
         if len(kinds) > 1:
             raise ValueError(
                 f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "

@@ -15,9 +15,16 @@ import pytest
 from PIL import Image
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import confusion_matrix, roc_auc_score
+from sklearn.model_selection import GridSearchCV
 
 import skinest
 from skinest.model_selection import bootstrap_interval
+from tests.report.contrast import (
+    GRAPHICS,
+    compute_contrast,
+    read_color,
+    read_strokes,
+)
 from tests.report.pages import IMAGES, LABELS, Brightness, Decisions, Page
 from tests.report.sliders import Slider
 
@@ -205,6 +212,14 @@ def test_the_slider_has_the_confusion_matrix_of_each_threshold(page):
     assert (first["place"], first["threshold"]) == (50, 0.5)
 
 
+def test_lines_of_plots_have_the_contrast_of_wcag(page):
+    plots = [file.decode() for file in page.read_files() if file.startswith(b"<?xml")]
+    strokes = {stroke for plot in plots for stroke in read_strokes(plot)}
+    assert len(plots) == 4 and len(strokes) > 2
+    for stroke in strokes:
+        assert compute_contrast(read_color(stroke), read_color("#fff")) >= GRAPHICS
+
+
 def test_subgroups_that_are_too_small_say_so(page):
     assert page.has_words("sex <s>", "f", "10", "10")
     assert page.text.count("too few to say") == 3  # all of them have 9 positive
@@ -271,6 +286,10 @@ def test_several_classes(tmp_path):
     predicted = classifier.predict(IMAGES)
     for name, row in zip("abc", confusion_matrix(classes, predicted), strict=True):
         assert page.has_words(name, *map(str, row))
+    with pytest.raises(ValueError, match="pos_label='a' is for two classes"):
+        skinest.report(
+            classifier, IMAGES, classes, path=tmp_path / "a.html", pos_label="a"
+        )
     auc = bootstrap_interval(
         roc_auc_score,
         classes == "b",
@@ -286,7 +305,15 @@ BAD = {
     "folder": ({"path": "nowhere/a.html"}, FileNotFoundError, "there is no folder"),
     "labels": ({"y_test": ["?"] * 40}, ValueError, "y_test has .*'?'.*but the classes"),
     "length": ({"y_test": NAMES[:9]}, ValueError, "X_test has 40 images, but y_test"),
-    "class": ({"y_test": NAMES[[0] * 40]}, ValueError, "at least 2 classes"),
+    "class": ({"y_test": NAMES[[0] * 40]}, ValueError, "the class '<b>.*' only"),
+    "one image": ({"X_test": IMAGES[:1], "y_test": NAMES[:1]}, ValueError, "at least"),
+    "no labels": ({"y_test": [None] * 40}, ValueError, "y_test has no values"),
+    "groups with None": (
+        {"groups": [None, *LESIONS[1:]]},
+        ValueError,
+        "groups mixes values of types NoneType",
+    ),
+    "lists": ({"metadata": {"sex": [["f"]] * 40}}, ValueError, "such as lists"),
     "groups": ({"groups": [1, 2]}, ValueError, "groups has 2 entries"),
     "one group": ({"groups": [1] * 40}, ValueError, "at least 2 groups"),
     "metadata": ({"metadata": {"sex": ["f"]}}, ValueError, "has 1 values"),
@@ -295,6 +322,11 @@ BAD = {
     "thresholds": ({"thresholds": ["x"]}, ValueError, "must be a list of numbers"),
     "answers": ({"answers": {"TRIPOD 5": ""}}, ValueError, "not items of the check"),
     "estimator": ({"estimator": Brightness()}, Exception, "not fitted"),
+    "search": (
+        {"estimator": GridSearchCV(Brightness(), {}, refit=False).fit(IMAGES, LABELS)},
+        TypeError,
+        "refit=True",
+    ),
     "regressor": (
         {"estimator": DummyRegressor().fit([[0]], [0])},
         TypeError,

@@ -127,6 +127,27 @@ def test_masks_of_other_lengths_are_found_before_predictions(tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"y_test": [mask[:-1] for mask in MASKS]},
+            r"y_test\[0\] has shape \(19, 24\)",
+        ),
+        ({"thresholds": [0.5]}, "thresholds=.* is for two classes"),
+        ({"pos_label": 255}, "pos_label=255 is for two classes"),
+    ],
+)
+def test_what_does_not_fit_masks_is_found_before_predictions(
+    changes, message, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(BrightPixels, "predict", None)
+    arguments = {"X_test": IMAGES, "y_test": MASKS, "path": tmp_path / "report.html"}
+    with pytest.raises(ValueError, match=message):
+        skinest.report(BrightPixels().fit(IMAGES, MASKS), **{**arguments, **changes})
+    assert list(tmp_path.iterdir()) == []
+
+
 VALUES = [
     ("imagenet", "'imagenet'"),
     ("/home/me/weights.keras", "a path, which is not shown"),
