@@ -3,7 +3,7 @@ Calibrated probabilities
 ========================
 
 Of the lesions with a predicted probability of .3, three in ten should be malignant.
-This example calibrates two classifiers for which this is not true: a support vector
+This example calibrates two classifiers for which this does not hold: a support vector
 machine on visual words, which predicts no probabilities, and a network whose class
 weights make the probabilities too large.
 

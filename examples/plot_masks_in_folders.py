@@ -6,7 +6,7 @@ You have a folder of images and a folder of masks. This page trains a segmenter 
 measures it on other images, looks at its worst masks, and saves it.
 
 Look at three things: how far boundaries are apart, which the Dice score hardly shows;
-whether pixels of a probability of .8 are lesion in eight of ten cases; and the images
+whether eight of ten pixels with a probability of .8 belong to a lesion; and the images
 with the lowest scores, because they tell you what to change.
 
 By default the example uses synthetic images and a small U-Net without a pretrained
@@ -90,14 +90,14 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# If several images show one lesion, or one patient, split by these, for example with
-# :class:`skinest.model_selection.StratifiedGroupShuffleSplit`. Otherwise the scores
-# are too optimistic.
+# If several images show one lesion, or one patient, keep them together: pass ``groups``
+# to :func:`skinest.model_selection.train_test_split`. Otherwise the scores are too
+# optimistic.
 #
 # Training
 # --------
-# Lesions have no upside, so any angle and both flips are new examples. With a
-# pretrained encoder, all of it is fine-tuned.
+# Lesions have no natural orientation, so any angle and both flips are new examples. A
+# pretrained encoder is fine-tuned as a whole.
 
 if arguments.weights:
     network = {"encoder": "mobilenetv2", "weights": arguments.weights}
@@ -162,9 +162,9 @@ display.figure_.savefig(arguments.figures / "folders_worst.png", dpi=120)
 # %%
 # Are probabilities right?
 # ------------------------
-# Each point is a range of probabilities. On the diagonal, they are as they should be.
-# Below it, they are too high: predicted lesions are a bit too large. Most pixels are at
-# the ends; those in the middle are at boundaries.
+# Each point is a range of probabilities. On the diagonal, they are right. Below it,
+# they are too high: predicted lesions are a bit too large. Most pixels have a
+# probability near 0 or 1; the others are at boundaries.
 
 is_lesion = np.concatenate([read_mask(path).ravel() > 0 for path in y_test])
 probabilities = np.concatenate(

@@ -2,9 +2,9 @@
 A recipe for images of other cameras
 ====================================
 
-Cameras and lamps of another clinic give other images of the same lesions. Three steps
-may help: to average several views of each image, to remove the colour of the light, and
-to vote by two different classifiers. This example uses all three. It trains on
+With the cameras and lamps of another clinic, images of the same lesions look different.
+Three steps may help: average several views of each image, remove the colour of the
+light, and let two different classifiers vote. This example uses all three. It trains on
 synthetic images of one clinic and tests on those of another, which are blurred and have
 a strong yellow cast. Look at the last column of the table first.
 
@@ -109,8 +109,7 @@ recipe = make_pipeline(ColorConstancy(), vote)
 # At home and elsewhere
 # ---------------------
 # At home, the images are predicted in three folds. The last column is the difference
-# from the network on the images of the other clinic, with a 95 % interval for both on
-# the same images.
+# from the network alone on the images of the other clinic, with its 95 % interval.
 
 models = {"network": network, "vote": vote, "colour constancy, vote": recipe}
 table = Table(title="AUC [95 % interval]")

@@ -107,8 +107,8 @@ figure.savefig(arguments.figures / "other_clinics_images.png", dpi=120)
 # ---------------------------
 # :func:`~skinest.model_selection.cross_source_table` fits each classifier to the images
 # of each clinic, and tests it on every clinic. On the diagonal, it is tested by folds
-# of the same clinic. One classifier uses words of colours, the other one words of grey
-# texture.
+# of the same clinic. One classifier uses visual words of colours, the other one visual
+# words of grey texture.
 
 memory = TemporaryDirectory()
 
@@ -158,7 +158,7 @@ for name in classifiers:
 console.print(printed)
 
 # %%
-# The mean outside the diagonal is what to choose a classifier by.
+# Choose a classifier by its mean outside the diagonal.
 
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 for axes, name in zip(panels, classifiers, strict=True):
@@ -187,7 +187,7 @@ figure.savefig(arguments.figures / "other_clinics_table.png", dpi=120)
 # trained on both learns that images of the south are suspicious.
 # :func:`~skinest.sampling.weigh_sources` returns weights with which the clinic says
 # nothing about the diagnosis. They remove the gap between benign lesions of both
-# clinics. Whether they improve the ranking elsewhere must be measured: the last column.
+# clinics. The last column shows whether they also improve the AUC on the third clinic.
 
 train, test = source != "east", source == "east"
 weights = {

@@ -2,10 +2,10 @@
 From images to a result you can publish
 =======================================
 
-A score is wrong more often because of its split than because of its network. This
-example goes the whole way from a folder of images to a report: it searches for leaks,
-splits, compares pipelines, chooses a threshold, and tests once. A leak is planted in
-the images: some of them are there twice, resized, compressed again and flipped, under
+If a score is wrong, the cause is more often the split than the network. This example
+does all steps from a folder of images to a report: it searches for leaks, splits,
+compares pipelines, chooses a threshold, and tests once. A leak is planted in the
+images: some of them are there twice, resized, compressed again and flipped, under
 another lesion number.
 
 Look at three things: how many of the copies are found; how much better the pipelines
@@ -155,7 +155,7 @@ display.figure_.savefig(arguments.figures / "publish_pairs.png", dpi=120)
 # -----
 # :func:`~skinest.model_selection.duplicate_groups` joins lesion numbers that share a
 # photograph. These groups are used from here on, in the split, in all folds and in all
-# intervals. The test images are put away until the end.
+# intervals. The test images are not used until the end.
 
 groups = duplicate_groups(paths, lesions, duplicates=found)
 train, test = train_test_split(
@@ -260,8 +260,8 @@ console.print(f"Chosen: {chosen}")
 # %%
 # Threshold
 # ---------
-# The threshold that finds 90 % of the malignant lesions, by the probabilities of the
-# folds, not of the test images.
+# Choose the threshold that finds 90 % of the malignant lesions. Use the probabilities
+# of the folds, not those of the test images.
 
 threshold = find_threshold(y_train, left_out[chosen], sensitivity=0.9)
 classifier = FixedThresholdClassifier(
@@ -317,7 +317,7 @@ figure.savefig(arguments.figures / "publish_calibration.png", dpi=120)
 # %%
 # For whom the score holds
 # ------------------------
-# The subgroups were chosen before. Where a subgroup is too small, the report says so.
+# The subgroups were chosen before. A subgroup that is too small has no score.
 
 metadata = pd.DataFrame(
     {
@@ -352,8 +352,8 @@ display.figure_.savefig(arguments.figures / "publish_occlusion.png", dpi=120)
 # The report
 # ----------
 # :func:`skinest.report` writes these results, the settings and the worst errors to one
-# HTML file, which needs no network, and to a Markdown file. Blanks are left for what
-# only the authors know. This is its first section:
+# HTML file, which you can read without internet access, and to a Markdown file. Blanks
+# are left for what only the authors know. This is its first section:
 
 files = skinest.report(
     classifier,

@@ -2,10 +2,10 @@
 Melanoma on images of a third clinic
 ====================================
 
-Two clinics share their images, and a third one uses the classifier. This example trains
-the recipe of :doc:`/guide/other_clinics`: three logistic regressions, whose mean is the
-score. Look at the table first: before their mean is used elsewhere, each of them is
-tested on images of a clinic that it was not trained on.
+Two clinics share their images, and a third one uses the classifier. This example
+follows the recipe of :doc:`/guide/other_clinics`: it trains three logistic regressions,
+whose mean is the score. Look at the table first: before their mean is used elsewhere,
+each of them is tested on images of a clinic that it was not trained on.
 
 By default the images are synthetic and the networks have random weights, so the scores
 say nothing. With ``--full`` the clinics are ISIC 2016 and HAM10000, in the folder
@@ -223,8 +223,8 @@ if "fine-tuned" in found:
 # %%
 # The third clinic
 # ----------------
-# Its images get the mean of all three scores. Here the images of ``--predict``, or new
-# synthetic images, take the place of its images.
+# Its images get the mean of all three scores. They are the images of ``--predict``, or
+# new synthetic images.
 
 if arguments.predict:
     images = sorted(glob(arguments.predict))

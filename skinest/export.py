@@ -70,6 +70,10 @@ def read_metadata(path: PathLike) -> dict[str, Any]:
         If the path has another ending than exported networks, or the file has no
         metadata of skinest.
 
+    See Also
+    --------
+    skinest.TransferClassifier.export : Write a fitted network to a file.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory

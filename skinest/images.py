@@ -87,6 +87,11 @@ def check_images(X: ImagesLike, y: Any = None, *, name: str = "X") -> ImageColle
         If files are missing, are folders or cannot be read. The error lists the
         first few.
 
+    See Also
+    --------
+    list_unreadable : Read all files, and list those with errors.
+    skinest.masks.check_masks : The same for masks.
+
     Examples
     --------
     >>> import numpy as np

@@ -89,6 +89,11 @@ def check_masks(
         If files are missing, are folders or cannot be read. The error lists the
         first few.
 
+    See Also
+    --------
+    skinest.images.check_images : The same for images.
+    skinest.images.list_unreadable : List all files with errors.
+
     Examples
     --------
     >>> import numpy as np
@@ -282,6 +287,10 @@ def read_mask(
         If the file is not an image, has colours or a variable alpha channel, has more
         than 32 labels or a negative one, has several labels near 0 and near 255, as
         created by JPEG compression, or if an option is invalid.
+
+    See Also
+    --------
+    skinest.images.read_image : Read an image file.
 
     Examples
     --------

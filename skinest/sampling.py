@@ -80,6 +80,10 @@ def has_foreground(
     FileNotFoundError
         If files are missing.
 
+    See Also
+    --------
+    ImageResampler : Resample images, with this function as `balance_by`.
+
     Examples
     --------
     >>> import numpy as np
@@ -203,9 +207,8 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         balances by `y`. If `y` has masks, pass
         :func:`~skinest.sampling.has_foreground` or your own
         function, for example one that returns the diagnosis of each path in `X`. It is
-        a constructor argument because imbalanced-learn's Pipeline passes arguments of
-        ``fit`` to samplers only with metadata routing. And a cross-validation would
-        have to split an array of labels, but not a function.
+        an argument of the constructor and a function, because an imbalanced-learn
+        Pipeline passes an array of labels to ``fit`` only with metadata routing.
 
     labels : callable or None, default="deprecated"
         The old name of `balance_by`.

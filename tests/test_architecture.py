@@ -80,6 +80,8 @@ def test_files_and_names_of_the_page_exist():
     roots = ROOT, ROOT / "skinest"
     assert not [f for f in files if not any((root / f).exists() for root in roots)]
     code = "".join((ROOT / "skinest" / file).read_text("utf-8") for file in FILES)
+    tests = sorted(f for f in files if f.startswith("tests/") and f.endswith(".py"))
+    code += "".join((ROOT / file).read_text("utf-8") for file in tests)
     names = {word for word in words - files if word.isidentifier()}
     assert len(names) > 20
     assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()

@@ -64,10 +64,9 @@ def extension(name):
     return module
 
 
-def find_blocks(page):
-    """Return what a page runs, by line number, and reasons of what it skips."""
+def list_blocks(page):
+    """Yield the code of a page: (line number, code, reason to skip it or None)."""
     lines = page.read_text().splitlines()
-    blocks, skipped = [], []
     for number, line in enumerate(lines):
         if line.strip() not in (".. code-block:: python", ".. plot::"):
             continue
@@ -79,12 +78,16 @@ def find_blocks(page):
             body.append(below)
         start = next(i for i, text in enumerate(body) if not text.strip())  # options
         before = [text for text in lines[:number] if text.strip()]
-        if before and before[-1].startswith(".. skip-test:"):
-            skipped.append(before[-1].removeprefix(".. skip-test:").strip())
-            continue
+        reason = re.match(r"\.\. skip-test:(.*)", before[-1] if before else "")
         code = textwrap.dedent("\n".join(body[start:]))
-        blocks.append((number + start + 1, code))
-    return blocks, skipped
+        yield number + start + 1, code, reason[1].strip() if reason else None
+
+
+def find_blocks(page):
+    """Return what a page runs, by line number, and reasons of what it skips."""
+    blocks = list(list_blocks(page))
+    ran = [(number, code) for number, code, reason in blocks if reason is None]
+    return ran, [reason for _, _, reason in blocks if reason is not None]
 
 
 def run_blocks(page):
@@ -144,6 +147,20 @@ def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
             assert run_blocks(page) == len(find_blocks(page)[0])
     finally:
         plt.close("all")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_code_of_a_page_imports_the_names_that_it_uses(page):
+    """Also the code that no test runs."""
+    blocks = [code for _, code, _ in list_blocks(page) if ">>>" not in code]
+    command = ["ruff", "check", "--isolated", "--quiet", "--select=F821", "-"]
+    run = subprocess.run(
+        [sys.executable, "-m", *command],
+        input="\n".join(blocks),
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout
 
 
 def test_few_blocks_are_skipped_and_say_why():

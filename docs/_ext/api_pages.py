@@ -6,11 +6,11 @@ import pkgutil
 
 TITLE = "API"
 INTRODUCTION = """\
-All that is public, by module. Estimators take scikit-learn's conventions:
-arguments after the first are keyword-only, ``get_params`` and ``set_params`` are
-those of :class:`~sklearn.base.BaseEstimator`, and attributes that end in ``_`` are
-there after ``fit``. What images and masks may be is said once, in
-:mod:`skinest.images` and :mod:`skinest.masks`.
+This page lists all public names, by module. Estimators follow scikit-learn's
+conventions: arguments after the first are keyword-only, ``get_params`` and
+``set_params`` are those of :class:`~sklearn.base.BaseEstimator`, and attributes that
+end in ``_`` exist after ``fit``. :mod:`skinest.images` and :mod:`skinest.masks` say
+which images and masks you can pass.
 """
 TOP = "Names that are imported from ``skinest`` itself."
 

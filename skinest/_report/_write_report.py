@@ -110,8 +110,8 @@ def report(
 ) -> ReportFiles:
     """Write a report of a fitted estimator on test images, for a paper or a colleague.
 
-    It is one HTML file, which needs no network and no other file, and the same texts
-    and tables in a Markdown file beside it. They have:
+    It is one HTML file, which needs no internet access and no other file. A Markdown
+    file beside it has the same texts and tables. They have:
 
     - the numbers of images, groups and classes, and leaks between training and test;
     - scores with confidence intervals;

@@ -104,8 +104,8 @@ class VGGTransferClassifier(TransferClassifier):
         Number of views of each image whose predicted probabilities are averaged
         (test-time augmentation). 2 are the image and its mirror image (Simonyan and
         Zisserman 2015), 4 are these and both upside down, 8 are these and all four
-        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
-        predictions depend on it, so it can be changed after `fit`; `history_` and
+        turned by 90 degrees (Moshkov et al. 2020). A segmenter turns masks back first.
+        Only predictions depend on it, so it can be changed after `fit`; `history_` and
         `model_` are of one view. See :ref:`prediction-views`.
 
     validation_fraction : float, default=None
@@ -177,7 +177,7 @@ class VGGTransferClassifier(TransferClassifier):
         Sorted labels.
 
     model_ : keras.Model
-        The fitted network as one flat Keras model. The input is an array of RGB images
+        The fitted network, without nested models. The input is an array of RGB images
         of `image_size`, of shape (n_images, height, width, 3), with values from 0 to
         255. The output is the probability of ``classes_[1]`` for two classes, or of
         each class for more. It is a copy, for example for Grad-CAM or export: training
@@ -204,6 +204,8 @@ class VGGTransferClassifier(TransferClassifier):
     --------
     TransferClassifier : The same with more backbones.
     BottleneckFeatureExtractor : The same features for other classifiers.
+    skinest.inspection.TrainingHistoryDisplay : Plot of `history_`.
+    skinest.inspection.GradCAMDisplay : Areas that raise the score of a class.
 
     Notes
     -----

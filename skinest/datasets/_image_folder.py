@@ -160,6 +160,7 @@ def load_image_folder(
     sklearn.datasets.load_files : Load text files in the same way.
     load_image_table : Load images whose labels are in a table.
     fetch_isic2016_part3 : Images of the ISIC challenge, benign or malignant.
+    load_mask_folder : Find images and their masks.
 
     Examples
     --------

@@ -46,9 +46,9 @@ def load_image_table(
 ) -> Bunch:
     """Find the images that a table names, and read their labels from it.
 
-    For one folder of images, or several, beside a CSV file or DataFrame with one row
-    per image, as clinics and archives export them. Images are not decoded. With
-    HAM10000 as Kaggle has it::
+    Use it if there is a CSV file or DataFrame with one row per image, beside one or
+    several folders of images, as clinics and archives export them. Images are not
+    decoded. For HAM10000 in the form that Kaggle has::
 
         load_image_table(
             "HAM10000_metadata.csv",
@@ -113,6 +113,7 @@ def load_image_table(
     See Also
     --------
     load_image_folder : Images in a folder for each class.
+    join_sources : Join the images of several tables.
 
     Examples
     --------

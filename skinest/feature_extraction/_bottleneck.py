@@ -67,8 +67,7 @@ class BottleneckFeatureExtractor(
 
     The features are the last feature maps of a network of `keras.applications` without
     its classifier, or the outputs of other layers. Any classifier of scikit-learn can
-    use them. `fit` loads the weights
-    and learns nothing from the images.
+    use them. `fit` loads the weights and learns nothing from the images.
 
     Parameters
     ----------

@@ -156,6 +156,7 @@ default="histogram"
     SIFTDescriptor : SIFT at keypoints or on a grid.
     ColorPatchDescriptor : Colours instead of gradients.
     skinest.kernels.histogram_intersection_kernel : A kernel for histograms.
+    skinest.inspection.VisualWordsDisplay : Which words are evidence for a class.
 
     Notes
     -----

@@ -123,6 +123,7 @@ class SIFTDescriptor(Descriptor):
     See Also
     --------
     ColorPatchDescriptor : Means and standard deviations of colours on a grid.
+    BoVWSIFTTransformer : Visual words, learned from descriptors.
 
     Notes
     -----
@@ -296,6 +297,7 @@ class ColorPatchDescriptor(Descriptor):
     See Also
     --------
     SIFTDescriptor : Gradients at keypoints or on a grid.
+    BoVWSIFTTransformer : Visual words, learned from descriptors.
 
     Notes
     -----

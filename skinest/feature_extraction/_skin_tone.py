@@ -98,6 +98,11 @@ def individual_typology_angle(
     UserWarning
         If angles are NaN.
 
+    See Also
+    --------
+    skinest.model_selection.subgroup_report : Scores of groups of images.
+    skinest.UNetSegmenter : Predicts masks of lesions.
+
     Notes
     -----
     These pixels do not count: the lesion and its margin; black pixels, and those with
@@ -113,7 +118,7 @@ def individual_typology_angle(
 
     - The camera, its white balance, polarised light, pressure and contact fluid change
       colours, and files do not say how. Angles of different sources cannot be compared
-      without images of a colour chart. A few units of :math:`L^*` are a group.
+      without images of a colour chart. A few units of :math:`L^*` change the group.
     - Skin next to a lesion can be tanned, red or scarred, or part of the lesion.
     - Published ways to compute it from the same images disagree about the group of many
       images (Kalb et al. 2023), and it agrees less with dermatologists' labels than

@@ -66,6 +66,10 @@ def dice(
         compiled with ``run_eagerly=True``. Otherwise there is no error, but the loss is
         NaN if targets are not in [0, 1], as in masks of 0 and 255.
 
+    See Also
+    --------
+    Dice : The same as an object, for `loss` of a segmenter.
+
     References
     ----------
     M. Drozdzal et al., "The importance of skip connections in biomedical image
@@ -118,6 +122,10 @@ def jaccard(
     ------
     ValueError
         If shapes or values are invalid, as in :func:`dice`.
+
+    See Also
+    --------
+    Jaccard : The same as an object, for `loss` of a segmenter.
 
     References
     ----------
@@ -180,6 +188,10 @@ def tversky(
     ------
     ValueError
         If shapes or values are invalid, as in :func:`dice`.
+
+    See Also
+    --------
+    Tversky : The same as an object, for `loss` of a segmenter.
 
     Notes
     -----
@@ -244,6 +256,10 @@ def crossentropy(
     ValueError
         If shapes or values are invalid, as in :func:`dice`.
 
+    See Also
+    --------
+    Crossentropy : The same as an object, for `loss` of a segmenter.
+
     Examples
     --------
     >>> from skinest.losses import crossentropy
@@ -304,6 +320,10 @@ def focal(
     ------
     ValueError
         If shapes or values are invalid, as in :func:`dice`.
+
+    See Also
+    --------
+    Focal : The same as an object, for `loss` of a segmenter.
 
     References
     ----------
@@ -383,6 +403,10 @@ def dice_crossentropy(
     ------
     ValueError
         If shapes or values are invalid, as in :func:`dice`.
+
+    See Also
+    --------
+    DiceCrossentropy : The same as an object, for `loss` of a segmenter.
 
     References
     ----------

@@ -105,6 +105,10 @@ def blob_f1_score(
     UndefinedMetricWarning
         If ``zero_division="warn"`` and a label is absent from both masks of a pair.
 
+    See Also
+    --------
+    dice_score : Counts pixels instead of structures.
+
     References
     ----------
     J. C. Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018

@@ -130,6 +130,13 @@ def dice_score(
         If ``zero_division="warn"`` and a label is absent from both masks of a pair, or
         if all pixels have `ignore_label`.
 
+    See Also
+    --------
+    iou_score : Intersection over union.
+    blob_f1_score : Counts structures instead of pixels.
+    hausdorff_distance : Distance of the boundaries.
+    segmentation_report : Several scores of each label.
+
     Notes
     -----
     With ``zero_division=1.0`` the score is 1 if both the true and the predicted mask
@@ -215,6 +222,11 @@ def iou_score(
     -------
     score : float or ndarray of shape (n_images,)
         Between 0 and 1, or NaN as in :func:`dice_score`.
+
+    See Also
+    --------
+    dice_score : The Dice coefficient, which is 2 IoU / (1 + IoU) of one mask.
+    threshold_jaccard_score : The score of ISIC 2018.
 
     References
     ----------

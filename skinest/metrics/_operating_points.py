@@ -189,7 +189,7 @@ def find_threshold(
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Find the threshold that reaches a sensitivity or specificity at the least cost.
+    """Find the best threshold that reaches a sensitivity or a specificity.
 
     Use scores of images that the classifier was not trained on, such as those of
     :func:`~sklearn.model_selection.cross_val_predict`, but not the test images. Then
@@ -319,6 +319,10 @@ def partial_auc_score(
     -----
     UndefinedMetricWarning
         If `y_true` has one class only.
+
+    See Also
+    --------
+    specificity_at_sensitivity : One point of the curve.
 
     Notes
     -----

@@ -141,6 +141,11 @@ def segmentation_report(
         other 0 and 255, if they are not masks, if `target_names` has another length
         than the foreground labels, or if a column is unknown.
 
+    See Also
+    --------
+    dice_score : One score only, and the meaning of the arguments.
+    skinest.inspection.SegmentationDisplay : The masks themselves.
+
     Notes
     -----
     Let :math:`A` and :math:`B` be the pixels that have a label in the true and in the

@@ -119,7 +119,7 @@ def check_split(
     Returns
     -------
     check : SplitCheck
-        What was found. ``check.has_leak`` is its summary in one value.
+        What was found. ``check.has_leak`` is True if there is anything.
 
     Raises
     ------
@@ -130,6 +130,11 @@ def check_split(
     -----
     UserWarning
         If there is a leak and `on_leak` is "warn".
+
+    See Also
+    --------
+    train_test_split : Split images by groups.
+    duplicate_groups : Groups for splits, with near-duplicates together.
 
     Examples
     --------

@@ -163,6 +163,8 @@ def cross_val_table(
     See Also
     --------
     compare : Compare two models on test images.
+    cross_source_table : Train on each source, and test on every source.
+    format_table : Convert the table to Markdown or LaTeX.
 
     Notes
     -----

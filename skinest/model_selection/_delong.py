@@ -184,6 +184,7 @@ def delong_test(
     See Also
     --------
     compare : Compare two models by any metric.
+    delong_interval : The interval of one area.
 
     Notes
     -----

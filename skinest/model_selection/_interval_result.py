@@ -98,7 +98,7 @@ class ComparisonResult(IntervalResult):
     """The difference between the scores of two models, with its confidence interval.
 
     It is a tuple of `estimate`, `low` and `high`, as :class:`IntervalResult`. If the
-    interval has no 0, one model is better than the other at this confidence level.
+    interval does not include 0, one model is better at this confidence level.
 
     Parameters
     ----------

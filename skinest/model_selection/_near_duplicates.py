@@ -140,8 +140,8 @@ def find_near_duplicates(
         set. None finds pairs within `X`.
 
     threshold : float, default=0.75
-        Lowest score of a pair, in (0, 1]. A lower one finds more copies, but also round
-        images of other lesions, whose dark corners are alike.
+        Lowest score of a pair, in (0, 1]. A lower one finds more copies, but also pairs
+        of different lesions, such as images with the same dark corners.
 
     n_neighbors : int, default=10
         Number of images that each image of `X` is compared with in detail: those with
@@ -179,6 +179,7 @@ def find_near_duplicates(
     --------
     duplicate_groups : Numbers of groups for splits, with near-duplicates together.
     check_split : All leaks between training and test images.
+    skinest.inspection.NearDuplicatesDisplay : Plot the pairs.
 
     Notes
     -----
@@ -274,6 +275,11 @@ def duplicate_groups(
         If images, groups or a parameter are invalid.
     FileNotFoundError
         If files are missing.
+
+    See Also
+    --------
+    find_near_duplicates : Find the pairs.
+    train_test_split : Split images by these groups.
 
     Examples
     --------

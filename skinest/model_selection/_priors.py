@@ -135,6 +135,10 @@ def estimate_priors(
     ConvergenceWarning
         If frequencies still changed in the last iteration.
 
+    See Also
+    --------
+    adjust_priors : Correct probabilities by these frequencies.
+
     References
     ----------
     .. [1] Saerens, M., Latinne, P., and Decaestecker, C. (2002). Adjusting the outputs

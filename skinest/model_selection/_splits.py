@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class StratifiedGroupShuffleSplit(GroupShuffleSplit):
-    """Split at random, with whole groups and class frequencies as close as possible.
+    """Split images at random, with whole groups and nearly the same class frequencies.
 
     Each split is a random choice of groups, for example of lesions or patients. It is
     improved by adding, removing and exchanging groups until the test set has nearly
@@ -197,6 +197,7 @@ def train_test_split(
     See Also
     --------
     check_split : Search for leaks between the two sets.
+    StratifiedGroupShuffleSplit : Repeated splits, for a search.
 
     Examples
     --------

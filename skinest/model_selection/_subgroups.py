@@ -55,8 +55,8 @@ def subgroup_report(
 ) -> pd.DataFrame:
     """Report a score with its interval for each subgroup of the images.
 
-    A score of all images hides that it may be lower for one sex, age, site or skin
-    colour. Often a subgroup is too small to know, which the report says too.
+    The score of all images does not show whether it is lower for one sex, age, site or
+    skin colour. The report also says which subgroups are too small for a score.
 
     Parameters
     ----------

@@ -64,6 +64,10 @@ def format_table(
     text : str
         The table.
 
+    See Also
+    --------
+    cross_val_table : Cross-validate several estimators.
+
     Examples
     --------
     >>> import pandas as pd

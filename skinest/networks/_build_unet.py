@@ -121,7 +121,8 @@ def build_unet(
 
     base_filters : int or "auto", default="auto"
         Number of filters of the first level. It doubles at each further level. "auto"
-        is 64 or, with an encoder, 16. With an encoder it is about the expanding path.
+        is 64 or, with an encoder, 16. An encoder has its own filters; then these are
+        those of the expanding path.
 
     image_size : tuple of int, default=None
         (height, width) of the images in pixels, multiples of ``2 ** depth``. None means

@@ -248,6 +248,8 @@ class KerasBackbone:
     See Also
     --------
     skinest.TransferClassifier : Classifier with a backbone.
+    skinest.BottleneckFeatureExtractor : Features of a backbone.
+    skinest.UNetSegmenter : Segmenter with an encoder.
 
     Notes
     -----

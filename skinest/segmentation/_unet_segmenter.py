@@ -56,7 +56,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     base_filters : int or "auto", default="auto"
         Number of filters of the first level. It doubles at each further level. "auto"
-        is 64 or, with an encoder, 16. With an encoder it is about the expanding path.
+        is 64 or, with an encoder, 16. An encoder has its own filters; then these are
+        those of the expanding path.
 
     image_size : tuple of int, default=(128, 128)
         (height, width) to which images are resized, in pixels, multiples of
@@ -135,8 +136,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         Number of views of each image whose predicted probabilities are averaged
         (test-time augmentation). 2 are the image and its mirror image (Simonyan and
         Zisserman 2015), 4 are these and both upside down, 8 are these and all four
-        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
-        predictions depend on it, so it can be changed after `fit`; `history_` and
+        turned by 90 degrees (Moshkov et al. 2020). A segmenter turns masks back first.
+        Only predictions depend on it, so it can be changed after `fit`; `history_` and
         `model_` are of one view. See :ref:`prediction-views`.
 
     threshold : float, default=0.5
@@ -257,6 +258,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     --------
     skinest.metrics.segmentation_report : Scores of predicted masks.
     skinest.networks.build_unet : Only the network, as a Keras model.
+    skinest.model_selection.tune_mask_threshold : Choice of `threshold`.
+    skinest.inspection.SegmentationDisplay : Plot of predicted masks.
 
     Notes
     -----

@@ -134,6 +134,10 @@ def parametrize_with_image_checks(
     decorator : pytest mark
         For a test with the arguments `estimator` and `check`.
 
+    See Also
+    --------
+    check_image_estimator : Run all checks in one call.
+
     Examples
     --------
     >>> from skinest import BoVWSIFTTransformer
