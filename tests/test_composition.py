@@ -268,7 +268,7 @@ LIKE_OTHER_COMPOSITIONS = (
     "SMOTE of features",
     "RandomOverSampler of features",
 )
-SOME_FORMS = ("uint8 array", "list of different sizes", "DataFrame column")
+SOME_FORMS = ("list of different sizes",)
 
 
 def is_slow(composition, form):

@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 # Code of 5 to 20 s.
 SLOW = (
-    *("bovw", "evaluation", "export", "imbalance", "model_selection", "own_networks"),
-    *("persistence", "publish", "scikeras", "segmentation", "transfer"),
+    *("bovw", "evaluation", "explaining", "export", "imbalance", "model_selection"),
+    *("own_networks", "persistence", "publish", "scikeras", "segmentation", "transfer"),
 )
 # What takes long on a page, and is replaced by something quick in its test.
 SMALLER = {

@@ -38,7 +38,7 @@ def in_other_company(method, images):
         ("mobilenetv2", "float32"),
         # Which "auto" never chooses.
         pytest.param("mobilenetv2", "bfloat16", marks=pytest.mark.slow),
-        ("vgg16", "float32"),
+        pytest.param("vgg16", "float32", marks=pytest.mark.slow),
         pytest.param("vgg16", "bfloat16", marks=pytest.mark.slow),
     ],
 )

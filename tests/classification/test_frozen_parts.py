@@ -187,6 +187,7 @@ class Watching(keras.callbacks.Callback):
         self.see(self.model)
 
 
+@pytest.mark.slow
 def test_callbacks_see_the_whole_network(images, y, tmp_path):
     seen = []
 

@@ -130,7 +130,9 @@ def test_metadata_of_a_segmenter(fit_segmenter, tmp_path):
     }
 
 
-@pytest.mark.parametrize("labels", [[4], [0, 255]], ids=len)
+@pytest.mark.parametrize(
+    "labels", [[4], pytest.param([0, 255], marks=pytest.mark.slow)], ids=len
+)
 def test_a_segmenter_has_one_output_for_each_label(
     labels, fit_segmenter, images, tmp_path, recwarn
 ):

@@ -46,7 +46,9 @@ def extractor(backbone="tiny", **settings):
         pytest.param(
             *("mobilenetv2", (224, 224), "flatten", 49 * 1280), marks=pytest.mark.slow
         ),
-        ("mobilenetv2", (70, 96), "flatten", 3 * 3 * 1280),
+        pytest.param(
+            *("mobilenetv2", (70, 96), "flatten", 3 * 3 * 1280), marks=pytest.mark.slow
+        ),
         pytest.param("mobilenetv2", (70, 96), "avg", 1280, marks=pytest.mark.slow),
     ],
 )

@@ -280,7 +280,7 @@ def test_a_broken_file_is_named_and_what_was_described_is_kept(
     ("encoding", "backend"),
     [
         ("histogram", "loky"),
-        ("fisher", "threading"),
+        pytest.param("fisher", "threading", marks=pytest.mark.slow),
         pytest.param("histogram", "threading", marks=pytest.mark.slow),
         pytest.param("fisher", "loky", marks=pytest.mark.slow),
     ],

@@ -200,6 +200,7 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_an_interruption_is_one_and_leaves_nothing_behind(tmp_path):
     process = subprocess.Popen(

@@ -35,7 +35,7 @@ CHANNELS = {
     "convnexttiny": {2: 96, 3: 192, 4: 384, 5: 768},
     "nasnetmobile": {1: 32, 2: 44, 3: 264, 4: 528, 5: 1056},
 }
-QUICK = {"mobilenet", "vgg16"}
+QUICK = {"vgg16"}
 # (height, width): multiples of 32, less than some backbones need.
 SIZE = (32, 64)
 

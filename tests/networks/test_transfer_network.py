@@ -154,13 +154,14 @@ def test_only_the_backbone_computes_in_bfloat16(backbone, compute_dtype, images)
 )
 def test_features_are_pooled_maps(pooling, pool, application):
     size = (64, 96)  # maps of 2 x 3 pixels
-    model = build_transfer_network(image_size=size, pooling=pooling, hidden_units=())
-    arrays = application("vgg16").get_weights()
+    settings = {"image_size": size, "pooling": pooling, "hidden_units": ()}
+    model = build_transfer_network("tiny", **settings)
+    arrays = application("tiny").get_weights()
     model.set_weights([*arrays, *model.get_weights()[len(arrays) :]])
     images = np.random.default_rng(0).uniform(0, 255, (2, *size, 3))
     features = model.get_layer("features")
     maps = outputs(keras.Model(model.input, features.input), images)
-    assert maps.shape == (2, 2, 3, 512)
+    assert maps.shape == (2, 2, 3, 1280)
     found = outputs(keras.Model(model.input, features.output), images)
     assert_allclose(found, pool(maps), rtol=1e-5, atol=1e-4)
 
@@ -182,9 +183,8 @@ def test_number_of_features(backbone, size, pooling, width):
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_head_is_dense_relu_layers_then_sigmoid_or_softmax(n_outputs, images):
-    model = build_transfer_network(
-        image_size=SIZE, hidden_units=(5, 4), n_outputs=n_outputs, pooling="avg"
-    )
+    settings = {"image_size": SIZE, "hidden_units": (5, 4), "n_outputs": n_outputs}
+    model = build_transfer_network("tiny", **settings, pooling="avg")
     *of_backbone, kernel, bias = random_weights(model, 2)
     model.set_weights([*of_backbone, 0.02 * kernel, bias])  # so that none is near 0
     arrays = model.get_weights()[-6:]
@@ -358,7 +358,8 @@ def test_batch_normalisation_trains_from_scratch_alone(images, weights_file):
 
 
 def test_dropout_drops_in_training_alone(images):
-    model = build_transfer_network(image_size=SIZE, hidden_units=(16,), pooling="avg")
+    settings = {"image_size": SIZE, "hidden_units": (16,), "pooling": "avg"}
+    model = build_transfer_network("tiny", **settings)
     model.set_weights(random_weights(model, 1))
     expected = outputs(model, images, training=False)
     assert_array_equal(outputs(model, images), expected)

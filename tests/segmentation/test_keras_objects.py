@@ -52,6 +52,7 @@ def test_schedule_reaches_the_training(images, masks, fitted):
     assert not np.array_equal(first[0], both[0])
 
 
+@pytest.mark.usefixtures("own_models", "no_graphs")
 def test_what_a_callback_raises_comes_out_as_it_is(images, masks):
     class Failing(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

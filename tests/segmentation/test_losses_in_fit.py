@@ -239,6 +239,7 @@ def test_losses_for_which_weights_of_pixels_have_no_meaning(
 # Weights of images ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_masks_of_images_without_weight_have_no_influence(pairs):
     X, y = pairs
     weights = np.ones(len(X))

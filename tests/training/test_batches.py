@@ -286,6 +286,7 @@ def no_luck(image, generator):
     return image
 
 
+@pytest.mark.usefixtures("own_models", "no_graphs")
 def test_the_error_of_an_augmentation_is_the_error_raised(images):
     with pytest.raises(ArithmeticError, match=r"^no luck$"):
         small(**NETWORK, augmentation=no_luck).fit(images, Y)

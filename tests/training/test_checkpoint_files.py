@@ -389,6 +389,7 @@ def test_a_second_fit_in_a_folder_is_refused(memory, tmp_path):
     estimator.set_params(keras_callbacks=None).fit(*data)  # the first has ended
 
 
+@pytest.mark.slow
 def test_fits_of_a_search_have_their_own_folders(memory, tmp_path):
     estimator, data = make(tmp_path / "{fit}", memory=memory)
     grid = {"learning_rate": [0.01, 0.02]}

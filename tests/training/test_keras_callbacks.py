@@ -212,9 +212,14 @@ def test_weights_that_a_callback_loads_are_those_of_the_fit(images, memory, tmp_
 
 
 @pytest.mark.usefixtures("no_graphs")
-@pytest.mark.parametrize("kind", ["classifier", "segmenter"])
 @pytest.mark.parametrize(
-    "suffix", ["keras", pytest.param("h5", marks=pytest.mark.slow)]
+    ("kind", "suffix"),
+    [
+        ("segmenter", "keras"),
+        pytest.param("classifier", "keras", marks=pytest.mark.slow),
+        pytest.param("segmenter", "h5", marks=pytest.mark.slow),
+        pytest.param("classifier", "h5", marks=pytest.mark.slow),
+    ],
 )
 def test_a_checkpoint_needs_no_class_of_ours(
     kind, suffix, images, pairs, memory, tmp_path, monkeypatch
@@ -325,7 +330,8 @@ def test_an_interrupted_fit_goes_on(pairs, tmp_path):
     assert again.history_ == plain.history_
 
 
-@pytest.mark.parametrize("epoch", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("epoch", [1, 3])
 def test_an_interrupted_fit_of_two_stages_goes_on(epoch, images, memory, tmp_path):
     settings = {**TWO_HEADS, "memory": memory, "dropout": 0.0, "optimizer": "sgd"}
     settings["fine_tune_learning_rate"] = 0.01

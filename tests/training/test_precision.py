@@ -63,7 +63,7 @@ def list_dtypes(clf):
         ("vgg16", True),
         pytest.param("vgg16", False, marks=pytest.mark.slow),
         pytest.param("vgg19", True, marks=pytest.mark.slow),
-        ("mobilenetv2", True),
+        pytest.param("mobilenetv2", True, marks=pytest.mark.slow),
     ],
 )
 def test_backbones_under_auto(backbone, has_bfloat16, processor):

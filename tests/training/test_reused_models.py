@@ -301,6 +301,7 @@ def count_values(model):
     return sum(np.size(keras.ops.convert_to_numpy(w)) for w in model.weights)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_models")
 def test_dropped_models_hold_no_values(fit, monkeypatch):
     monkeypatch.setattr(_models, "_MAX_BYTES", 1)  # as above

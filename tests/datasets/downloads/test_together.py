@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from .one_archive import CHUNK, NAME, assert_fetched, fetch, make_target
 
 
@@ -55,6 +57,7 @@ def start_process(target, url, stderr):
     )
 
 
+@pytest.mark.slow
 def test_who_waits_goes_on_after_a_killed_process(
     server, target, tmp_path, content, capsys
 ):
