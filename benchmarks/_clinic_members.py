@@ -9,9 +9,12 @@ them.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # Keras comes before skinest
 
 import keras
 from accuracy_bovw import three_fishers

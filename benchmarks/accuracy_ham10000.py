@@ -12,8 +12,11 @@ Usage: python benchmarks/accuracy_ham10000.py [--save vgg16.weights.h5] [--state
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
+import os
 from pathlib import Path
 from time import perf_counter
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # Keras comes before skinest
 
 import joblib
 import keras

@@ -21,6 +21,7 @@ from pathlib import Path
 from time import perf_counter
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # Keras comes before skinest
 
 import joblib
 import keras

@@ -33,7 +33,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import joblib
-import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from rich.console import Console
@@ -50,6 +49,9 @@ from skinest.datasets import (
     make_dermoscopy,
 )
 from skinest.model_selection import bootstrap_interval
+
+# isort: split
+import keras  # after skinest, which lets TensorFlow use oneDNN
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -24,6 +24,7 @@ from .._compat import (
     preserved_random_state,
     rounds_by_place,
 )
+from ._onednn import warn_without_onednn
 from ._tracing import quiet_tracing
 
 _MAX_IDLE = 32  # models
@@ -84,6 +85,7 @@ class ReusableModel(LoadedModel):
 
     def __init__(self, model, settings=()):
         super().__init__()
+        warn_without_onednn()
         self.model = model
         self._settings = dict(settings)
         self._whole = None
