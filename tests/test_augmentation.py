@@ -156,6 +156,7 @@ def test_all_geometry_agrees_with_one_warp_by_skimage():
 # Draws
 
 
+@pytest.mark.slow
 def test_shifts_are_uniform_and_independent():
     shift = Augmentation(**{**OFF, "shift": 0.25})
     right = [100 - v[100, 100, 0] for v in draw(shift, ramp(1))]
@@ -172,6 +173,7 @@ def test_rotation_is_uniform_in_degrees():
     assert_uniform(np.rad2deg(np.arcsin(rise)), -41, 41)
 
 
+@pytest.mark.slow
 def test_zoom_is_a_uniform_factor_of_both_sides():
     zoom = Augmentation(**{**OFF, "zoom": 0.5})
     factors = []

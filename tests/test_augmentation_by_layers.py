@@ -135,6 +135,7 @@ def test_one_keras_layer_serves_images_of_all_sizes():
         assert augment(layer, noise(*size)).shape == (*size, 3)
 
 
+@pytest.mark.slow
 def test_threads_may_share_a_keras_layer():
     image, mask = labelled()
     layer, of_pairs = LAYERS["sequential"](), make_layer("pipeline")

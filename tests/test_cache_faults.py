@@ -176,6 +176,7 @@ def test_a_folder_that_cannot_be_created_is_refused(
 # Removed ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("with_memory", [True, False], ids=["memory", "temporary"])
 def test_a_folder_that_is_removed_all_the_time(
@@ -242,6 +243,7 @@ bovw.fit_transform(np.load(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize(
     "with_memory",

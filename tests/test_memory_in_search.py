@@ -193,6 +193,7 @@ def test_another_classifier_starts_from_the_vectors(paths, logs, tmp_path):
     assert [lines_of(log) for log in logs] == before
 
 
+@pytest.mark.slow
 def test_search_over_nested_settings(paths, logs, tmp_path, monkeypatch):
     """Each threshold describes once; root is computed from what is on disk."""
     describe = SIFTDescriptor.describe

@@ -357,6 +357,7 @@ def test_grid_search_of_sampler_and_strategy(files):
     assert search.predict(files[0]).shape == (N_IMAGES,)
 
 
+@pytest.mark.slow
 def test_segmentation_in_cross_validation(files):
     resampler = ImageResampler(
         RandomOverSampler(random_state=0), balance_by=has_foreground

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from .conftest import bits, small
@@ -178,6 +179,7 @@ def test_callback_may_stop_a_stage(images, y):
     assert small(epochs=3).fit(images, y).n_iter_ == 3
 
 
+@pytest.mark.slow
 def test_optimizer_that_scales_the_loss(images, y):
     """The scale is a power of two, which changes no bits."""
     import keras

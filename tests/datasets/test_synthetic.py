@@ -189,6 +189,7 @@ def measure_streaks(image, mask):
     return np.count_nonzero(mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "task, measure",
     [

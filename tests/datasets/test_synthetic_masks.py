@@ -87,6 +87,7 @@ def test_larger_n_images_begins_with_the_same_images_and_masks(task):
     np.testing.assert_array_equal(few.masks[same], many.masks[:30][same])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("size", [(32, 32), (33, 100), (200, 47), (150, 200)])
 def test_every_size(task, size):
@@ -109,6 +110,7 @@ def test_same_masks_at_every_size(task):
 # What is marked ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "random_state", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))]
 )
@@ -128,6 +130,7 @@ def test_marks_are_as_frequent_as_in_real_images(task, marked, share, random_sta
     assert share[0] <= (masks > 0).mean() <= share[1]
 
 
+@pytest.mark.slow
 def test_lesion_is_one_large_area(data):
     for mask in data["lesion"]:
         _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))

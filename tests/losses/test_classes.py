@@ -220,6 +220,7 @@ class TestTraining:
         if keras.backend.backend() == "tensorflow":
             assert trained[1][1] != bias
 
+    @pytest.mark.slow
     def test_foreign_losses_train(self):
         X, y = images()
         for loss in (keras.losses.Dice(), keras.losses.BinaryCrossentropy()):

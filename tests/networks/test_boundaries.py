@@ -81,6 +81,7 @@ MOBILENETV2 = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "first", "n_values"),
     [

@@ -41,6 +41,7 @@ def break_link(file):
     file["layers/conv2d/vars/0"] = h5py.SoftLink("/nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [

@@ -109,6 +109,7 @@ def test_no_dropout_is_no_layer(vgg16):
     assert not any("dropout" in name for name in names(vgg16.layers))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "compute_dtype"),
     [

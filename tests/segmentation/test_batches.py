@@ -149,6 +149,7 @@ def test_an_augmentation_may_change_its_arrays(form, pairs):
     assert pairs[0].any()
 
 
+@pytest.mark.slow
 def test_what_an_augmentation_raises_comes_out_as_it_is(pairs):
     error = ArithmeticError("no luck")
 

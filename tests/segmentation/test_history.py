@@ -123,6 +123,7 @@ def test_what_is_not_found_counts_nothing_beside_what_is_nowhere():
     assert accuracy == [pytest.approx((true == 0).mean())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_outputs", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_metrics_start_anew_with_each_epoch(n_outputs):
     X, y = make_pairs(9, SIDES, count_labels(n_outputs))

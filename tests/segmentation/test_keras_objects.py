@@ -26,6 +26,7 @@ def fitted(images, masks):
 # Keras' own -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_optimizer_is_left_as_it_was_and_serves_again(images, masks, fitted):
     optimizer = keras.optimizers.Adam(0.01)
     config = optimizer.get_config()
@@ -62,6 +63,7 @@ def test_what_a_callback_raises_comes_out_as_it_is(images, masks):
         make_small(keras_callbacks=[Failing()]).fit(images, masks)
 
 
+@pytest.mark.slow
 def test_callbacks_are_left_as_they_were(images, masks):
     class Counter(keras.callbacks.Callback):
         def __init__(self):

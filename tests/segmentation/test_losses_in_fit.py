@@ -93,6 +93,7 @@ def test_weighted_crossentropy_is_cross_entropy_of_balanced_classes(pairs):
     assert hash_weights(dicts[0]) == hash_weights(dicts[1]) != hash_weights(weighted)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_graphs")
 def test_instances_are_losses_of_their_parameters(pairs):
     named, instance = (

@@ -116,6 +116,7 @@ def test_threshold_and_score_are_of_the_mean(noise, images, masks):
     assert several.score(images, y) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_training_does_not_depend_on_views(learned, images, masks):
     fitted = make_small(n_prediction_views=8, epochs=1).fit(images, masks)
     one = make_small(epochs=1).fit(images, masks)

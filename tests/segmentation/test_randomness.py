@@ -33,6 +33,7 @@ def list_losses_with_dropout(images, masks, random_state):
     return segmenter.history_["loss"]
 
 
+@pytest.mark.slow
 def test_another_seed_drops_other_values(images, masks):
     one, again, other = (
         list_losses_with_dropout(images, masks, seed) for seed in (0, 0, 1)

@@ -64,6 +64,7 @@ def test_weights_are_repeated_pairs(n_classes, settings):
     assert np.abs(plain - weighted.predict_proba(X)).max() > 0.005
 
 
+@pytest.mark.slow
 def test_weights_are_repeated_pairs_where_their_groups_are_held_out():
     X, y = make_pairs()
     settings = {

@@ -76,6 +76,7 @@ def test_kinds_of_losses_do_not_share_a_model(images, masks, compiled):
     assert len(compiled) == len(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [
@@ -124,6 +125,7 @@ def meeting(monkeypatch):
     return models
 
 
+@pytest.mark.slow
 def test_threads_predict_with_one_model(images, masks, meeting, monkeypatch):
     segmenter = make_small(epochs=1).fit(images, masks)
     with ThreadPoolExecutor(N_THREADS) as threads:

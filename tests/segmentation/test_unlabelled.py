@@ -347,6 +347,7 @@ def test_negative_labels_advise_it(pairs, never_trained):
 # Grey masks
 
 
+@pytest.mark.slow
 def test_grey_masks_train_as_their_thresholds(images, masks, tmp_path):
     smooth = np.stack([cv2.GaussianBlur(mask, (0, 0), 3) for mask in masks])
     assert len(np.unique(smooth)) > 32

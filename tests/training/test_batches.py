@@ -182,6 +182,7 @@ def test_threads_do_not_change_batches(kind, images, paths, read):
             np.testing.assert_array_equal(array, values)
 
 
+@pytest.mark.slow
 def test_a_second_stage_goes_on_counting_epochs(images, read, keras_fits):
     orders = list_orders(read(images, epochs=10))
     second = {"fine_tune": "Conv_1", "fine_tune_epochs": 2}
@@ -298,6 +299,7 @@ class StopWithinEpoch(keras.callbacks.Callback):
         self.model.stop_training = True
 
 
+@pytest.mark.slow
 def test_a_stop_within_an_epoch_leaves_no_threads(images):
     threads = threading.active_count()
     stop = {"keras_callbacks": [StopWithinEpoch()], "batch_size": 1}

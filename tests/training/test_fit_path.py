@@ -56,6 +56,7 @@ def test_few_functions_stand_between_a_classifier_and_keras(stages):
         assert len(others) <= 2, others
 
 
+@pytest.mark.slow
 def test_few_functions_stand_between_a_segmenter_and_keras():
     calls = []
     segmenter = make_small(epochs=1, keras_callbacks=[Look(calls.append)])

@@ -89,6 +89,7 @@ def replay(callbacks, history, n_epochs_per_fit, rate):
     return stops
 
 
+@pytest.mark.slow
 def test_callbacks_keep_what_they_keep_over_fits_of_keras(pairs, tmp_path):
     ours, theirs = [], []
     segmenter = make_small(
@@ -127,6 +128,7 @@ class Seeing(keras.callbacks.Callback):
         self.see(self, logs)
 
 
+@pytest.mark.slow
 def test_one_copy_serves_both_stages_and_a_warm_start(images, memory, tmp_path):
     losses, counts = [], []
 
@@ -313,6 +315,7 @@ def fit_interrupted(estimator, data, epoch, folder):
     return estimator.fit(*data)
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_goes_on(pairs, tmp_path):
     settings = {"epochs": 4}
     plain = make_small(**settings).fit(*pairs)

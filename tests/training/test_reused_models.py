@@ -178,6 +178,7 @@ def test_what_keras_callbacks_change_is_undone(fit):
     assert bits(again) == bits(plain)
 
 
+@pytest.mark.slow
 def test_fits_of_other_data_and_settings_leave_no_trace(fit, images):
     """Train head, then network, by new models and by those that others have used."""
 
@@ -205,6 +206,7 @@ def test_a_fit_within_a_fit_has_a_model_of_its_own(fit):
     assert random.getstate() == state
 
 
+@pytest.mark.slow
 def test_concurrent_fits_have_models_of_their_own(fit):
     expected = [bits(fit(random_state=seed)) for seed in range(3)]
     fit.models.clear()
@@ -227,6 +229,7 @@ def no_luck(model):
     raise RuntimeError("no luck")
 
 
+@pytest.mark.slow
 def test_a_model_is_dropped_after_an_error(fit):
     first = fit(hidden_units=(5,))
     with pytest.raises(RuntimeError, match="no luck"):

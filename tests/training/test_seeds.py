@@ -58,6 +58,7 @@ def test_global_states_are_told_apart():
     np.random.set_state(state)  # noqa: NPY002
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", seeded_fits.FITS)
 def test_global_seeds_change_nothing_and_stay_where_models_are_used_again(name, here):
     again, state = [], random.getstate()
