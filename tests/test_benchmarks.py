@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("psutil")
@@ -257,3 +258,21 @@ def test_results_name_no_place_of_a_machine():
         if "runs" in content:  # a comparison of speeds
             assert set(content) == {"settings", "machine", "days", "loads", "runs"}
         assert not re.search(r"/(home|root|tmp|work|Users)/", path.read_text())
+
+
+def test_the_picture_of_few_masks_shows_the_results(monkeypatch):
+    pytest.importorskip("matplotlib").use("agg")
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    picture = importlib.import_module("few_masks_picture")
+    figure = picture.draw()
+    cells = json.loads((make_tables.RESULTS / "unet_few.json").read_text())["cells"]
+    assert len(cells) == 6
+    for ax, name in zip(figure.axes, ("Dice", "below .7"), strict=True):
+        shown = {container.get_label(): container for container in ax.containers}
+        for encoder, label in picture.LABELS.items():
+            found = [cell for cell in cells if cell["encoder"] == encoder]
+            line, _, (bars,) = shown[label].lines
+            assert line.get_xdata().tolist() == [cell["images"] for cell in found]
+            assert line.get_ydata().tolist() == [cell[name][0] for cell in found]
+            limits = [segment[:, 1].tolist() for segment in bars.get_segments()]
+            np.testing.assert_allclose(limits, [cell[name][1:] for cell in found])
