@@ -192,7 +192,6 @@ def test_file_of_the_full_network(tmp_path):
     assert_same_weights(load("mobilenetv2", path), model.get_weights()[:-2])
 
 
-@pytest.mark.slow
 def test_file_with_names_of_old(application, tmp_path):
     """Go by order, as Keras does: its own MobileNetV2 file has other names."""
     layers = [
