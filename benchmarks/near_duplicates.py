@@ -50,7 +50,7 @@ from skinest.model_selection import NearDuplicates, find_near_duplicates
 LOWEST = 0.3  # pairs below it are not looked at
 THRESHOLDS = np.round(np.arange(0.4, 1, 0.05), 2)
 SIZES = (2_000, 4_000, 7_938)  # images of HAM10000; the last are all that we had
-NEAR_IDENTICAL = 8  # largest difference in grey levels at 16 x 12 pixels, exclusive
+NEAR_IDENTICAL = 6  # root mean square of differences at 16 x 12 pixels, exclusive
 N_PLOTTED = 48  # pairs
 PARTS = ("changes", "ham10000", "sources", "growth")
 
@@ -295,14 +295,11 @@ def find_near_identical(paths):
     small = [resize(image, (12, 16)).ravel() for image in check_images(paths)]
     small = np.array(small, dtype=np.float64)
     squares = np.sum(small**2, axis=1)
-    # No value differs more, so the distance is not greater.
     limit = NEAR_IDENTICAL**2 * small.shape[1]
     near = set()
     for i, row in enumerate(small):
         distances = squares[i + 1 :] + squares[i] - 2 * small[i + 1 :] @ row
-        for j in i + 1 + np.flatnonzero(distances <= limit):
-            if np.abs(small[j] - row).max() < NEAR_IDENTICAL:
-                near.add((i, int(j)))
+        near |= {(i, int(j)) for j in i + 1 + np.flatnonzero(distances < limit)}
     return near
 
 

@@ -121,6 +121,7 @@ __all__ = [
     "check_param",
     "check_params",
     "compute_tensor",
+    "cpu_has_amx",
     "cpu_has_bfloat16",
     "find_producer",
     "fit_context",
@@ -433,16 +434,26 @@ def preserved_random_state():
 
 
 def resolve_compute_dtype(compute_dtype, preferred):
-    """Replace "auto" by `preferred` if the processor has bfloat16, or by float32."""
+    """Replace "auto" by `preferred` if the processor has AMX, or by float32.
+
+    With AVX512's instructions for bfloat16 alone, VGG16 and the U-Net took longer than
+    in float32 (see benchmarks/README.md).
+    """
     if compute_dtype != "auto":
         return compute_dtype
-    return preferred if cpu_has_bfloat16() else "float32"
+    return preferred if cpu_has_amx() else "float32"
 
 
 @lru_cache
 def cpu_has_bfloat16() -> bool:
     """Return whether the processor supports bfloat16; False if that is not known."""
     return _cpu_has({"AVX512BF16", "AMX_BF16"}, {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+@lru_cache
+def cpu_has_amx() -> bool:
+    """Return whether the processor has AMX for bfloat16; False if that is not known."""
+    return _cpu_has({"AMX_BF16"}, {"amx_bf16"})
 
 
 def cpu_has_avx512() -> bool:

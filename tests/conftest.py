@@ -204,7 +204,7 @@ def processor(monkeypatch):
     What is told of it is called directly: no machine has all these processors, and
     each would need a fit. It is also kept, and has to be forgotten.
     """
-    from skinest._compat import cpu_has_bfloat16
+    from skinest._compat import cpu_has_amx, cpu_has_bfloat16
     from tests.private_names import replace_cpu_features
 
     read_text = Path.read_text
@@ -223,8 +223,12 @@ def processor(monkeypatch):
             return f"processor\t: 0\nflags\t\t: fpu vme {linux} sse2\n"
 
         monkeypatch.setattr(Path, "read_text", read)
-        cpu_has_bfloat16.cache_clear()
+        forget()
         return cpu_has_bfloat16()
 
+    def forget():
+        cpu_has_bfloat16.cache_clear()
+        cpu_has_amx.cache_clear()
+
     yield has
-    cpu_has_bfloat16.cache_clear()
+    forget()

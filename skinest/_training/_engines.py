@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 
-from .._compat import cpu_has_bfloat16
+from .._compat import cpu_has_amx, cpu_has_bfloat16
 from .._identity import find_version
 from ..networks._backbones import get_backbone
 from ..utils._threads import check_not_forked, count_threads
@@ -104,10 +104,10 @@ def choose_engine(spec) -> Engine:
     row = get_backbone(spec.backbone)
     if not row.openvino or not _may_use_openvino() or spec in _rejected:
         return by_keras
-    dtype, has_bfloat16 = spec.compute_dtype, cpu_has_bfloat16()
-    if spec.is_auto and has_bfloat16 and row.openvino_dtype == "bfloat16":
+    dtype = spec.compute_dtype
+    if spec.is_auto and cpu_has_amx() and row.openvino_dtype == "bfloat16":
         dtype = "bfloat16"
-    if dtype not in row.openvino or (dtype == "bfloat16" and not has_bfloat16):
+    if dtype not in row.openvino or (dtype == "bfloat16" and not cpu_has_bfloat16()):
         return by_keras
     return Engine("openvino", dtype, count_threads())
 

@@ -18,7 +18,7 @@ import numpy as np
 import sklearn
 
 from .. import __version__
-from .._compat import cpu_has_avx512, cpu_has_bfloat16, uses_onednn
+from .._compat import cpu_has_amx, cpu_has_avx512, cpu_has_bfloat16, uses_onednn
 from .._identity import describe_code, describe_state
 from ..images import check_images
 from ..networks._keras_backbone import KerasBackbone
@@ -77,6 +77,7 @@ def describe_environment() -> dict:
     features = {
         "AVX512": cpu_has_avx512(),
         "bfloat16": cpu_has_bfloat16(),
+        "AMX": cpu_has_amx(),
         "oneDNN": backend == "tensorflow" and uses_onednn(),
         "GPU": _has_gpu(backend),
     }

@@ -162,7 +162,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on processors that support it, and float32 otherwise, see also :ref:`openvino`.
+        on processors with AMX, and float32 otherwise, see also :ref:`openvino`.
         The other values are never replaced. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None

@@ -101,7 +101,7 @@ class BottleneckFeatureExtractor(
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
         Floating-point precision of the backbone. "auto" is bfloat16 for VGG16 and VGG19
-        on processors that support it, and float32 otherwise, see also :ref:`openvino`.
+        on processors with AMX, and float32 otherwise, see also :ref:`openvino`.
         The other values are never replaced. Weights and outputs are always float32.
 
     n_feature_views : {1, 2, 4, 8}, default=1

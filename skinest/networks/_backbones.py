@@ -56,7 +56,7 @@ class Backbone:
         Number of its parameters, as Keras counts them; 0 means not known.
 
     compute_dtype : {"bfloat16", "float32"}
-        The dtype for ``compute_dtype="auto"`` on a processor with bfloat16, in Keras.
+        The dtype for ``compute_dtype="auto"`` on a processor with AMX, in Keras.
 
     min_side : int
         Height and width of images in pixels that the network needs.

@@ -192,9 +192,9 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         "dice", with the prefix ``"val_"`` for the validation images, see `history_`.
 
     compute_dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        Floating-point precision of the network. "auto" is bfloat16 on processors that
-        support it, and float32 otherwise; of the encoders, it is bfloat16 for VGG16 and
-        VGG19 only. Weights and outputs are always float32.
+        Floating-point precision of the network. "auto" is bfloat16 on processors with
+        AMX, and float32 otherwise; of the encoders, it is bfloat16 for VGG16 and VGG19
+        only. Weights and outputs are always float32.
 
     memory : str, path or joblib.Memory, default=None
         Folder where pairs of image and mask files are cached in the size of the

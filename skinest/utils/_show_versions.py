@@ -14,7 +14,7 @@ from pathlib import Path
 import joblib
 from threadpoolctl import threadpool_info
 
-from .._compat import cpu_has_avx512, cpu_has_bfloat16
+from .._compat import cpu_has_amx, cpu_has_avx512, cpu_has_bfloat16
 
 _OPTIONAL = ("matplotlib", "openvino", "pandas", "scikeras")
 _VARIABLES = (  # of the environment
@@ -56,6 +56,7 @@ def show_versions() -> None:
         "Computation": {
             "Keras backend": find_backend(),
             "bfloat16": cpu_has_bfloat16(),
+            "AMX": cpu_has_amx(),
             "AVX512": cpu_has_avx512(),
             "cores": joblib.cpu_count(),
             **{name: os.environ.get(name, "not set") for name in _VARIABLES},

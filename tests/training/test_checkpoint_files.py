@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skinest import Augmentation, VGGTransferClassifier
-from skinest._compat import cpu_has_bfloat16
+from skinest._compat import cpu_has_amx, cpu_has_bfloat16
 from skinest._training._engines import Engine
 from skinest._training._fit_identity import describe_masks, describe_value
 from skinest.classification import _stages
@@ -178,8 +178,11 @@ def test_another_version_is_refused(name, folder, monkeypatch):
     assert f"{name} was " in message and " and is 0.0" in message
 
 
-def test_another_processor_is_refused(folder, processor):
-    processor(numpy=() if cpu_has_bfloat16() else ("AVX512BF16",))
+@pytest.mark.parametrize("feature", ["AVX512BF16", "AMX_BF16"])
+def test_another_processor_is_refused(feature, folder, processor):
+    features = {"AVX512BF16": cpu_has_bfloat16(), "AMX_BF16": cpu_has_amx()}
+    features[feature] = not features[feature]
+    processor(numpy=[name for name, is_there in features.items() if is_there])
     assert "processor was " in get_error(*make(folder))
 
 

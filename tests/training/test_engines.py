@@ -30,6 +30,7 @@ from ..classification.conftest import bits, make_images, small
 Y = np.arange(12) % 2
 BOTH = "float32", "bfloat16"
 IN_BFLOAT16 = {"openvino_dtype": "bfloat16"}
+ALL = "bfloat16", "amx"  # features of a processor
 
 
 @pytest.fixture(scope="module")
@@ -91,45 +92,47 @@ def engines(monkeypatch):
 def machine(row, monkeypatch):
     """Stand in for a machine with OpenVINO, with or without bfloat16."""
 
-    def has(bfloat16):
+    def has(*features):
         monkeypatch.setattr(_engines, "_may_use_openvino", lambda: True)
         for module in ("skinest._compat", "skinest._training._engines"):
-            monkeypatch.setattr(f"{module}.cpu_has_bfloat16", lambda: bfloat16)
+            for name in ("bfloat16", "amx"):
+                has_it = name in features
+                monkeypatch.setattr(f"{module}.cpu_has_{name}", lambda x=has_it: x)
 
     return has
 
 
 @pytest.mark.parametrize(
-    ("faster", "auto", "asked", "has_bfloat16", "expected"),
+    ("faster", "auto", "asked", "features", "expected"),
     [
-        ((), "float32", "auto", True, ("keras", "float32")),
-        ((), "float32", "bfloat16", True, ("keras", "bfloat16")),
-        (("float32",), "float32", "auto", True, ("openvino", "float32")),
-        (("float32",), "float32", "float32", True, ("openvino", "float32")),
-        (("float32",), "float32", "bfloat16", True, ("keras", "bfloat16")),
-        (("bfloat16",), "bfloat16", "float32", True, ("keras", "float32")),
-        (BOTH, "float32", "auto", True, ("openvino", "float32")),
-        (BOTH, "float32", "bfloat16", True, ("openvino", "bfloat16")),
-        (BOTH, "bfloat16", "auto", True, ("openvino", "bfloat16")),
-        (BOTH, "bfloat16", "auto", False, ("openvino", "float32")),
-        (BOTH, "bfloat16", "float32", True, ("openvino", "float32")),
-        (BOTH, "bfloat16", "bfloat16", True, ("openvino", "bfloat16")),
-        (BOTH, "bfloat16", "bfloat16", False, ("keras", "bfloat16")),
+        ((), "float32", "auto", ALL, ("keras", "float32")),
+        ((), "float32", "bfloat16", ALL, ("keras", "bfloat16")),
+        (("float32",), "float32", "auto", ALL, ("openvino", "float32")),
+        (("float32",), "float32", "float32", ALL, ("openvino", "float32")),
+        (("float32",), "float32", "bfloat16", ALL, ("keras", "bfloat16")),
+        (("bfloat16",), "bfloat16", "float32", ALL, ("keras", "float32")),
+        (BOTH, "float32", "auto", ALL, ("openvino", "float32")),
+        (BOTH, "float32", "bfloat16", ALL, ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", "auto", ALL, ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", "auto", (), ("openvino", "float32")),
+        (BOTH, "bfloat16", "auto", ("bfloat16",), ("openvino", "float32")),
+        (BOTH, "bfloat16", "bfloat16", ("bfloat16",), ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", "float32", ALL, ("openvino", "float32")),
+        (BOTH, "bfloat16", "bfloat16", ALL, ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", "bfloat16", (), ("keras", "bfloat16")),
     ],
 )
-def test_engine_and_precision(
-    faster, auto, asked, has_bfloat16, expected, machine, row
-):
+def test_engine_and_precision(faster, auto, asked, features, expected, machine, row):
     row(*faster, openvino_dtype=auto)
-    machine(has_bfloat16)
-    features = extractor(compute_dtype=asked).fit(make_images(1))
-    engine = _engines.choose_engine(features._spec)
+    machine(*features)
+    fitted = extractor(compute_dtype=asked).fit(make_images(1))
+    engine = _engines.choose_engine(fitted._spec)
     assert (engine.name, engine.compute_dtype) == expected
 
 
 def test_a_bfloat16_network_of_keras_stays_one(machine, row):
     """As VGG16, which OpenVINO computes no faster in bfloat16."""
-    machine(True)
+    machine(*ALL)
     row("float32", compute_dtype="bfloat16")
     features = extractor().fit(make_images(1))
     engine = _engines.choose_engine(features._spec)
@@ -139,7 +142,7 @@ def test_a_bfloat16_network_of_keras_stays_one(machine, row):
 def test_trained_backbones_keep_the_precision_of_the_training(machine, row, images):
     row(*BOTH, **IN_BFLOAT16)
     clf = small(trainable="Conv_1", epochs=1).fit(images, Y)
-    machine(True)
+    machine(*ALL)
     engine = _engines.choose_engine(clf._network.backbone_spec)
     assert (engine.name, engine.compute_dtype) == ("openvino", "float32")
 
@@ -192,8 +195,10 @@ def test_bfloat16_differs_little(openvino, row, images):
     is_limited = {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"} & os.environ.keys()
     if is_limited or not _engines.cpu_has_bfloat16():
         pytest.skip("this processor has no bfloat16")
-    row(*BOTH, **IN_BFLOAT16)
-    rounded, plain = compute(images), compute(images, compute_dtype="float32")
+    row(*BOTH)
+    rounded, plain = (
+        compute(images, compute_dtype=dtype) for dtype in ("bfloat16", "float32")
+    )
     assert 0 < np.abs(rounded - plain).max() < 0.02 * np.abs(plain).max()
 
 
