@@ -48,16 +48,11 @@ class Part:
 
     can_continue : bool
         Whether it has the argument `--state`.
-
-    needs : tuple of str, default=()
-        Parts whose `--state` it reads. They are run before, even if their results are
-        stored, unless this folder has what they left there.
     """
 
     script: str
     arguments: str = ""
     can_continue: bool = False
-    needs: tuple = ()
 
 
 VGG = "examples/plot_task2_vgg.py"
@@ -97,9 +92,8 @@ PARTS = {
     },
     "vote": Part(
         "benchmarks/vote_ham10000.py",
-        "--vgg16 {state}/block5_by_lesion/state --mobilenetv2 {mobilenetv2}",
+        "--vgg16 {vgg16} --mobilenetv2 {mobilenetv2}",
         True,
-        needs=("block5_by_lesion",),
     ),
     "structures": Part(
         "benchmarks/accuracy_unet.py", "globules streaks --study-filters 16", True
@@ -157,9 +151,6 @@ def run_part(name, part, options):
         return
     if options.again:
         shutil.rmtree(options.state / name, ignore_errors=True)
-    for needed in part.needs:
-        if not (options.state / needed / "scores.json").exists():
-            run_script(needed, PARTS[needed], options)
     run_script(name, part, options)
 
 

@@ -4,34 +4,35 @@ The lesions are split as in ../examples/plot_task2_vgg.py: each member is traine
 training images and predicts the validation and the test images. The validation images
 choose between members, vote and stack, and train the stack. The test images are used
 once, at the end. The predicted probabilities of each member are kept in the folder
---state.
+--state, and a training that was stopped continues.
 
-The probabilities of VGG16 are those that ../examples/plot_task2_vgg.py has kept in its
-own --state.
-
-Usage: python benchmarks/vote_ham10000.py --vgg16 DIR --mobilenetv2 FILE --state DIR
+Usage: python benchmarks/vote_ham10000.py --vgg16 FILE --mobilenetv2 FILE --state DIR
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import sys
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-import joblib
 import numpy as np
+from _clinic_members import (
+    BATCH_SIZE,
+    COLORS,
+    INNER,
+    LIGHT,
+    Features,
+    Linear,
+    make_rate,
+)
 from _examples import study, write_scores
 from _splits import split_by_lesion
-from _task2 import METRICS, name_fit
+from _task2 import METRICS, weigh_classes
 from _vote import score_all
-from accuracy_ham10000 import DEFAULTS, classifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from skinest import BottleneckFeatureExtractor
+from skinest import TransferClassifier
 from skinest.datasets import fetch_isic2018_task3
 
 
@@ -41,17 +42,10 @@ def main():
     position = [study.TASK2_NAMES.index(name) for name in data.target_names]
     X, y, groups = data.paths, np.array(position)[data.target], data.groups
     train, validation, test = split_by_lesion(y, groups)
-    members = {
-        name: predict(
-            name,
-            (X[train], y[train]),
-            X[np.concatenate([validation, test])],
-            options,
-        )
-        for name in MEMBERS
-    }
+    asked = X[np.concatenate([validation, test])]
     held_out, tested = {}, {}
-    for name, probabilities in members.items():
+    for name in MEMBERS:
+        probabilities = predict(name, (X[train], y[train]), asked, options)
         held_out[name], tested[name] = np.split(probabilities, [len(validation)])
     truths = ((y[part], groups[part]) for part in (validation, test))
     scores = score_all(held_out, tested, *truths)
@@ -63,17 +57,16 @@ def read_options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--vgg16", type=Path, help="folder --state of ../examples/plot_task2_vgg.py"
-    )
-    parser.add_argument("--mobilenetv2", default="imagenet", help="weights file")
+    for backbone in ("vgg16", "mobilenetv2"):
+        parser.add_argument(f"--{backbone}", default="imagenet", help="weights file")
     parser.add_argument("--data-home", help="folder of the archives")
     parser.add_argument("--scores", type=Path, help="JSON file to write scores to")
     parser.add_argument(
-        "--state", type=Path, required=True, help="folder for probabilities"
+        "--state", type=Path, required=True, help="folder for what is done"
     )
     options = parser.parse_args()
     options.state.mkdir(parents=True, exist_ok=True)
+    options.memory = None
     return options
 
 
@@ -82,55 +75,92 @@ def read_options():
 
 def predict(name, train, X, options):
     """Return the probabilities of a member, which is trained if they are not kept."""
-    path = options.state / f"{name.lower().replace(' ', '_')}.npy"
+    folder = options.state / name.lower().replace(",", "").replace(" ", "_")
+    path = folder.with_suffix(".npy")
     if not path.exists():
         start = perf_counter()
-        probabilities = MEMBERS[name](*train, X, options)
+        probabilities = MEMBERS[name](*train, X, folder, options)
         print(f"{name}: {(perf_counter() - start) / 60:.1f} minutes", flush=True)
         np.save(path, probabilities)
     return np.load(path)
 
 
-def read_vgg16(X_train, y_train, X, options):
-    """Return what the network of the study's best schedule has predicted."""
-    folder = options.vgg16 / name_fit("by lesion", study.TASK2_BEST)
-    n_stages = len(study.TASK2_SCHEDULES[study.TASK2_BEST]["stages"])
-    file = folder / f"stage{n_stages}.joblib"
-    if not file.exists():
-        sys.exit(f"There is no {file}: train this schedule with --state first.")
-    return joblib.load(file).probabilities
-
-
-def tune_mobilenetv2(X_train, y_train, X, options):
-    """Fine-tune a network as accuracy_ham10000.py, and predict four views."""
-    side, epochs = DEFAULTS["mobilenetv2"]
-    settings = argparse.Namespace(
-        backbone="mobilenetv2",
-        weights=options.mobilenetv2,
-        side=side,
-        epochs=epochs,
-        state=options.state / "mobilenetv2",
+def tune(
+    X_train,
+    y_train,
+    X,
+    folder,
+    options,
+    *,
+    backbone,
+    side,
+    epochs,
+    copies,
+    peak,
+    lowest,
+    augmentation=LIGHT,
+):
+    """Fine-tune a network from its part `lowest` up, and predict four views."""
+    return (
+        TransferClassifier(
+            backbone,
+            weights=getattr(options, backbone),
+            image_size=(side, side),
+            dropout=0.3,
+            l2=0.0,
+            trainable=lowest,
+            epochs=epochs,
+            learning_rate=make_rate(len(y_train), epochs, peak),
+            batch_size=BATCH_SIZE,
+            class_weight=weigh_classes(y_train, 0.5),
+            augmentation=augmentation,
+            n_augmented_copies=copies,
+            n_prediction_views=4,
+            checkpoint=folder,
+            random_state=0,
+            verbose=1,
+        )
+        .fit(X_train, y_train)
+        .predict_proba(X)
     )
-    network = classifier(settings, len(y_train)).fit(X_train, y_train)
-    return network.set_params(n_prediction_views=4).predict_proba(X)
 
 
-def predict_from_features(X_train, y_train, X, options):
-    """Fit a logistic regression to features of a network that is not trained."""
-    features = BottleneckFeatureExtractor(
-        "mobilenetv2",
-        weights=options.mobilenetv2,
-        image_size=(224, 224),
-        pooling="avg",
-    )
-    regression = LogisticRegression(C=0.01, max_iter=1000)
-    pipeline = make_pipeline(features, StandardScaler(), regression)
-    return pipeline.fit(X_train, y_train).predict_proba(X)
+def predict_from_features(X_train, y_train, X, folder, options):
+    """Fit a logistic regression to inner layers of a network that is not trained."""
+    member = Linear(features=Features(layers=INNER), C=3e-3)
+    member.fit(X_train, y_train, "ham", options)
+    return member.predict(X)
 
 
 MEMBERS = {
-    "VGG16": read_vgg16,
-    "MobileNetV2": tune_mobilenetv2,
+    "VGG16": partial(
+        tune,
+        backbone="vgg16",
+        side=96,
+        epochs=8,
+        copies=3,
+        peak=1e-4,
+        lowest="block4",
+    ),
+    "MobileNetV2": partial(
+        tune,
+        backbone="mobilenetv2",
+        side=192,
+        epochs=15,
+        copies=7,
+        peak=3e-4,
+        lowest="block_4",
+    ),
+    "MobileNetV2, 160 pixels": partial(
+        tune,
+        backbone="mobilenetv2",
+        side=160,
+        epochs=12,
+        copies=7,
+        peak=3e-4,
+        lowest="block_4",
+        augmentation=COLORS,
+    ),
     "frozen MobileNetV2": predict_from_features,
 }
 

@@ -143,20 +143,6 @@ def test_the_processor_time_is_noted_if_other_programs_ran_too(
     assert command()["note"].startswith("20 minutes of processor time, while other")
 
 
-def test_a_part_runs_those_before_whose_state_it_needs(tmp_path, monkeypatch):
-    made = []
-    for name, needs in ("last", ("first", "second")), ("first", ()), ("second", ()):
-        part = study.Part("script.py", needs=needs)
-        monkeypatch.setitem(study.PARTS, name, part)
-    monkeypatch.setattr(study, "run_script", lambda name, *rest: made.append(name))
-    (tmp_path / "first").mkdir()
-    (tmp_path / "first" / "scores.json").touch()
-    monkeypatch.setattr(study, "FOLDER", tmp_path / "results")
-    options = SimpleNamespace(state=tmp_path, again=False)
-    study.run_part("last", study.PARTS["last"], options)
-    assert made == ["second", "last"]
-
-
 def test_a_part_that_is_stored_is_made_again_only_if_asked(command, tmp_path, capsys):
     with pytest.raises(SystemExit):
         command()
