@@ -198,6 +198,3 @@ def read_class_weight(class_weight, classes) -> np.ndarray:
             "at least one above 0."
         )
     return np.array(weights, dtype=float)
-
-
-weights_of_dict = read_class_weight  # the old name, until its callers have the new one
