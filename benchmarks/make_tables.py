@@ -227,19 +227,24 @@ TABLES = {
         ),
         tuple((f"{case}, paths", f"{case}, arrays") for case in PATHS),
     ),
-    "unet_speed": Table(
-        "unet_speed",
-        "images a second",
-        tuple(
-            Row(f"{what}: {side}", side, what)
-            for what in TIMED
-            for side in (PLAIN, *UNETS)
-        ),
-        tuple(
-            (f"{what}: {side}", f"{what}: {PLAIN}") for what in TIMED for side in UNETS
-        ),
-        higher_is_better=True,
-    ),
+    **{
+        name: Table(
+            name,
+            "images a second",
+            tuple(
+                Row(f"{what}: {side}", side, what)
+                for what in TIMED
+                for side in (PLAIN, *UNETS)
+            ),
+            tuple(
+                (f"{what}: {side}", f"{what}: {PLAIN}")
+                for what in TIMED
+                for side in UNETS
+            ),
+            higher_is_better=True,
+        )
+        for name in ("unet_speed", "unet_encoder")
+    },
     "unet_memory": Table(
         "unet_speed",
         "peak GB",

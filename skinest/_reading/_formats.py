@@ -6,8 +6,9 @@ alpha. The values are those that the file stores: the orientation tag is ignored
 colours are not multiplied by alpha. A decoder prints nothing.
 
 With ``as_labels=True`` an image with a palette gives the indices of its colours, and a
-maximum other than that of the type changes no value. To read a new format, add a
-decoder and a row to ``FORMATS``.
+maximum other than that of the type changes no value. Only grey values of fewer than 8
+bits are always multiplied, so that the largest one is white, as libraries for PNG do.
+To read a new format, add a decoder and a row to ``FORMATS``.
 """
 
 # Authors: The skinest developers

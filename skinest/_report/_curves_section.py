@@ -166,6 +166,7 @@ def _plot_decisions(study):
 
 def _plot_dice(study):
     scores = study.outputs.dice
+    scores = scores[~np.isnan(scores)]  # of images without a labelled pixel
 
     def plot(ax):
         ax.hist(scores, bins=_DICE_BINS, color=_COLORS[0], edgecolor="white")

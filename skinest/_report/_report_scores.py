@@ -152,11 +152,12 @@ def score_each_class(outputs, resampling) -> dict[int, ScoreTable]:
 def score_masks(outputs, resampling) -> ScoreTable:
     """Compute means over images of scores of masks."""
     is_low = outputs.iou < _LOW_JACCARD
+    share_low = np.where(np.isnan(outputs.iou), np.nan, is_low)
     columns = {
         "Mean Dice score": outputs.dice,
         "Mean Jaccard index": outputs.iou,
         "Mean Jaccard index, with 0 below .65": np.where(is_low, 0.0, outputs.iou),
-        "Fraction of images with a Jaccard index below .65": is_low.astype(float),
+        "Fraction of images with a Jaccard index below .65": share_low,
     }
     truth = np.zeros(len(is_low))  # a mean does not need it
     computations: dict = {}

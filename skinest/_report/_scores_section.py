@@ -59,10 +59,14 @@ def _introduce_several_classes(study) -> str:
 
 
 def _introduce_masks(study) -> str:
-    return (
+    text = (
         "Scores are means over images. An image without any true or predicted "
         "foreground has a score of 1. The third score is that of ISIC 2018, task 1."
     )
+    n_unlabelled = np.count_nonzero(np.isnan(study.outputs.dice))
+    if n_unlabelled:
+        text += f" Images without a labelled pixel do not count: {n_unlabelled}."
+    return text
 
 
 def _tabulate_classes(study):

@@ -194,7 +194,8 @@ class ReusableModel(LoadedModel):
         The output of a row does not depend on the other rows or on their number:
 
         - oneDNN computes a batch of one row differently from larger ones, so batches
-          are padded with zeros to a power of two, at least 2;
+          are padded with zeros to a power of two, but at most to `batch_size`, and at
+          least to 2;
         - with TensorFlow's own operations, rounding depends on the position of a row,
           so each row is one batch.
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .._typing import PathLike
 
+_MISSING = ("NoneType", "NAType", "NaTType")  # types of missing values, besides NaN
+
 
 @validate_params(
     {
@@ -107,8 +109,8 @@ def load_image_table(
     OSError
         If the table or a folder does not exist.
     ValueError
-        If the table cannot be read, lacks a column, has an empty label or names an
-        image twice, if images are missing, or if a name fits several files.
+        If the table cannot be read, lacks a column, names an image twice or has
+        an empty label or group, if images are missing, or if a name fits several files.
 
     See Also
     --------
@@ -144,7 +146,10 @@ def load_image_table(
             f"{place} has no column {missing[0]!r}. Its columns are {list(columns)}."
         )
     names = [str(name) for name in columns[name_column]]
-    _check_rows(names, columns[target_column], place, target_column)
+    _check_different(names, place)
+    _check_filled(names, columns[target_column], place, target_column)
+    if group_column is not None:
+        _check_filled(names, columns[group_column], place, group_column)
     folders = [folder] if isinstance(folder, str | os.PathLike) else list(folder)
     path_of, n_images = _find_images(folders, names, allowed_extensions)
     kinds = ("image", f" in {place}"), ("file", f" in {', '.join(map(str, folders))}")
@@ -177,17 +182,22 @@ def _read_table(table):
     return columns, "the table"
 
 
-def _check_rows(names, labels, place, target_column):
-    """Raise ValueError for images that are named twice or have no label."""
+def _check_different(names, place):
+    """Raise ValueError if an image is named twice."""
     seen: set[str] = set()
-    for row, (name, label) in enumerate(zip(names, labels, strict=True)):
+    for row, name in enumerate(names):
         if name in seen:
             raise ValueError(f"{place} names {name!r} a second time, in row {row}.")
         seen.add(name)
-        if label is None or label != label or str(label) == "":
+
+
+def _check_filled(names, values, place, column):
+    """Raise ValueError if an image has no value, which would be one of its own."""
+    for row, (name, value) in enumerate(zip(names, values, strict=True)):
+        if type(value).__name__ in _MISSING or str(value) == "" or value != value:
             raise ValueError(
-                f"{place} has no {target_column!r} for {name!r}, in row {row}. Add it, "
-                "or remove the row."
+                f"{place} has no {column!r} for {name!r}, in row {row}. Add it, or "
+                "remove the row."
             )
 
 

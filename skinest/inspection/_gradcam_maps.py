@@ -13,6 +13,7 @@ import numpy as np
 
 from .._compat import compute_tensor, find_producer
 from ..images import resize
+from ..networks._boundaries import list_tensors
 from ._gradients import compute_score_gradients
 
 _BATCH_SIZE = 8  # all that VGG16 computes of 8 images of 224 pixels is 0.5 GB
@@ -86,7 +87,7 @@ def _list_usable_layers(model):
     """Return the layers through which all paths to the logits lead, last first."""
     from keras.layers import InputLayer, Layer
 
-    tensors = _sort_tensors(model)
+    tensors = list_tensors(_find_logits(model))
     found = []
     needed = set()  # inputs of the tensors after this one
     for position in reversed(range(len(tensors))):
@@ -104,20 +105,6 @@ def _list_usable_layers(model):
         needed.discard(id(tensor))
         needed.update(map(id, inputs))
     return found
-
-
-def _sort_tensors(model):
-    """Return the tensors that the logits depend on, each after its inputs."""
-    pending, ordered, seen = [(_find_logits(model), False)], [], set()
-    while pending:
-        tensor, has_inputs = pending.pop()
-        if has_inputs:
-            ordered.append(tensor)
-        elif id(tensor) not in seen:
-            seen.add(id(tensor))
-            pending.append((tensor, True))
-            pending += [(before, False) for before in find_producer(tensor)[1]]
-    return ordered
 
 
 def _find_logits(model):

@@ -44,8 +44,12 @@ def _find_ratio(function):
 
 
 def average_scores(y_true, y_score, sample_weight=None) -> float:
-    """Return the mean of scores of images in [0, 1], in the form of a metric."""
-    return float(np.average(y_score, weights=sample_weight))
+    """Return the mean of scores of images in [0, 1], in the form of a metric.
+
+    Images whose score is NaN do not count, as in the metrics of masks.
+    """
+    weights = 1.0 if sample_weight is None else np.asarray(sample_weight)
+    return float(average_defined(np.asarray(y_score), weights=weights))
 
 
 _MEANS = average_scores, dice_score, iou_score, threshold_jaccard_score, blob_f1_score

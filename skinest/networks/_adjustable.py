@@ -94,7 +94,9 @@ def share_layers(model, network=None):
         layer = own.get(layer.name, layer)
         if not isinstance(layer, AdjustableDropout):
             return layer
-        return make_dropout(layer.rate, dtype=layer.dtype_policy, name=layer.name)
+        plain = make_dropout(layer.rate, dtype=layer.dtype_policy, name=layer.name)
+        plain.follows_settings = True
+        return plain
 
     network = network or model
     # A compiled model would be compiled again.
@@ -115,7 +117,7 @@ def write_settings(network, settings):
     """
     for layer in network.layers:
         # A backbone can have dropout too, with rates of its own.
-        if "dropout" in settings and layer.name.startswith("dropout"):
+        if "dropout" in settings and getattr(layer, "follows_settings", False):
             layer.rate = settings["dropout"]
         if "l2" in settings:
             for kernel in KERNELS:

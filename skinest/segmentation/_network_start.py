@@ -19,7 +19,7 @@ from ._pairs import count_pixels, warn_of_one_label
 from ._postprocessing import list_steps
 from ._training_pairs import find_median_shape
 
-_COMPUTE_DTYPE = "bfloat16"  # of "auto", on processors that support it
+_COMPUTE_DTYPE = "bfloat16"  # of "auto", on processors with AMX
 
 
 def check_settings(segmenter):

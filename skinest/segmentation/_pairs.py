@@ -361,7 +361,7 @@ def read_pairs(pairs, fitting, positions=None) -> Pairs:
             f"{pairs.masks.where(0)}."
         )
     labels = np.array(list(locations))  # in the order in which they were found
-    if (np.diff(labels) < 0).any():
+    if (labels[1:] < labels[:-1]).any():
         _replace_indices(masks, np.argsort(np.argsort(labels)))
     dtype = np.result_type(*dtypes)
     if dtype.kind == "f":  # common type of uint64 and signed integers

@@ -155,12 +155,23 @@ def as_column(values, name):
                 f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "
                 "type, and remove images without a value."
             )
-    if column.dtype.kind == "f" and np.isnan(column).any():
+    is_nan = _find_nan(column)
+    if is_nan.any():
         raise ValueError(
-            f"{name} contains NaN, at position {np.flatnonzero(np.isnan(column))[0]}. "
-            "Pass a value for each image, or remove images without one."
+            f"{name} contains NaN, at position {is_nan.argmax()}. Pass a value for "
+            "each image, or remove images without one."
         )
     return column
+
+
+def _find_nan(column) -> np.ndarray:
+    """Return which values are NaN. An array of dtype object can have it too."""
+    if column.dtype.kind == "O":
+        items = column.tolist()
+        return np.array([isinstance(v, Real) and v != v for v in items], dtype=bool)
+    if column.dtype.kind == "f":
+        return np.isnan(column)
+    return np.zeros(len(column), dtype=bool)
 
 
 def read_class_weight(class_weight, classes) -> np.ndarray:
@@ -187,6 +198,3 @@ def read_class_weight(class_weight, classes) -> np.ndarray:
             "at least one above 0."
         )
     return np.array(weights, dtype=float)
-
-
-weights_of_dict = read_class_weight  # the old name, until its callers have the new one

@@ -94,6 +94,15 @@ def test_faults_of_a_table_are_named(parts, table, says):
         load(parts, table)
 
 
+@pytest.mark.parametrize("missing", ["", None, np.nan, pd.NA, pd.NaT], ids=repr)
+@pytest.mark.parametrize("column", ["dx", "lesion_id"])
+def test_images_without_a_label_or_lesion_are_not_a_group(parts, column, missing):
+    frame = pd.read_csv(parts[0].parent / "table.csv").astype(object)
+    frame.loc[1, column] = missing
+    with pytest.raises(ValueError, match=rf"no '{column}' for 'b', in row 1"):
+        load_image_table(frame, parts, **COLUMNS, group_column="lesion_id")
+
+
 def test_a_name_of_two_files_is_an_error(parts):
     (parts[0] / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"'a' fits two files.*a\.png"):

@@ -196,6 +196,10 @@ def test_it_is_a_splitter_of_scikit_learn():
         ({"groups": [0] * 8}, "groups has one group only"),
         ({"groups": [0, 1]}, r"groups has 2 entries, but X has 8"),
         ({"groups": [0, 1, 2, np.nan] * 2}, "NaN, at position 3"),
+        (
+            {"groups": np.array([0.0, 1.0, 2.0, np.nan] * 2, dtype=object)},
+            "NaN, at position 3",
+        ),
         ({"y": [0, 1]}, "y has 2 entries"),
         ({"y": np.linspace(0, 1, 8)}, "y has numbers that are not classes"),
         ({"y": [f"mask{i}.png" for i in range(8)]}, r"check_masks\(y\)"),

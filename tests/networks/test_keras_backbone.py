@@ -248,6 +248,24 @@ def test_a_fit_that_trains_dropout_of_the_network_repeats(backbone):
     np.testing.assert_array_equal(fit(), fit())
 
 
+def test_dropout_of_the_network_keeps_its_rate_beside_callbacks():
+    """By default, Keras names it as the layers of the head begin."""
+    rates = {}
+
+    class Look(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            for layer in self.model.layers:
+                if isinstance(layer, layers.Dropout):
+                    rates[layer.name] = layer.rate
+
+    images = keras.Input((SIDE, SIDE, 3))
+    maps = layers.Dropout(0.05, name="dropout")(layers.Conv2D(4, 3)(images))
+    own = KerasBackbone(keras.Model(images, maps))
+    settings = {"trainable": "all", "dropout": 0.9, "keras_callbacks": [Look()]}
+    make_classifier(own, **settings).fit(IMAGES, Y)
+    assert rates == {"dropout": 0.05, "dropout_1": 0.9}
+
+
 def test_random_weights_are_those_of_the_initializers(backbone, unchanged_random_state):
     def start(seed):
         network = build_transfer_network(

@@ -63,6 +63,25 @@ def test_scores_of_masks_are_means_with_intervals_of_groups(page_of_masks):
     assert page_of_masks.has_words(name, f"{jaccard:.3f}")
 
 
+def test_images_without_a_labelled_pixel_do_not_count(tmp_path):
+    segmenter = BrightPixels().fit(IMAGES, MASKS)
+    segmenter.ignore_label = 9
+    masks = [np.full_like(MASKS[0], 9), *MASKS[2::2]]
+    options = {"groups": np.arange(20) // 2, **FAST}
+    files = skinest.report(
+        segmenter, IMAGES[::2], masks, path=tmp_path / "report.html", **options
+    )
+    page = Page(files.html.read_text("utf-8"))
+    metric = partial(dice_score, labels=[255], zero_division=1.0, ignore_label=9)
+    expected = bootstrap_interval(
+        metric, masks, segmenter.predict(IMAGES[::2]), **options
+    )
+    assert page.has_words("Mean Dice score", f"{expected.estimate:.3f}")
+    assert not page.has_words("not defined")
+    assert any("without a labelled pixel do not count: 1" in w for w in page.words)
+    assert any("Dice scores of 19 images" in each["alt"] for each in page.list("img"))
+
+
 def test_masks_are_counted(page_of_masks):
     n_with = sum(mask.any() for mask in MASKS[::2])
     area = np.mean([mask > 0 for mask in MASKS[::2]])

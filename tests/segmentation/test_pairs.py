@@ -152,6 +152,15 @@ def test_codes_are_positions_in_all_labels_whichever_comes_first(labels):
     assert_array_equal(segmenter.classes_[codes], y)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_masks_of_booleans_may_begin_with_a_full_one(first):
+    """NumPy's difference of booleans is never negative."""
+    y = np.array([np.full((16, 16), first), np.eye(16, dtype=bool)])
+    segmenter, _, codes = read(np.zeros((2, 16, 16, 3), np.uint8), y)
+    assert_array_equal(segmenter.classes_, [False, True])
+    assert_array_equal(codes, y)
+
+
 def test_types_of_masks_are_joined():
     X = np.zeros((2, 16, 16, 3), np.uint8)
     corner, full = np.eye(16, dtype=bool), np.full((16, 16), 300, np.uint16)

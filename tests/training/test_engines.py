@@ -90,7 +90,7 @@ def engines(monkeypatch):
 
 @pytest.fixture
 def machine(row, monkeypatch):
-    """Stand in for a machine with OpenVINO, with or without bfloat16."""
+    """Stand in for a machine with OpenVINO, and some features of its processor."""
 
     def has(*features):
         monkeypatch.setattr(_engines, "_may_use_openvino", lambda: True)

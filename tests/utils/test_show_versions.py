@@ -38,7 +38,7 @@ def test_versions_processor_and_threads_without_heavy_libraries(tmp_path):
         assert re.search(rf"^ *{name}: {re.escape(version(name))}$", shown, re.M)
     assert re.search(r"^ *Keras backend: jax$", shown, re.M)
     assert re.search(r"^ *OMP_NUM_THREADS: 3$", shown, re.M)
-    for name in ("bfloat16", "AVX512"):
+    for name in ("bfloat16", "AMX", "AVX512"):
         assert re.search(rf"^ *{name}: (True|False)$", shown, re.M)
     assert re.search(r"^ *cores: \d+$", shown, re.M)
     assert shown.splitlines()[-1] == "loaded"
