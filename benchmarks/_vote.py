@@ -7,8 +7,7 @@ from itertools import combinations
 
 import _examples  # noqa: F401, which finds the folder of the examples
 import numpy as np
-from _task2 import METRICS, score, weigh_classes
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from _task2 import METRICS, score
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
@@ -25,35 +24,11 @@ def as_features(probabilities):
     return np.log(np.clip(np.hstack(list(probabilities.values())), 1e-6, 1))
 
 
-class WeightedVote(ClassifierMixin, BaseEstimator):
-    """Multiply the probabilities of a soft vote by weights of the classes.
-
-    The weights are powers of those of `weigh_classes`. With negative powers, rare
-    classes are predicted less often. `fit` chooses the power.
-    """
-
-    powers = np.linspace(-1, 1, 9)
-
-    def fit(self, X, y):
-        self.classes_ = np.unique(y)
-        balanced = np.array(list(weigh_classes(y, 1).values()))
-        candidates = [balanced**power for power in self.powers]
-        self.weights_ = max(candidates, key=lambda each: mean_of(measure(y, X * each)))
-        return self
-
-    def predict_proba(self, X):
-        weighted = X * self.weights_
-        return weighted / weighted.sum(axis=1, keepdims=True)
-
-    def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
 def combine(held_out, tested, y, groups):
-    """Return the probabilities of members, votes and stack, for validation and test.
+    """Return the probabilities of members, vote and stack, for validation and test.
 
-    The weighted vote and the stack are trained on the validation images. Their
-    probabilities for these images are by cross-validation.
+    The stack is trained on the validation images. Its probabilities for them are by
+    cross-validation.
 
     Parameters
     ----------
@@ -63,30 +38,24 @@ def combine(held_out, tested, y, groups):
     y, groups : ndarray of shape (n_validation_images,)
         Labels and lesions of the validation images.
     """
+    stack = LogisticRegression(C=0.1, max_iter=1000)
+    left_out = cross_val_predict(
+        stack,
+        as_features(held_out),
+        y,
+        groups=groups,
+        cv=StratifiedGroupKFold(5, shuffle=True, random_state=0),
+        method="predict_proba",
+    )
+    stack.fit(as_features(held_out), y)
     rows = {name: (held_out[name], tested[name]) for name in held_out}
     rows["soft vote"] = vote(held_out), vote(tested)
-    for name, (model, prepare) in COMBINATIONS.items():
-        left_out = cross_val_predict(
-            model,
-            prepare(held_out),
-            y,
-            groups=groups,
-            cv=StratifiedGroupKFold(5, shuffle=True, random_state=0),
-            method="predict_proba",
-        )
-        model = clone(model).fit(prepare(held_out), y)
-        rows[name] = left_out, model.predict_proba(prepare(tested))
+    rows["stack"] = left_out, stack.predict_proba(as_features(tested))
     return rows
 
 
-COMBINATIONS = {
-    "weighted vote": (WeightedVote(), vote),
-    "stack": (LogisticRegression(C=0.1, max_iter=1000), as_features),
-}
-
-
 def score_all(held_out, tested, validation, test):
-    """Return scores of members, votes and stack, and what each adds to the soft vote.
+    """Return scores of members, vote and stack, and what each member adds to the vote.
 
     Parameters
     ----------
@@ -98,18 +67,16 @@ def score_all(held_out, tested, validation, test):
     """
     rows, results = combine(held_out, tested, *validation), {}
     for name, (of_validation, of_test) in rows.items():
+        predicted = of_validation.argmax(axis=1)
         results[name] = {
             **score(test[0], of_test.argmax(axis=1), test[1]),
-            "validation": measure(validation[0], of_validation),
+            "validation": {
+                metric: function(validation[0], predicted)
+                for metric, function in METRICS.items()
+            },
         }
     chosen = max(results, key=lambda name: mean_of(results[name]["validation"]))
     return {"rows": results, "chosen": chosen, "adds": list_gains(tested, *test)}
-
-
-def measure(y, probabilities):
-    """Return the scores of the most probable classes."""
-    predicted = probabilities.argmax(axis=1)
-    return {name: function(y, predicted) for name, function in METRICS.items()}
 
 
 def mean_of(scores):
