@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 class EachBatch(keras.callbacks.Callback):
-    """Look at weights after each batch, and lower the learning rate."""
+    """Look at a bias after each batch, and halve the learning rate."""
 
     def __init__(self):
         super().__init__()
@@ -42,8 +42,8 @@ class EachBatch(keras.callbacks.Callback):
         return self
 
     def on_train_batch_end(self, batch, logs=None):
-        kernel = keras.ops.convert_to_numpy(self.model.trainable_weights[0].value)
-        self.found.append([float(np.abs(kernel).sum()), self._read_rate()])
+        bias = keras.ops.convert_to_numpy(self.model.trainable_weights[-1].value)
+        self.found.append([float(bias.sum()), self._read_rate()])
         self.model.optimizer.learning_rate = self._read_rate() / 2
 
     def _read_rate(self):
@@ -65,9 +65,9 @@ def fit_classifier():
 
 
 def watch_batches():
-    """Return what a callback sees after each batch: weights and learning rate."""
+    """Return what a callback sees after each batch: a bias and the learning rate."""
     callback = EachBatch()
-    fit_segmenter(keras_callbacks=[callback])
+    fit_segmenter(learning_rate=1.0, keras_callbacks=[callback])
     return callback.found
 
 
