@@ -137,8 +137,8 @@ def export_network(estimator, build, path, *, overwrite, **metadata):
     file = _to_path(path)
     form = _find_format(file)
     _check_place(file, overwrite)
-    form.check_extra()
     form.check_backend()
+    form.check_extra()
     classes = estimator.classes_.tolist()
     description = {
         "format_version": _VERSION,

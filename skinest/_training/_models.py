@@ -24,6 +24,7 @@ from .._compat import (
     preserved_random_state,
     rounds_by_place,
 )
+from ._jax_state import make_turn, share_state
 from ._onednn import warn_without_onednn
 from ._tracing import quiet_tracing
 
@@ -93,6 +94,7 @@ class ReusableModel(LoadedModel):
         self._variables = list(model.weights)
         dtypes = set(map(attrgetter("compute_dtype"), model.layers))
         self._rounds_by_place = rounds_by_place("bfloat16" in dtypes)
+        self._turn = make_turn()
         self._optimizer_start = []
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None:
@@ -134,6 +136,7 @@ class ReusableModel(LoadedModel):
         if self._whole is None:
             with preserved_random_state():
                 self._whole = build(self.model)
+            share_state(self._whole, self.model)
             weights = self._whole.weights[: len(base)]
             self._variables += weights
             self.n_bytes += _count_bytes(weights)
@@ -202,7 +205,7 @@ class ReusableModel(LoadedModel):
         There are few batch sizes, because TensorFlow compiles the model for each.
         """
         n_rows = len(batch)
-        with quiet_tracing():
+        with self._turn, quiet_tracing():
             if self._rounds_by_place:
                 rows = np.split(batch, n_rows)
                 return np.concatenate(list(map(self.model.predict_on_batch, rows)))
