@@ -89,8 +89,8 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
 def select_items(items, positions):
     """Select images, labels or rows by an array of positions.
 
-    They are returned in the same type, except that types that cannot be indexed by an
-    array, such as Arrow arrays, become an array.
+    They are returned in the same type, except that sequences that neither can be
+    indexed by an array nor have a method `take`, as Arrow arrays do, become an array.
     """
     if isinstance(items, Sequence):
         if hasattr(items, "select"):  # images or masks that are checked already
@@ -103,6 +103,8 @@ def select_items(items, positions):
     except TypeError:
         if type(items).__module__.startswith("tensorflow"):
             return sys.modules["tensorflow"].gather(items, positions)
+        if hasattr(items, "take"):  # columns and tables of Arrow
+            return items.take(positions)
         return np.asarray(items)[positions]
 
 
