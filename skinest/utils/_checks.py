@@ -149,6 +149,8 @@ def as_column(values, name):
     if column.dtype.kind in "OU":
         # NumPy converts None and NaN in a list of strings to strings.
         items = values if isinstance(values, list | tuple) else column
+        # NumPy's scalars are of the same kind as those of Python.
+        items = (v.item() if isinstance(v, np.generic) else v for v in items)
         kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in items}
         if kinds == {"NoneType"}:
             raise ValueError(f"{name} has no values, only None. Pass one per image.")
@@ -157,10 +159,11 @@ def as_column(values, name):
                 f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "
                 "type, and remove images without a value."
             )
-    if column.dtype.kind == "f" and np.isnan(column).any():
+    missing = {"f": "NaN", "M": "NaT", "m": "NaT"}.get(column.dtype.kind)
+    if missing and np.isnan(column).any():
         raise ValueError(
-            f"{name} contains NaN, at position {np.flatnonzero(np.isnan(column))[0]}. "
-            "Pass a value for each image, or remove images without one."
+            f"{name} contains {missing}, at position {np.isnan(column).argmax()}. Pass "
+            "a value for each image, or remove images without one."
         )
     return column
 
