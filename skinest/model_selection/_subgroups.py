@@ -103,8 +103,10 @@ def subgroup_report(
     -------
     report : DataFrame
         A row for each subgroup, with the index levels "attribute" and "subgroup". The
-        first row is of all images. Columns are "n_images", "n_groups", "prevalence",
-        "score", "low", "high" (the limits of the interval) and "note".
+        first row is of all images. Values are as in `metadata`, but True and False are
+        texts if another attribute has the numbers 1 or 0. Columns are "n_images",
+        "n_groups", "prevalence", "score", "low", "high" (the limits of the interval)
+        and "note".
 
     Raises
     ------
@@ -222,7 +224,26 @@ def split_attributes(metadata, n_images):
             parts.append(((name, value), np.flatnonzero(is_member)))
         if is_missing.any():
             parts.append(((name, _MISSING), np.flatnonzero(is_missing)))
-    return parts
+    return _separate_booleans(parts)
+
+
+def _separate_booleans(parts):
+    """Return True and False as texts if another attribute has the numbers 1 or 0.
+
+    These are equal in Python, so that an index would show all of them as the first one.
+    """
+    are_booleans = [isinstance(value, bool | np.bool_) for (_, value), _ in parts]
+    if not any(
+        not is_boolean and isinstance(value, Real) and value in (0, 1)
+        for is_boolean, ((_, value), _) in zip(are_booleans, parts, strict=True)
+    ):
+        return parts
+    return [
+        ((name, str(value) if is_boolean else value), members)
+        for is_boolean, ((name, value), members) in zip(
+            are_booleans, parts, strict=True
+        )
+    ]
 
 
 def _list_names(metadata) -> list:

@@ -85,6 +85,17 @@ def test_all_forms_of_metadata():
     assert found.loc[("sex", "missing"), "n_images"] == 1
 
 
+def test_true_and_one_are_two_values():
+    found = report({"old": LESIONS % 3 == 0, "n_seen": LESIONS % 2})
+    names = [(name, repr(value)) for name, value in found.index[1:]]
+    assert names == [
+        ("old", "'False'"),
+        ("old", "'True'"),
+        ("n_seen", "0"),
+        ("n_seen", "1"),
+    ]
+
+
 class OtherTable:
     """A table of another library, whose columns are read by their names."""
 
