@@ -56,10 +56,12 @@ def _count_positives(outputs, k):
     """Return the true and false positives of a class at many thresholds."""
     scores, truth = outputs.scores[:, k], outputs.codes == k
     low, high = (0, 1) if outputs.are_probabilities else (scores.min(), scores.max())
-    thresholds = np.linspace(low, high, _N_THRESHOLDS)
-    # Thresholds are shown with four digits, and counts must be those of what is shown.
-    thresholds = np.array([float(f"{threshold:.4g}") for threshold in thresholds])
     default = 0.5 if outputs.are_probabilities else 0.0
+    thresholds = np.linspace(low, high, _N_THRESHOLDS)
+    if low < default < high:  # where the slider starts
+        thresholds = np.sort(np.append(thresholds, default))
+    # Thresholds are shown with four digits, and counts must be those of what is shown.
+    thresholds = np.unique([float(f"{threshold:.4g}") for threshold in thresholds])
     return {
         "thresholds": thresholds.tolist(),
         "tp": _count_above(scores[truth], thresholds),

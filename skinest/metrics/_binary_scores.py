@@ -65,6 +65,8 @@ def read_binary(y_true, y_score, pos_label, sample_weight, name="y_score"):
 
 def _find_positive(classes, pos_label):
     """Return the positive class."""
+    if not classes:
+        raise ValueError("y_true is empty. Pass a label for each sample.")
     if pos_label is not None:
         return pos_label
     if len(classes) > 2:

@@ -56,8 +56,8 @@ def write_isic_submission(
         The file to write.
 
     images : list of str or path
-        Paths of the images, or their names, such as "ISIC_0024306". Folders and the
-        endings of image files are left out.
+        Paths of the images, or their names, such as "ISIC_0024306". Also an array, or
+        the column of a table. Folders and the endings of image files are left out.
 
     y_proba : array-like of shape (n_images, n_classes) or (n_images,)
         Probabilities, in [0, 1]. For "2016" they are those of malignant, of shape
@@ -71,8 +71,9 @@ def write_isic_submission(
     classes : array-like of shape (n_classes,), default=None
         Names of the columns of `y_proba`, in any order and case: ``classes_`` of the
         classifier, or `target_names` of the data set if its labels are numbers. None
-        means that the columns are in the order of the file. For "2019", "UNK" (none of
-        the other diagnoses) may be absent; its column is then 0.
+        means the names of the columns of a DataFrame, and else that the columns are in
+        the order of the file. For "2019", "UNK" (none of the other diagnoses) may be
+        absent; its column is then 0.
 
     overwrite : bool, default=False
         Whether to replace a file that exists.
@@ -123,6 +124,8 @@ def write_isic_submission(
     columns = _CLASSES[challenge]
     if columns:
         header = [",".join(["image", *columns])]
+        if classes is None:
+            classes = _find_names_of_columns(y_proba)
         proba = _order_columns(_check_proba(y_proba, len(names), 2), columns, classes)
         _warn_of_ties(proba, names)
     else:
@@ -156,6 +159,9 @@ def _name_images(images):
         raise ValueError(
             f"images={images!r} must be a list with the path of each image."
         )
+    if not isinstance(images, list | tuple):  # a table is one of columns, not of rows
+        images = np.asarray(images)
+        images = (images[:, 0] if images.shape[1:] == (1,) else images).tolist()
     names = []
     for position, image in enumerate(images):
         if not isinstance(image, str | os.PathLike):
@@ -180,6 +186,14 @@ def _name_images(images):
             f"{twice[:_N_NAMED]}. A submission has one line per image."
         )
     return names
+
+
+def _find_names_of_columns(y_proba):
+    """Return the names of the columns of a table, or None if it has only numbers."""
+    names = getattr(y_proba, "columns", None)
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return list(names)
 
 
 def _check_proba(y_proba, n_images, n_axes):

@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import type_of_target
 from ..utils._checks import check_sample_weight
 from ._weighted_score import (
     Metric,
+    as_items,
     has_labels,
     is_mean_of_fractions,
     make_weighted_score,
@@ -137,7 +138,7 @@ def _unify(part):
     part = part._replace(metric=metric, sample_weight=weights[0] * weights[1])
     if is_mean_of_fractions(metric) or not has_labels(part.y_true):
         return part
-    y_true, y_score = np.asarray(part.y_true), np.asarray(part.y_score)
+    y_true, y_score = as_items(part.y_true), as_items(part.y_score)
     if y_true.shape[1:] == (1,):
         y_true = y_true.ravel()
     y_score = positive_column(metric, y_true, y_score)

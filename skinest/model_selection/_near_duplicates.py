@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from ..images import check_images
 from ..utils._checks import check_groups
 from ._fingerprints import (
     PARTS,
+    SIDE,
     Candidates,
     compare,
     find_candidates,
@@ -44,6 +45,7 @@ VIEWS = (
 )
 # A quarter turn of the one image is the opposite quarter turn of the other.
 _INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7])
+_NEARLY = 0.5  # score from which neighbouring sides of a part are tried too
 _CHUNK = 256  # pairs that one task compares
 _N_STANDARD = 32  # images, at least, by which features are standardised
 
@@ -188,9 +190,10 @@ def find_near_duplicates(
     discrete cosine transform of each image are compared with those of all other images
     and of their parts, in all flips and quarter turns, by their cosine. The nearest
     neighbours are compared in detail: the score is the largest normalised correlation
-    of the one image with a part of the other. Features are standardised over the images
-    that they are computed for. Time grows with the square of the number
-    of images, but memory in proportion to it: 8 KiB for each image.
+    of the one image with a part of the other. For pairs with a score of at least .5, a
+    part of each size near the best one is tried. Features are standardised over the
+    images that they are computed for. Time grows with the square of the number of
+    images, but memory in proportion to it: 8 KiB for each image.
 
     Examples
     --------
@@ -339,11 +342,7 @@ def _compare_all(first, second, candidates, n_jobs):
         flatten_first = cache(lambda i, side: flatten_details(first[i], side))
         flatten_second = cache(lambda j: flatten_details(second[j]))
         return [
-            compare(
-                flatten_second(j),
-                [flatten_first(i, tried) for tried in PARTS[side]],
-                view,
-            )
+            _compare_pair(flatten_second(j), partial(flatten_first, i), side, view)
             for i, j, view, side in rows.tolist()
         ]
 
@@ -352,6 +351,19 @@ def _compare_all(first, second, candidates, n_jobs):
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
     found = parallel(delayed(compare_some)(chunk) for chunk in chunks)
     return np.concatenate([np.array(scores, dtype=float) for scores in found])
+
+
+def _compare_pair(details, flatten_part, side, view):
+    """Return the best score of an image and of another one as a part of it."""
+    scores = {
+        tried: compare(details, [flatten_part(tried)], view) for tried in PARTS[side]
+    }
+    best = max(scores, key=scores.__getitem__)
+    if not _NEARLY <= scores[best] < 1:
+        return scores[best]
+    # The right side may be between those of PARTS.
+    near = [flatten_part(each) for each in range(best - 2, min(best + 2, SIDE) + 1)]
+    return compare(details, near, view)
 
 
 def _list_ordered(candidates, scores):

@@ -178,8 +178,8 @@ def train_test_split(
     -------
     splitting : list of length 2 * len(arrays)
         The training and the test part of each array, in the types of the arrays, and
-        in the order of the images. Types that cannot be indexed by an array, such as
-        tensors of TensorFlow and Arrow arrays, become arrays. Paths are not read.
+        in the order of the images. A range, and other sequences that are not indexed by
+        an array, become a list or an array. Paths are not read.
 
     Raises
     ------

@@ -45,8 +45,8 @@ def subgroup_report(
     y_true: TargetLike,
     y_score: TargetLike,
     metadata: Mapping[str, ArrayLike] | pd.DataFrame,
-    *,
     groups: ArrayLike | None = None,
+    *,
     pos_label: Any = None,
     min_per_class: int = 10,
     n_resamples: int = 1000,
@@ -72,9 +72,10 @@ def subgroup_report(
         shape (n_images, n_classes) or masks.
 
     metadata : DataFrame or dict of str to array-like of shape (n_images,)
-        Attributes of the images, such as "sex" and "site". Each value is a subgroup,
-        and a missing value, or the text "missing", is the subgroup "missing". Put
-        numbers into ranges first, as in ``pd.cut(age, [0, 40, 60, 100])``.
+        Attributes of the images, such as "sex" and "site", also as a table of Polars or
+        Arrow. Each value is a subgroup, and a missing value, or the text "missing", is
+        the subgroup "missing". Put numbers into ranges first, as in
+        ``pd.cut(age, [0, 40, 60, 100])``.
 
     groups : array-like of shape (n_images,), default=None
         Lesion or patient of each image. They are kept whole in the bootstrap, and are
@@ -102,15 +103,17 @@ def subgroup_report(
     -------
     report : DataFrame
         A row for each subgroup, with the index levels "attribute" and "subgroup". The
-        first row is of all images. Columns are "n_images", "n_groups", "prevalence",
-        "score", "low", "high" (the limits of the interval) and "note".
+        first row is of all images. Values are as in `metadata`, but True and False are
+        texts if another attribute has the numbers 1 or 0. Columns are "n_images",
+        "n_groups", "prevalence", "score", "low", "high" (the limits of the interval)
+        and "note".
 
     Raises
     ------
     ImportError
         If pandas is not installed.
     TypeError
-        If `metadata` is neither a DataFrame nor a dict.
+        If `metadata` is neither a table nor a dict.
     ValueError
         If arguments differ in length, an attribute has more than 25 values or is there
         twice, `pos_label` is not in `y_true`, or all images have no score.
@@ -190,14 +193,10 @@ def split_attributes(metadata, n_images):
     """Return the name of each subgroup, and the positions of its images."""
     import pandas as pd
 
-    if not isinstance(metadata, Mapping | pd.DataFrame):
-        raise TypeError(
-            f"metadata is of type {type(metadata).__name__}. Pass a DataFrame, or a "
-            'dict from names of attributes to values, such as {"sex": sex}.'
-        )
+    names = _list_names(metadata)
     parts = []
-    for name in metadata:
-        if list(metadata).count(name) > 1:
+    for name in names:
+        if names.count(name) > 1:
             raise ValueError(f"metadata has two columns with the name {name!r}.")
         values = pd.Series(metadata[name]).reset_index(drop=True)
         if len(values) != n_images:
@@ -225,7 +224,39 @@ def split_attributes(metadata, n_images):
             parts.append(((name, value), np.flatnonzero(is_member)))
         if is_missing.any():
             parts.append(((name, _MISSING), np.flatnonzero(is_missing)))
-    return parts
+    return _separate_booleans(parts)
+
+
+def _separate_booleans(parts):
+    """Return True and False as texts if another attribute has the numbers 1 or 0.
+
+    These are equal in Python, so that an index would show all of them as the first one.
+    """
+    are_booleans = [isinstance(value, bool | np.bool_) for (_, value), _ in parts]
+    if not any(
+        not is_boolean and isinstance(value, Real) and value in (0, 1)
+        for is_boolean, ((_, value), _) in zip(are_booleans, parts, strict=True)
+    ):
+        return parts
+    return [
+        ((name, str(value) if is_boolean else value), members)
+        for is_boolean, ((name, value), members) in zip(
+            are_booleans, parts, strict=True
+        )
+    ]
+
+
+def _list_names(metadata) -> list:
+    """Return the names of the columns of a table of any library, or of a dict."""
+    if isinstance(metadata, Mapping):
+        return list(metadata)
+    for attribute in ("column_names", "columns"):  # of Arrow; of pandas and Polars
+        if hasattr(metadata, attribute):
+            return list(getattr(metadata, attribute))
+    raise TypeError(
+        f"metadata is of type {type(metadata).__name__}. Pass a DataFrame, or a dict "
+        'from names of attributes to values, such as {"sex": sex}.'
+    )
 
 
 def _sort(values, present):

@@ -89,8 +89,8 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
 def select_items(items, positions):
     """Select images, labels or rows by an array of positions.
 
-    They are returned in the same type, except that types that cannot be indexed by an
-    array, such as Arrow arrays, become an array.
+    They are returned in the same type, except that sequences that neither can be
+    indexed by an array nor have a method `take`, as Arrow arrays do, become an array.
     """
     if isinstance(items, Sequence):
         if hasattr(items, "select"):  # images or masks that are checked already
@@ -103,6 +103,8 @@ def select_items(items, positions):
     except TypeError:
         if type(items).__module__.startswith("tensorflow"):
             return sys.modules["tensorflow"].gather(items, positions)
+        if hasattr(items, "take"):  # columns and tables of Arrow
+            return items.take(positions)
         return np.asarray(items)[positions]
 
 
@@ -147,6 +149,8 @@ def as_column(values, name):
     if column.dtype.kind in "OU":
         # NumPy converts None and NaN in a list of strings to strings.
         items = values if isinstance(values, list | tuple) else column
+        # NumPy's scalars are of the same kind as those of Python.
+        items = (v.item() if isinstance(v, np.generic) else v for v in items)
         kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in items}
         if kinds == {"NoneType"}:
             raise ValueError(f"{name} has no values, only None. Pass one per image.")
@@ -157,19 +161,20 @@ def as_column(values, name):
             )
     is_nan = _find_nan(column)
     if is_nan.any():
+        missing = "NaT" if column.dtype.kind in "Mm" else "NaN"
         raise ValueError(
-            f"{name} contains NaN, at position {is_nan.argmax()}. Pass a value for "
-            "each image, or remove images without one."
+            f"{name} contains {missing}, at position {is_nan.argmax()}. Pass a value "
+            "for each image, or remove images without one."
         )
     return column
 
 
 def _find_nan(column) -> np.ndarray:
-    """Return which values are NaN. An array of dtype object can have it too."""
+    """Return which values are NaN or NaT. An array of dtype object can have NaN too."""
     if column.dtype.kind == "O":
         items = column.tolist()
         return np.array([isinstance(v, Real) and v != v for v in items], dtype=bool)
-    if column.dtype.kind == "f":
+    if column.dtype.kind in "fMm":
         return np.isnan(column)
     return np.zeros(len(column), dtype=bool)
 

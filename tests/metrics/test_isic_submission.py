@@ -49,6 +49,38 @@ def test_columns_are_sorted_by_their_names(tmp_path, proba):
     assert read(tmp_path / "a") == read(tmp_path / "b")
 
 
+def test_columns_of_a_table_are_sorted_by_their_names(tmp_path, proba):
+    """A table has names, so its order must not decide what a column is."""
+    pd = pytest.importorskip("pandas")
+    order = np.argsort(COLUMNS)
+    table = pd.DataFrame(proba[:, order], columns=np.array(COLUMNS)[order])
+    write_isic_submission(tmp_path / "a", IMAGES, proba)
+    write_isic_submission(tmp_path / "b", IMAGES, table)
+    write_isic_submission(tmp_path / "c", IMAGES, pd.DataFrame(proba))
+    assert read(tmp_path / "a") == read(tmp_path / "b") == read(tmp_path / "c")
+    with pytest.raises(ValueError, match=r"unknown \['PMEL'"):
+        write_isic_submission(
+            tmp_path / "d", IMAGES, table.rename(columns={"MEL": "pMEL"})
+        )
+
+
+def test_images_may_be_a_column_of_a_table(tmp_path, proba):
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"path": IMAGES}, index=[7, 8, 9])
+    write_isic_submission(tmp_path / "a", IMAGES, proba)
+    for number, images in enumerate(
+        (
+            table,
+            table["path"],
+            table.to_numpy(),
+            np.array(NAMES),
+            np.array(NAMES)[:, None],
+        )
+    ):
+        write_isic_submission(tmp_path / str(number), images, proba)
+        assert read(tmp_path / str(number)) == read(tmp_path / "a")
+
+
 def test_whole_numbers_are_written_as_floats(tmp_path):
     """The scoring program refuses integers."""
     write_isic_submission(tmp_path / "a.csv", IMAGES[:1], [[1, 0, 0, 0, 0, 0, 0]])

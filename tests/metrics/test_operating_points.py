@@ -173,6 +173,7 @@ def test_partial_auc_is_that_of_scikit_learn_with_exchanged_axes(min_sensitivity
         ((Y, SCORES[:-1]), "inconsistent numbers of samples"),
         ((Y, np.append(SCORES[:-1], np.nan)), "y_score contains NaN"),
         ((np.append(Y[:-1] * 1.0, np.nan), SCORES), "y_true contains NaN"),
+        (([], []), "y_true is empty"),
         ((["a"] * 10, SCORES), "only the class 'a'.*Pass pos_label"),
         ((Y, ["malignant"] * 10), "y_score holds.*labels of y_true are"),
     ],

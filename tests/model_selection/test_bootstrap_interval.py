@@ -79,6 +79,16 @@ def test_groups_may_be_names():
     np.testing.assert_array_equal(expected, sampled_counts(Y, pd.Series(names)))
 
 
+@pytest.mark.parametrize("score", [SCORE, Y])
+def test_labels_may_be_objects(score):
+    """As a column of True and False that had missing values before."""
+    metric = roc_auc_score if score is SCORE else accuracy_score
+    expected = bootstrap_interval(metric, Y, score, **BY_GROUP)
+    for labels in (Y.astype(object), Y.astype(bool).astype(object)):
+        found = bootstrap_interval(metric, pd.Series(labels), score, **BY_GROUP)
+        assert tuple(found) == tuple(expected)
+
+
 @pytest.mark.parametrize("labels", [[0, 1], ["benign", "malignant"], [0, 1, 2]])
 def test_each_sample_has_all_classes(labels):
     y_true = np.repeat(labels, [30, *[2] * (len(labels) - 1)])

@@ -69,6 +69,13 @@ def test_a_leak_is_raised_or_warned_of_on_demand():
         check_split([0, 2], [1], GROUPS, on_leak="warn")
 
 
+def test_numbers_of_numpy_and_of_python_are_of_one_type():
+    """A column that was put together from several sources has both."""
+    groups = np.array([1, 2, np.int64(2), 3, np.int32(4), np.uint8(5)], dtype=object)
+    check = check_split([0, 1], [2, 3], groups)
+    assert check.shared_groups.tolist() == [2]
+
+
 def test_many_leaks_are_shortened():
     check = check_split(np.arange(50), np.arange(50, 100), np.arange(100) % 50)
     assert "groups in both sets: 50 (0, 1, 2, 3, 4, ...)" in str(check)
@@ -91,6 +98,10 @@ def test_many_leaks_are_shortened():
             "test has 3 entries, but there are 2",
         ),
         ({"groups": [1, 2, 3, 4, 5, np.nan]}, "groups contains NaN"),
+        (
+            {"groups": np.array(["2026-01-01"] * 5 + ["NaT"], dtype="M8[D]")},
+            "groups contains NaT, at position 5",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(change, message):

@@ -62,6 +62,17 @@ def test_images_without_a_fifth_of_their_sides_are_found_and_no_others(images):
     assert sorted(found.pairs.tolist()) == [[k, k] for k in range(N_IMAGES)]
 
 
+@pytest.mark.parametrize("share", [0.965, 0.93, 0.84, 0.79])
+def test_scores_of_crops_do_not_fall_between_the_sides_that_are_tried(share):
+    images = make_dermoscopy(4, image_size=(150, 200), random_state=3).images
+    height, width = round(150 * share), round(200 * share)
+    top, left = (150 - height) // 2, (200 - width) // 2
+    cropped = [image[top : top + height, left : left + width] for image in images]
+    found = find_near_duplicates(images, cropped)
+    assert sorted(found.pairs.tolist()) == [[k, k] for k in range(4)]
+    assert found.scores.min() > 0.78
+
+
 def test_pairs_of_two_sets(images):
     others = [images[4][::-1], images[0]]
     found = find_near_duplicates(images, others)

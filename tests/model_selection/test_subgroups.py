@@ -48,6 +48,9 @@ def test_intervals_keep_groups_together():
     of_lesions = report({}, groups=LESIONS).iloc[0]
     assert_allclose(of_lesions[["score", "low", "high"]].astype(float), expected)
     assert report({}).iloc[0]["low"] != of_lesions["low"]
+    # Groups follow the attributes, as in check_split and duplicate_groups.
+    again = subgroup_report(roc_auc_score, Y, SCORES, {}, LESIONS, **OPTIONS)
+    assert_allclose(again["low"], of_lesions["low"])
 
 
 def test_small_subgroups_have_a_note_and_no_score():
@@ -80,6 +83,37 @@ def test_all_forms_of_metadata():
     for name in ("age", "sex", "old"):
         assert found.loc[name, "n_images"].sum() == N
     assert found.loc[("sex", "missing"), "n_images"] == 1
+
+
+def test_true_and_one_are_two_values():
+    found = report({"old": LESIONS % 3 == 0, "n_seen": LESIONS % 2})
+    names = [(name, repr(value)) for name, value in found.index[1:]]
+    assert names == [
+        ("old", "'False'"),
+        ("old", "'True'"),
+        ("n_seen", "0"),
+        ("n_seen", "1"),
+    ]
+
+
+class OtherTable:
+    """A table of another library, whose columns are read by their names."""
+
+    def __init__(self, attribute, **columns):
+        self._data = columns
+        setattr(self, attribute, list(columns))
+
+    def __getitem__(self, name):
+        return self._data[name]
+
+
+@pytest.mark.parametrize("attribute", ["columns", "column_names"])
+def test_tables_of_other_libraries(attribute):
+    site = np.where(LESIONS % 4 == 0, "face", "back")
+    found = report(OtherTable(attribute, sex=SEX, site=site), groups=LESIONS)
+    pd.testing.assert_frame_equal(
+        found, report({"sex": SEX, "site": site}, groups=LESIONS)
+    )
 
 
 def test_several_classes():

@@ -86,6 +86,47 @@ def test_tensors_stay_tensors():
     assert_array_equal(train, IMAGES[numbers])
 
 
+class ArrowTable:
+    """A table as Arrow has them: rows are taken, and not indexed by an array."""
+
+    def __init__(self, **columns):
+        self.columns = {name: np.asarray(column) for name, column in columns.items()}
+
+    def __len__(self):
+        return N_IMAGES
+
+    def __array__(self, dtype=None, copy=None):
+        return np.column_stack([*self.columns.values()])
+
+    def __getitem__(self, key):
+        if not isinstance(key, str):
+            raise TypeError("Index must be a string")
+        return self.columns[key]
+
+    def take(self, rows):
+        return ArrowTable(**{k: column[rows] for k, column in self.columns.items()})
+
+
+def test_tables_of_arrow_stay_tables():
+    table = ArrowTable(age=np.arange(N_IMAGES), site=["back"] * N_IMAGES)
+    train, test, numbers, _ = split(table, range(N_IMAGES))
+    assert type(train) is type(test) is ArrowTable
+    assert train["age"].tolist() == list(numbers)
+
+
+def test_real_tables_of_arrow_stay_tables():
+    arrow = pytest.importorskip("pyarrow")
+    column = [f"{number}.png" for number in range(N_IMAGES)]
+    for items in (
+        arrow.table({"path": column}),
+        arrow.array(column),
+        arrow.chunked_array([column[:3], column[3:]]),
+    ):
+        train, test, numbers, _ = split(items, range(N_IMAGES))
+        assert type(train) is type(test) is type(items)
+        assert train.equals(items.take(list(numbers)))
+
+
 def test_classes_are_stratified_without_groups():
     y = np.repeat(["benign", "malignant"], [9, 3])
     _, _, _, tested = split(IMAGES, y, stratify=y, test_size=4)

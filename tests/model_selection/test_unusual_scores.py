@@ -53,6 +53,17 @@ def test_a_metric_that_ignores_its_weights_gets_repeated_images():
         np.testing.assert_allclose(result.distribution, expected.distribution)
 
 
+def test_a_metric_with_options_that_refuse_weights_gets_repeated_images():
+    y_true = np.arange(60) % 3
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), 60) + np.eye(3)[y_true]
+    proba /= 2
+    area = partial(roc_auc_score, multi_class="ovo")
+    expected = bootstrap_interval(lambda y, p: area(y, p), y_true, proba, **OPTIONS)
+    for metric in (area, "roc_auc_ovo"):
+        found = bootstrap_interval(metric, y_true, proba, **OPTIONS)
+        assert tuple(found) == tuple(expected)
+
+
 def test_a_median_has_the_result_of_repeated_images():
     fast, slow = (
         bootstrap_interval(metric, SCORE, SCORE**2, **OPTIONS)
