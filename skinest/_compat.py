@@ -130,7 +130,6 @@ __all__ = [
     "list_seed_states",
     "open_callback_context",
     "preserved_random_state",
-    "resolve_compute_dtype",
     "rounds_by_place",
     "set_initial_epoch",
     "take_initial_epoch",
@@ -431,17 +430,6 @@ def preserved_random_state():
             _preserved["depth"] -= 1
             if _preserved["depth"] == 0:
                 random.setstate(_preserved["state"])
-
-
-def resolve_compute_dtype(compute_dtype, preferred):
-    """Replace "auto" by `preferred` if the processor has AMX, or by float32.
-
-    With AVX512's instructions for bfloat16 alone, VGG16 and the U-Net took longer than
-    in float32 (see benchmarks/README.md).
-    """
-    if compute_dtype != "auto":
-        return compute_dtype
-    return preferred if cpu_has_amx() else "float32"
 
 
 @lru_cache

@@ -52,10 +52,10 @@ def test_files(extension, tmp_path):
 def test_white_of_a_file_is_its_own(tmp_path):
     netpbm = b"P5 3 1 100\n" + bytes([0, 40, 60])  # 100 is white
     (tmp_path / "mask.pgm").write_bytes(netpbm)
-    palette = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    palette = Image.frombytes("P", (3, 1), bytes([0, 1, 2]))
     palette.putpalette([0, 0, 0, 90, 90, 90, 255, 255, 255])
     palette.save(tmp_path / "mask.png")
-    Image.fromarray(np.array([[[0, 255], [99, 0], [200, 9]]], np.uint8), "LA").save(
+    Image.frombytes("LA", (3, 1), bytes([0, 255, 99, 0, 200, 9])).save(
         tmp_path / "alpha.png"
     )
     for name in ("mask.pgm", "mask.png", "alpha.png"):

@@ -56,7 +56,10 @@ def test_forms_of_paths(masks, paths, tmp_path):
 
 
 def test_lists_of_pillow_images_and_tensors(masks):
-    palette = [Image.fromarray(mask // 255, "P") for mask in masks]
+    palette = [
+        Image.frombytes("P", mask.shape[::-1], (mask // 255).tobytes())
+        for mask in masks
+    ]
     for image in palette:
         image.putpalette([0, 0, 0, 250, 10, 10])
     for given, expected in (

@@ -80,6 +80,17 @@ class Engine:
         return share_model((key, self), partial(build, "float32"), arrays, make)
 
 
+def resolve_compute_dtype(compute_dtype, preferred):
+    """Replace "auto" by `preferred` if the processor has AMX, or by float32.
+
+    With AVX512's instructions for bfloat16 alone, VGG16 and the U-Net took longer than
+    in float32 (see benchmarks/README.md).
+    """
+    if compute_dtype != "auto":
+        return compute_dtype
+    return preferred if cpu_has_amx() else "float32"
+
+
 def choose_engine(spec) -> Engine:
     """Choose the engine of a frozen backbone.
 

@@ -5,7 +5,7 @@
 
 from dataclasses import replace
 
-from .._compat import resolve_compute_dtype
+from .._training._engines import resolve_compute_dtype
 from .._training._network_estimator import make_output_bias
 from ..networks._backbones import get_architecture, get_backbone
 from ..networks._transfer_network import (

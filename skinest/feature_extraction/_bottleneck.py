@@ -24,8 +24,8 @@ from .._compat import (
     check_param,
     fit_context,
     keep_index,
-    resolve_compute_dtype,
 )
+from .._training._engines import resolve_compute_dtype
 from .._training._features import ResizedImages, iterate_features
 from .._training._views import NUMBERS_OF_VIEWS, average_rows, make_views
 from ..images import check_images

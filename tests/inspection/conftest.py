@@ -14,6 +14,7 @@ def no_windows():
     """Draw into memory, and forget the figures after each test."""
     import matplotlib.pyplot as plt
 
+    plt.close("all")  # of examples in docstrings
     plt.switch_backend("Agg")
     yield
     plt.close("all")
