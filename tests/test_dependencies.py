@@ -34,6 +34,7 @@ UNDECLARED = {
     },
     "tests": {
         "keras-hub": "some of its networks are tried, where it is installed",
+        "pyarrow": "its tables are split, where it is installed",
         "torch": "its tensors are tried as images, where it is installed",
     },
 }
