@@ -132,6 +132,9 @@ def predict_from_features(X_train, y_train, X, folder, options):
     return member.predict(X)
 
 
+tune_mobilenetv2 = partial(
+    tune, backbone="mobilenetv2", copies=7, peak=3e-4, lowest="block_4"
+)
 MEMBERS = {
     "VGG16": partial(
         tune,
@@ -142,24 +145,9 @@ MEMBERS = {
         peak=1e-4,
         lowest="block4",
     ),
-    "MobileNetV2": partial(
-        tune,
-        backbone="mobilenetv2",
-        side=192,
-        epochs=15,
-        copies=7,
-        peak=3e-4,
-        lowest="block_4",
-    ),
+    "MobileNetV2": partial(tune_mobilenetv2, side=192, epochs=15),
     "MobileNetV2, 160 pixels": partial(
-        tune,
-        backbone="mobilenetv2",
-        side=160,
-        epochs=12,
-        copies=7,
-        peak=3e-4,
-        lowest="block_4",
-        augmentation=COLORS,
+        tune_mobilenetv2, side=160, epochs=12, augmentation=COLORS
     ),
     "frozen MobileNetV2": predict_from_features,
 }
