@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from textwrap import fill
 
+from _gain_tables import show_cells
 from _quiet import describe_briefly
 
 COLUMNS = ("precision", "recall", "IoU", "Dice", "blob F1")
@@ -33,6 +34,73 @@ def describe(stored, minutes):
         f"{settings['computation']}; {minutes:.0f} minutes of processor time; "
         f"{describe_briefly(stored['machine'])}."
     )
+
+
+def show_lesion(folder):
+    parts = {"lesion_choice": "chosen by", "lesion": "test, once"}
+    found = {title: read(part, folder) for part, title in parts.items()}
+    if None in found.values():
+        return None
+    names = "Dice", "IoU", "below .7"
+    lines = [
+        "| images | Dice | IoU | fraction of images with Dice below .7 |",
+        "|---|---|---|---|",
+    ]
+    for title, stored in found.items():
+        lines.append(f"| {title} | {' | '.join(say(stored[name]) for name in names)} |")
+    stored = found["chosen by"]
+    bins = found["test, once"]["reliability"]
+    lines += [
+        "",
+        fill(describe(stored, stored["core minutes"]), 88),
+        "",
+        "Probabilities of pixels of the test images, and the fraction of these pixels "
+        f"that are lesion\n(expected calibration error "
+        f"{bins['expected calibration error']:.3f}):".replace("0.", "."),
+        "",
+        f"| predicted | {' | '.join(map(say_fraction, bins['predicted']))} |",
+        "|---|" + "---|" * len(bins["predicted"]),
+        f"| lesion | {' | '.join(map(say_fraction, bins['true']))} |",
+    ]
+    return "\n".join(lines)
+
+
+def say_fraction(value):
+    return f"{value:.2f}".removeprefix("0")
+
+
+def show_pace(folder):
+    stored = read("pace", folder)
+    if stored is None:
+        return None
+    epochs = range(1, 1 + len(stored["cells"][0]["val_dice"]))
+    lines = [
+        f"| Dice (minutes) after epoch | {' | '.join(map(str, epochs))} |",
+        "|---|" + "---|" * len(epochs),
+    ]
+    for cell in stored["cells"]:
+        cells = (
+            f"{dice:.3f} ({minutes:.1f})".removeprefix("0")
+            for dice, minutes in zip(
+                cell["val_dice"], cell["core minutes"], strict=True
+            )
+        )
+        name = f"encoder {cell['encoder'] or 'none'}, {cell['filters']} filters"
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    machine = describe_briefly(stored["machine"])
+    text = (
+        f"{stored['images']:,} training images; minutes of processor time; {machine}."
+    )
+    return "\n".join([*lines, "", fill(text, 88)])
+
+
+def show_crop(folder):
+    path = Path(folder, "segment_crop.json")
+    if not path.exists():
+        return None
+    stored = json.loads(path.read_text())
+    machine = f"{describe_briefly(stored['machine'])}."
+    return "\n\n".join([show_cells(stored["rows"]), fill(machine, 88)])
 
 
 def show_few(folder):
@@ -65,4 +133,10 @@ def show_structures(folder):
     return "\n".join([*lines, "", fill(describe(stored, minutes), 88)])
 
 
-UNET_TABLES = {"unet_few": show_few, "unet_structures": show_structures}
+UNET_TABLES = {
+    "unet_lesion": show_lesion,
+    "unet_pace": show_pace,
+    "segment_crop": show_crop,
+    "unet_few": show_few,
+    "unet_structures": show_structures,
+}

@@ -1,11 +1,18 @@
 """Measure U-Nets with a pretrained encoder on lesions and on small structures.
 
 lesion
-    Trained on nine tenths of the lesions of HAM10000, with changes of light, colour and
-    scale, hairs and dark corners. Tested once on the other lesions: Dice, IoU, the
-    fraction of images below a Dice score of .7, and how often pixels of each predicted
-    probability are lesion. Intervals are over lesions. The segmenter is saved in
-    --save, and a training that was stopped continues from --state.
+    Trained on lesions of HAM10000, with changes of light, colour and scale, hairs and
+    dark corners. A tenth of the lesions is kept for "test". A tenth of the others is
+    not trained on, and scored after each epoch and at the end: choose settings by them.
+    The segmenter is saved in --save, and a training that was stopped continues from
+    --state.
+test
+    The saved segmenter on the lesions that were kept: Dice, IoU, the fraction of images
+    below a Dice score of .7, and how often pixels of each predicted probability are
+    lesion. Intervals are over lesions.
+pace
+    The Dice score on the lesions of choice after each epoch on 3,000 images, and the
+    processor time until then: with the encoder, and without it as in accuracy_unet.py.
 few
     What an encoder is worth with few masks: 50, 200 and 800 training images, with and
     without one, tested on 400 images of other lesions that all share. All networks see
@@ -20,6 +27,7 @@ folder
 
 Usage: python benchmarks/encoder_unet.py lesion few --weights mobilenetv2.weights.h5
        --save lesion.joblib
+       python benchmarks/encoder_unet.py test --save lesion.joblib
        python benchmarks/encoder_unet.py folder --save lesion.joblib --images FOLDER
        --masks FOLDER
 """
@@ -32,7 +40,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # Keras comes before skinest
@@ -55,15 +63,17 @@ from skinest.masks import read_mask
 from skinest.metrics import dice_score, iou_score, segmentation_report
 from skinest.model_selection import bootstrap_interval
 
-PARTS = ("lesion", "few", "globules", "streaks", "folder")
 NUMBERS = (50, 200, 800)  # of training images
 N_SEEN = 4800  # images that each network of "few" sees in training
 N_COMPARED = 400
+N_PACE = 3000
+PACE_EPOCHS = 6
+PLAIN_FILTERS = 16  # without an encoder
 N_TRAIN, N_CHOICE, N_TEST = 560, 80, 335  # of synthetic images
 BATCH_SIZE = 16
 SIDES = 96, 128  # of real images
 N_BINS = 10
-RATE = {True: 1e-3, False: 2e-3}  # the largest, with and without an encoder
+PLAIN_RATE = 2e-3  # the largest learning rate without an encoder
 
 
 def main():
@@ -77,7 +87,7 @@ def read_options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("parts", nargs="+", choices=PART_OF)
     parser.add_argument("--data-home", help="folder of the HAM10000 archives")
     parser.add_argument("--encoder", default="mobilenetv2", help="or none")
     parser.add_argument("--weights", default="imagenet", help="of the encoder")
@@ -86,7 +96,8 @@ def read_options():
     )
     parser.add_argument("--dtype", default="bfloat16", help="of the computation")
     parser.add_argument("--filters", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=6, help="of lesion")
+    parser.add_argument("--rate", type=float, default=1e-3, help="largest with encoder")
+    parser.add_argument("--epochs", type=int, default=16, help="of lesion")
     parser.add_argument("--structure-epochs", type=int, default=20)
     parser.add_argument("--views", type=int, default=4, help="of predictions")
     parser.add_argument("--save", type=Path, help="file of the segmenter")
@@ -105,7 +116,7 @@ def make_segmenter(options, n_images, epochs, has_encoder=True):
         0.0,
         max(1, n_steps - n_rising),
         alpha=0.01,
-        warmup_target=RATE[has_encoder],
+        warmup_target=options.rate if has_encoder else PLAIN_RATE,
         warmup_steps=n_rising,
     )
     return UNetSegmenter(
@@ -129,17 +140,30 @@ def make_segmenter(options, n_images, epochs, has_encoder=True):
 
 
 def split_lesions(options):
-    """Return the data, and positions of the images to train and to test on."""
+    """Return the data, and positions of the images to train, to choose and to test."""
+    data, rest, test = keep_lesions(options)
+    chosen = choose_lesions(data, rest)
+    return data, np.delete(rest, chosen), rest[chosen], test
+
+
+def keep_lesions(options):
+    """Return the data, and positions of the images not to test and to test."""
     data = fetch_ham10000_masks(options.data_home)
     splitter = GroupShuffleSplit(1, test_size=0.1, random_state=0)
-    train, test = next(splitter.split(data.paths, groups=data.groups))
-    return data, np.random.default_rng(0).permutation(train), test
+    rest, test = next(splitter.split(data.paths, groups=data.groups))
+    return data, np.random.default_rng(0).permutation(rest), test
 
 
-def measure_fit(segmenter, X, y) -> dict:
+def choose_lesions(data, rest):
+    """Return the places in `rest` of images to choose by."""
+    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=1)
+    return next(splitter.split(rest, groups=data.groups[rest]))[1]
+
+
+def measure_fit(segmenter, X, y, **validation) -> dict:
     """Fit a segmenter, and return minutes of the clock and of the processors."""
     start, used = perf_counter(), sum(os.times()[:2])
-    segmenter.fit(X, y)
+    segmenter.fit(X, y, **validation)
     used = sum(os.times()[:2]) - used
     return {"minutes": (perf_counter() - start) / 60, "core minutes": used / 60}
 
@@ -199,32 +223,71 @@ def measure_reliability(segmenter, paths, mask_paths) -> dict:
 
 
 def lesion(options):
-    data, train, test = split_lesions(options)
-    if options.save is not None and options.save.exists():
-        segmenter, fit = joblib.load(options.save), {}
-    else:
-        segmenter = make_segmenter(options, len(train), options.epochs)
-        fit = measure_fit(segmenter, data.paths[train], data.mask_paths[train])
-        print(fit, flush=True)
-        if options.save is not None:
-            joblib.dump(segmenter, options.save)
-    segmenter.set_params(n_prediction_views=options.views)
-    paths, truth = data.paths[test], data.mask_paths[test]
+    data, train, choice, _ = split_lesions(options)
+    chosen = {"X_val": data.paths[choice], "y_val": data.mask_paths[choice]}
+    segmenter = make_segmenter(options, len(train), options.epochs)
+    fit = measure_fit(segmenter, data.paths[train], data.mask_paths[train], **chosen)
+    if options.save is not None:
+        joblib.dump(segmenter, options.save)
+    fit["val_dice"] = segmenter.history_["val_dice"]
+    print(fit, flush=True)
+    scores = score_lesions(segmenter, data, choice)
+    write(options, "unet_lesion_choice", {**fit, **scores})
+
+
+def score_lesions(segmenter, data, part):
+    """Print and return the scores of images, with intervals over lesions."""
+    paths, truth = data.paths[part], data.mask_paths[part]
     predicted = segmenter.predict(paths)
-    scores = score(truth, predicted, data.groups[test])
+    scores = score(truth, predicted, data.groups[part])
     show(scores)
     columns = {"extra_columns": "all", "zero_division": 1.0}
     print(segmentation_report(truth, predicted, **columns))
-    reliability = measure_reliability(segmenter, paths, truth)
+    return scores
+
+
+def test(options):
+    data, _, part = keep_lesions(options)
+    segmenter = joblib.load(options.save).set_params(n_prediction_views=options.views)
+    options.filters, options.side = segmenter.base_filters, segmenter.image_size
+    options.encoder, options.dtype = segmenter.encoder, segmenter.compute_dtype
+    scores = score_lesions(segmenter, data, part)
+    chosen = data.paths[part], data.mask_paths[part]
+    reliability = measure_reliability(segmenter, *chosen)
     print(f"calibration error {reliability['expected calibration error']:.4f}")
-    write(options, "unet_lesion", {**fit, **scores, "reliability": reliability})
+    write(options, "unet_lesion", {**scores, "reliability": reliability})
+
+
+def pace(options):
+    data, train, choice, _ = split_lesions(options)
+    train = train[:N_PACE]
+    chosen = {"X_val": data.paths[choice], "y_val": data.mask_paths[choice]}
+    cells = []
+    for has_encoder in (True, False):
+        segmenter = make_segmenter(options, N_PACE, PACE_EPOCHS, has_encoder)
+        if not has_encoder:
+            segmenter.set_params(base_filters=PLAIN_FILTERS)
+        times = [process_time()]
+        clock = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs, times=times: times.append(process_time())
+        )
+        segmenter.set_params(checkpoint=None, keras_callbacks=[clock], verbose=0)
+        segmenter.fit(data.paths[train], data.mask_paths[train], **chosen)
+        cell = {
+            "encoder": segmenter.encoder,
+            "filters": segmenter.base_filters,
+            "val_dice": segmenter.history_["val_dice"],
+            "core minutes": (np.subtract(times[1:], times[0]) / 60).tolist(),
+        }
+        print(cell, flush=True)
+        cells.append(cell)
+    write(options, "unet_pace", {"images": N_PACE, "cells": cells})
 
 
 def few(options):
-    data, train, _ = split_lesions(options)
-    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=1)
-    _, test = next(splitter.split(train, groups=data.groups[train]))
-    test, rest = train[test[:N_COMPARED]], np.delete(train, test)
+    data, rest, _ = keep_lesions(options)
+    compared = choose_lesions(data, rest)[:N_COMPARED]
+    test, rest = rest[compared], np.delete(rest, compared)
     path = options.results / "unet_few.json"
     cells = json.loads(path.read_text())["cells"] if path.exists() else []
     done = {(cell["images"], cell["encoder"]) for cell in cells}
@@ -299,6 +362,7 @@ def write(options, name, content):
         "encoder": options.encoder,
         "pixels": list(options.side or SIDES),
         "filters": options.filters,
+        "largest learning rate": options.rate,
         "views": options.views,
         "computation": options.dtype,
     }
@@ -311,6 +375,8 @@ def write(options, name, content):
 
 PART_OF = {
     "lesion": lesion,
+    "test": test,
+    "pace": pace,
     "few": few,
     "globules": partial(structures, "globules"),
     "streaks": partial(structures, "streaks"),
