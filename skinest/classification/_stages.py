@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from .._training._engines import choose_engine
-from .._training._train_network import train_network
+from .._training._train_network import Objective, train_network
 from .._training._training_stages import Stage, list_stages
 from ..networks._boundaries import Boundary, find_boundary
 
@@ -119,13 +119,15 @@ def train_stage(fitting, network, stage, inputs, attributes_of):
 
     batches, validation, boundary = inputs.make_batches(network, stage.boundary)
     batch_size, n_outputs = fitting.estimator.batch_size, network.head_spec.n_outputs
-    description = network.describe_training(stage.trainable, boundary)
-    description["key"] += (count_rows(batch_size),)
+    objective = Objective(
+        key=(count_rows(batch_size),),
+        make=lambda variables: make_objective(n_outputs, batch_size),
+        make_whole=partial(make_keras_objective, n_outputs),
+    )
     return train_network(
         fitting,
-        **description,
-        objective=lambda variables: make_objective(n_outputs, batch_size),
-        whole_objective=partial(make_keras_objective, n_outputs),
+        network.describe_training(stage.trainable, boundary),
+        objective,
         batches=batches,
         validation=validation,
         epochs=stage.epochs,

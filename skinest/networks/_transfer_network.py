@@ -16,6 +16,7 @@ from ._backbone_stages import resolve_batch_norm, set_trainable
 from ._backbone_table import BACKBONES
 from ._backbones import build_backbone
 from ._keras_backbone import KerasBackbone, UserBackbone
+from ._trained_part import TrainedPart
 from ._weights import Weights
 
 BACKBONE: list = [
@@ -135,7 +136,7 @@ class TransferNetwork:
             self.train_batch_norm, trainable, self.is_from_scratch
         )
 
-    def describe_training(self, trainable, boundary) -> dict:
+    def describe_training(self, trainable, boundary) -> TrainedPart:
         """Return what :func:`train_network` trains from the part `trainable` up.
 
         Parameters
@@ -153,35 +154,35 @@ class TransferNetwork:
         kind = trainable, self.trains_norms(trainable)
         specs = self.backbone_spec, head
         build = partial(build_network, *specs, *kind)
-        description = {
-            "key": ("network", *specs, *kind),
-            "build": build,
-            "settings": settings,
-            "build_whole": share_layers,
-            "base": (),
-            "weights": (*self.backbone.arrays, *self.head),
-            "has_convolutions": True,
-        }
+        part = TrainedPart(
+            key=("network", *specs, *kind),
+            build=build,
+            settings=settings,
+            weights=(*self.backbone.arrays, *self.head),
+            build_whole=share_layers,
+        )
         if boundary is None:
-            return description
+            return part
         arrays, n_weights = self.backbone.arrays, boundary.n_weights
-        description |= {
-            "key": ("upper part", *specs, *kind),
-            "build": partial(boundary.build_upper, build),
-            "build_whole": lambda model: share_layers(model, build()),
-            "base": arrays[:n_weights],
-            "weights": (*arrays[n_weights:], *self.head),
-        }
-        if trainable == "head":  # one model for all backbones
-            n_features = boundary.n_features
-            description |= {
-                "key": ("head", head, n_features),
-                "build": partial(build_head, head, n_features),
-                "weights": self.head,
-                "whole_key": (self.backbone_spec,),
-                "has_convolutions": False,
-            }
-        return description
+        part = replace(
+            part,
+            key=("upper part", *specs, *kind),
+            build=partial(boundary.build_upper, build),
+            build_whole=lambda model: share_layers(model, build()),
+            base=arrays[:n_weights],
+            weights=(*arrays[n_weights:], *self.head),
+        )
+        if trainable != "head":
+            return part
+        n_features = boundary.n_features
+        return replace(
+            part,
+            key=("head", head, n_features),  # one model for all backbones
+            build=partial(build_head, head, n_features),
+            weights=self.head,
+            whole_key=(self.backbone_spec,),
+            has_convolutions=False,
+        )
 
     def describe_prediction(self) -> dict:
         """Return what :func:`share_model` predicts with, from features."""

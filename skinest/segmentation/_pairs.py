@@ -360,14 +360,31 @@ def read_pairs(pairs, fitting, positions=None) -> Pairs:
             f"Pass masks with labels, such as 0 and 1; the first is "
             f"{pairs.masks.where(0)}."
         )
-    labels = np.array(list(locations))  # in the order in which they were found
-    if (labels[1:] < labels[:-1]).any():
-        _replace_indices(masks, np.argsort(np.argsort(labels)))
+    classes = _sort_classes(masks, list(locations), dtypes)
+    return Pairs(images, masks, classes, np.array(shapes), locations, pairs.letterbox)
+
+
+def _sort_classes(masks, labels, dtypes) -> np.ndarray:
+    """Return the sorted labels, and change the masks from positions in `labels`.
+
+    Parameters
+    ----------
+    masks : ndarray of shape (n_pairs, height, width), dtype uint8
+        Positions in `labels`.
+
+    labels : list of int
+        Labels, in the order in which they were found.
+
+    dtypes : set of dtype
+        Types of the labels.
+    """
+    found = np.array(labels)
+    if (found[1:] < found[:-1]).any():
+        _replace_indices(masks, np.argsort(np.argsort(found)))
     dtype = np.result_type(*dtypes)
     if dtype.kind == "f":  # common type of uint64 and signed integers
         dtype = np.int64
-    classes = np.sort(labels).astype(dtype)
-    return Pairs(images, masks, classes, np.array(shapes), locations, pairs.letterbox)
+    return np.sort(found).astype(dtype)
 
 
 def _index_labels(labels, locations, location) -> np.ndarray:

@@ -16,7 +16,9 @@ from .._apply_augmentation import apply_to_pair
 from .._reading._mask_values import MAX_LABELS
 from .._training._batches import PrefetchedBatches
 from .._training._orders import count_earlier, draw_by_kind
+from .._training._train_network import Objective
 from ..losses._resolve import resolve_loss
+from ..networks._trained_part import TrainedPart
 from ..networks._unet_network import build
 from ..utils._checks import read_class_weight
 from ._pairs import OUTSIDE
@@ -79,7 +81,7 @@ class PairBatches(PrefetchedBatches):
         return np.stack(images), np.stack([masks, self.class_weights[masks]], axis=-1)
 
 
-def describe_training(spec, part, loss, threshold) -> dict:
+def describe_training(spec, part, arrays) -> TrainedPart:
     """Return what :func:`train_network` trains.
 
     Parameters
@@ -91,16 +93,13 @@ def describe_training(spec, part, loss, threshold) -> dict:
         The lowest part of an encoder that trains, and whether its batch normalisation
         does.
 
-    loss : ResolvedLoss
-        Its loss.
-
-    threshold : float
-        Output of a sigmoid above which a pixel is foreground, for metrics.
+    arrays : tuple of ndarray
+        Weights of the network.
     """
     from ..networks._adjustable import share_layers
     from ..networks._norms import fuse_norms
 
-    settings: dict = {"threshold": threshold, **loss.parameters}
+    settings = {}
     if spec.dropout:
         settings["dropout"] = spec.dropout
         spec = replace(spec, dropout=0.5)  # one model for all rates
@@ -109,16 +108,35 @@ def describe_training(spec, part, loss, threshold) -> dict:
     def build_fused(variables):
         return fuse_norms(build(spec, trainable, trains_norms, variables))
 
-    return {
-        "key": ("unet", spec, part, loss.key),
-        "build": build_fused,
-        "settings": settings,
-        "objective": partial(make_objective, loss, spec.n_outputs),
-        "build_whole": share_layers,
-        "whole_objective": dict,  # ours takes other targets than masks
-        "base": (),
-        "has_convolutions": True,
-    }
+    return TrainedPart(
+        key=("unet", spec, part),
+        build=build_fused,
+        settings=settings,
+        weights=arrays,
+        build_whole=share_layers,
+    )
+
+
+def describe_objective(loss, n_outputs, threshold) -> Objective:
+    """Return the loss and metrics of :func:`train_network`.
+
+    Parameters
+    ----------
+    loss : ResolvedLoss
+        The loss.
+
+    n_outputs : int
+        Number of outputs per pixel: 1 for a sigmoid, more for a softmax.
+
+    threshold : float
+        Output of a sigmoid above which a pixel is foreground, for metrics.
+    """
+    return Objective(
+        key=(loss.key,),
+        settings={"threshold": threshold, **loss.parameters},
+        make=partial(make_objective, loss, n_outputs),
+        make_whole=dict,  # ours takes other targets than masks
+    )
 
 
 def make_objective(loss, n_outputs, variables) -> dict:

@@ -26,7 +26,7 @@ def train_segmenter(segmenter, data, checkpoint):
         The file from which the fit continues if it is killed.
     """
     from ..losses._resolve import resolve_loss
-    from ._pixels import PairBatches, describe_training
+    from ._pixels import PairBatches, describe_objective, describe_training
 
     augmentation, seeds = segmenter.augmentation, checkpoint.seeds
     seed = seeds["weights"]
@@ -46,6 +46,7 @@ def train_segmenter(segmenter, data, checkpoint):
     spec = attributes["_spec"]
     has_class_weight = segmenter.class_weight is not None
     loss = resolve_loss(segmenter.loss, has_class_weight, spec.n_outputs)
+    objective = describe_objective(loss, spec.n_outputs, segmenter.threshold)
 
     def make_batches(split, **settings):
         if split is None:
@@ -65,8 +66,8 @@ def train_segmenter(segmenter, data, checkpoint):
         part = _find_part(segmenter, stage)
         arrays = train_network(
             fitting,
-            **describe_training(spec, part, loss, segmenter.threshold),
-            weights=arrays,
+            describe_training(spec, part, arrays),
+            objective,
             batches=make_batches(
                 train,
                 augmentation=augmentation,

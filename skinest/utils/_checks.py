@@ -148,17 +148,7 @@ def as_column(values, name):
         raise ValueError(str(error).replace("y should", f"{name} should")) from None
     if column.dtype.kind in "OU":
         # NumPy converts None and NaN in a list of strings to strings.
-        items = values if isinstance(values, list | tuple) else column
-        # NumPy's scalars are of the same kind as those of Python.
-        items = (v.item() if isinstance(v, np.generic) else v for v in items)
-        kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in items}
-        if kinds == {"NoneType"}:
-            raise ValueError(f"{name} has no values, only None. Pass one per image.")
-        if len(kinds) > 1:
-            raise ValueError(
-                f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one "
-                "type, and remove images without a value."
-            )
+        _check_one_type(values if isinstance(values, list | tuple) else column, name)
     is_nan = _find_nan(column)
     if is_nan.any():
         missing = "NaT" if column.dtype.kind in "Mm" else "NaN"
@@ -167,6 +157,20 @@ def as_column(values, name):
             "for each image, or remove images without one."
         )
     return column
+
+
+def _check_one_type(items, name):
+    """Raise ValueError if items have several types, or all are None."""
+    # NumPy's scalars are of the same kind as those of Python.
+    items = (v.item() if isinstance(v, np.generic) else v for v in items)
+    kinds = {type(v).__name__ if not isinstance(v, str) else "str" for v in items}
+    if kinds == {"NoneType"}:
+        raise ValueError(f"{name} has no values, only None. Pass one per image.")
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{name} mixes values of types {', '.join(sorted(kinds))}. Pass one type, "
+            "and remove images without a value."
+        )
 
 
 def _find_nan(column) -> np.ndarray:

@@ -10,6 +10,7 @@ Training of networks is replaced: a call that gets there has passed all checks.
 import inspect
 import re
 from functools import partial
+from unittest import mock
 
 import hypothesis
 import numpy as np
@@ -388,12 +389,13 @@ def replace_training():
     import matplotlib
 
     from skinest.classification import _transfer_classifier
-    from skinest.segmentation import _unet_segmenter
+    from skinest.segmentation import _train_segmenter
 
     keras.ops.zeros(1)  # TensorFlow prints at its first operation
     matplotlib.use("agg")
-    _transfer_classifier.TransferClassifier._start = reach
-    _unet_segmenter.train_network = reach
+    # An error if they no longer exist.
+    mock.patch.object(_transfer_classifier, "start_network", reach).start()
+    mock.patch.object(_train_segmenter, "train_network", reach).start()
 
 
 def run_block(reporter, numbers, folder, block, seed):
