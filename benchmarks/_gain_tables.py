@@ -11,6 +11,7 @@ METRICS = ("AUC", "average precision")
 CELLS = {
     "ham_to_isic": "HAM10000 to ISIC 2016",
     "isic_to_ham": "ISIC 2016 to HAM10000",
+    "isic_to_unseen": "ISIC 2016 to other lesions of HAM10000",
     "isic_folds": "ISIC 2016, 5 folds",
     "test": "ISIC 2016, test images",
 }

@@ -11,7 +11,7 @@ test
     below a Dice score of .7, and how often pixels of each predicted probability are
     lesion. Intervals are over lesions.
 pace
-    The Dice score on the lesions of choice after each epoch on 3,000 images, and the
+    The Dice score on the lesions of choice after each epoch on 2,000 images, and the
     processor time until then: with the encoder, and without it as in accuracy_unet.py.
 few
     What an encoder is worth with few masks: 50, 200 and 800 training images, with and
@@ -66,8 +66,8 @@ from skinest.model_selection import bootstrap_interval
 NUMBERS = (50, 200, 800)  # of training images
 N_SEEN = 4800  # images that each network of "few" sees in training
 N_COMPARED = 400
-N_PACE = 3000
-PACE_EPOCHS = 6
+N_PACE = 2000
+PACE_EPOCHS = 5
 PLAIN_FILTERS = 16  # without an encoder
 N_TRAIN, N_CHOICE, N_TEST = 560, 80, 335  # of synthetic images
 BATCH_SIZE = 16
@@ -96,6 +96,7 @@ def read_options():
     )
     parser.add_argument("--dtype", default="bfloat16", help="of the computation")
     parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument("--n-images", type=int, help="of lesion; default: all")
     parser.add_argument("--rate", type=float, default=1e-3, help="largest with encoder")
     parser.add_argument("--epochs", type=int, default=16, help="of lesion")
     parser.add_argument("--structure-epochs", type=int, default=20)
@@ -224,6 +225,7 @@ def measure_reliability(segmenter, paths, mask_paths) -> dict:
 
 def lesion(options):
     data, train, choice, _ = split_lesions(options)
+    train = train[: options.n_images]
     chosen = {"X_val": data.paths[choice], "y_val": data.mask_paths[choice]}
     segmenter = make_segmenter(options, len(train), options.epochs)
     fit = measure_fit(segmenter, data.paths[train], data.mask_paths[train], **chosen)
