@@ -1,4 +1,4 @@
-"""What a stage trains: a network, or its part above a boundary."""
+"""The part of a network that a stage trains."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
