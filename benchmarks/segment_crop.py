@@ -7,8 +7,11 @@ has not seen. One of the diagnoses of HAM10000 is scored on ISIC 2016. All are t
 and scored with the whole images and with the cropped ones. Intervals are over images
 or, for HAM10000, over lesions, and those of differences are paired.
 
+With --test, the mean of the classifiers of both sources on inner layers is scored on
+the test images of ISIC 2016 too. Do it once, at the end.
+
 Usage: python benchmarks/segment_crop.py --save lesion.joblib --mobilenetv2 FILE
-       --memory FOLDER
+       --memory FOLDER [--test]
 """
 
 # Authors: The skinest developers
@@ -27,7 +30,7 @@ from _runs import RESULTS
 from encoder_unet import split_lesions
 from other_clinics import Data
 
-HOME = "isic_folds", "isic_to_ham", "isic_to_unseen"
+HOME = "isic_folds", "isic_to_ham"
 LAYERS = Features(layers=INNER)
 # Classifiers, and where they are scored.
 MEMBERS = {
@@ -48,6 +51,22 @@ def main():
     options = read_options()
     data = Data(options.data_home)
     segmenter = joblib.load(options.save)
+    path = options.results / "segment_crop.json"
+    if options.test:
+        rows = score_test(segmenter, data, options)
+        record = json.loads(path.read_text())
+        record["rows"] += rows
+    else:
+        record = {
+            "machine": describe_machine(with_tensorflow=True),
+            "crop margin": segmenter.crop_margin,
+            "rows": score_members(segmenter, data, options),
+        }
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def score_members(segmenter, data, options):
+    """Return the rows of all members."""
     whole = {"isic": data.isic, "sample": data.ham[data.sample]}
     whole["known"] = data.ham[data.known]
     cropped = {name: segmenter.transform(X) for name, X in whole.items()}
@@ -55,26 +74,39 @@ def main():
     truths, rows = list_truths(data), []
     truths["isic_to_unseen"] = tuple(each[is_unseen] for each in truths["isic_to_ham"])
     for name, (member, cells) in MEMBERS.items():
-        before, after, both = (
-            {"recipe": f"{name}{ending}", "reference": name}
-            for ending in ("", ", cropped", ", vote of both")
-        )
-        for cell in cells:
-            scores = [CELLS[cell](member, X, data, options) for X in (whole, cropped)]
-            if cell == "isic_to_unseen":
-                scores = [each[is_unseen] for each in scores]
-            before |= score(cell, truths[cell], scores[0], None)
-            after |= score(cell, truths[cell], scores[1], scores[0])
-            both |= score(cell, truths[cell], np.mean(scores, axis=0), scores[0])
-        rows += [before, after, both]
-        print(before, after, both, sep="\n", flush=True)
-    record = {
-        "machine": describe_machine(with_tensorflow=True),
-        "crop margin": segmenter.crop_margin,
-        "rows": rows,
-    }
-    path = options.results / "segment_crop.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+        scores = {
+            cell: [CELLS[cell](member, X, data, options) for X in (whole, cropped)]
+            for cell in cells
+        }
+        if "isic_to_ham" in scores:
+            of_both = [each[is_unseen] for each in scores["isic_to_ham"]]
+            scores["isic_to_unseen"] = of_both
+        rows += make_rows(name, truths, scores)
+    return rows
+
+
+def score_test(segmenter, data, options):
+    """Return the rows of the test images, by classifiers of both sources."""
+    whole = {"isic": data.isic, "known": data.ham[data.known]}
+    whole["test"], _ = data.read_test()
+    cropped = {name: segmenter.transform(X) for name, X in whole.items()}
+    scores = {"test": [predict_test(X, data, options) for X in (whole, cropped)]}
+    return make_rows("inner layers of both sources", list_truths(data), scores)
+
+
+def make_rows(name, truths, scores) -> list[dict]:
+    """Return the scores in each cell with whole images, cropped ones, and both."""
+    rows = [
+        {"recipe": f"{name}{ending}", "reference": name}
+        for ending in ("", ", cropped", ", vote of both")
+    ]
+    for cell, (whole, cropped) in scores.items():
+        both = (whole + cropped) / 2
+        for row, found in zip(rows, (whole, cropped, both), strict=True):
+            reference = None if found is whole else whole
+            row |= score(cell, truths[cell], found, reference)
+    print(*rows, sep="\n", flush=True)
+    return rows
 
 
 def find_unseen(data, options):
@@ -92,6 +124,7 @@ def read_options():
     parser.add_argument("--mobilenetv2", default="imagenet", help="weights file")
     parser.add_argument("--data-home", help="folder of the archives")
     parser.add_argument("--memory", help="folder for features")
+    parser.add_argument("--test", action="store_true", help="score the test images")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -112,19 +145,27 @@ def predict_other_source(member, images, data, options):
     return member.predict(images["sample"])[:, 1]
 
 
-def predict_isic(member, images, data, options):
+def predict_isic(member, images, data, options, part="isic"):
     """Return the scores of ISIC 2016 by a classifier of the diagnoses of HAM10000."""
     member.fit(images["known"], data.diagnoses[data.known], "ham", options)
     classes = member.classifier.classes_.tolist()
-    probabilities = member.predict(images["isic"])
+    probabilities = member.predict(images[part])
     melanoma, nevus = (probabilities[:, classes.index(name)] for name in ("MEL", "NV"))
     return melanoma / (melanoma + nevus)
+
+
+def predict_test(images, data, options):
+    """Return the mean scores of test images by a classifier of each source."""
+    of_isic, _ = MEMBERS["inner layers of MobileNetV2"]
+    of_ham, _ = MEMBERS["inner layers, C=.01, against nevi"]
+    of_isic.fit(images["isic"], data.is_malignant, "isic", options)
+    scores = of_isic.predict(images["test"])[:, 1]
+    return (scores + predict_isic(of_ham, images, data, options, "test")) / 2
 
 
 CELLS = {
     "isic_folds": predict_folds,
     "isic_to_ham": predict_other_source,
-    "isic_to_unseen": predict_other_source,
     "ham_to_isic": predict_isic,
 }
 

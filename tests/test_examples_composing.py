@@ -167,7 +167,9 @@ def test_other_cameras(tmp_path):
 
 def test_third_clinic(tmp_path):
     rows = numbers_by_name(run("third_clinic", tmp_path))
-    assert {"first source", "second source", "fine-tuned"} <= set(rows)
+    sources = {"first source", "second source"}
+    assert sources | {f"{name}, cropped" for name in sources} <= set(rows)
+    assert {"fine-tuned", "second source: mean"} <= set(rows)
     assert_drawn(tmp_path, "third_clinic")
 
 
