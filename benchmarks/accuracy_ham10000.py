@@ -53,7 +53,6 @@ SETTINGS = {
         "pooling": "avg",
         "dropout": 0.3,
         "trainable": "block_4",
-        "n_prediction_views": 4,
         "augmentation": Augmentation(
             rotation=180,
             shift=0.05,

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from _clinic_members import INNER, Features, FisherVectors, Linear
+from _clinic_members import INNER, Features, Linear
 from _clinic_recipes import list_truths, score
 from _quiet import describe_machine
 from _runs import RESULTS
@@ -39,10 +39,6 @@ MEMBERS = {
     "inner layers, C=.01, against nevi": (
         Linear(features=LAYERS, C=1e-2),
         ("ham_to_isic",),
-    ),
-    "three Fisher vectors": (
-        Linear(features=FisherVectors(), C=1.0, scaled=False),
-        HOME,
     ),
 }
 
