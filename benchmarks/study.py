@@ -59,7 +59,7 @@ VGG = "examples/plot_task2_vgg.py"
 # With --lowest all, an epoch of the last stage takes many times as long. Batches and
 # epochs are a quarter of the study's, so the number of steps is the same.
 BLOCK5 = (
-    "--full --only schedules --side 160 --batch 32 --epochs 0.25 --copies 2 "
+    "--full --only schedules --side 128 --batch 32 --epochs 0.25 --copies 2 "
     "--balance 0.5 --lowest block5 --weights {vgg16} --memory {state}/memory "
     "--schedules"
 )
