@@ -37,7 +37,7 @@ def describe(stored, minutes):
 
 
 def show_lesion(folder):
-    parts = {"lesion_choice": "chosen by", "lesion": "test, once"}
+    parts = {"lesion_choice": "to choose by", "lesion": "test, once"}
     found = {title: read(part, folder) for part, title in parts.items()}
     if None in found.values():
         return None
@@ -48,15 +48,15 @@ def show_lesion(folder):
     ]
     for title, stored in found.items():
         lines.append(f"| {title} | {' | '.join(say(stored[name]) for name in names)} |")
-    stored = found["chosen by"]
+    stored = found["to choose by"]
     bins = found["test, once"]["reliability"]
+    error = bins["expected calibration error"]
     lines += [
         "",
         fill(describe(stored, stored["core minutes"]), 88),
         "",
-        "Probabilities of pixels of the test images, and the fraction of these pixels "
-        f"that are lesion\n(expected calibration error "
-        f"{bins['expected calibration error']:.3f}):".replace("0.", "."),
+        "Probabilities of pixels of the test images, and the fraction that is lesion\n"
+        f"(expected calibration error {error:.3f}):".replace("0.", "."),
         "",
         f"| predicted | {' | '.join(map(say_fraction, bins['predicted']))} |",
         "|---|" + "---|" * len(bins["predicted"]),
@@ -75,23 +75,14 @@ def show_pace(folder):
         return None
     epochs = range(1, 1 + len(stored["cells"][0]["val_dice"]))
     lines = [
-        f"| Dice (minutes) after epoch | {' | '.join(map(str, epochs))} |",
+        f"| Dice after epoch | {' | '.join(map(str, epochs))} |",
         "|---|" + "---|" * len(epochs),
     ]
     for cell in stored["cells"]:
-        cells = (
-            f"{dice:.3f} ({minutes:.1f})".removeprefix("0")
-            for dice, minutes in zip(
-                cell["val_dice"], cell["core minutes"], strict=True
-            )
-        )
+        cells = (f"{dice:.3f}".removeprefix("0") for dice in cell["val_dice"])
         name = f"encoder {cell['encoder'] or 'none'}, {cell['filters']} filters"
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    machine = describe_briefly(stored["machine"])
-    text = (
-        f"{stored['images']:,} training images; minutes of processor time; {machine}."
-    )
-    return "\n".join([*lines, "", fill(text, 88)])
+    return "\n".join([*lines, "", f"{stored['images']:,} training images."])
 
 
 def show_crop(folder):

@@ -256,7 +256,8 @@ for name, model in models.items():
     scores[source].append(score(model, images))
     add_row(name, scores[source][-1], *truth)
 for source, values in scores.items():
-    add_row(f"{source}: mean", np.mean(values, axis=0), *elsewhere[source][1:])
+    if len(values) > 1:
+        add_row(f"{source}: mean", np.mean(values, axis=0), *elsewhere[source][1:])
 console.print(table)
 
 # %%
