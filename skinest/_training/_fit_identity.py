@@ -90,11 +90,19 @@ def describe_environment() -> dict:
 
 
 def _has_gpu(backend) -> bool:
-    if backend != "tensorflow":
-        return False
-    import tensorflow as tf
+    if backend == "tensorflow":
+        import tensorflow as tf
 
-    return bool(tf.config.list_physical_devices("GPU"))
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    return False
 
 
 def _count_threads(backend) -> int:
@@ -105,6 +113,10 @@ def _count_threads(backend) -> int:
 
         number = tf.config.threading.get_intra_op_parallelism_threads()
         number = number or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    elif backend == "torch":
+        import torch
+
+        number = torch.get_num_threads()
     if number == 0 and hasattr(os, "sched_getaffinity"):
         number = len(os.sched_getaffinity(0))
     return number or os.cpu_count() or 1

@@ -134,24 +134,15 @@ def describe_objective(loss, n_outputs, threshold) -> Objective:
     return Objective(
         key=(loss.key,),
         settings={"threshold": threshold, **loss.parameters},
-        make=partial(make_objective, loss, n_outputs),
+        make=partial(_make_objective, loss, n_outputs),
         make_whole=dict,  # ours takes other targets than masks
     )
 
 
-def make_objective(loss, n_outputs, variables) -> dict:
+def _make_objective(loss, n_outputs, variables) -> dict:
     """Return loss and metrics, as arguments for Keras' `compile`.
 
-    Parameters
-    ----------
-    loss : ResolvedLoss
-        The loss.
-
-    n_outputs : int
-        Number of outputs per pixel: 1 for a sigmoid, more for a softmax.
-
-    variables : dict of str to keras.Variable
-        The parameters of the loss, and "threshold".
+    `variables` are the parameters of the loss and "threshold", as Keras' variables.
     """
     metrics = []
     for name in ("accuracy", "precision", "recall", "iou", "dice"):

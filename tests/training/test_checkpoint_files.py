@@ -6,8 +6,10 @@
 import errno
 import os
 import shutil
+import sys
 from contextlib import contextmanager
 from functools import partial
+from types import SimpleNamespace
 
 import joblib
 import keras
@@ -19,7 +21,11 @@ from sklearn.model_selection import GridSearchCV
 from skinest import Augmentation, VGGTransferClassifier
 from skinest._compat import cpu_has_amx, cpu_has_bfloat16
 from skinest._training._engines import Engine
-from skinest._training._fit_identity import describe_masks, describe_value
+from skinest._training._fit_identity import (
+    describe_environment,
+    describe_masks,
+    describe_value,
+)
 from skinest.classification import _stages
 from skinest.losses import Dice
 from skinest.masks import check_masks
@@ -190,6 +196,21 @@ def test_another_number_of_threads_is_refused(folder, monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "77")
     message = get_error(*make(folder))
     assert "number of threads was " in message and " and is 77" in message
+
+
+@pytest.mark.parametrize("has_gpu", [False, True])
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_gpu_of_another_backend_is_known(backend, has_gpu, monkeypatch):
+    module = SimpleNamespace(
+        default_backend=lambda: "gpu" if has_gpu else "cpu",
+        cuda=SimpleNamespace(is_available=lambda: has_gpu),
+        get_num_threads=lambda: 77,
+    )
+    monkeypatch.setitem(sys.modules, backend, module)
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    found = describe_environment()
+    assert ("GPU" in found["processor"].split()) == has_gpu
+    assert (found["number of threads"] == "77") == (backend == "torch")
 
 
 def test_another_engine_is_refused(folder, monkeypatch):
