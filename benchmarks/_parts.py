@@ -10,7 +10,7 @@ from tempfile import gettempdir
 
 from _quiet import describe_machine, say_machine
 from _runs import RESULTS, Record, alternate, run_in_new_process
-from make_tables import TABLES, make_table
+from make_tables import SCORE_TABLES, TABLES, render
 
 import skinest  # noqa: F401  before TensorFlow, so that all sides have oneDNN
 
@@ -88,8 +88,8 @@ def run_part(name, sides, measure, options, *, n_runs, settings, tensorflow=Fals
             alternate(group, n_runs, measure, record)
         say_machine(machine)
         record.note_load()
-    if name in TABLES:
-        print(f"\n{make_table(TABLES[name], options.results) or ''}", flush=True)
+    if name in TABLES or name in SCORE_TABLES:
+        print(f"\n{render(name, options.results) or ''}", flush=True)
 
 
 def in_own_process(script, part, arguments):

@@ -9,6 +9,7 @@ part that was stopped can continue, and `make_tables.py` can write the tables of
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,7 +17,14 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
-from _quiet import MAX_SHARE, compare_counters, is_quiet, read_counters, read_load
+from _quiet import (
+    MAX_SHARE,
+    compare_counters,
+    describe_briefly,
+    is_quiet,
+    read_counters,
+    read_load,
+)
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -134,6 +142,14 @@ def describe_noise(runs):
     )
 
 
+def describe_quiet(runs):
+    """Return a remark if the machine was not quiet in some runs."""
+    noisy = [run for run in runs if not is_quiet(run)]
+    if not noisy:
+        return ""
+    return f"not quiet in {len(noisy)} of {len(runs)}: {describe_noise(noisy)}"
+
+
 def run_in_new_process(script, *arguments):
     """Run a script, and return the JSON in the last line that it prints.
 
@@ -185,3 +201,29 @@ def times_as_good(ours, other, higher_is_better=False):
     if higher_is_better:
         return ours.median / other.median, ours.median / other.greatest
     return other.median / ours.median, other.least / ours.median
+
+
+# Text
+
+
+def say_number(value):
+    """Format a number with three digits: 0.964, 2.84, 16.1, 112, 2,938."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 2
+    return f"{value:.{min(digits, 3)}f}"
+
+
+def describe_record(record):
+    """Describe the settings, the machine and the days of a record."""
+    settings = ", ".join(
+        f"{name} {value}" for name, value in record["settings"].items()
+    )
+    versions = record["machine"]["versions"]
+    versions = ", ".join(f"{name} {value}" for name, value in versions.items())
+    loads = record["loads"]
+    return (
+        f"{settings[0].upper()}{settings[1:]}; {describe_briefly(record['machine'])}; "
+        f"{versions}; {' and '.join(record['days'])}, load average {min(loads):.2f} to "
+        f"{max(loads):.2f} at the starts and ends."
+    )

@@ -32,9 +32,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+from _backbone_tables import (
+    BACKBONE_PARTS,
+    BACKBONE_SIDES,
+    FORWARD,
+    OPENVINO,
+    PLAIN,
+    group_runs,
+)
 from _parts import make_parser, parse, run_part
 from _runs import read_record, spread
-from make_tables import BACKBONE_SIDES, FORWARD, OPENVINO, PLAIN
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -53,6 +60,7 @@ MAX_DIFFERENCE = 0.01  # of features in bfloat16, as a fraction of the largest
 MAX_FLOAT32_DIFFERENCE = 1e-5
 MAX_AUC_DIFFERENCE = 0.005
 BATCH_SIZE = 32
+N_FEW = 8  # images of the larger networks
 # The smallest network of each family.
 USUAL = (
     "vgg16",
@@ -89,9 +97,13 @@ MODULES = {  # of keras.applications, by the beginning of the name
 
 
 def main():
-    parser = make_parser(__doc__, PARTS, by_name_only=("accuracy",))
+    parser = make_parser(__doc__, PARTS, by_name_only=("larger", "accuracy"))
     parser.add_argument(
-        "--backbones", nargs="+", choices=BACKBONES, default=USUAL, metavar="NAME"
+        "--backbones",
+        nargs="+",
+        choices=BACKBONES,
+        metavar="NAME",
+        help="default: the smallest of each family; larger: the others",
     )
     parser.add_argument(
         "--weights",
@@ -109,9 +121,19 @@ def main():
 
 
 def bench_forward(options, folder):
+    time_sides("backbones_forward", USUAL, BATCH_SIZE, options, folder)
+
+
+def bench_larger(options, folder):
+    others = [name for name in BACKBONES if name not in USUAL]
+    time_sides("backbones_larger", others, N_FEW, options, folder)
+
+
+def time_sides(part, backbones, n_images, options, folder):
+    """Time all sides of networks in turn, on images of one batch."""
     side = 96 if options.quick else options.side
     images, _ = make_dermoscopy(
-        BATCH_SIZE, image_size=(side, side), random_state=0, return_X_y=True
+        n_images, image_size=(side, side), random_state=0, return_X_y=True
     )
     sides = Sides(images, options, folder)
 
@@ -122,7 +144,7 @@ def bench_forward(options, folder):
         milliseconds = 1000 * (perf_counter() - start) / len(images)
         return {"ms": milliseconds, "difference": sides.compare(name, features)}
 
-    run_sides("backbones_forward", images, measure, options, n_runs=5)
+    run_sides(part, backbones, images, measure, options, n_runs=5)
 
 
 def bench_accuracy(options, folder):
@@ -145,13 +167,14 @@ def bench_accuracy(options, folder):
             "difference": sides.compare(name, features),
         }
 
-    run_sides("backbones_accuracy", images, measure, options, n_runs=1)
+    run_sides("backbones_accuracy", USUAL, images, measure, options, n_runs=1)
 
 
-def run_sides(part, images, measure, options, n_runs):
+def run_sides(part, backbones, images, measure, options, n_runs):
+    backbones = options.backbones or backbones
     run_part(
         part,
-        [[f"{name}, {side}" for side in list_sides()] for name in options.backbones],
+        [[f"{name}, {side}" for side in list_sides()] for name in backbones],
         measure,
         options,
         n_runs=n_runs,
@@ -234,7 +257,7 @@ class Sides:
             weights=file,
             image_size=self._images.shape[1:3],
             compute_dtype=side.rpartition(" ")[2],
-            batch_size=BATCH_SIZE,
+            batch_size=min(BATCH_SIZE, len(self._images)),
         ).fit(self._images)
         return lambda: fitted.transform(self._images)
 
@@ -243,20 +266,13 @@ def print_fields(options):
     """Print the fields of the table of backbones that follow from all stored runs."""
     print("\n## fields of the table of backbones")
     runs = {}
-    for part in ("forward", "accuracy"):
+    for part in (*BACKBONE_PARTS, "accuracy"):
         path = Path(options.results, f"backbones_{part}.json")
-        runs[part] = read_record(path)["runs"] if path.exists() else {}
-    for name in options.backbones:
-        found = {
-            part: {
-                side: runs[part][f"{name}, {side}"]
-                for side in BACKBONE_SIDES
-                if f"{name}, {side}" in runs[part]
-            }
-            for part in runs
-        }
-        if OPENVINO[0] in found["forward"]:
-            fields = choose_fields(found["forward"], found["accuracy"])
+        runs[part] = group_runs(read_record(path)) if path.exists() else {}
+    for name in options.backbones or BACKBONES:
+        forward = {**runs["larger"], **runs["forward"]}.get(name, {})
+        if OPENVINO[0] in forward:
+            fields = choose_fields(forward, runs["accuracy"].get(name, {}))
             print(f"{BACKBONES[name].application}: {fields}")
 
 

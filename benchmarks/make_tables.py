@@ -16,20 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 
+from _backbone_tables import BACKBONE_TABLES, FORWARD, PLAIN
 from _near_duplicate_tables import NEAR_DUPLICATE_TABLES
-from _quiet import describe_briefly, is_quiet
 from _runs import (
     RESULTS,
     Spread,
-    describe_noise,
+    describe_quiet,
+    describe_record,
     read_record,
+    say_number,
     spread,
     times_as_good,
 )
 from _study_tables import fill_in_study
 from _unet_tables import UNET_TABLES
-
-from skinest.networks._backbone_table import BACKBONES
 
 README = Path(__file__).parent / "README.md"
 STUDY = Path(__file__).parents[1] / "docs" / "study.rst"
@@ -100,7 +100,6 @@ def compare_growth(spreads):
     )
 
 
-PLAIN = "plain Keras, float32"
 SEARCH = (
     Row("skinest, empty `memory`", "skinest", "empty memory"),
     Row("skinest, full `memory`", "skinest", "full memory"),
@@ -113,13 +112,7 @@ HEADS = ("skinest, no augmentation", "skinest, 1 copy", "skinest, 3 copies")
 BLOCKS = ("skinest, nothing kept", "skinest")
 BLOCK_EPOCHS = 35
 STAGES = {f"{BLOCK_EPOCHS} epochs": "seconds", "an epoch": "one epoch"}
-FORWARD = ("skinest, float32", "skinest, bfloat16")
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
-OPENVINO = ("skinest with OpenVINO, float32", "skinest with OpenVINO, bfloat16")
-BACKBONE_SIDES = (PLAIN, *FORWARD, *OPENVINO)
-BACKBONE_RUNS = tuple(
-    f"{name}, {side}" for name in BACKBONES for side in BACKBONE_SIDES
-)
 UNETS = ("skinest, float32", "skinest, bfloat16")
 FILES = ("JPEG images", "PNG images", "PNG masks")
 VIEWED_NETWORKS = ("mobilenetv2", "vgg16", "U-Net")
@@ -193,30 +186,6 @@ TABLES = {
         tuple(Row(side, side, "ms") for side in (PLAIN, *FORWARD)),
         tuple((side, PLAIN) for side in FORWARD),
     ),
-    "backbones_forward": Table(
-        "backbones_forward",
-        "ms an image",
-        tuple(Row(run, run, "ms") for run in BACKBONE_RUNS),
-        tuple(
-            (f"{name}, {side}", f"{name}, {PLAIN}")
-            for name in BACKBONES
-            for side in BACKBONE_SIDES[1:]
-        ),
-    ),
-    "backbones_difference": Table(
-        "backbones_forward",
-        "largest difference of features",
-        tuple(
-            Row(run, run, "difference")
-            for run in BACKBONE_RUNS
-            if not run.endswith(PLAIN)
-        ),
-    ),
-    "backbones_accuracy": Table(
-        "backbones_accuracy",
-        "AUC",
-        tuple(Row(run, run, "AUC") for run in BACKBONE_RUNS),
-    ),
     "vgg_paths": Table(
         "vgg_paths",
         "seconds of `fit`",
@@ -282,9 +251,11 @@ TABLES = {
         ),
     ),
 }
-# Tables of scores, each made by a function of the folder of results.
-SCORE_TABLES = UNET_TABLES | {
-    name: show for name, (_, show) in NEAR_DUPLICATE_TABLES.items()
+# Other tables, each made by a function of the folder of results.
+SCORE_TABLES = {
+    **UNET_TABLES,
+    **BACKBONE_TABLES,
+    **{name: show for name, (_, show) in NEAR_DUPLICATE_TABLES.items()},
 }
 
 
@@ -297,11 +268,7 @@ def fill_in_tables(page, folder=RESULTS):
     """Return the page with all tables for which there are results."""
 
     def write(found):
-        name = found["name"]
-        if name in TABLES:
-            table = make_table(TABLES[name], folder)
-        else:
-            table = SCORE_TABLES[name](folder)
+        table = render(found["name"], folder)
         return found[0] if table is None else f"{found[1]}\n\n{table}\n\n{found[4]}"
 
     return re.sub(
@@ -310,6 +277,13 @@ def fill_in_tables(page, folder=RESULTS):
         page,
         flags=re.DOTALL,
     )
+
+
+def render(name, folder=RESULTS):
+    """Return the table of a name, or None without results."""
+    if name in TABLES:
+        return make_table(TABLES[name], folder)
+    return SCORE_TABLES[name](folder)
 
 
 def make_table(table, folder=RESULTS):
@@ -350,40 +324,9 @@ def make_table(table, folder=RESULTS):
     return "\n".join(lines)
 
 
-def describe_quiet(runs):
-    """Return a remark if the machine was not quiet in some runs."""
-    noisy = [run for run in runs if not is_quiet(run)]
-    if not noisy:
-        return ""
-    return f"not quiet in {len(noisy)} of {len(runs)}: {describe_noise(noisy)}"
-
-
 def say(numbers: Spread):
     least, greatest = say_number(numbers.least), say_number(numbers.greatest)
     return f"{say_number(numbers.median)} | {least} to {greatest}"
-
-
-def say_number(value):
-    """Format a number with three digits: 0.964, 2.84, 16.1, 112, 2,938."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    digits = 2 - math.floor(math.log10(abs(value))) if value else 2
-    return f"{value:.{min(digits, 3)}f}"
-
-
-def describe_record(record):
-    """Describe the settings, the machine and the days of a record."""
-    settings = ", ".join(
-        f"{name} {value}" for name, value in record["settings"].items()
-    )
-    versions = record["machine"]["versions"]
-    versions = ", ".join(f"{name} {value}" for name, value in versions.items())
-    loads = record["loads"]
-    return (
-        f"{settings[0].upper()}{settings[1:]}; {describe_briefly(record['machine'])}; "
-        f"{versions}; {' and '.join(record['days'])}, load average {min(loads):.2f} to "
-        f"{max(loads):.2f} at the starts and ends."
-    )
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ pytest.importorskip("psutil")
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-_quiet, _runs, make_tables = map(
-    importlib.import_module, ("_quiet", "_runs", "make_tables")
+_quiet, _runs, make_tables, _backbone_tables = map(
+    importlib.import_module, ("_quiet", "_runs", "make_tables", "_backbone_tables")
 )
 
 MACHINE = {
@@ -213,6 +213,22 @@ def test_growth_is_an_exponent():
     )
 
 
+def test_each_network_has_a_row_in_the_tables_of_backbones(record, tmp_path):
+    kept = record("backbones_larger")
+    kept.note_load()
+    sides = _backbone_tables.BACKBONE_SIDES
+    for run in range(3):
+        for side, ms in zip(sides[:3], (8, 4, 10), strict=True):
+            values = {"ms": ms + run, "difference": run * 1e-6}
+            kept.add(f"vgg19, {side}", {**values, "others": 0.2 * run, "stolen": 0})
+    shown = _backbone_tables.show_times(tmp_path).splitlines()
+    times = "9.00 (8.00 to 10.0) * | 5.00 (4.00 to 6.00) * | 11.0 (10.0 to 12.0) *"
+    assert shown[2] == f"| vgg19 | {times} |  |  |"
+    assert shown[6] == "| vgg19 | 1.80 / 1.60 | 0.818 / 0.727 |  |  |"
+    differences = _backbone_tables.show_differences(tmp_path).splitlines()
+    assert differences[2] == "| vgg19 | 2e-06 | 2e-06 |  |  |"
+
+
 @pytest.mark.parametrize(
     ("rounded", "difference", "auc", "expected"),
     [
@@ -226,20 +242,19 @@ def test_growth_is_an_exponent():
 )
 def test_a_row_of_the_table_follows_from_the_runs(rounded, difference, auc, expected):
     bench_backbones = importlib.import_module("bench_backbones")
-    keras = (make_tables.PLAIN, *make_tables.FORWARD)
-    sides = (*keras, *make_tables.OPENVINO)
+    sides, openvino = _backbone_tables.BACKBONE_SIDES, _backbone_tables.OPENVINO
     forward = {
         side: [{"ms": ms + run, "difference": 1e-6} for run in range(3)]
         for side, ms in zip(sides, (9, 8, 7, 4, rounded - 1), strict=True)
     }
     accuracy = {
         make_tables.PLAIN: [{"AUC": 0.74, "difference": 0.0}],
-        make_tables.OPENVINO[1]: [{"AUC": auc, "difference": difference}],
+        openvino[1]: [{"AUC": auc, "difference": difference}],
     }
     fields = bench_backbones.choose_fields(forward, accuracy)
     assert (fields["openvino"], fields.get("openvino_dtype")) == expected
     assert "openvino_dtype" not in bench_backbones.choose_fields(forward, {})
-    forward[make_tables.OPENVINO[0]][1]["difference"] = 2e-5  # too far in float32
+    forward[openvino[0]][1]["difference"] = 2e-5  # too far in float32
     assert "float32" not in bench_backbones.choose_fields(forward, {})["openvino"]
 
 
