@@ -39,6 +39,7 @@ _MEMBER = f"{_NAME}.json"
 # TensorFlow keeps files in this folder of a SavedModel, and does not read them.
 _FOLDER = "assets.extra"
 _SAVED_MODEL = "saved_model.pb"
+_PATTERN = "[]*?"  # TensorFlow takes paths with these for patterns
 _INPUT, _OUTPUT = "images", "probabilities"
 _CANNOT_CONVERT = (
     "The network has a layer that cannot be converted to ONNX ({}). Export it to "
@@ -182,6 +183,11 @@ def _to_path(path) -> Path:
 def _check_place(file, overwrite):
     """Raise an error if a file or folder cannot be written to its place."""
     name = f"path={str(file)!r}"
+    if not file.suffix and set(str(file)) & set(_PATTERN):
+        raise ValueError(
+            f"{name} has one of the characters {' '.join(_PATTERN)}. TensorFlow could "
+            "not load a SavedModel from there. Choose another path or format."
+        )
     if not file.parent.is_dir():
         raise FileNotFoundError(
             f"{name}: there is no folder {str(file.parent)!r}. Create it first."
@@ -283,11 +289,13 @@ def _write_onnx(network, path, text):
 def _write_tflite(network, path, text):
     import tensorflow as tf
 
-    folder = path.parent / "saved_model"
-    _write_saved_model(network, folder, text)
-    # Keras 3.12 cannot export to this format; later versions do the same.
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
-    path.write_bytes(converter.convert())
+    # Not beside the file, because TensorFlow takes "[" in a path for a pattern.
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent, "saved_model")
+        _write_saved_model(network, folder, text)
+        # Keras 3.12 cannot export to this format; later versions do the same.
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+        path.write_bytes(converter.convert())
     _append(path, text)
 
 

@@ -82,6 +82,17 @@ def test_a_mask_whose_zero_is_white_is_read_as_it_is_shown(dtype, tmp_path):
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.tif"), largest - mask)
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "jpeg"])
+def test_a_tiff_of_luminance_and_chroma_has_its_colours(compression, tmp_path):
+    rows, columns = np.mgrid[:48, :48]
+    colours = 40 + 4 * rows, 30 + 4 * columns, 255 - 3 * rows - 2 * columns
+    image = np.stack(colours, axis=-1).clip(0, 255).astype(np.uint8)
+    options = {} if compression is None else {"compression": compression}
+    Image.fromarray(image).convert("YCbCr").save(tmp_path / "image.tif", **options)
+    found = read_image(tmp_path / "image.tif").astype(int)
+    assert np.abs(found - image).mean() < 2
+
+
 # Damaged files.
 
 

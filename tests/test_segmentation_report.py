@@ -226,3 +226,17 @@ def test_extra_columns_of_ignored_pixels_and_of_no_foreground():
 def test_an_unknown_column_is_refused_before_masks_are_read():
     with pytest.raises(ValueError, match=r"extra_columns has \['Hausdorff'\]"):
         segmentation_report(["none.png"], ["none.png"], extra_columns=["Hausdorff"])
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["a", "a"], "'a' twice"),
+        (["a", "macro avg"], "'macro avg', which is another row"),
+        (["n_images", "a"], "'n_images', which is another row"),
+    ],
+)
+def test_each_label_has_a_row_of_its_own(names, says):
+    truth = np.array([[[0, 1], [2, 2]]])
+    with pytest.raises(ValueError, match=says):
+        segmentation_report(truth, truth, target_names=names)

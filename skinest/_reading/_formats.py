@@ -324,6 +324,12 @@ def _read_tiff_rgb(page, pixels, as_labels):
     return _scale(pixels[..., :3], 2**page.bitspersample - 1, as_labels)
 
 
+def _read_tiff_ycbcr(page, pixels, as_labels):
+    if page.compression not in _LOSSLESS:  # decoders of JPEG and the like return RGB
+        return _read_tiff_rgb(page, pixels, as_labels)
+    return _convert_colours("YCbCr", pixels[..., :3])
+
+
 def _read_tiff_palette(page, pixels, as_labels):
     if as_labels:
         return pixels
@@ -331,22 +337,29 @@ def _read_tiff_palette(page, pixels, as_labels):
 
 
 def _read_tiff_cmyk(page, pixels, as_labels):
+    return _convert_colours("CMYK", pixels[..., :4])
+
+
+def _convert_colours(mode, pixels):
+    """Convert pixels in the colours of a mode of Pillow to RGB."""
     from PIL import Image
 
     if pixels.dtype != np.uint8:
-        raise DecodingError("is a CMYK image of more than 8 bits. Save it as RGB.")
-    cmyk, (height, width) = pixels[..., :4].tobytes(), pixels.shape[:2]
-    return np.array(Image.frombytes("CMYK", (width, height), cmyk).convert("RGB"))
+        raise DecodingError(f"is a {mode} image of more than 8 bits. Save it as RGB.")
+    height, width = pixels.shape[:2]
+    image = Image.frombytes(mode, (width, height), pixels.tobytes())
+    return np.array(image.convert("RGB"))
 
 
 _TIFF_COLOURS = {
     "MINISBLACK": _read_tiff_grey,
     "MINISWHITE": _read_tiff_grey,
     "RGB": _read_tiff_rgb,
-    "YCBCR": _read_tiff_rgb,
+    "YCBCR": _read_tiff_ycbcr,
     "PALETTE": _read_tiff_palette,
     "SEPARATED": _read_tiff_cmyk,
 }
+_LOSSLESS = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, PackBits, ...
 # With alpha; the others have 3 colours and alpha.
 _MAX_SAMPLES = {"MINISBLACK": 2, "MINISWHITE": 2, "PALETTE": 1, "SEPARATED": 5}
 

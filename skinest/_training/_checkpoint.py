@@ -16,7 +16,11 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from .._cache import make_key
-from ._fit_identity import describe_environment, identify_fit
+from ._fit_identity import (
+    describe_environment,
+    describe_settings,
+    identify_fit,
+)
 
 _PLACEHOLDER = "{fit}"  # in the path: another folder for each fit
 _FILE = "checkpoint.npz"
@@ -55,7 +59,8 @@ def open_checkpoint(estimator, *data):
         yield Checkpoint(None, None, {}, seeds)
         return
     identity = identify_fit(estimator, *data)
-    shown, key = estimator.checkpoint, make_key(*sorted(identity.items()))
+    shown, settings = estimator.checkpoint, describe_settings(estimator)
+    key = make_key(*sorted({**settings, **identity}.items()))
     path = os.path.expanduser(os.fspath(shown))
     folder = path.replace(_PLACEHOLDER, key)
     _create(folder, shown)
@@ -338,6 +343,11 @@ def _lock(folder, shown):
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        if _PLACEHOLDER in str(shown):
+            raise ValueError(
+                f"checkpoint={shown!r} is in use by a fit of the same data with the "
+                "same parameters. Wait until it ends, or choose another folder."
+            ) from None
         raise ValueError(
             f"checkpoint={shown!r} is in use by another fit. Wait until it ends, or "
             "choose another folder. For fits side by side, as in a search, put '{fit}' "

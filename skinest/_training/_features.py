@@ -15,6 +15,7 @@ from .._apply_augmentation import apply_augmentation
 from .._cache import Cache, make_key
 from .._identity import identify, identify_layer, list_versions
 from ..images import ImageCollection, resize
+from ..networks._backbone_stages import list_layers
 from ..networks._boundaries import divide_below_head
 from ._batches import Prefetch, allocate
 from ._engines import choose_engine, reject_openvino
@@ -240,6 +241,8 @@ def _describe(boundary, engine, weights, copies) -> list[str | None]:
         backbone = spec.backbone.identify()
         if backbone is None:
             return [None] * (1 + copies.n_copies)
+        if spec.layers:  # their names are those of this network
+            backbone = joblib.hash((backbone, list_layers(spec.backbone)))
         spec = replace(spec, backbone=backbone)
     network = keras.__version__, backend, version, spec, *engine.identify()
     network = *network, weights.digest_first(boundary.n_weights), *boundary.identity

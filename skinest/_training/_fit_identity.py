@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 from contextlib import suppress
+from types import FunctionType
 
 import joblib
 import numpy as np
@@ -58,6 +59,15 @@ def identify_fit(estimator, X, y, sample_weight, groups, X_val, y_val) -> dict:
     identity["sample_weight"] = describe_column(sample_weight)
     identity["groups"] = describe_column(groups)
     return identity
+
+
+def describe_settings(estimator) -> dict:
+    """Return all parameters in which the fits of a search can differ, as texts."""
+    return {
+        name: describe_value(value)
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in ("checkpoint", "memory", "verbose")
+    }
 
 
 def describe_environment() -> dict:
@@ -209,7 +219,8 @@ def _leave_out_names(config):
 
 def _describe_plain(callback) -> str:
     """Return the settings of a callback, without what a training has left in it."""
-    plain, own = (bool, int, float, str, type(None)), {}
+    plain: tuple = (bool, int, float, str, type(None), FunctionType)
+    own = {}
     for name, value in vars(callback).items():
         if isinstance(value, plain) and not name.startswith("_") and name != "params":
             own[name] = value

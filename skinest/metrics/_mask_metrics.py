@@ -278,4 +278,9 @@ def name_rows(labels, target_names):
             f"target_names has {len(names)} names, but the foreground labels are "
             f"{labels}."
         )
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"target_names has {name!r} twice. Give each label its own name."
+            )
     return names

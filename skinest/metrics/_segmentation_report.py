@@ -196,6 +196,11 @@ def segmentation_report(
     pixels, n_pixels = count_labels(y_true, y_pred, labels)
     labels = find_foreground(pixels, labels)
     names = name_rows(labels, target_names)
+    if reserved := sorted({"macro avg", "n_images", _MEAN_IOU} & set(names)):
+        raise ValueError(
+            f"target_names has {reserved[0]!r}, which is another row of the report. "
+            "Choose another name."
+        )
     counts = select_counts(pixels, n_pixels, labels)
     of_all = select_counts(pixels, n_pixels, sorted(pixels))
     masks = y_true, y_pred

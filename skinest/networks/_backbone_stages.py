@@ -8,7 +8,7 @@ import re
 from difflib import get_close_matches
 from functools import lru_cache
 
-from .._compat import list_inner_layers
+from .._compat import list_inner_layers, list_seed_states
 from ._backbones import get_architecture, get_backbone, is_preprocessing, make_config
 
 _N_NAMED = 3  # how many blocks an error names at each end
@@ -112,6 +112,21 @@ def set_trainable(network, backbone, stage, trains_norms):
         for inner in list_inner_layers(layer):
             if isinstance(inner, keras.layers.BatchNormalization):
                 inner.trainable = trains and trains_norms
+            if not trains and list_seed_states(inner):
+                keep_in_inference(inner)
+
+
+def keep_in_inference(layer):
+    """Let a layer compute in a training what it computes in predictions.
+
+    Keras does so for batch normalisation that is not trained, but not for dropout.
+    """
+    call = layer.call
+
+    def infer(*args, training=None, **kwargs):
+        return call(*args, training=False, **kwargs)
+
+    layer.call = infer
 
 
 @lru_cache(maxsize=32)

@@ -14,8 +14,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from .._compat import find_producer
-from ._backbone_stages import check_stage, find_first_layer, set_trainable
+from .._compat import find_producer, list_inner_layers, list_seed_states
+from ._backbone_stages import (
+    check_stage,
+    find_first_layer,
+    keep_in_inference,
+    set_trainable,
+)
 from ._backbones import (
     build_from_config,
     get_architecture,
@@ -25,8 +30,19 @@ from ._backbones import (
 from ._boundaries import list_tensors
 from ._flat_configs import list_tensors as list_inputs
 from ._keras_backbone import UserBackbone
+from ._model_config import find_reason
 from ._weights import load_backbone_weights
 
+_MOVING = {
+    "RandomCrop",
+    "RandomElasticTransform",
+    "RandomFlip",
+    "RandomPerspective",
+    "RandomRotation",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
+}
 DECODER = "decoder"  # the part to train that is above the encoder
 _MAX_LEVEL = 6
 _SIDE = 256  # of images for which levels are looked for, if the network takes any size
@@ -74,7 +90,21 @@ def resolve_depth(encoder, depth) -> int:
         If the encoder has no feature maps at this level.
     """
     backbone = get_architecture(encoder)
-    levels = [level for level in find_levels(backbone) if level]
+    try:
+        levels = [level for level in find_levels(backbone) if level]
+    except ValueError as error:  # of a layer of a user's network
+        raise ValueError(
+            f"encoder: {backbone} cannot be built with convolutions that are padded as "
+            f"a U-Net needs it: {find_reason(error)} Pass a network that ends in "
+            "feature maps and whose convolutions have padding='same'."
+        ) from error
+    size = _find_size(backbone)
+    if not levels and any(side % 2 for side in size):
+        raise ValueError(
+            f"encoder: {backbone} takes images of {size} pixels only, which cannot be "
+            "halved for a U-Net. Train it with images whose sides are powers of two, "
+            "or with any size: keras.Input((None, None, 3))."
+        )
     if not levels:
         raise ValueError(
             f"encoder: {backbone} never halves its feature maps, so that it cannot be "
@@ -236,12 +266,20 @@ def build_encoder(backbone, image_size, depth, compute_dtype="float32"):
 
 
 def freeze_encoder(encoder, backbone, trainable, trains_norms):
-    """Make the layers of an encoder trainable from a part up, and freeze the others."""
-    if trainable == DECODER:
-        for layer in encoder.layers:
-            layer.trainable = False
-    else:
+    """Make the layers of an encoder trainable from a part up, and freeze the others.
+
+    Random layers that would move the pixels of an image, but not those of its mask, are
+    never active.
+    """
+    if trainable != DECODER:
         set_trainable(encoder, backbone, trainable, trains_norms)
+    for layer in encoder.layers:
+        if trainable == DECODER:
+            layer.trainable = False
+        for inner in list_inner_layers(layer):
+            is_random = trainable == DECODER and list_seed_states(inner)
+            if is_random or type(inner).__name__ in _MOVING:
+                keep_in_inference(inner)
 
 
 def load_encoder_weights(encoder, weights, seed) -> dict[str, list[np.ndarray]]:

@@ -265,6 +265,10 @@ class KerasBackbone:
     process, its module must be importable there. Features are cached in `memory` only
     if the class has an attribute `version`, see :ref:`own-code`.
 
+    Random layers, such as dropout, are active only if they are trained. In an encoder,
+    those that move pixels, such as `RandomFlip`, are never active, because masks would
+    not move with the images: use `augmentation` of the segmenter.
+
     If the network needs other preprocessing, put a layer in front, as below.
 
     Examples
@@ -334,7 +338,7 @@ class KerasBackbone:
             names=tuple(names),
         )
         network = _copy(row, model)
-        _check_stages(stages, [layer.name for layer in network.layers])
+        _check_stages(stages, network)
         weights = Weights.freeze(network.get_weights())
         vars(self).update(row=row, weights=weights)
 
@@ -395,8 +399,12 @@ def _copy(row, model):
     return network
 
 
-def _check_stages(stages, names):
+def _check_stages(stages, network):
     """Raise ValueError unless each stage has a new name and begins with a layer."""
+    import keras
+
+    kind = keras.layers.InputLayer
+    names = [layer.name for layer in network.layers if not isinstance(layer, kind)]
     for stage, first in stages.items():
         if stage in ("head", "decoder", "all"):
             raise ValueError(f"stages has {stage!r}, which every network has.")

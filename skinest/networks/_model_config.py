@@ -132,6 +132,15 @@ def serialize_model(model) -> tuple:
     import keras
 
     model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    for layer in list_inner_layers(model):
+        activation = getattr(layer, "activation", None)
+        is_layer = isinstance(activation, keras.Layer)
+        if is_layer and (activation.weights or not activation.built):
+            raise ValueError(
+                f"model cannot be copied: the activation of its layer {layer.name!r} "
+                f"is a layer with weights, {type(activation).__name__}. Put it behind "
+                "as a layer of its own."
+            )
     try:
         config = keras.saving.serialize_keras_object(model.get_config())
         config = json.loads(json.dumps(config))
@@ -279,6 +288,8 @@ def flatten(model, images):
     import keras
 
     names: dict[str, object] = {}
+    # The prefix itself must not make a reserved name.
+    prefix = f"of_{model.name}" if _RESERVED.fullmatch(model.name) else model.name
 
     def call(operation, *args, **kwargs):
         if isinstance(operation, keras.Model) and hasattr(operation, "inputs"):
@@ -286,7 +297,7 @@ def flatten(model, images):
             return run(operation, args[0])
         name = operation.name
         while _RESERVED.fullmatch(name) or names.get(name, operation) is not operation:
-            name = f"{model.name}_{name}"
+            name = f"{prefix}_{name}"
         operation.name = name
         names[name] = operation
         return operation(*args, **kwargs)

@@ -249,3 +249,13 @@ def test_each_backbone_can_be_exported(backbone, fit_classifier, images, tmp_pat
         export(clf, tmp_path / name)
         outputs, _ = readers.run(tmp_path / name, resized)
         np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5)
+
+
+@needs_tensorflow
+def test_a_path_can_have_brackets(classifier, images, tmp_path):
+    path = tmp_path / "run[1]" / "net[2].tflite"
+    path.parent.mkdir()
+    classifier.export(path)
+    outputs, _ = readers.run(path, images)
+    expected = classifier.predict_proba(images)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5)

@@ -42,6 +42,14 @@ def test_the_error_for_another_ending_lists_the_formats(name, segmenter, tmp_pat
         read_metadata(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["net[1]", "net*", "net?"])
+def test_a_saved_model_is_not_written_where_it_cannot_be_loaded(
+    name, segmenter, tmp_path, fails_to_build
+):
+    with pytest.raises(ValueError, match=r"characters \[ \] \* \?"):
+        segmenter.export(tmp_path / name)
+
+
 def test_the_folder_of_the_file_has_to_exist(segmenter, tmp_path, fails_to_build):
     message = f"there is no folder {str(tmp_path / 'missing')!r}"
     with pytest.raises(FileNotFoundError, match=re.escape(message)):

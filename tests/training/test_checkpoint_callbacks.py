@@ -200,3 +200,24 @@ def test_the_backup_of_keras_is_refused_beside_a_checkpoint(make, tmp_path):
     estimator, _ = make(tmp_path / "checkpoint", callback)
     with pytest.raises(ValueError, match="has BackupAndRestore, but checkpoint"):
         estimator.fit(None, None)
+
+
+def fall(epoch, rate):
+    """Halve the learning rate."""
+    return rate / 2
+
+
+def stay(epoch, rate):
+    """Keep the learning rate."""
+    return rate
+
+
+def test_another_schedule_of_a_callback_is_refused(make, tmp_path):
+    def make_with(schedule):
+        return make(tmp_path, keras.callbacks.LearningRateScheduler(schedule))
+
+    estimator, data = make_with(fall)
+    fit_broken(estimator, data, 1)
+    with pytest.raises(ValueError, match=r"fall.* and is .*stay"):
+        make_with(stay)[0].fit(*data)
+    make_with(fall)[0].fit(*data)

@@ -1,0 +1,77 @@
+"""Networks of users with odd names, ends or sides."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from skinest import BottleneckFeatureExtractor
+from skinest.networks import KerasBackbone, build_transfer_network, build_unet
+
+from .own_networks import IMAGES, SIDE, fill, make_functional
+
+
+def test_a_model_can_have_the_name_of_a_layer_of_preprocessing():
+    images = keras.Input((SIDE, SIDE, 3))
+    x = layers.Conv2D(4, 3, strides=2, name="hidden_1")(images)
+    backbone = KerasBackbone(keras.Model(images, x, name="preprocessing_net"))
+    network = build_transfer_network(backbone, image_size=(SIDE, SIDE), n_outputs=1)
+    assert network.get_layer("of_preprocessing_net_hidden_1").filters == 4
+
+
+def test_a_stage_begins_with_a_layer_above_the_images():
+    with pytest.raises(ValueError, match=r"no layer 'images'\. Its layers are scale, "):
+        KerasBackbone(make_functional(), stages={"whole": "images"})
+
+
+def test_an_activation_with_weights_is_a_layer_of_its_own():
+    convolution = layers.Conv2D(2, 3, activation=layers.PReLU(), name="c")
+    model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), convolution])
+    with pytest.raises(ValueError, match=r"activation of its layer 'c'.*PReLU"):
+        KerasBackbone(model)
+
+
+def test_the_cache_knows_which_layer_a_name_means(tmp_path):
+    def make(first, second):
+        pools = layers.MaxPooling2D(name=first), layers.MaxPooling2D(name=second)
+        parts = layers.Conv2D(4, 3), *pools, layers.Conv2D(2, 1)
+        images = keras.Input((SIDE, SIDE, 3))
+        return KerasBackbone(fill(keras.Sequential([images, *parts], name="net")))
+
+    def extract(backbone, memory):
+        return BottleneckFeatureExtractor(
+            backbone, layers=["b"], image_size=(SIDE, SIDE), memory=memory
+        ).fit_transform(IMAGES)
+
+    first, second = make("a", "b"), make("b", "c")
+    extract(first, tmp_path)
+    expected = extract(second, None)
+    np.testing.assert_array_equal(extract(second, tmp_path), expected)
+
+
+def make_vector():
+    images = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, strides=2)(images)
+    x = layers.Flatten()(layers.Conv2D(4, 3, strides=2)(x))
+    return keras.Model(images, layers.Dense(5)(x), name="vector")
+
+
+def make_of_odd_sides():
+    images = keras.Input((75, 75, 3))
+    x = layers.Conv2D(4, 3, strides=2, padding="same")(images)
+    return keras.Model(images, x, name="odd")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (make_vector, "vector cannot be built with convolutions that are padded"),
+        (make_of_odd_sides, r"odd takes images of \(75, 75\) pixels only"),
+    ],
+)
+def test_a_network_that_cannot_be_an_encoder_is_refused_with_the_reason(make, says):
+    with pytest.raises(ValueError, match=f"encoder: {says}"):
+        build_unet(encoder=KerasBackbone(make()), image_size=(32, 32))
