@@ -333,6 +333,8 @@ def _make_padded_config(backbone, image_size) -> str:
         side + _STEP * max(0, -(-(smallest - side) // _STEP)) for side in image_size
     ]
     config = json.loads(make_config(backbone, tuple(built)))
+    if not isinstance(backbone, str):
+        _cut_vector(backbone, config)
     kinds = {layer["name"]: layer["class_name"] for layer in config["layers"]}
     for layer in config["layers"]:
         settings = layer["config"]
@@ -345,6 +347,15 @@ def _make_padded_config(backbone, image_size) -> str:
             if overlaps and kinds[before] != "ZeroPadding2D":
                 settings["padding"] = "same"
     return json.dumps(config)
+
+
+def _cut_vector(backbone, config):
+    """Remove the last layers that have no feature maps from a configuration."""
+    network = build_from_config(backbone, json.dumps(config), "float32")
+    layers = config["layers"]
+    while len(layers) > 1 and len(network.layers[len(layers) - 1].output.shape) != 4:
+        layers.pop()
+    config["output_layers"] = [layers[-1]["name"], 0, 0]
 
 
 def _find_level(shape, size) -> int | None:

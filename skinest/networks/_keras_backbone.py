@@ -24,6 +24,7 @@ from ._model_config import (
     find_reason,
     flatten,
     hide_names,
+    is_of_keras,
     load_model,
     restore_model,
     serialize_model,
@@ -100,7 +101,12 @@ class UserBackbone(Backbone):
 
     def identify(self) -> str | None:
         """Return a digest for caches; None if code of the user has no version."""
-        code = identify_definitions(self.definitions.values(), "backbone")
+        own = [
+            each
+            for each in self.definitions.values()
+            if not is_of_keras(each.__module__)
+        ]
+        code = identify_definitions(own, "backbone")
         return code and joblib.hash((self.digest, self.preprocessing, code))
 
     def check_image_size(self, image_size):

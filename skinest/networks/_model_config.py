@@ -236,15 +236,16 @@ def find_definitions(model, config) -> dict:
     for layer in list_inner_layers(model):
         for value in (layer, *vars(layer).values()):
             if isinstance(value, FunctionType) or hasattr(value, "get_config"):
-                each = value if isinstance(value, FunctionType) else type(value)
-                if not _is_of_keras(each.__module__):
+                is_function = isinstance(value, FunctionType)
+                each = value if is_function else type(value)
+                if is_function or not is_of_keras(each.__module__):
                     known.setdefault(keras.saving.get_registered_name(each), each)
     definitions = {}
     for part in _walk(config):
         name, module = part.get("registered_name"), part.get("module") or "__main__"
         if part.get("class_name") == "function":
             name = part["config"]
-        if not name or name in definitions or _is_of_keras(module):
+        if not name or name in definitions or is_of_keras(module):
             continue
         found = known.get(name) or keras.saving.get_registered_object(name)
         is_builtin = module == "builtins"  # so are functions, in the eyes of Keras
@@ -261,7 +262,8 @@ def find_definitions(model, config) -> dict:
     return definitions
 
 
-def _is_of_keras(module) -> bool:
+def is_of_keras(module) -> bool:
+    """Return whether a module, by its name, belongs to Keras."""
     return module.partition(".")[0] == "keras"
 
 

@@ -53,10 +53,42 @@ def test_the_cache_knows_which_layer_a_name_means(tmp_path):
 
 
 def make_vector():
+    """A network whose last layers take maps of one size."""
+    images = x = keras.Input((32, 32, 3))
+    for name in ("low", "high"):
+        x = layers.Conv2D(4, 3, strides=2, activation="relu", name=name)(x)
+    x = layers.Dense(5, name="vector")(layers.Flatten(name="flat")(x))
+    return fill(keras.Model(images, x, name="net"))
+
+
+def test_layers_above_the_feature_maps_are_left_out_of_an_encoder():
+    unet = build_unet(encoder=KerasBackbone(make_vector()), image_size=(32, 32))
+    names = [layer.name for layer in unet.layers]
+    assert "high" in names and not {"flat", "vector"} & set(names)
+    expected = make_vector().get_layer("high").get_weights()
+    for found, array in zip(
+        unet.get_layer("high").get_weights(), expected, strict=True
+    ):
+        np.testing.assert_array_equal(found, array)
+
+
+def test_a_function_of_keras_is_known():
+    layer = layers.Lambda(keras.ops.abs)
+    convolution = layers.Conv2D(2, 3, strides=2, name="c")
+    images = keras.Input((SIDE, SIDE, 3))
+    model = fill(keras.Sequential([images, layers.Rescaling(-1.0), layer, convolution]))
+    found = BottleneckFeatureExtractor(
+        KerasBackbone(model), image_size=(SIDE, SIDE), pooling="avg"
+    ).fit_transform(IMAGES)
+    expected = model.predict(IMAGES.astype(np.float32), verbose=0).mean(axis=(1, 2))
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def make_cropped():
     images = keras.Input((32, 32, 3))
-    x = layers.Conv2D(4, 3, strides=2)(images)
-    x = layers.Flatten()(layers.Conv2D(4, 3, strides=2)(x))
-    return keras.Model(images, layers.Dense(5)(x), name="vector")
+    x = layers.Conv2D(4, 3, strides=2, padding="same")(images)
+    x = layers.Add()([layers.Cropping2D(1)(x), layers.Conv2D(4, 3)(x)])
+    return keras.Model(images, layers.Conv2D(8, 3, strides=2)(x), name="cropped")
 
 
 def make_of_odd_sides():
@@ -68,7 +100,7 @@ def make_of_odd_sides():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (make_vector, "vector cannot be built with convolutions that are padded"),
+        (make_cropped, "cropped cannot be built with convolutions that are padded"),
         (make_of_odd_sides, r"odd takes images of \(75, 75\) pixels only"),
     ],
 )
