@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,6 @@ _MEMBER = f"{_NAME}.json"
 # TensorFlow keeps files in this folder of a SavedModel, and does not read them.
 _FOLDER = "assets.extra"
 _SAVED_MODEL = "saved_model.pb"
-_PATTERN = "[]*?"  # TensorFlow takes paths with these for patterns
 _INPUT, _OUTPUT = "images", "probabilities"
 _CANNOT_CONVERT = (
     "The network has a layer that cannot be converted to ONNX ({}). Export it to "
@@ -183,10 +183,11 @@ def _to_path(path) -> Path:
 def _check_place(file, overwrite):
     """Raise an error if a file or folder cannot be written to its place."""
     name = f"path={str(file)!r}"
-    if not file.suffix and set(str(file)) & set(_PATTERN):
+    # TensorFlow looks for files of this name as a pattern.
+    if not file.suffix and not fnmatchcase(str(file), str(file)):
         raise ValueError(
-            f"{name} has one of the characters {' '.join(_PATTERN)}. TensorFlow could "
-            "not load a SavedModel from there. Choose another path or format."
+            f"{name} has brackets, so TensorFlow could not load a SavedModel from "
+            "there. Choose another path or format."
         )
     if not file.parent.is_dir():
         raise FileNotFoundError(
@@ -290,7 +291,7 @@ def _write_tflite(network, path, text):
     import tensorflow as tf
 
     # Not beside the file, because TensorFlow takes "[" in a path for a pattern.
-    with tempfile.TemporaryDirectory() as parent:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as parent:
         folder = Path(parent, "saved_model")
         _write_saved_model(network, folder, text)
         # Keras 3.12 cannot export to this format; later versions do the same.

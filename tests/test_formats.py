@@ -93,6 +93,15 @@ def test_a_tiff_of_luminance_and_chroma_has_its_colours(compression, tmp_path):
     assert np.abs(found - image).mean() < 2
 
 
+@pytest.mark.parametrize("compression", ["jpeg2000", "png", "webp", "zstd"])
+def test_decoders_of_a_tiff_leave_luminance_and_chroma(compression, tmp_path):
+    image = np.full((16, 16, 3), (200, 120, 90), np.uint8)
+    pixels = np.asarray(Image.fromarray(image).convert("YCbCr"))
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, pixels, photometric="ycbcr", compression=compression)
+    assert np.abs(read_image(path).astype(int) - image).max() <= 4
+
+
 # Damaged files.
 
 

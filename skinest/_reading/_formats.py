@@ -325,7 +325,7 @@ def _read_tiff_rgb(page, pixels, as_labels):
 
 
 def _read_tiff_ycbcr(page, pixels, as_labels):
-    if page.compression not in _LOSSLESS:  # decoders of JPEG and the like return RGB
+    if page.compression in _TO_RGB:
         return _read_tiff_rgb(page, pixels, as_labels)
     return _convert_colours("YCbCr", pixels[..., :3])
 
@@ -359,7 +359,7 @@ _TIFF_COLOURS = {
     "PALETTE": _read_tiff_palette,
     "SEPARATED": _read_tiff_cmyk,
 }
-_LOSSLESS = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, PackBits, ...
+_TO_RGB = {6, 7, 33007, 34892}  # kinds of JPEG, which tifffile decodes to RGB
 # With alpha; the others have 3 colours and alpha.
 _MAX_SAMPLES = {"MINISBLACK": 2, "MINISWHITE": 2, "PALETTE": 1, "SEPARATED": 5}
 

@@ -241,8 +241,9 @@ def _describe(boundary, engine, weights, copies) -> list[str | None]:
         backbone = spec.backbone.identify()
         if backbone is None:
             return [None] * (1 + copies.n_copies)
-        if spec.layers:  # their names are those of this network
-            backbone = joblib.hash((backbone, list_layers(spec.backbone)))
+        if spec.layers:  # other networks can have other layers of these names
+            names = list_layers(spec.backbone)
+            backbone = joblib.hash((backbone, list(map(names.index, spec.layers))))
         spec = replace(spec, backbone=backbone)
     network = keras.__version__, backend, version, spec, *engine.identify()
     network = *network, weights.digest_first(boundary.n_weights), *boundary.identity

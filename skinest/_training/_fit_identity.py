@@ -22,6 +22,7 @@ from .. import __version__
 from .._compat import cpu_has_amx, cpu_has_avx512, cpu_has_bfloat16, uses_onednn
 from .._identity import describe_code, describe_state
 from ..images import check_images
+from ..networks._backbone_stages import find_first_layer, list_layers
 from ..networks._keras_backbone import KerasBackbone
 
 _IRRELEVANT = "checkpoint", "memory", "verbose", "warm_start", "weights"
@@ -56,9 +57,26 @@ def identify_fit(estimator, X, y, sample_weight, groups, X_val, y_val) -> dict:
     for name, targets in (("y", y), ("y_val", y_val)):
         if targets is not None:
             identity[name] = estimator._describe_targets(targets, name)
+    for name in ("backbone", "encoder"):
+        network = getattr(estimator, name, None)
+        if isinstance(network, KerasBackbone):
+            identity["first trained layers"] = _number_parts(estimator, network.row)
     identity["sample_weight"] = describe_column(sample_weight)
     identity["groups"] = describe_column(groups)
     return identity
+
+
+def _number_parts(estimator, row) -> str:
+    """Return the positions of the first layers that train in a network of a user.
+
+    Keras counts the layers of a process to name them.
+    """
+    names, found = list_layers(row), []
+    for parameter in ("trainable", "fine_tune"):
+        part = getattr(estimator, parameter, None)
+        first = part and find_first_layer(row, part)
+        found.append(str(names.index(first) if first in names else part))
+    return ", ".join(found)
 
 
 def describe_settings(estimator) -> dict:
@@ -105,9 +123,9 @@ def _has_gpu(backend) -> bool:
 
         return bool(tf.config.list_physical_devices("GPU"))
     if backend == "torch":
-        import torch
+        import keras
 
-        return torch.cuda.is_available()
+        return keras.ops.zeros(1).device.type != "cpu"
     if backend == "jax":
         import jax
 

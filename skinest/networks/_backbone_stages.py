@@ -7,8 +7,9 @@ import json
 import re
 from difflib import get_close_matches
 from functools import lru_cache
+from inspect import signature
 
-from .._compat import list_inner_layers, list_seed_states
+from .._compat import list_inner_layers
 from ._backbones import get_architecture, get_backbone, is_preprocessing, make_config
 
 _N_NAMED = 3  # how many blocks an error names at each end
@@ -112,21 +113,33 @@ def set_trainable(network, backbone, stage, trains_norms):
         for inner in list_inner_layers(layer):
             if isinstance(inner, keras.layers.BatchNormalization):
                 inner.trainable = trains and trains_norms
-            if not trains and list_seed_states(inner):
-                keep_in_inference(inner)
+            if not trains and is_random(inner):
+                follow_trainable(inner)
 
 
-def keep_in_inference(layer):
-    """Let a layer compute in a training what it computes in predictions.
+def is_random(layer) -> bool:
+    """Return whether a Keras layer itself draws random numbers in training."""
+    from keras.random import SeedGenerator
 
-    Keras does so for batch normalisation that is not trained, but not for dropout.
+    has_generator = any(
+        isinstance(each, SeedGenerator) for each in vars(layer).values()
+    )
+    return has_generator and "training" in signature(layer.call).parameters
+
+
+def follow_trainable(layer, is_off=False):
+    """Let a random layer compute as in predictions while it is not trained.
+
+    Keras does so for batch normalisation, but not for dropout. With `is_off`, the layer
+    always computes as in predictions.
     """
     call = layer.call
 
-    def infer(*args, training=None, **kwargs):
-        return call(*args, training=False, **kwargs)
+    def follow(*args, training=None, **kwargs):
+        is_on = training and layer.trainable and not is_off
+        return call(*args, training=bool(is_on), **kwargs)
 
-    layer.call = infer
+    layer.call = follow
 
 
 @lru_cache(maxsize=32)

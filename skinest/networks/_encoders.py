@@ -14,11 +14,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from .._compat import find_producer, list_inner_layers, list_seed_states
+from .._compat import find_producer, list_inner_layers
 from ._backbone_stages import (
     check_stage,
     find_first_layer,
-    keep_in_inference,
+    follow_trainable,
+    is_random,
     set_trainable,
 )
 from ._backbones import (
@@ -34,6 +35,10 @@ from ._model_config import find_reason
 from ._weights import load_backbone_weights
 
 _MOVING = {
+    "AugMix",
+    "CutMix",
+    "MixUp",
+    "RandAugment",
     "RandomCrop",
     "RandomElasticTransform",
     "RandomFlip",
@@ -90,20 +95,21 @@ def resolve_depth(encoder, depth) -> int:
         If the encoder has no feature maps at this level.
     """
     backbone = get_architecture(encoder)
+    size = _find_size(backbone)
     try:
-        levels = [level for level in find_levels(backbone) if level]
+        _build_padded(backbone, size)
     except ValueError as error:  # of a layer of a user's network
         raise ValueError(
             f"encoder: {backbone} cannot be built with convolutions that are padded as "
             f"a U-Net needs it: {find_reason(error)} Pass a network that ends in "
             "feature maps and whose convolutions have padding='same'."
         ) from error
-    size = _find_size(backbone)
+    levels = [level for level in find_levels(backbone) if level]
     if not levels and any(side % 2 for side in size):
         raise ValueError(
-            f"encoder: {backbone} takes images of {size} pixels only, which cannot be "
-            "halved for a U-Net. Train it with images whose sides are powers of two, "
-            "or with any size: keras.Input((None, None, 3))."
+            f"encoder: {backbone} takes images of {backbone.size} pixels only, which "
+            "cannot be halved for a U-Net. Train it with images whose sides are powers "
+            "of two, or with any size: keras.Input((None, None, 3))."
         )
     if not levels:
         raise ValueError(
@@ -213,7 +219,9 @@ def find_levels(backbone) -> dict[int, int]:
 def _list_stages(backbone, tensors, levels) -> list[tuple[int, int]]:
     """Return where each stage begins, and the level of most of its convolutions."""
     names = [find_producer(tensor)[0].name for tensor in tensors]
-    starts = sorted(map(names.index, get_backbone(backbone).stages.values()))
+    # A stage of a user can begin above the last feature maps.
+    firsts = [name for name in get_backbone(backbone).stages.values() if name in names]
+    starts = sorted(map(names.index, firsts))
     stages = []
     for start, stop in pairwise([*starts, len(tensors)]):
         inside = [i for i in range(start, stop) if levels[i] is not None]
@@ -271,15 +279,20 @@ def freeze_encoder(encoder, backbone, trainable, trains_norms):
     Random layers that would move the pixels of an image, but not those of its mask, are
     never active.
     """
+    import keras
+
     if trainable != DECODER:
         set_trainable(encoder, backbone, trainable, trains_norms)
+    # Not all versions of Keras have all of them.
+    moving = tuple(getattr(keras.layers, name, ()) for name in _MOVING)
+    moving = tuple(filter(None, moving))
     for layer in encoder.layers:
         if trainable == DECODER:
             layer.trainable = False
         for inner in list_inner_layers(layer):
-            is_random = trainable == DECODER and list_seed_states(inner)
-            if is_random or type(inner).__name__ in _MOVING:
-                keep_in_inference(inner)
+            moves = isinstance(inner, moving)
+            if moves or (trainable == DECODER and is_random(inner)):
+                follow_trainable(inner, is_off=moves)
 
 
 def load_encoder_weights(encoder, weights, seed) -> dict[str, list[np.ndarray]]:
@@ -350,12 +363,20 @@ def _make_padded_config(backbone, image_size) -> str:
 
 
 def _cut_vector(backbone, config):
-    """Remove the last layers that have no feature maps from a configuration."""
-    network = build_from_config(backbone, json.dumps(config), "float32")
-    layers = config["layers"]
-    while len(layers) > 1 and len(network.layers[len(layers) - 1].output.shape) != 4:
-        layers.pop()
-    config["output_layers"] = [layers[-1]["name"], 0, 0]
+    """Remove the layers above the last feature maps from a configuration."""
+    tensor = build_from_config(backbone, json.dumps(config), "float32").output
+    parts = {part["name"]: part for part in config["layers"]}
+    output, left_out = config["output_layers"], []
+    while len(tensor.shape) != 4:
+        operation, inputs = find_producer(tensor)
+        part = parts[operation.name]
+        if len(inputs) != 1 or len(part["inbound_nodes"]) != 1:
+            return
+        left_out.append(part)
+        (tensor,) = inputs
+        output = list_inputs(part["inbound_nodes"])[0]["keras_history"]
+    config["output_layers"] = output
+    config["layers"] = [part for part in config["layers"] if part not in left_out]
 
 
 def _find_level(shape, size) -> int | None:

@@ -271,9 +271,10 @@ class KerasBackbone:
     process, its module must be importable there. Features are cached in `memory` only
     if the class has an attribute `version`, see :ref:`own-code`.
 
-    Random layers, such as dropout, are active only if they are trained. In an encoder,
-    those that move pixels, such as `RandomFlip`, are never active, because masks would
-    not move with the images: use `augmentation` of the segmenter.
+    Random layers, such as dropout, are active only in a training, and only if they are
+    in the part that is trained. In an encoder, those that move or mix images, such as
+    `RandomFlip`, are never active, because masks would not change with the images: use
+    `augmentation` of the segmenter.
 
     If the network needs other preprocessing, put a layer in front, as below.
 

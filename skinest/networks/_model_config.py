@@ -134,8 +134,7 @@ def serialize_model(model) -> tuple:
     model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     for layer in list_inner_layers(model):
         activation = getattr(layer, "activation", None)
-        is_layer = isinstance(activation, keras.Layer)
-        if is_layer and (activation.weights or not activation.built):
+        if isinstance(activation, keras.Layer) and _has_weights(activation):
             raise ValueError(
                 f"model cannot be copied: the activation of its layer {layer.name!r} "
                 f"is a layer with weights, {type(activation).__name__}. Put it behind "
@@ -151,6 +150,12 @@ def serialize_model(model) -> tuple:
         ) from error
     for part in _walk(config):
         part.pop("compile_config", None)
+        if "inbound_nodes" in part and "name" not in part["config"]:
+            raise ValueError(
+                f"model cannot be copied: the configuration of its layer "
+                f"{part['name']!r} has no name. A layer of your own needs get_config() "
+                "that returns {**super().get_config(), ...}."
+            )
         if part.get("class_name") == "__lambda__":
             raise ValueError(
                 "model has a lambda, which cannot be copied. Use a layer of Keras, "
@@ -163,6 +168,14 @@ def serialize_model(model) -> tuple:
         "registered_name": keras.saving.get_registered_name(kind),
         "config": config,
     }
+
+
+def _has_weights(layer) -> bool:
+    """Return whether a layer has weights, or makes some when it is built."""
+    import keras
+
+    is_complete = layer.built or type(layer).build is keras.Layer.build
+    return bool(layer.weights) or not is_complete
 
 
 def _walk(config):
@@ -236,10 +249,13 @@ def find_definitions(model, config) -> dict:
     for layer in list_inner_layers(model):
         for value in (layer, *vars(layer).values()):
             if isinstance(value, FunctionType) or hasattr(value, "get_config"):
-                is_function = isinstance(value, FunctionType)
-                each = value if is_function else type(value)
-                if is_function or not is_of_keras(each.__module__):
+                each = value if isinstance(value, FunctionType) else type(value)
+                if not is_of_keras(each.__module__):
                     known.setdefault(keras.saving.get_registered_name(each), each)
+    for layer in list_inner_layers(model):
+        if isinstance(layer, keras.layers.Lambda):  # it can have a function of Keras
+            name = keras.saving.get_registered_name(layer.function)
+            known.setdefault(name, layer.function)
     definitions = {}
     for part in _walk(config):
         name, module = part.get("registered_name"), part.get("module") or "__main__"

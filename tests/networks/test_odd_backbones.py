@@ -50,6 +50,9 @@ def test_the_cache_knows_which_layer_a_name_means(tmp_path):
     extract(first, tmp_path)
     expected = extract(second, None)
     np.testing.assert_array_equal(extract(second, tmp_path), expected)
+    files = set(tmp_path.rglob("*"))
+    extract(make("another name", "b"), tmp_path)
+    assert set(tmp_path.rglob("*")) == files
 
 
 def make_vector():
@@ -82,6 +85,73 @@ def test_a_function_of_keras_is_known():
     ).fit_transform(IMAGES)
     expected = model.predict(IMAGES.astype(np.float32), verbose=0).mean(axis=(1, 2))
     np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def linear(x):
+    """Double what Keras' function of this name leaves as it is."""
+    return 2 * x
+
+
+def test_functions_of_a_user_can_have_names_of_keras():
+    images = keras.Input((SIDE, SIDE, 3))
+    parts = layers.Conv2D(2, 3, strides=2), layers.Lambda(linear)
+    model = fill(keras.Sequential([images, *parts]))
+    assert KerasBackbone(model).row.definitions == {"linear": linear}
+
+
+class Absolute(layers.Layer):
+    """An activation of a user."""
+
+    def call(self, x):
+        return keras.ops.abs(x)
+
+
+def test_an_activation_without_weights_can_be_a_layer():
+    convolution = layers.Conv2D(2, 3, activation=Absolute())
+    model = fill(keras.Sequential([keras.Input((SIDE, SIDE, 3)), convolution]))
+    assert Absolute in KerasBackbone(model).row.definitions.values()
+
+
+def make_with_shared_activation():
+    images = keras.Input((32, 32, 3))
+    relu = layers.ReLU(name="relu")
+    x = keras.ops.multiply(images, 2)
+    x = relu(layers.Conv2D(4, 3, strides=2, name="low")(x))
+    x = relu(layers.Conv2D(4, 3, strides=2, name="high")(x))
+    return fill(keras.Model(images, x, name="net"))
+
+
+def test_the_last_layer_of_an_encoder_can_be_used_twice_and_operations_come_before():
+    backbone = KerasBackbone(make_with_shared_activation())
+    unet = build_unet(encoder=backbone, image_size=(32, 32), depth=2)
+    parts = unet.get_config()["layers"]
+    (up,) = (part for part in parts if part["name"] == "up_2_transposed")
+    (tensor,) = up["inbound_nodes"][0]["args"]
+    assert tensor["config"]["keras_history"][0] == "relu"
+
+
+def test_a_stage_can_begin_in_the_part_that_an_encoder_leaves_out():
+    backbone = KerasBackbone(make_vector(), stages={"top": "vector", "bottom": "high"})
+    unet = build_unet(encoder=backbone, image_size=(32, 32), trainable="bottom")
+    trained = [layer.name for layer in unet.layers if layer.trainable_weights]
+    assert "high" in trained and "low" not in trained
+
+
+class Nameless(layers.Layer):
+    """A layer of a user without get_config()."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+
+    def call(self, x):
+        return x
+
+
+def test_a_layer_of_a_user_needs_its_name_in_the_configuration():
+    parts = layers.Conv2D(2, 3), Nameless(name="odd")
+    model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *parts])
+    with pytest.raises(ValueError, match=r"its layer 'odd' has no name.*get_config"):
+        KerasBackbone(model)
 
 
 def make_cropped():

@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from skinest import TransferClassifier, UNetSegmenter
-from skinest.networks import KerasBackbone
+from skinest.networks import KerasBackbone, build_transfer_network
 
 from ..segmentation.conftest import make_pairs
 from .own_networks import fill
@@ -59,11 +59,55 @@ def test_dropout_is_active_only_in_layers_that_train(trainable):
     assert (change > 1e-5) == (trainable == "all")
 
 
+class Block(layers.Layer):
+    """A layer of a user whose `call` does not tell training from predictions."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.drop = layers.Dropout(0.5)
+
+    def call(self, x):
+        return self.drop(x)
+
+    def get_config(self):
+        return super().get_config()
+
+
+@pytest.mark.parametrize("trainable", ["decoder", "all"])
+def test_dropout_inside_a_layer_of_a_user(trainable):
+    change = measure_change([Block()], trainable=trainable)
+    assert (change > 1e-5) == (trainable == "all")
+
+
+def test_dropout_of_a_built_network_follows_trainable():
+    network = build_transfer_network(
+        make_backbone(layers.Dropout(0.5, name="drop")),
+        image_size=(SIDE, SIDE),
+        n_outputs=1,
+        dropout=0.0,
+        trainable="top",
+    )
+    X = make_pairs(2, (SIDE, SIDE))[0].astype(np.float32)
+    still = np.asarray(network(X, training=True))
+    np.testing.assert_array_equal(still, network(X, training=False))
+    network.get_layer("drop").trainable = True
+    assert np.abs(np.asarray(network(X, training=True)) - still).max() > 1e-6
+
+
+class Flip(layers.RandomFlip):
+    """A layer of a user that is one of Keras' layers."""
+
+
 @pytest.mark.parametrize("trainable", ["decoder", "all"])
 @pytest.mark.parametrize(
     "layer",
-    [layers.RandomFlip(seed=0), layers.RandomTranslation(0.5, 0.5, seed=0)],
-    ids=["flip", "shift"],
+    [
+        Flip(seed=0),
+        layers.RandomTranslation(0.5, 0.5, seed=0),
+        layers.RandAugment(value_range=(0, 1), seed=0),
+        layers.MixUp(seed=0),
+    ],
+    ids=["flip", "shift", "RandAugment", "MixUp"],
 )
 def test_no_layer_moves_images_away_from_their_masks(layer, trainable):
     assert measure_change([layer], trainable=trainable) < 1e-6

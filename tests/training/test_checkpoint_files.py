@@ -204,11 +204,10 @@ def test_another_number_of_threads_is_refused(folder, monkeypatch):
 @pytest.mark.parametrize("has_gpu", [False, True])
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_gpu_of_another_backend_is_known(backend, has_gpu, monkeypatch):
-    module = SimpleNamespace(
-        default_backend=lambda: "gpu" if has_gpu else "cpu",
-        cuda=SimpleNamespace(is_available=lambda: has_gpu),
-        get_num_threads=lambda: 77,
-    )
+    device = "gpu" if has_gpu else "cpu"
+    module = SimpleNamespace(default_backend=lambda: device, get_num_threads=lambda: 77)
+    tensor = SimpleNamespace(device=SimpleNamespace(type=device))
+    monkeypatch.setattr(keras.ops, "zeros", lambda shape: tensor)
     monkeypatch.setitem(sys.modules, backend, module)
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     found = describe_environment()
@@ -443,10 +442,8 @@ def test_threads_have_their_own_folders(memory, tmp_path):
 
 
 def test_fits_that_differ_in_their_predictions_only_have_two_folders(tmp_path, memory):
-    folders = set()
     for n_views in (1, 2):
         settings = {"memory": memory, "n_prediction_views": n_views}
         estimator, data = make(tmp_path / "{fit}", **settings)
         fit_broken(estimator, data, 1)
-        folders.add(max(tmp_path.iterdir(), key=os.path.getmtime))
-    assert set(tmp_path.iterdir()) == folders and len(folders) == 2
+    assert len(list(tmp_path.iterdir())) == 2
