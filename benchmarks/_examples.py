@@ -10,5 +10,6 @@ sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 import _study as study
 from _script import labels_of, report_of, write_scores
+from _task3 import with_overlaps
 
-__all__ = ["labels_of", "report_of", "study", "write_scores"]
+__all__ = ["labels_of", "report_of", "study", "with_overlaps", "write_scores"]

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from textwrap import fill
 
-from _examples import labels_of, report_of, study
+from _examples import labels_of, report_of, study, with_overlaps
 from _runs import RESULTS, read_record
 
 FOLDER = RESULTS / "study"
@@ -323,13 +323,18 @@ def make_structures(scores):
 
 
 def make_losses(scores):
-    """Return pooled scores by loss."""
-    names = "precision", "recall", "Dice", "channel Dice"
+    """Return pooled scores by loss, after those of the study."""
+    names = "precision", "recall", "Dice", "mean IoU with background", "channel Dice"
     rows = [["", *names[:-1], "the study's “Dice”"]]
+
+    def add(label, row):
+        rows.append([label.replace("_", " "), *(say(row.get(name)) for name in names)])
+
     for feature, found in scores.items():
+        for loss, row in study.TASK3[feature].items():
+            add(f"{feature}: the study on ISIC images, {loss}", with_overlaps(row))
         for loss, row in found.items():
-            label = f"{feature}: {loss.replace('_', ' ')}"
-            rows.append([label, *(say(row.get(name)) for name in names)])
+            add(f"{feature}: synthetic images, {loss}", row)
     return rows
 
 

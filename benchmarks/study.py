@@ -98,7 +98,13 @@ PARTS = {
     "structures": Part(
         "benchmarks/accuracy_unet.py", "globules streaks --study-filters 16", True
     ),
-    "losses": Part("examples/plot_task3_unet.py", "--images 1142 --epochs 1", True),
+    "losses": Part(
+        "examples/plot_task3_unet.py",
+        "--images 1142 --side 128 --batch 80 --filters 64 --epochs 1 --rates 1 "
+        "--features globules "
+        "--losses dice jaccard weighted_crossentropy binary_crossentropy",
+        True,
+    ),
 }
 
 

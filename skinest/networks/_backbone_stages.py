@@ -118,7 +118,7 @@ def set_trainable(network, backbone, stage, trains_norms):
 
 
 def is_random(layer) -> bool:
-    """Return whether a Keras layer itself draws random numbers in training."""
+    """Return whether a Keras layer itself uses random numbers in training."""
     from keras.random import SeedGenerator
 
     has_generator = any(
