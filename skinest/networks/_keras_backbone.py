@@ -274,7 +274,8 @@ class KerasBackbone:
     Random layers, such as dropout, are active only in a training, and only if they are
     in the part that is trained. In an encoder, those that move or mix images, such as
     `RandomFlip`, are never active, because masks would not change with the images: use
-    `augmentation` of the segmenter.
+    `augmentation` of the segmenter. If you save and load a built network, or clone it,
+    these layers are active in a training again, as usual in Keras.
 
     If the network needs other preprocessing, put a layer in front, as below.
 

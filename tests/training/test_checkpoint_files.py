@@ -32,6 +32,7 @@ from skinest.masks import check_masks
 from skinest.networks import KerasBackbone
 
 from ..classification.conftest import bits, make_images
+from ..networks.own_networks import fill
 from .broken_fits import Copies, Y, describe, fit_broken, make_estimator
 
 SETTINGS = {"fine_tune": None, "epochs": 2}
@@ -193,6 +194,19 @@ def test_another_processor_is_refused(features, folder, processor):
         pytest.skip("this is that processor")
     processor(numpy=features)
     assert "processor was " in get_error(*make(folder))
+
+
+def test_another_layer_of_the_same_name_is_refused(tmp_path):
+    def make_backbone(*names):
+        parts = [keras.layers.Conv2D(4, 3, strides=2, name=name) for name in names]
+        images = keras.Input((32, 32, 3))
+        return KerasBackbone(fill(keras.Sequential([images, *parts], name="net")))
+
+    estimator, data = make(tmp_path, trainable="b")
+    fit_broken(estimator.set_params(backbone=make_backbone("a", "b")), data, 1)
+    estimator.set_params(backbone=make_backbone("b", "c"))
+    assert "first trained layers was 1" in get_error(estimator, data)
+    estimator.set_params(backbone=make_backbone("other", "b")).fit(*data)
 
 
 def test_another_number_of_threads_is_refused(folder, monkeypatch):
