@@ -19,7 +19,7 @@ By default the example uses synthetic images, a small network and few steps, so 
 ranking of the losses means little. With ``--data-home`` or the environment variable
 ``SKINEST_DATA`` it uses the archives of ISIC 2016 part 2B in that folder. ``--full``
 uses the study's settings. Each loss then takes about 45 minutes on a core with AMX
-(bfloat16), and longer without.
+(bfloat16).
 """
 
 # Authors: The skinest developers

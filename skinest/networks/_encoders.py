@@ -95,17 +95,10 @@ def resolve_depth(encoder, depth) -> int:
         If the encoder has no feature maps at this level.
     """
     backbone = get_architecture(encoder)
-    size = _find_size(backbone)
-    try:
-        _build_padded(backbone, size)
-    except ValueError as error:  # of a layer of a user's network
-        raise ValueError(
-            f"encoder: {backbone} cannot be built with convolutions that are padded as "
-            f"a U-Net needs it: {find_reason(error)} Pass a network that ends in "
-            "feature maps and whose convolutions have padding='same'."
-        ) from error
+    if not isinstance(backbone, str):
+        _check_padding(backbone)
     levels = [level for level in find_levels(backbone) if level]
-    if not levels and any(side % 2 for side in size):
+    if not levels and any(side % 2 for side in _find_size(backbone)):
         raise ValueError(
             f"encoder: {backbone} takes images of {backbone.size} pixels only, which "
             "cannot be halved for a U-Net. Train it with images whose sides are powers "
@@ -124,6 +117,19 @@ def resolve_depth(encoder, depth) -> int:
             f"image size. Choose one of {', '.join(map(str, levels))}, or 'auto'."
         )
     return int(depth)
+
+
+@lru_cache(maxsize=32)
+def _check_padding(backbone):
+    """Raise ValueError unless a network of a user can be built with padding."""
+    try:
+        _build_padded(backbone, _find_size(backbone))
+    except ValueError as error:  # of one of its layers
+        raise ValueError(
+            f"encoder: {backbone} cannot be built with convolutions that are padded as "
+            f"a U-Net needs it: {find_reason(error)} Pass a network that ends in "
+            "feature maps and whose convolutions have padding='same'."
+        ) from error
 
 
 def check_encoder(encoder, image_size, depth, **trainable):
@@ -283,9 +289,8 @@ def freeze_encoder(encoder, backbone, trainable, trains_norms):
 
     if trainable != DECODER:
         set_trainable(encoder, backbone, trainable, trains_norms)
-    # Not all versions of Keras have all of them.
-    moving = tuple(getattr(keras.layers, name, ()) for name in _MOVING)
-    moving = tuple(filter(None, moving))
+    found = (getattr(keras.layers, name, None) for name in _MOVING)
+    moving = tuple(filter(None, found))  # not all versions of Keras have all of them
     for layer in encoder.layers:
         if trainable == DECODER:
             layer.trainable = False
