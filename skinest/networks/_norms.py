@@ -9,7 +9,7 @@ from types import MethodType
 import keras
 import numpy as np
 
-from .._compat import compute_tensor, find_producer
+from .._compat import compute_tensor, find_producer, list_inner_layers
 from ._boundaries import list_tensors
 
 _FUSED_DTYPES = "float32", "bfloat16", "float16"
@@ -22,12 +22,13 @@ _OUTPUT_AXES = {  # of the kernel of a convolution
 
 
 def fuse_norms(model):
-    """Let TensorFlow compute each batch normalisation as one operation.
+    """Let TensorFlow compute batch normalisation as one operation, where it is faster.
 
     Keras computes mean, variance and output one after the other, and converts bfloat16
     to float32 before. The operation of TensorFlow takes bfloat16, and has means and
-    variances in float32. The layers stay those of Keras, so a file of the model needs
-    nothing else. On other backends, nothing changes.
+    variances in float32. In float32 it is faster only in layers that train. The layers
+    stay those of Keras, so a file of the model needs nothing else. On other backends,
+    nothing changes.
 
     Parameters
     ----------
@@ -40,15 +41,21 @@ def fuse_norms(model):
         The same model.
     """
     if keras.backend.backend() == "tensorflow":
-        for layer in model.layers:
-            if _is_norm(layer) and layer.epsilon >= _MIN_EPSILON:
+        for layer in list_inner_layers(model):
+            if _is_norm(layer) and _is_faster_fused(layer):
                 layer.call = MethodType(_call_fused, layer)
     return model
 
 
+def _is_faster_fused(layer) -> bool:
+    """Return whether one operation is faster, and has the outputs of Keras."""
+    is_faster = layer.trainable or layer.compute_dtype != "float32"
+    return is_faster and layer.epsilon >= _MIN_EPSILON
+
+
 def _is_norm(layer) -> bool:
     """Return whether a layer is a usual batch normalisation of feature maps."""
-    if type(layer) is not keras.layers.BatchNormalization:
+    if type(layer) is not keras.layers.BatchNormalization or not layer.built:
         return False
     # Keras before 3.14 has no renorm.
     is_usual = not (layer.synchronized or getattr(layer, "renorm", False))

@@ -149,11 +149,15 @@ class TransferNetwork:
             on images.
         """
         from ._adjustable import share_layers
+        from ._norms import fuse_norms
 
         head, settings = self.head_spec.split_settings()
         kind = trainable, self.trains_norms(trainable)
         specs = self.backbone_spec, head
-        build = partial(build_network, *specs, *kind)
+
+        def build(settings=None):
+            return fuse_norms(build_network(*specs, *kind, settings))
+
         part = TrainedPart(
             key=("network", *specs, *kind),
             build=build,

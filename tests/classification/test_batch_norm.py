@@ -3,7 +3,10 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import keras
+import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from skinest.networks import build_transfer_network
 
@@ -39,6 +42,21 @@ def test_what_is_asked_for_trains(train_batch_norm, trainable, expected, images,
         if layer.name in ALL and layer.trainable
     }
     assert trains == expected
+
+
+def test_step_is_that_of_keras(images, y):
+    clf = small(epochs=1, dropout=0.0, l2=0.0, warm_start=True).fit(images, y)
+    settings = {"trainable": "all", "train_batch_norm": True}
+    plain = build_transfer_network(
+        "tiny", weights=None, image_size=(32, 32), dropout=0.0, l2=0.0, **settings
+    )
+    plain.set_weights(clf.model_.get_weights())
+    plain.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", jit_compile=False)
+    plain.train_on_batch(images.astype(np.float32), y[:, None].astype(np.float32))
+    clf.set_params(**settings, optimizer="sgd", learning_rate=0.1, batch_size=len(y))
+    trained = clf.fit(images, y).model_.weights
+    for ours, theirs in zip(trained, plain.weights, strict=True):
+        assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5, err_msg=ours.path)
 
 
 @pytest.mark.parametrize("train_batch_norm", ["auto", True, False])
