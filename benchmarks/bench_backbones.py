@@ -107,8 +107,8 @@ def main():
     )
     parser.add_argument(
         "--weights",
-        help="imagenet, or a folder with files such as resnet50.weights.h5; default: "
-        "random weights",
+        help="imagenet, or a folder with files such as resnet50.weights.h5, whose "
+        "networks are run; default: random weights",
     )
     parser.add_argument("--side", type=int, default=224, help="pixels")
     options = parse(parser)
@@ -171,7 +171,7 @@ def bench_accuracy(options, folder):
 
 
 def run_sides(part, backbones, images, measure, options, n_runs):
-    backbones = options.backbones or backbones
+    backbones = choose_backbones(backbones, options)
     run_part(
         part,
         [[f"{name}, {side}" for side in list_sides()] for name in backbones],
@@ -298,6 +298,21 @@ def choose_fields(forward, accuracy):
         is_near = differs <= MAX_DIFFERENCE and moved <= MAX_AUC_DIFFERENCE
         fields["openvino_dtype"] = "bfloat16" if is_fastest and is_near else "float32"
     return fields
+
+
+def choose_backbones(usual, options):
+    """Return the networks that are asked for, or those of `usual` that have weights."""
+    if options.weights in (None, "imagenet"):
+        return options.backbones or usual
+    has_file = {name: find_weights(name, options).exists() for name in BACKBONES}
+    missing = [name for name in options.backbones or () if not has_file[name]]
+    chosen = options.backbones or [name for name in usual if has_file[name]]
+    if missing or not chosen:
+        raise SystemExit(
+            f"{options.weights} needs a file such as "
+            f"{find_weights((missing or usual)[0], options).name}."
+        )
+    return chosen
 
 
 def find_weights(backbone, options):

@@ -20,9 +20,9 @@ from time import perf_counter
 import numpy as np
 from _clinic_members import (
     BATCH_SIZE,
-    COLORS,
     INNER,
     LIGHT,
+    SHAPES,
     Features,
     Linear,
     make_rate,
@@ -44,9 +44,11 @@ def main():
     train, validation, test = split_by_lesion(y, groups)
     asked = X[np.concatenate([validation, test])]
     held_out, tested = {}, {}
-    for name in MEMBERS:
+    for name in options.members or MEMBERS:
         probabilities = predict(name, (X[train], y[train]), asked, options)
         held_out[name], tested[name] = np.split(probabilities, [len(validation)])
+    if options.members:
+        return
     truths = ((y[part], groups[part]) for part in (validation, test))
     scores = score_all(held_out, tested, *truths)
     show(scores)
@@ -60,6 +62,9 @@ def read_options():
     for backbone in ("vgg16", "mobilenetv2"):
         parser.add_argument(f"--{backbone}", default="imagenet", help="weights file")
     parser.add_argument("--data-home", help="folder of the archives")
+    parser.add_argument(
+        "--members", nargs="+", choices=MEMBERS, help="train only these, and stop"
+    )
     parser.add_argument("--scores", type=Path, help="JSON file to write scores to")
     parser.add_argument(
         "--state", type=Path, required=True, help="folder for what is done"
@@ -105,6 +110,7 @@ def tune(
         TransferClassifier(
             backbone,
             weights=getattr(options, backbone),
+            train_batch_norm=True,
             image_size=(side, side),
             dropout=0.3,
             l2=0.0,
@@ -133,21 +139,21 @@ def predict_from_features(X_train, y_train, X, folder, options):
 
 
 tune_mobilenetv2 = partial(
-    tune, backbone="mobilenetv2", copies=7, peak=3e-4, lowest="block_4"
+    tune, backbone="mobilenetv2", copies=9, peak=5e-4, lowest="block_4"
 )
 MEMBERS = {
     "VGG16": partial(
         tune,
         backbone="vgg16",
         side=96,
-        epochs=8,
-        copies=3,
+        epochs=5,
+        copies=2,
         peak=1e-4,
         lowest="block4",
     ),
-    "MobileNetV2": partial(tune_mobilenetv2, side=192, epochs=15),
-    "MobileNetV2, 160 pixels": partial(
-        tune_mobilenetv2, side=160, epochs=12, augmentation=COLORS
+    "MobileNetV2": partial(tune_mobilenetv2, side=192, epochs=16),
+    "MobileNetV2, 224 pixels": partial(
+        tune_mobilenetv2, side=224, epochs=14, augmentation=SHAPES
     ),
     "frozen MobileNetV2": predict_from_features,
 }

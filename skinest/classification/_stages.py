@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from .._training._engines import choose_engine
+from .._training._norm_statistics import restore_statistics
 from .._training._train_network import Objective, train_network
 from .._training._training_stages import Stage, list_stages
 from ..networks._boundaries import Boundary, find_boundary
@@ -118,6 +119,9 @@ def train_stage(fitting, network, stage, inputs, attributes_of):
     )
 
     batches, validation, boundary = inputs.make_batches(network, stage.boundary)
+    part = network.describe_training(stage.trainable, boundary)
+    if network.trains_norms(stage.trainable) and not network.is_from_scratch:
+        part = restore_statistics(part, batches, fitting.estimator)
     batch_size, n_outputs = fitting.estimator.batch_size, network.head_spec.n_outputs
     objective = Objective(
         key=(count_rows(batch_size),),
@@ -126,7 +130,7 @@ def train_stage(fitting, network, stage, inputs, attributes_of):
     )
     return train_network(
         fitting,
-        network.describe_training(stage.trainable, boundary),
+        part,
         objective,
         batches=batches,
         validation=validation,
