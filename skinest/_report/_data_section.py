@@ -54,9 +54,9 @@ def _count_masks(study, sets):
     for name, part in sets.items():
         counts = [""] * (2 * len(labels))
         if part.y is not None:
-            shares = np.array(
-                [[np.mean(mask == label) for label in labels] for mask in part.y]
-            )
+            areas = [_measure_areas(mask, labels, part.y) for mask in part.y]
+            # Images without a labelled pixel count nowhere.
+            shares = np.array([row for row in areas if row] or [[0.0] * len(labels)])
             counts = [
                 text
                 for column in shares.T
@@ -69,6 +69,14 @@ def _count_masks(study, sets):
         for text in (f"Images with label {label}", f"Mean area of label {label}")
     ]
     return Table(["Set", "Images", "Groups", *names], rows, "Images, groups and masks")
+
+
+def _measure_areas(mask, labels, masks):
+    """Return the share of the labelled pixels of each label, if there are any."""
+    n_pixels = np.count_nonzero(mask != masks.ignore_label)
+    if not n_pixels:
+        return []
+    return [np.count_nonzero(mask == label) / n_pixels for label in labels]
 
 
 def _show(number) -> str:

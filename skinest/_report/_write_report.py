@@ -290,8 +290,10 @@ def report(
         for section in _SECTIONS
         if study.kind in section.kinds
     ]
-    files.html.write_text(make_html(title, sections), encoding="utf-8")
-    files.markdown.write_text(make_markdown(title, sections), encoding="utf-8")
+    texts = make_html(title, sections), make_markdown(title, sections)
+    for file, text in zip(files, texts, strict=True):
+        # Names of files that are not UTF-8 have characters that cannot be encoded.
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
     return files
 
 

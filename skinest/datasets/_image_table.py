@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .._compat import validate_params
+from ..utils._checks import is_missing
 from ._image_folder import list_images, order_classes
 from ._tables import check_all_known, read_columns
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._typing import PathLike
-
-_MISSING = ("NoneType", "NAType", "NaTType")  # types of missing values, besides NaN
 
 
 @validate_params(
@@ -100,7 +100,8 @@ def load_image_table(
         groups : ndarray of shape (n_images,), dtype object, or None
             The group of each image.
         columns : dict of ndarray of shape (n_images,)
-            All columns of the table, for ``pandas.DataFrame(data.columns)``.
+            All columns of the table, for ``pandas.DataFrame(data.columns)``. Values
+            that are missing, such as empty fields of a file, are None or NaN.
         n_ignored : int
             The number of images that the table does not name.
 
@@ -152,6 +153,7 @@ def load_image_table(
         _check_filled(names, columns[group_column], place, group_column)
     folders = [folder] if isinstance(folder, str | os.PathLike) else list(folder)
     path_of, n_images = _find_images(folders, names, allowed_extensions)
+    _check_different_files(names, path_of, place)
     kinds = ("image", f" in {place}"), ("file", f" in {', '.join(map(str, folders))}")
     check_all_known(names, path_of, *kinds, "Add them, or remove their rows.")
     labels = np.array([str(label) for label in columns[target_column]], dtype=object)
@@ -164,7 +166,7 @@ def load_image_table(
         groups=None
         if group_column is None
         else np.array(columns[group_column], object),
-        columns={name: np.array(values) for name, values in columns.items()},
+        columns={name: _as_array(values) for name, values in columns.items()},
         n_ignored=n_images - len(names),
     )
 
@@ -176,6 +178,10 @@ def _read_table(table):
         if not file.exists():
             raise FileNotFoundError(f"There is no file {file}.")
         return read_columns(file), str(file)
+    names = list(map(str, table))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"The table has two columns {twice!r}. Rename one of them.")
     columns = {str(name): list(table[name]) for name in table}
     if len({len(values) for values in columns.values()}) != 1:
         raise ValueError("The columns of the table must have the same length.")
@@ -191,10 +197,35 @@ def _check_different(names, place):
         seen.add(name)
 
 
+def _check_different_files(names, path_of, place):
+    """Raise ValueError if two names, with and without extension, are of one image."""
+    name_of: dict[str, str] = {}
+    for name in names:
+        first = name_of.setdefault(path_of.get(name, name), name)
+        if first != name:
+            raise ValueError(
+                f"{place} names {path_of[name]} twice, as {first!r} and {name!r}."
+            )
+
+
+def _as_array(values):
+    """Return a column as an array, of objects if its values are of several kinds."""
+    values = [
+        None if isinstance(value, str) and not value else value for value in values
+    ]
+    are_numbers = all(isinstance(value, Number) for value in values)
+    if are_numbers or all(isinstance(value, str) for value in values):
+        return np.array(values)
+    column = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        column[row] = value
+    return column
+
+
 def _check_filled(names, values, place, column):
     """Raise ValueError if an image has no value, which would be one of its own."""
     for row, (name, value) in enumerate(zip(names, values, strict=True)):
-        if type(value).__name__ in _MISSING or str(value) == "" or value != value:
+        if is_missing(value) or str(value) == "":
             raise ValueError(
                 f"{place} has no {column!r} for {name!r}, in row {row}. Add it, or "
                 "remove the row."
@@ -203,7 +234,8 @@ def _check_filled(names, values, place, column):
 
 def _find_images(folders, names, extensions):
     """Return the path of each name that is in the folders, and the number of images."""
-    paths = [path for folder in folders for path in list_images(folder, extensions)]
+    found = (path for folder in folders for path in list_images(folder, extensions))
+    paths = list(dict.fromkeys(found))  # a folder can be there twice
     wanted, path_of = set(names), {}
     for path in paths:
         name = os.path.basename(path)

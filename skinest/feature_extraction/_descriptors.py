@@ -244,7 +244,11 @@ class SIFTDescriptor(Descriptor):
             keypoints = sift.detect(grey, None)
         if not keypoints:
             return _make_no_descriptors(128 if self.color in _GREY else 384)
-        if self.color not in _GREY:
+        chosen = _choose_strongest(keypoints, self.max_keypoints)
+        keypoints = [keypoints[place] for place in chosen]
+        if self.color in _GREY:
+            values = values[chosen]
+        else:
             planes = _split_uint8_planes(image, self.color)
             values = np.hstack([sift.compute(p, keypoints)[1] for p in planes])
         places = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float32)
@@ -364,6 +368,16 @@ class ColorPatchDescriptor(Descriptor):
             square = cv2.GaussianBlur(colors**2, (0, 0), sigma)[rows, columns]
             statistics += [mean, np.sqrt(np.maximum(square - mean**2, 0))]
         return np.hstack(statistics), _convert_to_fractions(places, image.shape)
+
+
+def _choose_strongest(keypoints, max_keypoints):
+    """Return which keypoints are used, in their order.
+
+    OpenCV returns more than `max_keypoints` if some have the same contrast, as those of
+    one place with several orientations.
+    """
+    contrasts = np.array([keypoint.response for keypoint in keypoints])
+    return np.sort(np.argsort(-contrasts, kind="stable")[:max_keypoints])
 
 
 def _make_no_descriptors(n_dimensions):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
@@ -48,6 +50,8 @@ def read_binary(y_true, y_score, pos_label, sample_weight, name="y_score"):
             f"{name} has {scores.shape[1]} columns. Pass the column of the positive "
             f"class, as in {name}[:, 1]."
         )
+    if scores.dtype == object and all(isinstance(each, Real) for each in scores.flat):
+        scores = scores.astype(np.float64)
     scores = as_column(scores, name)
     check_consistent_length(y_true, scores)
     if scores.dtype.kind != "f":

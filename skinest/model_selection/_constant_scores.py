@@ -168,13 +168,22 @@ def _list_changes(part, labels):
     """Return changes by their kind."""
     has_weight = part.sample_weight > 0
     if is_mean_of_fractions(part.metric):
-        images = {_ALL: has_weight}
+        images = {_ALL: has_weight & _have_scores(part)}
         return {value: _Change(None, value, images) for value in (0, 1)}
     if labels is not None:
         return _list_changes_of_classes(part, labels, has_weight)
     if has_labels(part.y_true) and part.y_true.ndim == 2:
         return _list_changes_of_several_labels(part, has_weight)
     return {}
+
+
+def _have_scores(part):
+    """Return which images have a score. The others are left out of the mean."""
+    n_images = len(part.groups)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of images without foreground
+        score = make_weighted_score(*part[:3])
+        return np.array([not np.isnan(score(row)) for row in np.eye(n_images)])
 
 
 def _list_changes_of_classes(part, labels, has_weight):

@@ -49,12 +49,7 @@ def make_fast_score(function, options, y_true, y_score):
         for each in (y_true, y_score)
     )
     make = next((make for known, make in _METRICS if known is function), None)
-    unusual = {
-        name: value
-        for name, value in options.items()
-        if name != "pos_label" and _USUAL.get(name) != value
-    }
-    if make is None or not are_columns or unusual:
+    if make is None or not are_columns or not all(map(_is_usual, options.items())):
         return None
     classes = np.unique(y_true)
     if len(classes) != 2 or np.isnan(y_score).any():
@@ -67,6 +62,14 @@ def make_fast_score(function, options, y_true, y_score):
         if not np.isclose(score(weights), expected, rtol=1e-9, atol=1e-12):
             return None
     return score
+
+
+def _is_usual(option) -> bool:
+    """Return whether an option of a metric has the value that is known here."""
+    name, value = option
+    if name == "pos_label":
+        return True
+    return name in _USUAL and np.array_equal(_USUAL[name], value)
 
 
 def _area(is_positive, y_true, y_score):

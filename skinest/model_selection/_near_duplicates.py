@@ -292,6 +292,11 @@ def duplicate_groups(
     >>> duplicate_groups([*X, X[0][:, ::-1]], groups=["a", "b", "b", "c", "d"])
     array([0, 1, 1, 2, 0])
     """
+    if options.get("Y") is not None:
+        raise ValueError(
+            "duplicate_groups has groups of X only. Leave out Y, or pass the images of "
+            "both as X."
+        )
     images = check_images(X)
     groups = check_groups(groups, len(images))
     if duplicates is None:

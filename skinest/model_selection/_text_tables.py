@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 from .._compat import HasMethods, Interval, StrOptions, validate_params
+from ..utils._checks import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,7 @@ def _format_cell(row, name, limits, digits):
         f"{value:{sign}.{digits}f}" if isinstance(value, float) else str(value)
         for value in values
     ]
-    are_known = [value == value for value in values]
+    are_known = [not is_missing(value) for value in values]
     if not are_known[0]:
         return ""
     if not limits or not all(are_known):
@@ -128,10 +129,14 @@ def _format_cell(row, name, limits, digits):
 def _to_markdown(header, body, n_levels):
     rule = "|" + ":---|" * n_levels + "---:|" * (len(header) - n_levels)
     lines = [
-        "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |"
+        "| " + " | ".join(_escape_markdown(cell) for cell in row) + " |"
         for row in (header, *body)
     ]
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _escape_markdown(cell):
+    return " ".join(cell.splitlines()).replace("|", r"\|")
 
 
 def _to_latex(header, body, n_levels):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from functools import partial
 from numbers import Real
 from os import PathLike
@@ -32,7 +33,7 @@ from ..metrics import (
     iou_score,
     threshold_jaccard_score,
 )
-from ..utils._checks import check_sample_weight, select_items
+from ..utils._checks import check_sample_weight, is_missing, select_items
 from ._fast_scores import make_fast_score
 
 
@@ -188,8 +189,11 @@ def has_labels(y_true) -> bool:
         return True
     if np.ndim(y_true[0]):
         return False
-    are_texts = isinstance(y_true[0], str | PathLike)
-    return not are_texts or not 2 < len(set(y_true.tolist())) == len(y_true)
+    if not isinstance(y_true[0], str | PathLike):
+        return True
+    if len(set(y_true.tolist())) < len(y_true):  # masks of several images differ
+        return True
+    return not os.path.exists(os.path.expanduser(y_true[0]))
 
 
 def list_classes(metric, y_true, sample_weight=None):
@@ -233,9 +237,9 @@ def _check_present(y_true):
     """Raise ValueError if a label is None or NaN."""
     if y_true.dtype.kind not in "fO":
         return
-    is_missing = [value is None or value != value for value in y_true.ravel().tolist()]
-    if any(is_missing):
-        row = is_missing.index(True) // (y_true.size // len(y_true))
+    are_missing = list(map(is_missing, y_true.ravel().tolist()))
+    if any(are_missing):
+        row = are_missing.index(True) // (y_true.size // len(y_true))
         raise ValueError(
             f"y_true has no value at position {row}. Leave out images without a label."
         )

@@ -173,6 +173,13 @@ def _check_one_type(items, name):
         )
 
 
+def is_missing(value) -> bool:
+    """Return whether a value is None, NaN, NaT, or NA of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return bool(np.ndim(value) == 0 and value != value)
+
+
 def _find_nan(column) -> np.ndarray:
     """Return which values are NaN or NaT. An array of dtype object can have NaN too."""
     if column.dtype.kind == "O":

@@ -49,7 +49,7 @@ def test_images_in_parts_are_in_the_order_of_the_table(parts):
     assert data.target_names == ["mel", "nv"]
     assert data.target.tolist() == [1, 1, 0]
     assert data.groups.tolist() == ["L1", "L1", "L2"]
-    assert data.columns["age"].tolist() == ["40", "41", ""]
+    assert data.columns["age"].tolist() == ["40", "41", None]
     assert data.n_ignored == 1
     assert load(parts).groups is None
 
@@ -115,3 +115,31 @@ def test_what_does_not_exist_is_named(parts):
         load_image_table(parts[0] / "none.csv", parts, **COLUMNS)
     with pytest.raises(FileNotFoundError, match=r"no folder .*none"):
         load([*parts, parts[0] / "none"])
+
+
+@pytest.mark.parametrize("gone", [None, np.nan, pd.NA], ids=repr)
+def test_missing_values_of_other_columns_stay_missing(parts, gone):
+    frame = pd.read_csv(parts[0].parent / "table.csv").astype(object)
+    frame["sex"] = ["male", gone, "female"]
+    frame["seen"] = [1, "twice", gone]
+    frame["places"] = [[1, 2], [3], []]
+    columns = pd.DataFrame(load_image_table(frame, parts, **COLUMNS).columns)
+    assert columns["sex"].isna().tolist() == [False, True, False]
+    assert columns["seen"].tolist()[:2] == [1, "twice"]
+    assert columns["places"].tolist() == [[1, 2], [3], []]
+
+
+def test_an_image_with_and_without_extension_is_named_twice(parts):
+    with pytest.raises(ValueError, match=r"a\.jpg twice, as 'a' and 'a\.jpg'"):
+        load(parts, TABLE + "a.jpg,L3,mel,1\n")
+
+
+def test_two_columns_of_one_name_are_an_error(parts):
+    frame = pd.DataFrame([["a", "nv", "mel"], ["b", "nv", "mel"]])
+    frame.columns = ["image_id", "dx", "dx"]
+    with pytest.raises(ValueError, match="two columns 'dx'"):
+        load_image_table(frame, parts, **COLUMNS)
+
+
+def test_a_folder_that_is_there_twice_is_one(parts):
+    assert load([*parts, parts[0]]).n_ignored == 1

@@ -422,6 +422,14 @@ def test_verbose_prints_a_line_for_each_pass(textured, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("encoding", ["fisher", "vlad", "soft"])
+def test_a_pickle_has_the_same_vectors(encoding, textured):
+    bovw = BoVWSIFTTransformer(6, encoding=encoding, n_components=20, random_state=0)
+    bovw.fit(textured)
+    loaded = pickle.loads(pickle.dumps(bovw))
+    np.testing.assert_array_equal(loaded.transform(textured), bovw.transform(textured))
+
+
 def test_a_pickle_is_small_and_holds_no_images(textured):
     bovw = BoVWSIFTTransformer(4, random_state=0).fit(textured)
     assert len(pickle.dumps(bovw)) < 20_000 < textured.nbytes

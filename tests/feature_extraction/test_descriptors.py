@@ -8,6 +8,7 @@ from skimage.color import rgb2lab
 from sklearn.base import clone
 from sklearn.preprocessing import normalize
 
+from skinest.datasets import make_dermoscopy
 from skinest.feature_extraction import ColorPatchDescriptor, SIFTDescriptor
 
 
@@ -23,7 +24,7 @@ def grey(image):
         ({"edge_threshold": 3.0}, {"edgeThreshold": 3.0}),
         ({"sigma": 2.5}, {"sigma": 2.5}),
         ({"n_octave_layers": 5}, {"nOctaveLayers": 5}),
-        ({"max_keypoints": 7}, {"nfeatures": 7}),
+        ({"max_keypoints": 6}, {"nfeatures": 6}),
     ],
 )
 def test_keypoints_and_settings_are_opencvs(settings, opencv, textured):
@@ -256,3 +257,13 @@ def test_descriptors_are_pure_and_can_be_cloned(textured):
     first = descriptor(image)
     np.testing.assert_array_equal(image, textured[0])
     np.testing.assert_array_equal(clone(descriptor)(image), first)
+
+
+@pytest.mark.parametrize("color", ["grey", "opponent"])
+@pytest.mark.parametrize("n", [1, 10, 20])
+def test_keypoints_are_at_most_those_asked_for(n, color):
+    images = make_dermoscopy(8, random_state=0).images
+    for image in images:
+        every = SIFTDescriptor(color=color).describe(image)
+        values, places = SIFTDescriptor(color=color, max_keypoints=n).describe(image)
+        assert len(values) == len(places) == min(n, len(every[0]))

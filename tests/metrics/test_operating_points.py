@@ -187,3 +187,10 @@ def test_wrong_arguments(given, says):
 def test_a_threshold_is_for_one_of_the_two(given):
     with pytest.raises(ValueError, match="pass exactly one of them"):
         find_threshold(Y, SCORES, **given)
+
+
+def test_scores_may_be_objects():
+    y, scores = [0, 1, 0, 1], [0.1, 0.9, 0.4, 1]
+    expected = partial_auc_score(y, scores, min_sensitivity=0.5)
+    objects = np.array(scores, dtype=object)
+    assert partial_auc_score(y, objects, min_sensitivity=0.5) == expected

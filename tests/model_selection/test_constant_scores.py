@@ -20,7 +20,12 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from skinest.metrics import dice_score, iou_score, threshold_jaccard_score
+from skinest.metrics import (
+    blob_f1_score,
+    dice_score,
+    iou_score,
+    threshold_jaccard_score,
+)
 from skinest.model_selection import (
     bootstrap_interval,
     compare,
@@ -245,3 +250,23 @@ def test_reports_of_subgroups():
     lows = [lowest_share(n_positive) for n_positive in (10, 5, 5)]
     np.testing.assert_allclose(report["low"], lows)
     assert (report["high"] == 1).all()
+
+
+MASKS = np.zeros((100, 6, 6), dtype=int)
+MASKS[:5, 2:4, 2:4] = 1
+
+
+@pytest.mark.parametrize(
+    "metric", [dice_score, iou_score, threshold_jaccard_score, blob_f1_score]
+)
+def test_masks_without_a_score_are_no_evidence(metric):
+    without = partial(metric, zero_division=np.nan)
+    result = bootstrap_interval(without, MASKS, MASKS, **OPTIONS)
+    np.testing.assert_allclose(result, [1, lowest_share(5), 1])
+    unknown = np.where(np.arange(100)[:, None, None] < 5, MASKS, 255)
+    ignoring = partial(metric, zero_division=1.0, ignore_label=255)
+    result = bootstrap_interval(ignoring, unknown, MASKS, **OPTIONS)
+    np.testing.assert_allclose(result, [1, lowest_share(5), 1])
+    change = compare(without, MASKS, MASKS, MASKS, **OPTIONS)
+    few = compare(without, MASKS[:5], MASKS[:5], MASKS[:5], **OPTIONS)
+    np.testing.assert_allclose(change, few)

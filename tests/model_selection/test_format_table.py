@@ -69,3 +69,15 @@ def test_wrong_arguments_are_named():
         format_table(TABLE, output="html")
     with pytest.raises(ValueError, match="table"):
         format_table([1, 2])
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", object])
+def test_missing_values_of_pandas_are_empty(dtype):
+    table = pd.DataFrame({"n": pd.Series([1, pd.NA], dtype=dtype)})
+    lines = format_table(table, digits=0).splitlines()
+    assert lines[2:] == ["| 0 | 1 |", "| 1 |  |"]
+
+
+def test_lines_of_a_cell_are_joined_in_markdown():
+    table = pd.DataFrame({"note": ["first\nsecond"]})
+    assert format_table(table).splitlines()[-1] == "| 0 | first second |"

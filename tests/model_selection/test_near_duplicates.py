@@ -235,3 +235,8 @@ def test_wrong_arguments_of_groups_are_named(images):
         duplicate_groups(images, duplicates=pair([0, 10]))
     with pytest.raises(ValueError, match="Pass duplicates or threshold, not both"):
         duplicate_groups(images, duplicates=pair(), threshold=0.5)
+
+
+def test_groups_are_of_one_set_of_images(images):
+    with pytest.raises(ValueError, match="groups of X only"):
+        duplicate_groups(images, Y=images)

@@ -212,3 +212,24 @@ def test_images_with_the_weight_0_do_not_stand_for_their_class():
         *(balanced_accuracy_score, Y, SCORE > 0.5), sample_weight=weights, **OPTIONS
     )
     assert result.estimate == np.mean(SCORE[~Y] <= 0.5)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Index, pd.Series])
+def test_labels_of_a_metric_have_any_form(kind):
+    rng = np.random.default_rng(0)
+    y, probabilities = np.arange(60) % 3, rng.dirichlet(np.ones(3), 60)
+    options = {"n_resamples": 50, "random_state": 0}
+    area = partial(roc_auc_score, multi_class="ovr", labels=kind([0, 1, 2]))
+    expected = partial(roc_auc_score, multi_class="ovr")
+    assert bootstrap_interval(area, y, probabilities, **options) == bootstrap_interval(
+        expected, y, probabilities, **options
+    )
+    macro = partial(f1_score, labels=kind([0, 1]), average="macro")
+    result = bootstrap_interval(macro, y % 2, (y + 1) % 2, **options)
+    assert result.estimate == f1_score(y % 2, (y + 1) % 2, average="macro")
+
+
+def test_texts_that_all_differ_are_labels_unless_they_are_files():
+    texts = ["a", "b", "c"]
+    result = bootstrap_interval(accuracy_score, texts, texts, random_state=0)
+    np.testing.assert_allclose(result, [1, 0.025 ** (1 / 3), 1])

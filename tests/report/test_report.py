@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import getpass
+import os
 import platform
 import re
 import sys
@@ -394,3 +395,22 @@ def test_an_error_in_a_section_does_not_lose_the_others(
     assert "could not be written (RuntimeError)" in text
     assert "/home/me" not in text
     assert "For the authors" in text
+
+
+def test_names_of_files_need_not_be_utf8(tmp_path, keep_sections):
+    keep_sections("errors")
+    paths = [tmp_path / os.fsdecode(b"\xe9%d.png" % number) for number in range(40)]
+    try:
+        for path, image in zip(paths, IMAGES, strict=True):
+            Image.fromarray(image).save(path, format="png")
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    files = skinest.report(
+        Brightness().fit(IMAGES, LABELS),
+        paths,
+        LABELS,
+        path=tmp_path / "report.html",
+        show_names=True,
+        **FAST,
+    )
+    assert r"\udce9" in files.html.read_text("utf-8")

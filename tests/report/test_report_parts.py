@@ -66,7 +66,8 @@ def test_scores_of_masks_are_means_with_intervals_of_groups(page_of_masks):
 def test_images_without_a_labelled_pixel_do_not_count(tmp_path):
     segmenter = BrightPixels().fit(IMAGES, MASKS)
     segmenter.ignore_label = 9
-    masks = [np.full_like(MASKS[0], 9), *MASKS[2::2]]
+    masks = [np.full_like(MASKS[0], 9), *map(np.copy, MASKS[2::2])]
+    masks[1][:2] = 9
     options = {"groups": np.arange(20) // 2, **FAST}
     files = skinest.report(
         segmenter, IMAGES[::2], masks, path=tmp_path / "report.html", **options
@@ -78,6 +79,9 @@ def test_images_without_a_labelled_pixel_do_not_count(tmp_path):
     )
     assert page.has_words("Mean Dice score", f"{expected.estimate:.3f}")
     assert not page.has_words("not defined")
+    areas = [(mask == 255).sum() / (mask != 9).sum() for mask in masks[1:]]
+    n_with = sum((mask == 255).any() for mask in masks)
+    assert page.has_words("Test", "20", "10", str(n_with), f"{np.mean(areas):.1%}")
     assert any("without a labelled pixel do not count: 1" in w for w in page.words)
     assert any("Dice scores of 19 images" in each["alt"] for each in page.list("img"))
 
