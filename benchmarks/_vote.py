@@ -11,7 +11,7 @@ from _task2 import METRICS, score
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from skinest.model_selection import compare
+from skinest.model_selection import adjust_priors, compare
 
 
 def vote(probabilities):
@@ -24,8 +24,8 @@ def as_features(probabilities):
     return np.log(np.clip(np.hstack(list(probabilities.values())), 1e-6, 1))
 
 
-def combine(held_out, tested, y, groups):
-    """Return the probabilities of members, vote and stack, for validation and test.
+def combine(held_out, tested, y, groups, priors):
+    """Return the probabilities of members, votes and stack, for validation and test.
 
     The stack is trained on the validation images. Its probabilities for them are by
     cross-validation.
@@ -37,6 +37,9 @@ def combine(held_out, tested, y, groups):
 
     y, groups : ndarray of shape (n_validation_images,)
         Labels and lesions of the validation images.
+
+    priors : tuple of ndarray of shape (n_classes,)
+        Class frequencies that the members have learned, and those to adjust a vote to.
     """
     stack = LogisticRegression(C=0.1, max_iter=1000)
     left_out = cross_val_predict(
@@ -49,13 +52,14 @@ def combine(held_out, tested, y, groups):
     )
     stack.fit(as_features(held_out), y)
     rows = {name: (held_out[name], tested[name]) for name in held_out}
-    rows["soft vote"] = vote(held_out), vote(tested)
+    rows["soft vote"] = votes = vote(held_out), vote(tested)
+    rows["soft vote, adjusted"] = tuple(adjust_priors(each, *priors) for each in votes)
     rows["stack"] = left_out, stack.predict_proba(as_features(tested))
     return rows
 
 
-def score_all(held_out, tested, validation, test):
-    """Return scores of members, vote and stack, and what each member adds to the vote.
+def score_all(held_out, tested, validation, test, priors):
+    """Return scores of members, votes and stack, and what each member adds to a vote.
 
     Parameters
     ----------
@@ -64,8 +68,11 @@ def score_all(held_out, tested, validation, test):
 
     validation, test : tuple of (y, groups)
         Labels and lesions.
+
+    priors : tuple of ndarray of shape (n_classes,)
+        Class frequencies that the members have learned, and those to adjust a vote to.
     """
-    rows, results = combine(held_out, tested, *validation), {}
+    rows, results = combine(held_out, tested, *validation, priors), {}
     for name, (of_validation, of_test) in rows.items():
         predicted = of_validation.argmax(axis=1)
         results[name] = {

@@ -20,11 +20,8 @@ from time import perf_counter
 import numpy as np
 from _clinic_members import (
     BATCH_SIZE,
-    INNER,
     LIGHT,
     SHAPES,
-    Features,
-    Linear,
     make_rate,
 )
 from _examples import study, write_scores
@@ -34,6 +31,8 @@ from _vote import score_all
 
 from skinest import TransferClassifier
 from skinest.datasets import fetch_isic2018_task3
+
+BALANCE = 0.5  # power of class weights
 
 
 def main():
@@ -50,9 +49,16 @@ def main():
     if options.members:
         return
     truths = ((y[part], groups[part]) for part in (validation, test))
-    scores = score_all(held_out, tested, *truths)
+    scores = score_all(held_out, tested, *truths, find_priors(y[train]))
     show(scores)
     write_scores(options.scores, scores)
+
+
+def find_priors(y):
+    """Return class frequencies, with the class weights of the members and without."""
+    priors = np.bincount(y) / len(y)
+    weighted = priors * list(weigh_classes(y, BALANCE).values())
+    return weighted / weighted.sum(), priors
 
 
 def read_options():
@@ -71,7 +77,6 @@ def read_options():
     )
     options = parser.parse_args()
     options.state.mkdir(parents=True, exist_ok=True)
-    options.memory = None
     return options
 
 
@@ -118,7 +123,7 @@ def tune(
             epochs=epochs,
             learning_rate=make_rate(len(y_train), epochs, peak),
             batch_size=BATCH_SIZE,
-            class_weight=weigh_classes(y_train, 0.5),
+            class_weight=weigh_classes(y_train, BALANCE),
             augmentation=augmentation,
             n_augmented_copies=copies,
             n_prediction_views=4,
@@ -129,13 +134,6 @@ def tune(
         .fit(X_train, y_train)
         .predict_proba(X)
     )
-
-
-def predict_from_features(X_train, y_train, X, folder, options):
-    """Fit a logistic regression to inner layers of a network that is not trained."""
-    member = Linear(features=Features(layers=INNER), C=3e-3)
-    member.fit(X_train, y_train, "ham", options)
-    return member.predict(X)
 
 
 tune_mobilenetv2 = partial(
@@ -155,7 +153,6 @@ MEMBERS = {
     "MobileNetV2, 224 pixels": partial(
         tune_mobilenetv2, side=224, epochs=14, augmentation=SHAPES
     ),
-    "frozen MobileNetV2": predict_from_features,
 }
 
 

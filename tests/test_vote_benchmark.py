@@ -37,16 +37,29 @@ def halves():
         known = np.flatnonzero(rng.permutation(groups) % 2 == parity)
         probabilities[known] = 0.01
         probabilities[known, y[known]] = 0.94
-        members[name] = probabilities + 1e-3 * rng.random(probabilities.shape)
+        probabilities += 1e-3 * rng.random(probabilities.shape)
+        members[name] = probabilities / probabilities.sum(axis=1, keepdims=True)
     return members, y, groups
+
+
+EVEN = (np.full(N_CLASSES, 1 / N_CLASSES),) * 2
 
 
 def test_vote_and_stack_know_what_either_member_knows(benchmark, halves):
     members, y, groups = halves
-    rows = benchmark.combine(members, members, y, groups)
+    rows = benchmark.combine(members, members, y, groups, EVEN)
     accuracy = {name: (p.argmax(axis=1) == y).mean() for name, (_, p) in rows.items()}
     assert accuracy["first"] < 0.7 < min(accuracy["soft vote"], accuracy["stack"])
     assert_allclose(rows["soft vote"][1], sum(members.values()) / 2)
+
+
+def test_a_vote_is_adjusted_to_other_class_frequencies(benchmark, halves):
+    members, y, groups = halves
+    priors = EVEN[0], np.arange(1, 8) / 28
+    rows = benchmark.combine(members, members, y, groups, priors)
+    expected = rows["soft vote"][1] * priors[1]
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert_allclose(rows["soft vote, adjusted"][1], expected)
 
 
 def test_probabilities_of_a_stack_are_of_lesions_that_it_was_not_trained_on(
@@ -54,7 +67,7 @@ def test_probabilities_of_a_stack_are_of_lesions_that_it_was_not_trained_on(
 ):
     _, y, groups = halves
     noise = {"noise": np.random.default_rng(0).dirichlet(np.ones(N_CLASSES), len(y))}
-    held_out, known = benchmark.combine(noise, noise, y, groups)["stack"]
+    held_out, known = benchmark.combine(noise, noise, y, groups, EVEN)["stack"]
     assert (held_out.argmax(axis=1) == y).mean() < 0.25  # the chance level is 1 / 7
     assert (held_out != known).any()
 
