@@ -54,7 +54,9 @@ def _count_masks(study, sets):
     for name, part in sets.items():
         counts = [""] * (2 * len(labels))
         if part.y is not None:
-            areas = [_measure_areas(mask, labels, part.y) for mask in part.y]
+            areas = [
+                _measure_areas(mask, labels, part.y.ignore_label) for mask in part.y
+            ]
             # Images without a labelled pixel count nowhere.
             shares = np.array([row for row in areas if row] or [[0.0] * len(labels)])
             counts = [
@@ -71,9 +73,9 @@ def _count_masks(study, sets):
     return Table(["Set", "Images", "Groups", *names], rows, "Images, groups and masks")
 
 
-def _measure_areas(mask, labels, masks):
-    """Return the share of the labelled pixels of each label, if there are any."""
-    n_pixels = np.count_nonzero(mask != masks.ignore_label)
+def _measure_areas(mask, labels, ignore_label):
+    """Return the share of each label in the labelled pixels, or nothing without any."""
+    n_pixels = np.count_nonzero(mask != ignore_label)
     if not n_pixels:
         return []
     return [np.count_nonzero(mask == label) / n_pixels for label in labels]

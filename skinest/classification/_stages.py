@@ -120,7 +120,7 @@ def train_stage(fitting, network, stage, inputs, attributes_of):
 
     batches, validation, boundary = inputs.make_batches(network, stage.boundary)
     part = network.describe_training(stage.trainable, boundary)
-    if network.trains_norms(stage.trainable) and not network.is_from_scratch:
+    if network.trains_norms(stage.trainable):
         part = restore_statistics(part, batches, fitting.estimator)
     batch_size, n_outputs = fitting.estimator.batch_size, network.head_spec.n_outputs
     objective = Objective(

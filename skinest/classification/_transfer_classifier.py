@@ -426,8 +426,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Warns
         -----
         UserWarning
-            If there are no validation images of a class, or if there is too little
-            space for the outputs of frozen layers. Then each epoch computes them again.
+            If there are no validation images of a class, if there is too little space
+            for the outputs of frozen layers, so that each epoch computes them again, or
+            if batch normalisation is to train and has no statistics.
         """
         self._check_settings(X_val, y_val)
         data = X, y, sample_weight, groups, X_val, y_val

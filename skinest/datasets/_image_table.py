@@ -100,8 +100,8 @@ def load_image_table(
         groups : ndarray of shape (n_images,), dtype object, or None
             The group of each image.
         columns : dict of ndarray of shape (n_images,)
-            All columns of the table, for ``pandas.DataFrame(data.columns)``. Values
-            that are missing, such as empty fields of a file, are None or NaN.
+            All columns of the table, for ``pandas.DataFrame(data.columns)``. Missing
+            values stay missing, and empty texts are None.
         n_ignored : int
             The number of images that the table does not name.
 
@@ -213,8 +213,10 @@ def _as_array(values):
     values = [
         None if isinstance(value, str) and not value else value for value in values
     ]
-    are_numbers = all(isinstance(value, Number) for value in values)
-    if are_numbers or all(isinstance(value, str) for value in values):
+    is_numeric = all(isinstance(value, Number | np.bool_) for value in values)
+    are_texts = all(isinstance(value, str) for value in values)
+    are_dates = all(isinstance(value, np.datetime64) for value in values)
+    if is_numeric or are_texts or are_dates:
         return np.array(values)
     column = np.empty(len(values), dtype=object)
     for row, value in enumerate(values):

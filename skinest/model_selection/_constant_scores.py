@@ -57,7 +57,10 @@ class Part(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """Other labels and predictions of all images, and images that may have them."""
+    """Other labels and predictions of all images, and images that may have them.
+
+    For a mean of scores of images, these are the mean and the score of a changed image.
+    """
 
     y_true: Any
     y_score: Any
@@ -168,8 +171,9 @@ def _list_changes(part, labels):
     """Return changes by their kind."""
     has_weight = part.sample_weight > 0
     if is_mean_of_fractions(part.metric):
-        images = {_ALL: has_weight & _have_scores(part)}
-        return {value: _Change(None, value, images) for value in (0, 1)}
+        estimate, has_score = _score_images(part)
+        images = {_ALL: has_score}
+        return {value: _Change(estimate, value, images) for value in (0, 1)}
     if labels is not None:
         return _list_changes_of_classes(part, labels, has_weight)
     if has_labels(part.y_true) and part.y_true.ndim == 2:
@@ -177,13 +181,18 @@ def _list_changes(part, labels):
     return {}
 
 
-def _have_scores(part):
-    """Return which images have a score. The others are left out of the mean."""
-    n_images = len(part.groups)
+def _score_images(part):
+    """Return the mean score, and which images have one: others do not count."""
+    counts = np.zeros(len(part.groups))
+    has_score = np.ones(len(counts), dtype=bool)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of images without foreground
-        score = make_weighted_score(*part[:3])
-        return np.array([not np.isnan(score(row)) for row in np.eye(n_images)])
+        score = make_weighted_score(*part[:3], part.sample_weight)
+        for row in range(len(counts)):
+            counts[row] = 1
+            has_score[row] = not np.isnan(score(counts))
+            counts[row] = 0
+        return score(counts + 1), has_score
 
 
 def _list_changes_of_classes(part, labels, has_weight):
@@ -255,10 +264,8 @@ def _make_score(part, change):
 
     An image counts 1 - p, and a changed copy of it counts p.
     """
-    n_images = len(part.groups)
     if is_mean_of_fractions(part.metric):
-        score = make_weighted_score(*part[:3], part.sample_weight)
-        estimate = score(np.ones(n_images))
+        estimate = change.y_true
         return lambda shares: estimate + shares.max() * (change.y_score - estimate)
     weights = np.tile(part.sample_weight, 2)
     with warnings.catch_warnings():

@@ -8,6 +8,7 @@ they take 3 ms, and the area under the ROC curve itself takes 0.02 ms.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import (
@@ -64,7 +65,7 @@ def make_fast_score(function, options, y_true, y_score):
     return score
 
 
-def _is_usual(option) -> bool:
+def _is_usual(option: tuple[str, Any]) -> bool:
     """Return whether an option of a metric has the value that is known here."""
     name, value = option
     if name == "pos_label":
@@ -118,7 +119,7 @@ def _divide(numerator, denominator, without=0.0):
     return numerator / denominator if denominator else without
 
 
-_USUAL = {"average": "binary", "zero_division": 0}
+_USUAL: dict[str, Any] = {"average": "binary", "zero_division": 0}
 _METRICS = [
     (roc_auc_score, _area),
     (average_precision_score, _average_precision),

@@ -99,13 +99,13 @@ def _join_intervals(table, digits):
     hidden = {name for pair in limits.values() for name in pair}
     names = [name for name in table.columns if name not in hidden]
     levels = [name or "" for name in table.index.names]
-    yield [*map(str, levels), *map(str, names)]
+    yield [*map(_join_lines, levels), *map(_join_lines, names)]
     columns = {name: table[name].tolist() for name in table.columns}
     for position, label in enumerate(table.index):
         row = {name: column[position] for name, column in columns.items()}
         keys = label if isinstance(label, tuple) else (label,)
         yield [
-            *map(str, keys),
+            *map(_join_lines, keys),
             *(_format_cell(row, name, limits.get(name, ()), digits) for name in names),
         ]
 
@@ -115,7 +115,7 @@ def _format_cell(row, name, limits, digits):
     sign = "+" if name in _SIGNED else ""
     values = [row[name], *(row[limit] for limit in limits)]
     texts = [
-        f"{value:{sign}.{digits}f}" if isinstance(value, float) else str(value)
+        f"{value:{sign}.{digits}f}" if isinstance(value, float) else _join_lines(value)
         for value in values
     ]
     are_known = [not is_missing(value) for value in values]
@@ -126,17 +126,18 @@ def _format_cell(row, name, limits, digits):
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
+def _join_lines(value) -> str:
+    """Return a value as text of one line, because a cell has only one."""
+    return " ".join(str(value).splitlines())
+
+
 def _to_markdown(header, body, n_levels):
     rule = "|" + ":---|" * n_levels + "---:|" * (len(header) - n_levels)
     lines = [
-        "| " + " | ".join(_escape_markdown(cell) for cell in row) + " |"
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |"
         for row in (header, *body)
     ]
     return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _escape_markdown(cell):
-    return " ".join(cell.splitlines()).replace("|", r"\|")
 
 
 def _to_latex(header, body, n_levels):

@@ -189,11 +189,14 @@ def has_labels(y_true) -> bool:
         return True
     if np.ndim(y_true[0]):
         return False
-    if not isinstance(y_true[0], str | PathLike):
+    if isinstance(y_true[0], PathLike):
+        return False
+    if not isinstance(y_true[0], str):
         return True
-    if len(set(y_true.tolist())) < len(y_true):  # masks of several images differ
+    names = y_true.tolist()
+    if len(set(names)) < len(names):  # masks of several images differ
         return True
-    return not os.path.exists(os.path.expanduser(y_true[0]))
+    return not all(os.path.isfile(os.path.expanduser(str(name))) for name in names)
 
 
 def list_classes(metric, y_true, sample_weight=None):

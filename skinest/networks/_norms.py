@@ -42,15 +42,10 @@ def fuse_norms(model):
     """
     if keras.backend.backend() == "tensorflow":
         for layer in list_inner_layers(model):
-            if _is_norm(layer) and _is_faster_fused(layer):
+            is_norm = _is_norm(layer) and layer.epsilon >= _MIN_EPSILON
+            if is_norm and (layer.trainable or layer.compute_dtype != "float32"):
                 layer.call = MethodType(_call_fused, layer)
     return model
-
-
-def _is_faster_fused(layer) -> bool:
-    """Return whether one operation is faster, and has the outputs of Keras."""
-    is_faster = layer.trainable or layer.compute_dtype != "float32"
-    return is_faster and layer.epsilon >= _MIN_EPSILON
 
 
 def _is_norm(layer) -> bool:

@@ -177,7 +177,7 @@ def is_missing(value) -> bool:
     """Return whether a value is None, NaN, NaT, or NA of pandas."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return bool(np.ndim(value) == 0 and value != value)
+    return bool(np.isscalar(value) and value != value)
 
 
 def _find_nan(column) -> np.ndarray:

@@ -1,15 +1,17 @@
-"""Batch normalisation that trains, from weights that lack its statistics.
-
-The weights that the tests save are random, so means are 0 and variances are 1.
-"""
+"""Batch normalisation that trains, from weights that lack its statistics."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import threading
+
+import h5py
 import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+
+from skinest.networks import KerasBackbone
 
 from .conftest import small
 
@@ -19,10 +21,24 @@ TRAINS = {"train_batch_norm": True, **FEW}
 
 
 @pytest.fixture(scope="module")
-def bare(images, y, tmp_path_factory):
-    """Weights whose batch normalisation has no statistics."""
-    file = tmp_path_factory.mktemp("bare") / "bare.weights.h5"
+def untrained(images, y, tmp_path_factory):
+    """Random weights in a file, whose batch normalisation has learned nothing."""
+    file = tmp_path_factory.mktemp("untrained") / "untrained.weights.h5"
     small(epochs=1).fit(images, y).save_backbone(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def bare(untrained):
+    """Weights whose batch normalisation has offsets, but no statistics."""
+    file = untrained.with_name("bare.weights.h5")
+    file.write_bytes(untrained.read_bytes())
+    rng = np.random.default_rng(0)
+    with h5py.File(file, "r+") as archive:
+        for layer in archive["layers"].values():
+            if len(layer["vars"]) == 4:  # gamma, beta, means and variances
+                beta = layer["vars"]["1"]
+                beta[...] = rng.normal(0, 0.5, beta.shape)
     return file
 
 
@@ -75,14 +91,67 @@ def test_known_statistics_stay(bare, images, y, tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"weights": None, "trainable": "all"}, {"train_batch_norm": False}],
-    ids=["from scratch", "not trained"],
+    [{}, {"weights": None}, {"train_batch_norm": False}],
+    ids=["untrained", "random", "not trained"],
 )
-def test_other_trainings_start_as_before(settings, bare, images, y):
-    settings = {"weights": bare, "trainable": "stage5", **TRAINS} | settings
+def test_other_trainings_start_as_before(settings, untrained, images, y):
+    settings = {"weights": untrained, "trainable": "all", **TRAINS} | settings
     for norm in list_norms(small(**settings).fit(images, y)):
         assert_allclose(norm.gamma, 1)
         assert_allclose(norm.beta, 0, atol=1e-9)
+
+
+def test_each_stage_restores_what_it_trains(bare, images, y, capsys):
+    small(
+        weights=bare,
+        trainable="stage5",
+        fine_tune="all",
+        fine_tune_epochs=1,
+        verbose=1,
+        **TRAINS,
+    ).fit(images, y)
+    lines = capsys.readouterr().out.splitlines()
+    restored = [line.split()[2] for line in lines if "Restoring" in line]
+    assert len(restored) == 2
+    assert restored[0] == "3"
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_vectors_and_large_means_are_measured(scale, images, y):
+    layers = keras.layers
+    norm = layers.BatchNormalization(scale=scale)
+    network = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Rescaling(1 / 255, offset=300.0),
+            norm,
+            layers.Conv2D(4, 3),
+            layers.GlobalAveragePooling2D(),
+            layers.BatchNormalization(beta_initializer="ones"),
+        ]
+    )
+    norm.beta.assign([1.0, 2.0, 3.0])
+    clf = small(KerasBackbone(network), weights="imagenet", trainable="all", **TRAINS)
+    if not scale:
+        with pytest.warns(UserWarning, match="1 layers of batch normalisation"):
+            clf.fit(images, y)
+        return
+    clf.fit(images, y)
+    first, _ = list_norms(clf)
+    scaled = images / 255
+    assert_allclose(first.moving_mean, 300 + scaled.mean(axis=(0, 1, 2)), rtol=1e-5)
+    assert_allclose(first.moving_variance, scaled.var(axis=(0, 1, 2)), rtol=0.02)
+
+
+def test_an_error_while_images_are_measured_leaves_no_thread(bare, images, y):
+    def fail(image, rng):
+        raise RuntimeError("no image")
+
+    settings = {"weights": bare, "trainable": "all", "augmentation": fail, **TRAINS}
+    with pytest.raises(RuntimeError, match="no image"):
+        small(**settings).fit(images, y)
+    names = [thread.name for thread in threading.enumerate()]
+    assert not any(name.startswith("skinest-prefetch") for name in names)
 
 
 class Stopping(keras.callbacks.Callback):
@@ -103,6 +172,7 @@ def test_a_fit_that_stops_goes_on_to_the_same_bits(
     monkeypatch.setattr(Stopping, "is_on", False)
     resumed = small(checkpoint=tmp_path, **settings).fit(images, y)
     whole = small(**settings).fit(images, y)
+    assert np.ptp(list_norms(whole)[-1].moving_variance) > 0
     for ours, theirs in zip(resumed.model_.weights, whole.model_.weights, strict=True):
         assert_array_equal(ours, theirs, err_msg=ours.path)
 

@@ -124,6 +124,9 @@ def test_missing_values_of_other_columns_stay_missing(parts, gone):
     frame["seen"] = [1, "twice", gone]
     frame["places"] = [[1, 2], [3], []]
     columns = pd.DataFrame(load_image_table(frame, parts, **COLUMNS).columns)
+    table = {**frame, "flag": np.ones(3, bool), "day": np.zeros(3, "M8[D]")}
+    arrays = load_image_table(table, parts, **COLUMNS).columns
+    assert [arrays[name].dtype.kind for name in ("flag", "day")] == ["b", "M"]
     assert columns["sex"].isna().tolist() == [False, True, False]
     assert columns["seen"].tolist()[:2] == [1, "twice"]
     assert columns["places"].tolist() == [[1, 2], [3], []]

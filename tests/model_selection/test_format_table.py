@@ -78,6 +78,10 @@ def test_missing_values_of_pandas_are_empty(dtype):
     assert lines[2:] == ["| 0 | 1 |", "| 1 |  |"]
 
 
-def test_lines_of_a_cell_are_joined_in_markdown():
-    table = pd.DataFrame({"note": ["first\nsecond"]})
-    assert format_table(table).splitlines()[-1] == "| 0 | first second |"
+def test_lines_of_a_cell_are_joined():
+    table = pd.DataFrame({"note": ["first\nsecond", [[1], [2, 3]]]})
+    assert format_table(table).splitlines()[2:] == [
+        "| 0 | first second |",
+        "| 1 | [[1], [2, 3]] |",
+    ]
+    assert "0 & first second \\\\" in format_table(table, output="latex")
