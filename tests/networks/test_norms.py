@@ -122,6 +122,16 @@ def test_fused_training_is_that_of_keras(frozen):
         assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4, err_msg=ours.path)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_in_float32_only_layers_that_train_are_fused(dtype):
+    model = build("study", compute_dtype=dtype)
+    first, *others = (layer for layer in model.layers if isinstance(layer, NORM))
+    first.trainable = False
+    fuse_norms(model)
+    assert ("call" in vars(first)) == (dtype == "bfloat16")
+    assert all("call" in vars(norm) for norm in others)
+
+
 def test_files_of_a_fused_network_have_layers_of_keras_only(tmp_path):
     model = fuse_norms(build("study", random_state=0))
     model.save(tmp_path / "unet.keras")
