@@ -7,6 +7,9 @@ and its stages have the same names.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import h5py
+import numpy as np
+
 from skinest.networks._backbone_table import BACKBONES
 from skinest.networks._backbones import Backbone
 
@@ -39,3 +42,16 @@ class TinyBackbone(Backbone):
 _STAGES = {"stage5": "block_16_expand", "stage1": "Conv1"}
 _BLOCKS = r"(block_16|Conv_1|Conv1)(?:_|$)"
 BACKBONES["tiny"] = TinyBackbone("TinyBackbone", "tf", _STAGES, _BLOCKS)
+
+
+def write_bare(source, target):
+    """Copy weights to a file whose norms have random offsets, but no statistics."""
+    target.write_bytes(source.read_bytes())
+    rng = np.random.default_rng(0)
+    with h5py.File(target, "r+") as archive:
+        for layer in archive["layers"].values():
+            if len(layer["vars"]) == 4:  # gamma, beta, means and variances
+                beta, means, variances = (layer["vars"][place] for place in "123")
+                beta[...] = rng.normal(0, 0.5, beta.shape)
+                means[...], variances[...] = 0.0, 1.0
+    return target

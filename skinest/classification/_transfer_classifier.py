@@ -17,7 +17,7 @@ from .._training._checkpoint import open_checkpoint
 from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
 from ..networks._backbone_stages import check_stage
 from ..networks._backbones import get_backbone
-from ..networks._transfer_network import BACKBONE, check_hidden_units
+from ..networks._transfer_network import BACKBONE, BATCH_NORM, check_hidden_units
 from ..utils._deprecation import DEPRECATED, NOT_PASSED
 from ._class_prediction import ClassPredictionMixin
 from ._stage_inputs import StageInputs, make_copies
@@ -112,10 +112,11 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Learning rate of the second stage.
 
     train_batch_norm : bool or "auto", default="auto"
-        Whether batch normalisation is trained in the part that trains. If not, it keeps
-        its statistics. "auto" trains it only with "all" and ``weights=None``. If the
-        weights have no statistics, as those of many networks for predictions, they are
-        first computed from training images, and the outputs stay the same.
+        Whether batch normalisation of the backbone or encoder is trained in the part
+        that trains. If not, it keeps its statistics. "auto" trains it only with "all"
+        and ``weights=None``. If the weights have no statistics, as those of many
+        networks for predictions, they are first computed from training images, and the
+        outputs stay the same.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
@@ -295,7 +296,7 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         "pooling": [StrOptions({"flatten", "avg", "max"})],
         "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "trainable": [str],
-        "train_batch_norm": ["boolean", StrOptions({"auto"})],
+        "train_batch_norm": BATCH_NORM,
         "fine_tune": [str, None],
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left")],
         "fine_tune_learning_rate": LEARNING_RATE,

@@ -80,10 +80,11 @@ class VGGTransferClassifier(TransferClassifier):
         Learning rate of the second stage.
 
     train_batch_norm : bool or "auto", default="auto"
-        Whether batch normalisation is trained in the part that trains. If not, it keeps
-        its statistics. "auto" trains it only with "all" and ``weights=None``. If the
-        weights have no statistics, as those of many networks for predictions, they are
-        first computed from training images, and the outputs stay the same.
+        Whether batch normalisation of the backbone or encoder is trained in the part
+        that trains. If not, it keeps its statistics. "auto" trains it only with "all"
+        and ``weights=None``. If the weights have no statistics, as those of many
+        networks for predictions, they are first computed from training images, and the
+        outputs stay the same.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.

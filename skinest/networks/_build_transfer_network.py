@@ -18,6 +18,7 @@ from ._backbones import get_architecture, get_backbone
 from ._scikeras import compile_network, resolve_image_size, resolve_n_outputs
 from ._transfer_network import (
     BACKBONE,
+    BATCH_NORM,
     BackboneSpec,
     HeadSpec,
     build_network,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
         "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "n_outputs": [Interval(Integral, 1, None, closed="left"), None],
         "trainable": [str],
-        "train_batch_norm": ["boolean", StrOptions({"auto"})],
+        "train_batch_norm": BATCH_NORM,
         "compute_dtype": [StrOptions({"float32", "bfloat16"})],
         "random_state": ["random_state"],
         "meta": [dict, None],
@@ -138,8 +139,9 @@ def build_transfer_network(
         the name of a layer.
 
     train_batch_norm : bool or "auto", default="auto"
-        Whether batch normalisation is trained in the part that trains. If not, it keeps
-        its statistics. "auto" trains it only with "all" and ``weights=None``.
+        Whether batch normalisation of the backbone or encoder is trained in the part
+        that trains. If not, it keeps its statistics. "auto" trains it only with "all"
+        and ``weights=None``.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
         Floating-point precision of the backbone.

@@ -23,7 +23,7 @@ from ._scikeras import (
     compile_network,
     resolve_image_size,
 )
-from ._transfer_network import BACKBONE
+from ._transfer_network import BACKBONE, BATCH_NORM
 from ._unet_network import (
     BASE_FILTERS,
     DEPTH,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .._typing import (
         AutoNumber,
         BackboneName,
+        BatchNorm,
         ComputeDtype,
         ImageSize,
         PathLike,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         "batch_norm": ["boolean"],
         "n_outputs": [Interval(Integral, 1, None, closed="left")],
         "trainable": [str],
+        "train_batch_norm": BATCH_NORM,
         "compute_dtype": [StrOptions({"float32", "bfloat16"})],
         "random_state": ["random_state"],
         "meta": [dict, None],
@@ -79,6 +81,7 @@ def build_unet(
     batch_norm: bool = True,
     n_outputs: int = 1,
     trainable: str = "decoder",
+    train_batch_norm: BatchNorm = "auto",
     compute_dtype: ComputeDtype = "float32",
     random_state: RandomStateLike = None,
     meta: Mapping[str, Any] | None = None,
@@ -141,8 +144,13 @@ def build_unet(
     trainable : str, default="decoder"
         The lowest part of the encoder to train: "decoder", which freezes the encoder;
         "all"; or a stage, a block or a layer, as in :func:`build_transfer_network`. All
-        layers above it are trained too. Batch normalisation of the encoder is trained
-        only with "all" and ``weights=None``. Not used without an encoder.
+        layers above it are trained too, except batch normalisation of the encoder, see
+        `train_batch_norm`. Both are not used without an encoder.
+
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation of the backbone or encoder is trained in the part
+        that trains. If not, it keeps its statistics. "auto" trains it only with "all"
+        and ``weights=None``.
 
     compute_dtype : {"float32", "bfloat16"}, default="float32"
         Floating-point precision of the layers. Weights and outputs are always float32.
@@ -215,7 +223,7 @@ def build_unet(
         compute_dtype,
         encoder_spec,
     )
-    trains_norms = resolve_batch_norm("auto", trainable, weights is None)
+    trains_norms = resolve_batch_norm(train_batch_norm, trainable, weights is None)
     network = build(spec, trainable, trains_norms)
     seed = check_random_state(random_state).randint(MAX_SEED)
     of_encoder = None

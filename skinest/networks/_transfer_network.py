@@ -23,6 +23,7 @@ BACKBONE: list = [
     StrOptions(set(BACKBONES)),
     KerasBackbone,
 ]  # constraint of the parameter
+BATCH_NORM: list = ["boolean", StrOptions({"auto"})]
 OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 
 

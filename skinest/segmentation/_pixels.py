@@ -105,7 +105,7 @@ def describe_training(spec, part, arrays) -> TrainedPart:
         spec = replace(spec, dropout=0.5)  # one model for all rates
     trainable, trains_norms = part
 
-    def build_fused(variables):
+    def build_fused(variables=None):
         return fuse_norms(build(spec, trainable, trains_norms, variables))
 
     return TrainedPart(

@@ -4,9 +4,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from .._apply_augmentation import check_pair_augmentation
+from .._training._norm_statistics import restore_statistics
 from .._training._train_network import train_network
 from .._training._training_stages import list_stages
 from ..networks._backbone_stages import resolve_batch_norm
+from ..networks._encoders import DECODER
 from ._network_start import load_encoder, start_network
 from ._training_pairs import check_pairs, read_and_split
 
@@ -64,16 +66,21 @@ def train_segmenter(segmenter, data, checkpoint):
 
     for stage in fitting.iterate_stages(stages):
         part = _find_part(segmenter, stage)
+        described = describe_training(spec, part, arrays)
+        batches = make_batches(
+            train,
+            augmentation=augmentation,
+            foreground_fraction=segmenter.foreground_fraction,
+            seed=seeds["shuffle"],
+        )
+        _, trains_norms = part
+        if segmenter.encoder is not None and trains_norms:
+            described = restore_statistics(described, batches, segmenter)
         arrays = train_network(
             fitting,
-            describe_training(spec, part, arrays),
+            described,
             objective,
-            batches=make_batches(
-                train,
-                augmentation=augmentation,
-                foreground_fraction=segmenter.foreground_fraction,
-                seed=seeds["shuffle"],
-            ),
+            batches=batches,
             validation=make_batches(validation, seed=None),
             epochs=stage.epochs,
             learning_rate=stage.learning_rate,
@@ -92,6 +99,7 @@ def _find_part(segmenter, stage) -> tuple[str, bool]:
     """Return the lowest part that trains, and whether its batch normalisation does."""
     if segmenter.encoder is None:
         return "all", True
-    is_from_scratch = segmenter.weights is None
-    norms = resolve_batch_norm("auto", stage.trainable, is_from_scratch)
-    return stage.trainable, norms
+    norms = resolve_batch_norm(
+        segmenter.train_batch_norm, stage.trainable, segmenter.weights is None
+    )
+    return stage.trainable, norms and stage.trainable != DECODER

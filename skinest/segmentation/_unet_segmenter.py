@@ -14,7 +14,7 @@ from .._training._checkpoint import open_checkpoint
 from .._training._fit_identity import describe_masks
 from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
 from ..masks import check_masks
-from ..networks._transfer_network import BACKBONE
+from ..networks._transfer_network import BACKBONE, BATCH_NORM
 from ..networks._unet_network import BASE_FILTERS, DEPTH
 from ._mask_prediction import MaskPredictionMixin
 from ._network_start import check_settings
@@ -89,8 +89,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         The lowest part of the encoder to train in the first stage. All layers above it
         are trained too. "decoder", which freezes the encoder; a stage, "stage5" to
         "stage1", from the top down; "all"; a block of the encoder; or the name of a
-        layer. Its batch normalisation keeps its statistics, except with "all" and
-        ``weights=None``. Not used without an encoder, nor is `fine_tune`.
+        layer. Its batch normalisation is an exception, see `train_batch_norm`. Not used
+        without an encoder, nor is `fine_tune`.
 
     epochs : int, default=20
         Number of epochs of the first stage, which is the only one without `fine_tune`.
@@ -117,6 +117,13 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     fine_tune_learning_rate : float or LearningRateSchedule, default=1e-4
         Learning rate of the second stage.
+
+    train_batch_norm : bool or "auto", default="auto"
+        Whether batch normalisation of the backbone or encoder is trained in the part
+        that trains. If not, it keeps its statistics. "auto" trains it only with "all"
+        and ``weights=None``. If the weights have no statistics, as those of many
+        networks for predictions, they are first computed from training images, and the
+        outputs stay the same.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         Random changes of training pairs, see :class:`skinest.Augmentation`. A callable
@@ -325,6 +332,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         "fine_tune": [str, None],
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left")],
         "fine_tune_learning_rate": LEARNING_RATE,
+        "train_batch_norm": BATCH_NORM,
         "pad_to_aspect_ratio": ["boolean"],
         "loss": [str, callable],
         "batch_norm": ["boolean"],
@@ -358,6 +366,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         fine_tune: str | None = None,
         fine_tune_epochs: int = 20,
         fine_tune_learning_rate: t.LearningRate = 1e-4,
+        train_batch_norm: t.BatchNorm = "auto",
         augmentation: t.AugmentationLike = None,
         foreground_fraction: float | None = None,
         n_prediction_views: t.NumberOfViews = 1,
@@ -397,6 +406,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         self.fine_tune = fine_tune
         self.fine_tune_epochs = fine_tune_epochs
         self.fine_tune_learning_rate = fine_tune_learning_rate
+        self.train_batch_norm = train_batch_norm
         self.augmentation = augmentation
         self.foreground_fraction = foreground_fraction
         self.n_prediction_views = n_prediction_views

@@ -5,7 +5,6 @@
 
 import threading
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skinest.networks import KerasBackbone
 
+from ..tiny_backbone import write_bare
 from .conftest import small
 
 # One step, which changes nothing, with all images.
@@ -31,15 +31,7 @@ def untrained(images, y, tmp_path_factory):
 @pytest.fixture(scope="module")
 def bare(untrained):
     """Weights whose batch normalisation has offsets, but no statistics."""
-    file = untrained.with_name("bare.weights.h5")
-    file.write_bytes(untrained.read_bytes())
-    rng = np.random.default_rng(0)
-    with h5py.File(file, "r+") as archive:
-        for layer in archive["layers"].values():
-            if len(layer["vars"]) == 4:  # gamma, beta, means and variances
-                beta = layer["vars"]["1"]
-                beta[...] = rng.normal(0, 0.5, beta.shape)
-    return file
+    return write_bare(untrained, untrained.with_name("bare.weights.h5"))
 
 
 def list_norms(clf):
