@@ -271,6 +271,15 @@ def make_vote(scores):
     return rows
 
 
+def make_vote_refit(scores):
+    """Return the scores of classifiers that are trained on more lesions."""
+    metrics = "accuracy", "macro F1", "balanced accuracy"
+    rows = [["", *metrics]]
+    for name, found in scores["rows"].items():
+        rows.append([name, *(say_interval(found["scores"][each]) for each in metrics)])
+    return rows
+
+
 def make_vote_gains(scores):
     """Return what each classifier adds to the vote of the others."""
     metrics = list(next(iter(scores["adds"].values())))
@@ -355,6 +364,8 @@ TABLES = {
     "schedules": Table(DIAGNOSES[:1], make_schedules, SCHEDULES[1:]),
     "vote": Table(("vote",), make_vote),
     "vote_gains": Table(("vote",), make_vote_gains),
+    "vote_refit": Table(("vote_refit",), make_vote_refit),
+    "vote_refit_gains": Table(("vote_refit",), make_vote_gains),
     "leak": Table(("leak",), make_leak),
     "structures": Table(("structures",), make_structures),
     "losses": Table(("losses",), make_losses),

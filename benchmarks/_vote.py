@@ -51,11 +51,29 @@ def combine(held_out, tested, y, groups, priors):
         method="predict_proba",
     )
     stack.fit(as_features(held_out), y)
-    rows = {name: (held_out[name], tested[name]) for name in held_out}
-    rows["soft vote"] = votes = vote(held_out), vote(tested)
-    rows["soft vote, adjusted"] = tuple(adjust_priors(each, *priors) for each in votes)
+    of_validation, of_test = (add_votes(each, priors) for each in (held_out, tested))
+    rows = {name: (of_validation[name], of_test[name]) for name in of_test}
     rows["stack"] = left_out, stack.predict_proba(as_features(tested))
     return rows
+
+
+def add_votes(probabilities, priors) -> dict:
+    """Return the probabilities of members and of their votes.
+
+    Parameters
+    ----------
+    probabilities : dict of str to ndarray of shape (n_images, n_classes)
+        Probabilities of each member.
+
+    priors : tuple of ndarray of shape (n_classes,)
+        Class frequencies that the members have learned, and those to adjust a vote to.
+    """
+    together = vote(probabilities)
+    return {
+        **probabilities,
+        "soft vote": together,
+        "soft vote, adjusted": adjust_priors(together, *priors),
+    }
 
 
 def score_all(held_out, tested, validation, test, priors):
@@ -72,18 +90,32 @@ def score_all(held_out, tested, validation, test, priors):
     priors : tuple of ndarray of shape (n_classes,)
         Class frequencies that the members have learned, and those to adjust a vote to.
     """
-    rows, results = combine(held_out, tested, *validation, priors), {}
-    for name, (of_validation, of_test) in rows.items():
+    rows = combine(held_out, tested, *validation, priors)
+    results = score_rows({name: of_test for name, (_, of_test) in rows.items()}, *test)
+    for name, (of_validation, _) in rows.items():
         predicted = of_validation.argmax(axis=1)
-        results[name] = {
-            **score(test[0], of_test.argmax(axis=1), test[1]),
-            "validation": {
-                metric: function(validation[0], predicted)
-                for metric, function in METRICS.items()
-            },
+        results[name]["validation"] = {
+            metric: function(validation[0], predicted)
+            for metric, function in METRICS.items()
         }
     chosen = max(results, key=lambda name: mean_of(results[name]["validation"]))
     return {"rows": results, "chosen": chosen, "adds": list_gains(tested, *test)}
+
+
+def score_votes(tested, test, priors):
+    """Return scores of members and votes, and what each member adds to a vote.
+
+    For the arguments see :func:`score_all`.
+    """
+    rows = score_rows(add_votes(tested, priors), *test)
+    return {"rows": rows, "adds": list_gains(tested, *test)}
+
+
+def score_rows(rows, y, groups):
+    """Return the scores of probabilities by name."""
+    return {
+        name: score(y, found.argmax(axis=1), groups) for name, found in rows.items()
+    }
 
 
 def mean_of(scores):

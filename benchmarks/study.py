@@ -63,6 +63,7 @@ BLOCK5 = (
     "--balance 0.5 --lowest block5 --weights {vgg16} --memory {state}/memory "
     "--schedules"
 )
+VOTE = "--vgg16 {vgg16} --mobilenetv2 {mobilenetv2}"
 SCHEDULES = {"block5": "block5, then all", "head": "head, then all"}
 PARTS = {
     "words": Part("examples/plot_task1_bovw.py"),
@@ -90,11 +91,8 @@ PARTS = {
         for name, schedule in SCHEDULES.items()
         for split in ("by lesion", "by image")
     },
-    "vote": Part(
-        "benchmarks/vote_ham10000.py",
-        "--vgg16 {vgg16} --mobilenetv2 {mobilenetv2}",
-        True,
-    ),
+    "vote": Part("benchmarks/vote_ham10000.py", VOTE, True),
+    "vote_refit": Part("benchmarks/vote_ham10000.py", f"{VOTE} --refit", True),
     "structures": Part(
         "benchmarks/accuracy_unet.py", "globules streaks --study-filters 16", True
     ),

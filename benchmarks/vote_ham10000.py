@@ -6,7 +6,11 @@ choose between members, vote and stack, and train the stack. The test images are
 once, at the end. The predicted probabilities of each member are kept in the folder
 --state, and a training that was stopped continues.
 
+With --refit, the members are trained on the training and the validation images, with
+the same settings, and only their votes are scored.
+
 Usage: python benchmarks/vote_ham10000.py --vgg16 FILE --mobilenetv2 FILE --state DIR
+       [--refit]
 """
 
 # Authors: The skinest developers
@@ -27,7 +31,7 @@ from _clinic_members import (
 from _examples import study, write_scores
 from _splits import split_by_lesion
 from _task2 import METRICS, weigh_classes
-from _vote import score_all
+from _vote import score_all, score_votes
 
 from skinest import TransferClassifier
 from skinest.datasets import fetch_isic2018_task3
@@ -41,6 +45,8 @@ def main():
     position = [study.TASK2_NAMES.index(name) for name in data.target_names]
     X, y, groups = data.paths, np.array(position)[data.target], data.groups
     train, validation, test = split_by_lesion(y, groups)
+    if options.refit:
+        train, validation = np.concatenate([train, validation]), validation[:0]
     asked = X[np.concatenate([validation, test])]
     held_out, tested = {}, {}
     for name in options.members or MEMBERS:
@@ -48,8 +54,12 @@ def main():
         held_out[name], tested[name] = np.split(probabilities, [len(validation)])
     if options.members:
         return
-    truths = ((y[part], groups[part]) for part in (validation, test))
-    scores = score_all(held_out, tested, *truths, find_priors(y[train]))
+    truths = [(y[part], groups[part]) for part in (validation, test)]
+    priors = find_priors(y[train])
+    if options.refit:
+        scores = score_votes(tested, truths[1], priors)
+    else:
+        scores = score_all(held_out, tested, *truths, priors)
     show(scores)
     write_scores(options.scores, scores)
 
@@ -71,6 +81,9 @@ def read_options():
     parser.add_argument(
         "--members", nargs="+", choices=MEMBERS, help="train only these, and stop"
     )
+    parser.add_argument(
+        "--refit", action="store_true", help="train on the validation images too"
+    )
     parser.add_argument("--scores", type=Path, help="JSON file to write scores to")
     parser.add_argument(
         "--state", type=Path, required=True, help="folder for what is done"
@@ -85,7 +98,8 @@ def read_options():
 
 def predict(name, train, X, options):
     """Return the probabilities of a member, which is trained if they are not kept."""
-    folder = options.state / name.lower().replace(",", "").replace(" ", "_")
+    kind = " refit" if options.refit else ""
+    folder = options.state / f"{name}{kind}".lower().replace(",", "").replace(" ", "_")
     path = folder.with_suffix(".npy")
     if not path.exists():
         start = perf_counter()
@@ -160,7 +174,8 @@ def show(scores):
     for name, row in scores["rows"].items():
         cells = (f"{metric} {row['scores'][metric][0]:.3f}" for metric in METRICS)
         print(f"{name:16s}", *cells)
-    print("Chosen by the validation images:", scores["chosen"])
+    if "chosen" in scores:
+        print("Chosen by the validation images:", scores["chosen"])
     for name, gains in scores["adds"].items():
         for metric, (gain, low, high) in gains.items():
             print(f"{name} adds {gain:+.3f} [{low:+.3f}, {high:+.3f}] of {metric}")

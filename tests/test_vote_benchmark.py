@@ -5,6 +5,7 @@
 
 import importlib
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ N_CLASSES = 7
 
 @pytest.fixture(scope="module")
 def benchmark():
-    """Return the module, with one metric, because intervals take long."""
+    """Return the module, with one metric and few samples, as intervals take long."""
     module = importlib.import_module("_vote")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "METRICS", {"accuracy": accuracy_score})
+        patch.setattr(module, "score", partial(module.score, n_samples=10))
         yield module
 
 
@@ -60,6 +62,19 @@ def test_a_vote_is_adjusted_to_other_class_frequencies(benchmark, halves):
     expected = rows["soft vote"][1] * priors[1]
     expected /= expected.sum(axis=1, keepdims=True)
     assert_allclose(rows["soft vote, adjusted"][1], expected)
+
+
+def test_without_validation_images_members_and_votes_are_scored(benchmark, halves):
+    members, *truth = halves
+    priors = EVEN[0], np.arange(1, 8) / 28
+    found = benchmark.score_votes(members, truth, priors)
+    assert list(found["rows"]) == [*members, "soft vote", "soft vote, adjusted"]
+    accuracy = {
+        name: row["scores"]["accuracy"][0] for name, row in found["rows"].items()
+    }
+    assert accuracy["first"] < 0.7 < accuracy["soft vote"]
+    gain, *_ = found["adds"]["second"]["accuracy"]
+    assert gain == pytest.approx(accuracy["soft vote"] - accuracy["first"])
 
 
 def test_probabilities_of_a_stack_are_of_lesions_that_it_was_not_trained_on(
