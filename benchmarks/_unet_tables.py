@@ -28,10 +28,12 @@ def say(score):
 def describe(stored, minutes):
     """Say how long the trainings took, and where."""
     settings = stored["settings"]
+    norms = ", batch normalisation is trained"
+    norms = norms if settings.get("trains batch normalisation") else ""
     return (
         f"{settings['pixels'][0]} x {settings['pixels'][1]} pixels, "
         f"{settings['filters']} filters, {settings['views']} views, "
-        f"{settings['computation']}; {minutes:.0f} minutes of processor time; "
+        f"{settings['computation']}{norms}; {minutes:.0f} minutes of processor time; "
         f"{describe_briefly(stored['machine'])}."
     )
 

@@ -71,7 +71,7 @@ PACE_EPOCHS = 5
 PLAIN_FILTERS = 16  # without an encoder
 N_TRAIN, N_CHOICE, N_TEST = 560, 80, 335  # of synthetic images
 BATCH_SIZE = 16
-SIDES = 96, 128  # of real images
+SIDES = 128, 160  # of real images
 N_BINS = 10
 PLAIN_RATE = 2e-3  # the largest learning rate without an encoder
 
@@ -92,13 +92,16 @@ def read_options():
     parser.add_argument("--encoder", default="mobilenetv2", help="or none")
     parser.add_argument("--weights", default="imagenet", help="of the encoder")
     parser.add_argument(
-        "--side", type=int, nargs=2, help="default 96 128; structures: 128 128"
+        "--train-batch-norm", action=argparse.BooleanOptionalAction, default=True
     )
-    parser.add_argument("--dtype", default="bfloat16", help="of the computation")
-    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument(
+        "--side", type=int, nargs=2, help="default 128 160; structures: 128 128"
+    )
+    parser.add_argument("--dtype", default="float32", help="of the computation")
+    parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--n-images", type=int, help="of lesion; default: all")
-    parser.add_argument("--rate", type=float, default=1e-3, help="largest with encoder")
-    parser.add_argument("--epochs", type=int, default=16, help="of lesion")
+    parser.add_argument("--rate", type=float, default=2e-3, help="largest with encoder")
+    parser.add_argument("--epochs", type=int, default=12, help="of lesion")
     parser.add_argument("--structure-epochs", type=int, default=20)
     parser.add_argument("--views", type=int, default=4, help="of predictions")
     parser.add_argument("--save", type=Path, help="file of the segmenter")
@@ -124,6 +127,7 @@ def make_segmenter(options, n_images, epochs, has_encoder=True):
         encoder=options.encoder if has_encoder else None,
         weights=options.weights,
         trainable="all",
+        train_batch_norm=options.train_batch_norm,
         base_filters=options.filters,
         image_size=tuple(options.side or SIDES),
         loss="dice_crossentropy",
@@ -254,6 +258,7 @@ def test(options):
     segmenter = joblib.load(options.save).set_params(n_prediction_views=options.views)
     options.filters, options.side = segmenter.base_filters, segmenter.image_size
     options.encoder, options.dtype = segmenter.encoder, segmenter.compute_dtype
+    options.train_batch_norm = segmenter.train_batch_norm
     scores = score_lesions(segmenter, data, part)
     chosen = data.paths[part], data.mask_paths[part]
     reliability = measure_reliability(segmenter, *chosen)
@@ -362,6 +367,7 @@ def write(options, name, content):
         "filters": options.filters,
         "views": options.views,
         "computation": options.dtype,
+        "trains batch normalisation": options.train_batch_norm,
     }
     machine = describe_machine(with_tensorflow=True)
     content = {"machine": machine, "settings": settings, **content}

@@ -148,3 +148,25 @@ def test_another_value_is_refused(value, pairs):
         make(weights=None, train_batch_norm=value).fit(*pairs)
     with pytest.raises(ValueError, match="'train_batch_norm' parameter"):
         build_unet(encoder="tiny", weights=None, train_batch_norm=value)
+
+
+class Stopping(keras.callbacks.Callback):
+    is_on = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2 and Stopping.is_on:  # the second one of the second stage
+            raise KeyboardInterrupt
+
+
+def test_a_fit_that_stops_goes_on_to_the_same_bits(bare, pairs, tmp_path, monkeypatch):
+    settings = {"weights": bare, "train_batch_norm": True, "batch_size": 4}
+    settings |= {"fine_tune": "all", "fine_tune_epochs": 3}
+    settings["keras_callbacks"] = [Stopping()]
+    with pytest.raises(KeyboardInterrupt):
+        make(checkpoint=tmp_path, **settings).fit(*pairs)
+    monkeypatch.setattr(Stopping, "is_on", False)
+    resumed = make(checkpoint=tmp_path, **settings).fit(*pairs)
+    whole = make(**settings).fit(*pairs)
+    assert np.ptp(read_norms(whole.model_)["Conv_1_BN"][3]) > 0
+    for ours, theirs in zip(resumed.model_.weights, whole.model_.weights, strict=True):
+        assert_array_equal(ours, theirs, err_msg=ours.path)
