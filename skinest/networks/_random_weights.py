@@ -46,6 +46,10 @@ def make_random_weights(backbone, seed) -> list[np.ndarray]:
     In networks with sums of many branches or with gates, He's kernels alone do not keep
     the scale. There, the variances of batch normalisation are those that are expected
     for random inputs. In the other networks they are 1.
+
+    The gates of EfficientNets multiply what differs between images from layer to layer.
+    With random weights, the scale of their outputs depends on the image, unless batch
+    normalisation uses the statistics of the batch, as in training.
     """
     generator = np.random.default_rng(seed)
     variances = _find_variances(backbone)
