@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._training._fit_identity import describe_masks
 from .._training._views import average_masks, check_prediction, make_views
 from ..export import export_network
 from ..images import check_images
+from ..masks import check_masks
 from ..metrics import dice_score
 from ..networks._unet_network import build, resolve_levels
 from ..utils._verbose import announce
@@ -269,6 +271,16 @@ of shape (height, width)
             ignore_label=self.ignore_label,
             mask_threshold=self.mask_threshold,
         )
+
+    def _describe_targets(self, y, name) -> str:
+        """Return a text that identifies masks."""
+        masks = check_masks(
+            y,
+            name=name,
+            ignore_label=self.ignore_label,
+            mask_threshold=self.mask_threshold,
+        )
+        return describe_masks(masks)
 
     def _probabilities(self, outputs):
         """Return probabilities of all labels from outputs of the network."""

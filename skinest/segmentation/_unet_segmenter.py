@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from .._compat import Interval, StrOptions, fit_context, with_callbacks
 from .._training._checkpoint import open_checkpoint
-from .._training._fit_identity import describe_masks
 from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
-from ..masks import check_masks
 from ..networks._transfer_network import BACKBONE, BATCH_NORM
 from ..networks._unet_network import BASE_FILTERS, DEPTH
 from ._mask_prediction import MaskPredictionMixin
@@ -104,9 +102,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         learning rate of an object is used in the first stage.
 
     batch_size : int, default=16
-        Number of images in a batch, for training and for prediction. The default is
-        half of that of the classifiers, because training stores all feature maps: 106
-        MB for one image in the default network.
+        Number of images in a batch, for training and for prediction. Training stores
+        all feature maps: 106 MB for one image in the default network.
 
     fine_tune : str, default=None
         The lowest part to train in a second stage, which continues from the weights of
@@ -493,13 +490,3 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         with open_checkpoint(self, *data) as checkpoint:
             train_segmenter(self, data, checkpoint)
         return self
-
-    def _describe_targets(self, y, name) -> str:
-        """Return a text that identifies masks."""
-        masks = check_masks(
-            y,
-            name=name,
-            ignore_label=self.ignore_label,
-            mask_threshold=self.mask_threshold,
-        )
-        return describe_masks(masks)
