@@ -28,8 +28,8 @@ def say(score):
 def describe(stored, minutes):
     """Say how long the trainings took, and where."""
     settings = stored["settings"]
-    norms = ", batch normalisation is trained"
-    norms = norms if settings.get("trains batch normalisation") else ""
+    trains_norms = settings.get("trains batch normalisation", False)
+    norms = ", batch normalisation is trained" if trains_norms else ""
     return (
         f"{settings['pixels'][0]} x {settings['pixels'][1]} pixels, "
         f"{settings['filters']} filters, {settings['views']} views, "

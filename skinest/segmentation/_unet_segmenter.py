@@ -85,10 +85,10 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     trainable : str, default="decoder"
         The lowest part of the encoder to train in the first stage. All layers above it
-        are trained too. "decoder", which freezes the encoder; a stage, "stage5" to
+        are trained too, except batch normalisation of the encoder, see
+        `train_batch_norm`. "decoder", which freezes the encoder; a stage, "stage5" to
         "stage1", from the top down; "all"; a block of the encoder; or the name of a
-        layer. Its batch normalisation is an exception, see `train_batch_norm`. Not used
-        without an encoder, nor is `fine_tune`.
+        layer. Not used without an encoder, nor are `fine_tune` and `train_batch_norm`.
 
     epochs : int, default=20
         Number of epochs of the first stage, which is the only one without `fine_tune`.
