@@ -72,7 +72,7 @@ def make_estimator(name, checkpoint=None, **settings):
     settings["checkpoint"] = checkpoint
     if name in SEGMENTERS:
         fixed = {**SMALL_SEGMENTER, **SEGMENTERS[name]}
-        return UNetSegmenter(**{**fixed, **settings}), make_pairs()
+        return UNetSegmenter(**{**fixed, **settings}), make_pairs(sides=(32, 36))
     fixed = {**SMALL_CLASSIFIER, **CLASSIFIERS[name], "fine_tune_epochs": 2}
     return TransferClassifier("tiny", **{**fixed, **settings}), (make_images(12), Y)
 
