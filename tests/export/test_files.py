@@ -11,6 +11,7 @@ import zipfile
 
 import keras
 import numpy as np
+import psutil
 import pytest
 from sklearn.model_selection import TunedThresholdClassifierCV
 
@@ -240,6 +241,8 @@ def test_a_process_without_skinest_gets_the_probabilities(
 @needs_tensorflow
 @pytest.mark.parametrize("backbone", sorted(BACKBONES))
 def test_each_backbone_can_be_exported(backbone, fit_classifier, images, tmp_path):
+    if backbone == "convnextxlarge" and psutil.virtual_memory().total < 48 * 2**30:
+        pytest.skip("tf2onnx needs more than 20 GB for its 350 million weights")
     side = get_backbone(backbone).min_side
     resized = np.stack([resize(image, (side, side)) for image in images])
     settings = {"image_size": (side, side), "compute_dtype": "float32"}
