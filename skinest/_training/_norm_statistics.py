@@ -7,7 +7,6 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
@@ -42,8 +41,7 @@ class _Norm:
 
     def is_bare(self, weights) -> bool:
         """Return whether a layer has learned an offset, but no statistics."""
-        beta, means, variances = (weights[place] for place in self.places[-3:])
-        return bool(beta.any()) and _are_bare(means, variances)
+        return _is_bare(*(weights[place] for place in self.places[-3:]))
 
     def restore(self, weights, means, variances) -> dict:
         """Return weights by position, with which the layer has the same outputs."""
@@ -102,7 +100,7 @@ def restore_statistics(part, batches, estimator):
         If some layers have no statistics and cannot get them.
     """
     weights = list(part.weights)
-    if not any(_are_bare(*pair) for pair in pairwise(weights)):
+    if not any(map(_is_bare, weights, weights[1:], weights[2:])):
         return part  # without building a model
     key = "statistics", part.key
     with borrow_model(key, partial(_build_measuring, part)) as reusable:
@@ -129,10 +127,12 @@ def restore_statistics(part, batches, estimator):
     return replace(part, weights=tuple(weights))
 
 
-def _are_bare(means, variances) -> bool:
-    """Return whether arrays can be means and variances that were never measured."""
-    is_pair = means.ndim == 1 and means.shape == variances.shape
-    return bool(is_pair and not means.any() and np.ptp(variances) == 0)
+def _is_bare(beta, means, variances) -> bool:
+    """Return whether arrays can be an offset, and statistics not measured."""
+    are_of_norm = means.ndim == 1 and beta.shape == means.shape == variances.shape
+    if not are_of_norm or not beta.any():
+        return False
+    return not means.any() and np.ptp(variances) == 0
 
 
 def _warn_of_others(bare):
