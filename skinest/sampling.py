@@ -10,7 +10,6 @@ weights instead.
 
 from __future__ import annotations
 
-import os
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +17,7 @@ import numpy as np
 from imblearn.base import SamplerMixin
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
+from sklearn.utils.multiclass import type_of_target
 
 from ._compat import (
     DocLinkMixin,
@@ -26,6 +26,7 @@ from ._compat import (
     fit_context,
     validate_params,
 )
+from ._reading._files import are_files
 from .images import check_images
 from .masks import check_masks
 from .utils._checks import as_column, select_items
@@ -354,14 +355,20 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
             "labels", self.labels, "balance_by", self.balance_by
         )
         if balance_by is None:
-            labels = _check_labels(y)
+            labels, name = _check_labels(y), "y"
         else:
-            labels = as_column(balance_by(X, y), "balance_by(X, y)")
+            name = "balance_by(X, y)"
+            labels = as_column(balance_by(X, y), name)
             if len(labels) != n_images:
                 raise ValueError(
-                    f"balance_by(X, y) has {len(labels)} entries, but there are "
-                    f"{n_images} images. Return one label per image."
+                    f"{name} has {len(labels)} entries, but there are {n_images} "
+                    "images. Return one label per image."
                 )
+        if type_of_target(labels, input_name=name).startswith("continuous"):
+            raise ValueError(
+                f"{name} has numbers that are not classes. Pass classes, or intervals "
+                "of these numbers, e.g. np.digitize."
+            )
         return np.arange(n_images)[:, np.newaxis], labels
 
     def __sklearn_tags__(self):
@@ -410,7 +417,7 @@ def _check_labels(y):
         if items.ndim == 2 and items.shape[1] == 1:
             items = items.ravel()
     first = items[0]
-    are_masks = np.ndim(first) >= 2 or _are_files(items)
+    are_masks = np.ndim(first) >= 2 or are_files(items)
     if are_masks or (isinstance(first, str) and len(set(items)) == len(items) > 1):
         what = "masks" if are_masks else "a different string for each image"
         raise ValueError(
@@ -420,9 +427,3 @@ def _check_labels(y):
         )
     is_table = np.ndim(first) == 1 and len(first) > 1  # one-hot
     return y if is_table else as_column(items, "y")
-
-
-def _are_files(items) -> bool:
-    if isinstance(items[0], os.PathLike):
-        return True
-    return isinstance(items[0], str) and all(map(os.path.isfile, set(items)))

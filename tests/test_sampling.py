@@ -252,8 +252,10 @@ def test_wrong_labels_are_refused(images, masks):
             resampler.fit_resample(images, masks)
     with pytest.raises(ValueError, match="y is of type dict"):
         OVER.fit_resample(images, dict(enumerate(Y)))
-    with pytest.raises(ValueError, match="Unknown label type"):
+    with pytest.raises(ValueError, match="y has numbers that are not classes"):
         OVER.fit_resample(images, np.linspace(0, 1, N_IMAGES))
+    with pytest.raises(ValueError, match="y contains infinity, at position 0"):
+        OVER.fit_resample(images, np.where(np.arange(N_IMAGES), 1.0, np.inf))
 
 
 def samplers_of_imbalanced_learn():

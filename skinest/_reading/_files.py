@@ -52,6 +52,18 @@ def check_files(paths, name="X"):
     return file_stats
 
 
+def are_files(items) -> bool:
+    """Return whether entries are paths of files, not labels.
+
+    Several entries may be the same file, such as one mask without foreground.
+    """
+    if not isinstance(items[0], str):
+        return isinstance(items[0], os.PathLike)
+    return all(
+        isinstance(item, str) and os.path.isfile(to_path(item)) for item in set(items)
+    )
+
+
 def to_path(item) -> str:
     """Return a path as a string, with ``~`` and bytes resolved."""
     return str(os.path.expanduser(os.fsdecode(item)))  # no np.str_ in errors

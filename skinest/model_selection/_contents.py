@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.multiclass import type_of_target
 
+from .._reading._files import are_files
 from ..masks import MaskCollection, check_masks
 from ..utils._checks import as_column
 
@@ -84,12 +85,15 @@ def _read_labels(y, name) -> np.ndarray:
     if np.ndim(y) == 2 and np.shape(y)[1] != 1:
         return np.asarray(y)
     column = as_column(y, name)
-    if column.dtype.kind in "OU" and len(np.unique(column)) == len(column) > 1:
-        raise ValueError(
-            f"{name} has a different string for each image, so there are no classes to "
-            f"keep close. Pass labels, or skinest.masks.check_masks({name}) if they "
-            "are paths of masks."
-        )
+    if column.dtype.kind in "OU":
+        are_different = len(np.unique(column)) == len(column) > 1
+        if are_different or are_files(column.tolist()):
+            what = "a different string for each image" if are_different else "paths"
+            raise ValueError(
+                f"{name} has {what}, so there are no classes to keep close. Pass "
+                f"labels, or skinest.masks.check_masks({name}) if they are paths of "
+                "masks."
+            )
     return column[:, np.newaxis]
 
 

@@ -141,7 +141,7 @@ def cross_source_table(
         Images of all sources, see :mod:`skinest.images`, or a table of features.
 
     y : array-like of shape (n_images,)
-        Labels. Every source needs all of them. Average precision needs 0 and 1.
+        Labels. Every source needs all of them.
 
     source : array-like of shape (n_images,)
         Source of each image, such as its clinic or data set, see
@@ -155,7 +155,8 @@ def cross_source_table(
             default=("roc_auc", "average_precision")
         Scorers of scikit-learn: a name, several names, a scorer that
         :func:`~sklearn.metrics.make_scorer` has created, or a dict of names and
-        scorers.
+        scorers. As in scikit-learn, a scorer with a `pos_label` takes the probabilities
+        of this class. The `pos_label` of "average_precision" is 1.
 
     cv : int, splitter or None, default=5
         Folds within a source. An integer means stratified folds that keep groups whole.
@@ -357,10 +358,18 @@ def _list_scorers(scoring):
     return scorers
 
 
+class _Chance(DummyClassifier):
+    """Classifier with all methods that scorers need."""
+
+    def decision_function(self, X):
+        probabilities = self.predict_proba(X)
+        return probabilities[:, 1] if len(self.classes_) == 2 else probabilities
+
+
 def _check_scorers(scorers, y):
     """Raise ValueError if a scorer cannot be computed for such labels."""
     X = np.zeros((len(y), 1))
-    chance = DummyClassifier().fit(X, y)
+    chance = _Chance().fit(X, y)
     for name, scorer in scorers.items():
         try:
             scorer(chance, X, y)

@@ -6,6 +6,7 @@
 import numpy as np
 
 from .._compat import read_scorer
+from ._weighted_score import find_positive, read_metric
 
 
 class Outputs:
@@ -33,7 +34,7 @@ class Outputs:
                 )
 
     def for_scorer(self, scorer) -> np.ndarray:
-        """Return what the metric of a scorer needs, for all test images."""
+        """Return what a scorer passes to its metric, for all test images."""
         *_, methods = read_scorer(scorer)
         methods = [methods] if isinstance(methods, str) else methods
         fitted = self._parts[0][0]
@@ -43,7 +44,13 @@ class Outputs:
                 f"{fitted!r} has none of the methods that {scorer!r} needs: "
                 f"{', '.join(methods)}."
             )
-        return self._compute(found[0])
+        outputs = self._compute(found[0])
+        if found[0] == "predict" or len(fitted.classes_) != 2:
+            return outputs
+        positive = find_positive(read_metric(scorer), fitted.classes_)
+        if outputs.ndim == 2:
+            return outputs[:, positive]
+        return outputs if positive == 1 else -outputs  # of decision_function
 
     def get_most_detailed(self) -> np.ndarray:
         """Return the most detailed of the outputs that were computed.
@@ -51,12 +58,11 @@ class Outputs:
         It is one number per image for two classes.
         """
         methods = ("predict_proba", "decision_function", "predict")
-        return next(self._computed[each] for each in methods if each in self._computed)
+        found = next(self._computed[each] for each in methods if each in self._computed)
+        return found[:, 1] if found.shape[1:] == (2,) else found
 
     def _compute(self, method):
         if method not in self._computed:
             parts = [getattr(fitted, method)(X) for fitted, X in self._parts]
-            found = np.concatenate(parts)
-            are_two = found.shape[1:] == (2,)
-            self._computed[method] = found[:, 1] if are_two else found
+            self._computed[method] = np.concatenate(parts)
         return self._computed[method]

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import inspect
-import os
 from functools import partial
 from numbers import Real
-from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +24,7 @@ from .._pixel_counts import (
     pool_counts,
     select_counts,
 )
+from .._reading._files import are_files
 from ..masks import check_masks
 from ..metrics import (
     blob_f1_score,
@@ -187,16 +186,7 @@ def has_labels(y_true) -> bool:
         return False
     if y_true.ndim == 2 or y_true.dtype.kind not in "OU":
         return True
-    if np.ndim(y_true[0]):
-        return False
-    if isinstance(y_true[0], PathLike):
-        return False
-    if not isinstance(y_true[0], str):
-        return True
-    names = y_true.tolist()
-    if len(set(names)) < len(names):  # masks of several images differ
-        return True
-    return not all(os.path.isfile(os.path.expanduser(str(name))) for name in names)
+    return np.ndim(y_true[0]) == 0 and not are_files(y_true.tolist())
 
 
 def list_classes(metric, y_true, sample_weight=None):
@@ -341,20 +331,49 @@ def split_partial(metric):
     return function, options
 
 
-def _find_weight(function) -> inspect.Parameter | None:
-    """Return the parameter `sample_weight` of a function."""
+def _find_parameter(function, name) -> inspect.Parameter | None:
+    """Return a parameter of a function."""
     try:
-        return inspect.signature(function).parameters.get("sample_weight")
+        return inspect.signature(function).parameters.get(name)
     except ValueError:  # of some functions in C
         return None
 
 
+def _find_weight(function) -> inspect.Parameter | None:
+    """Return the parameter `sample_weight` of a function."""
+    return _find_parameter(function, "sample_weight")
+
+
 def positive_column(metric, y_true, y_score):
-    """Return the second of two columns of probabilities, as scorers do."""
+    """Return the column of the positive class of two columns, as scorers do."""
     are_two = getattr(y_score, "ndim", 0) == 2 and y_score.shape[1] == 2
     if metric.takes_labels or not are_two or type_of_target(y_true) != "binary":
         return y_score
-    return y_score[:, 1]
+    return y_score[:, find_positive(metric, np.unique(y_true))]
+
+
+def find_positive(metric, classes) -> int:
+    """Return the position of the positive class of a scorer among two classes.
+
+    It is that of `pos_label` of the scorer or, as its default, of the metric.
+    Otherwise it is the second one.
+
+    Raises
+    ------
+    ValueError
+        If `pos_label` is not a class.
+    """
+    function, options = split_partial(metric)
+    parameter = _find_parameter(function, "pos_label")
+    pos_label = options.get("pos_label", parameter and parameter.default)
+    if pos_label is None or len(classes) < 2:
+        return 1
+    if pos_label not in classes.tolist():
+        raise ValueError(
+            f"{metric.name} has pos_label={pos_label!r}, which is not one of "
+            f"the labels {classes.tolist()}. Pass one of them to make_scorer."
+        )
+    return classes.tolist().index(pos_label)
 
 
 def _check_number(value, metric) -> float:

@@ -141,11 +141,13 @@ def count_rows(X, name="X") -> int:
 
 
 def as_column(values, name):
-    """Return one value per image as a 1-d array, after a check of types and NaN."""
+    """Return one value per image as a 1-d array, after a check that all are known."""
     try:
         column = column_or_1d(values, warn=True)
-    except ValueError as error:  # scikit-learn calls all of them y
-        raise ValueError(str(error).replace("y should", f"{name} should")) from None
+    except ValueError as error:  # scikit-learn calls all of them y, or does not
+        reason = str(error).removeprefix("y ")
+        link = " " if reason.startswith("should") else ": "
+        raise ValueError(f"{name}{link}{reason}") from None
     if column.dtype.kind in "OU":
         # NumPy converts None and NaN in a list of strings to strings.
         _check_one_type(values if isinstance(values, list | tuple) else column, name)
@@ -155,6 +157,11 @@ def as_column(values, name):
         raise ValueError(
             f"{name} contains {missing}, at position {is_nan.argmax()}. Pass a value "
             "for each image, or remove images without one."
+        )
+    if column.dtype.kind == "f" and np.isinf(column).any():
+        raise ValueError(
+            f"{name} contains infinity, at position {np.isinf(column).argmax()}. Pass "
+            "a number or text for each image."
         )
     return column
 

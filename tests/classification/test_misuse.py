@@ -120,6 +120,8 @@ def test_wrong_settings(settings, match, unread):
         ({"y": Y[:-1]}, "X has 8 images, but y has 7"),
         ({"y": np.linspace(0, 1, 8)}, "Unknown label type: continuous"),
         ({"y": np.zeros((8, 2))}, "y should be a 1d array"),
+        ({"y": np.zeros((8, 1, 1))}, "y: Found array with dim 3"),
+        ({"y": [0, 1, 0, np.inf] * 2}, "y contains infinity, at position 3"),
         ({"y": [0, 1, np.nan] + [1.0] * 5}, "y contains NaN"),
         ({"y": ["a", "b", None] + ["a"] * 5}, "y mixes values of types NoneType, str"),
         ({"y": ["a", "b", np.nan] + ["a"] * 5}, "y mixes values of types float, str"),

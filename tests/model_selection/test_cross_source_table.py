@@ -3,18 +3,28 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, make_scorer, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    f1_score,
+    make_scorer,
+    roc_auc_score,
+)
 from sklearn.model_selection import ShuffleSplit, StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 
+from skinest.metrics import specificity_at_sensitivity
 from skinest.model_selection import cross_source_table
 from tests.utils.sound_estimators import MeanColor
 
@@ -141,6 +151,47 @@ def test_scorers_of_every_kind():
     assert first_of(result)[1].shape == (40, 3)
     assert result[0].prevalence.isna().all()
     assert result[0].high.max() < 0
+
+
+@pytest.mark.parametrize("labels", [["mel", "nev"], [1, 2]], ids=str)
+@pytest.mark.parametrize(
+    ("metric", "needs"),
+    [
+        (average_precision_score, ("decision_function", "predict_proba")),
+        (average_precision_score, "predict_proba"),
+        (brier_score_loss, "predict_proba"),
+        (partial(specificity_at_sensitivity, sensitivity=0.8), "decision_function"),
+        (f1_score, "predict"),
+    ],
+)
+def test_scores_of_another_positive_class_are_those_of_scikit_learn(
+    labels, metric, needs
+):
+    y = np.array(labels)[1 - Y]  # the class of interest comes first
+    scorer = make_scorer(metric, response_method=needs, pos_label=labels[0])
+    table = tabulate(y=y, scoring=scorer, cv=None).droplevel(["score", "estimator"])
+    for train, test in table.index:
+        trained, tested = SOURCE == train, SOURCE == test
+        clf = LogisticRegression().fit(X[trained], y[trained])
+        expected = scorer(clf, X[tested], y[tested])
+        assert table.estimate[train, test] == pytest.approx(expected)
+
+
+def test_the_positive_class_may_be_the_default_of_a_metric():
+    y = 2 - Y  # 1 is the positive class of average precision
+    options = {"scoring": "average_precision", "cv": None}
+    table, expected = (tabulate(y=each, **options) for each in (y, Y))
+    np.testing.assert_allclose(table.estimate, expected.estimate)
+    with pytest.raises(ValueError, match="'average_precision' cannot be computed"):
+        tabulate(y=np.array(["nev", "mel"])[Y], scoring="average_precision")
+
+
+def test_scorers_of_decision_functions():
+    auc = make_scorer(roc_auc_score, response_method="decision_function")
+    table = tabulate(LinearSVC(), scoring=auc, cv=None)
+    assert table.estimate.min() > 0.5
+    with pytest.raises(ValueError, match="none of the methods"):
+        tabulate(KNeighborsClassifier(), scoring=auc, cv=None)
 
 
 def test_several_estimators_have_the_same_folds_and_samples():

@@ -160,6 +160,8 @@ def test_wrong_arguments_are_named():
             train_test_split(IMAGES, wrong)
     with pytest.raises(ValueError, match="stratify has numbers"):
         train_test_split(IMAGES, stratify=Y / 3)
+    with pytest.raises(ValueError, match="stratify has paths"):
+        train_test_split(IMAGES, stratify=[__file__] * N_IMAGES)
 
 
 def test_the_parts_of_none_are_none():

@@ -95,6 +95,20 @@ def test_metrics_of_masks_in_files_have_the_result_of_repeated_masks(metric, tmp
         np.testing.assert_allclose(result.distribution, expected.distribution)
 
 
+@pytest.mark.parametrize("metric", [hausdorff_distance, threshold_jaccard_score])
+def test_images_may_share_the_file_of_a_mask(metric, tmp_path):
+    masks = MASKS.copy()
+    masks[1:4] = masks[0]
+    paths = [str(tmp_path / f"{number}.png") for number in (0, 0, 0, 0, *range(4, 12))]
+    for path, mask in zip(paths, masks, strict=True):
+        cv2.imwrite(path, mask)
+    found, expected = (
+        bootstrap_interval(metric, y_true, PREDICTED, **OPTIONS)
+        for y_true in (paths, masks)
+    )
+    np.testing.assert_allclose(found.distribution, expected.distribution)
+
+
 def test_a_mean_over_masks_is_computed_once_for_each_mask():
     n_masks = []
 
