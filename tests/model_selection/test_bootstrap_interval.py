@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     f1_score,
     log_loss,
+    make_scorer,
     mean_absolute_error,
     precision_score,
     recall_score,
@@ -195,6 +197,26 @@ def test_a_higher_confidence_level_is_wider_and_a_seed_gives_the_same():
     assert wide.confidence_level == 0.95 and wide.distribution.shape == (1000,)
 
 
+def mean_score(y_true, y_score, sample_weight=None):
+    return float(np.average(y_score, weights=sample_weight))
+
+
+@pytest.mark.parametrize("n_failures", [1, 2])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_intervals_of_one_bad_image_among_good_ones_are_nested(n_failures, sign):
+    score = np.random.default_rng(1).normal(0.9, 0.03, 60)
+    score[:n_failures] = 0
+    found = [
+        bootstrap_interval(
+            mean_score, score, sign * score, confidence_level=level, random_state=0
+        )
+        for level in (0.9, 0.95, 0.98, 0.985, 0.99, 0.999)
+    ]
+    assert all(each.low < each.estimate < each.high for each in found)
+    for inner, outer in pairwise(found):
+        assert outer.low <= inner.low and inner.high <= outer.high
+
+
 def test_many_groups_are_left_out_in_blocks():
     n_calls = 0
 
@@ -248,6 +270,21 @@ def test_names_of_scorers_and_scorers_are_metrics():
     assert loss.estimate == pytest.approx(-log_loss(Y, both))
     accuracy = bootstrap_interval("accuracy", Y, SCORE > 0.5, **OPTIONS)
     assert accuracy.estimate == accuracy_score(Y, SCORE > 0.5)
+
+
+@pytest.mark.parametrize("positive", ["mel", "nev"])
+def test_a_scorer_takes_the_column_of_its_positive_class(positive):
+    y_true = np.array(["nev", "mel"])[Y]
+    of_mel = 1 / (1 + np.exp(-SCORE))
+    both = np.column_stack([of_mel, 1 - of_mel])
+    scorer = make_scorer(
+        average_precision_score, response_method="predict_proba", pos_label=positive
+    )
+    result = bootstrap_interval(scorer, y_true, both, **OPTIONS)
+    column = both[:, ["mel", "nev"].index(positive)]
+    assert result.estimate == pytest.approx(
+        average_precision_score(y_true == positive, column)
+    )
 
 
 def test_several_classes_with_probabilities():
