@@ -243,7 +243,7 @@ def describe_code(value):
     definition = _find_definition(value)
     parts = [definition.__module__, definition.__qualname__]
     if inspect.isfunction(definition):
-        parts.append(_describe(definition.__code__))
+        parts.append(_describe_function(definition))
     for cls in getattr(definition, "__mro__", ()):
         if cls.__module__.partition(".")[0] in ("builtins", "keras", *_LIBRARIES):
             continue
@@ -253,7 +253,7 @@ def describe_code(value):
                 member = member.fget
             function = getattr(member, "__func__", member)  # static and class methods
             if inspect.isfunction(function):
-                parts.append((name, _describe(function.__code__)))
+                parts.append((name, _describe_function(function)))
     return parts
 
 
@@ -277,6 +277,41 @@ def describe_state(value):
     others = [each for each in arguments if each is not definition]
     state, *items = (*rest, None, None, None)[:3]
     return rebuild, others, state, [None if each is None else [*each] for each in items]
+
+
+def _describe_function(function, seen=()):
+    """Return the code of a function, its defaults and values of outer functions."""
+    seen = (*seen, function)
+    cells = filter(_is_full, function.__closure__ or ())
+    keywords = sorted((function.__kwdefaults__ or {}).items())
+    values = [*(function.__defaults__ or ()), *(cell.cell_contents for cell in cells)]
+    return (
+        _describe(function.__code__),
+        [_describe_value(value, seen) for value in values],
+        [(name, _describe_value(value, seen)) for name, value in keywords],
+    )
+
+
+def _is_full(cell) -> bool:
+    """Return whether a variable of an outer function has a value."""
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _describe_value(value, seen):
+    """Return a value that a function has kept, or the name of its class."""
+    if _is_plain(value):
+        return joblib.hash(value)
+    if isinstance(value, partial):
+        parts = value.func, *value.args, *value.keywords, *value.keywords.values()
+        return [_describe_value(part, seen) for part in parts]
+    if inspect.isfunction(value) and value not in seen:
+        return value.__qualname__, _describe_function(value, seen)
+    definition = _find_definition(value)
+    return definition.__module__, definition.__qualname__
 
 
 def _describe(code):

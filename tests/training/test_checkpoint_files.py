@@ -265,6 +265,17 @@ def augment_else(image, random_state):
     return image[::-1].copy()
 
 
+def scale_by(default):
+    def scale(image, random_state, *, factor=default):
+        return scale(image, random_state) if factor is None else image * factor
+
+    return scale
+
+
+def keep(value):
+    return lambda image, random_state: (image, value)
+
+
 @pytest.mark.parametrize(
     ("value", "equal", "other"),
     [
@@ -273,6 +284,11 @@ def augment_else(image, random_state):
         (augment, augment, augment_else),
         (partial(augment), partial(augment), partial(augment_else)),
         (partial(augment, a=1), partial(augment, a=1), partial(augment, a=2)),
+        (scale_by(0.5), scale_by(0.5), scale_by(0.6)),
+        (keep(0.5), keep(0.5), keep(0.6)),
+        (keep(scale_by(0.5)), keep(scale_by(0.5)), keep(scale_by(0.6))),
+        (keep(np.arange(3)), keep(np.arange(3)), keep(np.arange(4))),
+        (keep(partial(pow, 2)), keep(partial(pow, 2)), keep(partial(pow, 3))),
         (
             keras.optimizers.Adam(0.1),
             keras.optimizers.Adam(0.1),
