@@ -21,7 +21,7 @@ from ..metrics import dice_score
 from ..networks._unet_network import build, resolve_levels
 from ..utils._verbose import announce
 from ._pairs import PairCollection
-from ._postprocessing import list_steps, postprocess_mask
+from ._postprocessing import list_steps, name_step, postprocess_mask
 from ._tiles import iterate_outputs
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ of shape (height, width)
         images of this size, it differs from :meth:`predict_proba` by less than 1e-5.
         The network in the file computes in float32: if this one computes in bfloat16,
         they differ by up to about .01. :doc:`/guide/export` lists the metadata in the
-        file, and shows how to resize images and outputs. Tiles and views are not in the
-        file.
+        file, and shows how to resize images and outputs. Tiles, views and
+        `postprocess` are not part of the network; the metadata have their settings.
 
         Parameters
         ----------
@@ -248,6 +248,7 @@ of shape (height, width)
             decision="probabilities[..., 1] > threshold" if has_threshold else "argmax",
             tile_shape=self.tile_shape_,
             tile_overlap=self.tile_overlap,
+            postprocess=list(map(name_step, list_steps(self.postprocess))),
         )
 
     def _build_for_export(self):

@@ -62,6 +62,11 @@ def list_steps(postprocess) -> list:
     return steps
 
 
+def name_step(step) -> str:
+    """Return the name of a step, for programs that read it."""
+    return step if isinstance(step, str) else getattr(step, "__name__", repr(step))
+
+
 def postprocess_mask(mask, steps, classes):
     """Apply steps to a predicted mask, one after another.
 

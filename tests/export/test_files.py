@@ -108,6 +108,7 @@ def test_metadata_of_a_segmenter(fit_segmenter, tmp_path):
     segmenter = fit_segmenter(
         [0, 1], threshold=0.3, tile_overlap=0.5, pad_to_aspect_ratio=True
     )
+    segmenter.set_params(postprocess=["largest", np.fliplr])
     segmenter.export(tmp_path / "file.keras")
     assert read_metadata(tmp_path / "file.keras") == {
         "format_version": 1,
@@ -123,6 +124,7 @@ def test_metadata_of_a_segmenter(fit_segmenter, tmp_path):
         "decision": "probabilities[..., 1] > threshold",
         "tile_shape": [SIDE, SIDE],
         "tile_overlap": 0.5,
+        "postprocess": ["largest", "fliplr"],
         "classes": [0, 1],
         "input_name": "images",
         "color_order": "RGB",
