@@ -7,6 +7,7 @@ import io
 import os
 import struct
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -40,6 +41,22 @@ def test_values_of_deep_images_of_pillow_are_not_cut_off():
 def write(path, name):
     CASES[name].write(path)
     return path.read_bytes()
+
+
+@pytest.mark.parametrize("n_bits", [4, 8, 10, 12, 14, 16])
+@pytest.mark.parametrize("form", ["jp2", "j2k"])
+def test_jpeg_2000_has_any_number_of_bits(n_bits, form, tmp_path):
+    shades = np.linspace(0, 2**n_bits - 1, 16).round()
+    rgb = np.stack([shades, shades[::-1], shades], axis=-1)[np.newaxis]
+    content = imagecodecs.jpeg2k_encode(
+        rgb.astype(np.uint8 if n_bits <= 8 else np.uint16),
+        level=0,
+        bitspersample=n_bits,
+        codecformat=form,
+    )
+    (tmp_path / "rgb.jp2").write_bytes(content)
+    expected = rgb / (2**n_bits - 1) * 255
+    np.testing.assert_allclose(read_image(tmp_path / "rgb.jp2"), expected, atol=1)
 
 
 # Masks: the labels of a file are never changed.
