@@ -178,7 +178,21 @@ def test_extra_columns_are_the_scores_of_these_names(average):
     for name, score in expected.items():
         of_labels = [score(true, pred, labels=[label]) for label in (1, 2)]
         assert [report[row][name] for row in "12"] == of_labels
-        assert report["macro avg"][name] == pytest.approx(np.mean(of_labels))
+        assert report["macro avg"][name] == pytest.approx(score(true, pred))
+
+
+def test_threshold_jaccard_of_all_labels_is_that_of_the_mean_of_an_image():
+    y_true = np.zeros((3, 10, 10), int)
+    y_true[:, :5, :5], y_true[:, 6:, 6:] = 1, 2
+    y_pred = y_true.copy()
+    y_pred[0, :2, :5] = y_pred[1, 6:8, 6:] = 0  # Jaccard indices of .6 and .5
+    options = {"zero_division": 1.0}
+    report = segmentation_report(
+        y_true, y_pred, extra_columns="all", output_dict=True, **options
+    )
+    found = [report[row]["threshold Jaccard"] for row in ("1", "2", "macro avg")]
+    assert found == pytest.approx([2 / 3, 2 / 3, (0.8 + 0.75 + 1) / 3])
+    assert found[2] == pytest.approx(threshold_jaccard_score(y_true, y_pred, **options))
 
 
 def test_extra_columns_keep_apart_labels_that_other_programs_use_for_one():

@@ -155,7 +155,9 @@ def segmentation_report(
     informative: an empty prediction has a score of about 0.5.
 
     With several labels and ``zero_division=np.nan``, the macro average can differ from
-    :func:`dice_score`, which averages over labels first, then over images.
+    :func:`dice_score`, which averages over labels first, then over images. That of
+    threshold Jaccard is always :func:`threshold_jaccard_score`, whose threshold is for
+    the mean over the labels of an image.
 
     Examples
     --------
@@ -230,15 +232,18 @@ def _check_columns(columns) -> list[str]:
 
 
 def _measure(columns, masks, labels, counts, average, zero_division) -> dict:
-    """Return each extra score of each label.
+    """Return each extra score of each label, and that of all labels.
 
     If there is no foreground, one label counts as absent, as in the other columns.
     """
-    labels, values = labels or None, {}
+    labels, values, of_all = labels or None, {}, {}
     for name in columns:
         if name == "threshold Jaccard":
             ratios = compute_ratio("IoU", counts, zero_division, name)
             values[name] = average_defined(count_failures(ratios))
+            # The threshold is for the mean over the labels of an image.
+            means = count_failures(average_defined(ratios, axis=1))
+            of_all[name] = average_defined(means)
         elif name == "blob F1":
             blobs = count_blobs(masks, labels)
             settings = average, zero_division, 1.0, name
@@ -249,7 +254,10 @@ def _measure(columns, masks, labels, counts, average, zero_division) -> dict:
             values[name] = average_defined(measure_hausdorff(masks, labels))
         else:
             values[name] = average_defined(measure_surfaces(masks, labels))
-    return values
+    return {
+        name: np.append(column, of_all.get(name, average_defined(column)))
+        for name, column in values.items()
+    }
 
 
 def _report_rows(counts, names, zero_division, extra):
@@ -257,9 +265,10 @@ def _report_rows(counts, names, zero_division, extra):
     n, table = len(names), {}
     columns = {}
     for name in RATIOS:
-        columns[name] = average_defined(compute_ratio(name, counts, zero_division))
+        column = average_defined(compute_ratio(name, counts, zero_division))
+        columns[name] = np.append(column, average_defined(column))
     for name, column in (columns | extra).items():
-        table[name] = [*column[:n].tolist(), float(average_defined(column))]
+        table[name] = [*column[:n].tolist(), float(column[-1])]
     support = counts[1].sum(axis=0)
     table["support"] = [*support[:n].tolist(), int(support.sum())]
     rows = zip([*names, "macro avg"], *table.values(), strict=True)
