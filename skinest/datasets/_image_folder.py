@@ -234,6 +234,10 @@ def list_images(folder, allowed_extensions=None, *, keep_links=False) -> list[st
 
 def _find_folder(path):
     """Return the absolute path of a folder; raise OSError if there is none."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"A folder is of type {type(path).__name__}. Pass its path, as text."
+        )
     folder = Path(os.path.abspath(os.path.expanduser(path)))
     if not folder.is_dir():
         error = NotADirectoryError if folder.exists() else FileNotFoundError

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,6 +179,11 @@ def _read_table(table):
         if not file.exists():
             raise FileNotFoundError(f"There is no file {file}.")
         return read_columns(file), str(file)
+    if not isinstance(table, Mapping) and not hasattr(table, "columns"):
+        raise TypeError(
+            f"table is of type {type(table).__name__}. Pass a DataFrame, a dict of "
+            "columns or the path of a CSV file."
+        )
     names = list(map(str, table))
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

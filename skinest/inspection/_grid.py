@@ -138,7 +138,8 @@ def plot_images(images, titles, ax, max_cols):
 
     axes : ndarray of shape (n_images,), dtype object
     """
-    lines = [textwrap.fill(str(title), _TITLE_WIDTH) for title in titles or []]
+    titles = [] if titles is None else titles
+    lines = [textwrap.fill(str(title), _TITLE_WIDTH) for title in titles]
     n_lines = max((title.count("\n") + 1 for title in lines), default=0)
     cell_size = choose_cell_size(images, _CELL_WIDTH, n_lines)
     figure, axes = make_axes(len(images), ax, max_cols, cell_size)

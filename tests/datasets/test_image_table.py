@@ -144,5 +144,13 @@ def test_two_columns_of_one_name_are_an_error(parts):
         load_image_table(frame, parts, **COLUMNS)
 
 
+def test_a_table_and_folders_of_other_types_are_refused(parts):
+    with pytest.raises(TypeError, match="table is of type tuple"):
+        load_image_table(({"image_id": ["a"]},), parts, **COLUMNS)
+    table = parts[0].parent / "table.csv"
+    with pytest.raises(TypeError, match="A folder is of type list"):
+        load_image_table(table, [[], []], **COLUMNS)
+
+
 def test_a_folder_that_is_there_twice_is_one(parts):
     assert load([*parts, parts[0]]).n_ignored == 1

@@ -364,6 +364,12 @@ def test_maps_are_scaled_to_the_image_bilinearly():
     assert display.titles == ["a"]
 
 
+def test_titles_may_be_an_array(images):
+    titles = np.array(["a", "b"])
+    display = GradCAMDisplay.from_maps(images[:2], np.ones((2, 2, 2)), titles=titles)
+    assert [ax.get_title() for ax in display.axes_] == ["a", "b"]
+
+
 def test_from_maps_without_titles(images):
     display = GradCAMDisplay.from_maps(images, np.ones((11, 2, 2)))
     assert {ax.get_title() for ax in display.axes_} == {""}
