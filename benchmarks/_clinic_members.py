@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # Keras comes before skinest
 
 import keras
+from _examples import weigh_classes
 from accuracy_bovw import three_fishers
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -26,26 +27,27 @@ from skinest import Augmentation, BottleneckFeatureExtractor, TransferClassifier
 from skinest.preprocessing import ColorConstancy
 
 BATCH_SIZE = 32
-LIGHT = Augmentation(
-    rotation=180,
-    shift=0.05,
-    zoom=0.15,
-    vertical_flip=True,
-    brightness=0.1,
-    contrast=0.1,
-)
-_SHAPES = {
+BALANCE = 0.5  # power of class weights
+_LIGHT = {
     "rotation": 180,
-    "shift": 0.1,
-    "zoom": 0.3,
+    "shift": 0.05,
+    "zoom": 0.15,
     "vertical_flip": True,
-    "brightness": 0.15,
-    "contrast": 0.2,
+    "brightness": 0.1,
+    "contrast": 0.1,
 }
-SHAPES = Augmentation(**_SHAPES)
+LIGHT = Augmentation(**_LIGHT)
+SHAPES = Augmentation(
+    rotation=180,
+    shift=0.1,
+    zoom=0.3,
+    vertical_flip=True,
+    brightness=0.15,
+    contrast=0.2,
+)
 # With changes of colour and sharpness too.
 COLORS = Augmentation(
-    **_SHAPES, hue=10, saturation=0.25, channel_gain=0.1, blur=0.008, noise=0.02
+    **_LIGHT, hue=10, saturation=0.25, channel_gain=0.1, blur=0.008, noise=0.02
 )
 
 
@@ -63,6 +65,9 @@ class Network:
 
     trainable : str
         The lowest part that is trained.
+
+    train_batch_norm : bool
+        Whether batch normalisation is trained too.
 
     n_views : int
         Number of views of each image for predictions.
@@ -84,13 +89,14 @@ class Network:
         Seed of the training.
     """
 
-    augmentation: Augmentation = field(default_factory=lambda: COLORS)
-    side: int = 160
+    augmentation: Augmentation = field(default_factory=lambda: LIGHT)
+    side: int = 192
     trainable: str = "block_4"
-    n_views: int = 8
+    train_batch_norm: bool = True
+    n_views: int = 4
     start: str | None = None
-    epochs: dict = field(default_factory=lambda: {"ham": 5, "isic": 12})
-    copies: dict = field(default_factory=lambda: {"ham": 4, "isic": 11})
+    epochs: dict = field(default_factory=lambda: {"ham": 12, "isic": 12})
+    copies: dict = field(default_factory=lambda: {"ham": 7, "isic": 11})
     peaks: dict = field(default_factory=lambda: {"ham": 3e-4, "isic": 2e-4})
     seed: int = 0
 
@@ -107,6 +113,8 @@ class Network:
             dropout=0.3,
             l2=0.0,
             trainable=self.trainable,
+            train_batch_norm=self.train_batch_norm,
+            class_weight=weigh_classes(y, BALANCE),
             epochs=self.epochs[source],
             learning_rate=make_rate(len(y), self.epochs[source], self.peaks[source]),
             batch_size=BATCH_SIZE,
@@ -114,9 +122,15 @@ class Network:
             n_augmented_copies=self.copies[source],
             n_prediction_views=self.n_views,
             memory=options.memory if source == "isic" else None,
+            checkpoint=self.find_state(options) if source == "ham" else None,
             random_state=self.seed,
             verbose=int(source == "ham"),
         ).fit(X, y)
+
+    def find_state(self, options):
+        """Return the folder from which a stopped training continues."""
+        digest = hashlib.sha256(str(self).encode()).hexdigest()[:8]
+        return options.results / f"training-{digest}"
 
     def predict(self, X):
         """Return the probability of each class."""
@@ -257,15 +271,11 @@ MEMBERS = {
     ),
     "Fisher vectors": Linear(features=FisherVectors(), C=1.0, scaled=False),
     "network": Network(),
-    "network without colour changes": Network(augmentation=SHAPES),
-    "features of HAM10000": Linear(
-        features=Features(side=160, n_views=8, start="network")
-    ),
+    "network with colour changes": Network(augmentation=COLORS),
+    "network, normalisation not trained": Network(train_batch_norm=False),
+    "features of HAM10000": Linear(features=Features(side=192, start="network")),
     "inner features of HAM10000": Linear(
-        features=Features(side=160, layers=INNER, start="network"), C=3e-3
-    ),
-    "network, new head": Linear(
-        features=Features(side=160, n_views=2, start="network")
+        features=Features(side=192, layers=INNER, start="network"), C=3e-3
     ),
 }
 

@@ -60,13 +60,14 @@ HOME = "isic_folds", "test"
 VIEWS = "frozen, 4 views"
 INNER = "inner layers"
 NETWORK = "network, against nevi"
-PLAIN_NETWORK = "network without colour changes"
+FIXED = "network, normalisation not trained"
+COLORED = "network with colour changes"
 HAM_INNER = f"{INNER}, C=.01, against nevi"
 RECOMMENDED = "inner layers of both sources, and network"
 BOTH = "inner and last layers"
 FINE = "features of HAM10000"
 VOTE = f"{BOTH}, C=.01", FINE, "Fisher vectors"
-HAM_MEMBERS = (f"{INNER}, C=.01", "network, new head")
+HAM_MEMBERS = f"{INNER}, C=.01", "network"
 
 
 def alone(name, reference, **settings):
@@ -89,10 +90,11 @@ RECIPES = {
     f"{INNER}, shades of grey": alone(f"{INNER}, shades of grey", INNER),
     BOTH: alone(BOTH, INNER),
     VOTE[0]: alone(VOTE[0], BOTH),
-    "network": alone("network", PLAIN_NETWORK, against_nevi=False),
+    "network": alone("network", FIXED, against_nevi=False),
+    FIXED: alone(FIXED, "network", against_nevi=False),
     NETWORK: alone("network", "network"),
-    PLAIN_NETWORK: alone(PLAIN_NETWORK, "network", against_nevi=False),
-    "network, new head": alone("network, new head", NETWORK),
+    f"{COLORED}, against nevi": alone(COLORED, NETWORK),
+    "network, new head": alone(FINE, NETWORK, cells=("ham_to_isic",)),
     # Votes that carry over
     "inner layers of both sources": Recipe(
         members=(INNER,), ham_members=HAM_MEMBERS[:1], reference=INNER
@@ -102,22 +104,30 @@ RECIPES = {
         ham_members=HAM_MEMBERS,
         reference="inner layers of both sources",
     ),
-    "inner layers and network": Recipe(members=(INNER, "network"), reference=INNER),
+    f"{RECOMMENDED}, and Fisher vectors": Recipe(
+        members=(INNER, "Fisher vectors"),
+        ham_members=(*HAM_MEMBERS, "Fisher vectors"),
+        reference=RECOMMENDED,
+    ),
+    f"{INNER} and {FIXED}": Recipe(members=(INNER, FIXED), reference=INNER),
     # Votes for ISIC 2016
     "Fisher vectors": alone("Fisher vectors", VIEWS),
-    FINE: alone(FINE, VIEWS),
-    f"inner {FINE}": alone(f"inner {FINE}", FINE),
+    FINE: alone(FINE, VIEWS, cells=HOME),
+    f"inner {FINE}": alone(f"inner {FINE}", FINE, cells=HOME),
     "vote of 2": Recipe(members=VOTE[:2], reference=VOTE[0], cells=HOME),
     "vote of 3": Recipe(
         members=VOTE[:2], ham_members=HAM_MEMBERS[:1], reference="vote of 2", cells=HOME
     ),
     "vote of 4": Recipe(
-        members=VOTE, ham_members=HAM_MEMBERS[:1], reference="vote of 3", cells=HOME
+        members=VOTE[:2], ham_members=HAM_MEMBERS, reference="vote of 3", cells=HOME
     ),
-    "stack of 4": Recipe(
+    "vote of 5": Recipe(
+        members=VOTE, ham_members=HAM_MEMBERS, reference="vote of 4", cells=HOME
+    ),
+    "stack of 5": Recipe(
         members=VOTE,
-        ham_members=HAM_MEMBERS[:1],
-        reference="vote of 4",
+        ham_members=HAM_MEMBERS,
+        reference="vote of 5",
         is_stack=True,
         cells=HOME[:1],
     ),

@@ -10,6 +10,14 @@ sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 import _study as study
 from _script import labels_of, report_of, write_scores
+from _task2 import weigh_classes
 from _task3 import with_overlaps
 
-__all__ = ["labels_of", "report_of", "study", "with_overlaps", "write_scores"]
+__all__ = [
+    "labels_of",
+    "report_of",
+    "study",
+    "weigh_classes",
+    "with_overlaps",
+    "write_scores",
+]

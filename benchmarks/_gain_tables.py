@@ -19,28 +19,28 @@ AWAY = "ham_to_isic", "isic_to_ham"
 
 
 def show(rows):
-    """Return tables in Markdown: scores, gains over the reference, and means."""
-    return f"{show_cells(rows)}\n\n{show_means(rows)}"
+    """Return tables in Markdown: scores of each cell, gains, and means."""
+    tables = [show_cell(rows, cell, title) for cell, title in CELLS.items()]
+    tables.append(show_means(rows))
+    return "\n\n".join(filter(None, tables))
 
 
-def show_cells(rows):
-    """Return a table of each cell in Markdown: scores, and gains over the reference."""
-    tables = []
-    for cell, title in CELLS.items():
-        lines = [f"| {title} | AUC | gain | average precision | gain | over |"]
-        lines += ["|---|---|---|---|---|---|"]
-        for row in rows:
-            if f"{cell}, AUC" not in row:
-                continue
-            columns = []
-            for metric in METRICS:
-                gain = _format(row.get(f"{cell}, {metric}, gain"), "+")
-                columns += [_format(row.get(f"{cell}, {metric}"), ""), gain]
-            columns.append(row["reference"] if gain else "")
-            lines.append(f"| {row['recipe']} | {' | '.join(columns)} |")
-        if len(lines) > 2:
-            tables.append("\n".join(lines))
-    return "\n\n".join(tables)
+def show_cell(rows, cell, title):
+    """Return a table of scores, and gains over the reference, or None without rows."""
+    lines = [
+        f"| {title} | AUC | gain | average precision | gain | over |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if f"{cell}, AUC" not in row:
+            continue
+        columns = []
+        for metric in METRICS:
+            gain = _format(row.get(f"{cell}, {metric}, gain"), "+")
+            columns += [_format(row.get(f"{cell}, {metric}"), ""), gain]
+        columns.append(row["reference"] if gain else "")
+        lines.append(f"| {row['recipe']} | {' | '.join(columns)} |")
+    return "\n".join(lines) if len(lines) > 2 else None
 
 
 def show_means(rows):

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from textwrap import fill
 
-from _gain_tables import show_cells
+from _gain_tables import show
 from _quiet import describe_briefly
 
 COLUMNS = ("precision", "recall", "IoU", "Dice", "blob F1")
@@ -93,7 +93,7 @@ def show_crop(folder):
         return None
     stored = json.loads(path.read_text())
     machine = f"{describe_briefly(stored['machine'])}."
-    return "\n\n".join([show_cells(stored["rows"]), fill(machine, 88)])
+    return "\n\n".join([show(stored["rows"]), fill(machine, 88)])
 
 
 def show_few(folder):

@@ -22,8 +22,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # Keras comes before skines
 import joblib
 import keras
 import numpy as np
-from _examples import write_scores
-from _task2 import score, weigh_classes
+from _examples import weigh_classes, write_scores
+from _task2 import score
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,

@@ -1,16 +1,19 @@
-"""Measure what cropping to the segmented lesion changes for a classifier.
+"""Measure what cropping to the segmented lesion changes for classifiers.
 
 The segmenter of ``encoder_unet.py lesion --save FILE``, which was trained on lesions of
 HAM10000, crops the images. Classifiers of the training images of ISIC 2016 are scored
 by five folds, on images of HAM10000, and on those of them whose lesions the segmenter
-has not seen. One of the diagnoses of HAM10000 is scored on ISIC 2016. All are trained
-and scored with the whole images and with the cropped ones. Intervals are over images
-or, for HAM10000, over lesions, and those of differences are paired.
+has not seen. Those of the diagnoses of HAM10000 are scored on ISIC 2016. Logistic
+regressions are trained and scored with the whole images and with the cropped ones. The
+network is that of ``other_clinics.py ham_to_isic --members network``, which was trained
+on whole images. Recipes are means of classifiers. Intervals are over images or, for
+HAM10000, over lesions, and those of differences are paired.
 
-With --test, the mean of the classifiers of both sources on inner layers is scored on
-the test images of ISIC 2016 too. Do it once, at the end.
+With --test, the recipes are scored on the test images of ISIC 2016 too. Do it once, at
+the end.
 
-Usage: python benchmarks/segment_crop.py --save lesion.joblib --mobilenetv2 FILE
+Usage: python benchmarks/segment_crop.py --save lesion.joblib
+       --network other_clinics/network-ham_to_isic-….joblib --mobilenetv2 FILE
        --memory FOLDER [--test]
 """
 
@@ -30,16 +33,35 @@ from _runs import RESULTS
 from encoder_unet import split_lesions
 from other_clinics import Data
 
-HOME = "isic_folds", "isic_to_ham"
+LAST = "last layer of MobileNetV2"
+OF_ISIC = "inner layers of MobileNetV2"
+OF_HAM = "inner layers, C=.01, against nevi"
+NETWORK = "network, against nevi"
 LAYERS = Features(layers=INNER)
-# Classifiers, and where they are scored.
 MEMBERS = {
-    "last layer of MobileNetV2": (Linear(), HOME),
-    "inner layers of MobileNetV2": (Linear(features=LAYERS, C=3e-3), HOME),
-    "inner layers, C=.01, against nevi": (
-        Linear(features=LAYERS, C=1e-2),
-        ("ham_to_isic",),
-    ),
+    LAST: Linear(),
+    OF_ISIC: Linear(features=LAYERS, C=3e-3),
+    OF_HAM: Linear(features=LAYERS, C=1e-2),
+}
+# Where each is scored, and with which classifiers.
+HOME = "isic_folds", "isic_to_ham", "isic_to_unseen"
+RECIPES = {
+    LAST: dict.fromkeys(HOME, (LAST,)),
+    OF_ISIC: dict.fromkeys(HOME, (OF_ISIC,)),
+    OF_HAM: {"ham_to_isic": (OF_HAM,)},
+    NETWORK: {"ham_to_isic": (NETWORK,)},
+    "inner layers of both sources": {
+        "ham_to_isic": (OF_HAM,),
+        "isic_to_ham": (OF_ISIC,),
+        "isic_folds": (OF_ISIC, OF_HAM),
+        "test": (OF_ISIC, OF_HAM),
+    },
+    "inner layers of both sources, and network": {
+        "ham_to_isic": (OF_HAM, NETWORK),
+        "isic_to_ham": (OF_ISIC,),
+        "isic_folds": (OF_ISIC, OF_HAM, NETWORK),
+        "test": (OF_ISIC, OF_HAM, NETWORK),
+    },
 }
 
 
@@ -47,62 +69,31 @@ def main():
     options = read_options()
     data = Data(options.data_home)
     segmenter = joblib.load(options.save)
+    whole = list_images(data, options)
+    cropped = {name: segmenter.transform(X) for name, X in whole.items()}
+    is_unseen = find_unseen(data, options)
+    scores = [score_members(X, data, is_unseen, options) for X in (whole, cropped)]
+    truths = list_truths(data)
+    truths["isic_to_unseen"] = tuple(each[is_unseen] for each in truths["isic_to_ham"])
+    record = {
+        "machine": describe_machine(with_tensorflow=True),
+        "crop margin": segmenter.crop_margin,
+        "rows": make_rows(truths, *scores),
+    }
     path = options.results / "segment_crop.json"
-    if options.test:
-        rows = score_test(segmenter, data, options)
-        record = json.loads(path.read_text())
-        record["rows"] += rows
-    else:
-        record = {
-            "machine": describe_machine(with_tensorflow=True),
-            "crop margin": segmenter.crop_margin,
-            "rows": score_members(segmenter, data, options),
-        }
     path.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def score_members(segmenter, data, options):
-    """Return the rows of all members."""
-    whole = {"isic": data.isic, "sample": data.ham[data.sample]}
-    whole["known"] = data.ham[data.known]
-    cropped = {name: segmenter.transform(X) for name, X in whole.items()}
-    is_unseen = find_unseen(data, options)
-    truths, rows = list_truths(data), []
-    truths["isic_to_unseen"] = tuple(each[is_unseen] for each in truths["isic_to_ham"])
-    for name, (member, cells) in MEMBERS.items():
-        scores = {
-            cell: [CELLS[cell](member, X, data, options) for X in (whole, cropped)]
-            for cell in cells
-        }
-        if "isic_to_ham" in scores:
-            of_both = [each[is_unseen] for each in scores["isic_to_ham"]]
-            scores["isic_to_unseen"] = of_both
-        rows += make_rows(name, truths, scores)
-    return rows
-
-
-def score_test(segmenter, data, options):
-    """Return the rows of the test images, by classifiers of both sources."""
-    whole = {"isic": data.isic, "known": data.ham[data.known]}
-    whole["test"], _ = data.read_test()
-    cropped = {name: segmenter.transform(X) for name, X in whole.items()}
-    scores = {"test": [predict_test(X, data, options) for X in (whole, cropped)]}
-    return make_rows("inner layers of both sources", list_truths(data), scores)
-
-
-def make_rows(name, truths, scores) -> list[dict]:
-    """Return the scores in each cell with whole images, cropped ones, and both."""
-    rows = [
-        {"recipe": f"{name}{ending}", "reference": name}
-        for ending in ("", ", cropped", ", vote of both")
-    ]
-    for cell, (whole, cropped) in scores.items():
-        both = (whole + cropped) / 2
-        for row, found in zip(rows, (whole, cropped, both), strict=True):
-            reference = None if found is whole else whole
-            row |= score(cell, truths[cell], found, reference)
-    print(*rows, sep="\n", flush=True)
-    return rows
+def list_images(data, options) -> dict:
+    """Return the images by name; those to test only if they are to be scored."""
+    images = {
+        "isic": data.isic,
+        "sample": data.ham[data.sample],
+        "known": data.ham[data.known],
+    }
+    if options.test:
+        images["test"], _ = data.read_test()
+    return images
 
 
 def find_unseen(data, options):
@@ -112,58 +103,92 @@ def find_unseen(data, options):
     return np.array([Path(path).stem not in seen for path in data.ham[data.sample]])
 
 
+# Scores of classifiers
+
+
+def score_members(images, data, is_unseen, options) -> dict:
+    """Return the scores of images by classifier and cell."""
+    scores = {}
+    for name in (LAST, OF_ISIC):
+        scores |= score_isic(name, images, data, options)
+        scores[name, "isic_to_unseen"] = scores[name, "isic_to_ham"][is_unseen]
+    member = MEMBERS[OF_HAM]
+    member.fit(images["known"], data.diagnoses[data.known], "ham", options)
+    classifiers = {OF_HAM: member.classifier, NETWORK: joblib.load(options.network)}
+    for name, classifier in classifiers.items():
+        found = predict_melanoma(classifier, images["isic"])
+        scores[name, "ham_to_isic"] = scores[name, "isic_folds"] = found
+        if "test" in images:
+            scores[name, "test"] = predict_melanoma(classifier, images["test"])
+    return scores
+
+
+def score_isic(name, images, data, options) -> dict:
+    """Return the scores of a classifier of ISIC 2016 by its name and cell."""
+    member, X, y = MEMBERS[name], images["isic"], data.is_malignant
+    folds = np.zeros(len(y))
+    for train, test in data.folds:
+        member.fit(X[train], y[train], "isic", options)
+        folds[test] = member.predict(X[test])[:, 1]
+    member.fit(X, y, "isic", options)
+    scores = {
+        (name, "isic_folds"): folds,
+        (name, "isic_to_ham"): member.predict(images["sample"])[:, 1],
+    }
+    if "test" in images:
+        scores[name, "test"] = member.predict(images["test"])[:, 1]
+    return scores
+
+
+def predict_melanoma(classifier, X):
+    """Return the probability of a melanoma if it is one or a nevus."""
+    columns = dict(zip(classifier.classes_, classifier.predict_proba(X).T, strict=True))
+    return columns["MEL"] / (columns["MEL"] + columns["NV"])
+
+
+# Rows of the table
+
+
+def make_rows(truths, of_whole, of_cropped) -> list[dict]:
+    """Return the scores of recipes with whole images, cropped ones, and both."""
+    rows = []
+    for recipe, cells in RECIPES.items():
+        versions = {
+            recipe: (of_whole,),
+            f"{recipe}, cropped": (of_cropped,),
+            f"{recipe}, whole and cropped": (of_whole, of_cropped),
+        }
+        for name, sources in versions.items():
+            row = {"recipe": name, "reference": recipe}
+            for cell, members in cells.items():
+                keys = [(member, cell) for member in members]
+                if keys[0] not in of_whole:
+                    continue  # test images that are not to be scored
+                reference = None if name == recipe else average(keys, (of_whole,))
+                found = average(keys, sources)
+                row |= score(cell, truths[cell], found, reference)
+            rows.append(row)
+            print(row, flush=True)
+    return rows
+
+
+def average(keys, sources):
+    """Return the mean of the scores with these keys."""
+    return np.mean([scores[key] for scores in sources for key in keys], axis=0)
+
+
 def read_options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--save", required=True, help="file of the segmenter")
+    parser.add_argument("--network", required=True, help="file of the network")
     parser.add_argument("--mobilenetv2", default="imagenet", help="weights file")
     parser.add_argument("--data-home", help="folder of the archives")
     parser.add_argument("--memory", help="folder for features")
     parser.add_argument("--test", action="store_true", help="score the test images")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
-
-
-def predict_folds(member, images, data, options):
-    """Return the score of each image by a classifier of the other folds."""
-    X, y = images["isic"], data.is_malignant
-    scores = np.zeros(len(y))
-    for train, test in data.folds:
-        member.fit(X[train], y[train], "isic", options)
-        scores[test] = member.predict(X[test])[:, 1]
-    return scores
-
-
-def predict_other_source(member, images, data, options):
-    """Return the scores of images of HAM10000 by a classifier of ISIC 2016."""
-    member.fit(images["isic"], data.is_malignant, "isic", options)
-    return member.predict(images["sample"])[:, 1]
-
-
-def predict_isic(member, images, data, options, part="isic"):
-    """Return the scores of ISIC 2016 by a classifier of the diagnoses of HAM10000."""
-    member.fit(images["known"], data.diagnoses[data.known], "ham", options)
-    classes = member.classifier.classes_.tolist()
-    probabilities = member.predict(images[part])
-    melanoma, nevus = (probabilities[:, classes.index(name)] for name in ("MEL", "NV"))
-    return melanoma / (melanoma + nevus)
-
-
-def predict_test(images, data, options):
-    """Return the mean scores of test images by a classifier of each source."""
-    of_isic, _ = MEMBERS["inner layers of MobileNetV2"]
-    of_ham, _ = MEMBERS["inner layers, C=.01, against nevi"]
-    of_isic.fit(images["isic"], data.is_malignant, "isic", options)
-    scores = of_isic.predict(images["test"])[:, 1]
-    return (scores + predict_isic(of_ham, images, data, options, "test")) / 2
-
-
-CELLS = {
-    "isic_folds": predict_folds,
-    "isic_to_ham": predict_other_source,
-    "ham_to_isic": predict_isic,
-}
 
 
 if __name__ == "__main__":

@@ -23,20 +23,19 @@ from time import perf_counter
 
 import numpy as np
 from _clinic_members import (
+    BALANCE,
     BATCH_SIZE,
     LIGHT,
     SHAPES,
     make_rate,
 )
-from _examples import study, write_scores
+from _examples import study, weigh_classes, write_scores
 from _splits import split_by_lesion
-from _task2 import METRICS, weigh_classes
+from _task2 import METRICS
 from _vote import score_all, score_votes
 
 from skinest import TransferClassifier
 from skinest.datasets import fetch_isic2018_task3
-
-BALANCE = 0.5  # power of class weights
 
 
 def main():

@@ -34,7 +34,7 @@ def test_scores_are_found_by_all_settings(options, monkeypatch):
     names = ("inner layers", FINE, "network")
     before = {name: find(name) for name in names}
     assert before == {name: find(name) for name in names}
-    for name, changes in (("inner layers", {"C": 1.0}), ("network", {"side": 192})):
+    for name, changes in (("inner layers", {"C": 1.0}), ("network", {"side": 160})):
         changed = replace(members.MEMBERS[name], **changes)
         monkeypatch.setitem(members.MEMBERS, name, changed)
         assert find(name) != before[name]

@@ -32,6 +32,6 @@ def test_scores_of_the_guide_are_in_the_tables():
     page = ROOT / "docs" / "guide" / "other_clinics.rst"
     shown = re.findall(r"(?<![\d\w])\.\d{3}\b", page.read_text(encoding="utf-8"))
     assert len(shown) > 10
-    cropped = tables.show_cells(json.loads(CROPPED.read_text(encoding="utf-8"))["rows"])
+    cropped = tables.show(json.loads(CROPPED.read_text(encoding="utf-8"))["rows"])
     known = re.findall(r"\.\d{3}", tables.read_readme() + cropped)
     assert set(shown) <= set(known)
