@@ -23,7 +23,7 @@ from ..images import check_images
 from ..utils._checks import (
     as_column,
     check_groups,
-    check_sample_weight,
+    check_training_weight,
     read_class_weight,
 )
 
@@ -190,7 +190,7 @@ def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
     """
     images = check_images(X, y)
     classes, indices = encode_labels(y)
-    own = check_sample_weight(sample_weight, len(indices))
+    own = check_training_weight(sample_weight, len(indices))
     groups = check_groups(groups, len(indices))
     kept = np.flatnonzero(own)
     indices, own = indices[kept], own[kept]

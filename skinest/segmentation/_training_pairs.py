@@ -14,7 +14,7 @@ from .._training._hold_out import (
     resolve_validation_fraction,
     split_data,
 )
-from ..utils._checks import check_groups, check_sample_weight
+from ..utils._checks import check_groups, check_training_weight
 from ._pairs import Letterbox, PairCollection, leave_out_unlabelled, read_pairs
 
 
@@ -56,7 +56,7 @@ def check_pairs(segmenter, X, y, sample_weight, groups, X_val, y_val) -> Trainin
     size = tuple(map(int, segmenter.image_size))
     letterbox = Letterbox(size, segmenter.pad_to_aspect_ratio)
     pairs, given = segmenter._pair(X, y, letterbox), None
-    weights = check_sample_weight(sample_weight, len(pairs.images))
+    weights = check_training_weight(sample_weight, len(pairs.images))
     groups = check_groups(groups, len(pairs.images))
     positions = np.flatnonzero(weights)
     if groups is not None:

@@ -59,8 +59,7 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the number of weights is wrong, one is negative, not finite or above 1e6, or
-        all are 0.
+        If the number of weights is wrong, one is negative or not finite, or all are 0.
     """
     if sample_weight is None:
         return np.ones(n_samples)
@@ -78,6 +77,18 @@ def check_sample_weight(sample_weight, n_samples) -> np.ndarray:
         )
     if not weights.any():
         raise ValueError("sample_weight is 0 for all samples. Raise one of them.")
+    return weights
+
+
+def check_training_weight(sample_weight, n_samples) -> np.ndarray:
+    """Return a weight for each training image, with 1 for None.
+
+    Raises
+    ------
+    ValueError
+        As by :func:`check_sample_weight`, or if a weight is above 1e6.
+    """
+    weights = check_sample_weight(sample_weight, n_samples)
     if weights.max() > _MAX_WEIGHT:
         raise ValueError(
             f"sample_weight has values up to {weights.max():g}, so large that training "

@@ -73,6 +73,8 @@ def test_a_whole_weight_is_a_number_of_copies():
     ):
         weighted = metric(Y, SCORES, sample_weight=weights, **option)
         assert_allclose(weighted, metric(Y[copies], SCORES[copies], **option))
+        of_many = metric(Y, SCORES, sample_weight=weights * 1e9, **option)
+        assert_allclose(of_many, weighted)
         assert not np.isclose(weighted, metric(Y, SCORES, **option))
 
 
