@@ -234,6 +234,7 @@ def lesion(options):
     segmenter = make_segmenter(options, len(train), options.epochs)
     fit = measure_fit(segmenter, data.paths[train], data.mask_paths[train], **chosen)
     if options.save is not None:
+        segmenter.set_params(augmentation=None)  # other programs do not know its class
         joblib.dump(segmenter, options.save)
     fit["val_dice"] = segmenter.history_["val_dice"]
     fit["largest learning rate"] = options.rate
