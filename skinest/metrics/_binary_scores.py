@@ -27,7 +27,8 @@ def read_binary(y_true, y_score, pos_label, sample_weight, name="y_score"):
         Scores of the positive class, or predicted labels.
 
     pos_label : int, float, bool, str or None
-        The positive class. None is the greater of two labels.
+        The positive class. None is the greater of two labels. If `y_true` has one
+        class only, it may be another one.
 
     sample_weight : array-like of shape (n_samples,) or None
         Weights.
@@ -40,6 +41,12 @@ def read_binary(y_true, y_score, pos_label, sample_weight, name="y_score"):
     is_positive : ndarray of shape (n_samples,), dtype bool
     scores : ndarray of shape (n_samples,), dtype float64
     weights : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If the positive class is not known or not among several labels, or if another
+        argument is invalid.
     """
     y_true = as_column(y_true, "y_true")
     classes = np.unique(y_true).tolist()
@@ -72,6 +79,11 @@ def _find_positive(classes, pos_label):
     if not classes:
         raise ValueError("y_true is empty. Pass a label for each sample.")
     if pos_label is not None:
+        if len(classes) > 1 and pos_label not in classes:
+            raise ValueError(
+                f"pos_label={pos_label!r} is not one of the labels of y_true, "
+                f"{classes[:9]}. Pass one of them as pos_label."
+            )
         return pos_label
     if len(classes) > 2:
         raise ValueError(

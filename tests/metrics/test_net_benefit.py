@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skinest.metrics import net_benefit
+from skinest.metrics import net_benefit, partial_auc_score
 
 Y = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
 PROBA = np.array([0.9, 0.5, 0.2, 0.7, 0.5, 0.2, 0.2, 0.1, 0.0, 0.0])
@@ -55,6 +55,26 @@ def test_weights_and_labels():
 def test_one_class_has_a_net_benefit():
     assert_allclose(net_benefit([0, 0], [0.6, 0.1], threshold=0.5), -0.5)
     assert_allclose(net_benefit([1, 1], [0.6, 0.1], threshold=0.5), 0.5)
+    names = ["nevus", "nevus"]
+    found = net_benefit(names, [0.6, 0.1], threshold=0.5, pos_label="melanoma")
+    assert_allclose(found, -0.5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "pos_label"),
+    [
+        (np.array(["nevus", "melanoma"])[Y], "Melanoma"),
+        (Y, "1"),
+        (Y, 2),
+        (np.where(Y, "mel", np.where(PROBA > 0.1, "nv", "bcc")), "MEL"),
+    ],
+)
+def test_a_positive_class_that_no_image_has_is_refused(labels, pos_label):
+    says = f"pos_label={pos_label!r} is not one of the labels .*{labels[0]}"
+    with pytest.raises(ValueError, match=says):
+        net_benefit(labels, PROBA, threshold=0.2, pos_label=pos_label)
+    with pytest.raises(ValueError, match=says):
+        partial_auc_score(labels, PROBA, pos_label=pos_label)
 
 
 @pytest.mark.parametrize("threshold", [1.0, -0.1, np.nan, [0.2, 1.0], [[0.2]], "a"])
