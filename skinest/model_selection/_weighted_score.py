@@ -361,11 +361,18 @@ def find_positive(metric, classes) -> int:
     Raises
     ------
     ValueError
-        If `pos_label` is not a class.
+        If `pos_label` is not a class, or if it is given and there is one class only, so
+        that its column is not known.
     """
     function, options = split_partial(metric)
     parameter = _find_parameter(function, "pos_label")
     pos_label = options.get("pos_label", parameter and parameter.default)
+    if len(classes) < 2 and options.get("pos_label") is not None:
+        raise ValueError(
+            f"y_true has only the labels {classes.tolist()}, so the column of "
+            f"pos_label={pos_label!r} is not known. Pass only the column of the "
+            "positive class."
+        )
     if pos_label is None or len(classes) < 2:
         return 1
     if pos_label not in classes.tolist():

@@ -12,8 +12,10 @@ import pytest
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
+    brier_score_loss,
     f1_score,
     log_loss,
+    make_scorer,
     median_absolute_error,
     roc_auc_score,
 )
@@ -180,6 +182,26 @@ def test_one_class_has_an_accuracy_but_no_area():
         pytest.raises(ValueError, match="of all images is NaN"),
     ):
         bootstrap_interval(roc_auc_score, np.ones(60), SCORE, **OPTIONS)
+
+
+def test_one_class_does_not_say_which_column_is_of_the_positive_class():
+    mel = np.random.default_rng(0).random(20)
+    proba = np.column_stack([mel, 1 - mel])
+    for y_true, pos_label in ((["mel"] * 20, "mel"), ([0] * 20, 0)):
+        brier = make_scorer(
+            brier_score_loss,
+            pos_label=pos_label,
+            response_method="predict_proba",
+            greater_is_better=False,
+        )
+        with pytest.raises(ValueError, match="Pass only the column of the"):
+            bootstrap_interval(brier, y_true, proba, **OPTIONS)
+        result = bootstrap_interval(brier, y_true, mel, **OPTIONS)
+        np.testing.assert_allclose(result.estimate, -np.mean((1 - mel) ** 2))
+    # Without pos_label it is the second one, as for classifiers of 0 and 1.
+    brier = make_scorer(brier_score_loss, response_method="predict_proba")
+    result = bootstrap_interval(brier, [1] * 20, proba, **OPTIONS)
+    np.testing.assert_allclose(result.estimate, np.mean(mel**2))
 
 
 @pytest.mark.filterwarnings("ignore:Label 1 present is in")
