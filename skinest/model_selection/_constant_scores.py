@@ -157,7 +157,8 @@ def _find_labels(parts):
         if type_of_target(part.y_true) not in ("binary", "multiclass"):
             return None
         found.append(part.y_true)
-        if part.y_score.ndim == 1 and part.y_score.dtype.kind != "f":
+        is_column = part.y_score.ndim == 1 and part.y_score.dtype.kind != "f"
+        if is_column and not _are_points(part):
             found.append(part.y_score)
     labels = np.unique(np.concatenate(found))
     if len(labels) > 1:
@@ -165,6 +166,31 @@ def _find_labels(parts):
     (label,) = labels.tolist()
     other = f"not {label}" if isinstance(label, str) else int(not label)
     return np.unique([label, other])
+
+
+def _are_points(part):
+    """Return whether integers are scores, such as points of a list, and not labels.
+
+    Points are greater or lower than others. They can all be a quarter greater, or a
+    quarter lower, so that none crosses a threshold. Labels cannot.
+    """
+    metric, y_true, y_score, _, weights = part
+    if y_score.dtype.kind not in "iu" or np.isin(y_score, y_true).all():
+        return False
+    if not metric.takes_labels:
+        return True
+    weights = {"sample_weight": weights} if np.any(weights != 1) else {}
+    options = {**metric.options, **weights}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            score, *shifted = (
+                metric.function(y_true, y_score + shift, **options)
+                for shift in (0, 0.25, -0.25)
+            )
+        except (ValueError, TypeError, LookupError):  # it is not for such numbers
+            return False
+        return score in shifted
 
 
 def _list_changes(part, labels):

@@ -11,6 +11,7 @@ from scipy.stats import binom, binomtest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     balanced_accuracy_score,
     f1_score,
     log_loss,
@@ -121,7 +122,12 @@ def test_scores_of_several_proportions():
     np.testing.assert_allclose(found[balanced_accuracy_score], [1 - share / 2, 1])
 
 
-@pytest.mark.parametrize("y_score", [SCORE, 20 * SCORE - 10, Y.astype(float)])
+POINTS = np.where(Y, 7, 0) + np.arange(50) % 4  # of a checklist
+
+
+@pytest.mark.parametrize(
+    "y_score", [SCORE, 20 * SCORE - 10, Y.astype(float), POINTS, POINTS.astype(float)]
+)
 def test_perfect_ranks_have_the_limit_of_an_image_at_the_other_end(y_score):
     for given in (y_score, np.column_stack([-y_score, y_score])):
         result = bootstrap_interval("roc_auc", Y, given, **OPTIONS)
@@ -129,6 +135,35 @@ def test_perfect_ranks_have_the_limit_of_an_image_at_the_other_end(y_score):
     # A fraction of the positive images is below all others, where 10 of 50 are found.
     precision = bootstrap_interval("average_precision", Y, y_score, **OPTIONS)
     assert 0.5 < precision.low <= lowest_share(10) + 0.2 * (1 - lowest_share(10))
+
+
+def test_points_have_the_limits_of_other_scores():
+    def find_sensitivity(y_true, y_score):
+        return recall_score(y_true, y_score >= 7)
+
+    for metric in (roc_auc_score, average_precision_score, find_sensitivity):
+        for y_true in (Y, Y == 1):
+            found, expected = (
+                bootstrap_interval(metric, y_true, points, **OPTIONS)
+                for points in (POINTS, POINTS.astype(float))
+            )
+            np.testing.assert_allclose(found, expected)
+    found = bootstrap_interval(roc_auc_score, NAMES, POINTS, **OPTIONS)
+    np.testing.assert_allclose(found, [1, lowest_share(10), 1])
+    found = compare(roc_auc_score, Y, POINTS, SCORE, **OPTIONS)
+    share = 1 - lowest_share(10)
+    np.testing.assert_allclose(found, [0, -share, share])
+
+
+def test_a_class_that_is_only_predicted_is_a_label():
+    costs = 1 - np.eye(3)
+    predicted = np.full(50, 2)
+    highest = binomtest(0, 50).proportion_ci().high
+    for metric in (accuracy_score, lambda y, p: accuracy_score(y, p)):
+        found = bootstrap_interval(metric, Y, predicted, **OPTIONS)
+        np.testing.assert_allclose(found, [0, 0, highest], atol=1e-3)
+    found = bootstrap_interval(lambda y, p: costs[y, p].mean(), Y, predicted, **OPTIONS)
+    np.testing.assert_allclose(found, [1, 1 - highest, 1], atol=1e-3)
 
 
 def test_scores_without_discrimination_may_be_better_or_worse():
