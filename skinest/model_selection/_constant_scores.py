@@ -199,7 +199,8 @@ def _list_changes(part, labels):
     if is_mean_of_fractions(part.metric):
         estimate, has_score = _score_images(part)
         images = {_ALL: has_score}
-        return {value: _Change(estimate, value, images) for value in (0, 1)}
+        sign = part.metric.sign
+        return {value: _Change(estimate, sign * value, images) for value in (0, 1)}
     if labels is not None:
         return _list_changes_of_classes(part, labels, has_weight)
     if has_labels(part.y_true) and part.y_true.ndim == 2:

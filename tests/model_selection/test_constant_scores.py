@@ -15,6 +15,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     f1_score,
     log_loss,
+    make_scorer,
     mean_absolute_error,
     precision_score,
     recall_score,
@@ -218,9 +219,14 @@ def test_means_over_masks(metric):
     ):
         result = bootstrap_interval(metric, masks, predicted, groups=groups, **OPTIONS)
         np.testing.assert_allclose(result, expected)
-    difference = compare(metric, masks, masks, masks, groups=groups, **OPTIONS)
+        loss = make_scorer(metric, greater_is_better=False)
+        result = bootstrap_interval(loss, masks, predicted, groups=groups, **OPTIONS)
+        estimate, low, high = expected
+        np.testing.assert_allclose(result, [-estimate, -high, -low])
     share = 1 - lowest_share(15)
-    np.testing.assert_allclose(difference, [0, -share, share])
+    for of_masks in (metric, loss):
+        difference = compare(of_masks, masks, masks, masks, groups=groups, **OPTIONS)
+        np.testing.assert_allclose(difference, [0, -share, share])
 
 
 @pytest.mark.parametrize(
