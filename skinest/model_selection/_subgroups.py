@@ -102,8 +102,9 @@ def subgroup_report(
     Returns
     -------
     report : DataFrame
-        A row for each subgroup, with the index levels "attribute" and "subgroup". The
-        first row is of all images. Values are as in `metadata`, but True and False are
+        A row for each subgroup, with the index levels "attribute" and "subgroup";
+        :func:`format_table` converts it to Markdown or LaTeX. The first row is of all
+        images. Values are as in `metadata`, but True and False are
         texts if another attribute has the numbers 1 or 0. Columns are "n_images",
         "n_groups", "prevalence", "score", "low", "high" (the limits of the interval)
         and "note".

@@ -14,9 +14,11 @@ from ..utils._checks import is_missing
 if TYPE_CHECKING:
     import pandas as pd
 
-# Columns that become one: the value and the limits of its interval.
+# Columns that become one: the value and the limits of its interval. A table with both
+# an estimate and a score has the limits of the estimate.
 _TRIPLES = {
     "estimate": ("low", "high"),
+    "score": ("low", "high"),
     "difference": ("difference_low", "difference_high"),
 }
 _SIGNED = {"difference"}
@@ -50,9 +52,10 @@ def format_table(
     Parameters
     ----------
     table : DataFrame
-        A table of :func:`cross_val_table`, or any other. The columns `estimate`, `low`
-        and `high` become one column, and so do `difference`, `difference_low` and
-        `difference_high`. Columns without any value are left out.
+        A table of :func:`cross_val_table`, :func:`subgroup_report`, or any other. The
+        columns `estimate` or `score`, `low` and `high` become one column, and so do
+        `difference`, `difference_low` and `difference_high`. Columns without any value
+        are left out.
 
     output : {"markdown", "latex"}, default="markdown"
         Markdown, or LaTeX for the package booktabs.
@@ -68,6 +71,7 @@ def format_table(
     See Also
     --------
     cross_val_table : Cross-validate several estimators.
+    subgroup_report : Scores of subgroups.
 
     Examples
     --------
@@ -93,9 +97,10 @@ def format_table(
 
 def _join_intervals(table, digits):
     """Return the rows of a table as text, the header first."""
-    limits = {
-        value: pair for value, pair in _TRIPLES.items() if set(pair) <= set(table)
-    }
+    limits: dict[str, tuple[str, str]] = {}
+    for value, pair in _TRIPLES.items():
+        if {value, *pair} <= set(table) and pair not in limits.values():
+            limits[value] = pair
     hidden = {name for pair in limits.values() for name in pair}
     names = [name for name in table.columns if name not in hidden]
     levels = [name or "" for name in table.index.names]

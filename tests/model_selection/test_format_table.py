@@ -5,8 +5,9 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score
 
-from skinest.model_selection import format_table
+from skinest.model_selection import format_table, subgroup_report
 
 pd = pytest.importorskip("pandas")
 
@@ -62,6 +63,33 @@ def test_an_interval_that_is_not_known_is_left_out():
     table = pd.DataFrame(rows, index=pd.Index(["a", "b"], name="model"))
     lines = format_table(table, digits=2).splitlines()
     assert lines[2:] == ["| a | 0.50 |", "| b | 0.75 [0.50, 1.00] |"]
+
+
+def test_scores_of_subgroups_have_their_intervals():
+    y = np.arange(120) % 2
+    report = subgroup_report(
+        *(accuracy_score, y, np.where(np.arange(120) < 30, 1 - y, y)),
+        {"sex": np.where(np.arange(120) < 115, "female", "male")},
+        n_resamples=20,
+        random_state=0,
+    )
+    row = report.iloc[0]
+    lines = format_table(report, digits=2).splitlines()
+    assert lines[0].endswith("| prevalence | score | note |")
+    cells = f"120 | 120 | 0.50 | 0.75 [{row['low']:.2f}, {row['high']:.2f}] |  |"
+    assert lines[2] == f"| all |  | {cells}"
+    assert lines[4].startswith("| sex | male | 5 | 5 | 0.60 |  | too few to say")
+
+
+def test_limits_without_their_value_remain():
+    limits = {"low": [0.25], "high": [0.75]}
+    lines = format_table(pd.DataFrame({"auc": [0.5], **limits}), digits=2).splitlines()
+    assert lines[::2] == ["|  | auc | low | high |", "| 0 | 0.50 | 0.25 | 0.75 |"]
+    table = pd.DataFrame({"score": ["auc"], "estimate": [0.5], **limits})
+    lines = format_table(table, digits=2).splitlines()
+    assert lines[2] == "| 0 | auc | 0.50 [0.25, 0.75] |"
+    changes = pd.DataFrame({"difference_low": [-0.5], "difference_high": [0.5]})
+    assert "difference_low | difference_high" in format_table(changes)
 
 
 def test_wrong_arguments_are_named():
