@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from .._compat import Interval, validate_params
-from ..utils._checks import MAX_SEED, check_installed
+from ..utils._checks import check_installed, choose_seed
 from ._authors_section import check_answers, list_author_items
 from ._curves_section import plot_curves
 from ._data_section import describe_data
@@ -280,7 +279,7 @@ def report(
         near_duplicates=near_duplicates,
         n_resamples=n_resamples,
         confidence_level=confidence_level,
-        seed=_choose_seed(random_state),
+        seed=choose_seed(random_state),
     )
     study = read_study(
         estimator, X_test, y_test, groups, metadata, train, pos_label, options
@@ -329,13 +328,6 @@ def _read_thresholds(thresholds) -> tuple[float, ...]:
     ):
         raise ValueError(f"thresholds={thresholds!r} must be a list of numbers.")
     return tuple(map(float, values))
-
-
-def _choose_seed(random_state) -> int:
-    """Return the seed that the report names."""
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(MAX_SEED))
 
 
 def _write(section, study):

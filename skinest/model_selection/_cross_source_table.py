@@ -23,6 +23,7 @@ from ..utils._checks import (
     as_column,
     check_groups,
     check_installed,
+    choose_seed,
     count_rows,
     select_items,
     select_params,
@@ -180,6 +181,7 @@ def cross_source_table(
 
     random_state : int, RandomState instance or None, default=None
         Seed of the folds and of the bootstrap samples. All classifiers have the same.
+        With an int, the intervals are those of :func:`bootstrap_interval` with it.
 
     return_predictions : bool, default=False
         Whether to return the predictions too, for
@@ -264,7 +266,8 @@ def cross_source_table(
         raise ValueError("estimators is an empty dict. Pass a classifier.")
     scorers = _list_scorers(scoring)
     _check_scorers(scorers, images.y)
-    fold_seed, seed = check_random_state(random_state).randint(MAX_SEED, size=2)
+    seed = choose_seed(random_state)
+    fold_seed = check_random_state(seed).randint(MAX_SEED)
     folds = {} if cv is None else _split_at_home(images, cv, fold_seed)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     predictions: Predictions = {}

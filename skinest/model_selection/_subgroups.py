@@ -10,10 +10,10 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length
 
 from .._compat import Interval, validate_params
-from ..utils._checks import MAX_SEED, check_groups, check_installed, select_items
+from ..utils._checks import check_groups, check_installed, choose_seed, select_items
 from ._intervals import bootstrap_interval
 from ._weighted_score import count_images, has_labels
 
@@ -97,17 +97,17 @@ def subgroup_report(
         Confidence level of the intervals.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the bootstrap samples.
+        Seed of the bootstrap samples, the same for each subgroup. With an int, each
+        interval is that of :func:`bootstrap_interval` with this seed.
 
     Returns
     -------
     report : DataFrame
         A row for each subgroup, with the index levels "attribute" and "subgroup";
         :func:`format_table` converts it to Markdown or LaTeX. The first row is of all
-        images. Values are as in `metadata`, but True and False are
-        texts if another attribute has the numbers 1 or 0. Columns are "n_images",
-        "n_groups", "prevalence", "score", "low", "high" (the limits of the interval)
-        and "note".
+        images. Values are as in `metadata`, but True and False are texts if another
+        attribute has the numbers 1 or 0. Columns are "n_images", "n_groups",
+        "prevalence", "score", "low", "high" (the limits of the interval) and "note".
 
     Raises
     ------
@@ -162,10 +162,10 @@ def subgroup_report(
         groups = np.arange(n_images)
     parts = [((_ALL, ""), np.arange(n_images)), *split_attributes(metadata, n_images)]
     is_positive = _find_positive(y_true, pos_label) if has_labels(y_true) else None
-    options = {
+    options: dict[str, Any] = {
         "n_resamples": n_resamples,
         "confidence_level": confidence_level,
-        "random_state": check_random_state(random_state).randint(MAX_SEED),
+        "random_state": choose_seed(random_state),
     }
     rows = []
     for name, members in parts:

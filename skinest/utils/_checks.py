@@ -6,10 +6,10 @@
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array, check_random_state, column_or_1d
 
 MAX_SEED = np.iinfo(np.int32).max  # below which seeds are, from a `random_state`
 _MAX_WEIGHT = 1e6  # gradients are float32
@@ -24,6 +24,13 @@ def check_installed(package, caller) -> None:
             f"{caller} requires {package}. You can install it with `pip install "
             f"{package}`."
         ) from error
+
+
+def choose_seed(random_state) -> int:
+    """Return the seed that is given, or else one of a generator of random numbers."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(MAX_SEED))
 
 
 def check_image_size(image_size, min_side):

@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC, LinearSVC
 
 from skinest.metrics import specificity_at_sensitivity
-from skinest.model_selection import cross_source_table
+from skinest.model_selection import bootstrap_interval, cross_source_table
 from tests.utils.sound_estimators import MeanColor
 
 SOURCE = np.repeat(["A", "B", "C"], 40)
@@ -67,6 +67,18 @@ def test_each_source_is_trained_on_and_tested_on_each():
         order = np.argsort(rows)
         assert rows[order].tolist() == np.flatnonzero(tested).tolist()
         np.testing.assert_allclose(y_score[order], expected)
+
+
+def test_the_seed_is_that_of_the_intervals():
+    table, predictions = tabulate(
+        cv=None, scoring="roc_auc", n_resamples=40, return_predictions=True
+    )
+    rows, y_score = predictions["LogisticRegression", "A", "B"]
+    expected = bootstrap_interval(
+        roc_auc_score, Y[rows], y_score, n_resamples=40, random_state=0
+    )
+    found = table.loc[("roc_auc", "LogisticRegression", "A", "B")]
+    assert tuple(found[["estimate", "low", "high"]]) == tuple(expected)
 
 
 def test_groups_are_whole_at_home_and_in_the_bootstrap():

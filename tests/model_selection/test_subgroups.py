@@ -41,16 +41,32 @@ def test_each_row_is_the_interval_of_its_images():
 
 
 def test_intervals_keep_groups_together():
-    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
-    expected = bootstrap_interval(
-        roc_auc_score, Y, SCORES, groups=LESIONS, n_resamples=40, random_state=seed
-    )
+    expected = bootstrap_interval(roc_auc_score, Y, SCORES, groups=LESIONS, **OPTIONS)
     of_lesions = report({}, groups=LESIONS).iloc[0]
     assert_allclose(of_lesions[["score", "low", "high"]].astype(float), expected)
     assert report({}).iloc[0]["low"] != of_lesions["low"]
     # Groups follow the attributes, as in check_split and duplicate_groups.
     again = subgroup_report(roc_auc_score, Y, SCORES, {}, LESIONS, **OPTIONS)
     assert_allclose(again["low"], of_lesions["low"])
+
+
+def test_the_seed_is_that_of_each_interval():
+    found = report({"sex": SEX}, random_state=7)
+    for row, members in enumerate((SEX != "", SEX == "female", SEX == "male")):
+        expected = bootstrap_interval(
+            roc_auc_score, Y[members], SCORES[members], n_resamples=40, random_state=7
+        )
+        assert tuple(found.iloc[row][["score", "low", "high"]]) == tuple(expected)
+    # A generator of random numbers gives one seed for all rows.
+    first, second = (
+        report({"same": np.ones(N)}, random_state=np.random.RandomState(0))
+        for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(first, second)
+    assert first["low"].nunique() == 1
+    rng = np.random.RandomState(0)
+    lows = [report({}, random_state=rng).iloc[0]["low"] for _ in range(2)]
+    assert lows[0] != lows[1]
 
 
 def test_small_subgroups_have_a_note_and_no_score():
