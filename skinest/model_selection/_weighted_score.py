@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import inspect
+import warnings
+from collections import Counter
 from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
@@ -53,6 +55,7 @@ def average_scores(y_true, y_score, sample_weight=None) -> float:
 
 
 _MEANS = average_scores, dice_score, iou_score, threshold_jaccard_score, blob_f1_score
+_N_LABELS = 2  # that are left out one by one, to compare ways to compute a score
 
 
 class Metric(NamedTuple):
@@ -149,14 +152,65 @@ def _find_fastest(metric, y_true, y_score, weights):
         return by_rows
     for step in (2, 3):
         counts = np.arange(len(y_true)) % step + 1
-        expected = by_rows(counts)
-        try:
-            is_same = np.isclose(found(counts), expected, equal_nan=True)
-        except ValueError:  # some options of a metric are not for weights
-            is_same = False
-        if not is_same:
+        if not _is_same(found, by_rows(counts), counts):
             return by_rows
+    if not has_labels(y_true):
+        return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of labels that are never predicted
+        for counts in _leave_out_some(metric, y_true, y_score, weights):
+            try:
+                expected = by_rows(counts)
+            except (ValueError, ArithmeticError):  # it is not for so few images
+                continue
+            if not _is_same(found, expected, counts):
+                return by_rows
     return found
+
+
+def _is_same(score, expected, counts):
+    """Return whether a function of counts has the expected result."""
+    try:
+        return np.isclose(score(counts), expected, equal_nan=True)
+    except (ValueError, ArithmeticError):  # some options are not for weights
+        return False
+
+
+def _leave_out_some(metric, y_true, y_score, weights):
+    """Yield counts of samples that have all classes, but not all images.
+
+    The images with a weight of 0 remain those of a metric, which may look at their
+    values: the greatest one, or the labels over which it takes a mean. So each half of
+    the images is left out, and the images with labels that a sample may lack.
+    """
+    classes = list(list_classes(metric, y_true, weights).values())
+    halves = np.arange(len(y_true)) % 2 == [[0], [1]]
+    for is_member in classes:
+        halves[:, np.argmax(is_member)] = True
+    for is_kept in (*halves, *_leave_out_labels(y_true, y_score, weights)):
+        if is_kept.any() and all((is_kept & each).any() for each in classes):
+            yield is_kept.astype(np.int64)
+
+
+def _leave_out_labels(y_true, y_score, weights):
+    """Yield which images do not have the rarest labels that a sample may lack.
+
+    They are in predictions, but not among the true labels, which all samples have.
+    """
+    is_column = isinstance(y_score, np.ndarray) and y_score.size == len(y_true)
+    if not is_column or y_true.size != len(y_true):
+        return
+    if y_score.dtype.kind == "f" and np.any(y_score != np.round(y_score)):
+        return
+    if y_score.dtype.kind == "O" and not all(map(np.isscalar, y_score.flat)):
+        return
+    pairs = [{*pair} for pair in zip(y_true.flat, y_score.flat, strict=True)]
+    required = {*y_true.ravel()[weights > 0].tolist()}
+    numbers = Counter(label for pair in pairs for label in pair - required)
+    rarest = sorted(numbers, key=numbers.__getitem__)[:_N_LABELS]
+    for labels in {frozenset(numbers), *(frozenset([label]) for label in rarest)}:
+        if labels:
+            yield np.array([labels.isdisjoint(pair) for pair in pairs])
 
 
 def count_images(y_true) -> int:

@@ -14,6 +14,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     brier_score_loss,
     f1_score,
+    jaccard_score,
     log_loss,
     make_scorer,
     median_absolute_error,
@@ -53,6 +54,63 @@ def test_a_metric_that_ignores_its_weights_gets_repeated_images():
     for metric in (ignores, squares):
         result = bootstrap_interval(metric, Y, SCORE, **OPTIONS)
         np.testing.assert_allclose(result.distribution, expected.distribution)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0.0, 1.0, 2.0], ["mel", "nv", "other"]])
+@pytest.mark.parametrize("metric", [f1_score, jaccard_score])
+def test_a_label_that_is_only_predicted_is_not_in_samples_without_it(metric, labels):
+    y = np.random.default_rng(1).integers(0, 2, 60)
+    predicted = np.where(np.arange(60) % 7 == 0, 1 - y, y)
+    predicted[0] = 2
+    y_true, y_pred = np.array(labels)[y], np.array(labels)[predicted]
+    macro = partial(metric, average="macro")
+    found, expected = (
+        bootstrap_interval(each, y_true, y_pred, **OPTIONS)
+        for each in (macro, without_weights(macro))
+    )
+    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(found.distribution, expected.distribution)
+
+
+def test_a_class_with_the_weight_0_is_not_in_samples_without_it():
+    y_true = np.r_[2, 2, np.arange(58) % 2]
+    y_pred = np.where(np.arange(60) % 7 == 0, 1 - y_true % 2, y_true % 2)
+    macro = partial(f1_score, average="macro", zero_division=0)
+
+    def of_repeated(y_true, y_pred, sample_weight):
+        return macro(y_true, y_pred, sample_weight=sample_weight > 0)
+
+    weights = np.where(y_true == 2, 0.0, 1.0)
+    found, expected = (
+        bootstrap_interval(metric, y_true, y_pred, sample_weight=weights, **OPTIONS)
+        for metric in (macro, of_repeated)
+    )
+    np.testing.assert_allclose(found.distribution, expected.distribution)
+
+
+def test_a_metric_of_the_worst_image_gets_repeated_images():
+    def worst(y_true, y_score, sample_weight=None):
+        return np.max(np.abs(y_true - y_score))
+
+    for y_true in (Y.astype(int), SCORE**2):
+        found, expected = (
+            bootstrap_interval(metric, y_true, SCORE, **OPTIONS)
+            for metric in (worst, without_weights(worst))
+        )
+        assert found == expected and found.low < found.high
+
+
+def test_images_are_repeated_few_times_if_weights_have_the_same_result():
+    n_repeated = []
+
+    def accuracy(y_true, y_pred, sample_weight=None):
+        n_repeated.append(sample_weight is None)
+        return accuracy_score(y_true, y_pred, sample_weight=sample_weight)
+
+    y_pred = np.where(np.arange(60) % 5 == 0, np.arange(60), Y)  # 11 other labels
+    bootstrap_interval(accuracy, Y.astype(int), y_pred, **OPTIONS)
+    # Two with all images, and five without some of them.
+    assert sum(n_repeated) <= 7 and len(n_repeated) >= 80
 
 
 def test_a_metric_with_options_that_refuse_weights_gets_repeated_images():
