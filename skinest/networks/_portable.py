@@ -10,6 +10,33 @@ import numpy as np
 from keras import ops
 
 
+def fix_for_predictions(network):
+    """Let a network compute as in predictions, also if a call does not ask for that.
+
+    Keras' layers of random augmentation take such a call for training, and then the
+    layers above them do so too.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A functional model.
+
+    Returns
+    -------
+    network : keras.Model
+        A model of the same layers.
+    """
+
+    def call(layer, *args, **kwargs):
+        if isinstance(layer, keras.layers.Layer):  # others are operations
+            kwargs["training"] = False
+        return layer(*args, **kwargs)
+
+    return keras.models.clone_model(
+        network, clone_function=lambda layer: layer, call_function=call
+    )
+
+
 def make_portable(network):
     """Replace layers for which TensorFlow has operations that others lack.
 

@@ -22,6 +22,7 @@ from skinest.networks import KerasBackbone
 from skinest.networks._backbone_table import BACKBONES
 from skinest.networks._backbones import get_backbone
 
+from ..networks.own_networks import fill
 from . import readers
 from .conftest import SIDE, needs_tensorflow
 
@@ -188,6 +189,55 @@ def test_a_network_of_the_user_can_be_exported(fit_classifier, images, tmp_path)
     outputs, metadata = readers.run(tmp_path / "file.onnx", images)
     assert metadata["network"] == "mine"
     np.testing.assert_allclose(outputs, clf.predict_proba(images), rtol=0, atol=1e-5)
+
+
+def make_random_backbone():
+    """Return a network with layers that change images at random in training."""
+    layers = keras.layers
+    inner = keras.Sequential([layers.RandomFlip(seed=0), layers.Rescaling(1 / 255)])
+    own = [
+        layers.RandomBrightness(0.5, seed=0),
+        inner,
+        layers.Conv2D(4, 3, padding="same", activation="relu"),
+        layers.BatchNormalization(),
+        layers.Activation("gelu"),  # whose exact form other libraries lack
+        layers.RandomRotation(0.5, seed=0),
+        layers.Conv2D(8, 3, strides=2, padding="same", activation="relu"),
+    ]
+    return KerasBackbone(
+        fill(keras.Sequential([keras.Input((SIDE, SIDE, 3)), *own])), name="mine"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"),
+    [
+        ("classifier", ".keras"),
+        ("segmenter", ".keras"),
+        pytest.param("classifier", "", marks=needs_tensorflow),
+        pytest.param("segmenter", "", marks=[needs_tensorflow, pytest.mark.slow]),
+        pytest.param("segmenter", ".onnx", marks=needs_tensorflow),
+        pytest.param(
+            "segmenter", ".tflite", marks=[needs_tensorflow, pytest.mark.slow]
+        ),
+    ],
+)
+def test_random_layers_are_never_active_in_a_file(
+    kind, ending, fit_classifier, fit_segmenter, images, tmp_path
+):
+    if kind == "classifier":
+        settings = {"compute_dtype": "float32", "trainable": "all"}
+        fitted = fit_classifier([0, 1], make_random_backbone(), **settings)
+    else:
+        fitted = fit_segmenter([0, 1], encoder=make_random_backbone())
+    path, expected = tmp_path / f"file{ending}", fitted.predict_proba(images)
+    export(fitted, path)
+    outputs, _ = readers.run(path, images)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5)
+    if ending == ".keras":
+        called = keras.models.load_model(path)(images.astype(np.float32))
+        called = keras.ops.convert_to_numpy(called)
+        np.testing.assert_allclose(called, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["classifier", "segmenter"])
