@@ -130,12 +130,14 @@ __all__ = [
     "list_seed_states",
     "open_callback_context",
     "preserved_random_state",
+    "read_decay_exclusions",
     "rounds_by_place",
     "set_initial_epoch",
     "take_initial_epoch",
     "uses_onednn",
     "validate_params",
     "with_callbacks",
+    "write_decay_exclusions",
 ]
 
 SITE = "https://skinest.readthedocs.io/en/latest"
@@ -279,7 +281,6 @@ def find_producer(tensor):
     Parameters
     ----------
     tensor : keras.KerasTensor
-        An output of an operation.
 
     Returns
     -------
@@ -300,7 +301,6 @@ def compute_tensor(tensor, values, **more):
     Parameters
     ----------
     tensor : keras.KerasTensor
-        An output of an operation.
 
     values : dict of int to tensor
         The value of each input of the operation, by the `id` of its KerasTensor.
@@ -315,8 +315,7 @@ def compute_tensor(tensor, values, **more):
     import keras
 
     operation, node_index, position = tensor._keras_history
-    arguments = operation._inbound_nodes[node_index].arguments
-    args, kwargs = arguments.fill_in(values)
+    args, kwargs = operation._inbound_nodes[node_index].arguments.fill_in(values)
     outputs = operation(*args, **{**kwargs, **more})
     return keras.tree.flatten(outputs)[position]
 
@@ -330,11 +329,7 @@ def run_graph(model, inputs, call):
     Parameters
     ----------
     model : keras.Model
-        A functional model.
-
     inputs : keras.KerasTensor or list of keras.KerasTensor
-        Its inputs.
-
     call : callable
         Function that gets each operation with its arguments, and returns its outputs.
 
@@ -387,17 +382,7 @@ def take_initial_epoch(model):
     """Return the epoch at which a callback lets a Keras model start, and reset it.
 
     `BackupAndRestore` sets `_initial_epoch` when a training begins, and `fit` starts
-    there: Keras 3.0.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The model of the callback.
-
-    Returns
-    -------
-    epoch : int or None
-        None if no callback has set it.
+    there: Keras 3.0. None means that no callback has set it.
     """
     epoch, model._initial_epoch = model._initial_epoch, None
     return epoch
@@ -408,6 +393,22 @@ def set_initial_epoch(model, epoch):
     model._initial_epoch = epoch
 
 
+def read_decay_exclusions(optimizer) -> tuple:
+    """Return the ids and the pattern of names of what weight decay leaves out.
+
+    Copies of a Keras optimizer lack `_exclude_from_weight_decay...`: Keras 3.0.
+    """
+    ids, pattern = (getattr(optimizer, name, None) for name in _EXCLUDED)
+    return set(ids or ()), pattern
+
+
+def write_decay_exclusions(optimizer, exclusions):
+    """Set what `read_decay_exclusions` returned."""
+    for name, value in zip(_EXCLUDED, exclusions, strict=True):
+        setattr(optimizer, name, value)
+
+
+_EXCLUDED = "_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"
 _lock = threading.Lock()
 _preserved: dict = {"depth": 0, "state": None}
 

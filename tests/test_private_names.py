@@ -24,6 +24,8 @@ ATTRIBUTES = {
     "_doc_link_module",
     "_doc_link_template",
     "_doc_link_url_param_generator",
+    "_exclude_from_weight_decay",
+    "_exclude_from_weight_decay_pattern",
     "_flatten_layers",
     "_inbound_nodes",
     "_init_callback_context",

@@ -24,6 +24,7 @@ from .._identity import describe_code, describe_state
 from ..images import check_images
 from ..networks._backbone_stages import find_first_layer, list_layers
 from ..networks._keras_backbone import KerasBackbone
+from ._optimizers import describe_exclusions
 
 _IRRELEVANT = "checkpoint", "memory", "verbose", "warm_start", "weights"
 _LIBRARIES = "keras", "skinest", "sklearn"  # whose versions are compared
@@ -218,7 +219,7 @@ def _describe_object(value) -> str:
         arrays = value.get_weights() if hasattr(value, "get_weights") else ()
         content = f" {joblib.hash(list(arrays))[:_N_SHOWN]}" if len(arrays) else ""
         config = describe_value(_leave_out_names(value.get_config()))
-        return f"{name}{config}{content}{code}"
+        return f"{name}{config}{describe_exclusions(value)}{content}{code}"
     state = ""
     with suppress(Exception):  # pickle raises errors of many classes
         state = f" {joblib.hash(describe_state(value))[:_N_SHOWN]}"

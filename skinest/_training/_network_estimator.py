@@ -34,10 +34,12 @@ from ..utils._verbose import announce, print_line
 from ._checkpoint import Checkpoint
 from ._fit_identity import describe_column
 from ._keras_callbacks import check_keras_callbacks, copy_keras_callbacks
+from ._optimizers import check_optimizer, find_exclusions, set_exclusions
 from ._views import NUMBERS_OF_VIEWS
 
 # Of a fit, in a checkpoint.
 _RECORDS = "epoch", "stopped", "history", "n_iter_per_stage", "n_replaced"
+_EXCLUSIONS = "_excluded_from_weight_decay"  # of the optimizer, in a pickle
 LEARNING_RATE: list = [
     Interval(Real, 0, None, closed="neither"),
     HasMethods(["get_config", "__call__"]),
@@ -89,8 +91,6 @@ class NetworkEstimator(
 
     def _check_training(self, X_val, y_val):
         """Raise ValueError for invalid parameters of training."""
-        from ._optimizers import check_optimizer
-
         names, monitor = self._metrics, self.monitor
         if self.early_stopping and monitor.removeprefix("val_") not in names:
             raise ValueError(
@@ -155,17 +155,29 @@ class NetworkEstimator(
         )
 
     def __sklearn_clone__(self):
-        """Clone the estimator. Callbacks of Keras are copied as they are for a fit."""
+        """Clone the estimator. Callbacks of Keras are copied as they are for a fit.
+
+        Keras' copy of an optimizer forgets what it excludes from weight decay.
+        """
         bare, callbacks = copy.copy(self), self.keras_callbacks
         if isinstance(callbacks, list | tuple):
             bare.keras_callbacks = None
         cloned = super(NetworkEstimator, bare).__sklearn_clone__()
+        set_exclusions(cloned.optimizer, find_exclusions(self.optimizer))
         if isinstance(callbacks, list | tuple):
             cloned.keras_callbacks = type(callbacks)(copy_keras_callbacks(callbacks))
         return cloned
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_model": None, "_used_callbacks": ()}
+        state = {**super().__getstate__(), "_model": None, "_used_callbacks": ()}
+        exclusions = find_exclusions(self.optimizer)
+        return {**state, _EXCLUSIONS: exclusions} if any(exclusions) else state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        exclusions = state.pop(_EXCLUSIONS, ())
+        super().__setstate__(state)
+        set_exclusions(self.optimizer, exclusions)
 
 
 @dataclass(kw_only=True)

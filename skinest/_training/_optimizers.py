@@ -7,9 +7,15 @@ import copy
 import json
 from numbers import Real
 
-from .._compat import preserved_random_state
+from .._compat import (
+    preserved_random_state,
+    read_decay_exclusions,
+    write_decay_exclusions,
+)
 
 _PLACEHOLDER = 0.001  # a constant learning rate is set later
+_INNER = "inner_optimizer"  # of keras' LossScaleOptimizer
+_EXCLUDED = "names without weight decay"  # a pattern, which Keras' configuration lacks
 
 
 def check_optimizer(estimator, names):
@@ -32,6 +38,12 @@ def check_optimizer(estimator, names):
         raise ValueError(
             f"optimizer={optimizer!r} is neither the name nor an instance of a Keras "
             "optimizer."
+        )
+    if find_exclusions(optimizer)[0]:
+        raise ValueError(
+            f"optimizer={optimizer!r} excludes variables of another network from "
+            "weight decay. Call its exclude_from_weight_decay with var_names instead "
+            "of var_list, such as var_names=['bias', 'gamma', 'beta']."
         )
     with preserved_random_state():
         try:
@@ -75,7 +87,8 @@ def describe_optimizer(optimizer, learning_rate):
     -------
     config : dict
         Its configuration in Keras, in which a constant learning rate is the same for
-        all, so that another rate needs no new model.
+        all, so that another rate needs no new model, and the names of variables that it
+        excludes from weight decay.
 
     own_classes : dict of str to type
         Classes defined by the user. They need not be registered with Keras.
@@ -89,13 +102,16 @@ def describe_optimizer(optimizer, learning_rate):
         optimizer = keras.optimizers.get(optimizer)
     config = keras.optimizers.serialize(optimizer)
     inner, kinds = config, [type(optimizer), type(learning_rate)]
-    while "inner_optimizer" in inner["config"]:  # of keras' LossScaleOptimizer
+    while _INNER in inner["config"]:
         inner["config"].pop("name", None)
-        inner = inner["config"]["inner_optimizer"]
-        optimizer = optimizer.inner_optimizer
+        inner = inner["config"][_INNER]
+        optimizer = getattr(optimizer, _INNER)
         kinds.append(type(optimizer))
     settings = inner["config"]
     settings.pop("name", None)
+    _, pattern = read_decay_exclusions(optimizer)
+    if pattern is not None:
+        inner[_EXCLUDED] = pattern.pattern
     if learning_rate is None:
         learning_rate = settings.get("learning_rate")
     if isinstance(learning_rate, Real):
@@ -114,5 +130,38 @@ def build_optimizer(config, own_classes):
     """Build an optimizer from its configuration."""
     import keras
 
-    # Keras changes the configuration.
-    return keras.optimizers.deserialize(copy.deepcopy(config), own_classes)
+    inner = config = copy.deepcopy(config)  # Keras changes the configuration
+    while _INNER in inner["config"]:
+        inner = inner["config"][_INNER]
+    pattern = inner.pop(_EXCLUDED, None)
+    optimizer = keras.optimizers.deserialize(config, own_classes)
+    if pattern is not None:
+        _find_innermost(optimizer).exclude_from_weight_decay(var_names=[pattern])
+    return optimizer
+
+
+def find_exclusions(optimizer) -> tuple:
+    """Return ids and a pattern of what an optimizer excludes from weight decay."""
+    return read_decay_exclusions(_find_innermost(optimizer))
+
+
+def set_exclusions(optimizer, exclusions):
+    """Exclude from weight decay in a copy what the optimizer excluded."""
+    if any(exclusions):
+        write_decay_exclusions(_find_innermost(optimizer), exclusions)
+
+
+def describe_exclusions(optimizer) -> str:
+    """Return a text of what an optimizer excludes, or "" for other objects."""
+    _, pattern = find_exclusions(optimizer)
+    if pattern is None:
+        return ""
+    # Keras puts the names together in an order that differs between processes.
+    return f" without weight decay of {sorted(pattern.pattern.split('|'))}"
+
+
+def _find_innermost(optimizer):
+    """Return the optimizer that others wrap, which applies weight decay."""
+    while hasattr(optimizer, _INNER):
+        optimizer = getattr(optimizer, _INNER)
+    return optimizer

@@ -1,10 +1,12 @@
 """Keras' optimizers, schedules and callbacks as arguments."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
 from .conftest import bits, small
 
@@ -113,6 +115,51 @@ def test_schedules_of_both_stages(images, y):
     plain.set_params(epochs=1, learning_rate=0.001).fit(images, y)
     assert bits(clf) == bits(plain)
     assert [schedule.get_config() for schedule in schedules] == configs
+
+
+def make_decaying(*names):
+    """Make an optimizer that, at each step, sets all weights but some to 0."""
+    import keras
+
+    optimizer = keras.optimizers.AdamW(1.0, weight_decay=1.0, epsilon=1e9)
+    if names:
+        optimizer.exclude_from_weight_decay(var_names=names)
+    return optimizer
+
+
+@pytest.mark.parametrize("scales_loss", [False, True])
+def test_names_are_excluded_from_weight_decay(scales_loss, images, y):
+    import keras
+
+    def fit(optimizer, change=lambda clf: clf):
+        if scales_loss:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        return change(small(optimizer=optimizer, hidden_units=(3,))).fit(images, y)
+
+    def is_zero(clf):
+        weights = clf.model_.get_weights()[-4:]  # kernels and biases of the head
+        return [abs(weight).max() < 1e-6 for weight in weights]
+
+    def copy_by_pickle(clf):
+        return pickle.loads(pickle.dumps(clf))
+
+    assert all(is_zero(fit(make_decaying())))
+    optimizer = make_decaying("kernel", "nothing")
+    for change in (lambda clf: clf, clone, copy.deepcopy, copy_by_pickle):
+        assert is_zero(fit(optimizer, change)) == [False, True] * 2
+    assert all(is_zero(fit(make_decaying())))
+
+
+def test_variables_cannot_be_excluded_from_weight_decay(images, y):
+    import keras
+
+    optimizer = make_decaying()
+    optimizer.exclude_from_weight_decay(var_list=[keras.Variable(1.0)])
+    clf = small(optimizer=optimizer)
+    scaled = small(optimizer=keras.optimizers.LossScaleOptimizer(optimizer))
+    for each in (clf, clone(clf), scaled):
+        with pytest.raises(ValueError, match=r"optimizer=.* var_names instead of"):
+            each.fit(images, y)
 
 
 def state_of(callback):

@@ -272,6 +272,14 @@ def scale_by(default):
     return scale
 
 
+def exclude(*names):
+    """Return an optimizer that excludes weights of these names from weight decay."""
+    optimizer = keras.optimizers.AdamW()
+    # Keras joins them in the order of a set, which differs between processes.
+    optimizer.exclude_from_weight_decay(var_names=["|".join(names)])
+    return optimizer
+
+
 def keep(value):
     return lambda image, random_state: (image, value)
 
@@ -294,6 +302,7 @@ def keep(value):
             keras.optimizers.Adam(0.1),
             keras.optimizers.Adam(0.2),
         ),
+        (exclude("beta", "bias"), exclude("bias", "beta"), exclude("bias")),
         (
             keras.Sequential([keras.layers.RandomFlip()]),
             keras.Sequential([keras.layers.RandomFlip()]),
