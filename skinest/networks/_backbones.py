@@ -244,8 +244,9 @@ def build_from_config(backbone, config, compute_dtype, l2=0.0):
     for layer in config["layers"]:
         settings = layer["config"]
         is_layer = {"dtype", "trainable"} <= set(settings)  # not only an operation
-        if is_layer and not is_preprocessing(layer["name"]):
-            settings["dtype"] = policy
+        if is_layer:  # whatever the global policy was
+            is_before = is_preprocessing(layer["name"])
+            settings["dtype"] = "float32" if is_before else policy
         for key in settings:
             if key.endswith("_regularizer"):  # of a user; l2 is the only penalty
                 settings[key] = None

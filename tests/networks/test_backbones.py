@@ -111,6 +111,20 @@ def test_bfloat16_computes_with_float32_weights(backbone, backbone_model, images
     assert 0 < error < 0.1
 
 
+def test_preprocessing_inside_is_in_float32_under_another_policy():
+    size = 40, 36  # not built by another test
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        models = [build_backbone("efficientnetb0", size)]
+    finally:
+        keras.config.set_dtype_policy(policy)
+    models.append(build_backbone("efficientnetb0", size))
+    for model in models:
+        layers = model.layers[1:]  # the first computes nothing
+        assert {layer.compute_dtype for layer in layers} == {"float32"}
+
+
 # In a process in which nothing has been built before.
 UNDER_ANOTHER_DTYPE = """
 import sys
