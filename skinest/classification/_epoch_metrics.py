@@ -49,17 +49,19 @@ class LastOutputs(keras.metrics.AUC):
 
 def make_keras_objective(n_outputs) -> dict:
     """Return loss and metrics of Keras, as arguments for its `compile`."""
+    losses, metrics = keras.losses, keras.metrics
     if n_outputs == 1:
-        loss, accuracy = "binary_crossentropy", keras.metrics.BinaryAccuracy
+        loss, accuracy = losses.BinaryCrossentropy, metrics.BinaryAccuracy
     else:
-        loss, accuracy = "categorical_crossentropy", keras.metrics.CategoricalAccuracy
+        loss, accuracy = losses.CategoricalCrossentropy, metrics.CategoricalAccuracy
+    exact = {"dtype": "float32"}  # whatever `keras.config.floatx` is
     return {
-        "loss": loss,
+        "loss": loss(**exact),
         "metrics": [
-            accuracy(name="accuracy"),
-            keras.metrics.Precision(name="precision"),
-            keras.metrics.Recall(name="recall"),
-            keras.metrics.AUC(name="auc"),
+            accuracy(name="accuracy", **exact),
+            metrics.Precision(name="precision", **exact),
+            metrics.Recall(name="recall", **exact),
+            metrics.AUC(name="auc", **exact),
         ],
     }
 

@@ -16,6 +16,7 @@ from sklearn.metrics import (
 )
 
 from skinest.augmentation import Augmentation
+from skinest.classification._epoch_metrics import make_keras_objective
 
 from .conftest import find_marked, make_images, mark, small
 
@@ -169,3 +170,23 @@ def test_callbacks_find_the_same_metrics_at_the_end(images):
     of_validation, of_training = shown
     assert of_training == last
     assert of_validation == {name: last[f"val_{name}"] for name in of_validation}
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_loss_of_confident_predictions_under_another_floatx_of_keras(n_outputs):
+    targets = np.eye(3, n_outputs, dtype=np.float32)
+    outputs = np.array([[1, 0, 0], [1e-4, 0.9999, 0], [0, 0, 1]], dtype=np.float32)
+    floatx = keras.config.floatx()
+    try:
+        keras.config.set_floatx("float16")
+        images = keras.Input((n_outputs,), dtype="float32")
+        model = keras.Model(images, keras.layers.Identity(dtype="float32")(images))
+        model.compile(**make_keras_objective(n_outputs))
+        found = model.evaluate(
+            outputs[:, :n_outputs], targets, return_dict=True, verbose=0
+        )
+    finally:
+        keras.config.set_floatx(floatx)
+    assert list(found) == ["accuracy", "auc", "loss", "precision", "recall"]
+    assert_allclose(found.pop("loss"), -np.log(0.9999) / 3, rtol=0.02)
+    assert_allclose(list(found.values()), 1, rtol=1e-3)
