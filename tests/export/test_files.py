@@ -27,7 +27,8 @@ from . import readers
 from .conftest import SIDE, needs_tensorflow
 
 # TensorFlow 2.20 prints these from C++, whatever TF_CPP_MIN_LOG_LEVEL is.
-NOTES = re.compile(r"(?m)^(WARNING: All log messages|[IW]\d{4} ).*\n")
+# Of TensorFlow, such as that there is no GPU.
+NOTES = re.compile(r"(?m)^(WARNING: All log messages|[IW]\d{4} |E\d{4} .*cuInit).*\n")
 
 
 def export(fitted, path):
