@@ -37,15 +37,6 @@ _LIGHT = {
     "contrast": 0.1,
 }
 LIGHT = Augmentation(**_LIGHT)
-SHAPES = Augmentation(
-    rotation=180,
-    shift=0.1,
-    zoom=0.3,
-    vertical_flip=True,
-    brightness=0.15,
-    contrast=0.2,
-)
-# With changes of colour and sharpness too.
 COLORS = Augmentation(
     **_LIGHT, hue=10, saturation=0.25, channel_gain=0.1, blur=0.008, noise=0.02
 )

@@ -26,7 +26,6 @@ from _clinic_members import (
     BALANCE,
     BATCH_SIZE,
     LIGHT,
-    SHAPES,
     make_rate,
 )
 from _examples import study, weigh_classes, write_scores
@@ -34,8 +33,17 @@ from _splits import split_by_lesion
 from _task2 import METRICS
 from _vote import score_all, score_votes
 
-from skinest import TransferClassifier
+from skinest import Augmentation, TransferClassifier
 from skinest.datasets import fetch_isic2018_task3
+
+SHAPES = Augmentation(
+    rotation=180,
+    shift=0.1,
+    zoom=0.3,
+    vertical_flip=True,
+    brightness=0.15,
+    contrast=0.2,
+)
 
 
 def main():

@@ -150,8 +150,8 @@ def classify(C):
 # A fine-tuned network
 # --------------------
 # It is trained on the diagnoses of the second source, with its batch normalisation. Its
-# probabilities are means over four flips too. It predicts cropped images beside the
-# whole ones, without another training.
+# probabilities are means over four flips too. It scores cropped images too, without
+# further training.
 
 
 def fine_tune(X, y):

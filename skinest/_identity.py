@@ -302,12 +302,14 @@ def _is_full(cell) -> bool:
 
 
 def _describe_value(value, seen):
-    """Return a value that a function has kept, or the name of its class."""
+    """Return a value that a function has kept; of other objects, only their class."""
     if _is_plain(value):
         return joblib.hash(value)
     if isinstance(value, partial):
         parts = value.func, *value.args, *value.keywords, *value.keywords.values()
         return [_describe_value(part, seen) for part in parts]
+    if isinstance(value, list | tuple):
+        return [_describe_value(each, seen) for each in value]
     if inspect.isfunction(value) and value not in seen:
         return value.__qualname__, _describe_function(value, seen)
     definition = _find_definition(value)

@@ -59,6 +59,37 @@ def test_jpeg_2000_has_any_number_of_bits(n_bits, form, tmp_path):
     np.testing.assert_allclose(read_image(tmp_path / "rgb.jp2"), expected, atol=1)
 
 
+def test_jpeg_2000_with_a_palette_has_its_colours(tmp_path):
+    """Indices of 4 bits, and a box of 8-bit colours before the codestream."""
+    indices = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    colours = np.random.default_rng(0).integers(0, 256, (16, 3), dtype=np.uint8)
+    options = {"level": 0, "bitspersample": 4, "codecformat": "jp2"}
+    content = bytes(imagecodecs.jpeg2k_encode(indices, **options))
+    palette = make_box(
+        b"pclr", struct.pack(">HB3B", 16, 3, 7, 7, 7) + colours.tobytes()
+    )
+    mapping = make_box(
+        b"cmap", b"".join(struct.pack(">HBB", 0, 1, i) for i in range(3))
+    )
+    start = content.index(b"jp2h") - 4
+    (size,) = struct.unpack_from(">I", content, start)
+    boxes = content[start + 8 : start + size] + palette + mapping
+    # A palette has colours, so the colour space of grey becomes sRGB.
+    boxes = boxes.replace(
+        struct.pack(">4sBBBI", b"colr", 1, 0, 0, 17),
+        struct.pack(">4sBBBI", b"colr", 1, 0, 0, 16),
+    )
+    content = content[:start] + make_box(b"jp2h", boxes) + content[start + size :]
+    (tmp_path / "palette.jp2").write_bytes(content)
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "palette.jp2"), colours[indices]
+    )
+
+
+def make_box(name, content):
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
 # Masks: the labels of a file are never changed.
 
 

@@ -195,14 +195,17 @@ def _decode_jpeg2000(file):
 
     _check_header(file)
     pixels = imagecodecs.jpeg2k_decode(file.content)
-    return _scale(pixels, 2 ** _read_jpeg2000_bits(file.content) - 1, file.as_labels)
+    start = file.content.index(b"\xff\x4f\xff\x51")  # of the codestream
+    if b"pclr" in file.content[:start]:  # a palette, whose indices have other bits
+        return pixels
+    n_bits = _read_jpeg2000_bits(file.content[start:])
+    return _scale(pixels, 2**n_bits - 1, file.as_labels)
 
 
-def _read_jpeg2000_bits(content):
+def _read_jpeg2000_bits(codestream):
     """Return the largest number of bits of a channel (ISO 15444-1, section A.5.1)."""
-    start = content.index(b"\xff\x4f\xff\x51") + 40
-    (n_channels,) = struct.unpack_from(">H", content, start)
-    return max((bits & 127) + 1 for bits in content[start + 2 :][: 3 * n_channels : 3])
+    (n_channels,) = struct.unpack_from(">H", codestream, 40)
+    return max((bits & 127) + 1 for bits in codestream[42 : 42 + 3 * n_channels : 3])
 
 
 def _decode_webp(file):

@@ -177,8 +177,8 @@ def bca_limits(estimate, values, left_out, n_groups, confidence_level):
     degrees = find_degrees_of_freedom(deviations, n_groups)
     quantiles = stdtrit(degrees, [tail, 1 - tail]) * np.sqrt(n_groups / (n_groups - 1))
     shifted = bias + quantiles
-    # Beyond its pole, the formula would have the level of the other end.
-    divisor = np.maximum(1 - acceleration * shifted, np.finfo(float).tiny)
+    # With a negative divisor, the formula would give the level of the other end.
+    divisor = np.maximum(1 - acceleration * shifted, 1e-300)
     levels = ndtr(bias + shifted / divisor)
     # The share p of further samples is below the value of rank p (n + 1).
     return np.quantile(values, levels, method="weibull")

@@ -161,27 +161,31 @@ def _find_fastest(metric, y_true, y_score, weights):
         for counts in _leave_out_some(metric, y_true, y_score, weights):
             try:
                 expected = by_rows(counts)
-            except (ValueError, ArithmeticError):  # it is not for so few images
+            except _REFUSED:  # it is not for so few images
                 continue
             if not _is_same(found, expected, counts):
                 return by_rows
     return found
 
 
+# What a metric can raise for samples that it cannot score.
+_REFUSED = ValueError, TypeError, ArithmeticError, LookupError
+
+
 def _is_same(score, expected, counts):
     """Return whether a function of counts has the expected result."""
     try:
         return np.isclose(score(counts), expected, equal_nan=True)
-    except (ValueError, ArithmeticError):  # some options are not for weights
+    except _REFUSED:  # some options are not for weights
         return False
 
 
 def _leave_out_some(metric, y_true, y_score, weights):
     """Yield counts of samples that have all classes, but not all images.
 
-    The images with a weight of 0 remain those of a metric, which may look at their
-    values: the greatest one, or the labels over which it takes a mean. So each half of
-    the images is left out, and the images with labels that a sample may lack.
+    A metric still sees images with a weight of 0, and may use their values: the
+    greatest one, or the labels that it averages over. So each half of the images is
+    left out, and the images with labels that a sample may lack.
     """
     classes = list(list_classes(metric, y_true, weights).values())
     halves = np.arange(len(y_true)) % 2 == [[0], [1]]

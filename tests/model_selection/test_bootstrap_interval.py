@@ -203,6 +203,7 @@ def mean_score(y_true, y_score, sample_weight=None):
     return float(np.average(y_score, weights=sample_weight))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("n_failures", [1, 2])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_intervals_of_one_bad_image_among_good_ones_are_nested(n_failures, sign):

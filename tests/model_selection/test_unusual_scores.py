@@ -13,6 +13,7 @@ from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
     brier_score_loss,
+    confusion_matrix,
     f1_score,
     jaccard_score,
     log_loss,
@@ -122,6 +123,18 @@ def test_a_metric_with_options_that_refuse_weights_gets_repeated_images():
     for metric in (area, "roc_auc_ovo"):
         found = bootstrap_interval(metric, y_true, proba, **OPTIONS)
         assert tuple(found) == tuple(expected)
+
+
+def test_a_metric_may_need_a_label_that_few_images_have():
+    """Without image 0, nothing is predicted as 2, and the metric raises IndexError."""
+
+    def rate(y_true, y_pred, sample_weight=None):
+        table = confusion_matrix(y_true, y_pred, sample_weight=sample_weight)
+        return table[0, 2] / table.sum()
+
+    y = np.arange(30) % 2
+    result = bootstrap_interval(rate, y, np.where(np.arange(30), y, 2), **OPTIONS)
+    assert result.estimate == 1 / 30
 
 
 def test_a_median_has_the_result_of_repeated_images():

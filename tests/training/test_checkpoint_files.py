@@ -296,6 +296,7 @@ def keep(value):
         (keep(0.5), keep(0.5), keep(0.6)),
         (keep(scale_by(0.5)), keep(scale_by(0.5)), keep(scale_by(0.6))),
         (keep(np.arange(3)), keep(np.arange(3)), keep(np.arange(4))),
+        (keep([keep(1)]), keep([keep(1)]), keep([keep(2)])),
         (keep(partial(pow, 2)), keep(partial(pow, 2)), keep(partial(pow, 3))),
         (
             keras.optimizers.Adam(0.1),
