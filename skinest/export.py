@@ -153,17 +153,14 @@ def export_network(estimator, build, path, *, overwrite, **metadata):
         "output_name": _OUTPUT,
     }
     text = json.dumps(description, indent=1)
-
-    def build_whole():
-        from .networks._portable import fix_for_predictions
-
-        return fix_for_predictions(_add_columns(build(), len(classes)))
-
     # In the same folder, so that it can be moved to its place in one step.
     scratch = Path(tempfile.mkdtemp(prefix=f".{file.name}-", dir=file.parent))
     try:
         with preserved_random_state(), _quiet():
-            form.write(build_whole(), scratch / file.name, text)
+            from .networks._portable import fix_for_predictions
+
+            network = fix_for_predictions(_add_columns(build(), len(classes)))
+            form.write(network, scratch / file.name, text)
         _move(scratch / file.name, file)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -68,7 +68,7 @@ def bootstrap_interval(
           ``functools.partial``;
         - a scorer, or the name of one, such as ``"roc_auc"``. Scores of scorers whose
           names begin with ``neg_`` are negative. Of probabilities with two columns, its
-          metric gets the second one.
+          metric gets that of its `pos_label` or, if it has none, the second one.
 
     y_true : array-like of length n_images
         True labels, or masks in any form that skinest accepts.

@@ -11,20 +11,10 @@ from keras import ops
 
 
 def fix_for_predictions(network):
-    """Let a network compute as in predictions, also if a call does not ask for that.
+    """Return a functional model of the same layers that always computes predictions.
 
-    Keras' layers of random augmentation take such a call for training, and then the
-    layers above them do so too.
-
-    Parameters
-    ----------
-    network : keras.Model
-        A functional model.
-
-    Returns
-    -------
-    network : keras.Model
-        A model of the same layers.
+    If a call does not say whether it is for training, Keras' layers of random
+    augmentation take it for training, and then the layers above them do so too.
     """
 
     def call(layer, *args, **kwargs):
