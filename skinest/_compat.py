@@ -9,7 +9,6 @@ it was added.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import random
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -126,11 +125,11 @@ __all__ = [
     "find_producer",
     "fit_context",
     "fresh_layer_names",
-    "keep_index",
     "list_seed_states",
     "open_callback_context",
     "preserved_random_state",
     "read_decay_exclusions",
+    "read_output_setting",
     "rounds_by_place",
     "set_initial_epoch",
     "take_initial_epoch",
@@ -138,6 +137,7 @@ __all__ = [
     "validate_params",
     "with_callbacks",
     "write_decay_exclusions",
+    "write_output_setting",
 ]
 
 SITE = "https://skinest.readthedocs.io/en/latest"
@@ -197,21 +197,15 @@ def replace_metric(scorer, function):
     return changed
 
 
-def keep_index(transformer, X, vectors):
-    """Return vectors as a frame with the index of `X`, if `set_output` asks for pandas.
+def read_output_setting(transformer) -> str:
+    """Return what `set_output` asks for: "default", "pandas" or "polars"."""
+    return _get_output_config("transform", transformer)["dense"]
 
-    scikit-learn 1.7 keeps the index of a frame only. So a ColumnTransformer would put
-    the vectors of an image beside the columns of another one.
-    """
-    pandas = sys.modules.get("pandas")
-    if (
-        KEEPS_INDEX_OF_SERIES
-        or pandas is None
-        or not isinstance(X, pandas.Series)
-        or _get_output_config("transform", transformer)["dense"] != "pandas"
-    ):
-        return vectors
-    return pandas.DataFrame(vectors, index=X.index)
+
+def write_output_setting(transformer, setting):
+    """Keep what `set_output` asks for, unless it is None: scikit-learn 1.2."""
+    if setting is not None:
+        transformer._sklearn_output_config = {"transform": setting}
 
 
 class DocLinkMixin:

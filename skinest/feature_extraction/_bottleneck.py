@@ -23,7 +23,6 @@ from .._compat import (
     StrOptions,
     check_param,
     fit_context,
-    keep_index,
 )
 from .._training._engines import resolve_compute_dtype
 from .._training._features import ResizedImages, iterate_features
@@ -39,6 +38,7 @@ from ..networks._transfer_network import (
 )
 from ..networks._weights import Weights, load_backbone_weights
 from ..utils._checks import MAX_SEED
+from ..utils._containers import keep_index
 from ..utils._tags import ImageInputMixin
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class BottleneckFeatureExtractor(
         check_images(X, y)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
         preferred = get_backbone(self.backbone).compute_dtype
-        self._spec = BackboneSpec(
+        spec = BackboneSpec(
             get_architecture(self.backbone),
             tuple(map(int, self.image_size)),
             self.pooling,
@@ -237,10 +237,11 @@ class BottleneckFeatureExtractor(
         )
         weights = load_backbone_weights(self.backbone, self.weights, seed)
         if self.layers is not None:
-            used = find_used_weights(self._spec)
+            used = find_used_weights(spec)
             weights = Weights.freeze([weights.arrays[number] for number in used])
-        self._weights = weights
-        self.n_features_out_ = count_features(self._spec)
+        n_features_out = count_features(spec)
+        # Together, so that a fit that fails leaves the state of the one before.
+        self._spec, self._weights, self.n_features_out_ = spec, weights, n_features_out
         return self
 
     def transform(self, X: ImagesLike) -> NDArray[np.float32]:

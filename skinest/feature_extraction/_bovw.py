@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from contextlib import closing, nullcontext
 from functools import partial
 from numbers import Integral
@@ -26,7 +25,6 @@ from .._compat import (
     Interval,
     StrOptions,
     fit_context,
-    keep_index,
     open_callback_context,
     with_callbacks,
 )
@@ -34,9 +32,10 @@ from .._identity import identify
 from ..images import check_images
 from ..utils._callbacks import iterate_with_callbacks
 from ..utils._checks import MAX_SEED
+from ..utils._containers import keep_index
 from ..utils._tags import ImageInputMixin
 from ..utils._verbose import announce
-from ._describing import DescribedImages
+from ._describing import DescribedImages, warn_of_empty
 from ._descriptor_calls import copy_descriptor, postprocess
 from ._encoding import Encoder, check_pyramid, encode_batch
 from ._vocabulary import (
@@ -319,7 +318,7 @@ default="histogram"
         described = DescribedImages(images, descriptor, self.memory, self.n_jobs)
         with announce(self, f"Describing {len(images)} images"):
             sample = self._sample(described, seed)
-        self._warn_of_empty(sample.n_empty, sample.n_images)
+        warn_of_empty(sample.n_empty, sample.n_images)
         values = postprocess(described.descriptor, sample.get())
         if fitted:
             pca = self.pca_
@@ -329,7 +328,8 @@ default="histogram"
         if len(values):
             projected = values if pca is None else pca.transform(values)
             clusterer = clusterer.partial_fit(projected)
-            self._set_vocabulary(pca, clusterer, descriptor)
+            encoder = self._make_encoder(pca, clusterer)
+            self._set_words(encoder, clusterer, descriptor)
         return self
 
     def transform(self, X: t.ImagesLike) -> t.Features:
@@ -348,8 +348,8 @@ default="histogram"
         check_is_fitted(self)
         images = check_images(X)
         described = DescribedImages(images, self.descriptor_, self.memory, self.n_jobs)
-        vectors, n_empty = self._encode(described)
-        self._warn_of_empty(n_empty, len(images))
+        vectors, n_empty = self._encode(described, self._encoder)
+        warn_of_empty(n_empty, len(images))
         return keep_index(self, X, self._weigh(vectors))
 
     def get_feature_names_out(self, input_features: None = None) -> t.Names:
@@ -376,16 +376,17 @@ default="histogram"
         seed = self._make_seed()
         clusterer = self._make_clusterer(seed)
         described = DescribedImages(images, descriptor, self.memory, self.n_jobs)
-        n_passes = 2 if with_vectors else 1
+        n_passes = 1 + with_vectors
         context = open_callback_context(self, n_passes * described.n_batches)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         vectors = None
         with described.keep_for_two_passes() if with_vectors else nullcontext():
-            self._learn(described, clusterer, seed, context)
+            encoder, clusterer = self._learn(described, clusterer, seed, context)
             if with_vectors:
-                vectors, _ = self._encode(described, context)
+                vectors, _ = self._encode(described, encoder, context)
         if self.encoding == "tfidf":
             self._tfidf = TfidfTransformer().fit(vectors)
+        self._set_words(encoder, clusterer, described.descriptor)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return vectors
 
@@ -407,8 +408,8 @@ default="histogram"
                 if sample.n_images == n_images:  # no callback stopped the pass
                     described.keep(key, learned)
         pca, clusterer, n_empty, n_read = learned
-        self._warn_of_empty(n_empty, n_read)
-        self._set_vocabulary(pca, clusterer, described.descriptor)
+        warn_of_empty(n_empty, n_read)
+        return self._make_encoder(pca, clusterer), clusterer
 
     def _sample(self, described, seed, context=None):
         """Sample the descriptors of all images; a callback can stop it earlier."""
@@ -426,9 +427,8 @@ default="histogram"
                     sample.add(values)
         return sample
 
-    def _encode(self, described, context=None):
+    def _encode(self, described, encoder, context=None):
         """Return vectors before "tfidf", and the number of images without any."""
-        encoder = self._encoder
         with announce(self, f"Encoding {len(described.images)} images"):
             key, encoded = described.recall("vectors", encoder.compute_digest())
             if encoded is None:
@@ -451,15 +451,18 @@ default="histogram"
             return vectors
         return self._tfidf.transform(vectors).toarray()
 
-    def _set_vocabulary(self, pca, clusterer, descriptor):
-        vocabulary = extract_words(clusterer, self.encoding)
+    def _make_encoder(self, pca, clusterer):
+        words = extract_words(clusterer, self.encoding)
+        return Encoder(self.encoding, words, pca, tuple(self.pyramid))
+
+    def _set_words(self, encoder, clusterer, descriptor):
         # Parameters that are set after this have no effect until the next fit.
-        self._encoder = Encoder(self.encoding, vocabulary, pca, tuple(self.pyramid))
-        self.vocabulary_ = vocabulary
-        self.pca_ = pca
+        self._encoder = encoder
+        self.vocabulary_ = encoder.vocabulary
+        self.pca_ = encoder.pca
         self.clusterer_ = clusterer
         self.descriptor_ = descriptor
-        self.n_features_out_ = self._encoder.n_features
+        self.n_features_out_ = encoder.n_features
 
     def _make_seed(self):
         if self.random_state is None:
@@ -484,15 +487,6 @@ default="histogram"
         if self.n_components != "auto":
             return self.n_components
         return min(_N_COMPONENTS, *shape) if self.encoding == "fisher" else None
-
-    def _warn_of_empty(self, n_empty, n_images):
-        if n_empty:
-            warnings.warn(
-                f"{n_empty} of {n_images} images have no descriptor and get a row of "
-                "zeros. A lower contrast_threshold of SIFTDescriptor finds more "
-                "keypoints; detector='grid' needs none.",
-                stacklevel=3,
-            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

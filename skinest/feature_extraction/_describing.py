@@ -221,3 +221,14 @@ def _describe_batch(function, descriptor, images, keys, cache, workers):
                 # Not after the loop, because the next image may raise an error.
                 cache.put([keys[index]], [described[index]])
         return described if function is None else function(described), cache.fault
+
+
+def warn_of_empty(n_empty, n_images):
+    """Warn of images without descriptors, if there are any."""
+    if n_empty:
+        warnings.warn(
+            f"{n_empty} of {n_images} images have no descriptor and get a row of "
+            "zeros. A lower contrast_threshold of SIFTDescriptor finds more "
+            "keypoints; detector='grid' needs none.",
+            stacklevel=3,
+        )

@@ -311,7 +311,8 @@ def fit_pca(values, n_components, seed):
             f"n_components={n_components}, but there are {len(values)} descriptors of "
             f"{values.shape[1]} dimensions. Lower n_components."
         )
-    pca = PCA(n_components, random_state=seed).fit(values)
+    pca = PCA(n_components, random_state=seed).set_output(transform="default")
+    pca.fit(values)
     # As in a copy that is pickled: the order in memory changes how BLAS rounds.
     pca.components_ = np.ascontiguousarray(pca.components_)
     return pca

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from .._compat import DocLinkMixin, Interval, check_params, fit_context
 from ..images import check_images
+from ..utils._containers import ImagesOutputMixin, keep_index_of_images
 from ..utils._tags import ImageInputMixin
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 _VALUES = np.arange(256)
 
 
-class ColorConstancy(ImageInputMixin, DocLinkMixin, TransformerMixin, BaseEstimator):
+class ColorConstancy(
+    ImageInputMixin,
+    ImagesOutputMixin,
+    DocLinkMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     """Remove the colour of the light from images, by "shades of grey".
 
     Cameras and lamps of clinics give images different colour casts. For each image, the
@@ -110,7 +117,7 @@ class ColorConstancy(ImageInputMixin, DocLinkMixin, TransformerMixin, BaseEstima
         images : ndarray of shape (n_images, height, width, 3), dtype uint8, or object \
 array of ndarray of shape (height, width, 3), dtype uint8
             RGB images. If `X` is a numeric array, this is one too; otherwise an object
-            array with one entry per image.
+            array with one entry per image, or a Series, see :meth:`set_output`.
         """
         check_params(self)
         images = check_images(X)
@@ -118,24 +125,9 @@ array of ndarray of shape (height, width, 3), dtype uint8
         for position in range(len(images)):
             corrected[position] = correct(images[position], float(self.p))
         is_stack = isinstance(X, np.ndarray) and X.dtype.kind in "uif"
-        return np.stack(list(corrected)) if is_stack else corrected
-
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing, because images are never returned as a table.
-
-        The method is here for a Pipeline, which calls it on each of its steps.
-
-        Parameters
-        ----------
-        transform : str, default=None
-            Not used.
-
-        Returns
-        -------
-        self : ColorConstancy
-            The transformer.
-        """
-        return self
+        if is_stack:
+            return np.stack(list(corrected))
+        return keep_index_of_images(self, X, corrected)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +19,7 @@ from ..images import check_images
 from ..masks import check_masks
 from ..metrics import dice_score
 from ..networks._unet_network import build, resolve_levels
+from ..utils._containers import ImagesOutputMixin, keep_index_of_images
 from ..utils._verbose import announce
 from ._pairs import PairCollection
 from ._postprocessing import list_steps, name_step, postprocess_mask
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from ._pairs import Letterbox
 
 
-class MaskPredictionMixin:
+class MaskPredictionMixin(ImagesOutputMixin):
     """Predict masks and probabilities, crop images, score, and export the network."""
 
     classes_: NDArray[Any]
@@ -108,7 +109,8 @@ of shape (height, width)
         -------
         images : object array of ndarray of shape (height, width, 3), dtype uint8
             RGB images of the predicted foreground with a margin around it. If no
-            foreground is predicted, the whole image.
+            foreground is predicted, the whole image. Or a Series, see
+            :meth:`set_output`.
         """
         check_is_fitted(self)
         images = check_images(X)
@@ -117,24 +119,7 @@ of shape (height, width)
             for position, (image, outputs) in enumerate(predicted):
                 is_foreground = self._mask(outputs) != self.classes_[0]
                 cropped[position] = _crop(image, is_foreground, self.crop_margin)
-        return cropped
-
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing, because images are never returned as a table.
-
-        The method is here for a Pipeline, which calls it on each of its steps.
-
-        Parameters
-        ----------
-        transform : str, default=None
-            Not used.
-
-        Returns
-        -------
-        self : estimator
-            This estimator.
-        """
-        return self
+        return keep_index_of_images(self, X, cropped)
 
     def score(
         self, X: ImagesLike, y: MasksLike, sample_weight: ArrayLike | None = None

@@ -186,3 +186,13 @@ def test_what_is_not_fitted_or_wrong_is_named(images, tmp_path):
         extractor().fit(images, [0, 1, 0, 1])
     with pytest.raises(FileNotFoundError, match=r"weights=.*no file"):
         extractor(weights=tmp_path / "none.h5").fit(images)
+
+
+def test_a_fit_that_fails_leaves_the_state_of_the_one_before(images):
+    fitted = extractor().fit(images)
+    expected = fitted.transform(images)
+    fitted.set_params(image_size=(64, 64), pooling="flatten", weights="missing.h5")
+    with pytest.raises(FileNotFoundError, match=r"missing\.h5"):
+        fitted.fit(images)
+    np.testing.assert_array_equal(fitted.transform(images), expected)
+    assert len(fitted.get_feature_names_out()) == expected.shape[1]

@@ -6,6 +6,8 @@
 import cv2
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
@@ -94,3 +96,44 @@ def test_first_step_of_a_pipeline():
     for first in (ColorConstancy(), FrozenEstimator(ColorConstancy())):
         pipeline = make_pipeline(first, words, SVC()).set_output(transform="default")
         assert pipeline.fit(X, y).predict(X).shape == (12,)
+
+
+def test_tables_of_a_pipeline_keep_the_index_of_the_images(tmp_path):
+    pd = pytest.importorskip("pandas")
+    paths = [str(tmp_path / f"{number}.png") for number in range(6)]
+    for number, path in enumerate(paths):  # grey images, which do not change
+        cv2.imwrite(path, np.full((48, 48, 3), 10 + 40 * number, np.uint8))
+    table = pd.DataFrame({"path": paths, "number": range(6)}, index=[5, 3, 4, 1, 0, 2])
+    descriptor = ColorPatchDescriptor(grid_step=16, sigmas=(1,))
+    words = BoVWSIFTTransformer(6, descriptor=descriptor, random_state=0)
+    expected = words.fit_transform(paths)
+    for first in (ColorConstancy(), FrozenEstimator(ColorConstancy())):
+        pipeline = make_pipeline(first, clone(words))
+        for chosen in ("path", ["path"]):
+            columns = ColumnTransformer(
+                [("image", pipeline, chosen), ("n", "passthrough", ["number"])]
+            ).set_output(transform="pandas")
+            found = columns.fit_transform(table)
+            assert found.index.equals(table.index)
+            assert found.iloc[:, -1].tolist() == list(range(6))
+            np.testing.assert_array_equal(found.to_numpy()[:, :6], expected)
+
+
+def test_set_output_chooses_the_container_of_images():
+    pd = pytest.importorskip("pandas")
+    images = make_dermoscopy(3, image_size=(32, 40), random_state=0).images
+    series = pd.Series(list(images), index=["c", "a", "b"])
+    transformer = ColorConstancy()
+    expected = transformer.fit_transform(images)
+    assert isinstance(transformer.transform(series), np.ndarray)
+    transformer.set_output(transform="pandas")
+    assert transformer.set_output() is transformer  # None changes nothing
+    found = clone(transformer).fit_transform(series)
+    assert found.index.equals(series.index)
+    np.testing.assert_array_equal(np.stack(list(found)), expected)
+    for X in (images, list(images)):
+        found = transformer.transform(X)
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_array_equal(np.stack(list(found)), expected)
+    with pytest.raises(ValueError, match="output config must be"):
+        ColorConstancy().set_output(transform="frame").transform(series)

@@ -333,6 +333,18 @@ def test_set_output_of_a_pipeline_passes_the_segmenter_by(cropping):
             assert list(table.columns) == ["red", "green", "blue"]
 
 
+def test_tables_of_crops_keep_the_index_of_the_images(cropping):
+    pd = pytest.importorskip("pandas")
+    X, _ = draw_colored_spots()
+    series = pd.Series(list(X), index=np.arange(len(X))[::-1] + 50)
+    crop = clone_with(cropping)
+    expected = make_pipeline(FrozenEstimator(crop), MeanColor()).fit(X).transform(X)
+    pipeline = make_pipeline(FrozenEstimator(crop), MeanColor())
+    table = pipeline.set_output(transform="pandas").fit(series).transform(series)
+    assert table.index.equals(series.index)
+    np.testing.assert_array_equal(table.to_numpy(), expected)
+
+
 def test_visual_words_of_crops(cropping):
     X, y = draw_colored_spots()
     words = BoVWSIFTTransformer(
