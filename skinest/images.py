@@ -125,9 +125,9 @@ class ImageCollection(Sequence[np.ndarray]):
     items : sequence of str or ndarray
         Paths, or arrays that hold one image each.
 
-    file_stats : list of tuple of int, default=None
-        For each file, numbers that change when the file is replaced: size, times of
-        change and inode. None for arrays.
+    file_stats : list of tuple, default=None
+        For each file, its absolute path and numbers that change when the file is
+        replaced: size, times of change and inode. None for arrays.
 
     start : int, default=0
         Position in `X` of the first item, for error messages.
@@ -147,7 +147,7 @@ class ImageCollection(Sequence[np.ndarray]):
     def __init__(
         self,
         items: Sequence[str] | Sequence[np.ndarray],
-        file_stats: list[tuple[int, ...]] | None = None,
+        file_stats: list[tuple[Any, ...]] | None = None,
         start: int = 0,
         name: str = "X",
     ) -> None:
@@ -180,10 +180,9 @@ class ImageCollection(Sequence[np.ndarray]):
             start += self._start
             return ImageCollection(self._items[index], file_stats, start, self._name)
         index = range(len(self))[index]
-        item = self._items[index]
-        if self.from_files:
-            return _read_file(item, self.where(index))
-        return np.array(to_rgb(item), order="C")  # a copy, never the user's own
+        if self._file_stats is not None:
+            return _read_file(self._file_stats[index][0], self.where(index))
+        return np.array(to_rgb(self._items[index]), order="C")  # never the user's own
 
     def where(self, index: int) -> str:
         """Return the name of an image in error messages: position, and path if known.
@@ -250,10 +249,9 @@ class ImageCollection(Sequence[np.ndarray]):
             For a file, its absolute path, size, times of change and inode, so that a
             replaced file has another key. For an array, its shape and digest.
         """
-        item = self._items[index]
         if self._file_stats is not None:
-            return (os.path.abspath(item), *self._file_stats[index])
-        rgb = np.ascontiguousarray(to_rgb(item))
+            return self._file_stats[index]
+        rgb = np.ascontiguousarray(to_rgb(self._items[index]))
         return (*rgb.shape, hashlib.blake2b(rgb, digest_size=16).hexdigest())
 
 
@@ -351,7 +349,9 @@ def list_unreadable(
     paths = _list_paths(paths)
     names = [_to_path_or_none(path) for path in paths]
     parallel = Parallel(n_jobs=n_jobs)  # threads share filters of warnings
-    reasons = parallel(delayed(_find_reason)(name, read) for name in names)
+    # Workers may be in another folder.
+    places = [None if name is None else os.path.abspath(name) for name in names]
+    reasons = parallel(delayed(_find_reason)(place, read) for place in places)
     found = zip(paths, names, reasons, strict=True)
     return [
         Unreadable(position, str(path) if name is None else name, reason)
@@ -475,7 +475,7 @@ def _check_again(images):
     """Return a collection that knows which of its files have changed."""
     if not images.from_files:
         return images
-    stats = check_files(images._items, images._name)
+    stats = check_files([place for place, *_ in images._file_stats], images._name)
     return ImageCollection(images._items, stats, images._start, images._name)
 
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from copy import copy
 from numbers import Real
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -158,6 +159,10 @@ class MaskCollection(Sequence[np.ndarray]):
         mask_threshold: float | None = None,
     ) -> None:
         self._items: Sequence[Any] = items
+        # For worker processes, which may be in another folder.
+        self._places: Sequence[Any] = items
+        if self.from_files:
+            self._places = [os.path.abspath(str(path)) for path in items]
         self._name = name
         self.ignore_label = ignore_label
         self.mask_threshold = mask_threshold
@@ -186,7 +191,7 @@ class MaskCollection(Sequence[np.ndarray]):
             Its labels, sorted, without `ignore_label`.
         """
         index = range(len(self))[index]
-        item, location = self._items[index], self.where(index)
+        item, location = self._places[index], self.where(index)
         options = self.ignore_label, self.mask_threshold
         if isinstance(item, str):
             item = _read_file(item, location, *options)
@@ -205,12 +210,10 @@ class MaskCollection(Sequence[np.ndarray]):
         masks : MaskCollection
             With the same options.
         """
-        places = range(len(self))
-        return MaskCollection(
-            [self._items[places[position]] for position in positions],
-            self._name,
-            ignore_label=self.ignore_label,
-            mask_threshold=self.mask_threshold,
+        chosen = [range(len(self))[position] for position in positions]
+        return self._replace(
+            _items=[self._items[index] for index in chosen],
+            _places=[self._places[index] for index in chosen],
         )
 
     @property
@@ -231,8 +234,7 @@ class MaskCollection(Sequence[np.ndarray]):
         key : tuple
             Absolute path, size, times of change and inode.
         """
-        path = self._items[index]
-        return (os.path.abspath(path), *check_files([path], self._name)[0])
+        return check_files([self._places[index]], self._name)[0]
 
     def _change(self, **options):
         """Return a collection with other options, except for those that are None."""
@@ -240,7 +242,13 @@ class MaskCollection(Sequence[np.ndarray]):
             if value is None:
                 options[name] = getattr(self, name)
         check_mask_options(**options)
-        return MaskCollection(self._items, self._name, **options)
+        return self._replace(**options)
+
+    def _replace(self, **attributes):
+        """Return a collection with other attributes."""
+        changed = copy(self)
+        vars(changed).update(attributes)
+        return changed
 
     def where(self, index: int) -> str:
         """Return the name of a mask in error messages: position, and path if known."""

@@ -24,10 +24,11 @@ def check_files(paths, name="X"):
 
     Returns
     -------
-    file_stats : list of tuple of int
-        For each file the size in bytes, the times in nanoseconds when its content and
-        its entry changed, and its inode. If a file is replaced by another one of the
-        same size and modification time, the other values change.
+    file_stats : list of tuple
+        For each file its absolute path, the size in bytes, the times in nanoseconds
+        when its content and its entry changed, and its inode. If a file is replaced by
+        another one of the same size and modification time, the other values change.
+        The path is right in worker processes too, which may be in another folder.
 
     Raises
     ------
@@ -44,9 +45,9 @@ def check_files(paths, name="X"):
         elif info.st_size == 0:
             empty.append(f"{name}[{position}]: {path!r} is empty")
         else:
-            file_stats.append(
-                (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
-            )
+            times = info.st_mtime_ns, info.st_ctime_ns
+            place = os.path.abspath(path)
+            file_stats.append((place, info.st_size, *times, info.st_ino))
     _raise_for_files(missing, paths, name, FileNotFoundError, "cannot be read")
     _raise_for_files(empty, paths, name, ValueError, "are files of 0 bytes")
     return file_stats
