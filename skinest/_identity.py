@@ -11,7 +11,13 @@ depends on. Therefore, it needs a `version`.
 import inspect
 import json
 import warnings
-from functools import lru_cache, partial
+from functools import (
+    cached_property,
+    lru_cache,
+    partial,
+    partialmethod,
+    singledispatchmethod,
+)
 from importlib import metadata
 from numbers import Real
 
@@ -242,19 +248,30 @@ def describe_code(value):
     """
     definition = _find_definition(value)
     parts = [definition.__module__, definition.__qualname__]
-    if inspect.isfunction(definition):
-        parts.append(_describe_function(definition))
+    if inspect.isfunction(function := _unwrap(definition)):
+        parts.append(_describe_function(function))
     for cls in getattr(definition, "__mro__", ()):
         if cls.__module__.partition(".")[0] in ("builtins", "keras", *_LIBRARIES):
             continue
         parts.append((cls.__module__, cls.__qualname__))
         for name, member in sorted(vars(cls).items()):
-            if isinstance(member, property):
-                member = member.fget
-            function = getattr(member, "__func__", member)  # static and class methods
-            if inspect.isfunction(function):
+            function = _unwrap(member)
+            if isinstance(function, partial):
+                parts.append((name, _describe_value(function, ())))
+            elif inspect.isfunction(function):
                 parts.append((name, _describe_function(function)))
     return parts
+
+
+def _unwrap(member):
+    """Return the function in a property, a cache or another decorator."""
+    if isinstance(member, partialmethod):
+        return partial(member.func, *member.args, **member.keywords)
+    if isinstance(member, property):
+        member = member.fget
+    elif isinstance(member, cached_property | singledispatchmethod):
+        member = member.func
+    return inspect.unwrap(member, stop=inspect.isfunction)
 
 
 def describe_state(value):
@@ -276,7 +293,15 @@ def describe_state(value):
     rebuild, arguments, *rest = reduced
     others = [each for each in arguments if each is not definition]
     state, *items = (*rest, None, None, None)[:3]
+    if isinstance(state, dict):
+        state = {k: v for k, v in state.items() if not _is_cached(definition, k)}
+        state = state or None  # as before anything is computed
     return rebuild, others, state, [None if each is None else [*each] for each in items]
+
+
+def _is_cached(cls, name) -> bool:
+    """Return whether an attribute is computed from the others when it is needed."""
+    return isinstance(inspect.getattr_static(cls, name, None), cached_property)
 
 
 def _describe_function(function, seen=()):
@@ -303,6 +328,7 @@ def _is_full(cell) -> bool:
 
 def _describe_value(value, seen):
     """Return a value that a function has kept; of other objects, only their class."""
+    value = _unwrap(value)
     if _is_plain(value):
         return joblib.hash(value)
     if isinstance(value, partial):

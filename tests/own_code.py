@@ -104,6 +104,34 @@ OWN_CODE = {
         "    def __call__(self, image):\n        return rows(image, self.power)\n"
         "describe = Describe()"
     ),
+    "a cached property": (
+        "class Describe:\n"
+        "    @functools.cached_property\n"
+        "    def power(self):\n        return {power}\n"
+        "    def __call__(self, image):\n        return rows(image, self.power)\n"
+        "describe = Describe()"
+    ),
+    "a property of a cached function": (
+        "class Describe:\n"
+        "    @property\n    @functools.cache\n"
+        "    def power(self):\n        return {power}\n"
+        "    def __call__(self, image):\n        return rows(image, self.power)\n"
+        "describe = Describe()"
+    ),
+    "a cached static method": (
+        "class Describe:\n"
+        "    @staticmethod\n    @functools.lru_cache\n"
+        "    def power():\n        return {power}\n"
+        "    def __call__(self, image):\n        return rows(image, self.power())\n"
+        "describe = Describe()"
+    ),
+    "a partial method": (
+        "class Describe:\n"
+        "    def describe_by(self, power, image):\n"
+        "        return rows(image, power)\n"
+        "    __call__ = functools.partialmethod(describe_by, {power})\n"
+        "describe = Describe()"
+    ),
     "a class made by type": (
         "Describe = type('Describe', (), {\n"
         "    '__module__': __name__,\n"
@@ -152,4 +180,10 @@ KINDS = (
     *("a number in its code", "a helper", "an attribute of the class"),
     *("its method describe", "its method finish", "its parameter"),
     *("the object of a method", "the function of a partial", "a subclass of ours"),
+)
+# What is noticed although the version is the same.
+NOTICED = (
+    *("a number in its code", "its parameter", "a cached property"),
+    *("a property of a cached function", "a cached static method"),
+    "a partial method",
 )

@@ -30,7 +30,7 @@ from sklearn.cluster import KMeans
 from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor, _identity
 from skinest.images import check_images
 from tests.cache_rows import check_row, make_images, run_in_two_processes
-from tests.own_code import KINDS, MODULE, OWN_CODE
+from tests.own_code import KINDS, MODULE, NOTICED, OWN_CODE
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "scaling.rst"
 
@@ -342,14 +342,10 @@ ROWS = {
         f"new version: {name}": (partial(make, versions=("a", "b")), "anew")
         for name, make in OUTSIDE.items()
     },
-    "a forgotten version: a number in its code": (
-        partial(OWN["a number in its code"], versions=(1, 1)),
-        "anew",
-    ),
-    "a forgotten version: its parameter": (
-        partial(OWN["its parameter"], versions=(1, 1)),
-        "anew",
-    ),
+    **{
+        f"a forgotten version: {name}": (partial(OWN[name], versions=(1, 1)), "anew")
+        for name in NOTICED
+    },
     "a forgotten version: a helper": (
         partial(OWN["a helper"], versions=(1, 1)),
         "stale",

@@ -349,9 +349,10 @@ def _leave_each_out(vectors, row, predict, index):
 
 def _as_frame(rows, vectors):
     """Return rows as the transformer returns vectors, which may be a DataFrame."""
-    if hasattr(vectors, "iloc"):
-        return type(vectors)(rows, columns=vectors.columns)
-    return rows
+    if not hasattr(vectors, "columns"):
+        return rows
+    names = "columns" if hasattr(vectors, "iloc") else "schema"  # pandas, polars
+    return type(vectors)(rows, **{names: list(vectors.columns)})
 
 
 def _join_points(points, evidence):
