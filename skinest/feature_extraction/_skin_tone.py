@@ -182,7 +182,8 @@ def _compute_angle(image, is_lesion, margin, min_skin):
     is_lesion = cv2.resize(
         is_lesion.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST
     )
-    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    # From linear RGB: the tables of OpenCV's other conversion have errors up to .3.
+    lab = cv2.cvtColor(cv2.LUT(image, _make_linear()), cv2.COLOR_LRGB2LAB)
     radius = round(margin * min(size))
     is_skin = ~(_widen(is_lesion, radius) | _find_dark(lab[..., 0], is_lesion, radius))
     is_skin &= ~_find_hairs(lab[..., 0])
@@ -192,6 +193,13 @@ def _compute_angle(image, is_lesion, margin, min_skin):
     if yellow <= 0:
         return np.nan
     return np.degrees(np.arctan((lightness - 50) / yellow))
+
+
+def _make_linear():
+    """Return the linear intensity of each value of an sRGB channel (IEC 61966-2-1)."""
+    values = np.arange(256) / 255
+    powers = ((values + 0.055) / 1.055) ** 2.4
+    return np.where(values > 0.04045, powers, values / 12.92).astype(np.float32)
 
 
 def _find_dark(lightness, is_lesion, radius):

@@ -38,6 +38,20 @@ def test_angle_of_known_skin(skin, angle):
     assert_allclose(individual_typology_angle([image], [mask]), angle, atol=ROUNDING)
 
 
+def test_angle_of_one_colour_is_that_of_scikit_image():
+    generator = np.random.default_rng(0)
+    colours = generator.integers((90, 70, 50), (230, 180, 150), (40, 3))
+    mask = np.zeros((40, 40), dtype=np.uint8)
+    mask[15:25, 15:25] = 1
+    images = [np.full((40, 40, 3), colour, np.uint8) for colour in colours]
+    lightness, _, yellow = color.rgb2lab(np.uint8(colours)).T
+    is_skin = yellow > 4
+    expected = np.degrees(np.arctan((lightness - 50) / yellow))
+    found = individual_typology_angle(images, [mask] * len(images))
+    assert is_skin.sum() > 30
+    assert_allclose(found[is_skin], expected[is_skin], atol=0.1)
+
+
 def add_hairs(image, rng, value=20):
     for x in range(5, 160, 12):
         ends = (x, 0), (x + int(rng.integers(-15, 15)), 119)
