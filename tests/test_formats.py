@@ -90,6 +90,18 @@ def make_box(name, content):
     return struct.pack(">I4s", 8 + len(content), name) + content
 
 
+@pytest.mark.parametrize("factor", [1, 256, 257])
+def test_a_tiff_with_a_palette_has_its_colours(factor, tmp_path):
+    """Entries of the palette have 16 bits, and programs scale 8 bits to them."""
+    indices = np.array([[0, 1, 2], [3, 2, 1]], np.uint8)
+    colours = np.zeros((256, 3), np.uint16)
+    colours[:4] = [255, 255, 255], [128, 128, 128], [200, 10, 254], [1, 0, 0]
+    table = (colours * factor).T.astype(np.uint16)
+    path = tmp_path / "palette.tif"
+    tifffile.imwrite(path, indices, photometric="palette", colormap=table)
+    np.testing.assert_array_equal(read_image(path), colours[indices])
+
+
 # Masks: the labels of a file are never changed.
 
 

@@ -344,7 +344,10 @@ def _read_tiff_ycbcr(page, pixels, as_labels):
 def _read_tiff_palette(page, pixels, as_labels):
     if as_labels:
         return pixels
-    return np.moveaxis(page.colormap[:, pixels], 0, -1)
+    colours = page.colormap
+    if colours.max() > 255:  # some programs write 8 bits; others scale by 256 or 257
+        colours = colours >> 8
+    return np.moveaxis(colours.astype(np.uint8)[:, pixels], 0, -1)
 
 
 def _read_tiff_cmyk(page, pixels, as_labels):
