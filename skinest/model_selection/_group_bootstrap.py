@@ -16,6 +16,7 @@ from ..utils._checks import check_groups
 FEW_GROUPS = 5  # of a class, below which the interval is unreliable
 _N_BLOCKS = 200  # of groups that the jackknife leaves out
 _N_TRIES = 10_000
+_EQUAL = 1e-9  # of the range of scores, below which a difference is due to rounding
 
 
 class GroupBootstrap:
@@ -164,7 +165,9 @@ def bca_limits(estimate, values, left_out, n_groups, confidence_level):
     Davison and Hinkley, "Bootstrap methods and their application", 1997, section 5.2.
     """
     values = _check_finite(values)
-    share_below = (np.mean(values < estimate) + np.mean(values <= estimate)) / 2
+    above = values - estimate
+    equal = _EQUAL * np.ptp(values)
+    share_below = (np.mean(above < -equal) + np.mean(above <= equal)) / 2
     nearly_0 = 0.5 / len(values)
     bias = ndtri(np.clip(share_below, nearly_0, 1 - nearly_0))
     left_out = left_out[np.isfinite(left_out)]
@@ -197,8 +200,11 @@ def estimate_error(values):
 
 def find_share_below_zero(differences):
     """Return the fraction of bootstrap samples whose difference is below 0."""
-    is_known = np.isfinite(differences)
-    return float(np.mean(differences[is_known] < 0)) if is_known.any() else np.nan
+    known = differences[np.isfinite(differences)]
+    if not len(known):
+        return np.nan
+    equal = max(1e-12, _EQUAL * np.abs(known).max())
+    return float(np.mean(known < -equal))
 
 
 def find_degrees_of_freedom(deviations, n_groups):

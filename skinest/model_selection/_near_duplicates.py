@@ -129,7 +129,8 @@ def find_near_duplicates(
     flipped, turned by a quarter, a little brighter, or cropped by up to a fifth of its
     sides. With an `extractor`, copies are found too that were rotated by a few degrees.
     Different photographs of one lesion are usually not found: pass their lesion number
-    as `groups` wherever images are split.
+    as `groups` wherever images are split. Images without details, such as those of one
+    colour, are in no pair.
 
     Parameters
     ----------
