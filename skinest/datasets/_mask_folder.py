@@ -188,22 +188,18 @@ def _list_files(images_path, masks_path, mask_suffix) -> tuple[list, list]:
 def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
     """Return the mask of each image that has one, as {path: path}."""
     named: dict[str, list[str]] = {}
-    named_alike: dict[str, list[str]] = {}
     for path in images:
-        name = Path(path).stem
-        named.setdefault(name, []).append(path)
-        named_alike.setdefault(_unify(name), []).append(path)
+        named.setdefault(_unify(Path(path).stem), []).append(path)
     mask_of: dict[str, str] = {}
     for mask in masks:
         name = Path(mask).stem.removesuffix(mask_suffix or "")
-        found = _find_images(named, name, mask_suffix)
-        found = found or _find_images(named_alike, _unify(name), mask_suffix)
+        found = _find_images(named, _unify(name), mask_suffix)
         if not found:
             raise ValueError(
                 f"No image has the name of the mask {mask}. Remove it, or add its "
                 "image."
             )
-        image = _choose_image(found, mask, folders)
+        image = _choose_image(_prefer_same_case(found, name), mask, folders)
         other = mask_of.setdefault(image, mask)
         if not os.path.samefile(other, mask):
             raise ValueError(
@@ -213,9 +209,14 @@ def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
     return mask_of
 
 
+def _compose(name) -> str:
+    """Return what names have in common that differ in Unicode's forms."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _unify(name) -> str:
     """Return what names have in common that differ in case or in Unicode's forms."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return _compose(name).casefold()
 
 
 def _find_images(images_of, name, mask_suffix) -> list[str]:
@@ -227,6 +228,22 @@ def _find_images(images_of, name, mask_suffix) -> list[str]:
         if is_end and name[:end] in images_of:
             return images_of[name[:end]]
     return []
+
+
+def _prefer_same_case(images, name) -> list[str]:
+    """Return those images whose name the name of a mask has exactly; all if none is.
+
+    The names of all images are equal, except for case and Unicode's forms.
+    """
+    for make_equal in (str, _compose):
+        same = [
+            path
+            for path in images
+            if make_equal(name).startswith(make_equal(Path(path).stem))
+        ]
+        if same:
+            return same
+    return images
 
 
 def _choose_image(images, mask, folders) -> str:

@@ -152,3 +152,27 @@ def test_case_of_names_matters_only_between_images(tmp_path):
     names, _ = load_names(tmp_path)
     assert ("A.tif", "A.png") in names
     assert "a.jpg" not in dict(names)
+
+
+def test_the_longest_name_counts_before_case(tmp_path):
+    make_files(tmp_path, "images/IMG.jpg", "images/img_1.jpg", "masks/IMG_1.png")
+    names, found = load_names(tmp_path)
+    assert names == [("img_1.jpg", "IMG_1.png")]
+    assert found.n_without_mask == 1
+
+
+def test_exact_case_decides_between_images_of_the_longest_name(tmp_path):
+    make_files(tmp_path, "images/A.jpg", "images/A_1.jpg", "images/a_1.jpg")
+    make_files(tmp_path, "masks/A_1-mask.png", "masks/a_1-mask.png")
+    names, _ = load_names(tmp_path)
+    assert names == [("A_1.jpg", "A_1-mask.png"), ("a_1.jpg", "a_1-mask.png")]
+
+
+def test_case_decides_between_names_in_another_form_of_unicode(tmp_path):
+    make_files(tmp_path, "images/\u00c9.jpg", "images/\u00e9.jpg")
+    make_files(tmp_path, "masks/e\u0301.png", "masks/E\u0301.png")  # as macOS does
+    names, _ = load_names(tmp_path)
+    assert names == [
+        ("\u00c9.jpg", "E\u0301.png"),
+        ("\u00e9.jpg", "e\u0301.png"),
+    ]
