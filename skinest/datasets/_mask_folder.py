@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .._typing import PathLike, Paths
 
 _SEPARATORS = "_", "-", "."
+_SAME_SEPARATOR = str.maketrans("-.", "__")
 
 _DESCR = """\
 Images and masks of {images} and {masks}
@@ -62,10 +63,11 @@ def load_mask_folder(
 ) -> Bunch | tuple[Paths, Paths]:
     """Find images in a folder and their masks in another, by the names of the files.
 
-    Neither is read; estimators of skinest accept their paths as `X` and `y`. A mask has
-    the name of its image, with or without more after an underscore, a hyphen or a dot::
+    Neither is read; estimators of skinest accept their paths as `X` and `y`. All masks
+    have the names of their images, or all have the same more after an underscore, a
+    hyphen or a dot::
 
-        images_path/ISIC_0024306.jpg      masks_path/ISIC_0024306.png
+        images_path/ISIC_0024306.jpg      masks_path/ISIC_0024306_segmentation.png
         images_path/ISIC_0024307.jpg      masks_path/ISIC_0024307_segmentation.png
 
     Extensions do not matter, nor does upper or lower case, unless two images differ in
@@ -84,7 +86,8 @@ def load_mask_folder(
 
     mask_suffix : str, default=None
         What masks have after the name of their image, such as "_globules". Other files
-        are then no masks. None means any, but only one for each image.
+        are then no masks. None means any, if it is the same for all masks, with only
+        one mask for each image.
 
     return_X_y : bool, default=False
         Whether to return ``(paths, mask_paths)`` instead of a `Bunch`.
@@ -111,8 +114,8 @@ def load_mask_folder(
     OSError
         If a folder does not exist or cannot be read, or a link is broken.
     ValueError
-        If no image has a mask, a mask belongs to no image or to two, or an image has
-        two masks.
+        If no image has a mask, a mask belongs to no image or to two, an image has two
+        masks, or masks have different texts after the names of their images.
 
     See Also
     --------
@@ -191,6 +194,7 @@ def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
     for path in images:
         named.setdefault(_unify(Path(path).stem), []).append(path)
     mask_of: dict[str, str] = {}
+    by_rest: dict[str, dict[str, str]] = {}
     for mask in masks:
         name = Path(mask).stem.removesuffix(mask_suffix or "")
         found = _find_images(named, _unify(name), mask_suffix)
@@ -206,7 +210,41 @@ def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
                 f"{image} has two masks, {other} and {mask}. Choose by mask_suffix, "
                 "such as '_segmentation'."
             )
+        by_rest.setdefault(_find_rest(image, mask), {})[image] = mask
+    _check_rests(by_rest, mask_of)
     return mask_of
+
+
+def _find_rest(image, mask) -> str:
+    """Return what the name of a mask has after that of its image, in a common form."""
+    image_name, mask_name = (_unify(Path(path).stem) for path in (image, mask))
+    return mask_name[len(image_name) :].translate(_SAME_SEPARATOR)
+
+
+def _check_rests(by_rest, mask_of):
+    """Raise ValueError if masks have different texts after the names of their images.
+
+    The longer one could begin with the rest of the name of an image that is missing.
+
+    Parameters
+    ----------
+    by_rest : dict of str to dict of str to str
+        For each text, the masks that have it, as {image: mask}.
+
+    mask_of : dict of str to str
+        All masks. A file that has two names needs only one with the text of the others.
+    """
+    usual: dict = max(by_rest.values(), key=len, default={})
+    for image, mask in mask_of.items():
+        if image not in usual:
+            other_image, other = next(iter(usual.items()))
+            raise ValueError(
+                f"{mask} begins with the name of {Path(image).name}, and {other} with "
+                f"that of {Path(other_image).name}, but different texts follow. One "
+                "could be the mask of an image that is missing. Pass what masks have "
+                "after the name of their image, such as mask_suffix='_segmentation', "
+                "or '' if it is nothing."
+            )
 
 
 def _compose(name) -> str:

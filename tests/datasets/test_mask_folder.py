@@ -27,14 +27,13 @@ def load_names(folder, masks="masks", **options):
 
 def test_masks_have_the_name_of_their_image_or_begin_with_it(tmp_path):
     make_files(tmp_path, "images/b.jpg", "images/a.JPG", "images/more/c.d.png")
-    make_files(
-        tmp_path, "masks/a.png", "masks/b_segmentation.png", "masks/c.d.mask.png"
-    )
+    make_files(tmp_path, "masks/a_mask.png", "masks/b_MASK.png")
+    make_files(tmp_path, "masks/c.d.mask.png")
     make_files(tmp_path, "images/without.jpg", "masks/notes.txt")
     names, found = load_names(tmp_path)
     assert names == [
-        ("a.JPG", "a.png"),
-        ("b.jpg", "b_segmentation.png"),
+        ("a.JPG", "a_mask.png"),
+        ("b.jpg", "b_MASK.png"),
         ("c.d.png", "c.d.mask.png"),
     ]
     assert found.n_without_mask == 1
@@ -76,6 +75,39 @@ def test_names_that_do_not_match_are_refused(tmp_path, files, message):
         load_names(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("images", "masks", "suffix"),
+    [
+        (["L1", "L2"], ["L1_2_mask", "L2_mask"], "_mask"),
+        (["L1", "L2", "L3"], ["L1-2", "L2", "L3"], ""),
+        (["L1", "L2", "L3"], ["L1_mask", "L2_1_mask", "L3_1_mask"], "_mask"),
+        (["L1", "L2"], ["L1_20200131_mask", "L2_20210131_mask"], "_mask"),
+        (["l1", "L2"], ["L1.2.jpg", "l2.jpg"], ".jpg"),
+    ],
+)
+def test_the_mask_of_a_missing_image_is_not_that_of_another(
+    tmp_path, images, masks, suffix
+):
+    make_files(tmp_path, *(f"images/{name}.jpg" for name in images))
+    make_files(tmp_path, *(f"masks/{name}.png" for name in masks))
+    with pytest.raises(ValueError, match=r"texts follow.* mask_suffix") as info:
+        load_names(tmp_path)
+    assert all(f"{name}.png" in str(info.value) for name in masks[:2])
+    with pytest.raises(ValueError, match="No image has the name of the mask"):
+        load_names(tmp_path, mask_suffix=suffix)
+
+
+def test_a_missing_image_does_not_matter_if_its_mask_is_missing_too(tmp_path):
+    make_files(tmp_path, "images/L1.jpg", "images/L2.jpg", "images/L2_1.jpg")
+    make_files(tmp_path, "masks/L1_left_mask.png", "masks/L2-Left-mask.png")
+    names, found = load_names(tmp_path)
+    assert names == [
+        ("L1.jpg", "L1_left_mask.png"),
+        ("L2.jpg", "L2-Left-mask.png"),
+    ]
+    assert found.n_without_mask == 1
+
+
 def test_a_missing_folder_is_named(tmp_path):
     make_files(tmp_path, "images/a.jpg")
     with pytest.raises(FileNotFoundError, match=r"There is no folder .*masks"):
@@ -96,9 +128,12 @@ def test_paths_only(tmp_path):
 )
 def test_one_folder_inside_of_the_other_has_no_part_in_it(tmp_path, images, masks):
     make_files(tmp_path, f"{images}/a.jpg", f"{images}/b.jpg", f"{images}/c.jpg")
-    make_files(tmp_path, f"{masks}/a.png", f"{masks}/b_mask.png")
+    make_files(tmp_path, f"{masks}/a_mask.png", f"{masks}/b_mask.png")
     found = load_mask_folder(tmp_path / images, tmp_path / masks)
-    assert [Path(path).name for path in found.mask_paths] == ["a.png", "b_mask.png"]
+    assert [Path(path).name for path in found.mask_paths] == [
+        "a_mask.png",
+        "b_mask.png",
+    ]
     assert found.n_without_mask == 1
 
 
@@ -121,7 +156,7 @@ def test_an_image_is_never_its_own_mask(tmp_path):
 
 def test_masks_of_images_with_the_same_name_are_in_folders_of_the_same_names(tmp_path):
     make_files(tmp_path, "images/a/1.jpg", "images/b/1.jpg", "images/b/2.jpg")
-    make_files(tmp_path, "masks/b/1.png", "masks/a/1_mask.png", "masks/2.png")
+    make_files(tmp_path, "masks/b/1.png", "masks/a/1.png", "masks/2.png")
     _, found = load_names(tmp_path)
     pairs = zip(found.paths, found.mask_paths, strict=True)
     places = [[Path(path).parent.name for path in pair] for pair in pairs]
@@ -141,11 +176,14 @@ def test_two_names_of_the_file_of_a_mask_are_one_mask(tmp_path):
     make_files(tmp_path, "images/a.jpg", "masks/a.png")
     os.symlink(tmp_path / "masks/a.png", tmp_path / "masks/a_newest.png")
     assert load_names(tmp_path)[0] == [("a.jpg", "a.png")]
+    make_files(tmp_path, "images/b.jpg", "masks/b.png")
+    os.symlink(tmp_path / "masks/b.png", tmp_path / "masks/b-newest.png")
+    assert [image for image, _ in load_names(tmp_path)[0]] == ["a.jpg", "b.jpg"]
 
 
 def test_case_of_names_matters_only_between_images(tmp_path):
     make_files(tmp_path, "images/IMG_1.JPG", "images/a.jpg", "images/\u00c9.jpg")
-    make_files(tmp_path, "masks/img_1_Mask.png", "masks/A.png")
+    make_files(tmp_path, "masks/img_1.png", "masks/A.png")
     make_files(tmp_path, "masks/e\u0301.png")  # as macOS writes it
     assert len(load_names(tmp_path)[0]) == 3
     make_files(tmp_path, "images/A.tif")
