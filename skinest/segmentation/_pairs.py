@@ -24,7 +24,7 @@ _MAX_CHANNELS = 4  # of an image that OpenCV can shrink
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Resize images to the size of a network, and outputs to that of images.
+    """Resize images to the size of a network, and probabilities to that of images.
 
     Parameters
     ----------
@@ -84,12 +84,14 @@ class Letterbox:
         )
 
     def restore(self, outputs, shape) -> np.ndarray:
-        """Return outputs in the size of the image, by linear interpolation.
+        """Return probabilities in the size of the image, by linear interpolation.
+
+        OpenCV rounds means of pixels, so that a mean of ones can be above 1.
 
         Parameters
         ----------
         outputs : ndarray of shape (*size, n_outputs), dtype float32
-            Outputs of the network.
+            Outputs of the network, in [0, 1].
 
         shape : tuple of int
             (height, width) of the image.
@@ -97,13 +99,15 @@ class Letterbox:
         Returns
         -------
         outputs : ndarray of shape (*shape, n_outputs), dtype float32
+            In [0, 1].
         """
         (height, width), (top, _, left, _) = self._find_place(shape)
         inner = outputs[top : top + height, left : left + width]
         size, n_outputs = tuple(shape[:2]), outputs.shape[-1]
         groups = np.split(inner, range(_MAX_CHANNELS, n_outputs, _MAX_CHANNELS), -1)
         restored = [resize(np.ascontiguousarray(group), size) for group in groups]
-        return np.concatenate([part.reshape(*size, -1) for part in restored], axis=-1)
+        joined = np.concatenate([part.reshape(*size, -1) for part in restored], axis=-1)
+        return np.clip(joined, 0, 1, out=joined)
 
     def _find_place(self, shape):
         """Return the size of an image inside of the padding, and the margins.

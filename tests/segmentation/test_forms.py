@@ -19,7 +19,9 @@ from skinest.metrics import dice_score
 from .conftest import (
     apply,
     fit_brightness,
+    fit_known,
     hash_weights,
+    make_nothing,
     make_objects,
     make_pairs,
     make_small,
@@ -135,6 +137,24 @@ def test_probabilities_are_those_of_the_network(learned, bright):
     grey = own_size.mean(axis=-1) / 255
     expected = 1 / (1 + np.exp(-20 * (grey - 0.5)))
     assert_allclose(bright.predict_proba(own_size)[..., 1], expected, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"n_prediction_views": 8, "tile_overlap": 0.3}]
+)
+@pytest.mark.parametrize(("n_classes", "sign"), [(2, -1), (3, 1)])
+def test_probabilities_are_from_0_to_1_in_images_smaller_than_the_network(
+    n_classes, sign, settings
+):
+    """Show it where the network is sure, and a mean of ones is rounded up."""
+    images, masks = make_pairs(n_classes=n_classes, sides=(16, 16))
+    segmenter = make_small(image_size=(28, 28), epochs=1, **settings)
+    fit_known(lambda *weight: sign * make_nothing(*weight), segmenter, images, masks)
+    for X in (images, np.tile(images[:2], (1, 2, 2, 1))):
+        probabilities = segmenter.predict_proba(X)
+        assert probabilities.min() >= 0
+        assert probabilities.max() == 1
+        assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-6)
 
 
 def test_probabilities_are_resized_before_the_threshold(learned, images):

@@ -113,11 +113,12 @@ def test_outputs_come_back_to_where_they_were(letterbox, shape):
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     slope = (40 + 150 * rows / shape[0] + 50 * columns / shape[1]).astype(np.uint8)
     fitted = letterbox.resize_image(np.repeat(slope[..., np.newaxis], 3, axis=-1))
-    outputs = fitted.astype(np.float32)
+    outputs = fitted.astype(np.float32) / 255
     codes = letterbox.resize_mask(np.zeros(shape, np.uint8), np.array([0], np.uint8))
     outputs[codes == OUTSIDE] = np.nan
     restored = letterbox.restore(outputs, shape)
     assert (restored.shape, restored.dtype) == ((*shape, 3), np.float32)
+    restored *= 255
     # A pixel of the network is as wide as some of the image.
     step = 1.5 * (
         150 / min(letterbox.size[0], shape[0]) + 50 / min(letterbox.size[1], shape[1])
