@@ -125,8 +125,8 @@ def select_worst(X, masks, labels, n_images):
     masks : dict of str to MaskCollection
         Their masks.
 
-    labels : list of int
-        The foreground labels.
+    labels : list of int or None
+        The foreground labels. None if no mask has one.
     """
     if "y_true" not in masks:
         raise ValueError("worst_first=True needs true masks to compare with.")
@@ -139,7 +139,7 @@ def select_worst(X, masks, labels, n_images):
     scores = average_ratio("Dice", counts, None, 1.0, None)
     worst = np.argsort(scores, kind="stable")[:n_images]  # NaN is last
     selected = {name: select_items(each, worst) for name, each in masks.items()}
-    return select_items(X, worst), selected, labels
+    return select_items(X, worst), selected, labels or None
 
 
 def _check_number(n_images):

@@ -55,6 +55,28 @@ def test_labels_of_all_masks_count(images, masks, mixed):
     assert display.labels == [1, 2]
 
 
+@pytest.mark.filterwarnings("ignore:All pixels of y_true have ignore_label")
+@pytest.mark.parametrize("ignore_label", [None, 0])
+@pytest.mark.parametrize("n_images", [None, 2])
+def test_masks_without_foreground_are_plotted(images, masks, ignore_label, n_images):
+    empty = [np.zeros_like(mask) for mask in masks]
+    displays = [
+        SegmentationDisplay.from_predictions(
+            images,
+            empty,
+            empty,
+            n_images=n_images,
+            worst_first=worst_first,
+            ignore_label=ignore_label,
+        )
+        for worst_first in (True, False)
+    ]
+    scores = [1.0 if ignore_label is None else np.nan] * (n_images or 5)
+    for display in displays:
+        assert display.labels == []
+        np.testing.assert_array_equal(display.scores, scores)
+
+
 def test_worst_needs_true_masks(images, mixed):
     with pytest.raises(ValueError, match="worst_first=True needs true masks"):
         SegmentationDisplay.from_predictions(images, None, mixed, worst_first=True)
