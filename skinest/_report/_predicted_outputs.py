@@ -99,7 +99,7 @@ class MaskOutputs:
         The predicted masks.
 
     labels : list of int
-        The foreground.
+        The foreground. Empty if all masks are background.
     """
 
     masks: Any
@@ -120,7 +120,7 @@ class MaskOutputs:
         return metric(
             self.masks,
             self.predicted,
-            labels=self.labels,
+            labels=self.labels or None,
             average=None,
             zero_division=1.0,
         )

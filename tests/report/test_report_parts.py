@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import hashlib
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -84,6 +85,28 @@ def test_images_without_a_labelled_pixel_do_not_count(tmp_path):
     assert page.has_words("Test", "20", "10", str(n_with), f"{np.mean(areas):.1%}")
     assert any("without a labelled pixel do not count: 1" in w for w in page.words)
     assert any("Dice scores of 19 images" in each["alt"] for each in page.list("img"))
+
+
+def test_masks_without_foreground_have_all_sections(tmp_path):
+    segmenter = BrightPixels().fit(IMAGES, MASKS)
+    segmenter.classes_ = np.array([0])
+    dark, empty = [0 * image for image in IMAGES], [0 * mask for mask in MASKS]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # of a section that is lost
+        files = skinest.report(
+            segmenter,
+            dark,
+            empty,
+            path=tmp_path / "report.html",
+            train=(dark[:3], empty[:3]),
+            near_duplicates=False,
+            n_errors=1,
+            **FAST,
+        )
+    page = Page(files.html.read_text("utf-8"))
+    assert page.has_words("Mean Dice score", "1.000")
+    assert page.has_words("Test", str(len(IMAGES)), "not given")
+    assert page.has_words("Image 1: Dice score 1.000")
 
 
 def test_masks_are_counted(page_of_masks):
