@@ -207,7 +207,7 @@ def read_study(
     if has_classes:
         kind, positive = _read_classes(estimator, test.y, pos_label)
     else:
-        _check_sizes(images, test.y)
+        _check_masks(images, test.y)
     if kind != BINARY:
         _check_not_given(pos_label=pos_label, thresholds=options.thresholds or None)
     return Study(
@@ -250,16 +250,24 @@ def _check_length(y, name, n_images):
         )
 
 
-def _check_sizes(images, masks):
-    """Raise an error if a mask differs in size from its image."""
+def _check_masks(images, masks):
+    """Raise an error if a mask differs in size from its image, or none has a label."""
+    is_labelled = False
     for position, image in enumerate(images):
-        shape = masks[position].shape
+        mask = masks[position]
+        is_labelled = is_labelled or np.any(mask != masks.ignore_label)
+        shape = mask.shape
         if shape != image.shape[:2]:
             raise ValueError(
                 f"{masks.where(position)} has shape {shape}, but "
                 f"{images.where(position)} is an image of {image.shape[:2]}. A mask "
                 "must have the size of its image."
             )
+    if not is_labelled:
+        raise ValueError(
+            f"All pixels of y_test have ignore_label={masks.ignore_label}. A report "
+            "needs test masks with other labels, such as 0 and 1."
+        )
 
 
 def _check_not_given(**options):

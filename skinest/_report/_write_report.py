@@ -209,7 +209,8 @@ def report(
         If the estimator is neither a classifier nor a segmenter.
     ValueError
         If an argument is invalid, lengths differ, a label of `y_test` is not one of the
-        classes of the estimator, or a mask differs in size from its image.
+        classes of the estimator, a mask differs in size from its image, or all pixels
+        of `y_test` have the `ignore_label` of the estimator.
 
     Warns
     -----

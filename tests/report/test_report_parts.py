@@ -180,6 +180,10 @@ def test_masks_of_other_lengths_are_found_before_predictions(tmp_path):
             {"y_test": [mask[:-1] for mask in MASKS]},
             r"y_test\[0\] has shape \(19, 24\)",
         ),
+        (
+            {"y_test": [np.full_like(mask, 9) for mask in MASKS]},
+            "All pixels of y_test have ignore_label=9",
+        ),
         ({"thresholds": [0.5]}, "thresholds=.* is for two classes"),
         ({"pos_label": 255}, "pos_label=255 is for two classes"),
     ],
@@ -189,8 +193,10 @@ def test_what_does_not_fit_masks_is_found_before_predictions(
 ):
     monkeypatch.setattr(BrightPixels, "predict", None)
     arguments = {"X_test": IMAGES, "y_test": MASKS, "path": tmp_path / "report.html"}
+    segmenter = BrightPixels().fit(IMAGES, MASKS)
+    segmenter.ignore_label = 9
     with pytest.raises(ValueError, match=message):
-        skinest.report(BrightPixels().fit(IMAGES, MASKS), **{**arguments, **changes})
+        skinest.report(segmenter, **{**arguments, **changes})
     assert list(tmp_path.iterdir()) == []
 
 
