@@ -26,13 +26,25 @@ def keep_largest(mask, background):
 
 
 def fill_holes(mask, background):
-    """Return a mask in which background that a label encloses has this label."""
+    """Return a mask in which background that a label encloses has this label.
+
+    Of several labels around a pixel, it gets the one that has it in the smallest hole,
+    which is the innermost. Holes of two labels are of the same size only if their rims
+    cross at corners; then it stays background.
+    """
     from scipy import ndimage
 
-    filled = mask.copy()
+    filled, is_background = mask.copy(), mask == background
+    smallest = np.full(mask.shape, mask.size)
     for label in _list_labels(mask, background):
-        inside = ndimage.binary_fill_holes(mask == label)
-        filled[inside & (mask == background)] = label
+        is_label = mask == label
+        inside = ndimage.binary_fill_holes(is_label) & ~is_label
+        holes, _ = ndimage.label(inside)
+        sizes = np.bincount(holes.ravel())[holes]
+        filled[inside & (sizes == smallest) & is_background] = background
+        is_inner = inside & (sizes < smallest)
+        smallest[is_inner] = sizes[is_inner]
+        filled[is_inner & is_background] = label
     return filled
 
 

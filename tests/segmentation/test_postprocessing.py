@@ -92,6 +92,73 @@ def test_each_label_is_treated_alone():
     assert_array_equal(found, expected)
 
 
+# Each label has a hole inside of one of the other. No label alone encloses what is at
+# the lower right.
+RINGS = [
+    "#########.ooooooo",
+    "#.......#.o.....o",
+    "#.ooooo.#.o.###.o",
+    "#.o...o.#.o.#.#.o",
+    "#.o.#.o.#.o.###.o",
+    "#.o...o.#.o.....o",
+    "#.ooooo.#.ooooooo",
+    "#.......#........",
+    "#########.....###",
+    "..............o.o",
+    "..............ooo",
+]
+FILLED_RINGS = [
+    "#########.ooooooo",
+    "#########.ooooooo",
+    "##ooooo##.oo###oo",
+    "##ooooo##.oo###oo",
+    "##oo#oo##.oo###oo",
+    "##ooooo##.ooooooo",
+    "##ooooo##.ooooooo",
+    "#########........",
+    "#########.....###",
+    "..............o.o",
+    "..............ooo",
+]
+# They cross at corners, above and below four pixels.
+CROSSED_RINGS = [
+    "####oooo",
+    "#..o#..o",
+    "#.o..#.o",
+    "#.o..#.o",
+    "#..o#..o",
+    "####oooo",
+]
+FILLED_CROSSED_RINGS = [
+    "####oooo",
+    "###o#ooo",
+    "##o..#oo",
+    "##o..#oo",
+    "###o#ooo",
+    "####oooo",
+]
+
+
+@pytest.mark.parametrize("labels", [(1, 2), (2, 1)], ids=str)
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [(RINGS, FILLED_RINGS), (CROSSED_RINGS, FILLED_CROSSED_RINGS)],
+    ids=["nested", "crossed"],
+)
+def test_a_hole_gets_the_label_next_around_it_whatever_its_number(
+    drawn, expected, labels
+):
+    from skinest.segmentation._postprocessing import postprocess_mask
+
+    number = dict(zip(".#o", (0, *labels), strict=True))
+    mask, filled = (
+        np.array([[number[sign] for sign in row] for row in rows])
+        for rows in (drawn, expected)
+    )
+    found = postprocess_mask(mask, ["fill_holes"], np.arange(3))
+    assert_array_equal(found, filled)
+
+
 def test_an_empty_mask_stays_empty(exact):
     black = np.zeros_like(IMAGE)[np.newaxis]
     for step in ("largest", "fill_holes"):
