@@ -63,11 +63,10 @@ def load_mask_folder(
 ) -> Bunch | tuple[Paths, Paths]:
     """Find images in a folder and their masks in another, by the names of the files.
 
-    Neither is read; estimators of skinest accept their paths as `X` and `y`. All masks
-    have the names of their images, or all have the same more after an underscore, a
-    hyphen or a dot::
+    Neither is read; estimators of skinest accept their paths as `X` and `y`. A mask has
+    the name of its image, with or without more after an underscore, a hyphen or a dot::
 
-        images_path/ISIC_0024306.jpg      masks_path/ISIC_0024306_segmentation.png
+        images_path/ISIC_0024306.jpg      masks_path/ISIC_0024306.png
         images_path/ISIC_0024307.jpg      masks_path/ISIC_0024307_segmentation.png
 
     Extensions do not matter, nor does upper or lower case, unless two images differ in
@@ -86,8 +85,8 @@ def load_mask_folder(
 
     mask_suffix : str, default=None
         What masks have after the name of their image, such as "_globules". Other files
-        are then no masks. None means any, if it is the same for all masks, with only
-        one mask for each image.
+        are then no masks. None means any, but only one for each image. If numbers
+        follow, they must be the same for all masks.
 
     return_X_y : bool, default=False
         Whether to return ``(paths, mask_paths)`` instead of a `Bunch`.
@@ -115,7 +114,7 @@ def load_mask_folder(
         If a folder does not exist or cannot be read, or a link is broken.
     ValueError
         If no image has a mask, a mask belongs to no image or to two, an image has two
-        masks, or masks have different texts after the names of their images.
+        masks, or a mask could be that of an image that is missing.
 
     See Also
     --------
@@ -222,9 +221,10 @@ def _find_rest(image, mask) -> str:
 
 
 def _check_rests(by_rest, mask_of):
-    """Raise ValueError if masks have different texts after the names of their images.
+    """Raise ValueError if a mask may belong to an image that is missing.
 
-    The longer one could begin with the rest of the name of an image that is missing.
+    Then what follows the name of its image differs from that of most masks, and has a
+    number or ends in the same way, such as "_2_mask" beside "_mask".
 
     Parameters
     ----------
@@ -234,10 +234,16 @@ def _check_rests(by_rest, mask_of):
     mask_of : dict of str to str
         All masks. A file that has two names needs only one with the text of the others.
     """
-    usual: dict = max(by_rest.values(), key=len, default={})
+    usual = max(by_rest, key=lambda rest: len(by_rest[rest]), default="")
+    sure = set(by_rest.get(usual, ())) | set(by_rest.get("", ()))
+    for rest, masks in by_rest.items():
+        longer, shorter = sorted([rest, usual], key=len, reverse=True)
+        has_number = any(map(str.isdigit, rest + usual))
+        if not has_number and not (shorter and longer.endswith(shorter)):
+            sure |= set(masks)
     for image, mask in mask_of.items():
-        if image not in usual:
-            other_image, other = next(iter(usual.items()))
+        if image not in sure:
+            other_image, other = next(iter(by_rest[usual].items()))
             raise ValueError(
                 f"{mask} begins with the name of {Path(image).name}, and {other} with "
                 f"that of {Path(other_image).name}, but different texts follow. One "

@@ -27,13 +27,14 @@ def load_names(folder, masks="masks", **options):
 
 def test_masks_have_the_name_of_their_image_or_begin_with_it(tmp_path):
     make_files(tmp_path, "images/b.jpg", "images/a.JPG", "images/more/c.d.png")
-    make_files(tmp_path, "masks/a_mask.png", "masks/b_MASK.png")
-    make_files(tmp_path, "masks/c.d.mask.png")
+    make_files(
+        tmp_path, "masks/a.png", "masks/b_segmentation.png", "masks/c.d.mask.png"
+    )
     make_files(tmp_path, "images/without.jpg", "masks/notes.txt")
     names, found = load_names(tmp_path)
     assert names == [
-        ("a.JPG", "a_mask.png"),
-        ("b.jpg", "b_MASK.png"),
+        ("a.JPG", "a.png"),
+        ("b.jpg", "b_segmentation.png"),
         ("c.d.png", "c.d.mask.png"),
     ]
     assert found.n_without_mask == 1
@@ -83,6 +84,7 @@ def test_names_that_do_not_match_are_refused(tmp_path, files, message):
         (["L1", "L2", "L3"], ["L1_mask", "L2_1_mask", "L3_1_mask"], "_mask"),
         (["L1", "L2"], ["L1_20200131_mask", "L2_20210131_mask"], "_mask"),
         (["l1", "L2"], ["L1.2.jpg", "l2.jpg"], ".jpg"),
+        (["a", "b"], ["a_left_mask", "b_mask"], "_mask"),
     ],
 )
 def test_the_mask_of_a_missing_image_is_not_that_of_another(
@@ -128,12 +130,9 @@ def test_paths_only(tmp_path):
 )
 def test_one_folder_inside_of_the_other_has_no_part_in_it(tmp_path, images, masks):
     make_files(tmp_path, f"{images}/a.jpg", f"{images}/b.jpg", f"{images}/c.jpg")
-    make_files(tmp_path, f"{masks}/a_mask.png", f"{masks}/b_mask.png")
+    make_files(tmp_path, f"{masks}/a.png", f"{masks}/b_mask.png")
     found = load_mask_folder(tmp_path / images, tmp_path / masks)
-    assert [Path(path).name for path in found.mask_paths] == [
-        "a_mask.png",
-        "b_mask.png",
-    ]
+    assert [Path(path).name for path in found.mask_paths] == ["a.png", "b_mask.png"]
     assert found.n_without_mask == 1
 
 
@@ -156,7 +155,7 @@ def test_an_image_is_never_its_own_mask(tmp_path):
 
 def test_masks_of_images_with_the_same_name_are_in_folders_of_the_same_names(tmp_path):
     make_files(tmp_path, "images/a/1.jpg", "images/b/1.jpg", "images/b/2.jpg")
-    make_files(tmp_path, "masks/b/1.png", "masks/a/1.png", "masks/2.png")
+    make_files(tmp_path, "masks/b/1.png", "masks/a/1_mask.png", "masks/2.png")
     _, found = load_names(tmp_path)
     pairs = zip(found.paths, found.mask_paths, strict=True)
     places = [[Path(path).parent.name for path in pair] for pair in pairs]
@@ -183,7 +182,7 @@ def test_two_names_of_the_file_of_a_mask_are_one_mask(tmp_path):
 
 def test_case_of_names_matters_only_between_images(tmp_path):
     make_files(tmp_path, "images/IMG_1.JPG", "images/a.jpg", "images/\u00c9.jpg")
-    make_files(tmp_path, "masks/img_1.png", "masks/A.png")
+    make_files(tmp_path, "masks/img_1_Mask.png", "masks/A.png")
     make_files(tmp_path, "masks/e\u0301.png")  # as macOS writes it
     assert len(load_names(tmp_path)[0]) == 3
     make_files(tmp_path, "images/A.tif")
