@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .._typing import StyleDict
 
-_THRESHOLDS = np.linspace(0, 0.99, 100)
+_THRESHOLDS = np.arange(100) / 100  # exactly those that users write
 _TREAT_ALL, _TREAT_NONE = "Treat all", "Treat none"
 
 
@@ -231,10 +231,12 @@ class DecisionCurveDisplay:
         Raises
         ------
         ValueError
-            As in :func:`skinest.metrics.net_benefit`.
+            As in :func:`skinest.metrics.net_benefit`, or if there are no thresholds.
         """
         check_plotting(f"{cls.__name__}.from_predictions")
         thresholds = np.atleast_1d(_THRESHOLDS if thresholds is None else thresholds)
+        if not thresholds.size:
+            raise ValueError("thresholds is empty. Pass some, or None for 0 to 0.99.")
         y_true = np.asarray(y_true)
         curve, of_all = (
             net_benefit(
@@ -312,7 +314,8 @@ class DecisionCurveDisplay:
         label = "Threshold probability"
         if self.pos_label is not None:
             label += f"\n(Positive label: {self.pos_label})"
-        ax.set(xlabel=label, ylabel="Net benefit")
+        ax.set_xlabel(label, parse_math=False)
+        ax.set_ylabel("Net benefit")
         highest = max(np.max(line.get_ydata()) for line in ax.lines)
         if highest > 0:
             ax.set_ylim(-0.15 * highest, 1.1 * highest)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..images import check_images
 from ._class_scores import find_class_index
 from ._gradcam_maps import compute_maps, find_finer_layer, find_layer, scale_map
-from ._grid import check_plotting, plot_images
+from ._grid import check_plotting, merge_style, plot_images
 from ._reading import read_images
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ class GradCAMDisplay:
         self.overlays_ = []
         for axis, heat in zip(self.axes_, self.maps, strict=True):
             style = {"cmap": cmap, "vmin": 0, "vmax": 1, "alpha": alpha * heat}
-            style |= normalize_kwargs(im_kw or {}, AxesImage)
+            style = merge_style(style, normalize_kwargs(im_kw or {}, AxesImage))
             self.overlays_.append(axis.imshow(heat, **style))
         return self
 

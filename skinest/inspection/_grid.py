@@ -147,8 +147,20 @@ def plot_images(images, titles, ax, max_cols):
         axis.imshow(image)
         axis.set_axis_off()
     for axis, title in zip(axes, lines, strict=False):
-        axis.set_title(title, fontsize="medium")
+        axis.set_title(title, fontsize="medium", parse_math=False)
     return figure, axes
+
+
+def merge_style(style, given) -> dict:
+    """Return a style in which arguments of the user replace those of the display.
+
+    A norm replaces the limits of colours, and one colour all of them.
+    """
+    replaced: tuple[str, ...] = ("vmin", "vmax") if "norm" in given else ()
+    if "color" in given:
+        replaced = "c", "cmap", "vmin", "vmax"
+    kept = {name: value for name, value in style.items() if name not in replaced}
+    return kept | given
 
 
 def to_grey(image):

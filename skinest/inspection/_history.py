@@ -243,6 +243,7 @@ class TrainingHistoryDisplay:
         """
         check_plotting(f"{type(self).__name__}.plot")
         metrics = _check_metrics(metrics, self.history)
+        _check_lengths(metrics, self.history)
         n_epochs = len(self.history[metrics[0]])
         starts = _find_stage_starts(self.n_iter_per_stage, n_epochs)
         figure, axes = make_axes(len(metrics), ax, 2, _CELL_SIZE)
@@ -257,7 +258,7 @@ class TrainingHistoryDisplay:
             _finish_axis(axis, metric, pair)
             if self.pos_label is not None and metric in _OF_ONE_CLASS:
                 label = f"{axis.get_ylabel()}\n(Positive label: {self.pos_label})"
-                axis.set_ylabel(label)
+                axis.set_ylabel(label, parse_math=False)
         self.metrics_, self.figure_ = metrics, figure
         self.axes_, self.lines_ = axes, lines
         return self
@@ -280,6 +281,18 @@ def _check_metrics(metrics, history):
                 "values on validation data are plotted with them."
             )
     return metrics
+
+
+def _check_lengths(metrics, history):
+    """Raise ValueError if there is not one value per epoch."""
+    n_epochs = len(history[metrics[0]])
+    for name in [*metrics, *(_VALIDATION + metric for metric in metrics)]:
+        if len(history.get(name, history[metrics[0]])) != n_epochs:
+            raise ValueError(
+                f"history has {len(history[name])} values of {name!r}, but {n_epochs} "
+                f"of {metrics[0]!r}. Pass one value per epoch: fit with "
+                "validation_freq=1, or leave out what is not known for all epochs."
+            )
 
 
 def _find_stage_starts(n_iter_per_stage, n_epochs):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_scalar
 
 from ..images import check_images
 from ._class_scores import ClassScores, find_class_index
-from ._grid import check_plotting, find_limit, plot_images, to_grey
+from ._grid import check_plotting, find_limit, merge_style, plot_images, to_grey
 from ._occlusion_maps import Patches, compute_occlusion
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ default=("predict_proba", "decision_function")
 
         limit = find_limit(self.maps)
         style = {"cmap": cmap, "alpha": alpha, "vmin": -limit, "vmax": limit}
-        style |= normalize_kwargs(im_kw or {}, AxesImage)
+        style = merge_style(style, normalize_kwargs(im_kw or {}, AxesImage))
         grey = [to_grey(image) for image in self.images]
         self.figure_, self.axes_ = plot_images(grey, self.titles, ax, max_cols)
         self.overlays_ = [

@@ -15,7 +15,7 @@ from ..feature_extraction._bovw import BoVWSIFTTransformer
 from ..feature_extraction._word_evidence import COUNTING_ENCODINGS, share_evidence
 from ..images import check_images
 from ._class_scores import ClassScores, find_class_index
-from ._grid import check_plotting, find_limit, plot_images, to_grey
+from ._grid import check_plotting, find_limit, merge_style, plot_images, to_grey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -276,10 +276,10 @@ default=("decision_function", "predict_proba")
             sizes = _SMALLEST + (_LARGEST - _SMALLEST) * np.abs(values) / limit
             style = {"c": values, "s": sizes, "cmap": cmap}
             style |= {"vmin": -limit, "vmax": limit, "linewidth": 0.3}
-            style |= {"edgecolor": "black"} | given
+            style = merge_style(style | {"edgecolor": "black"}, given)
             self.scatters_.append(axis.scatter(*places.T, **style))
         self.colorbar_ = None
-        if colorbar:
+        if colorbar and "color" not in given:
             self.colorbar_ = self.figure_.colorbar(
                 self.scatters_[0],
                 ax=list(self.axes_),

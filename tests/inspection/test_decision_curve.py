@@ -28,6 +28,29 @@ def test_lines_are_net_benefits():
     assert_allclose(display.none_line_.get_ydata(), 0)
 
 
+def test_default_thresholds_are_hundredths():
+    thresholds = [i / 100 for i in range(100)]
+    true = np.arange(100) % 3 == 0
+    display = DecisionCurveDisplay.from_predictions(true, np.array(thresholds))
+    assert display.thresholds.tolist() == thresholds
+    for threshold, found in zip(thresholds, display.net_benefit, strict=True):
+        is_treated = np.array(thresholds) >= threshold
+        harms = (is_treated & ~true).sum() * threshold / (1 - threshold)
+        assert_allclose(found, ((is_treated & true).sum() - harms) / 100, atol=1e-12)
+
+
+def test_no_thresholds_are_refused():
+    with pytest.raises(ValueError, match="thresholds is empty"):
+        DecisionCurveDisplay.from_predictions(Y, PROBA, thresholds=[])
+
+
+def test_names_of_classes_are_no_formulas():
+    labels = np.array(["other", r"$\foo$"])[Y]
+    display = DecisionCurveDisplay.from_predictions(labels, PROBA, pos_label=r"$\foo$")
+    display.figure_.canvas.draw()
+    assert r"$\foo$" in display.ax_.get_xlabel()
+
+
 def test_axes_show_the_useful_range():
     display = DecisionCurveDisplay.from_predictions(Y, PROBA)
     assert len(display.thresholds) == 100

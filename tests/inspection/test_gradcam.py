@@ -12,6 +12,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import Normalize
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
@@ -412,6 +413,8 @@ def test_style_of_the_heat_map(binary, images):
     )
     assert display.overlays_[0].get_alpha() == 0.3
     assert display.overlays_[0].get_interpolation() == "nearest"
+    norm = Normalize(0, 2)
+    assert display.plot(im_kw={"norm": norm}).overlays_[0].norm is norm
 
 
 def test_images_stand_in_rows(binary, images):

@@ -171,6 +171,14 @@ def test_no_metrics(history):
         TrainingHistoryDisplay.from_history(history, metrics=[])
 
 
+def test_values_of_some_epochs_only_are_refused():
+    history = {"loss": [0.5, 0.4, 0.3, 0.2], "val_loss": [0.6, 0.5]}
+    with pytest.raises(ValueError, match=r"2 values of 'val_loss', but 4 of 'loss'"):
+        TrainingHistoryDisplay.from_history(history)
+    history["val_loss"] *= 2
+    TrainingHistoryDisplay.from_history({**history, "lr": [0.1]}, metrics="loss")
+
+
 def test_history_of_another_type():
     with pytest.raises(TypeError, match="of type list"):
         TrainingHistoryDisplay.from_history([0.5, 0.4])

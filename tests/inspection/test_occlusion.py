@@ -8,6 +8,7 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import CenteredNorm
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -303,6 +304,8 @@ def test_plots_have_a_common_scale_in_units_of_the_score(corner):
     assert again.colorbar_ is None
     assert again.overlays_[0].get_clim() == (-0.4, 1)
     assert again.overlays_[0].get_alpha() == 0.5
+    norm = CenteredNorm()
+    assert display.plot(im_kw={"norm": norm}).overlays_[0].norm is norm
     _, axes = plt.subplots(1, 2)
     one = explain(corner, IMAGES[:1], patch_size=4, ax=axes[1])
     assert one.axes_[0] is axes[1]

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from matplotlib.colors import CenteredNorm
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
@@ -248,3 +249,19 @@ def test_other_estimators_and_arguments_are_refused():
     pipeline.set_params(bovwsifttransformer__descriptor=lambda image: image[0] * 1.0)
     with pytest.raises(ValueError, match=r"descriptor=.* gives no places"):
         explain(pipeline.fit(X, Y), X[:1])
+
+
+@pytest.mark.parametrize("given", [{"color": "red"}, {"norm": CenteredNorm()}])
+def test_colours_of_the_user_replace_ours(given):
+    points, evidence = [np.array([[3.0, 2.0]])], [np.array([0.5])]
+    image = np.zeros((1, 8, 8, 3), np.uint8)
+    display = VisualWordsDisplay(image, points, evidence, evidence, titles=["$a$"])
+    display.plot(scatter_kw=given)
+    display.figure_.canvas.draw()
+    assert (display.colorbar_ is None) == ("color" in given)
+    if "norm" in given:
+        assert display.scatters_[0].norm is given["norm"]
+    else:
+        assert_array_equal(display.scatters_[0].get_facecolor(), [[1, 0, 0, 1]])
+    assert display.axes_[0].get_title() == "$a$"
+    assert not display.axes_[0].title.get_parse_math()

@@ -21,6 +21,7 @@ from skinest.utils.estimator_checks import (
 from tests.utils.sound_estimators import (
     ColorThreshold,
     HalfOfImages,
+    ImageTags,
     MeanColor,
     MeanRedness,
     NearestColor,
@@ -462,6 +463,39 @@ def test_each_check_fails_for_some_estimator():
 def test_check_image_estimator_raises_what_the_first_check_raises():
     with pytest.raises(AssertionError, match="two_d_array must be False"):
         check_image_estimator(TakesTables())
+
+
+class SeedsAndDraws(MeanColor):
+    def fit(self, X, y=None):
+        np.random.seed(42)  # noqa: NPY002
+        np.random.random(3)  # noqa: NPY002
+        return super().fit(X, y)
+
+
+def test_a_global_seed_is_found_although_other_checks_have_set_it():
+    run = {partial.args[0].__name__: partial for partial in checks()}
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="global random state"):
+            run["check_global_random_state"](SeedsAndDraws())
+
+
+class Unconstrained(ImageTags, TransformerMixin, BaseEstimator):
+    """Estimator that checks its parameters in another way, as it has none."""
+
+    def fit(self, X, y=None):
+        """Check images."""
+        check_images(X, y)
+        self.is_fitted_ = True
+        return self
+
+    def transform(self, X):
+        """Return mean colours."""
+        check_is_fitted(self)
+        return np.array([image.mean(axis=(0, 1)) for image in check_images(X)])
+
+
+def test_constraints_of_scikit_learn_are_not_needed():
+    check_image_estimator(Unconstrained())
 
 
 def test_expected_failures_are_strict_and_have_a_reason():
