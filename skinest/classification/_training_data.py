@@ -194,11 +194,14 @@ def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
     groups = check_groups(groups, len(indices))
     kept = np.flatnonzero(own)
     indices, own = indices[kept], own[kept]
-    class_weights = weigh_classes(estimator.class_weight, classes, indices, own)
-    data = _make_split(estimator, images, kept, indices, own, class_weights)
+    data = _make_split(estimator, images, kept, indices, own, len(classes))
     fraction = resolve_validation_fraction(estimator, X_val)
     groups = None if groups is None else groups[kept]
     train, validation = _split_by_class(data, fraction, groups, seed, indices, classes)
+    # Images that are held out do not count, or the others would not be balanced.
+    counted = indices[train.positions], own[train.positions]
+    class_weights = weigh_classes(estimator.class_weight, classes, *counted)
+    train = _weigh_training(train, class_weights[indices])
     totals = np.bincount(
         indices[train.positions], train.sample_weight[train.positions], len(classes)
     )
@@ -207,8 +210,9 @@ def split_images(estimator, X, y, sample_weight, groups, X_val, y_val, seed):
         indices = encode_known_labels(y_val, classes, len(images))
         rows = np.arange(len(images))
         ones = np.ones(len(images))
-        validation = _make_split(estimator, images, rows, indices, ones, class_weights)
+        validation = _make_split(estimator, images, rows, indices, ones, len(classes))
     if validation is not None:
+        validation = _weigh(validation, class_weights[indices])
         validation = _check_validation(
             estimator, validation, indices[validation.positions], classes
         )
@@ -221,8 +225,7 @@ def _split_by_class(data, fraction, groups, seed, indices, classes):
     Raises
     ------
     ValueError
-        If there are too few images, in total or of one class, or too few groups, or if
-        all training images have the weight 0.
+        If there are too few images, in total or of one class, or too few groups.
     """
     if fraction is not None:
         check_classes_can_be_split(indices, fraction, groups, classes)
@@ -234,14 +237,24 @@ def _split_by_class(data, fraction, groups, seed, indices, classes):
             f"validation_fraction={fraction}: no split by groups has been found that "
             "has training images of every class. Pass X_val and y_val."
         )
-    weighs = data.sample_weight[train.positions] > 0  # class weights can be 0
+    return train, validation
+
+
+def _weigh(data, weights):
+    """Return images with these weights of their classes too."""
+    return replace(data, sample_weight=data.sample_weight * weights)
+
+
+def _weigh_training(train, weights):
+    """Return training images with scaled weights, without those of weight 0."""
+    train = _weigh(train, weights)
+    weighs = train.sample_weight[train.positions] > 0  # class weights can be 0
     if not weighs.any():
         raise ValueError(
             "All training images have the weight 0, because of sample_weight and "
             "class_weight. Raise a weight, or hold out other images."
         )
-    train = replace(train, positions=train.positions[weighs])
-    return train.scale_weights(), validation
+    return replace(train, positions=train.positions[weighs]).scale_weights()
 
 
 def _check_validation(estimator, validation, class_indices, classes):
@@ -270,12 +283,12 @@ def _check_validation(estimator, validation, class_indices, classes):
     return validation.scale_weights()
 
 
-def _make_split(estimator, images, rows, class_indices, sample_weight, class_weights):
+def _make_split(estimator, images, rows, class_indices, sample_weight, n_classes):
     """Return the images of some rows with targets and weights."""
     return Split(
         ResizedImages(images, tuple(map(int, estimator.image_size)), rows),
-        make_targets(class_indices, len(class_weights)),
-        sample_weight * class_weights[class_indices],
+        make_targets(class_indices, n_classes),
+        sample_weight,
         sample_weight,
         np.arange(len(rows)),
     )

@@ -74,6 +74,17 @@ def test_balanced_is_the_formula_of_scikit_learn(images, y):
     assert bits(clf) == bits(small().fit(images, y, sample_weight=weights))
 
 
+def test_classes_are_balanced_in_the_images_that_train(images):
+    y = np.array([0] * 9 + [1] * 3)
+    settings = {"validation_fraction": 0.4, "learning_rate": 1e-30}
+    clf = small(**settings, class_weight="balanced", epochs=1).fit(images, y)
+    start = small(**settings, class_weight={0: 1, 1: 1}, epochs=1).fit(images, y)
+    # Without class weights, all images start with the fraction of training images.
+    fraction = 1 / (1 + np.exp(-start.model_.get_layer("logits").bias.numpy()))
+    assert_allclose(fraction, 2 / 7, rtol=1e-5)
+    assert_allclose(clf.model_.get_layer("logits").bias.numpy(), 0, atol=1e-6)
+
+
 @pytest.mark.parametrize("trainable", ["head", "block_16"])
 def test_weights_of_classes_and_of_images_are_multiplied(trainable, images, y):
     settings = {"epochs": 1, "trainable": trainable}
