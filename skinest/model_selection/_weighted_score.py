@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import warnings
 from collections import Counter
@@ -133,8 +134,19 @@ def make_weighted_score(metric, y_true, y_score, sample_weight=None, name="y_sco
     try:
         score = _find_fastest(metric, y_true, y_score, weights)
     except ValueError as error:
-        raise ValueError(f"{metric.name} of y_true and {name}: {error}") from error
+        advice = _explain(error, metric, y_true, y_score, weights, name)
+        raise ValueError(f"{metric.name} of y_true and {name}: {advice}") from error
     return lambda counts: metric.sign * score(counts)
+
+
+def _explain(error, metric, y_true, y_score, weights, name) -> str:
+    """Return an error, with advice if a metric takes one of two columns only."""
+    if getattr(y_score, "shape", ())[1:] == (2,) and np.ndim(y_true) == 1:
+        with contextlib.suppress(*_REFUSED):
+            _find_fastest(metric, y_true, y_score[:, 1], weights)
+            advice = f"Pass the column of the positive class, as in {name}[:, 1]."
+            return f"{error}".rstrip(".") + f". {advice}"
+    return f"{error}"
 
 
 def _find_fastest(metric, y_true, y_score, weights):
@@ -145,6 +157,8 @@ def _find_fastest(metric, y_true, y_score, weights):
     """
     by_rows = _of_selections(metric, y_true, y_score, weights)
     if has_labels(y_true):
+        if getattr(y_score, "ndim", 1) > 1:  # an error has the shape that was passed
+            by_rows(np.ones(len(y_true), dtype=np.int64))
         found = _of_weights(metric, y_true, y_score, weights)
     else:
         found = _of_each_mask(metric, y_true, y_score, weights)

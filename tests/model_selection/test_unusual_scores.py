@@ -303,6 +303,27 @@ def test_a_wrong_prediction_is_named():
 
 @pytest.mark.filterwarnings("ignore:No positive samples in y_true")
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+@pytest.mark.parametrize("metric", [roc_auc_score, without_weights(roc_auc_score)])
+def test_two_columns_are_named_with_the_shape_that_was_passed(metric):
+    pair = np.column_stack([1 - SCORE, SCORE])
+    advice = r"class, as in {}\[:, 1\]\.$"
+    with pytest.raises(ValueError, match=advice.format("y_score")) as raised:
+        bootstrap_interval(metric, Y, pair, **OPTIONS)
+    assert "(60, 2)" in str(raised.value)
+    with pytest.raises(ValueError, match=advice.format("score_b")):
+        compare(metric, Y, SCORE, pair, **OPTIONS)
+
+
+def test_advice_on_columns_is_for_metrics_that_take_one():
+    pair = np.column_stack([1 - SCORE, SCORE])
+    with pytest.raises(ValueError, match="of y_true and y_score") as raised:
+        bootstrap_interval(accuracy_score, Y, pair, **OPTIONS)
+    assert "column" not in str(raised.value)
+    p = 1 / (1 + np.exp(-SCORE))
+    both = bootstrap_interval(log_loss, Y, np.column_stack([1 - p, p]), **OPTIONS)
+    np.testing.assert_allclose(both, bootstrap_interval(log_loss, Y, p, **OPTIONS))
+
+
 def test_images_with_the_weight_0_do_not_stand_for_their_class():
     weights = np.where(np.arange(60) < 48, 0.0, 1.0)  # four images are positive
     for metric in (roc_auc_score, balanced_accuracy_score):
