@@ -5,11 +5,19 @@
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 
+import skinest
 from skinest import UNetSegmenter
 from skinest.datasets import make_dermoscopy
 from skinest.images import check_images, limit_side, list_unreadable, resize
-from skinest.inspection import GradCAMDisplay
+from skinest.inspection import (
+    DecisionCurveDisplay,
+    GradCAMDisplay,
+    OcclusionDisplay,
+    SegmentationDisplay,
+    TrainingHistoryDisplay,
+)
 from skinest.kernels import chi2_kernel, histogram_intersection_kernel
 from skinest.masks import check_masks
 from skinest.metrics import dice_score
@@ -85,6 +93,31 @@ def test_maps_of_a_display(maps, says):
 def test_images_of_a_display_have_their_name_in_errors():
     with pytest.raises(ValueError, match=r"^images\[0\] is of dtype bool"):
         GradCAMDisplay.from_maps([IMAGE > 0], [np.ones((2, 2))])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        GradCAMDisplay.from_estimator,
+        OcclusionDisplay.from_estimator,
+        SegmentationDisplay.from_estimator,
+        lambda X, clf: DecisionCurveDisplay.from_estimator(X, clf, [0, 1]),
+        lambda X, clf: skinest.report(X, [0, 1], clf),
+    ],
+)
+def test_images_in_the_place_of_the_estimator_are_not_printed(function):
+    X = np.stack([IMAGE, IMAGE + 1])
+    clf = DummyClassifier().fit(X, [0, 1])
+    for images, kind in ((X, "ndarray"), (list(X), "list")):
+        says = f"^estimator is of type {kind}. Pass the fitted estimator first, then "
+        with pytest.raises(TypeError, match=says + r"the images\.$"):
+            function(images, clf)
+
+
+def test_images_in_the_place_of_an_estimator_with_a_history_are_not_printed():
+    says = r"^estimator is of type ndarray\. Pass the fitted estimator\.$"
+    with pytest.raises(TypeError, match=says):
+        TrainingHistoryDisplay.from_estimator(np.stack([IMAGE]))
 
 
 @pytest.mark.parametrize("labels", [RAGGED, ((1, 2), 3), "a", 1])

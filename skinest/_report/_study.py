@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
-from sklearn.utils.validation import check_is_fitted
 
 from .._mask_scorer import get_mask_options
 from ..images import ImageCollection, check_images
 from ..masks import check_masks
-from ..utils._checks import as_column, check_groups
+from ..utils._checks import as_column, check_fitted, check_groups
 from ._leaks import Leaks, find_leaks
 from ._predicted_outputs import (
     ClassOutputs,
@@ -183,7 +182,7 @@ def read_study(
     -------
     study : Study
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     has_classes = is_classifier(estimator)
     if is_regressor(estimator) or not hasattr(estimator, "predict"):
         raise TypeError(

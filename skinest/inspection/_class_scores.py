@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+
+from ..utils._checks import check_fitted
 
 RESPONSE_METHODS = {
     "predict_proba": "probability",
@@ -53,7 +54,7 @@ class ClassScores:
                 f"response_method={response_method!r} must be 'predict_proba', "
                 "'decision_function', or both in order of preference."
             )
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         self._kind = type(estimator).__name__
         usable = [method for method in wanted if hasattr(estimator, method)]
         if not usable or not hasattr(estimator, "classes_"):

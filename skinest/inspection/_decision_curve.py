@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ..metrics import net_benefit
+from ..utils._checks import check_fitted
 from ._grid import check_plotting
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class DecisionCurveDisplay:
             If there are more than two classes and no `pos_label`.
         """
         check_plotting(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         kind = type(estimator).__name__
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(

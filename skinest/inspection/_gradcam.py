@@ -9,9 +9,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ..images import check_images
+from ..utils._checks import check_fitted
 from ._class_scores import find_class_index
 from ._gradcam_maps import compute_maps, find_finer_layer, find_layer, scale_map
 from ._grid import check_plotting, merge_style, plot_images
@@ -303,7 +303,7 @@ class GradCAMDisplay:
 
 
 def _check_estimator(estimator):
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     names = ("classes_", "predict_proba", "model_")
     if not all(hasattr(estimator, name) for name in names):
         raise TypeError(

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
+from ..utils._checks import check_fitted
 from ._grid import check_plotting, make_axes
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class TrainingHistoryDisplay:
             If a metric is not in the history.
         """
         check_plotting(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_fitted(estimator, before=None)
         if not hasattr(estimator, "history_"):
             raise TypeError(
                 f"{type(estimator).__name__} has no history_ of its training. For a "

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from .._mask_scorer import get_mask_options
 from .._pixel_counts import check_labels, choose_foreground
@@ -16,6 +15,7 @@ from ..datasets import load_mask_folder
 from ..masks import check_masks
 from ..metrics import dice_score
 from ..metrics._mask_metrics import name_rows
+from ..utils._checks import check_fitted
 from . import _segmentation_panels as panels
 from ._grid import check_plotting, choose_cell_size, make_axes
 from ._reading import read_pairs, select_worst
@@ -205,7 +205,7 @@ class SegmentationDisplay:
             :meth:`from_predictions` raises one.
         """
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         options: dict[str, Any] = {
             "ignore_label": ignore_label,
             "mask_threshold": mask_threshold,

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 MAX_SEED = np.iinfo(np.int32).max  # below which seeds are, from a `random_state`
 _MAX_WEIGHT = 1e6  # gradients are float32
@@ -24,6 +25,35 @@ def check_installed(package, caller) -> None:
             f"{caller} requires {package}. You can install it with `pip install "
             f"{package}`."
         ) from error
+
+
+def check_fitted(estimator, before="the images") -> None:
+    """Raise an error if an argument is not a fitted estimator.
+
+    The message does not print the argument, as it can be an array of images.
+
+    Parameters
+    ----------
+    estimator : object
+        The first argument of a function.
+
+    before : str or None, default="the images"
+        What the next argument is. None means that no other one can be meant.
+
+    Raises
+    ------
+    TypeError
+        If it is not an estimator.
+    NotFittedError
+        If it is not fitted.
+    """
+    if not hasattr(estimator, "fit"):
+        advice = f" first, then {before}" if before else ""
+        raise TypeError(
+            f"estimator is of type {type(estimator).__name__}. Pass the fitted "
+            f"estimator{advice}."
+        )
+    check_is_fitted(estimator)
 
 
 def choose_seed(random_state) -> int:
