@@ -127,6 +127,14 @@ def test_labels_of_a_score(labels):
         dice_score(masks, masks, labels=labels)
 
 
+@pytest.mark.parametrize("name", ["lesion", "x"])
+def test_names_of_labels_are_several(name):
+    masks = [np.eye(8, dtype=int)]
+    says = rf"^target_names='{name}' is a string\. Pass a list: \['{name}'\]\.$"
+    with pytest.raises(ValueError, match=says):
+        SegmentationDisplay.from_predictions([IMAGE], masks, masks, target_names=name)
+
+
 @pytest.mark.parametrize("y", [np.int64(2), np.array(2)])
 def test_one_number_is_no_mask(y):
     with pytest.raises(ValueError, match=r"^y is .*2.*: one label for each image"):

@@ -272,6 +272,11 @@ def check_pair(y_true, y_pred, ignore_label, mask_threshold):
 
 
 def name_rows(labels, target_names):
+    if isinstance(target_names, str):
+        raise ValueError(
+            f"target_names={target_names!r} is a string. Pass a list: "
+            f"[{target_names!r}]."
+        )
     names = [str(name) for name in (labels if target_names is None else target_names)]
     if len(names) != len(labels):
         raise ValueError(
