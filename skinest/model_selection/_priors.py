@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Set
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
@@ -177,7 +178,13 @@ def _adjust(y_proba, factors):
 
 
 def _check_probabilities(y_proba):
-    y_proba = check_array(y_proba, dtype=np.float64, input_name="y_proba")
+    options = {"dtype": np.float64, "input_name": "y_proba"}
+    found = check_array(y_proba, ensure_2d=False, ensure_min_samples=0, **options)
+    if found.ndim != 2:
+        raise ValueError(
+            "y_proba must have a column for each class: pass predict_proba(X)."
+        )
+    y_proba = check_array(found, **options)
     if y_proba.min() < 0 or np.abs(y_proba.sum(axis=1) - 1).max() > 1e-3:
         raise ValueError(
             "y_proba must have a column for each class, and rows of probabilities with "
@@ -187,6 +194,8 @@ def _check_probabilities(y_proba):
 
 
 def _check_priors(priors, n_classes, name="priors"):
+    if isinstance(priors, Mapping | Set):
+        raise ValueError(f"{name} must be a list in the order of classes_.")
     found = check_array(priors, dtype=np.float64, ensure_2d=False, input_name=name)
     if found.shape != (n_classes,):
         raise ValueError(

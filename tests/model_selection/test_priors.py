@@ -53,6 +53,17 @@ def test_an_estimate_that_has_not_converged_is_warned_of():
     ("arguments", "message"),
     [
         (([[0.5, 0.6]], [0.5, 0.5], [0.5, 0.5]), "y_proba must have a column"),
+        (([0.5, 0.3], [0.5, 0.5], [0.9, 0.1]), r"class: pass predict_proba\(X\)\.$"),
+        ((np.array(0.5), [0.5, 0.5], [0.9, 0.1]), r"class: pass predict_proba\(X\)"),
+        ((np.ones((0, 2)), [0.5, 0.5], [0.9, 0.1]), "0 sample"),
+        (
+            ([[0.5, 0.5]], {0: 0.5, 1: 0.5}, [0.5, 0.5]),
+            "^priors must be a list in the order of classes_",
+        ),
+        (
+            ([[0.5, 0.5]], [0.5, 0.5], {0.4, 0.6}),
+            "^new_priors must be a list in the order of classes_",
+        ),
         (([[1.5, -0.5]], [0.5, 0.5], [0.5, 0.5]), "y_proba must have a column"),
         (([[0.5, 0.5]], [1.0], [0.5, 0.5]), r"priors has the shape \(1,\)"),
         (
