@@ -6,7 +6,8 @@
 import numpy as np
 from sklearn.base import clone
 
-from ._descriptors import Descriptor, SIFTDescriptor
+from .._compat import check_params
+from ._descriptors import ColorPatchDescriptor, Descriptor, SIFTDescriptor
 
 
 def copy_descriptor(descriptor):
@@ -20,12 +21,15 @@ def copy_descriptor(descriptor):
     Raises
     ------
     ValueError
-        If `descriptor` is a class.
+        If `descriptor` is a class, or a parameter of a descriptor of this package is
+        invalid.
     """
     if isinstance(descriptor, type):
         raise ValueError(f"descriptor={descriptor!r} is a class. Pass an instance.")
     if descriptor is None:
         return SIFTDescriptor()
+    if type(descriptor) in (SIFTDescriptor, ColorPatchDescriptor):
+        check_params(descriptor)
     try:
         copy = clone(descriptor, safe=False)
     except Exception:  # copies raise errors of many classes

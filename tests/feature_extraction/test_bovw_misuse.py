@@ -299,6 +299,22 @@ def test_a_fitted_transformer_keeps_its_own_descriptor(textured):
     assert first.descriptor is shared and first.descriptor_ is not shared
 
 
+@pytest.mark.parametrize(
+    ("descriptor", "name"),
+    [
+        (SIFTDescriptor(detector="dense"), "detector"),
+        (ColorPatchDescriptor(color="lba"), "color"),
+    ],
+)
+def test_a_wrong_parameter_of_a_descriptor_is_not_a_fault_of_an_image(
+    descriptor, name, textured
+):
+    for method in ("fit", "fit_transform", "partial_fit"):
+        bovw = BoVWSIFTTransformer(3, descriptor=descriptor)
+        with pytest.raises(ValueError, match=rf"^The '{name}' parameter of"):
+            getattr(bovw, method)(textured)
+
+
 @pytest.mark.parametrize("fault", ["returns None", "raises"])
 def test_an_image_that_a_descriptor_fails_on_is_named(fault, textured, tmp_path):
     paths = [str(tmp_path / f"{k}.png") for k in range(4)]
