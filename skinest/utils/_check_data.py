@@ -5,6 +5,7 @@
 
 import io
 import pickle
+import random
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,6 +155,11 @@ def get_own_params(estimator) -> dict:
 def hash_params(estimator) -> str:
     """Return a hash of the constructor's parameters."""
     return joblib.hash(get_own_params(estimator))
+
+
+def hash_random_states() -> str:
+    """Return a digest of the states of the global random generators."""
+    return joblib.hash((np.random.get_state(), random.getstate()))  # noqa: NPY002
 
 
 def copy_by_pickle(estimator):

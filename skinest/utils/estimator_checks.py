@@ -43,6 +43,7 @@ from ._check_data import (
     copy_by_pickle,
     get_own_params,
     hash_params,
+    hash_random_states,
     list_methods,
     make_forms,
     make_wrong_images,
@@ -387,18 +388,15 @@ def check_wrong_y(estimator, data):
 
 def check_global_random_state(estimator, data):
     """Check that an integer seed does not change the global generators."""
-    states = np.random.get_state(), random.getstate()  # noqa: NPY002
+    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
-        # Other states than those that `fit` has left in the checks before.
-        np.random.seed()  # noqa: NPY002
+        np.random.seed()  # noqa: NPY002 -- or it may be that of the last `fit`
         random.seed()
-        before = joblib.hash((np.random.get_state(), random.getstate()))  # noqa: NPY002
-        data.fit_and_apply(estimator)
-        after = joblib.hash((np.random.get_state(), random.getstate()))  # noqa: NPY002
+        before, _ = hash_random_states(), data.fit_and_apply(estimator)
+        assert hash_random_states() == before, "A global random state was changed."
     finally:
-        np.random.set_state(states[0])  # noqa: NPY002
-        random.setstate(states[1])
-    assert after == before, "A global random state was changed."
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        random.setstate(of_python)
 
 
 def check_set_output(estimator, data):
