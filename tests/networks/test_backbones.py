@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import functools
+import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skinest.networks import build_transfer_network
+from skinest.networks._backbone_stages import list_blocks
 
 from .conftest import BACKBONES, SIZE
 
@@ -169,3 +172,27 @@ def test_a_backbone_has_layers_only(backbone):
     """Keras cannot load a .h5 file of a model with another operation, such as flip."""
     network = build_backbone(backbone, (32, 32))
     assert all(isinstance(part, keras.layers.Layer) for part in network.operations)
+
+
+def blocks_of_the_guide():
+    """Yield the first backbone of each line of the guide, and the names of blocks."""
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "transfer.rst"
+    table = guide.read_text().partition(".. list-table:: Backbones with")[2]
+    table = table.partition("\nBlocks are those of the first network")[0]
+    blocks = None
+    for row in table.split("   * - ")[2:]:  # the first row has the titles
+        networks, _, _, cell = row.split("\n     - ")
+        backbone = re.findall("``(.+?)``", networks)[0]
+        if cell.strip() != "as above":
+            blocks = re.findall("``(.+?)``", cell)
+        quick = backbone in {"vgg16", "mobilenet", "efficientnetv2b0"}
+        marks = () if quick else pytest.mark.slow
+        yield pytest.param(backbone, blocks, marks=marks, id=backbone)
+
+
+@pytest.mark.parametrize(("backbone", "named"), list(blocks_of_the_guide()))
+def test_blocks_in_the_guide_are_those_of_the_backbone(backbone, named):
+    blocks = list(list_blocks(backbone))[::-1]
+    assert set(named) <= set(blocks)
+    # From the top down.
+    assert (named[0], named[-1]) == (blocks[0], blocks[-1])
