@@ -6,8 +6,12 @@ from pathlib import Path
 from time import perf_counter
 
 import joblib
-import keras
 import numpy as np
+
+import skinest  # noqa: F401
+
+# isort: split
+import keras  # after skinest, which lets TensorFlow use oneDNN
 
 
 class KeepBest(keras.callbacks.Callback):

@@ -206,7 +206,6 @@ def tversky(
 
     Examples
     --------
-    >>> from keras import ops
     >>> from skinest.losses import tversky
     >>> y_true = [[[[1.0], [1.0], [0.0]]]]
     >>> missed, added = [[[[1.0], [0.0], [0.0]]]], [[[[1.0], [1.0], [1.0]]]]

@@ -281,10 +281,10 @@ class KerasBackbone:
 
     Examples
     --------
-    >>> import keras
     >>> from skinest import BottleneckFeatureExtractor
     >>> from skinest.datasets import make_dermoscopy
     >>> from skinest.networks import KerasBackbone
+    >>> import keras  # after skinest, which lets TensorFlow use oneDNN
     >>> trained = keras.Sequential(
     ...     [
     ...         keras.Input((32, 32, 3)),
