@@ -16,7 +16,8 @@ from sklearn.utils import Bunch
 
 from .._compat import validate_params
 from ..utils._checks import is_missing
-from ._image_folder import list_images, order_classes
+from ._image_folder import order_classes
+from ._image_names import find_images
 from ._tables import check_all_known, read_columns
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def load_image_table(
     target_names: Sequence[str] | None = None,
     allowed_extensions: Sequence[str] | None = None,
 ) -> Bunch:
-    """Find the images that a table names, and read their labels from it.
+    r"""Find the images that a table names, and read their labels from it.
 
     Use it if there is a CSV file or DataFrame with one row per image, beside one or
     several folders of images, as clinics and archives export them. Images are not
@@ -70,7 +71,9 @@ def load_image_table(
         The folders with the images; folders inside are searched too.
 
     name_column : str
-        The column with the names of the image files, with or without extension.
+        The column with the names of the image files, with or without extension. If
+        files in several folders have the same name, use paths relative to `folder`,
+        such as ``"visit_1/a.jpg"`` (or with ``\``), or absolute paths inside it.
 
     target_column : str
         The column with the labels.
@@ -153,7 +156,7 @@ def load_image_table(
     if group_column is not None:
         _check_filled(names, columns[group_column], place, group_column)
     folders = [folder] if isinstance(folder, str | os.PathLike) else list(folder)
-    path_of, n_images = _find_images(folders, names, allowed_extensions)
+    path_of, forms_of = find_images(folders, names, allowed_extensions)
     _check_different_files(names, path_of, place)
     kinds = ("image", f" in {place}"), ("file", f" in {', '.join(map(str, folders))}")
     check_all_known(names, path_of, *kinds, "Add them, or remove their rows.")
@@ -168,7 +171,7 @@ def load_image_table(
         if group_column is None
         else np.array(columns[group_column], object),
         columns={name: _as_array(values) for name, values in columns.items()},
-        n_ignored=n_images - len(names),
+        n_ignored=len(forms_of) - len(names),
     )
 
 
@@ -238,20 +241,3 @@ def _check_filled(names, values, place, column):
                 f"{place} has no {column!r} for {name!r}, in row {row}. Add it, or "
                 "remove the row."
             )
-
-
-def _find_images(folders, names, extensions):
-    """Return the path of each name that is in the folders, and the number of images."""
-    found = (path for folder in folders for path in list_images(folder, extensions))
-    paths = list(dict.fromkeys(found))  # a folder can be there twice
-    wanted, path_of = set(names), {}
-    for path in paths:
-        name = os.path.basename(path)
-        for key in {name, os.path.splitext(name)[0]} & wanted:
-            if key in path_of:
-                raise ValueError(
-                    f"{key!r} fits two files, {path_of[key]} and {path}. Name it with "
-                    "its extension, or set allowed_extensions."
-                )
-            path_of[key] = path
-    return path_of, len(paths)

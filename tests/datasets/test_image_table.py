@@ -3,6 +3,8 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import ast
+import os
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +156,65 @@ def test_a_table_and_folders_of_other_types_are_refused(parts):
 
 def test_a_folder_that_is_there_twice_is_one(parts):
     assert load([*parts, parts[0]]).n_ignored == 1
+
+
+@pytest.fixture
+def visits(tmp_path, monkeypatch):
+    """Go to a folder with images of the same names in two folders of another."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("p0/0.jpg", "p0/1.jpg", "p1/0.jpg", "2.jpg"):
+        path = tmp_path / "img" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "img"
+
+
+def load_named(names, folder="img", **options):
+    table = {"image_id": names, "dx": ["nv", "mel", "nv", "mel"][: len(names)]}
+    data = load_image_table(table, folder, **COLUMNS, **options)
+    return [os.path.relpath(path, "img").replace(os.sep, "/") for path in data.paths]
+
+
+@pytest.mark.parametrize("form", ["{}.jpg", "{}", "./{}.jpg", ".\\{}"])
+def test_names_may_be_paths_in_the_folder(visits, form):
+    names = [form.format(name) for name in ("p1/0", "p0\\0", "2")]
+    assert load_named(names) == ["p1/0.jpg", "p0/0.jpg", "2.jpg"]
+    names = [str(visits / name) for name in ("p1/0.jpg", "p0/0", "2.jpg")]
+    assert load_named(names) == ["p1/0.jpg", "p0/0.jpg", "2.jpg"]
+
+
+def test_absolute_paths_may_lead_through_a_link(visits):
+    link = visits.parent / "link"
+    try:
+        link.symlink_to(visits, target_is_directory=True)
+    except OSError:
+        pytest.skip("the system allows no links")
+    names = [str(link / "p1" / "0.jpg"), str(visits / "2.jpg")]
+    assert load_named(names) == ["p1/0.jpg", "2.jpg"]
+    with pytest.raises(ValueError, match=r"1 of the 2 images .*: p2/0\.jpg"):
+        load_named(["p2/0.jpg", "2.jpg"])
+
+
+@pytest.mark.parametrize("folder", ["img", ["img/p0", "img/p1"], ["img", "img/p0"]])
+def test_a_name_of_files_in_two_folders_needs_its_folder(visits, folder):
+    for name in ("0.jpg", "0"):
+        with pytest.raises(
+            ValueError, match=r"fits two files.*with its folder"
+        ) as info:
+            load_named([name, "1.jpg"], folder)
+        advised = ast.literal_eval(str(info.value).split("such as ")[1].rstrip("."))
+        assert load_named([advised, "1.jpg"], folder) == ["p0/0.jpg", "p0/1.jpg"]
+        if isinstance(folder, str):
+            assert advised == "p0/0.jpg"
+
+
+def test_a_file_beside_folders_can_be_named_too(visits):
+    (visits / "0.jpg").touch()
+    with pytest.raises(ValueError, match=r"with its folder, such as '\./0\.jpg'"):
+        load_named(["0.jpg", "1.jpg"])
+    assert load_named(["./0.jpg", "1.jpg"]) == ["0.jpg", "p0/1.jpg"]
+
+
+def test_paths_and_names_of_one_file_are_twice_in_the_table(visits):
+    with pytest.raises(ValueError, match=r"1\.jpg twice, as '1' and 'p0/1\.jpg'"):
+        load_named(["1", "p0/1.jpg"])

@@ -1,0 +1,105 @@
+"""Find the files that the names in a table mean."""
+
+# Authors: The skinest developers
+# SPDX-License-Identifier: BSD-3-Clause
+
+import functools
+import os
+import posixpath
+
+from ._image_folder import list_images
+
+
+def find_images(folders, names, extensions):
+    """Find the file of each name in some folders.
+
+    Parameters
+    ----------
+    folders : list of path-like
+        The folders, which can be inside of each other.
+
+    names : list of str
+        Names of files, their paths relative to a folder, or their absolute paths. All
+        may lack the extension.
+
+    extensions : list of str or None
+        Extensions of the files, as for `list_images`.
+
+    Returns
+    -------
+    path_of : dict of str to str
+        The path of each name that has a file.
+
+    forms_of : dict of str to set of str
+        For the path of each file, all that it can be called.
+
+    Raises
+    ------
+    ValueError
+        If a name fits two files.
+    """
+    forms_of: dict[str, set[str]] = {}
+    _resolve_folder.cache_clear()  # links may have changed
+    for folder in folders:
+        paths = list_images(folder, extensions)
+        root = os.path.abspath(os.path.expanduser(folder))
+        for path in paths:
+            forms_of.setdefault(path, set()).update(_list_forms(path, root))
+    names_of: dict[str, set[str]] = {}
+    for name in names:
+        for form in {name, _normalize(name)}:
+            names_of.setdefault(form, set()).add(name)
+    path_of: dict[str, str] = {}
+    for path, forms in forms_of.items():
+        for form in forms & names_of.keys():
+            for name in names_of[form]:
+                if path_of.setdefault(name, path) != path:
+                    _raise_ambiguous(name, path_of[name], path, forms_of)
+    return path_of, forms_of
+
+
+def _list_forms(path, root) -> set[str]:
+    """Return all names of a file of a folder, as `_normalize` returns them."""
+    name = os.path.basename(path)
+    relative = os.path.relpath(path, root).replace(os.sep, "/")
+    forms = name, f"./{relative}", _resolve(path)
+    return {*forms, *(os.path.splitext(form)[0] for form in forms)}
+
+
+def _normalize(name) -> str:
+    """Return a common form of names: "name", "./folder/name" or "/absolute/name"."""
+    if "/" not in name and "\\" not in name:
+        return name
+    expanded = os.path.expanduser(name)
+    if os.path.isabs(expanded):
+        return _resolve(expanded)
+    return "./" + posixpath.normpath(name.replace("\\", "/"))
+
+
+def _resolve(path) -> str:
+    """Return an absolute path without links to folders."""
+    folder, name = os.path.split(os.path.normpath(path))
+    return os.path.join(_resolve_folder(folder), name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolve_folder(folder) -> str:
+    return os.path.realpath(folder)
+
+
+def _raise_ambiguous(name, path, other, forms_of):
+    """Raise ValueError because a name fits two files."""
+    advice = "Name it with its extension, or set allowed_extensions."
+    if os.path.basename(path) == os.path.basename(other):
+        advice = f"Name it with its folder, such as {_find_only(path, forms_of)!r}."
+    raise ValueError(f"{name!r} fits two files, {path} and {other}. {advice}")
+
+
+def _find_only(path, forms_of) -> str:
+    """Return a name with a folder, and with extension, that fits only one file."""
+    end = f"/{os.path.basename(path)}"
+    for form in sorted(forms_of[path]):
+        is_relative = form.startswith("./") and form.endswith(end)
+        if is_relative and sum(form in forms for forms in forms_of.values()) == 1:
+            return form.removeprefix("./") if form.count("/") > 1 else form
+    return path
