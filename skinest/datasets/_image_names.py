@@ -103,3 +103,53 @@ def _find_only(path, forms_of) -> str:
         if is_relative and sum(form in forms for forms in forms_of.values()) == 1:
             return form.removeprefix("./") if form.count("/") > 1 else form
     return path
+
+
+def advise_on_missing(missing, forms_of) -> str:
+    """Return what may help if names have no file.
+
+    Parameters
+    ----------
+    missing : list of str
+        The names, at least one.
+
+    forms_of : dict of str to set of str
+        The files, as from `find_images`.
+    """
+    for change_file, change_name, say in (
+        (_strip_zeros, str, _say_zeros),
+        (str.casefold, str.casefold, _say_case),
+    ):
+        like = {
+            change_file(form): path
+            for path, forms in forms_of.items()
+            for form in forms
+        }
+        for name in missing:
+            path = like.get(change_name(_normalize(name)))
+            if path is not None:
+                return say(name, path)
+    return "Add them, or remove their rows."
+
+
+def _strip_zeros(form) -> str:
+    """Return a name without zeros before its number, if it is one."""
+    folder, name = posixpath.split(form)
+    number, extension = os.path.splitext(name)
+    if not number.isdecimal():
+        return form
+    return posixpath.join(folder, (number.lstrip("0") or "0") + extension)
+
+
+def _say_zeros(name, path):
+    return (
+        f"The file of {name!r} may be {path}, as numbers lose the zeros that they "
+        "begin with: read the column as text, e.g. pd.read_csv(file, dtype=str)."
+    )
+
+
+def _say_case(name, path):
+    return (
+        f"{name!r} and the file {path} differ in upper or lower case only. Write the "
+        "name as that of the file."
+    )

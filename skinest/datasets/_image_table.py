@@ -17,7 +17,7 @@ from sklearn.utils import Bunch
 from .._compat import validate_params
 from ..utils._checks import is_missing
 from ._image_folder import order_classes
-from ._image_names import find_images
+from ._image_names import advise_on_missing, find_images
 from ._tables import check_all_known, read_columns
 
 if TYPE_CHECKING:
@@ -159,7 +159,10 @@ def load_image_table(
     path_of, forms_of = find_images(folders, names, allowed_extensions)
     _check_different_files(names, path_of, place)
     kinds = ("image", f" in {place}"), ("file", f" in {', '.join(map(str, folders))}")
-    check_all_known(names, path_of, *kinds, "Add them, or remove their rows.")
+    unknown = [name for name in names if name not in path_of]
+    if unknown:
+        advice = advise_on_missing(unknown, forms_of)
+        check_all_known(names, path_of, *kinds, advice)
     labels = np.array([str(label) for label in columns[target_column]], dtype=object)
     target_names = order_classes(set(labels), target_names, place)
     number_of = {name: number for number, name in enumerate(target_names)}

@@ -218,3 +218,24 @@ def test_a_file_beside_folders_can_be_named_too(visits):
 def test_paths_and_names_of_one_file_are_twice_in_the_table(visits):
     with pytest.raises(ValueError, match=r"1\.jpg twice, as '1' and 'p0/1\.jpg'"):
         load_named(["1", "p0/1.jpg"])
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "says"),
+    [
+        ("000.jpg", 0, r"'0' may be .*000\.jpg.* read the column as text.* dtype=str"),
+        ("p0/017.jpg", "p0/17", r"'p0/17' may be .*017\.jpg.* read the column as text"),
+        ("017.jpg", "17.jpg", r"'17\.jpg' may be .*017\.jpg.* read the column as text"),
+        ("a.jpg", "A", r"'A' and the file .*a\.jpg differ in upper or lower case"),
+        ("a.JPG", "a.jpg", r"'a\.jpg' and the file .*a\.JPG differ in upper or lower"),
+        ("P0/b.jpg", "p0/b", r"'p0/b' and the file .*P0.b\.jpg differ in upper or"),
+        ("7.jpg", "007", "Add them, or remove their rows"),
+        ("10.jpg", 1, "Add them, or remove their rows"),
+    ],
+)
+def test_files_of_similar_names_are_named(tmp_path, file, name, says):
+    for path in (tmp_path / file, tmp_path / "there.jpg"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    with pytest.raises(ValueError, match=rf"1 of the 2 images .*: {name}\. .*{says}"):
+        load_named(["there", name], tmp_path)
