@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from numbers import Number
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._typing import PathLike
+
+_STACKLEVEL = 4  # the caller of load_image_table, which is decorated
 
 
 @validate_params(
@@ -114,8 +117,14 @@ def load_image_table(
     OSError
         If the table or a folder does not exist.
     ValueError
-        If the table cannot be read, lacks a column, names an image twice or has
-        an empty label or group, if images are missing, or if a name fits several files.
+        If the table cannot be read, lacks a column, has no rows, names an image twice
+        or has an empty label or group, if images are missing, or if a name fits several
+        files.
+
+    Warns
+    -----
+    UserWarning
+        If there is one class only.
 
     See Also
     --------
@@ -151,6 +160,10 @@ def load_image_table(
             f"{place} has no column {missing[0]!r}. Its columns are {list(columns)}."
         )
     names = [str(name) for name in columns[name_column]]
+    if not names:
+        raise ValueError(
+            f"{place} has no rows. Pass a table with one row for each image."
+        )
     _check_different(names, place)
     _check_filled(names, columns[target_column], place, target_column)
     if group_column is not None:
@@ -165,6 +178,7 @@ def load_image_table(
         check_all_known(names, path_of, *kinds, advice)
     labels = np.array([str(label) for label in columns[target_column]], dtype=object)
     target_names = order_classes(set(labels), target_names, place)
+    _check_several_classes(target_names, place)
     number_of = {name: number for number, name in enumerate(target_names)}
     return Bunch(
         paths=np.array([path_of[name] for name in names], dtype=object),
@@ -195,7 +209,7 @@ def _read_table(table):
     if twice is not None:
         raise ValueError(f"The table has two columns {twice!r}. Rename one of them.")
     columns = {str(name): list(table[name]) for name in table}
-    if len({len(values) for values in columns.values()}) != 1:
+    if len({len(values) for values in columns.values()}) > 1:
         raise ValueError("The columns of the table must have the same length.")
     return columns, "the table"
 
@@ -218,6 +232,16 @@ def _check_different_files(names, path_of, place):
             raise ValueError(
                 f"{place} names {path_of[name]} twice, as {first!r} and {name!r}."
             )
+
+
+def _check_several_classes(target_names, place):
+    """Warn of a table with one class, from which nothing can be learnt."""
+    if len(target_names) == 1:
+        warnings.warn(
+            f"{place} has one class only, {target_names[0]!r}. If it is not a class, "
+            "pass the column that contains the classes.",
+            stacklevel=_STACKLEVEL,
+        )
 
 
 def _as_array(values):

@@ -239,3 +239,22 @@ def test_files_of_similar_names_are_named(tmp_path, file, name, says):
         path.touch()
     with pytest.raises(ValueError, match=rf"1 of the 2 images .*: {name}\. .*{says}"):
         load_named(["there", name], tmp_path)
+
+
+def test_an_empty_table_is_refused(parts):
+    frame = pd.read_csv(parts[0].parent / "table.csv")
+    with pytest.raises(ValueError, match=r"the table has no rows\. Pass a table"):
+        load_image_table(frame[:0], parts, **COLUMNS)
+    with pytest.raises(
+        ValueError, match=r"no column 'image_id'\. Its columns are \[\]"
+    ):
+        load_image_table(pd.DataFrame(), parts, **COLUMNS)
+
+
+def test_one_class_only_is_warned_of(parts):
+    with pytest.warns(
+        UserWarning, match=r"table\.csv has one class only, 'nv'"
+    ) as seen:
+        data = load(parts, TABLE.replace("mel", "nv"))
+    assert data.target.tolist() == [0, 0, 0]
+    assert [warning.filename for warning in seen] == [__file__]
