@@ -19,7 +19,7 @@ from .._compat import validate_params
 from ..utils._checks import is_missing
 from ._image_folder import order_classes
 from ._image_names import advise_on_missing, find_images
-from ._tables import check_all_known, read_columns
+from ._tables import advise_on_separators, check_all_known, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,8 @@ def load_image_table(
     Parameters
     ----------
     table : str, path-like, DataFrame or dict of columns
-        A CSV file in UTF-8 with a header, or its columns. ``~`` is the user's home.
+        A CSV file in UTF-8 with a header and commas between columns, or the columns.
+        ``~`` is the user's home.
 
     folder : str, path-like or list of them
         The folders with the images; folders inside are searched too.
@@ -158,6 +159,7 @@ def load_image_table(
     if missing:
         raise ValueError(
             f"{place} has no column {missing[0]!r}. Its columns are {list(columns)}."
+            f"{advise_on_separators(list(columns))}"
         )
     names = [str(name) for name in columns[name_column]]
     if not names:

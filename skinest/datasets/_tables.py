@@ -128,12 +128,26 @@ def read_columns(file) -> dict[str, list[str]]:
     columns: dict[str, list[str]] = {name: [] for name in header}
     for begin, row in rows:
         if len(row) != len(header):
-            raise ValueError(f"{begin} has {len(row)} fields instead of {len(header)}.")
+            raise ValueError(
+                f"{begin} has {len(row)} fields instead of {len(header)}."
+                f"{advise_on_separators(header)}"
+            )
         for name, field in zip(header, row, strict=True):
             columns[name].append(field)
     if not columns[header[0]]:
         raise ValueError(f"{file} has no line below its header.")
     return columns
+
+
+def advise_on_separators(header) -> str:
+    """Return a sentence for errors if a table has other separators than commas."""
+    for separator in ";", "\t":
+        if len(header) == 1 and separator in str(header[0]):
+            return (
+                " Separate columns by commas, or pass "
+                f"pd.read_csv(file, sep={separator!r}, dtype=str)."
+            )
+    return ""
 
 
 class Labelled(NamedTuple):

@@ -5,6 +5,7 @@
 
 import ast
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +259,16 @@ def test_one_class_only_is_warned_of(parts):
         data = load(parts, TABLE.replace("mel", "nv"))
     assert data.target.tolist() == [0, 0, 0]
     assert [warning.filename for warning in seen] == [__file__]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_separators_other_than_commas_are_explained(parts, separator):
+    table = TABLE.replace(",", separator)
+    advice = rf"Separate columns by commas, or pass .*sep={re.escape(repr(separator))}"
+    with pytest.raises(ValueError, match=rf"no column 'image_id'.*{advice}, dtype=str"):
+        load(parts, table)
+    frame = pd.read_csv(parts[0].parent / "table.csv")
+    with pytest.raises(ValueError, match=rf"no column 'image_id'.*{advice}"):
+        load_image_table(frame, parts, **COLUMNS)
+    with pytest.raises(ValueError, match=rf"Line 2 .* 2 fields instead of 1.*{advice}"):
+        load(parts, table.replace("40", "40,5"))
