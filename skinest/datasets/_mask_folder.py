@@ -84,9 +84,9 @@ def load_mask_folder(
         can be inside of the other. They can be the same if masks have a `mask_suffix`.
 
     mask_suffix : str, default=None
-        What masks have after the name of their image, such as "_globules". Other files
-        are then no masks. None means any, but only one for each image. If numbers
-        follow, they must be the same for all masks.
+        What masks have after the name of their image, without the extension, such as
+        "_globules". Other files are then no masks. None means any, but only one for
+        each image. If numbers follow, they must be the same for all masks.
 
     return_X_y : bool, default=False
         Whether to return ``(paths, mask_paths)`` instead of a `Bunch`.
@@ -182,9 +182,24 @@ def _list_files(images_path, masks_path, mask_suffix) -> tuple[list, list]:
             "image, such as mask_suffix='_segmentation'."
         )
     if mask_suffix is not None:
-        masks = [path for path in masks if Path(path).stem.endswith(mask_suffix)]
-        images = [path for path in images if path not in set(masks)]
+        found = {path for path in masks if Path(path).stem.endswith(mask_suffix)}
+        if masks and not found:
+            _raise_wrong_suffix(images, masks, (images_path, masks_path), mask_suffix)
+        masks = [path for path in masks if path in found]
+        images = [path for path in images if path not in found]
     return images, masks
+
+
+def _raise_wrong_suffix(images, masks, folders, mask_suffix):
+    """Raise ValueError because no mask has the suffix, with the name of a file."""
+    names = [Path(path).name for path in masks]
+    # In the folder of the images, masks have longer names than these.
+    example = max(names, key=len) if set(masks) & set(images) else names[0]
+    raise ValueError(
+        f"No image in {folders[0]} has a mask in {folders[1]} with {mask_suffix=}, but "
+        f"{folders[1]} has files such as {example!r}. Pass what masks have after the "
+        "name of their image, without the extension."
+    )
 
 
 def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
@@ -199,8 +214,9 @@ def _match(images, masks, folders, mask_suffix) -> dict[str, str]:
         found = _find_images(named, _unify(name), mask_suffix)
         if not found:
             raise ValueError(
-                f"No image has the name of the mask {mask}. Remove it, or add its "
-                "image."
+                f"No image has the name of the mask {mask}"
+                f"{f' without {mask_suffix=}' if mask_suffix else ''}. Remove it, or "
+                "add its image."
             )
         image = _choose_image(_prefer_same_case(found, name), mask, folders)
         other = mask_of.setdefault(image, mask)

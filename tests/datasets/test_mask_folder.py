@@ -213,3 +213,21 @@ def test_case_decides_between_names_in_another_form_of_unicode(tmp_path):
         ("\u00c9.jpg", "E\u0301.png"),
         ("\u00e9.jpg", "e\u0301.png"),
     ]
+
+
+@pytest.mark.parametrize("suffix", ["_mask.png", "_segmentation"])
+@pytest.mark.parametrize("folder", ["masks", "images"])
+def test_a_suffix_that_no_mask_has_is_named(tmp_path, folder, suffix):
+    make_files(tmp_path, "images/000.jpg", f"{folder}/000_mask.png")
+    with pytest.raises(ValueError, match=r"No image in .* has a mask") as info:
+        load_names(tmp_path, folder, mask_suffix=suffix)
+    said = str(info.value)
+    assert f"with mask_suffix={suffix!r}, but" in said
+    assert "files such as '000_mask.png'. Pass what masks have after" in said
+    assert said.endswith("without the extension.")
+
+
+def test_a_suffix_that_is_too_short_is_named(tmp_path):
+    make_files(tmp_path, "images/000.jpg", "masks/000_mask.png")
+    with pytest.raises(ValueError, match=r"000_mask\.png without mask_suffix='mask'\."):
+        load_names(tmp_path, mask_suffix="mask")
