@@ -20,7 +20,7 @@ from skinest import BoVWSIFTTransformer, ColorPatchDescriptor, SIFTDescriptor
 
 # A sample is random: only many of them, without images, show that it is uniform.
 from skinest.feature_extraction._vocabulary import DescriptorSample
-from tests.callbacks import needs_callbacks
+from tests.callbacks import SilentCallback, needs_callbacks
 
 from .conftest import LoggingDescriptor, make_textured, n_lines
 
@@ -461,17 +461,8 @@ def test_threads_that_describe_images_change_nothing(textured):
     np.testing.assert_array_equal(described[0], described[2])
 
 
-class StopAtOnce:
+class StopAtOnce(SilentCallback):
     """A callback of scikit-learn that stops after the first task."""
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **details):
-        pass
 
     def on_fit_task_end(self, estimator, context, **details):
         return True

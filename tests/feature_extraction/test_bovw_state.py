@@ -12,7 +12,7 @@ import pytest
 import sklearn
 
 from skinest import BoVWSIFTTransformer, ColorPatchDescriptor
-from tests.callbacks import needs_callbacks
+from tests.callbacks import SilentCallback, needs_callbacks
 
 from .conftest import make_textured
 
@@ -55,20 +55,11 @@ def test_workers_read_relative_paths_in_the_folder_of_the_caller(tmp_path, monke
     np.testing.assert_array_equal(cached, alone)
 
 
-class StopsWhileEncoding:
+class StopsWhileEncoding(SilentCallback):
     """A callback of scikit-learn that is interrupted after the second task."""
 
     def __init__(self):
         self.n_tasks = 0
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **details):
-        pass
 
     def on_fit_task_end(self, estimator, context, **details):
         self.n_tasks += 1

@@ -21,10 +21,10 @@ from skinest.utils.estimator_checks import (
 from tests.utils.sound_estimators import (
     ColorThreshold,
     HalfOfImages,
-    ImageTags,
     MeanColor,
     MeanRedness,
     NearestColor,
+    Unconstrained,
     mean_colors,
 )
 
@@ -34,6 +34,7 @@ SOUND = (
     MeanRedness(),
     ColorThreshold(),
     HalfOfImages(),
+    Unconstrained(),
 )
 
 
@@ -477,25 +478,6 @@ def test_a_global_seed_is_found_although_other_checks_have_set_it():
     for _ in range(2):
         with pytest.raises(AssertionError, match="global random state"):
             run["check_global_random_state"](SeedsAndDraws())
-
-
-class Unconstrained(ImageTags, TransformerMixin, BaseEstimator):
-    """Estimator that checks its parameters in another way, as it has none."""
-
-    def fit(self, X, y=None):
-        """Check images."""
-        check_images(X, y)
-        self.is_fitted_ = True
-        return self
-
-    def transform(self, X):
-        """Return mean colours."""
-        check_is_fitted(self)
-        return np.array([image.mean(axis=(0, 1)) for image in check_images(X)])
-
-
-def test_constraints_of_scikit_learn_are_not_needed():
-    check_image_estimator(Unconstrained())
 
 
 def test_expected_failures_are_strict_and_have_a_reason():
