@@ -6,7 +6,6 @@
 import numpy as np
 from sklearn.base import clone
 
-from .._compat import check_params
 from ._descriptors import ColorPatchDescriptor, Descriptor, SIFTDescriptor
 
 
@@ -29,7 +28,7 @@ def copy_descriptor(descriptor):
     if descriptor is None:
         return SIFTDescriptor()
     if type(descriptor) in (SIFTDescriptor, ColorPatchDescriptor):
-        check_params(descriptor)
+        descriptor._check_params()
     try:
         copy = clone(descriptor, safe=False)
     except Exception:  # copies raise errors of many classes

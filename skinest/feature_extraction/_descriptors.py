@@ -209,15 +209,18 @@ class SIFTDescriptor(Descriptor):
         points : ndarray of shape (n_descriptors, 2), dtype float32
             Their places (x, y), in fractions of the width and height.
         """
-
-        check_params(self)
+        self._check_params()
         image = limit_side(image, self.max_side)
         if self.detector == "grid":
             return self._describe_grid(image)
         return self._describe_keypoints(image)
 
-    def _describe_grid(self, image):
+    def _check_params(self):
+        """Raise ValueError if a parameter is invalid."""
+        check_params(self)
         _check_positive(self.grid_sizes, "grid_sizes")
+
+    def _describe_grid(self, image):
         places = _list_grid_places(image.shape, self.grid_step)
         planes = _split_float_planes(image, self.color)
         values = []
@@ -356,8 +359,7 @@ class ColorPatchDescriptor(Descriptor):
         """
         import cv2
 
-        check_params(self)
-        _check_positive(self.sigmas, "sigmas")
+        self._check_params()
         image = limit_side(image, self.max_side)
         colors = _convert_colors(image.astype(np.float32) / 255, self.color)
         places = _list_grid_places(image.shape, self.grid_step)
@@ -368,6 +370,11 @@ class ColorPatchDescriptor(Descriptor):
             square = cv2.GaussianBlur(colors**2, (0, 0), sigma)[rows, columns]
             statistics += [mean, np.sqrt(np.maximum(square - mean**2, 0))]
         return np.hstack(statistics), _convert_to_fractions(places, image.shape)
+
+    def _check_params(self):
+        """Raise ValueError if a parameter is invalid."""
+        check_params(self)
+        _check_positive(self.sigmas, "sigmas")
 
 
 def _choose_strongest(keypoints, max_keypoints):

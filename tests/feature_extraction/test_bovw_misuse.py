@@ -300,18 +300,20 @@ def test_a_fitted_transformer_keeps_its_own_descriptor(textured):
 
 
 @pytest.mark.parametrize(
-    ("descriptor", "name"),
+    ("descriptor", "message"),
     [
-        (SIFTDescriptor(detector="dense"), "detector"),
-        (ColorPatchDescriptor(color="lba"), "color"),
+        (SIFTDescriptor(detector="dense"), "The 'detector' parameter of"),
+        (ColorPatchDescriptor(color="lba"), "The 'color' parameter of"),
+        (SIFTDescriptor(detector="grid", grid_sizes=(12, "24")), "grid_sizes="),
+        (ColorPatchDescriptor(sigmas=(1, -2)), "sigmas="),
     ],
 )
 def test_a_wrong_parameter_of_a_descriptor_is_not_a_fault_of_an_image(
-    descriptor, name, textured
+    descriptor, message, textured
 ):
     for method in ("fit", "fit_transform", "partial_fit"):
         bovw = BoVWSIFTTransformer(3, descriptor=descriptor)
-        with pytest.raises(ValueError, match=rf"^The '{name}' parameter of"):
+        with pytest.raises(ValueError, match=f"^{message}"):
             getattr(bovw, method)(textured)
 
 
