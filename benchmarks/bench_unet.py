@@ -15,6 +15,9 @@ encoder
     are random: they are as fast as others.
 paths
     skinest with its defaults, from paths and from images in memory.
+pace_speed
+    skinest with MobileNetV2 as the encoder and without one, as in the part `pace` of
+    encoder_unet.py, in float32: with its scores, how long the same Dice score takes.
 """
 
 # Authors: The skinest developers
@@ -30,14 +33,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from _parts import in_own_process, make_parser, parse, run_part
 from _quiet import read_peak_memory
-from make_tables import PLAIN, UNETS
+from make_tables import PACED, PLAIN, UNETS
 
 BATCH_SIZE = 16
 SECONDS = []  # of the epochs of this process
+ENCODER = {"encoder": "mobilenetv2", "weights": None, "trainable": "all"}
+PACE = {"image_size": (96, 128), "compute_dtype": "float32"}
+OF_PACE = dict(
+    zip(
+        PACED,
+        ({**PACE, **ENCODER, "base_filters": 8}, {**PACE, "base_filters": 16}),
+        strict=True,
+    )
+)
 SIDES = {
     "speed": (PLAIN, *UNETS),
     "encoder": (PLAIN, *UNETS),
     "paths": ("skinest, paths", "skinest, arrays"),
+    "pace_speed": PACED,
 }
 
 
@@ -59,15 +72,18 @@ def main():
             in_own_process(__file__, part, sys.argv[1:]),
             options,
             n_runs=3,
-            settings={
-                "images": options.images,
-                "filters": options.filters,
-                "pixels": options.side,
-                "batches of": BATCH_SIZE,
-                "epochs": options.epochs,
-            },
+            settings=describe_settings(part, options),
             tensorflow=True,
         )
+
+
+def describe_settings(part, options):
+    """Return the settings of a part, as they are written under its table."""
+    network = {"filters": options.filters, "pixels": options.side}
+    if part == "pace_speed":
+        network = {"pixels": " x ".join(map(str, PACE["image_size"]))}
+    training = {"batches of": BATCH_SIZE, "epochs": options.epochs}
+    return {"images": options.images, **network, **training}
 
 
 def read_options():
@@ -91,7 +107,9 @@ def run_side(part, side, options):
     network = {"base_filters": options.filters, "random_state": 0}
     network["image_size"] = options.side, options.side
     if part == "encoder":
-        network |= {"encoder": "mobilenetv2", "weights": None, "trainable": "all"}
+        network |= ENCODER
+    if part == "pace_speed":
+        network |= OF_PACE[side]
     run = plain if side == PLAIN else ours
     return {**run(X, y, side, network, options), "peak GB": read_peak_memory()}
 
@@ -173,12 +191,13 @@ def ours(X, y, side, network, options):
     if side == "skinest, arrays":
         X = np.stack([read_image(x) for x in X])
         y = np.stack([read_mask(mask) for mask in y])
+    if side in UNETS:
+        network["compute_dtype"] = side.rpartition(" ")[2]
     segmenter = UNetSegmenter(
         **network,
         epochs=options.epochs,
         batch_size=BATCH_SIZE,
         augmentation=Augmentation(rotation=0, shift=0),
-        compute_dtype=side.rpartition(" ")[2] if side in UNETS else "auto",
         keras_callbacks=[timer()],
     )
     start = perf_counter()

@@ -29,7 +29,7 @@ from _runs import (
     times_as_good,
 )
 from _study_tables import fill_in_study
-from _unet_tables import UNET_TABLES
+from _unet_tables import UNET_TABLES, read
 
 README = Path(__file__).parent / "README.md"
 STUDY = Path(__file__).parents[1] / "docs" / "study.rst"
@@ -100,6 +100,27 @@ def compare_growth(spreads):
     )
 
 
+def compare_pace(spreads):
+    """Return a sentence on the time to the best Dice score without an encoder."""
+    stored = read("pace", RESULTS)
+    n_images = stored["images"]
+    by_encoder, plain = (cell["val_dice"] for cell in stored["cells"])
+    goal = max(plain)
+    reached = [
+        1 + next(epoch for epoch, dice in enumerate(scores) if dice >= goal)
+        for scores in (by_encoder, plain)
+    ]
+    seconds = [
+        epochs * n_images / spreads[f"training: {side}"].median
+        for epochs, side in zip(reached, PACED, strict=True)
+    ]
+    return (
+        f"The best Dice score without an encoder is reached after {reached[1]} epochs "
+        f"of {n_images:,} images, which take {seconds[1]:.0f} s at this speed. With "
+        f"the encoder it takes {reached[0]}, {seconds[0]:.0f} s."
+    )
+
+
 SEARCH = (
     Row("skinest, empty `memory`", "skinest", "empty memory"),
     Row("skinest, full `memory`", "skinest", "full memory"),
@@ -114,6 +135,7 @@ BLOCK_EPOCHS = 35
 STAGES = {f"{BLOCK_EPOCHS} epochs": "seconds", "an epoch": "one epoch"}
 PATHS = ("block5 and a head, 64 pixels", "a head, 64 pixels")
 UNETS = ("skinest, float32", "skinest, bfloat16")
+PACED = ("encoder mobilenetv2, 8 filters", "encoder none, 16 filters")
 FILES = ("JPEG images", "PNG images", "PNG masks")
 VIEWED_NETWORKS = ("mobilenetv2", "vgg16", "U-Net")
 VIEWS = ("1 view", "2 views", "4 views", "8 views")
@@ -239,6 +261,14 @@ TABLES = {
         ),
         tuple((f"{what}: from paths", f"{what}: from arrays") for what in TIMED[:2]),
         higher_is_better=True,
+    ),
+    "unet_pace_speed": Table(
+        "unet_pace_speed",
+        "images a second",
+        tuple(Row(f"{what}: {side}", side, what) for what in TIMED for side in PACED),
+        tuple(tuple(f"{what}: {side}" for side in PACED) for what in TIMED),
+        higher_is_better=True,
+        closing=compare_pace,
     ),
     "views_speed": Table(
         "views_speed",
