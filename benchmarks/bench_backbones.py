@@ -9,13 +9,13 @@ forward
     with the same weights and images. "difference" is the largest difference between
     features of a side and of plain Keras, divided by the largest feature of plain
     Keras. Random weights are as fast, but for the differences use files of trained
-    weights: the table of backbones says "bfloat16" only where they stay below .01.
+    weights.
 accuracy
     The same sides on the training images of ISIC 2016 part 3: the AUC of a logistic
     regression on the features in 5-fold cross-validation, and the differences.
 
-At the end, the fields of the table of backbones that follow from all stored runs are
-printed.
+At the end, the precisions in which OpenVINO is faster in all stored runs are printed:
+those of the table of backbones.
 """
 
 # Authors: The skinest developers
@@ -56,9 +56,7 @@ from skinest.networks._backbone_table import BACKBONES
 from skinest.networks._weights import load_backbone_weights, save_backbone_weights
 
 PARTS = ("forward",)
-MAX_DIFFERENCE = 0.01  # of features in bfloat16, as a fraction of the largest
-MAX_FLOAT32_DIFFERENCE = 1e-5
-MAX_AUC_DIFFERENCE = 0.005
+MAX_FLOAT32_DIFFERENCE = 1e-5  # of features, as a fraction of the largest
 BATCH_SIZE = 32
 N_FEW = 8  # images of the larger networks
 # The smallest network of each family.
@@ -117,7 +115,7 @@ def main():
     with TemporaryDirectory() as folder:
         for part in options.parts:
             globals()[f"bench_{part}"](options, folder)
-    print_fields(options)
+    print_faster(options)
 
 
 def bench_forward(options, folder):
@@ -255,28 +253,24 @@ class Sides:
         return lambda: fitted.transform(self._images)
 
 
-def print_fields(options):
-    """Print the fields of the table of backbones that follow from all stored runs."""
-    print("\n## fields of the table of backbones")
+def print_faster(options):
+    """Print the precisions in which OpenVINO is faster, from all stored runs."""
+    print("\n## precisions in which OpenVINO is faster")
     runs = {}
-    for part in (*BACKBONE_PARTS, "accuracy"):
+    for part in BACKBONE_PARTS:
         path = Path(options.results, f"backbones_{part}.json")
         runs[part] = group_runs(read_record(path)) if path.exists() else {}
     for name in options.backbones or BACKBONES:
         forward = {**runs["larger"], **runs["forward"]}.get(name, {})
         if OPENVINO[0] in forward:
-            fields = choose_fields(forward, runs["accuracy"].get(name, {}))
-            print(f"{BACKBONES[name].application}: {fields}")
+            print(f"{BACKBONES[name].application}: {find_faster(forward)}")
 
 
-def choose_fields(forward, accuracy):
-    """Return fields of a row from its runs by side.
+def find_faster(forward):
+    """Return the precisions in which OpenVINO is faster, from the runs by side.
 
-    OpenVINO is faster in a precision if its median is below the best run of Keras in
-    this precision. float32 is left out if features differ from those of Keras by more
-    than 1e-5 of the largest. bfloat16 is chosen by "auto" if it is faster than all
-    others, and if features and AUC change little; without trained weights this is not
-    known.
+    It is if its median is below the best run of Keras in this precision. float32 is
+    left out if features differ from those of Keras by more than 1e-5 of the largest.
     """
     best = {side: spread(runs, "ms").least for side, runs in forward.items()}
     median = {side: spread(runs, "ms").median for side, runs in forward.items()}
@@ -287,17 +281,7 @@ def choose_fields(forward, accuracy):
             faster.append(dtype)
     if spread(forward[OPENVINO[0]], "difference").greatest > MAX_FLOAT32_DIFFERENCE:
         faster = [dtype for dtype in faster if dtype != "float32"]
-    fields = {"openvino": tuple(faster)}
-    plain, low = (accuracy.get(side) for side in (PLAIN, OPENVINO[1]))
-    if "bfloat16" in faster and plain and low:
-        is_fastest = median[OPENVINO[1]] < min(
-            best[side] for side in best if side != OPENVINO[1]
-        )
-        moved = abs(spread(low, "AUC").median - spread(plain, "AUC").median)
-        differs = spread(low, "difference").greatest
-        is_near = differs <= MAX_DIFFERENCE and moved <= MAX_AUC_DIFFERENCE
-        fields["openvino_dtype"] = "bfloat16" if is_fastest and is_near else "float32"
-    return fields
+    return tuple(faster)
 
 
 def choose_backbones(usual, options):

@@ -116,8 +116,6 @@ def choose_engine(spec) -> Engine:
     if not row.openvino or not _may_use_openvino() or spec in _rejected:
         return by_keras
     dtype = spec.compute_dtype
-    if spec.is_auto and cpu_has_amx() and row.openvino_dtype == "bfloat16":
-        dtype = "bfloat16"
     if dtype not in row.openvino or (dtype == "bfloat16" and not cpu_has_bfloat16()):
         return by_keras
     return Engine("openvino", dtype, count_threads())

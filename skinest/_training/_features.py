@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import joblib
 import numpy as np
@@ -151,64 +152,52 @@ def iterate_features(
     copies = copies or AugmentedCopies()
     boundary = boundary or divide_below_head(spec)
     positions = np.arange(len(images)) if positions is None else positions
-    n_variants = 1 + copies.n_copies
     cache = memory if isinstance(memory, Cache) else Cache(memory)
-    # An upper part trains in the precision in which it will predict.
-    is_auto = spec.is_auto and not boundary.crossing
-    engine = choose_engine(replace(spec, is_auto=is_auto))
-    settings = _describe(boundary, engine, weights, copies) if cache.is_on else []
+    batches, n_done = split_views(positions, batch_size, n_views), 0
+    while n_done < len(batches):
+        engine = choose_engine(spec)
+        settings = _describe(boundary, engine, weights, copies) if cache.is_on else []
+        read = partial(_read_batch, images, copies, cache, settings)
+        compute = partial(_compute, boundary, engine, weights, batch_size=batch_size)
+        try:
+            with closing(iter(Prefetch(read, batches[n_done:]))) as reads:
+                for keys, found, pixels in reads:
+                    _fill(found, compute(pixels), keys, cache)
+                    n_done += 1
+                    shape = -1, 1 + copies.n_copies, boundary.n_features
+                    yield np.stack(found).reshape(shape)
+        except EngineError as error:
+            reject_openvino(spec, error)  # Keras computes the rest
 
-    def read(chunk):
-        """Return keys, cached features, and pixels of all other images."""
-        keys, pixels, image = [None] * (len(chunk) * n_variants), [], None
-        if cache.is_on:
-            keys = [
-                setting and make_key(image_key, setting)
-                for image_key in map(images.key, chunk)
-                for setting in settings
-            ]
-        found = cache.get(keys)
-        for index, values in enumerate(found):
-            row, number = divmod(index, n_variants)
-            if number == 0:
-                image = None
-            if values is None:
-                image = images[chunk[row]] if image is None else image
-                pixels.append(copies.make(image, number) if number else image)
-        return keys, found, pixels
 
-    batches = split_views(positions, batch_size, n_views)
-    with closing(iter(Prefetch(read, batches))) as chunks:
-        for number, (keys, found, pixels) in enumerate(chunks):
-            try:
-                computed = iter(_compute(boundary, engine, weights, pixels, batch_size))
-            except EngineError as error:
-                reject_openvino(spec, error)
-                positions = np.concatenate(batches[number:])
-                break
-            new_keys, new_values = [], []
-            for index, values in enumerate(found):
-                if values is None:
-                    found[index] = next(computed)
-                    new_values.append(found[index])
-                    new_keys.append(keys[index])
-            cache.put(new_keys, new_values)
-            cache.warn()
-            yield np.stack(found).reshape(-1, n_variants, boundary.n_features)
-        else:
-            return
-    # The rest by Keras, which is the engine of this network from now on.
-    yield from iterate_features(
-        images,
-        spec,
-        weights,
-        batch_size=batch_size,
-        memory=cache,
-        positions=positions,
-        copies=copies,
-        n_views=n_views,
-        boundary=boundary,
-    )
+def _read_batch(images, copies, cache, settings, positions) -> tuple[list, list, list]:
+    """Return keys and cached features of all variants, and pixels of the others."""
+    n_variants = 1 + copies.n_copies
+    keys, pixels, image = [None] * (len(positions) * n_variants), [], None
+    if cache.is_on:
+        keys = [
+            setting and make_key(image_key, setting)
+            for image_key in map(images.key, positions)
+            for setting in settings
+        ]
+    found = cache.get(keys)
+    for index, values in enumerate(found):
+        row, number = divmod(index, n_variants)
+        if number == 0:
+            image = None
+        if values is None:
+            image = images[positions[row]] if image is None else image
+            pixels.append(copies.make(image, number) if number else image)
+    return keys, found, pixels
+
+
+def _fill(found, computed, keys, cache):
+    """Put computed features where `found` has None, and into the cache."""
+    missing = [index for index, values in enumerate(found) if values is None]
+    for index, values in zip(missing, computed, strict=True):
+        found[index] = values
+    cache.put([keys[index] for index in missing], computed)
+    cache.warn()
 
 
 def _compute(boundary, engine, weights, pixels, batch_size) -> list[np.ndarray]:
@@ -234,9 +223,7 @@ def _describe(boundary, engine, weights, copies) -> list[str | None]:
 
     backend = keras.backend.backend()
     version = getattr(sys.modules.get(backend), "__version__", "")
-    spec = replace(
-        boundary.backbone_spec, compute_dtype=engine.compute_dtype, is_auto=False
-    )
+    spec = replace(boundary.backbone_spec, compute_dtype=engine.compute_dtype)
     if not isinstance(spec.backbone, str):
         backbone = spec.backbone.identify()
         if backbone is None:

@@ -42,7 +42,6 @@ def start_network(estimator, classes, totals, seeds) -> TransferNetwork:
         tuple(map(int, estimator.image_size)),
         estimator.pooling,
         resolve_compute_dtype(estimator.compute_dtype, preferred),
-        is_auto=estimator.compute_dtype == "auto",
     )
     n_outputs = 1 if len(classes) == 2 else len(classes)
     units = tuple(map(int, estimator.hidden_units))

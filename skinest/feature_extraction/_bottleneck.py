@@ -232,7 +232,6 @@ class BottleneckFeatureExtractor(
             tuple(map(int, self.image_size)),
             self.pooling,
             resolve_compute_dtype(self.compute_dtype, preferred),
-            is_auto=self.compute_dtype == "auto",
             layers=tuple(self.layers or ()),
         )
         weights = load_backbone_weights(self.backbone, self.weights, seed)

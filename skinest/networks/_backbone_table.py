@@ -206,9 +206,8 @@ _ROWS = [
 # The precisions in which OpenVINO is faster than Keras: see bench_backbones.py. For VGG
 # both take equally long. float32 is left out where features differ by more than 1e-5,
 # which random weights of deep EfficientNets do even if only the rounding differs, and
-# where it is not faster. No row has `openvino_dtype="bfloat16"` yet: with trained
-# weights, bfloat16 changes features of MobileNetV2 by up to 25 %, and for the others
-# this has not been measured.
+# where it is not faster. compute_dtype="auto" chooses float32 for all of them: with
+# trained weights, bfloat16 changes features of MobileNetV2 by up to 25 %.
 _IN_BOTH = (
     *("ResNet50", "ResNet101", "ResNet152", "ResNet50V2", "ResNet101V2"),
     *("DenseNet121", "DenseNet169", "DenseNet201"),

@@ -64,10 +64,6 @@ class Backbone:
     openvino : tuple of str, default=()
         Precisions, "float32" or "bfloat16", in which OpenVINO is faster than Keras.
         It then computes the network if it is installed.
-
-    openvino_dtype : {"bfloat16", "float32"}
-        The same as `compute_dtype`, but for OpenVINO. "bfloat16" only if features
-        differ from those in float32 by no more than 1 % of the largest.
     """
 
     application: str
@@ -79,7 +75,6 @@ class Backbone:
     compute_dtype: str = "float32"
     min_side: int = 32
     openvino: tuple = ()
-    openvino_dtype: str = "float32"
 
     @property
     def sample_size(self) -> tuple:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from numbers import Integral
 
@@ -43,11 +43,7 @@ class BackboneSpec:
         The pooling.
 
     compute_dtype : {"float32", "bfloat16"}
-        Floating-point precision in Keras.
-
-    is_auto : bool, default=False
-        Whether the user has left the precision to skinest, so that another engine may
-        have one of its own. The network is the same.
+        Floating-point precision.
 
     layers : tuple of str, default=()
         Layers whose outputs are pooled, one after the other. Empty means the last one.
@@ -57,7 +53,6 @@ class BackboneSpec:
     image_size: tuple
     pooling: str
     compute_dtype: str
-    is_auto: bool = field(default=False, compare=False)
     layers: tuple = ()
 
 
@@ -210,8 +205,6 @@ class TransferNetwork:
         upper, head = arrays[:-n_head], arrays[-n_head:]
         return replace(
             self,
-            # After training, the precision in which it was trained.
-            backbone_spec=replace(self.backbone_spec, is_auto=False),
             backbone=Weights.freeze((*self.backbone.arrays[:n_kept], *upper)),
             head=head,
             n_given=n_kept if self.n_given is None else min(n_kept, self.n_given),

@@ -29,7 +29,6 @@ from ..classification.conftest import bits, make_images, small
 
 Y = np.arange(12) % 2
 BOTH = "float32", "bfloat16"
-IN_BFLOAT16 = {"openvino_dtype": "bfloat16"}
 ALL = "bfloat16", "amx"  # features of a processor
 
 
@@ -103,27 +102,23 @@ def machine(row, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("faster", "auto", "asked", "features", "expected"),
+    ("faster", "asked", "features", "expected"),
     [
-        ((), "float32", "auto", ALL, ("keras", "float32")),
-        ((), "float32", "bfloat16", ALL, ("keras", "bfloat16")),
-        (("float32",), "float32", "auto", ALL, ("openvino", "float32")),
-        (("float32",), "float32", "float32", ALL, ("openvino", "float32")),
-        (("float32",), "float32", "bfloat16", ALL, ("keras", "bfloat16")),
-        (("bfloat16",), "bfloat16", "float32", ALL, ("keras", "float32")),
-        (BOTH, "float32", "auto", ALL, ("openvino", "float32")),
-        (BOTH, "float32", "bfloat16", ALL, ("openvino", "bfloat16")),
-        (BOTH, "bfloat16", "auto", ALL, ("openvino", "bfloat16")),
-        (BOTH, "bfloat16", "auto", (), ("openvino", "float32")),
-        (BOTH, "bfloat16", "auto", ("bfloat16",), ("openvino", "float32")),
-        (BOTH, "bfloat16", "bfloat16", ("bfloat16",), ("openvino", "bfloat16")),
-        (BOTH, "bfloat16", "float32", ALL, ("openvino", "float32")),
-        (BOTH, "bfloat16", "bfloat16", ALL, ("openvino", "bfloat16")),
-        (BOTH, "bfloat16", "bfloat16", (), ("keras", "bfloat16")),
+        ((), "auto", ALL, ("keras", "float32")),
+        ((), "bfloat16", ALL, ("keras", "bfloat16")),
+        (("float32",), "auto", ALL, ("openvino", "float32")),
+        (("float32",), "float32", ALL, ("openvino", "float32")),
+        (("float32",), "bfloat16", ALL, ("keras", "bfloat16")),
+        (("bfloat16",), "float32", ALL, ("keras", "float32")),
+        (BOTH, "auto", ALL, ("openvino", "float32")),
+        (BOTH, "float32", ALL, ("openvino", "float32")),
+        (BOTH, "bfloat16", ALL, ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", ("bfloat16",), ("openvino", "bfloat16")),
+        (BOTH, "bfloat16", (), ("keras", "bfloat16")),
     ],
 )
-def test_engine_and_precision(faster, auto, asked, features, expected, machine, row):
-    row(*faster, openvino_dtype=auto)
+def test_engine_and_precision(faster, asked, features, expected, machine, row):
+    row(*faster)
     machine(*features)
     fitted = extractor(compute_dtype=asked).fit(make_images(1))
     engine = _engines.choose_engine(fitted._spec)
@@ -140,7 +135,7 @@ def test_a_bfloat16_network_of_keras_stays_one(machine, row):
 
 
 def test_trained_backbones_keep_the_precision_of_the_training(machine, row, images):
-    row(*BOTH, **IN_BFLOAT16)
+    row(*BOTH, compute_dtype="bfloat16")
     clf = small(trainable="Conv_1", epochs=1).fit(images, Y)
     machine(*ALL)
     engine = _engines.choose_engine(clf._network.backbone_spec)
@@ -186,9 +181,7 @@ def test_features_are_those_of_keras(pooling, openvino, engines, images):
 
 @pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"tiny"}))
 def test_rows_of_the_table_name_precisions(name):
-    row = BACKBONES[name]
-    assert set(row.openvino) <= set(BOTH)
-    assert row.openvino_dtype in (*row.openvino, "float32")
+    assert set(BACKBONES[name].openvino) <= set(BOTH)
 
 
 def test_bfloat16_differs_little(openvino, row, images):
