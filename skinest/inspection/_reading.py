@@ -78,10 +78,8 @@ def read_pairs(X, n_images, **masks):
     Raises
     ------
     ValueError
-        If `n_images` is not an integer above 0, or if the numbers or sizes of images
-        and masks differ.
+        If the numbers or sizes of images and masks differ.
     """
-    _check_number(n_images)
     collection = check_images(X)
     _check_lengths(collection, masks)
     images, for_estimator = _read(collection, X, n_images)
@@ -128,9 +126,6 @@ def select_worst(X, masks, labels, n_images):
     labels : list of int or None
         The foreground labels. None if no mask has one.
     """
-    if "y_true" not in masks:
-        raise ValueError("worst_first=True needs true masks to compare with.")
-    _check_number(n_images)
     _check_lengths(check_images(X), masks)
     labels = check_labels(labels, masks["y_true"].ignore_label)
     pixels, n_pixels = count_labels(masks["y_true"], masks["y_pred"], labels)
@@ -142,7 +137,10 @@ def select_worst(X, masks, labels, n_images):
     return select_items(X, worst), selected, labels or None
 
 
-def _check_number(n_images):
+def check_choice(n_images, worst_first, has_truth):
+    """Raise ValueError if there is no such choice of images."""
+    if worst_first and not has_truth:
+        raise ValueError("worst_first=True needs true masks to compare with.")
     is_number = isinstance(n_images, Integral) and n_images > 0
     if n_images is not None and not is_number:
         raise ValueError(f"n_images={n_images!r} must be an integer above 0, or None.")

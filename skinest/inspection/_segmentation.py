@@ -18,7 +18,7 @@ from ..metrics._mask_metrics import name_rows
 from ..utils._checks import check_fitted
 from . import _segmentation_panels as panels
 from ._grid import check_plotting, choose_cell_size, make_axes
-from ._reading import read_pairs, select_worst
+from ._reading import check_choice, read_pairs, select_worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,6 +206,7 @@ class SegmentationDisplay:
         """
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         check_fitted(estimator)
+        check_choice(n_images, worst_first, y is not None)
         options: dict[str, Any] = {
             "ignore_label": ignore_label,
             "mask_threshold": mask_threshold,
@@ -221,6 +222,9 @@ class SegmentationDisplay:
         if labels is None and len(classes) > 1:
             panels.check_known(held, classes)
             labels = classes[1:]
+        if labels is not None:  # before the time for predictions is spent
+            labels = check_labels(labels, options["ignore_label"])
+            name_rows(labels, target_names)
         return cls.from_predictions(
             images,
             read.get("y"),
@@ -306,6 +310,7 @@ class SegmentationDisplay:
             `worst_first` has no true masks to compare with.
         """
         check_plotting(f"{cls.__name__}.from_predictions", max_cols)
+        check_choice(n_images, worst_first, y_true is not None)
         options: dict[str, Any] = {
             "ignore_label": ignore_label,
             "mask_threshold": mask_threshold,

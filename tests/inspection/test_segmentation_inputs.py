@@ -117,6 +117,24 @@ def test_number_of_images_that_is_none(images, masks, n_images):
         SegmentationDisplay.from_predictions(images, masks, masks, n_images=n_images)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"y": None, "worst_first": True}, "worst_first=True needs true masks"),
+        ({"n_images": 0, "worst_first": True}, "n_images=0 must be"),
+        ({"target_names": ["globules", "streaks"]}, "target_names has 2 names"),
+        ({"labels": [1.5]}, "labels"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_predicting(images, masks, wrong, message):
+    segmenter = Darkness().fit()
+    with pytest.raises(ValueError, match=message):
+        SegmentationDisplay.from_estimator(
+            segmenter, images, **{"y": masks, "n_images": None, **wrong}
+        )
+    assert not hasattr(segmenter, "n_seen_")
+
+
 def test_lengths_that_differ(images, masks, predicted):
     draw = SegmentationDisplay.from_predictions
     with pytest.raises(ValueError, match="X has 5 images, but y_true has 4 masks"):
