@@ -20,7 +20,8 @@ def share_evidence(transformer, images, contributions):
     Parameters
     ----------
     transformer : BoVWSIFTTransformer
-        A fitted transformer whose encoding is one of `COUNTING_ENCODINGS`.
+        A fitted transformer whose encoding is one of `COUNTING_ENCODINGS`, and whose
+        descriptor gives places.
 
     images : ImageCollection
         The images.
@@ -35,11 +36,6 @@ def share_evidence(transformer, images, contributions):
 
     evidence : list of ndarray of shape (n_descriptors,)
         The sum of each is that of the contributions of numbers that are not 0.
-
-    Raises
-    ------
-    ValueError
-        If the descriptor gives no places.
     """
     descriptor = transformer.descriptor_
     described = DescribedImages(
@@ -48,11 +44,6 @@ def share_evidence(transformer, images, contributions):
     points, evidence = [], []
     for batch in described.map():
         for values, places in batch:
-            if places is None:
-                raise ValueError(
-                    f"descriptor={descriptor!r} gives no places. Give it a method "
-                    "describe(image) -> (values, points), see SIFTDescriptor."
-                )
             values = postprocess(descriptor, values)
             points.append(places)
             part = contributions[len(evidence)]

@@ -310,11 +310,17 @@ def _find_words(estimator):
         )
     if found[0] == len(estimator) - 1:
         raise TypeError(f"{kind} has no step after BoVWSIFTTransformer.")
-    encoding = estimator[found[0]]._encoder.encoding  # that of fit
+    transformer = estimator[found[0]]
+    encoding = transformer._encoder.encoding  # that of fit
     if encoding not in COUNTING_ENCODINGS:
         raise ValueError(
             f"encoding={encoding!r} does not count words. Use one of "
             f"{COUNTING_ENCODINGS}, or OcclusionDisplay."
+        )
+    if not hasattr(transformer.descriptor_, "describe"):
+        raise ValueError(
+            f"descriptor={transformer.descriptor_!r} gives no places. Give it a method "
+            "describe(image) -> (values, points), see SIFTDescriptor."
         )
     return found[0]
 

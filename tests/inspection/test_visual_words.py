@@ -246,9 +246,15 @@ def test_other_estimators_and_arguments_are_refused():
     of_vlad[0].encoding = "histogram"  # has no effect until the next fit
     with pytest.raises(ValueError, match=r"encoding='vlad'.*OcclusionDisplay"):
         explain(of_vlad, X[:1])
+
+
+def test_descriptor_without_places_is_refused_before_predicting(monkeypatch):
+    pipeline = fit(SVC())
     pipeline.set_params(bovwsifttransformer__descriptor=lambda image: image[0] * 1.0)
+    pipeline.fit(X, Y)
+    monkeypatch.setattr(SVC, "decision_function", pytest.fail)
     with pytest.raises(ValueError, match=r"descriptor=.* gives no places"):
-        explain(pipeline.fit(X, Y), X[:1])
+        explain(pipeline, X[:1])
 
 
 @pytest.mark.parametrize("given", [{"color": "red"}, {"norm": CenteredNorm()}])
