@@ -18,7 +18,7 @@ from ..export import export_network
 from ..images import check_images
 from ..masks import check_masks
 from ..metrics import dice_score
-from ..networks._unet_network import build, resolve_levels
+from ..networks._unet_network import build
 from ..utils._containers import ImagesOutputMixin, keep_index_of_images
 from ..utils._verbose import announce
 from ._pairs import PairCollection
@@ -30,14 +30,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from .._typing import (
-        AutoNumber,
-        BackboneName,
         ImagesLike,
         MasksLike,
         PathLike,
         Postprocess,
     )
-    from ..networks import KerasBackbone
     from ..networks._unet_network import UNetSpec
     from ._pairs import Letterbox
 
@@ -47,9 +44,6 @@ class MaskPredictionMixin(ImagesOutputMixin):
 
     classes_: NDArray[Any]
     tile_shape_: tuple[int, int]
-    encoder: BackboneName | KerasBackbone | None
-    depth: AutoNumber
-    base_filters: AutoNumber
     n_prediction_views: int
     crop_margin: float
     threshold: float
@@ -246,13 +240,13 @@ of shape (height, width)
         network.set_weights(self._weights)
         return network
 
-    def _pair(self, X, y, letterbox, names=("X", "y")):
+    def _pair(self, X, y, letterbox, min_side=1, names=("X", "y")):
         """Return images and their masks, checked but not yet read."""
         return PairCollection(
             X,
             y,
             letterbox,
-            2 ** resolve_levels(self.encoder, self.depth, self.base_filters)[0],
+            min_side,
             names,
             ignore_label=self.ignore_label,
             mask_threshold=self.mask_threshold,

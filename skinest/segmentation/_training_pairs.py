@@ -14,6 +14,7 @@ from .._training._hold_out import (
     resolve_validation_fraction,
     split_data,
 )
+from ..networks._unet_network import resolve_levels
 from ..utils._checks import check_groups, check_training_weight
 from ._pairs import Letterbox, PairCollection, leave_out_unlabelled, read_pairs
 
@@ -55,7 +56,10 @@ def check_pairs(segmenter, X, y, sample_weight, groups, X_val, y_val) -> Trainin
     """Check the arguments of `fit`, as far as this is possible without reading."""
     size = tuple(map(int, segmenter.image_size))
     letterbox = Letterbox(size, segmenter.pad_to_aspect_ratio)
-    pairs, given = segmenter._pair(X, y, letterbox), None
+    depth, _ = resolve_levels(
+        segmenter.encoder, segmenter.depth, segmenter.base_filters
+    )
+    pairs, given = segmenter._pair(X, y, letterbox, 2**depth), None
     weights = check_training_weight(sample_weight, len(pairs.images))
     groups = check_groups(groups, len(pairs.images))
     positions = np.flatnonzero(weights)
@@ -64,7 +68,8 @@ def check_pairs(segmenter, X, y, sample_weight, groups, X_val, y_val) -> Trainin
     fraction = resolve_validation_fraction(segmenter, X_val)
     check_fraction(fraction, len(positions), groups)
     if X_val is not None:
-        given = segmenter._pair(X_val, y_val, letterbox, ("X_val", "y_val"))
+        names = "X_val", "y_val"
+        given = segmenter._pair(X_val, y_val, letterbox, 2**depth, names)
     return TrainingPairs(pairs, positions, weights[positions], groups, fraction, given)
 
 

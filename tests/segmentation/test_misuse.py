@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import re
 
 import cv2
@@ -338,6 +339,14 @@ def test_score_of_pairs_that_are_none(learned, images, masks):
         ValueError, match=r"^y\[9\] .* its image X\[9\] has shape \(20, 24\)"
     ):
         learned.score(images, turned)
+
+
+def test_score_is_that_of_the_fitted_network(learned, images, masks):
+    expected = learned.score(images, masks)
+    changed = copy.copy(learned).set_params(depth=9)  # has no effect until the next fit
+    assert changed.score(images, masks) == expected
+    changed.set_params(encoder="unknown")
+    assert changed.score(images, masks) == expected
 
 
 def test_a_fit_that_fails_leaves_what_was_fitted(learned, images, masks):
