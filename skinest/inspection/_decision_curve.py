@@ -11,6 +11,7 @@ import numpy as np
 
 from ..metrics import net_benefit
 from ..utils._checks import check_fitted
+from ._class_scores import ClassScores
 from ._grid import check_plotting
 
 if TYPE_CHECKING:
@@ -152,9 +153,11 @@ class DecisionCurveDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it has no `predict_proba`.
+            If it has no `predict_proba` or no `classes_`.
         ValueError
-            If there are more than two classes and no `pos_label`.
+            If there are more than two classes and no `pos_label`, if `pos_label` is not
+            a class, or if :meth:`from_predictions` raises one. Also if the estimator
+            does not predict one probability per class, as segmenters do not.
         """
         check_plotting(f"{cls.__name__}.from_estimator")
         check_fitted(estimator)
@@ -164,7 +167,8 @@ class DecisionCurveDisplay:
                 f"{kind} has no predict_proba. A decision curve needs probabilities: "
                 "use CalibratedClassifierCV."
             )
-        classes = np.asarray(estimator.classes_).tolist()
+        predict = ClassScores(estimator, "predict_proba")
+        classes = predict.classes.tolist()
         if pos_label is None and len(classes) == 2:
             pos_label = classes[1]
         if pos_label not in classes:
@@ -174,7 +178,7 @@ class DecisionCurveDisplay:
             )
         return cls.from_predictions(
             y,
-            estimator.predict_proba(X)[:, classes.index(pos_label)],
+            predict(X)[:, classes.index(pos_label)],
             thresholds=thresholds,
             sample_weight=sample_weight,
             pos_label=pos_label,

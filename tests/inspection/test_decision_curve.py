@@ -122,3 +122,10 @@ def test_wrong_estimators():
     machine = LinearSVC().fit(PROBA[:, None], Y)
     with pytest.raises(TypeError, match="CalibratedClassifierCV"):
         DecisionCurveDisplay.from_estimator(machine, PROBA[:, None], Y)
+    classifier = LogisticRegression().fit(PROBA[:, None], Y)
+    classifier.predict_proba = lambda X: np.zeros((len(X), 4, 4, 2))
+    with pytest.raises(ValueError, match="as segmenters do"):
+        DecisionCurveDisplay.from_estimator(classifier, PROBA[:, None], Y)
+    del classifier.classes_
+    with pytest.raises(TypeError, match="LogisticRegression has no classes_"):
+        DecisionCurveDisplay.from_estimator(classifier, PROBA[:, None], Y)
