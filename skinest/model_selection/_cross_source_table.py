@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._compat import HasMethods, Interval, read_scorer, validate_params
+from .._compat import HasMethods, Interval, validate_params
 from ..utils._checks import (
     MAX_SEED,
     as_column,
@@ -30,6 +29,7 @@ from ..utils._checks import (
 )
 from ._intervals import bootstrap_interval
 from ._outputs import Outputs
+from ._scorers import read_scorers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -156,8 +156,9 @@ def cross_source_table(
             default=("roc_auc", "average_precision")
         Scorers of scikit-learn: a name, several names, a scorer that
         :func:`~sklearn.metrics.make_scorer` has created, or a dict of names and
-        scorers. As in scikit-learn, a scorer with a `pos_label` takes the probabilities
-        of this class. The `pos_label` of "average_precision" is 1.
+        scorers. A single scorer has the name of its metric in the table. As in
+        scikit-learn, a scorer with a `pos_label` takes the probabilities of this class.
+        The `pos_label` of "average_precision" is 1.
 
     cv : int, splitter or None, default=5
         Folds within a source. An integer means stratified folds that keep groups whole.
@@ -216,6 +217,8 @@ def cross_source_table(
     ------
     ImportError
         If pandas is not installed.
+    TypeError
+        If a scorer was not created by :func:`~sklearn.metrics.make_scorer`.
     ValueError
         If there are fewer than two sources, a source lacks a label, a group is in two
         sources, or an argument is invalid.
@@ -264,7 +267,7 @@ def cross_source_table(
         estimators = {type(estimators).__name__: estimators}
     if not estimators:
         raise ValueError("estimators is an empty dict. Pass a classifier.")
-    scorers = _list_scorers(scoring)
+    scorers = read_scorers(scoring)
     _check_scorers(scorers, images.y)
     seed = choose_seed(random_state)
     fold_seed = check_random_state(seed).randint(MAX_SEED)
@@ -339,26 +342,6 @@ def _check_groups_in_one_source(images):
                 "is not the same lesion or patient, use other names for the groups, as "
                 "skinest.datasets.join_sources does. Otherwise join these sources."
             )
-
-
-def _list_scorers(scoring):
-    """Return scorers by their names."""
-    if isinstance(scoring, str):
-        scoring = [scoring]
-    elif callable(scoring):
-        scoring = {"score": scoring}
-    if not isinstance(scoring, Mapping):
-        scoring = {name: name for name in scoring}
-    if not scoring:
-        raise ValueError("scoring is empty. Pass the name of a scorer.")
-    scorers = {name: get_scorer(scorer) for name, scorer in scoring.items()}
-    for name, scorer in scorers.items():
-        if read_scorer(scorer) is None:
-            raise ValueError(
-                f"The scorer {name!r} was not created by make_scorer, so its metric is "
-                "not known. Pass make_scorer(metric) or the name of a scorer."
-            )
-    return scorers
 
 
 class _Chance(DummyClassifier):

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GroupKFold,
     StratifiedGroupKFold,
     check_cv,
 )
 
-from .._compat import StrOptions, read_scorer, validate_params
+from .._compat import StrOptions, validate_params
 from ..utils._checks import check_groups, check_installed
 from ._constant_scores import (
     Part,
@@ -31,12 +30,12 @@ from ._constant_scores import (
 from ._fold_predictions import Predicted, predict_folds
 from ._group_bootstrap import GroupBootstrap, bca_limits, find_share_below_zero
 from ._intervals import CONSTRAINTS
+from ._scorers import read_scorers
 from ._weighted_score import (
     count_images,
     join_items,
     list_classes,
     make_weighted_score,
-    read_metric,
 )
 
 if TYPE_CHECKING:
@@ -97,8 +96,8 @@ def cross_val_table(
     scoring : str, scorer, list of str, or dict of str to scorer
         One or several scorers, as in :func:`sklearn.model_selection.cross_validate`.
         Scorers are created by :func:`~sklearn.metrics.make_scorer`, such as
-        :data:`skinest.metrics.dice_scorer`. A function of estimator, `X` and `y`
-        without :func:`~sklearn.metrics.make_scorer` has no interval.
+        :data:`skinest.metrics.dice_scorer`. A single scorer has the name of its metric
+        in the table.
 
     groups : array-like of shape (n_images,), default=None
         Lesion or patient of each image, for the splitter and for the intervals.
@@ -151,6 +150,9 @@ def cross_val_table(
     ------
     ImportError
         If pandas is not installed.
+    TypeError
+        If an estimator has no method `fit`, or a scorer was not created by
+        :func:`~sklearn.metrics.make_scorer`.
     ValueError
         If an argument is invalid, or a score cannot be computed in a fold.
 
@@ -208,7 +210,7 @@ def cross_val_table(
     ['logistic regression', 'SVM']
     """
     check_installed("pandas", "cross_val_table")
-    estimators, scorers = _check_estimators(estimators), _check_scorers(scoring)
+    estimators, scorers = _check_estimators(estimators), read_scorers(scoring)
     n_images = count_images(y)
     groups = check_groups(groups, n_images)
     folds = _list_folds(next(iter(estimators.values())), X, y, groups, cv)
@@ -246,27 +248,6 @@ def _check_estimators(estimators):
         if not hasattr(estimator, "fit"):
             raise TypeError(f"estimators[{name!r}]={estimator!r} has no method fit.")
     return by_name
-
-
-def _check_scorers(scoring):
-    """Return the scorers by name."""
-    if isinstance(scoring, str):
-        scoring = [scoring]
-    if callable(scoring):
-        scorer = read_scorer(scoring)
-        scoring = {read_metric(scoring).name if scorer else "scoring": scoring}
-    elif not isinstance(scoring, Mapping):
-        scoring = dict(zip(scoring, scoring, strict=True))
-    scorers = {name: get_scorer(scorer) for name, scorer in scoring.items()}
-    if not scorers:
-        raise ValueError("scoring is empty. Pass at least one scorer.")
-    for name, scorer in scorers.items():
-        if read_scorer(scorer) is None:
-            raise TypeError(
-                f"The scorer {name!r} was not created by make_scorer, so its metric is "
-                "not known. Pass make_scorer(metric) or the name of a scorer."
-            )
-    return scorers
 
 
 def _params_of(name, estimators, params):

@@ -148,7 +148,7 @@ def test_scorers_of_every_kind():
     # It predicts the most frequent label: for images of B, trained on A.
     for scoring, name in (
         ("accuracy", "accuracy"),
-        (make_scorer(accuracy_score), "score"),
+        (make_scorer(accuracy_score), "accuracy_score"),
         ({"mine": "accuracy"}, "mine"),
     ):
         result = tabulate(DummyClassifier(), scoring=scoring, **few)
@@ -238,7 +238,6 @@ def test_images_of_different_sizes():
         ({"groups": np.arange(119)}, "groups has 119 entries"),
         ({"cv": ShuffleSplit(2)}, "cv=ShuffleSplit.*does not test each image once"),
         ({"scoring": []}, "scoring is empty"),
-        ({"scoring": lambda clf, X, y: 1.0}, "'score' was not created by make_scorer"),
         (
             {"y": np.where(Y, "nevus", "melanoma")},
             r"'average_precision' cannot be computed for .*\['melanoma', 'nevus'\]",
@@ -264,3 +263,8 @@ def test_images_of_different_sizes():
 def test_bad_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         tabulate(**options)
+
+
+def test_scorer_without_a_metric_is_refused():
+    with pytest.raises(TypeError, match="'own' was not created by make_scorer"):
+        tabulate(scoring={"own": lambda clf, X, y: 1.0})
