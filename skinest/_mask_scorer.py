@@ -3,9 +3,8 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-from sklearn.pipeline import Pipeline
-
 from ._compat import Scorer
+from .utils._steps import find_last_step
 
 _MASK_OPTIONS = "ignore_label", "mask_threshold"
 
@@ -26,12 +25,6 @@ def get_mask_options(estimator) -> dict:
     For a Pipeline, they are those of its last step; for a search, those of its best
     estimator.
     """
-    while True:
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            estimator = estimator[-1]
-        else:
-            break
-    options = {name: getattr(estimator, name, None) for name in _MASK_OPTIONS}
+    last = find_last_step(estimator)
+    options = {name: getattr(last, name, None) for name in _MASK_OPTIONS}
     return {name: value for name, value in options.items() if value is not None}

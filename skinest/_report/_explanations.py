@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..inspection import GradCAMDisplay, OcclusionDisplay, VisualWordsDisplay
-from ._predicted_outputs import find_last_step, transform_to_last_step
+from ..utils._steps import find_last_step
+from ._predicted_outputs import transform_to_last_step
 from ._report_pictures import render_panel
 from ._report_scores import collect_notes
 

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from .._pixel_counts import choose_foreground
 from ..classification._class_prediction import ClassPredictionMixin
 from ..metrics import dice_score, iou_score
+from ..utils._steps import find_last_step
 
 
 @dataclass(frozen=True)
@@ -124,17 +125,6 @@ class MaskOutputs:
             average=None,
             zero_division=1.0,
         )
-
-
-def find_last_step(estimator):
-    """Return the last step of a pipeline or of a search's best pipeline."""
-    while True:
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            estimator = estimator[-1]
-        else:
-            return estimator
 
 
 def transform_to_last_step(estimator, X):
