@@ -374,7 +374,7 @@ def _as_paths(items, name) -> list[str]:
     return [to_path(item) for item in items]  # no np.str_ in errors
 
 
-def _check_array(mask, location, mask_threshold=None, others=()):
+def _check_array(mask, location, mask_threshold, others=()):
     """Raise ValueError unless an array has the shape and type of a mask."""
     if not isinstance(mask, np.ndarray):
         shown = f" ({mask!r})" if mask is None or np.isscalar(mask) else ""

@@ -164,20 +164,15 @@ class Picture:
 
     width : int
         Its width in pixels of the screen, if there is enough space.
-
-    caption : str, default=""
-        A text below it.
     """
 
     source: str
     alt: str
     width: int
-    caption: str = ""
 
     def to_html(self) -> str:
         """Return the block as HTML."""
-        caption = self.caption and f"<figcaption>{escape(self.caption)}</figcaption>"
-        return f"<figure>{self.to_image()}{caption}</figure>"
+        return f"<figure>{self.to_image()}</figure>"
 
     def to_image(self) -> str:
         """Return the picture alone."""

@@ -18,7 +18,7 @@ _IMAGE_SIDE = 320  # pixels
 _JPEG = {"quality": 85}
 
 
-def make_plot(plot, alt, caption="", size=_PLOT_SIZE) -> Picture:
+def make_plot(plot, alt) -> Picture:
     """Create a plot.
 
     Parameters
@@ -29,25 +29,19 @@ def make_plot(plot, alt, caption="", size=_PLOT_SIZE) -> Picture:
     alt : str
         What the plot shows.
 
-    caption : str, default=""
-        A text below it.
-
-    size : tuple of (float, float), default=(4.2, 3.4)
-        Width and height in inches.
-
     Returns
     -------
     picture : Picture
     """
     with _plain_style():
-        figure = _new_figure(size)
+        figure = _new_figure(_PLOT_SIZE)
         plot(figure.add_subplot())
         stream = io.BytesIO()
         # No date, and no name of the program.
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(stream, format="svg", metadata=nothing)
-    width = round(size[0] * _DOTS_PER_INCH)
-    return Picture(_to_uri("image/svg+xml", stream.getvalue()), alt, width, caption)
+    width = round(_PLOT_SIZE[0] * _DOTS_PER_INCH)
+    return Picture(_to_uri("image/svg+xml", stream.getvalue()), alt, width)
 
 
 def encode_image(image, alt) -> Picture:

@@ -15,7 +15,7 @@ from keras import ops
 _MIN_ROWS = 64  # one model for all usual batch sizes
 
 
-def count_rows(batch_size) -> int:
+def choose_n_rows(batch_size) -> int:
     """Return the number of outputs that a model keeps: a power of two."""
     return max(_MIN_ROWS, 1 << (int(batch_size) - 1).bit_length())
 
@@ -72,7 +72,7 @@ def make_objective(n_outputs, batch_size) -> dict:
     :class:`EpochMetrics` replaces the values of the metrics.
     """
     objective = make_keras_objective(n_outputs)
-    objective["metrics"][-1] = LastOutputs(count_rows(batch_size), n_outputs)
+    objective["metrics"][-1] = LastOutputs(choose_n_rows(batch_size), n_outputs)
     return objective
 
 

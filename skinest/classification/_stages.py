@@ -113,7 +113,7 @@ def train_stage(fitting, network, stage, inputs, attributes_of):
     """
     from ._epoch_metrics import (
         EpochMetrics,
-        count_rows,
+        choose_n_rows,
         make_keras_objective,
         make_objective,
     )
@@ -124,7 +124,7 @@ def train_stage(fitting, network, stage, inputs, attributes_of):
         part = restore_statistics(part, batches, fitting.estimator)
     batch_size, n_outputs = fitting.estimator.batch_size, network.head_spec.n_outputs
     objective = Objective(
-        key=(count_rows(batch_size),),
+        key=(choose_n_rows(batch_size),),
         make=lambda variables: make_objective(n_outputs, batch_size),
         make_whole=partial(make_keras_objective, n_outputs),
     )

@@ -190,8 +190,7 @@ class GradCAMDisplay:
         shown = np.argmax(probabilities, axis=1)
         if wanted is not None:
             shown[:] = wanted
-        model = estimator.model_
-        maps = compute_maps(model, found, images, shown, model.input_shape[1:3])
+        maps = compute_maps(estimator.model_, found, images, shown)
         titles = [
             f"{estimator.classes_[k]} ({row[k]:.2f})"
             for k, row in zip(shown, probabilities, strict=True)

@@ -122,7 +122,7 @@ def _find_logits(model):
         (tensor,) = inputs
 
 
-def compute_maps(model, layer, images, class_indices, image_size):
+def compute_maps(model, layer, images, class_indices):
     """Compute the Grad-CAM maps of images.
 
     Parameters
@@ -139,9 +139,6 @@ def compute_maps(model, layer, images, class_indices, image_size):
     class_indices : ndarray of shape (n_images,)
         The index of the class to show for each image.
 
-    image_size : tuple of (int, int)
-        Height and width of the input of `model`.
-
     Returns
     -------
     maps : list of ndarray of shape (height, width), dtype float32
@@ -151,7 +148,7 @@ def compute_maps(model, layer, images, class_indices, image_size):
     import keras
 
     extractor = keras.Model(model.inputs[0], layer.tensor, name="feature_maps")
-    maps = []
+    maps, image_size = [], model.input_shape[1:3]
     for start in range(0, len(images), _BATCH_SIZE):
         batch = slice(start, start + _BATCH_SIZE)
         pixels = np.stack([resize(image, image_size) for image in images[batch]])

@@ -18,16 +18,13 @@ from ..images import check_images
 from ..utils._checks import select_items
 
 
-def read_images(X, n_images=None):
-    """Read the first images, and return them also in the form for an estimator.
+def read_images(X):
+    """Read images, and return them also in the form for an estimator.
 
     Parameters
     ----------
     X : array, list of arrays or paths
         The images.
-
-    n_images : int, default=None
-        Number of images to read. None is all.
 
     Returns
     -------
@@ -35,10 +32,9 @@ def read_images(X, n_images=None):
         The images in RGB.
 
     for_estimator : list of ndarray, or same type as X
-        `images` if `X` has paths, so that no file is decoded twice. Otherwise the first
-        images of `X`, unchanged.
+        `images` if `X` has paths, so that no file is decoded twice. Otherwise `X`.
     """
-    return _read(check_images(X), X, n_images)
+    return _read(check_images(X), X, None)
 
 
 def _read(collection, X, n_images):
@@ -67,7 +63,8 @@ def read_pairs(X, n_images, **masks):
     images : list of ndarray of shape (height, width, 3), dtype uint8
 
     for_estimator : list of ndarray, or same type as X
-        See :func:`read_images`.
+        `images` if `X` has paths, as in :func:`read_images`. Otherwise the first images
+        of `X`, unchanged.
 
     read : dict of str to list of ndarray of shape (height, width)
         The masks.

@@ -174,17 +174,17 @@ def select_params(params, positions, n_images) -> dict:
     }
 
 
-def count_rows(X, name="X") -> int:
+def count_rows(X) -> int:
     """Return the number of images, or of the rows of a table, which can be sparse."""
     shape = getattr(X, "shape", ())
     if not (shape or hasattr(X, "__len__")):
         raise ValueError(
-            f"{name} is of type {type(X).__name__}. Pass an array, a list or a table; "
+            f"X is of type {type(X).__name__}. Pass an array, a list or a table; "
             "a generator can be passed as list(generator)."
         )
     n_rows = shape[0] if shape else len(X)
     if not n_rows:
-        raise ValueError(f"{name} is empty: pass at least one image.")
+        raise ValueError("X is empty: pass at least one image.")
     return n_rows
 
 
