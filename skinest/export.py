@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._compat import preserved_random_state
+from .utils._places import check_free, check_replaceable, find_place, make_absolute
 
 if TYPE_CHECKING:
     from ._typing import PathLike
@@ -93,7 +94,7 @@ def read_metadata(path: PathLike) -> dict[str, Any]:
     >>> metadata["classes"], metadata["threshold"]
     ([0, 255], 0.5)
     """
-    file = _to_path(path)
+    file = make_absolute(path)
     form = _find_format(file)
     if not file.exists():
         raise FileNotFoundError(f"path={str(file)!r} does not exist.")
@@ -135,9 +136,8 @@ def export_network(estimator, build, path, *, overwrite, **metadata):
         If the file cannot be written. Only layers that cannot be converted are found
         after the network was built.
     """
-    file = _to_path(path)
-    form = _find_format(file)
-    _check_place(file, overwrite)
+    form = _find_format(make_absolute(path))
+    file = _check_place(path, overwrite)
     form.check_backend()
     form.check_extra()
     classes = estimator.classes_.tolist()
@@ -179,33 +179,26 @@ def _move(new, file):
         raise
 
 
-def _to_path(path) -> Path:
-    return Path(os.path.abspath(os.path.expanduser(os.fspath(path))))
-
-
-def _check_place(file, overwrite):
-    """Raise an error if a file or folder cannot be written to its place."""
-    name = f"path={str(file)!r}"
+def _check_place(path, overwrite) -> Path:
+    """Return the file or folder to write, or raise an error if it cannot be written."""
+    file = make_absolute(path)
     # TensorFlow looks for files of this name as a pattern.
     if not file.suffix and not fnmatchcase(str(file), str(file)):
         raise ValueError(
-            f"{name} has brackets, so TensorFlow could not load a SavedModel from "
-            "there. Choose another path or format."
+            f"path={str(file)!r} has brackets, so TensorFlow could not load a "
+            "SavedModel from there. Choose another path or format."
         )
-    if not file.parent.is_dir():
-        raise FileNotFoundError(
-            f"{name}: there is no folder {str(file.parent)!r}. Create it first."
-        )
-    if not file.exists():
-        return
-    if not overwrite:
-        raise FileExistsError(f"{name} exists. Pass overwrite=True to replace it.")
-    is_folder = not file.suffix
-    if file.is_dir() != is_folder or (is_folder and not _can_replace(file)):
+    file = find_place(path)
+    if file.suffix:
+        check_free(file, overwrite)
+        return file
+    check_replaceable(file, overwrite)
+    if file.exists() and not (file.is_dir() and _can_replace(file)):
         raise FileExistsError(
-            f"{name} exists, but is not an exported network. Remove it yourself, or "
-            "pass another path."
+            f"{str(file)!r} exists, but is not an exported network. Remove it "
+            "yourself, or pass another path."
         )
+    return file
 
 
 def _can_replace(folder) -> bool:

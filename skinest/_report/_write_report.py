@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -16,6 +15,7 @@ import numpy as np
 
 from .._compat import Interval, validate_params
 from ..utils._checks import check_installed, choose_seed
+from ..utils._places import check_free, find_place, make_absolute
 from ._authors_section import check_answers, list_author_items
 from ._curves_section import plot_curves
 from ._data_section import describe_data
@@ -198,7 +198,7 @@ def report(
     Raises
     ------
     FileExistsError
-        If a file exists and `overwrite` is False.
+        If a file exists and `overwrite` is False, or if a folder has its name.
     FileNotFoundError
         If the folder of `path`, or an image, does not exist.
     ImportError
@@ -299,22 +299,12 @@ def report(
 
 def _check_place(path, overwrite) -> ReportFiles:
     """Return the files to write, or raise an error if this is not possible."""
-    html = Path(os.path.abspath(os.path.expanduser(os.fspath(path))))
-    if html.suffix != ".html":
+    if make_absolute(path).suffix != ".html":
         raise ValueError(f"path={str(path)!r} must end in '.html'.")
-    if not html.parent.is_dir():
-        raise FileNotFoundError(
-            f"path={str(path)!r}: there is no folder {str(html.parent)!r}. Create it "
-            "first."
-        )
+    html = find_place(path)
     files = ReportFiles(html, html.with_suffix(".md"))
     for file in files:
-        if file.is_dir():
-            raise FileExistsError(f"{str(file)!r} is a folder. Pass another path.")
-        if file.exists() and not overwrite:
-            raise FileExistsError(
-                f"{str(file)!r} exists. Pass overwrite=True to replace it."
-            )
+        check_free(file, overwrite)
     return files
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .._compat import StrOptions, validate_params
+from ..utils._places import check_free, find_place
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -81,11 +82,9 @@ def write_isic_submission(
     Raises
     ------
     FileExistsError
-        If the file exists and `overwrite` is False.
+        If the file exists and `overwrite` is False, or if `path` is a folder.
     FileNotFoundError
         If its folder does not exist.
-    IsADirectoryError
-        If `path` is a folder.
     ValueError
         If a probability is not in [0, 1], images and rows differ in number, there are
         no images, an image is there twice, a name is empty or has a character that
@@ -119,7 +118,8 @@ def write_isic_submission(
     ...     print(file.read_text())
     ISIC_0000003,0.25
     """
-    file = _check_place(path, overwrite)
+    file = find_place(path)
+    check_free(file, overwrite)
     names = _name_images(images)
     columns = _CLASSES[challenge]
     if columns:
@@ -136,21 +136,6 @@ def write_isic_submission(
     ]
     text = "\n".join([*header, *rows]) + "\n"
     file.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _check_place(path, overwrite):
-    """Return the file to write, as a path."""
-    file = Path(os.path.expanduser(os.fsdecode(path)))
-    name = f"path={str(file)!r}"
-    if not file.parent.is_dir():
-        raise FileNotFoundError(
-            f"{name}: there is no folder {str(file.parent)!r}. Create it first."
-        )
-    if file.is_dir():
-        raise IsADirectoryError(f"{name} is a folder. Pass the path of a file.")
-    if file.exists() and not overwrite:
-        raise FileExistsError(f"{name} exists. Pass overwrite=True to replace it.")
-    return file
 
 
 def _name_images(images):

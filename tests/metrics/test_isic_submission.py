@@ -188,5 +188,5 @@ def test_a_missing_folder(tmp_path, proba):
 
 def test_a_folder_is_not_a_file(tmp_path, proba):
     for overwrite in (False, True):
-        with pytest.raises(IsADirectoryError, match="is a folder"):
+        with pytest.raises(FileExistsError, match="is a folder"):
             write_isic_submission(tmp_path, IMAGES, proba, overwrite=overwrite)
