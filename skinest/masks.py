@@ -41,7 +41,7 @@ from ._reading._mask_values import check_mask_options, find_labels, threshold_ma
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._typing import Mask, MasksLike, PathLike
+    from ._typing import Image, Mask, MasksLike, PathLike
 
 __all__ = ["MaskCollection", "check_masks", "read_mask"]
 
@@ -402,6 +402,17 @@ def _check_array(mask, location, mask_threshold, others=()):
             f"{location} is of dtype {mask.dtype}. A mask holds integer labels or "
             "booleans: threshold probabilities, as in mask > 0.5 or by "
             "mask_threshold=0.5, or use mask.astype(np.uint8)."
+        )
+
+
+def check_mask_size(mask: Mask, image: Image, of_mask: str, of_image: str) -> None:
+    """Raise ValueError unless a mask has the size of its image; `of_...` name them."""
+    size = image.shape[:2]
+    if mask.shape != size:
+        raise ValueError(
+            f"{of_mask} has shape {mask.shape}, but its image {of_image} has shape "
+            f"{size}. A mask has the size of its image: check that they belong "
+            "together, in the same order."
         )
 
 

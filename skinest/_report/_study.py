@@ -15,7 +15,7 @@ from sklearn.base import is_classifier, is_regressor
 
 from .._mask_scorer import get_mask_options
 from ..images import ImageCollection, check_images
-from ..masks import check_masks
+from ..masks import check_mask_size, check_masks
 from ..utils._checks import as_column, check_fitted, check_groups
 from ._leaks import Leaks, find_leaks
 from ._predicted_outputs import (
@@ -255,13 +255,7 @@ def _check_masks(images, masks):
     for position, image in enumerate(images):
         mask = masks[position]
         is_labelled = is_labelled or np.any(mask != masks.ignore_label)
-        shape = mask.shape
-        if shape != image.shape[:2]:
-            raise ValueError(
-                f"{masks.where(position)} has shape {shape}, but "
-                f"{images.where(position)} is an image of {image.shape[:2]}. A mask "
-                "must have the size of its image."
-            )
+        check_mask_size(mask, image, masks.where(position), images.where(position))
     if not is_labelled:
         raise ValueError(
             f"All pixels of y_test have ignore_label={masks.ignore_label}. A report "

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._compat import Interval, validate_params
 from ..images import check_images, limit_side
-from ..masks import check_masks
+from ..masks import check_mask_size, check_masks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -163,11 +163,8 @@ def individual_typology_angle(
     angles = np.empty(len(collection))
     for position, image in enumerate(collection):
         mask = lesions[position]
-        if mask.shape != image.shape[:2]:
-            raise ValueError(
-                f"{lesions.where(position)} has shape {mask.shape}, but its image has "
-                f"{image.shape[:2]}. A mask must have the size of its image."
-            )
+        names = lesions.where(position), collection.where(position)
+        check_mask_size(mask, image, *names)
         angles[position] = _compute_angle(image, mask != 0, margin, min_skin)
     _warn_of_missing(angles)
     return angles

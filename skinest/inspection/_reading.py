@@ -15,6 +15,7 @@ from .._pixel_counts import (
     select_counts,
 )
 from ..images import check_images
+from ..masks import check_mask_size
 from ..utils._checks import select_items
 
 
@@ -84,12 +85,7 @@ def read_pairs(X, n_images, **masks):
     for name, each in masks.items():
         for position, image in enumerate(images):
             mask, labels = each.read(position)
-            if mask.shape != image.shape[:2]:
-                raise ValueError(
-                    f"{each.where(position)} has shape {mask.shape}, but X[{position}] "
-                    f"is an image of {image.shape[:2]}. A mask must have the size of "
-                    "its image."
-                )
+            check_mask_size(mask, image, each.where(position), f"X[{position}]")
             read[name].append(mask)
             held[name].update(labels.tolist())
     return images, for_estimator, read, held

@@ -149,7 +149,7 @@ of shape (height, width)
         masks = pairs.read_masks(self.classes_)
         predicted = self.predict(pairs.images)
         for position, (mask, found) in enumerate(zip(masks, predicted, strict=True)):
-            pairs.check_shape(position, mask.shape, found.shape)
+            pairs.check_size(position, mask, found)
         has_foreground = len(self.classes_) > 1
         return dice_score(
             masks,

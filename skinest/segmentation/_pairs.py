@@ -15,7 +15,7 @@ from .._reading._mask_coding import CodingCheck
 from .._reading._mask_values import MAX_LABELS
 from .._training._batches import Prefetch, allocate
 from ..images import check_images, resize
-from ..masks import check_masks
+from ..masks import check_mask_size, check_masks
 
 OUTSIDE = 255  # class index of padding, and of pixels that are not labelled
 _N_READ = 16  # pairs that are read in one batch
@@ -243,7 +243,7 @@ class PairCollection:
         """
         image = self.images[position]
         mask, labels = self.masks.read(position)
-        self.check_shape(position, mask.shape, image.shape[:2])
+        self.check_size(position, mask, image)
         self.check_side(position, mask.shape)
         ignore_label = self.masks.ignore_label
         resized = self.letterbox.resize_mask(mask, labels, ignore_label)
@@ -287,14 +287,10 @@ class PairCollection:
         """Raise ValueError if an image is too small for the network."""
         check_side(shape, self._min_side, f"{self._names[0]}[{position}]")
 
-    def check_shape(self, position, of_mask, of_image):
+    def check_size(self, position, mask, image):
         """Raise ValueError if a mask does not have the size of its image."""
-        if of_mask != of_image:
-            raise ValueError(
-                f"{self.masks.where(position)} has shape {of_mask}, but its image "
-                f"{self._names[0]}[{position}] has shape {of_image}. A mask has the "
-                "size of its image: check that they belong together, in the same order."
-            )
+        of_image = f"{self._names[0]}[{position}]"
+        check_mask_size(mask, image, self.masks.where(position), of_image)
 
 
 def check_side(shape, min_side, location):

@@ -151,7 +151,10 @@ def test_synthetic_lesions_have_light_skin():
     ("change", "says"),
     [
         (lambda i, m: ([i, i], [m]), "images has 2 images, but masks has 1 masks"),
-        (lambda i, m: ([i], [m[:-1]]), r"masks\[0\] has shape \(119, 160\), but its"),
+        (
+            lambda i, m: ([i], [m[:-1]]),
+            r"masks\[0\] has shape \(119, 160\), but its image images\[0\]",
+        ),
         (lambda i, m: ([i / 2], [m]), "images"),
     ],
 )

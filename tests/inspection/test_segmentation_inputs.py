@@ -148,7 +148,7 @@ def test_lengths_that_differ(images, masks, predicted):
 def test_sizes_that_differ(images, masks, predicted):
     draw = SegmentationDisplay.from_predictions
     ragged = [*masks[:2], masks[2, :, :-1], *masks[3:]]
-    wrong = r"\[2\] has shape \(30, 39\), but X\[2\] is an image of \(30, 40\)"
+    wrong = r"\[2\] has shape \(30, 39\), but its image X\[2\] has shape \(30, 40\)"
     with pytest.raises(ValueError, match="y_true" + wrong):
         draw(images, ragged, predicted)
     with pytest.raises(ValueError, match="y_pred" + wrong):

@@ -178,7 +178,7 @@ def test_masks_of_other_lengths_are_found_before_predictions(tmp_path):
     [
         (
             {"y_test": [mask[:-1] for mask in MASKS]},
-            r"y_test\[0\] has shape \(19, 24\)",
+            r"y_test\[0\] has shape \(19, 24\), but its image X_test",
         ),
         (
             {"y_test": [np.full_like(mask, 9) for mask in MASKS]},
