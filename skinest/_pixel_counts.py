@@ -66,8 +66,9 @@ def iterate_pairs(y_true, y_pred, labels=None):
     Raises
     ------
     ValueError
-        If two masks differ in size, or if there are two codings of the foreground,
-        unless both are in `labels`.
+        If two masks differ in size, if a predicted one has `ignore_label` where the
+        true one has a label, or if there are two codings of the foreground, unless both
+        are in `labels`.
 
     Warns
     -----

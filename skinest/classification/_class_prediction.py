@@ -130,6 +130,8 @@ class ClassPredictionMixin:
 
         Raises
         ------
+        OSError
+            If the folder does not exist, or the file cannot be written.
         ValueError
             If the path does not end in ".weights.h5".
         """

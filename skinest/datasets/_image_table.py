@@ -117,6 +117,8 @@ def load_image_table(
     ------
     OSError
         If the table or a folder does not exist.
+    TypeError
+        If `table` is neither a path nor has columns, as a list of rows.
     ValueError
         If the table cannot be read, lacks a column, has no rows, names an image twice
         or has an empty label or group, if images are missing, or if a name fits several

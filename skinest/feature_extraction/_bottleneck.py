@@ -215,7 +215,9 @@ class BottleneckFeatureExtractor(
         Raises
         ------
         ValueError
-            If a file of weights does not fit the network.
+            If `image_size`, `layers` or another argument is invalid, `memory` cannot be
+            created as a folder, `X` does not contain images, `y` has another length, or
+            a file of weights does not fit the network.
         OSError
             If ImageNet's weights cannot be downloaded, or a file is missing.
         """

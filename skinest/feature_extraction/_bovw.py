@@ -253,7 +253,8 @@ default="histogram"
         Raises
         ------
         ValueError
-            If the images have fewer descriptors than `n_words` in all.
+            If the images have fewer descriptors than `n_words` in all, an image cannot
+            be read or described, `y` has another length, or an argument is invalid.
         """
         self._fit(X, y, with_vectors=self.encoding == "tfidf")
         return self
@@ -275,6 +276,11 @@ default="histogram"
         -------
         vectors : ndarray of shape (n_images, n_features_out), dtype float32
             One row for each image.
+
+        Raises
+        ------
+        ValueError
+            As in :meth:`fit`.
         """
         return keep_index(self, X, self._weigh(self._fit(X, y, with_vectors=True)))
 
@@ -302,7 +308,8 @@ default="histogram"
         Raises
         ------
         ValueError
-            If the clusterer cannot learn in batches, or the encoding is "tfidf".
+            If the clusterer cannot learn in batches, the encoding is "tfidf" or was
+            changed after the first batch, or :meth:`fit` would raise an error.
         """
         images = check_images(X, y)
         descriptor = copy_descriptor(self.descriptor)
@@ -328,8 +335,7 @@ default="histogram"
         if len(values):
             projected = values if pca is None else pca.transform(values)
             clusterer = clusterer.partial_fit(projected)
-            encoder = self._make_encoder(pca, clusterer)
-            self._set_words(encoder, clusterer, descriptor)
+            self._set_words(self._make_encoder(pca, clusterer), clusterer, descriptor)
         return self
 
     def transform(self, X: t.ImagesLike) -> t.Features:

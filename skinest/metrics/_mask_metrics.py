@@ -223,6 +223,18 @@ def iou_score(
     score : float or ndarray of shape (n_images,)
         Between 0 and 1, or NaN as in :func:`dice_score`.
 
+    Raises
+    ------
+    ValueError
+        If `y_true` and `y_pred` differ in number or size, if one holds 0 and 1 and the
+        other 0 and 255, or if they are not masks, see :func:`dice_score`.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If ``zero_division="warn"`` and a label is absent from both masks of a pair, or
+        if all pixels have `ignore_label`.
+
     See Also
     --------
     dice_score : The Dice coefficient, which is 2 IoU / (1 + IoU) of one mask.

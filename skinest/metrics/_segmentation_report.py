@@ -141,6 +141,12 @@ def segmentation_report(
         other 0 and 255, if they are not masks, if `target_names` has another length
         than the foreground labels, or if a column is unknown.
 
+    Warns
+    -----
+    UndefinedMetricWarning
+        If ``zero_division="warn"`` and the denominator of a score is 0, or if all
+        pixels have `ignore_label`.
+
     See Also
     --------
     dice_score : One score only, and the meaning of the arguments.

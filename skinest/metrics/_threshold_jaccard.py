@@ -81,6 +81,18 @@ def threshold_jaccard_score(
     score : float
         Between 0 and 1, or NaN as in :func:`dice_score`.
 
+    Raises
+    ------
+    ValueError
+        If `y_true` and `y_pred` differ in number or size, if one holds 0 and 1 and the
+        other 0 and 255, or if they are not masks, see :func:`dice_score`.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If ``zero_division="warn"`` and a label is absent from both masks of a pair, or
+        if all pixels have `ignore_label`.
+
     See Also
     --------
     iou_score : The Jaccard index without a threshold.

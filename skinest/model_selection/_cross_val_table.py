@@ -159,8 +159,9 @@ def cross_val_table(
     Warns
     -----
     UserWarning
-        If images of one group are in the training and in the test set of a fold, or if
-        a class is in fewer than 5 groups of a fold.
+        If images of one group are in the training and in the test set of a fold, if a
+        class is in fewer than 5 groups of a fold, or if a score or difference is the
+        same in all samples and its limits are NaN.
 
     See Also
     --------
