@@ -18,7 +18,14 @@ FILES = sorted(FOLDER.rglob("*.py"))
 
 # Parameters that mean something else there, so that their text is one of its own.
 OWN_TEXTS = {
-    "VGGTransferClassifier": {"backbone", "trainable"},
+    "VGGTransferClassifier": {
+        "backbone",
+        "image_size",
+        "pooling",
+        "train_batch_norm",
+        "trainable",
+        "weights",
+    },
     "BottleneckFeatureExtractor": {"batch_size", "memory", "random_state"},
     "BoVWSIFTTransformer": {"memory", "random_state"},
     "UNetSegmenter": {
@@ -32,6 +39,8 @@ OWN_TEXTS = {
         "learning_rate",
         "memory",
         "monitor",
+        "n_prediction_views",
+        "train_batch_norm",
         "trainable",
         "validation_fraction",
         "weights",

@@ -112,11 +112,11 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Learning rate of the second stage.
 
     train_batch_norm : bool or "auto", default="auto"
-        Whether batch normalisation of the backbone or encoder is trained in the part
-        that trains. If not, it keeps its statistics. "auto" trains it only with "all"
-        and ``weights=None``. If the weights have no statistics, as those of many
-        networks for predictions, they are first computed from training images, and the
-        outputs stay the same.
+        Whether batch normalisation of the backbone is trained in the part that trains.
+        If not, it keeps its statistics. "auto" trains it only with "all" and
+        ``weights=None``. If the weights have no statistics, as those of many networks
+        for predictions, they are first computed from training images, and the outputs
+        stay the same.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
@@ -139,9 +139,9 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
         Number of views of each image whose predicted probabilities are averaged
         (test-time augmentation). 2 are the image and its mirror image (Simonyan and
         Zisserman 2015), 4 are these and both upside down, 8 are these and all four
-        turned by 90 degrees (Moshkov et al. 2020). A segmenter turns masks back first.
-        Only predictions depend on it, so it can be changed after `fit`; `history_` and
-        `model_` are of one view. See :ref:`prediction-views`.
+        turned by 90 degrees (Moshkov et al. 2020). Only predictions depend on it, so it
+        can be changed after `fit`; `history_` and `model_` are of one view. See
+        :ref:`prediction-views`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.

@@ -22,16 +22,12 @@ class VGGTransferClassifier(TransferClassifier):
 
     weights : "imagenet", str, path or None, default="imagenet"
         Weights of the backbone. "imagenet" downloads those of `keras.applications`
-        once; for a network of your own it means those that it came with. A path is a
-        file of weights of this network, with or without its top, written by Keras'
-        `save_weights` or by :meth:`TransferClassifier.save_backbone`. None means random
-        weights (He et al. 2015), or those that the layers of your own network start
-        with.
+        once. A path is a file of weights of this network, with or without its top,
+        written by Keras' `save_weights` or by :meth:`TransferClassifier.save_backbone`.
+        None means random weights (He et al. 2015).
 
     image_size : tuple of int, default=(224, 224)
-        (height, width) to which images are resized, in pixels, 32 or more each. A few
-        backbones need more, see :ref:`backbones`. A network of your own may take one
-        size only.
+        (height, width) to which images are resized, in pixels, 32 or more each.
 
     hidden_units : tuple of int, default=()
         Number of units of each dense ReLU layer between features and output. ``()``
@@ -39,8 +35,7 @@ class VGGTransferClassifier(TransferClassifier):
 
     pooling : {"avg", "max", "flatten"}, default="avg"
         How feature maps, of shape (rows, columns, channels), are converted to a vector:
-        the mean or maximum of each channel, or all values. It has no effect if the
-        backbone makes a vector.
+        the mean or maximum of each channel, or all values.
 
     dropout : float, default=0.5
         Dropout rate in [0, 1) after each hidden layer or, without hidden layers, before
@@ -80,11 +75,7 @@ class VGGTransferClassifier(TransferClassifier):
         Learning rate of the second stage.
 
     train_batch_norm : bool or "auto", default="auto"
-        Whether batch normalisation of the backbone or encoder is trained in the part
-        that trains. If not, it keeps its statistics. "auto" trains it only with "all"
-        and ``weights=None``. If the weights have no statistics, as those of many
-        networks for predictions, they are first computed from training images, and the
-        outputs stay the same.
+        Not used, because VGG16 and VGG19 have no batch normalisation.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
@@ -107,9 +98,9 @@ class VGGTransferClassifier(TransferClassifier):
         Number of views of each image whose predicted probabilities are averaged
         (test-time augmentation). 2 are the image and its mirror image (Simonyan and
         Zisserman 2015), 4 are these and both upside down, 8 are these and all four
-        turned by 90 degrees (Moshkov et al. 2020). A segmenter turns masks back first.
-        Only predictions depend on it, so it can be changed after `fit`; `history_` and
-        `model_` are of one view. See :ref:`prediction-views`.
+        turned by 90 degrees (Moshkov et al. 2020). Only predictions depend on it, so it
+        can be changed after `fit`; `history_` and `model_` are of one view. See
+        :ref:`prediction-views`.
 
     validation_fraction : float, default=None
         Fraction of the training images, in (0, 1), to hold out for validation metrics.

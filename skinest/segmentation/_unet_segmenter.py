@@ -116,11 +116,11 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         Learning rate of the second stage.
 
     train_batch_norm : bool or "auto", default="auto"
-        Whether batch normalisation of the backbone or encoder is trained in the part
-        that trains. If not, it keeps its statistics. "auto" trains it only with "all"
-        and ``weights=None``. If the weights have no statistics, as those of many
-        networks for predictions, they are first computed from training images, and the
-        outputs stay the same.
+        Whether batch normalisation of the encoder is trained in the part that trains.
+        If not, it keeps its statistics. "auto" trains it only with "all" and
+        ``weights=None``. If the weights have no statistics, as those of many networks
+        for predictions, they are first computed from training images, and the outputs
+        stay the same.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         Random changes of training pairs, see :class:`skinest.Augmentation`. A callable
@@ -140,8 +140,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
         Number of views of each image whose predicted probabilities are averaged
         (test-time augmentation). 2 are the image and its mirror image (Simonyan and
         Zisserman 2015), 4 are these and both upside down, 8 are these and all four
-        turned by 90 degrees (Moshkov et al. 2020). A segmenter turns masks back first.
-        Only predictions depend on it, so it can be changed after `fit`; `history_` and
+        turned by 90 degrees (Moshkov et al. 2020). Masks are turned back first. Only
+        predictions depend on it, so it can be changed after `fit`; `history_` and
         `model_` are of one view. See :ref:`prediction-views`.
 
     threshold : float, default=0.5
