@@ -3,8 +3,9 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklearn.pipeline import Pipeline
+
 from ._compat import Scorer
-from .utils._steps import find_last_step
 
 _MASK_OPTIONS = "ignore_label", "mask_threshold"
 
@@ -28,3 +29,14 @@ def get_mask_options(estimator) -> dict:
     last = find_last_step(estimator)
     options = {name: getattr(last, name, None) for name in _MASK_OPTIONS}
     return {name: value for name, value in options.items() if value is not None}
+
+
+def find_last_step(estimator):
+    """Return the last step of a pipeline or of a search's best pipeline."""
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        else:
+            return estimator

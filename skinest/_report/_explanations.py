@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .._mask_scorer import find_last_step
 from ..inspection import GradCAMDisplay, OcclusionDisplay, VisualWordsDisplay
-from ..utils._steps import find_last_step
 from ._predicted_outputs import transform_to_last_step
 from ._report_pictures import render_panel
 from ._report_scores import collect_notes

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from .._mask_scorer import find_last_step
 from .._pixel_counts import choose_foreground
 from ..classification._class_prediction import ClassPredictionMixin
 from ..metrics import dice_score, iou_score
-from ..utils._steps import find_last_step
 
 
 @dataclass(frozen=True)
