@@ -30,7 +30,7 @@ def benchmark():
 @pytest.fixture
 def halves():
     """Labels, lesions, and two members that know every other lesion each."""
-    y = np.tile(np.repeat(np.arange(N_CLASSES), 2), 10)
+    y = np.tile(np.repeat(np.arange(N_CLASSES), 2), 6)
     groups = np.arange(len(y)) // 2
     rng = np.random.default_rng(0)
     members = {}

@@ -92,11 +92,7 @@ def test_an_unbroken_fit_has_the_same_bits_in_another_process(name, plain, folde
 
 
 # Within a stage, between two, and after the last epoch.
-PLACES = {
-    "head and network": (1, 3, 5),
-    "segmenter": (2,),
-    "segmenter with an encoder": (2,),
-}
+PLACES = {"head and network": (1, 3, 5), "segmenter": (2,)}
 
 
 @pytest.mark.parametrize(
