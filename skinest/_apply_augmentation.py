@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ._compat import check_params, list_seed_states
+from ._compat import check_params, list_seed_states, preserved_random_state
 from .augmentation import Augmentation
 
 # Keras layers store the state of their generators, so only one call at a time may set
@@ -292,13 +292,18 @@ def _is_keras_layer(augmentation) -> bool:
 
 @contextmanager
 def _python_random(seed):
-    """Seed Python's generator, which Keras uses, and restore its state at the end."""
-    state = random.getstate()
-    try:
-        random.seed(seed)
-        yield
-    finally:
-        random.setstate(state)
+    """Seed Python's generator, which Keras uses, and restore its state at the end.
+
+    Inside of a training the state is that of its callbacks, so it is restored at once,
+    and not only when the training ends.
+    """
+    with preserved_random_state():
+        state = random.getstate()
+        try:
+            random.seed(seed)
+            yield
+        finally:
+            random.setstate(state)
 
 
 def _copy_layer(layer, contract):

@@ -10,12 +10,14 @@ a warp both outlines are less than half a pixel apart on average.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
 
+from skinest._compat import preserved_random_state
 from skinest.augmentation import Augmentation
 from tests.augmented import (
     ALL,
@@ -201,6 +203,26 @@ def test_no_global_generator_is_touched(name):
     for _ in range(2):
         augment(augmentation, noise())
     assert global_states() == before
+
+
+def test_the_generator_of_python_is_put_back_by_the_last_thread_that_uses_it():
+    inside, overlaps = threading.Event(), threading.Event()
+
+    class Waits(keras.layers.Layer):
+        def call(self, images, training=False):
+            inside.set()
+            assert overlaps.wait(60)
+            return images
+
+    layer = check_augmentation(Waits())
+    before = random.getstate()
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(augment, layer, noise())
+        assert inside.wait(60)
+        with preserved_random_state():  # as a fit in another thread
+            overlaps.set()
+            job.result(60)
+    assert random.getstate() == before
 
 
 # With masks
