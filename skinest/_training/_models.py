@@ -219,6 +219,8 @@ class ReusableModel(LoadedModel):
 def borrow_model(key, build):
     """Borrow the model of a key; no other code can use it until it is returned.
 
+    After an error it is not used again, and its values are freed.
+
     Parameters
     ----------
     key : hashable
@@ -236,8 +238,12 @@ def borrow_model(key, build):
         reusable = _take_idle(key)
     if reusable is None:
         reusable = ReusableModel(*build())
-    yield reusable
-    with _lock:  # not reached after an error, when the state of the model is unknown
+    try:
+        yield reusable
+    except BaseException:
+        reusable.free()  # its state is unknown
+        raise
+    with _lock:
         _keep_idle(key, reusable)
 
 
