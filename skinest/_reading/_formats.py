@@ -19,7 +19,6 @@ import logging
 import math
 import os
 import struct
-import threading
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -27,9 +26,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._warning_filters import own_filters
+
 MAX_PIXELS = 2**27  # 134 megapixels, more than any camera of a clinic has
 MAX_PIXELS_VARIABLE = "SKINEST_MAX_IMAGE_PIXELS"
-_FILTERS = threading.Lock()  # all threads share the filters of warnings
 _MAX_ITEMSIZE = 8  # bytes of a pixel for which the limit holds: RGB of 16 bits
 _CHANNELS = (), (1,), (2,), (3,), (4,)  # shapes of one pixel
 
@@ -224,7 +224,7 @@ def _check_header(file):
 @contextmanager
 def _without_pillow_warnings():
     """Hide warnings of Pillow, because they do not name the file. Our checks do."""
-    with _FILTERS, warnings.catch_warnings():
+    with own_filters():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
 

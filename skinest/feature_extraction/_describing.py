@@ -18,6 +18,7 @@ from joblib.parallel import (
 
 from .._cache import Cache, make_key, open_temporary_cache
 from .._identity import identify, list_versions
+from .._reading._warning_filters import own_filters
 from ..utils._threads import Workers, check_not_forked
 from ._descriptor_calls import describe
 from ._descriptors import ColorPatchDescriptor, SIFTDescriptor
@@ -136,7 +137,7 @@ class DescribedImages:
                     self._descriptors.warn(fault)
                     yield result
             finally:
-                with warnings.catch_warnings():  # about cancelled tasks
+                with own_filters():  # about cancelled tasks
                     warnings.simplefilter("ignore", UserWarning)
                     results.close()
 

@@ -4,14 +4,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import functools
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import joblib
 import numpy as np
 import pytest
 import sklearn
+from joblib.parallel import ThreadingBackend
+from PIL import Image
 
 from skinest import BoVWSIFTTransformer, ColorPatchDescriptor
+from skinest.feature_extraction._describing import DescribedImages
+from skinest.images import check_images, read_image
 from tests.callbacks import SilentCallback, needs_callbacks
 
 from .conftest import make_textured
@@ -75,6 +82,43 @@ def test_a_fit_that_is_stopped_leaves_the_state_of_the_one_before(textured):
     with pytest.raises(KeyboardInterrupt):
         words.fit(make_textured(6, seed=3))
     np.testing.assert_array_equal(words.transform(textured), expected)
+
+
+def test_filters_of_warnings_are_put_back_by_a_pass_that_stops_while_files_are_read(
+    tmp_path, monkeypatch
+):
+    is_closing, is_decoding, is_closed = (threading.Event() for _ in range(3))
+    open_image = Image.open
+
+    class SlowToStop(ThreadingBackend):
+        def abort_everything(self, ensure_ready=True):
+            is_closing.set()
+            is_decoding.wait(0.5)
+            super().abort_everything(ensure_ready)
+
+    def open_slowly(file):
+        is_decoding.set()
+        assert is_closed.wait(60)
+        return open_image(file)
+
+    def read(path):
+        assert is_closing.wait(60)
+        read_image(path)
+
+    images = make_textured(80)  # five tasks
+    path = str(tmp_path / "image.bmp")
+    cv2.imwrite(path, images[0])
+    monkeypatch.setattr(Image, "open", open_slowly)
+    before = list(warnings.filters)
+    described = DescribedImages(check_images(images), ColorPatchDescriptor(), None, 2)
+    with ThreadPoolExecutor(1) as pool, joblib.parallel_config(SlowToStop()):
+        job = pool.submit(read, path)
+        tasks = described.map()
+        next(tasks)
+        tasks.close()
+        is_closed.set()
+        job.result(60)
+    assert warnings.filters == before
 
 
 class Lazy:
