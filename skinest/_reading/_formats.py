@@ -8,7 +8,7 @@ colours are not multiplied by alpha. A decoder prints nothing.
 With ``as_labels=True`` an image with a palette gives the indices of its colours, and a
 maximum other than that of the type changes no value. Only grey values of fewer than 8
 bits are always multiplied, so that the largest one is white, as libraries for PNG do.
-To read a new format, add a decoder and a row to ``FORMATS``.
+To read a new format, add a decoder, a row to ``FORMATS`` and its ``EXTENSIONS``.
 """
 
 # Authors: The skinest developers
@@ -407,6 +407,12 @@ FORMATS = (
         _decode_jpeg2000,
     ),
     Format("AVIF", ((4, b"ftypavif"), (4, b"ftypavis")), _decode_by_pillow),
+)
+
+# The usual endings of the names of their files.
+EXTENSIONS = (
+    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
 
 # Other files that are often in folders of images, with advice.

@@ -17,18 +17,13 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .._compat import StrOptions, validate_params
+from .._reading._formats import EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._typing import Labels, PathLike, Paths
 
-# Of the formats that `skinest.images.read_image` reads.
-_EXTENSIONS = [
-    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"),
-    ".webp",
-]
 _SUBSETS = ("train", "valid", "test")
 _SUBSET_OF = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -317,7 +312,7 @@ def _is_folder(path):
 
 def _check_extensions(extensions):
     if extensions is None:
-        return set(_EXTENSIONS)
+        return set(EXTENSIONS)
     if not all(
         isinstance(extension, str) and extension.startswith(".")
         for extension in extensions

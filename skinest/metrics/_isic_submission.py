@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .._compat import StrOptions, validate_params
+from .._reading._formats import EXTENSIONS
 from ..utils._places import check_free, find_place
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _CLASSES = {
     "2019": ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK"),
 }
 _OPTIONAL = "UNK"  # without training images
-_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _SEPARATORS = set(',"\\\r\n')  # of values, lines and, on Windows, folders
 _N_NAMED = 3
 
@@ -155,9 +155,9 @@ def _name_images(images):
                 "names of the images, because the file has their names."
             )
         path = Path(image)
-        is_file = path.suffix.lower() in _ENDINGS
+        is_file = path.suffix.lower() in EXTENSIONS
         name = path.stem if is_file else path.name
-        is_empty = not name.strip() or name.lower() in _ENDINGS
+        is_empty = not name.strip() or name.lower() in EXTENSIONS
         if is_empty or name != name.strip() or _SEPARATORS & {*name}:
             raise ValueError(
                 f"images[{position}]={str(image)!r} has the name {name!r}, which a "

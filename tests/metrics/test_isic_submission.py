@@ -37,6 +37,13 @@ def test_a_column_for_each_diagnosis_and_a_line_for_each_image(tmp_path, proba):
     np.testing.assert_array_equal(written, proba)  # all digits
 
 
+@pytest.mark.parametrize("ending", [".jp2", ".ppm", ".AVIF", ".gif", ".dib"])
+def test_the_ending_of_each_format_that_is_read_is_left_out(tmp_path, proba, ending):
+    file = tmp_path / "submission.csv"
+    write_isic_submission(file, [name + ending for name in NAMES], proba)
+    assert [row[0] for row in read(file)[1:]] == NAMES
+
+
 def test_columns_are_sorted_by_their_names(tmp_path, proba):
     """As in classes_ of a classifier of "akiec", "bcc" and so on."""
     classes = sorted(name.lower() for name in COLUMNS)
