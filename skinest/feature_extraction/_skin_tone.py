@@ -85,8 +85,8 @@ def individual_typology_angle(
     Returns
     -------
     angles : ndarray of shape (n_images,)
-        In degrees, from -90 to 90. NaN if too little skin is left, or if it is more
-        blue than yellow, which skin is not.
+        In degrees, from -90 to 90. NaN if too little skin is left, or if it is not
+        more yellow than blue, as skin is.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def individual_typology_angle(
     Warns
     -----
     UserWarning
-        If angles are NaN.
+        If angles are NaN, with the reason.
 
     See Also
     --------
@@ -160,18 +160,26 @@ def individual_typology_angle(
             f"images has {len(collection)} images, but masks has {len(lesions)} masks. "
             "Pass one mask per image."
         )
-    angles = np.empty(len(collection))
+    angles, reasons = np.full(len(collection), np.nan), {}
     for position, image in enumerate(collection):
         mask = lesions[position]
         names = lesions.where(position), collection.where(position)
         check_mask_size(mask, image, *names)
-        angles[position] = _compute_angle(image, mask != 0, margin, min_skin)
-    _warn_of_missing(angles)
+        skin = _find_skin(image, mask != 0, margin, min_skin)
+        if skin is None:
+            reasons[position] = "too little skin is left"
+            continue
+        lightness, _, yellow = np.median(skin, axis=0)
+        if yellow <= 0:
+            reasons[position] = "the skin is not more yellow than blue"
+            continue
+        angles[position] = np.degrees(np.arctan((lightness - 50) / yellow))
+    _warn_of_missing(reasons, len(angles))
     return angles
 
 
-def _compute_angle(image, is_lesion, margin, min_skin):
-    """Return the angle of one image in degrees, or NaN."""
+def _find_skin(image, is_lesion, margin, min_skin):
+    """Return the pixels that are skin, in CIELAB, or None if they are too few."""
     import cv2
 
     image = limit_side(image, _SIDE)
@@ -184,12 +192,7 @@ def _compute_angle(image, is_lesion, margin, min_skin):
     radius = round(margin * min(size))
     is_skin = ~(_widen(is_lesion, radius) | _find_dark(lab[..., 0], is_lesion, radius))
     is_skin &= ~_find_hairs(lab[..., 0])
-    if is_skin.mean() < min_skin:
-        return np.nan
-    lightness, _, yellow = np.median(lab[is_skin], axis=0)
-    if yellow <= 0:
-        return np.nan
-    return np.degrees(np.arctan((lightness - 50) / yellow))
+    return None if is_skin.mean() < min_skin else lab[is_skin]
 
 
 def _make_linear():
@@ -240,14 +243,19 @@ def _make_disc(radius):
     )
 
 
-def _warn_of_missing(angles):
-    missing = np.flatnonzero(np.isnan(angles))
-    if missing.size:
+def _warn_of_missing(reasons, n_images):
+    """Warn of images without an angle: a dict of position to reason."""
+    if not reasons:
+        return
+    parts = []
+    for reason in dict.fromkeys(reasons.values()):
+        missing = [position for position in reasons if reasons[position] == reason]
         named = ", ".join(map(str, missing[:_N_NAMED]))
-        more = ", ..." if missing.size > _N_NAMED else ""
-        warnings.warn(
-            f"The angles of {missing.size} of {len(angles)} images are NaN, because "
-            f"too little skin is left: at {named}{more}.",
-            UserWarning,
-            stacklevel=3,
-        )
+        more = ", ..." if len(missing) > _N_NAMED else ""
+        parts.append(f"{reason} at {named}{more}")
+    warnings.warn(
+        f"The angles of {len(reasons)} of {n_images} images are NaN: "
+        f"{'; '.join(parts)}.",
+        UserWarning,
+        stacklevel=3,
+    )

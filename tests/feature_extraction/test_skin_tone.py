@@ -107,15 +107,19 @@ def test_any_size_and_every_form(tmp_path):
     assert_allclose(enlarged, expected, atol=ROUNDING)
 
 
-def test_nan_where_too_little_skin_is_left():
+def test_nan_without_skin_and_the_reason():
     image, mask = make_image(68, 17)
     blue = image[..., ::-1].copy()
     images = [image, image, np.zeros_like(image), blue]
     masks = [mask, np.full_like(mask, 255), mask, mask]
-    with pytest.warns(UserWarning, match=r"3 of 4 images are NaN.*: at 1, 2, 3\."):
+    says = (
+        r"3 of 4 images are NaN: too little skin is left at 1, 2; the skin is not more "
+        r"yellow than blue at 3\."
+    )
+    with pytest.warns(UserWarning, match=says):
         angles = individual_typology_angle(images, masks)
     assert np.isnan(angles).tolist() == [False, True, True, True]
-    with pytest.warns(UserWarning, match="are NaN"):
+    with pytest.warns(UserWarning, match=r"1 of 1 .* too little skin is left at 0\.$"):
         assert np.isnan(individual_typology_angle([image], [mask], min_skin=0.95))
     with warnings.catch_warnings(action="error"):
         individual_typology_angle([image], [mask])
