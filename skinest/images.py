@@ -482,13 +482,14 @@ def _check_again(images):
 def _check_length(items, y, name):
     if len(items) == 0:
         raise ValueError(f"{name} is empty: pass at least one image.")
-    if y is not None and not hasattr(y, "__len__"):
-        raise ValueError(f"y is of type {type(y).__name__}. Pass one entry per image.")
-    if y is not None and len(y) != len(items):
-        raise ValueError(
-            f"{name} has {len(items)} images, but y has {len(y)} entries. Pass "
-            "one entry per image."
-        )
+    try:
+        n_entries = len(items) if y is None else len(y)
+    except TypeError:  # an array without axes has no length either
+        what = f"y is of type {type(y).__name__} and has no length"
+        raise ValueError(f"{what}. Pass one entry per image.") from None
+    if n_entries != len(items):
+        what = f"{name} has {len(items)} images, but y has {n_entries} entries"
+        raise ValueError(f"{what}. Pass one entry per image.")
 
 
 def _read_file(path, location) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 import skinest
-from skinest import UNetSegmenter
+from skinest import BottleneckFeatureExtractor, UNetSegmenter
 from skinest.datasets import make_dermoscopy
 from skinest.images import check_images, limit_side, list_unreadable, resize
 from skinest.inspection import (
@@ -141,14 +141,28 @@ def test_one_number_is_no_mask(y):
         check_masks(y)
 
 
-def test_one_value_is_no_target():
-    with pytest.raises(ValueError, match=r"^y is of type bool"):
-        check_images([IMAGE], True)
+@pytest.mark.parametrize("y", [True, np.array(3)])
+def test_one_value_is_no_target(y):
+    with pytest.raises(ValueError, match=rf"^y is of type {type(y).__name__}"):
+        check_images([IMAGE], y)
 
 
-def test_image_size_of_unequal_parts():
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda size: UNetSegmenter(image_size=size).fit([IMAGE], [IMAGE[..., 0]]),
+        lambda size: BottleneckFeatureExtractor(image_size=size).fit([IMAGE]),
+        lambda size: make_dermoscopy(2, image_size=size),
+    ],
+)
+def test_image_size_of_unequal_parts(use):
     with pytest.raises(ValueError, match=r"image_size=.* must be \(height, width\)"):
-        UNetSegmenter(image_size=((1, 2), 3)).fit([IMAGE] * 2, [IMAGE[..., 0]] * 2)
+        use(((1, 2), 3))
+
+
+def test_sides_of_synthetic_images():
+    with pytest.raises(ValueError, match=r"image_size=\(31, 64\): .* 32 pixels"):
+        make_dermoscopy(2, image_size=(31, 64))
 
 
 def test_a_number_of_images_may_be_any_integer():

@@ -150,6 +150,11 @@ def check_split(
         raise ValueError(f"on_leak={on_leak!r} must be 'report', 'warn' or 'raise'.")
     if options and X is None:
         raise ValueError(f"Pass X, the images, to use {', '.join(options)}.")
+    if "Y" in options:
+        raise ValueError(
+            "check_split compares images of X only. Leave out Y, or pass all images as "
+            "X."
+        )
     images = None if X is None else check_images(X)
     n_images = None if images is None else len(images)
     if groups is not None:

@@ -12,6 +12,7 @@ from numbers import Integral
 import numpy as np
 
 from .._compat import Interval, StrOptions
+from ..utils._checks import read_image_size
 from ._encoders import (
     EncoderSpec,
     build_encoder,
@@ -63,14 +64,7 @@ def resolve_levels(encoder, depth, base_filters) -> tuple[int, int]:
 def check_unet_size(image_size, depth):
     """Raise ValueError unless both sides can be halved `depth` times."""
     step = 2**depth
-    try:
-        sides = np.array(image_size)
-    except ValueError:  # sequences of different lengths
-        sides = np.empty(0)
-    if sides.shape != (2,) or sides.dtype.kind not in "iu":
-        raise ValueError(
-            f"image_size={image_size!r} must be (height, width), two integers."
-        )
+    sides = np.array(read_image_size(image_size))
     nearest = np.maximum(1, np.rint(sides / step)).astype(int) * step
     if (sides < step).any() or (sides % step).any():
         raise ValueError(

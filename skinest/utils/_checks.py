@@ -63,14 +63,22 @@ def choose_seed(random_state) -> int:
     return int(check_random_state(random_state).randint(MAX_SEED))
 
 
-def check_image_size(image_size, min_side):
-    """Raise ValueError unless a size is two integers of at least a minimum."""
-    sides = np.array(image_size)
+def read_image_size(image_size) -> tuple[int, int]:
+    """Return a size as (height, width); raise ValueError unless it is two integers."""
+    try:
+        sides = np.array(image_size)
+    except ValueError:  # sequences of different lengths
+        sides = np.empty(0)
     if sides.shape != (2,) or sides.dtype.kind not in "iu":
         raise ValueError(
             f"image_size={image_size!r} must be (height, width), two integers."
         )
-    if sides.min() < min_side:
+    return int(sides[0]), int(sides[1])
+
+
+def check_image_size(image_size, min_side):
+    """Raise ValueError unless a size is two integers of at least a minimum."""
+    if min(read_image_size(image_size)) < min_side:
         raise ValueError(
             f"image_size={image_size!r}: the network needs {min_side} pixels or more "
             "a side."

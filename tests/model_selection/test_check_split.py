@@ -76,6 +76,12 @@ def test_numbers_of_numpy_and_of_python_are_of_one_type():
     assert check.shared_groups.tolist() == [2]
 
 
+def test_images_of_another_set_are_refused():
+    images = np.zeros((3, 8, 8, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match="Leave out Y"):
+        check_split([0, 1], [2], X=images, Y=images)
+
+
 def test_many_leaks_are_shortened():
     check = check_split(np.arange(50), np.arange(50, 100), np.arange(100) % 50)
     assert "groups in both sets: 50 (0, 1, 2, 3, 4, ...)" in str(check)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..._compat import Interval, StrOptions, validate_params
-from ...utils._checks import check_installed
+from ...utils._checks import check_installed, read_image_size
 from .._ham10000 import TASK3_NAMES
 from .description import describe
 from .generation import (
@@ -41,13 +41,11 @@ _AS_DIAGNOSES = np.array([TASK3_NAMES.index("NV"), TASK3_NAMES.index("MEL")])
 
 def _check_image_size(image_size):
     """Return `image_size` as a tuple of two integers, or raise ValueError."""
-    sides = tuple(image_size)
-    if len(sides) != 2 or not all(
-        isinstance(side, Integral) and side >= _MIN_SIDE for side in sides
-    ):
+    sides = read_image_size(image_size)
+    if min(sides) < _MIN_SIDE:
         raise ValueError(
-            "image_size must be (height, width), two integers of at least "
-            f"{_MIN_SIDE} pixels; got {image_size!r}."
+            f"image_size={image_size!r}: an image needs {_MIN_SIDE} pixels or more a "
+            "side."
         )
     return sides
 
