@@ -178,7 +178,7 @@ class SIFTDescriptor(Descriptor):
         grid_step: int = 8,
         grid_sizes: Sequence[float] = (12, 24, 48),
         max_side: int | None = None,
-        color: Literal["grey", "lab", "opponent", "rgb"] = "grey",
+        color: Literal["grey", "gray", "lab", "opponent", "rgb"] = "grey",
         root: bool = True,
     ) -> None:
         self.detector = detector
