@@ -172,7 +172,7 @@ def measure_labels(y_true, y_pred, labels, measure) -> np.ndarray:
                 is_pred &= is_labelled
             of_label = pixels.setdefault(label, np.zeros((3, len(y_true)), bool))
             of_label[1:, index] = is_true.any(), is_pred.any()
-            # 0 is the background, unless there are negative labels.
+            # 0 is the smallest label, so that it is the background unless it is given.
             if label != 0 or labels is not None:
                 values[index, label] = measure(is_true, is_pred)
     labels = find_foreground(pixels, labels)
