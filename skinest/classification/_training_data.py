@@ -22,6 +22,7 @@ from .._training._hold_out import (
 from ..images import check_images
 from ..utils._checks import (
     as_column,
+    balance_weights,
     check_groups,
     check_training_weight,
     read_class_weight,
@@ -96,9 +97,7 @@ def weigh_classes(class_weight, classes, class_indices, sample_weight) -> np.nda
         return read_class_weight(class_weight, classes)
     if class_weight is None:
         return np.ones(len(classes))
-    totals = np.bincount(class_indices, sample_weight, len(classes))
-    balanced = totals.sum() / (np.count_nonzero(totals) * np.where(totals, totals, 1))
-    return np.where(totals, balanced, 1)
+    return balance_weights(np.bincount(class_indices, sample_weight, len(classes)))
 
 
 @dataclass(kw_only=True)

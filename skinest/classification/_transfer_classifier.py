@@ -121,7 +121,8 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
     class_weight : dict, "balanced" or None, default=None
         Weights of classes in the loss, as ``{label: weight}`` for the labels in `y`.
         "balanced" is n_images / (n_classes * n_images_of_class), where images count by
-        `sample_weight`, and held-out images do not count. None means 1.
+        `sample_weight`. Held-out images do not count, nor do classes without weight.
+        None means 1.
 
     augmentation : Augmentation, callable or keras.layers.Layer, default=None
         Random changes of training images, see :class:`skinest.Augmentation`. A callable

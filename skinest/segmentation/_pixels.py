@@ -20,7 +20,7 @@ from .._training._train_network import Objective
 from ..losses._resolve import resolve_loss
 from ..networks._trained_part import TrainedPart
 from ..networks._unet_network import build
-from ..utils._checks import read_class_weight
+from ..utils._checks import balance_weights, read_class_weight
 from ._pairs import OUTSIDE
 
 
@@ -214,7 +214,8 @@ def check_pixel_loss(segmenter):
 def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
     """Return the weight of the pixels of each class.
 
-    "balanced" is n_pixels / (n_classes * n_pixels_of_class), or 1 without such pixels.
+    "balanced" is n_pixels / (n_classes * n_pixels_of_class), where n_classes counts the
+    classes that have pixels; the others have the weight 1.
     """
     class_weight = segmenter.class_weight
     if class_weight is None and segmenter.loss != "weighted_crossentropy":
@@ -227,8 +228,7 @@ def weigh_pixels(segmenter, classes, counts) -> np.ndarray:
                 "class_weight."
             )
         return read_class_weight(class_weight, classes)
-    weights = counts.sum() / (len(classes) * np.where(counts > 0, counts, 1))
-    return np.where(counts > 0, weights, 1.0)  # a class may lack training pixels
+    return balance_weights(counts)  # a shrunk class may lack pixels
 
 
 def ignores_padding(loss, n_outputs) -> bool:

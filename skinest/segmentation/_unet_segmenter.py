@@ -74,7 +74,8 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
     class_weight : dict, "balanced" or None, default=None
         Weights of pixels in the loss, as ``{label: weight}`` for the labels in masks.
         "balanced" is n_pixels / (n_classes * n_pixels_of_class), where pixels count by
-        `sample_weight` of their image.
+        `sample_weight` of their image. Held-out images do not count, nor do classes
+        without a pixel at `image_size`.
 
     dropout : float, default=0.0
         Dropout rate at the bottom of the network, in [0, 1).

@@ -85,6 +85,27 @@ def check_image_size(image_size, min_side):
         )
 
 
+def balance_weights(totals) -> np.ndarray:
+    """Return the weight of each class so that all that are present count equally.
+
+    As in :func:`~sklearn.utils.class_weight.compute_class_weight`, it is the total of
+    all classes / (number of classes that are present * total of the class).
+
+    Parameters
+    ----------
+    totals : ndarray of shape (n_classes,)
+        How much each class has, such as its number of samples.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_classes,)
+        1 for a class that is absent.
+    """
+    is_present = totals > 0
+    balanced = totals.sum() / (is_present.sum() * np.where(is_present, totals, 1))
+    return np.where(is_present, balanced, 1.0)
+
+
 def check_groups(groups, n_images, name="groups"):
     """Return the groups of images as an array, or None."""
     if groups is None:

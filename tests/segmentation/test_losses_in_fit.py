@@ -160,6 +160,15 @@ def test_balanced_counts_pixels_of_training_at_the_size_of_the_network(images, m
     assert_allclose(weights, expected[codes], rtol=1e-6)
 
 
+def test_a_class_that_is_lost_in_shrinking_does_not_change_the_balance(pairs):
+    X, y = (np.repeat(np.repeat(each, 4, axis=1), 4, axis=2) for each in pairs)
+    y[0, 0, 0] = 2  # of 16 pixels that become one
+    _, codes, weights, _ = record_fit(make_small(class_weight="balanced"), X, y).train
+    assert np.unique(codes).tolist() == [0, 1]
+    present = compute_class_weight("balanced", classes=np.arange(2), y=codes.ravel())
+    assert_allclose(weights, present[codes], rtol=1e-6)
+
+
 def test_weights_of_a_dict_are_of_labels(three):
     segmenter = make_small(class_weight={9: 4, 3: 0, 7: 0.5})
     _, codes, weights, _ = record_fit(segmenter, *three).train
