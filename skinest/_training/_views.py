@@ -22,8 +22,8 @@ from ..images import ImageCollection
 NUMBERS_OF_VIEWS = [Options(Integral, dict.fromkeys([1, 2, 4, 8]).keys())]
 
 
-def check_prediction(estimator) -> int:
-    """Check the parameters that predictions use, and return the number of views.
+def read_n_views(estimator) -> int:
+    """Return the number of views, and check all parameters that predictions use.
 
     Unlike other parameters, these are not checked by `fit` alone, because they can be
     set after `fit`.

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._training._features import ResizedImages, iterate_features
 from .._training._models import share_model
-from .._training._views import average_rows, check_prediction, make_views
+from .._training._views import average_rows, make_views, read_n_views
 from ..export import export_network
 from ..images import check_images
 from ..networks._weights import save_backbone_weights
@@ -53,7 +53,7 @@ class ClassPredictionMixin:
             Probabilities, with columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        network, n_views = self._network, check_prediction(self)
+        network, n_views = self._network, read_n_views(self)
         images = check_images(X)
         batches = iterate_features(
             ResizedImages(
@@ -206,7 +206,7 @@ class ClassPredictionMixin:
             network=str(spec.backbone),
             image_size=spec.image_size,
             resize="stretch",
-            n_prediction_views=check_prediction(self),
+            n_prediction_views=read_n_views(self),
             threshold=threshold,
             decision=decision,
         )

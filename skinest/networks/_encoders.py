@@ -29,7 +29,7 @@ from ._backbones import (
     make_config,
 )
 from ._boundaries import list_tensors
-from ._flat_configs import list_tensors as list_inputs
+from ._flat_configs import list_tensor_configs
 from ._keras_backbone import UserBackbone
 from ._model_config import find_reason
 from ._weights import load_backbone_weights
@@ -361,7 +361,7 @@ def _make_padded_config(backbone, image_size) -> str:
         elif layer["class_name"] in _PADDED and settings["padding"] == "valid":
             kernel = settings.get("kernel_size") or settings["pool_size"]
             overlaps = any(map(int.__gt__, kernel, settings["strides"]))
-            before = list_inputs(layer["inbound_nodes"])[0]["keras_history"][0]
+            before = list_tensor_configs(layer["inbound_nodes"])[0]["keras_history"][0]
             if overlaps and kinds[before] != "ZeroPadding2D":
                 settings["padding"] = "same"
     return json.dumps(config)
@@ -379,7 +379,7 @@ def _cut_vector(backbone, config):
             return
         left_out.append(part)
         (tensor,) = inputs
-        output = list_inputs(part["inbound_nodes"])[0]["keras_history"]
+        output = list_tensor_configs(part["inbound_nodes"])[0]["keras_history"]
     config["output_layers"] = output
     config["layers"] = [part for part in config["layers"] if part not in left_out]
 

@@ -89,7 +89,7 @@ def _chain(part):
         layer["name"] = layer["config"]["name"]
         layer["inbound_nodes"] = nodes
         nodes = copy.deepcopy(nodes)
-        for tensor in list_tensors(nodes):
+        for tensor in list_tensor_configs(nodes):
             tensor["keras_history"] = [layer["name"], 0, 0]
     return [*layers, last]
 
@@ -186,14 +186,16 @@ def _rename(config, name, new_name):
     for layer in config["layers"]:
         if layer["name"] == name:
             layer["name"] = layer["config"]["name"] = new_name
-    for tensor in list_tensors([layer["inbound_nodes"] for layer in config["layers"]]):
+    for tensor in list_tensor_configs(
+        [layer["inbound_nodes"] for layer in config["layers"]]
+    ):
         if tensor["keras_history"][0] == name:
             tensor["keras_history"][0] = new_name
     if config["output_layers"][0] == name:
         config["output_layers"][0] = new_name
 
 
-def list_tensors(nodes) -> list[dict]:
+def list_tensor_configs(nodes) -> list[dict]:
     """List the configurations of all tensors in the nodes of layers."""
     if isinstance(nodes, dict):
         if "keras_history" in nodes:
@@ -201,4 +203,4 @@ def list_tensors(nodes) -> list[dict]:
         nodes = list(nodes.values())
     if not isinstance(nodes, list):
         return []
-    return [tensor for part in nodes for tensor in list_tensors(part)]
+    return [tensor for part in nodes for tensor in list_tensor_configs(part)]

@@ -10,7 +10,7 @@ from math import prod, sqrt
 import numpy as np
 
 from ._backbones import IMAGENET_MEAN, IMAGENET_STD, get_backbone, make_config
-from ._flat_configs import list_tensors
+from ._flat_configs import list_tensor_configs
 from ._weight_files import list_weights
 
 # Approximate standard deviation of the values of pixels; it is 58 in ImageNet.
@@ -126,7 +126,7 @@ class _Moments:
         self._moments = {}
         self.variances = {}
         for layer in layers:
-            tensors = list_tensors(layer["inbound_nodes"])
+            tensors = list_tensor_configs(layer["inbound_nodes"])
             inputs = [self._moments[tensor["keras_history"][0]] for tensor in tensors]
             self._moments[layer["name"]] = self._compute(layer, inputs)
         mean, variance = self._moments[layers[-1]["name"]]

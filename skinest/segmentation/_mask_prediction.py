@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._training._fit_identity import describe_masks
-from .._training._views import average_masks, check_prediction, make_views
+from .._training._views import average_masks, make_views, read_n_views
 from ..export import export_network
 from ..images import check_images
 from ..masks import check_masks
@@ -222,7 +222,7 @@ of shape (height, width)
             encoder=None if encoder is None else str(encoder.backbone),
             image_size=self._spec.image_size,
             resize="letterbox" if self._letterbox.pad else "stretch",
-            n_prediction_views=check_prediction(self),
+            n_prediction_views=read_n_views(self),
             threshold=float(self.threshold) if has_threshold else None,
             decision="probabilities[..., 1] > threshold" if has_threshold else "argmax",
             tile_shape=self.tile_shape_,
@@ -287,7 +287,7 @@ of shape (height, width)
 
     def _iterate_outputs(self, images):
         """Yield each image and the outputs of the network, resized to the image."""
-        n_views = check_prediction(self)
+        n_views = read_n_views(self)
         outputs = iterate_outputs(
             make_views(images, n_views),
             self._spec,

@@ -75,7 +75,7 @@ class Letterbox:
             if ignore_label is not None:
                 inner[mask == ignore_label] = OUTSIDE
         else:
-            inner = _shrink_mask(mask, labels, ignore_label, size)
+            inner = _resize_labels(mask, labels, ignore_label, size)
         top, bottom, left, right = margins
         return np.pad(
             inner.astype(np.uint8),
@@ -127,7 +127,7 @@ class Letterbox:
         return (height, width), margins
 
 
-def _shrink_mask(mask, labels, ignore_label, size):
+def _resize_labels(mask, labels, ignore_label, size):
     """Return a mask in another size, as for :meth:`Letterbox.resize_mask`."""
     codes = [*range(1, len(labels))]
     areas = [mask == label for label in labels[1:]]
@@ -172,8 +172,8 @@ class Pairs:
     locations: dict
     letterbox: Letterbox
 
-    def encode_by(self, classes) -> "Pairs":
-        """Return the pairs with the class indices of other, possibly more, classes.
+    def encode_by(self, classes) -> None:
+        """Change the masks to the class indices of other, possibly more, classes.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class Pairs:
                 f"training masks have {classes.tolist()} only."
             )
         _replace_indices(self.masks, np.searchsorted(classes, self.classes))
-        return replace(self, classes=classes)
+        self.classes = classes
 
 
 class PairCollection:

@@ -99,7 +99,8 @@ def read_and_split(checked, fitting):
         find_labels(pairs.masks, n_classes)[:, 1:],
     )
     if checked.given is not None:
-        given = read_pairs(checked.given, fitting).encode_by(pairs.classes)
+        given = read_pairs(checked.given, fitting)
+        given.encode_by(pairs.classes)
         validation = _make_split(given, np.ones(len(given.masks)))
     if checked.pairs.masks.ignore_label is not None:
         train = leave_out_unlabelled(train, "training")
