@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._compat import Interval, Options, StrOptions, validate_params
+from .._compat import Interval, validate_params
 from .._mask_scorer import MaskScorer
 from .._pixel_counts import average_ratio, measure_labels
 from ..utils._checks import check_sample_weight
-from ._mask_metrics import check_pair
+from ._mask_metrics import CONSTRAINTS, check_pair
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -28,12 +28,7 @@ _EIGHT = np.ones((3, 3))  # pixels that touch at a corner are one structure
 @validate_params(
     {
         "min_iou": [Interval(Real, 0, 1, closed="right")],
-        "labels": ["array-like", None],
-        "average": [StrOptions({"imagewise", "pooled"}), None],
-        "zero_division": [Options(Real, {0.0, 1.0}), "nan", StrOptions({"warn"})],
-        "sample_weight": ["array-like", None],
-        "ignore_label": [Integral, None],
-        "mask_threshold": [Interval(Real, 0, 1, closed="neither"), None],
+        **CONSTRAINTS,
     },
     prefer_skip_nested_validation=True,
 )

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._compat import Interval, Options, StrOptions, validate_params
+from .._compat import Interval, validate_params
 from .._mask_scorer import MaskScorer
 from .._pixel_counts import average_defined
 from ..utils._checks import check_sample_weight
-from ._mask_metrics import iou_score
+from ._mask_metrics import CONSTRAINTS, iou_score
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 @validate_params(
     {
         "threshold": [Interval(Real, 0, 1, closed="both")],
-        "labels": ["array-like", None],
-        "zero_division": [Options(Real, {0.0, 1.0}), "nan", StrOptions({"warn"})],
-        "sample_weight": ["array-like", None],
-        "ignore_label": [Integral, None],
-        "mask_threshold": [Interval(Real, 0, 1, closed="neither"), None],
+        **{name: CONSTRAINTS[name] for name in CONSTRAINTS if name != "average"},
     },
     prefer_skip_nested_validation=True,
 )
@@ -106,7 +102,7 @@ def threshold_jaccard_score(
     Examples
     --------
     >>> import numpy as np
-    >>> from skinest.metrics import iou_score, threshold_jaccard_score
+    >>> from skinest.metrics import CONSTRAINTS, iou_score, threshold_jaccard_score
     >>> y_true = np.array([[[1, 1], [1, 0]], [[1, 1], [0, 0]]])
     >>> y_pred = np.array([[[1, 1], [1, 0]], [[1, 0], [0, 0]]])
     >>> iou_score(y_true, y_pred, average=None)
