@@ -32,6 +32,9 @@ _UNFIT_FOR_MASKS = {
     "RandomElasticTransform": "distorts the mask and the image differently",
 }
 
+# Keras layers that mix the images of a batch with their labels.
+_MIXING_LAYERS = ("CutMix", "MixUp")
+
 # Keras layers that take no masks and do not move pixels.
 _POINTWISE_LAYERS = (
     "ContrastLimitedAdaptiveHistogramEqualization",
@@ -62,7 +65,8 @@ def check_augmentation(augmentation):
     Raises
     ------
     ValueError
-        If a parameter is outside its range or a Keras layer cannot be copied.
+        If a parameter is outside its range, or a Keras layer cannot be copied or mixes
+        images.
     TypeError
         If it is a class or not callable.
     """
@@ -70,6 +74,7 @@ def check_augmentation(augmentation):
     if _is_keras_layer(augmentation):
         for part in _list_parts(augmentation):
             _check_channels(part)
+            _check_mixes_nothing(part)
     return augmentation
 
 
@@ -317,9 +322,17 @@ def _copy_layer(layer, contract):
             return rebuild(*arguments)
     except Exception as error:
         raise ValueError(
-            f"augmentation={layer!r} cannot be copied: add a complete get_config, or "
-            f"pass a callable {contract}."
+            f"augmentation={layer!r} cannot be copied: {_find_reason(error)} Add a "
+            "complete get_config to a class of yours, choose other arguments, or pass "
+            f"a callable {contract}."
         ) from error
+
+
+def _find_reason(error) -> str:
+    """Return the innermost reason why Keras cannot make a layer, as one sentence."""
+    reason = str(error).rpartition("Exception encountered: ")[2].strip()
+    line = reason.partition("\n")[0] or type(error).__name__
+    return f"{line.rstrip('.:')}."
 
 
 def _collect_classes(layer) -> dict:
@@ -389,6 +402,17 @@ def _check_channels(part):
             f"augmentation has {part!r} with data_format='channels_first', but the "
             "last axis of images has the channels. Pass data_format='channels_last' to "
             "the layer, or set keras.config.set_image_data_format('channels_last')."
+        )
+
+
+def _check_mixes_nothing(part):
+    """Raise ValueError if a Keras layer would mix an image with itself."""
+    layers = sys.modules["keras"].layers
+    if type(part) in [getattr(layers, name, None) for name in _MIXING_LAYERS]:
+        raise ValueError(
+            f"augmentation has {part!r}, which mixes the images and labels of a "
+            "batch, but each image is augmented alone. Use layers such as RandomFlip, "
+            "RandomRotation or RandomErasing, or an Augmentation of skinest."
         )
 
 

@@ -180,6 +180,25 @@ def test_keras_layer_without_configuration_is_refused():
         check_augmentation(Closed(abs))
 
 
+def test_the_reason_of_keras_is_told_if_its_layer_cannot_be_copied():
+    layer = keras.layers.RandomShear(0.2)  # its configuration has (-0.2, 0.2)
+    try:
+        layer.from_config(layer.get_config())
+    except (TypeError, ValueError):
+        for augmentation in (layer, keras.Sequential([layer])):
+            with pytest.raises(
+                ValueError, match=r"copied: .*`factor`.*arguments"
+            ):
+                check_augmentation(augmentation)
+
+
+@pytest.mark.parametrize("kind", [keras.layers.CutMix, keras.layers.MixUp])
+def test_layers_that_mix_the_images_of_a_batch_are_refused(kind):
+    for augmentation in wrap(kind()):
+        with pytest.raises(ValueError, match=rf"{kind.__name__}.*augmented alone"):
+            check_augmentation(augmentation)
+
+
 # Global generators
 
 
