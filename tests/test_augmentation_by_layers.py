@@ -186,9 +186,7 @@ def test_the_reason_of_keras_is_told_if_its_layer_cannot_be_copied():
         layer.from_config(layer.get_config())
     except (TypeError, ValueError):
         for augmentation in (layer, keras.Sequential([layer])):
-            with pytest.raises(
-                ValueError, match=r"copied: .*`factor`.*arguments"
-            ):
+            with pytest.raises(ValueError, match=r"copied: .*`factor`.*arguments"):
                 check_augmentation(augmentation)
 
 

@@ -124,7 +124,10 @@ def net_benefit(
             "CalibratedClassifierCV."
         )
     order = np.argsort(proba)
-    from_here = np.searchsorted(proba[order], thresholds, side="left")
+    dtype = np.asarray(y_proba).dtype
+    # A probability of .7 in float32 is less than .7 in float64.
+    edges = thresholds.astype(dtype) if dtype.kind == "f" else thresholds
+    from_here = np.searchsorted(proba[order], edges, side="left")
     true_rate, false_rate = (
         _sum_from((weights * chosen)[order], from_here) / weights.sum()
         for chosen in (is_positive, ~is_positive)

@@ -67,11 +67,6 @@ class _Change(NamedTuple):
     images: dict[str, np.ndarray]
 
 
-def has_no_width(low, high) -> bool:
-    """Return whether the limits of an interval are equal."""
-    return bool(np.isclose(low, high, rtol=1e-9, atol=1e-12))
-
-
 def find_plausible_scores(parts, confidence_level):
     """Return the range of scores that may be true, by which images are changed.
 

@@ -25,10 +25,14 @@ from ._constant_scores import (
     find_limits,
     find_limits_of_difference,
     find_plausible_scores,
-    has_no_width,
 )
 from ._fold_predictions import Predicted, predict_folds
-from ._group_bootstrap import GroupBootstrap, bca_limits, find_share_below_zero
+from ._group_bootstrap import (
+    GroupBootstrap,
+    bca_limits,
+    find_share_below_zero,
+    has_no_width,
+)
 from ._intervals import CONSTRAINTS
 from ._scorers import read_scorers
 from ._weighted_score import (
@@ -160,8 +164,8 @@ def cross_val_table(
     -----
     UserWarning
         If images of one group are in the training and in the test set of a fold, if a
-        class is in fewer than 5 groups of a fold, or if a score or difference is the
-        same in all samples and its limits are NaN.
+        class is in fewer than 5 groups of a fold, or as :func:`bootstrap_interval`, for
+        a score or difference.
 
     See Also
     --------
@@ -303,7 +307,9 @@ def _classes_of_parts(parts, n_images):
     """Return which images are of which class in which part, by its name."""
     classes = {}
     for predicted, test, part in parts:
-        for name, is_member in list_classes(predicted.metric, predicted.y_true).items():
+        weights = predicted.metric.options.get("sample_weight")
+        found = list_classes(predicted.metric, predicted.y_true, weights)
+        for name, is_member in found.items():
             classes[f"{name} in {part}"] = np.zeros(n_images, dtype=bool)
             classes[f"{name} in {part}"][test[is_member]] = True
     return classes

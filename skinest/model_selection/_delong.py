@@ -22,8 +22,8 @@ from ._constant_scores import (
     find_limits,
     find_limits_of_difference,
     find_plausible_scores,
-    has_no_width,
 )
+from ._group_bootstrap import has_no_width
 from ._interval_result import DeLongResult, IntervalResult
 from ._weighted_score import Metric
 

@@ -158,11 +158,20 @@ def bca_limits(estimate, values, left_out, n_groups, confidence_level):
     low, high : float
         The limits.
 
+    Warns
+    -----
+    UserWarning
+        If many scores are not finite, or nearly all are on one side of the estimate.
+
     Notes
     -----
     They are at the levels of Efron (1987), with quantiles of Student's t distribution
     instead of those of the normal distribution. Quantiles of the scores are those of
     Davison and Hinkley, "Bootstrap methods and their application", 1997, section 5.2.
+
+    If nearly all samples are on one side of the estimate, as for a score that is the
+    greatest possible one, the levels are beyond the samples. Then the limits are
+    percentiles, and the estimate is one of them if it is outside of these.
     """
     values = _check_finite(values)
     above = values - estimate
@@ -183,7 +192,33 @@ def bca_limits(estimate, values, left_out, n_groups, confidence_level):
     # With a negative divisor, the formula would give the level of the other end.
     divisor = np.maximum(1 - acceleration * shifted, 1e-300)
     levels = ndtr(bias + shifted / divisor)
-    # The share p of further samples is below the value of rank p (n + 1).
+    low, high = _find_quantiles(values, levels)
+    is_between = low - equal <= estimate <= high + equal
+    if is_between and high - low > equal:
+        return low, high
+    low, high = _find_quantiles(values, [tail, 1 - tail])
+    low, high = min(low, estimate), max(high, estimate)
+    if not has_no_width(low, high):
+        warnings.warn(
+            f"{share_below:.0%} of the bootstrap samples have a score below that of "
+            "all images. So the score is biased for few images, or at the end of its "
+            "range. The limits are percentiles of the samples, which can be wrong.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return low, high
+
+
+def has_no_width(low, high) -> bool:
+    """Return whether the limits of an interval are equal."""
+    return bool(np.isclose(low, high, rtol=1e-9, atol=1e-12))
+
+
+def _find_quantiles(values, levels):
+    """Return the values below which the fraction p of further samples is.
+
+    It is the value of rank p (n + 1).
+    """
     return np.quantile(values, levels, method="weibull")
 
 

@@ -16,9 +16,13 @@ from ._constant_scores import (
     find_limits,
     find_limits_of_difference,
     find_plausible_scores,
+)
+from ._group_bootstrap import (
+    GroupBootstrap,
+    bca_limits,
+    estimate_error,
     has_no_width,
 )
-from ._group_bootstrap import GroupBootstrap, bca_limits, estimate_error
 from ._interval_result import ComparisonResult, IntervalResult
 from ._weighted_score import (
     count_images,
@@ -109,8 +113,9 @@ def bootstrap_interval(
     Warns
     -----
     UserWarning
-        If a class is in fewer than 5 groups, so that the interval is not reliable, or
-        if the score is the same in all samples and its limits are NaN.
+        If a class is in fewer than 5 groups, so that the interval is not reliable, if
+        nearly all samples are on one side of the score, or if the score is the same in
+        all samples and its limits are NaN.
 
     See Also
     --------
@@ -148,6 +153,11 @@ def bootstrap_interval(
     do not vary, such as a sensitivity of 0 and means over masks. If it is not known
     which other predictions are possible, as for errors of numbers or for pooled scores
     of masks, the limits are NaN.
+
+    If nearly all samples have a lower score than all images, or nearly all a higher
+    one, these levels are beyond the samples. This is so at the end of the range of a
+    score, such as R² of a constant prediction. The limits are then percentiles of the
+    samples, widened to the score.
 
     The interval is about other test images from the same source. It is not about
     another training, other settings, or images of another clinic; it does not become
@@ -267,8 +277,7 @@ def compare(
     Warns
     -----
     UserWarning
-        If a class is in fewer than 5 groups, so that the interval is not reliable, or
-        if the score is the same in all samples and its limits are NaN.
+        As :func:`bootstrap_interval`, for the difference.
 
     See Also
     --------

@@ -52,6 +52,14 @@ def test_weights_and_labels():
     assert_allclose(of_labels, net_benefit(Y, PROBA, threshold=0.4))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_probabilities_at_a_threshold_are_treated_in_any_precision(dtype):
+    thresholds = np.arange(1, 100) / 100
+    treated = net_benefit([0] * 99, thresholds.astype(dtype), threshold=thresholds)
+    odds = thresholds / (1 - thresholds)
+    assert_allclose(treated, -np.arange(99, 0, -1) / 99 * odds)
+
+
 def test_one_class_has_a_net_benefit():
     assert_allclose(net_benefit([0, 0], [0.6, 0.1], threshold=0.5), -0.5)
     assert_allclose(net_benefit([1, 1], [0.6, 0.1], threshold=0.5), 0.5)

@@ -3,12 +3,14 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import warnings
 from functools import partial
 
 import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyRegressor
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -18,9 +20,11 @@ from sklearn.metrics import (
     make_scorer,
     mean_absolute_error,
     precision_score,
+    r2_score,
     recall_score,
     roc_auc_score,
 )
+from sklearn.model_selection import KFold
 
 from skinest.metrics import (
     blob_f1_score,
@@ -35,6 +39,7 @@ from skinest.model_selection import (
     subgroup_report,
 )
 
+SAMPLES = "have a score below that of all images.*percentiles"
 OPTIONS = {"n_resamples": 20, "random_state": 0}
 Y = np.repeat([0, 1], [40, 10])
 NAMES = np.array(["benign", "malignant"])[Y]
@@ -311,3 +316,36 @@ def test_masks_without_a_score_are_no_evidence(metric):
     change = compare(without, MASKS, MASKS, MASKS, **OPTIONS)
     few = compare(without, MASKS[:5], MASKS[:5], MASKS[:5], **OPTIONS)
     np.testing.assert_allclose(change, few)
+
+
+# Scores that vary, but never to one side.
+
+
+def test_a_score_that_no_sample_can_exceed_has_percentiles_as_limits():
+    values = np.random.default_rng(0).normal(size=60)
+    data = values, np.full(60, values.mean())  # R² is 0, and below it in samples
+    with pytest.warns(UserWarning, match=SAMPLES):
+        score, low, high = result = bootstrap_interval(r2_score, *data, random_state=0)
+    assert score == high == 0
+    lowest = np.quantile(result.distribution, 0.025, method="weibull")
+    assert low == pytest.approx(lowest)
+    with pytest.warns(UserWarning, match=SAMPLES):
+        difference, low, high = compare(
+            r2_score, values, data[1], values, random_state=0
+        )
+    assert difference == pytest.approx(-1)
+    assert low < -1 and high == pytest.approx(-1)
+
+
+def test_an_interval_of_several_folds_contains_its_score():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 2)), rng.normal(size=80)
+    for seed in range(5):
+        cv = KFold(5, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", SAMPLES)
+            table = cross_val_table(
+                {"mean": DummyRegressor()}, X, y, scoring="r2", cv=cv, random_state=seed
+            )
+        assert (table["low"] <= table["estimate"]).all()
+        assert (table["estimate"] <= table["high"]).all()

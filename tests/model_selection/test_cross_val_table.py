@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -278,6 +279,23 @@ def test_metadata_routing_gives_weights_to_estimators_and_scorers():
         )
         expected = cross_val_score(model, X, Y, scoring=scorer, **options)
     assert table["estimate"].iloc[0] == pytest.approx(expected.mean())
+
+
+def test_images_of_weight_0_are_of_no_class_in_samples_of_folds():
+    weights = np.where(Y == 1, 0.0, 1.0)
+    weights[[2, 7, 62, 67]] = 1  # 2 lesions of class 1 in each fold
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = LogisticRegression().set_fit_request(sample_weight=True)
+        scorer = make_scorer(roc_auc_score, response_method="decision_function")
+        scorer = scorer.set_score_request(sample_weight=True)
+        options = {"scoring": scorer, "params": {"sample_weight": weights}}
+        options |= {"cv": PredefinedSplit(np.arange(120) // 60), "groups": GROUPS}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            cross_val_table({"a": model}, X, Y, n_resamples=50, **options)
+    messages = [str(warning.message) for warning in caught]
+    assert any("Class 1 in fold 0 is in 2 of 60 groups" in each for each in messages)
+    assert not any("NaN" in message for message in messages)
 
 
 def test_parallel_folds_give_the_same():
