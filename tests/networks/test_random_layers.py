@@ -53,6 +53,7 @@ def measure_change(random, **settings):
     return abs(history["loss"][0] - history["val_loss"][0])
 
 
+@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize("trainable", ["decoder", "top", "all"])
 def test_dropout_is_active_only_in_layers_that_train(trainable):
     change = measure_change([layers.Dropout(0.5)], trainable=trainable)
@@ -98,6 +99,7 @@ class Flip(layers.RandomFlip):
     """A layer of a user that is one of Keras' layers."""
 
 
+@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize("trainable", ["decoder", "all"])
 @pytest.mark.parametrize(
     "layer",

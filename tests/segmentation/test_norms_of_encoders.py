@@ -66,6 +66,7 @@ def read_norms(model):
     }
 
 
+@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize(
     ("train_batch_norm", "trainable", "expected"),
     [
@@ -99,6 +100,7 @@ def test_from_random_weights_all_is_trained_unless_refused(pairs):
             assert beta.any() == is_trained
 
 
+@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize("trainable", ["stage5", "all"])
 def test_layers_get_statistics_and_outputs_stay(trainable, bare, pairs):
     settings = {"weights": bare, "trainable": trainable, **STILL}
@@ -130,6 +132,7 @@ def test_known_statistics_are_used(measured, pairs):
         assert_allclose(beta, before[name][1], atol=1e-6)
 
 
+@pytest.mark.usefixtures("no_graphs")
 def test_each_stage_restores_what_it_trains(bare, pairs, capsys):
     make(
         weights=bare,
