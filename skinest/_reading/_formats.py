@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._bmp import take_palette
 from ._warning_filters import own_filters
 
 MAX_PIXELS = 2**27  # 134 megapixels, more than any camera of a clinic has
@@ -255,6 +256,16 @@ def _decode_by_pillow(file):
         return np.array(image)
 
 
+def _decode_bmp(file):
+    content, colours = take_palette(file.content)
+    pixels = _decode_by_pillow(ImageFile(content, file.location, as_labels=True))
+    if colours is None:
+        return pixels
+    if len(colours) == 2 and (colours == [[0], [255]]).all():
+        return pixels * np.uint8(255)
+    return pixels if file.as_labels else colours[pixels]
+
+
 def _decode_netpbm(file):
     import netpbmfile
 
@@ -393,7 +404,7 @@ FORMATS = (
         ((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
         _decode_tiff,
     ),
-    Format("BMP", ((0, b"BM"),), _decode_by_pillow),
+    Format("BMP", ((0, b"BM"),), _decode_bmp),
     Format("GIF", ((0, b"GIF87a"), (0, b"GIF89a")), _decode_by_pillow),
     Format("WebP", ((8, b"WEBP"),), _decode_webp),
     Format(
