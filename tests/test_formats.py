@@ -162,14 +162,36 @@ def test_decoders_of_a_tiff_leave_luminance_and_chroma(compression, tmp_path):
     assert np.abs(read_image(path).astype(int) - image).max() <= 4
 
 
+def make_jpeg(image, mode):
+    content = io.BytesIO()
+    image = image.convert("RGB").convert("CMYK" if mode == "YCCK" else mode)
+    image.save(content, "jpeg", subsampling=0)
+    written = bytearray(content.getvalue())
+    if mode == "YCCK":
+        written[written.index(b"Adobe") + 11] = 2  # the kind of colours
+    return bytes(written)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCCK", "CMYK without a marker"])
+def test_a_jpeg_of_inks_has_the_colours_that_pillow_gives(mode, tmp_path):
+    colours = CASES["cmyk.jpg"].rgb
+    content = make_jpeg(Image.fromarray(colours), mode[:4])
+    if mode.endswith("marker"):
+        content = content[:2] + content[content.index(b"\xff\xdb") :]
+    (tmp_path / "lesion.jpg").write_bytes(content)
+    with Image.open(tmp_path / "lesion.jpg") as image:
+        expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(read_image(tmp_path / "lesion.jpg"), expected)
+
+
 # Damaged files.
 
 
 @pytest.mark.parametrize("harm", ["cut, with an end", "zeroes"])
-def test_a_damaged_jpeg_is_warned_of(harm, tmp_path, capfd):
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "YCCK"])
+def test_a_damaged_jpeg_is_warned_of(mode, harm, tmp_path, capfd):
     smooth = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)
-    Image.fromarray(smooth // 2).save(tmp_path / "lesion.jpg")
-    content = (tmp_path / "lesion.jpg").read_bytes()
+    content = make_jpeg(Image.fromarray(smooth // 2), mode)
     late = len(content) * 3 // 4
     if harm == "zeroes":
         content = content[:late] + bytes(50) + content[late + 50 :]
@@ -182,7 +204,13 @@ def test_a_damaged_jpeg_is_warned_of(harm, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-ONE_OF_EACH = ["rgb.jpg", "raw-strips-rgb8.tif", "lzw-tiles-rgb16.tif", "rgb.png"]
+ONE_OF_EACH = [
+    "rgb.jpg",
+    "cmyk.jpg",
+    "raw-strips-rgb8.tif",
+    "lzw-tiles-rgb16.tif",
+    "rgb.png",
+]
 ONE_OF_EACH += ["rgb.bmp", "rgb.webp", "grey.gif", "rgb.ppm", "rgb.jp2", "rgb.avif"]
 
 

@@ -154,8 +154,17 @@ def _decode_jpeg(file):
     height, width, colorspace, _ = header
     _check_size(height, width)
     if colorspace in ("CMYK", "YCCK"):
-        return _decode_by_pillow(file)
-    colorspace = "GRAY" if colorspace == "Gray" else "RGB"
+        inks = _decode_jpeg_pixels(file, "CMYK", (height, width, 4))
+        return _convert_colours("CMYK", ~inks)  # 255 is no ink
+    if colorspace == "Gray":
+        return _decode_jpeg_pixels(file, "GRAY", (height, width, 1))[..., 0]
+    return _decode_jpeg_pixels(file, "RGB", (height, width, 3))
+
+
+def _decode_jpeg_pixels(file, colorspace, shape):
+    """Decode a JPEG; warn if a part is damaged, and raise if it has no pixels there."""
+    import simplejpeg
+
     try:
         pixels = simplejpeg.decode_jpeg(file.content, colorspace)
     except ValueError as error:
@@ -165,7 +174,7 @@ def _decode_jpeg(file):
             simplejpeg.decode_jpeg(
                 file.content,
                 colorspace,
-                buffer=np.full((height, width, 3), value, np.uint8),
+                buffer=np.full(shape, value, np.uint8),
                 strict=False,
             )
             for value in (0, 255)
@@ -178,7 +187,7 @@ def _decode_jpeg(file):
             "replace it.",
             stacklevel=2,
         )
-    return pixels[..., 0] if colorspace == "GRAY" else pixels
+    return pixels
 
 
 def _decode_png(file):
