@@ -446,6 +446,8 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         ([[[1, 2], [3]]], r"X\[0\] is of type list"),
         ([(IMAGE, 0), (IMAGE, 1)], r"X\[0\] is of type tuple"),
         (np.ma.masked_array(IMAGE[np.newaxis]), "masked array"),
+        ([IMAGE, np.ma.masked_array(IMAGE)], r"X\[1\] is a masked array.*filled"),
+        (object_array([np.ma.masked_array(IMAGE)] * 2), r"X\[0\] is a masked array"),
         (np.array([b"image.png"]), "bytes"),
         ([1, 2, 3], r"X\[0\] is of type int"),
         (iter([IMAGE]), "list_iterator"),

@@ -107,6 +107,11 @@ def _check_elements(X, name):
     for position, item in enumerate(items):
         if not are_paths:
             items[position] = item = to_array(item)
+        if isinstance(item, np.ma.MaskedArray):
+            raise ValueError(
+                f"{name}[{position}] is a masked array. Pass image.filled(value), "
+                "without a mask."
+            )
         if not isinstance(item, (str, os.PathLike) if are_paths else np.ndarray):
             raise ValueError(
                 f"{name}[{position}] is of type {type(item).__name__}{_show(item)}. "
