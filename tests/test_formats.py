@@ -142,6 +142,15 @@ def test_a_mask_whose_zero_is_white_is_read_as_it_is_shown(dtype, tmp_path):
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.tif"), largest - mask)
 
 
+@pytest.mark.parametrize("read", [read_image, read_mask])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16])
+def test_a_zero_that_is_white_has_a_black_of_integers(dtype, read, tmp_path):
+    pixels = np.array([[0, 1, 0]], dtype)
+    tifffile.imwrite(tmp_path / "white.tif", pixels, photometric="miniswhite")
+    with pytest.raises(ValueError, match=r"white\.tif' is a TIFF of .*0 is white"):
+        read(tmp_path / "white.tif")
+
+
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "jpeg"])
 def test_a_tiff_of_luminance_and_chroma_has_its_colours(compression, tmp_path):
     rows, columns = np.mgrid[:48, :48]

@@ -328,6 +328,11 @@ def _check_tiff(page, n_bytes):
             f"is a TIFF of {page.samplesperpixel} channels, more than grey or RGB with "
             "alpha. Save those that are meant."
         )
+    if page.photometric.name == "MINISWHITE" and page.dtype.kind not in ("b", "u"):
+        raise DecodingError(
+            f"is a TIFF of {page.dtype} whose 0 is white, which is not read, because "
+            "black may be any value. Save it with 0 as black."
+        )
     itemsize = page.samplesperpixel * page.dtype.itemsize
     _check_size(page.imagelength, page.imagewidth, itemsize)
     ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.float64)
@@ -342,7 +347,7 @@ def _read_tiff_grey(page, pixels, as_labels):
     if page.samplesperpixel > 1:
         pixels = pixels[..., 0]
     largest = 2**page.bitspersample - 1
-    if page.photometric.name == "MINISWHITE" and pixels.dtype.kind in ("b", "u"):
+    if page.photometric.name == "MINISWHITE":
         pixels = ~pixels if pixels.dtype == bool else largest - pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
