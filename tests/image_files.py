@@ -249,3 +249,12 @@ def write_cmyk(path):
 
 
 add("cmyk.jpg", write_cmyk, BLOCKS, tolerance=4)
+
+
+def set_tag(content, code, value):
+    """Change the value of a tag of a small TIFF with 16-bit values."""
+    (start,) = struct.unpack_from("<I", content, 4)
+    (n_tags,) = struct.unpack_from("<H", content, start)
+    for entry in range(start + 2, start + 2 + 12 * n_tags, 12):
+        if struct.unpack_from("<H", content, entry) == (code,):
+            struct.pack_into("<I", content, entry + 8, value)

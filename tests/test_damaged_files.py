@@ -15,7 +15,7 @@ import tifffile
 from skinest.images import read_image
 from skinest.masks import read_mask
 
-from .image_files import CASES, RGB
+from .image_files import CASES, RGB, set_tag
 
 
 def write(path, name):
@@ -27,15 +27,6 @@ def set_png_header(content, position, value):
     """Change a byte of the header of a PNG, and its checksum."""
     content[16 + position] = value
     struct.pack_into(">I", content, 29, zlib.crc32(content[12:29]))
-
-
-def set_tag(content, code, value):
-    """Change the value of a tag of a small TIFF with 16-bit values."""
-    (start,) = struct.unpack_from("<I", content, 4)
-    (n_tags,) = struct.unpack_from("<H", content, start)
-    for entry in range(start + 2, start + 2 + 12 * n_tags, 12):
-        if struct.unpack_from("<H", content, entry) == (code,):
-            struct.pack_into("<I", content, entry + 8, value)
 
 
 @pytest.mark.parametrize("planes", [0, 1792])

@@ -16,7 +16,7 @@ from PIL import Image
 from skinest.images import check_images, read_image
 from skinest.masks import check_masks, read_mask
 
-from .image_files import CASES, INDICES, make_png
+from .image_files import CASES, INDICES, make_png, set_tag
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -100,6 +100,35 @@ def test_a_tiff_with_a_palette_has_its_colours(factor, tmp_path):
     path = tmp_path / "palette.tif"
     tifffile.imwrite(path, indices, photometric="palette", colormap=table)
     np.testing.assert_array_equal(read_image(path), colours[indices])
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4, 8])
+def test_a_tiff_with_a_palette_has_any_number_of_bits(n_bits, tmp_path):
+    rng = np.random.default_rng(0)
+    indices = rng.integers(0, 2**n_bits, (5, 4), dtype=np.uint8)
+    colours = rng.integers(0, 256, (2**n_bits, 3), dtype=np.uint8)
+    table = tuple((colours.T.astype(int) * 257).ravel())
+    path = tmp_path / "palette.tif"
+    tifffile.imwrite(
+        path,
+        indices.astype(bool) if n_bits == 1 else indices,
+        bitspersample=n_bits,
+        photometric="minisblack",
+        extratags=[(320, 3, len(table), table, True)],
+    )
+    content = bytearray(path.read_bytes())
+    set_tag(content, 262, 3)  # from grey to colours
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_image(path), colours[indices])
+    np.testing.assert_array_equal(read_mask(path), indices)
+
+
+def test_a_tiff_of_colours_may_have_1_bit(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 2, (5, 4, 3)).astype(bool)
+    planes = np.moveaxis(rgb, -1, 0)
+    options = {"photometric": "rgb", "planarconfig": "separate"}
+    tifffile.imwrite(tmp_path / "rgb.tif", planes, **options)
+    np.testing.assert_array_equal(read_image(tmp_path / "rgb.tif"), rgb * 255)
 
 
 # Masks: the labels of a file are never changed.

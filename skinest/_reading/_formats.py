@@ -350,13 +350,15 @@ def _read_tiff_grey(page, pixels, as_labels):
     if page.photometric.name == "MINISWHITE":
         pixels = ~pixels if pixels.dtype == bool else largest - pixels
     if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * np.uint8(255)
+        return pixels * np.uint8(255)
     if page.bitspersample < 8:
         return pixels * np.uint8(255 // largest)
     return _scale(pixels, largest, as_labels)
 
 
 def _read_tiff_rgb(page, pixels, as_labels):
+    if pixels.dtype == bool:
+        return pixels[..., :3] * np.uint8(255)
     return _scale(pixels[..., :3], 2**page.bitspersample - 1, as_labels)
 
 
@@ -367,6 +369,8 @@ def _read_tiff_ycbcr(page, pixels, as_labels):
 
 
 def _read_tiff_palette(page, pixels, as_labels):
+    if pixels.dtype == bool:
+        pixels = pixels.view(np.uint8)
     if as_labels:
         return pixels
     colours = page.colormap
