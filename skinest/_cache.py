@@ -246,8 +246,7 @@ def _find_folder(memory):
         if not outer:
             raise FileNotFoundError("the path is empty")
         _make_folder(folder)
-        if not isinstance(memory, joblib.Memory):
-            _make_gitignore(memory)
+        _make_gitignore(folder)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         # On a full disk, there may be results to read.
         if getattr(error, "errno", None) not in _FULL:
@@ -265,9 +264,9 @@ def _make_folder(folder):
     return os.makedirs(folder, exist_ok=True)
 
 
-def _make_gitignore(memory):
-    """Keep the files out of the user's repository, as joblib does."""
-    with suppress(OSError), open(os.path.join(memory, ".gitignore"), "x") as file:
+def _make_gitignore(folder):
+    """Keep the files of a folder out of the user's repository, but no other files."""
+    with suppress(OSError), open(os.path.join(folder, ".gitignore"), "x") as file:
         file.write("*\n")
 
 

@@ -307,3 +307,21 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     Path(folder, "unfinished-1").touch()
     assert Cache(tmp_path).get([make_key(1)]) == ["one"]
     assert Path(folder, "unfinished-1").exists()
+
+
+@pytest.mark.parametrize("kind", [str, Path, joblib.Memory])
+def test_git_ignores_the_cache_and_none_of_the_user_s_files(kind, tmp_path):
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    folder = tmp_path / "project"
+    (folder / "joblib").mkdir(parents=True)
+    for name in ("new.py", "joblib/own.py"):
+        (folder / name).touch()
+    memory = folder / "cache" if kind is joblib.Memory else folder
+    options = {"verbose": 0} if kind is joblib.Memory else {}
+    Cache(kind(str(memory), **options)).put([make_key("one")], [1])
+    command = ["git", "-C", str(folder)]
+    subprocess.run([*command, "init", "-q"], check=True)
+    status = [*command, "status", "--porcelain", "--untracked-files=all"]
+    found = subprocess.run(status, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["??", "joblib/own.py", "??", "new.py"]
