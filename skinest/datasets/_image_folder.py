@@ -216,15 +216,13 @@ def load_image_folder(
     )
 
 
-def list_images(folder, allowed_extensions=None, *, keep_links=False) -> list[str]:
-    """List the images of a folder and of the folders in it, each real file once.
+def list_images(folder, allowed_extensions=None) -> list[str]:
+    """List the images of a folder and of the folders in it, each folder once.
 
-    With `keep_links`, links to a file are listed too, because their names matter.
+    Links to a file are listed too, because their names matter.
     """
-    folder = _find_folder(folder)
     finder = _Finder(_check_extensions(allowed_extensions))
-    identify = str if keep_links else _identify
-    return list(finder.find_images(folder, (), identify).values())
+    return list(finder.find_images(_find_folder(folder), (), str).values())
 
 
 def _find_folder(path):
@@ -240,7 +238,7 @@ def _find_folder(path):
     return folder
 
 
-def _identify(path) -> tuple[int, int]:
+def identify(path) -> tuple[int, int]:
     """Return what links to a file or folder have in common with it."""
     info = os.stat(path)
     return info.st_dev, info.st_ino
@@ -274,18 +272,18 @@ class _Finder:
                 self.ignored[path.suffix.lower() or "without extension"] += 1
         return folders, images
 
-    def find_images(self, folder, above, identify=_identify):
-        """Return the images of a folder and its subfolders: {identity: path}.
+    def find_images(self, folder, above, key=identify):
+        """Return the images of a folder and its subfolders: {key: path}.
 
-        Links may form cycles, so each real file and folder is listed once. Links back
-        to the parents of the folder, `above`, are ignored.
+        Links may form cycles, so each real folder is listed once, and one file of each
+        key. Links back to the parents of the folder, `above`, are ignored.
         """
         found: dict = {}
-        seen = {_identify(other) for other in above}
+        seen = {identify(other) for other in above}
         waiting = [folder]
         while waiting:
             current = waiting.pop()
-            identity = _identify(current)
+            identity = identify(current)
             if identity in seen:
                 self.ignored["link to another folder of the class, or above it"] += 1
                 continue
@@ -293,7 +291,7 @@ class _Finder:
             folders, images = self.list_folder(current)
             waiting += reversed(folders)
             for path in images:
-                if found.setdefault(identify(path), str(path)) != str(path):
+                if found.setdefault(key(path), str(path)) != str(path):
                     self.ignored["link to another image of the class"] += 1
         return found
 

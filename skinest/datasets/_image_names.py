@@ -6,8 +6,9 @@
 import functools
 import os
 import posixpath
+import unicodedata
 
-from ._image_folder import list_images
+from ._image_folder import identify, list_images
 
 
 def find_images(folders, names, extensions):
@@ -28,7 +29,8 @@ def find_images(folders, names, extensions):
     Returns
     -------
     path_of : dict of str to str
-        The path of each name that has a file.
+        The path of each name that has a file. Names in another form of Unicode than
+        those of the files are found too.
 
     forms_of : dict of str to set of str
         For the path of each file, all that it can be called.
@@ -40,22 +42,53 @@ def find_images(folders, names, extensions):
     """
     forms_of: dict[str, set[str]] = {}
     _resolve_folder.cache_clear()  # links may have changed
+    roots = []
     for folder in folders:
         paths = list_images(folder, extensions)
-        root = os.path.abspath(os.path.expanduser(folder))
+        roots.append(os.path.abspath(os.path.expanduser(folder)))
         for path in paths:
-            forms_of.setdefault(path, set()).update(_list_forms(path, root))
+            forms_of.setdefault(path, set()).update(_list_forms(path, roots[-1]))
+    path_of = _match(names, roots, forms_of)
+    left = [name for name in names if name not in path_of]
+    return path_of | (_match(left, roots, forms_of, compose) if left else {}), forms_of
+
+
+def _match(names, roots, forms_of, make_equal=str) -> dict[str, str]:
+    """Return the path of each name that has a file.
+
+    `make_equal` removes differences between names that do not count.
+    """
     names_of: dict[str, set[str]] = {}
     for name in names:
-        for form in {name, _normalize(name)}:
-            names_of.setdefault(form, set()).add(name)
+        for form in _list_meanings(name, roots):
+            names_of.setdefault(make_equal(form), set()).add(name)
     path_of: dict[str, str] = {}
     for path, forms in forms_of.items():
-        for form in forms & names_of.keys():
+        for form in set(map(make_equal, forms)) & names_of.keys():
             for name in names_of[form]:
-                if path_of.setdefault(name, path) != path:
-                    _raise_ambiguous(name, path_of[name], path, forms_of)
-    return path_of, forms_of
+                first = path_of.setdefault(name, path)
+                if first != path and not os.path.samefile(first, path):
+                    _raise_ambiguous(name, first, path, forms_of)
+    return path_of
+
+
+def compose(name) -> str:
+    """Return what names have in common that differ in Unicode's forms."""
+    return unicodedata.normalize("NFC", name)
+
+
+def count_files(paths) -> int:
+    """Return the number of real files, each of which may have several links."""
+    return len({identify(path) for path in paths})
+
+
+def _list_meanings(name, roots) -> set[str]:
+    """Return all forms that a name in a table may mean."""
+    form = _normalize(name)
+    meanings = {name, form}
+    if form.startswith("./"):  # its folder may be a link
+        meanings |= {_resolve(os.path.join(root, form)) for root in roots}
+    return meanings
 
 
 def _list_forms(path, root) -> set[str]:
@@ -121,12 +154,12 @@ def advise_on_missing(missing, forms_of) -> str:
         (str.casefold, str.casefold, _say_case),
     ):
         like = {
-            change_file(form): path
+            change_file(compose(form)): path
             for path, forms in forms_of.items()
             for form in forms
         }
         for name in missing:
-            path = like.get(change_name(_normalize(name)))
+            path = like.get(change_name(compose(_normalize(name))))
             if path is not None:
                 return say(name, path)
     return "Add them, or remove their rows."

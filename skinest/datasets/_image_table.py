@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 from .._compat import validate_params
 from ..utils._checks import is_missing
 from ._image_folder import order_classes
-from ._image_names import advise_on_missing, find_images
+from ._image_names import advise_on_missing, count_files, find_images
 from ._tables import advise_on_separators, check_all_known, read_columns
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def load_image_table(
             All columns of the table, for ``pandas.DataFrame(data.columns)``. Missing
             values stay missing, and empty texts are None.
         n_ignored : int
-            The number of images that the table does not name.
+            The number of images that the table does not name. A file of several names,
+            which are links, counts once, and not if the table has one of them.
 
     Raises
     ------
@@ -192,7 +193,7 @@ def load_image_table(
         if group_column is None
         else np.array(columns[group_column], object),
         columns={name: _as_array(values) for name, values in columns.items()},
-        n_ignored=len(forms_of) - len(names),
+        n_ignored=count_files(forms_of) - count_files(path_of.values()),
     )
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -15,6 +14,7 @@ from sklearn.utils import Bunch
 
 from .._compat import validate_params
 from ._image_folder import list_images
+from ._image_names import compose
 
 if TYPE_CHECKING:
     from .._typing import PathLike, Paths
@@ -167,9 +167,7 @@ def load_mask_folder(
 
 def _list_files(images_path, masks_path, mask_suffix) -> tuple[list, list]:
     """List the images and the masks."""
-    images, masks = (
-        list_images(path, keep_links=True) for path in (images_path, masks_path)
-    )
+    images, masks = map(list_images, (images_path, masks_path))
     shared = set(images) & set(masks)  # files of the inner one of two folders
     if shared and len(shared) == len(masks) < len(images):
         images = [path for path in images if path not in shared]
@@ -269,14 +267,9 @@ def _check_rests(by_rest, mask_of):
             )
 
 
-def _compose(name) -> str:
-    """Return what names have in common that differ in Unicode's forms."""
-    return unicodedata.normalize("NFC", name)
-
-
 def _unify(name) -> str:
     """Return what names have in common that differ in case or in Unicode's forms."""
-    return _compose(name).casefold()
+    return compose(name).casefold()
 
 
 def _find_images(images_of, name, mask_suffix) -> list[str]:
@@ -295,7 +288,7 @@ def _prefer_same_case(images, name) -> list[str]:
 
     The names of all images are equal, except for case and Unicode's forms.
     """
-    for make_equal in (str, _compose):
+    for make_equal in (str, compose):
         same = [
             path
             for path in images

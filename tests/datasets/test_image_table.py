@@ -6,6 +6,7 @@
 import ast
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,66 @@ def test_absolute_paths_may_lead_through_a_link(visits):
     assert load_named(names) == ["p1/0.jpg", "2.jpg"]
     with pytest.raises(ValueError, match=r"1 of the 2 images .*: p2/0\.jpg"):
         load_named(["p2/0.jpg", "2.jpg"])
+
+
+@pytest.fixture(params=[os.link, os.symlink], ids=["hard", "symbolic"])
+def link(request):
+    """Return a function that links a path to another."""
+
+    def make(path, other):
+        try:
+            request.param(path, other)
+        except OSError:
+            pytest.skip("the system allows no links")
+
+    return make
+
+
+def test_a_file_can_have_several_names(visits, link):
+    link(visits / "p0" / "1.jpg", visits / "p0" / "copy.jpg")
+    link(visits / "2.jpg", visits / "p1" / "2.jpg")
+    names = ["1", "copy.jpg", "p1/2"]
+    assert load_named(names) == ["p0/1.jpg", "p0/copy.jpg", "p1/2.jpg"]
+    assert load_named(["2", "copy"]) == ["2.jpg", "p0/copy.jpg"]
+    table = {"image_id": ["copy", "2.jpg"], "dx": ["nv", "mel"]}
+    assert load_image_table(table, "img", **COLUMNS).n_ignored == 2
+    with pytest.raises(ValueError, match="'0' fits two files"):
+        load_named(["0", "copy"])
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_names_may_lead_through_a_link_in_the_folder(visits, name):
+    """Of both names of a folder, only one is that of the files."""
+    try:
+        (visits / name).symlink_to(visits / "p1", target_is_directory=True)
+    except OSError:
+        pytest.skip("the system allows no links")
+    first = "a" if name == "a" else "p1"
+    assert load_named([f"{name}/0.jpg", "p0/0"]) == [f"{first}/0.jpg", "p0/0.jpg"]
+    assert load_named(["p1/0", "2"]) == [f"{first}/0.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", ["{}.jpg", "{}", "{}/1.jpg", "{}/1"])
+def test_names_may_be_in_another_form_of_unicode(form, name, visits):
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    of_file, of_table = (unicodedata.normalize(f, "Nävus") for f in (form, other))
+    (visits / of_file).mkdir()
+    for path in (f"{of_file}.jpg", f"{of_file}/1.jpg"):
+        (visits / path).touch()
+    (found, _) = load_named([name.format(of_table), "2"])
+    assert found == os.path.splitext(name.format(of_file))[0] + ".jpg"
+    absolute = [str(visits / name.format(of_table)), "2"]
+    assert load_named(absolute)[0] == found
+
+
+def test_a_name_in_the_form_of_its_file_comes_first(visits):
+    names = [unicodedata.normalize(form, "Nävus.jpg") for form in ("NFD", "NFC")]
+    for name in names:
+        (visits / name).touch()
+    if len(set(os.listdir(visits)) & set(names)) < 2:
+        pytest.skip("the file system unites both names")
+    assert load_named(names) == names
 
 
 @pytest.mark.parametrize("folder", ["img", ["img/p0", "img/p1"], ["img", "img/p0"]])
