@@ -336,7 +336,10 @@ def _as_items(y, name):
     if len(y) and isinstance(y[0], Real):
         raise _no_masks(f"{name}[0] is {y[0]}")
     if not isinstance(y, np.ndarray) or (y.dtype == object and y.ndim == 1):
-        return [to_array(item, as_labels=True) for item in y]
+        return [
+            to_array(item, f"{name}[{position}]", as_labels=True)
+            for position, item in enumerate(y)
+        ]
     if y.dtype.kind in "OUT" and y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]  # a column of paths
     if y.ndim == 2 and y.shape[1] == 1:

@@ -11,11 +11,12 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
-from skinest.images import read_image
-from skinest.masks import read_mask
+from skinest.images import check_images, read_image
+from skinest.masks import check_masks, read_mask
 
-from .image_files import CASES, RGB, set_tag
+from .image_files import CASES, INDICES, RGB, set_tag
 
 
 def write(path, name):
@@ -98,3 +99,33 @@ def test_an_error_stays_short_if_a_header_holds_many_numbers(tmp_path):
     with pytest.raises(ValueError, match=r"lesion\.tif' is a TIFF of \(8, 1") as raised:
         read_image(path)
     assert len(str(raised.value)) < 400
+
+
+@pytest.fixture(params=["truncated", "closed", "left"])
+def unreadable(request, tmp_path):
+    """Return an image of Pillow whose file cannot be read any more."""
+    path = tmp_path / "grey.png"
+    content = write(path, "grey.png")
+    if request.param == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+        return Image.open(path)
+    with Image.open(path) as image:
+        pass
+    if request.param == "closed":
+        image.close()
+    return image
+
+
+@pytest.mark.parametrize("check", [check_images, check_masks])
+def test_an_image_of_pillow_that_cannot_be_read_has_a_position(check, unreadable):
+    images = [Image.fromarray(INDICES), unreadable]
+    with pytest.raises(ValueError, match=r"[Xy]\[1\] is of .*cannot be converted"):
+        check(images)
+
+
+@pytest.mark.filterwarnings("error")
+def test_pillow_s_warnings_of_transparency_are_not_shown():
+    image = Image.fromarray(INDICES).convert("P")
+    image.info["transparency"] = b"\0\1"
+    np.testing.assert_array_equal(check_masks([image])[0], INDICES)
+    assert check_images([image])[0].shape == RGB.shape

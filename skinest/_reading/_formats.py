@@ -21,13 +21,12 @@ import os
 import struct
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
 from ._bmp import take_palette
-from ._warning_filters import own_filters
+from ._warning_filters import without_pillow_warnings
 
 MAX_PIXELS = 2**27  # 134 megapixels, more than any camera of a clinic has
 MAX_PIXELS_VARIABLE = "SKINEST_MAX_IMAGE_PIXELS"
@@ -231,20 +230,12 @@ def _check_header(file):
         pass
 
 
-@contextmanager
-def _without_pillow_warnings():
-    """Hide warnings of Pillow, because they do not name the file. Our checks do."""
-    with own_filters():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
-
-
 def _open_by_pillow(file):
     """Return an image of Pillow, not decoded yet, of a size within the limit."""
     from PIL import Image
 
     try:
-        with _without_pillow_warnings():
+        with without_pillow_warnings():
             image = Image.open(io.BytesIO(file.content))
     except Image.DecompressionBombError as error:
         raise DecodingError(
@@ -255,7 +246,7 @@ def _open_by_pillow(file):
 
 
 def _decode_by_pillow(file):
-    with _open_by_pillow(file) as image, _without_pillow_warnings():
+    with _open_by_pillow(file) as image, without_pillow_warnings():
         if image.mode == "1":
             return np.asarray(image).astype(np.uint8) * np.uint8(255)
         if image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B"):

@@ -8,9 +8,11 @@ import os
 import numpy as np
 
 from ._files import to_path
+from ._warning_filters import without_pillow_warnings
 
 _PATH_KINDS = "OUT"  # dtypes of arrays of str: object, fixed and variable length
 _MAX_SHOWN = 100  # characters of a wrong element that an error shows
+_MAX_REASON = 200  # characters of the error of another library
 # Others are not RGB or grey. Pillow would cut values of "I" off at 255.
 _PILLOW_MODES = ("L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "F")
 
@@ -106,7 +108,7 @@ def _check_elements(X, name):
     items = list(X)
     for position, item in enumerate(items):
         if not are_paths:
-            items[position] = item = to_array(item)
+            items[position] = item = to_array(item, f"{name}[{position}]")
         if isinstance(item, np.ma.MaskedArray):
             raise ValueError(
                 f"{name}[{position}] is a masked array. Pass image.filled(value), "
@@ -120,18 +122,38 @@ def _check_elements(X, name):
     return items, False
 
 
-def to_array(item, as_labels=False):
+def to_array(item, location, as_labels=False):
     """Convert an image of Pillow or a tensor to an array; return others unchanged.
 
     With `as_labels`, an image with a palette gives the indices of its colours.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be converted, as the image of a closed or truncated file.
     """
-    is_array_like = hasattr(item, "__array__") or hasattr(item, "__array_interface__")
-    if not is_array_like or isinstance(item, (np.ndarray, np.generic)):
+    if isinstance(item, (np.ndarray, np.generic)):
         return item
-    is_pillow = type(item).__module__.startswith("PIL.")
-    if is_pillow and item.mode not in _PILLOW_MODES and not as_labels:
-        item = item.convert("L" if item.mode == "1" else "RGB")
-    return np.asarray(item)
+    try:
+        return _convert(item, as_labels)
+    except Exception as error:  # other libraries raise errors of all types
+        reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
+        raise ValueError(
+            f"{location} is of type {type(item).__name__} and cannot be converted to "
+            f"an array: {reason!r}. Remove or replace it."
+        ) from error
+
+
+def _convert(item, as_labels):
+    if type(item).__module__.startswith("PIL."):
+        with without_pillow_warnings():
+            item.load()  # Pillow may not have read the file yet
+            if item.mode not in _PILLOW_MODES and not as_labels:
+                item = item.convert("L" if item.mode == "1" else "RGB")
+            return np.asarray(item)
+    # Some libraries convert when they are asked for these attributes.
+    is_array_like = hasattr(item, "__array__") or hasattr(item, "__array_interface__")
+    return np.asarray(item) if is_array_like else item
 
 
 def _show(item) -> str:

@@ -20,3 +20,11 @@ def own_filters():
     """
     with _lock, warnings.catch_warnings():
         yield
+
+
+@contextmanager
+def without_pillow_warnings():
+    """Hide warnings of Pillow, because they do not name the file. Our checks do."""
+    with own_filters():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
