@@ -279,9 +279,9 @@ def read_image(path: PathLike) -> Image:
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file is empty, truncated or of another format, or if it has more pixels
-        than the environment variable ``SKINEST_MAX_IMAGE_PIXELS`` allows, 2 ** 27 by
-        default.
+        If the file is empty, truncated or of another format, or has more pixels than
+        the environment variable ``SKINEST_MAX_IMAGE_PIXELS`` (default: 2 ** 27) or, in
+        BMP, GIF, WebP, JPEG 2000 and AVIF, ``PIL.Image.MAX_IMAGE_PIXELS`` allows.
 
     Warns
     -----

@@ -76,6 +76,23 @@ def test_an_image_without_pixels_is_damaged(read, size, tmp_path):
         read(path)
 
 
+@pytest.mark.parametrize("read", [read_image, read_mask])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"P5\n3 1\n100\n\1\2\xd5",
+        b"P2\n3 1\n100\n1 2 213\n",
+        b"P6\n1 1\n100\n\1\2\xd5",
+        b"P5\n1 1\n300\n\3\xe8",
+    ],
+)
+def test_a_value_above_the_largest_one_of_the_header_is_damage(content, read, tmp_path):
+    (tmp_path / "lesion.pnm").write_bytes(content)
+    says = r"lesion\.pnm' is damaged.* value (213|1000),.* largest is (100|300)"
+    with pytest.raises(ValueError, match=says):
+        read(tmp_path / "lesion.pnm")
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_mask_of_three_channels_with_nan_is_a_colour_image(tmp_path):
     path = tmp_path / "mask.tif"

@@ -344,6 +344,15 @@ def test_the_limit_of_pixels_can_be_set(tmp_path, monkeypatch):
         read_image(tmp_path / "lesion.png")
 
 
+def test_the_limit_of_pillow_is_named(tmp_path, monkeypatch):
+    for name in ("grey.bmp", "cmyk.jpg"):
+        CASES[name].write(tmp_path / name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(ValueError, match=r"grey\.bmp.*PIL\.Image\.MAX.*SKINEST_MAX"):
+        read_image(tmp_path / "grey.bmp")
+    read_image(tmp_path / "cmyk.jpg")  # Pillow does not open it
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["grey.bmp", "rgb.webp", "rgb.jp2", "cmyk.jpg"])
 def test_pillow_s_warnings_of_size_are_not_shown(name, tmp_path, monkeypatch):

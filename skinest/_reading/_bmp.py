@@ -30,7 +30,7 @@ def take_palette(content):
 
     palette : ndarray of shape (2 ** n_bits, 3), dtype uint8, or None
         The colours of the indices in RGB, black where the file has none. None if the
-        pixels are no indices.
+        pixels are colours.
     """
     start, n_header = struct.unpack_from("<II", content, 10)
     is_old = n_header == 12  # of OS/2

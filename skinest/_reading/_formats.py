@@ -154,7 +154,7 @@ def _decode_jpeg(file):
     _check_size(height, width)
     if colorspace in ("CMYK", "YCCK"):
         inks = _decode_jpeg_pixels(file, "CMYK", (height, width, 4))
-        return _convert_colours("CMYK", ~inks)  # 255 is no ink
+        return _convert_colours("CMYK", ~inks)  # 0 is all ink
     if colorspace == "Gray":
         return _decode_jpeg_pixels(file, "GRAY", (height, width, 1))[..., 0]
     return _decode_jpeg_pixels(file, "RGB", (height, width, 3))
@@ -239,7 +239,8 @@ def _open_by_pillow(file):
             image = Image.open(io.BytesIO(file.content))
     except Image.DecompressionBombError as error:
         raise DecodingError(
-            f"is larger than Pillow's limit of pixels: {error} Shrink it."
+            f"is larger than Pillow's limit of pixels: {error} Shrink it, or raise "
+            f"both PIL.Image.MAX_IMAGE_PIXELS and {MAX_PIXELS_VARIABLE}."
         ) from None
     _check_size(image.height, image.width)
     return image
@@ -282,6 +283,11 @@ def _decode_netpbm(file):
         pixels = pixels[0] if image.frames > 1 else pixels
         if pixels.dtype == bool:  # 1 is black
             return np.where(pixels, 0, 255).astype(np.uint8)
+        if pixels.max() > image.maxval:
+            raise DecodingError(
+                f"is damaged: it has the value {pixels.max()}, but its header says "
+                f"that the largest is {image.maxval}. Remove or replace it."
+            )
         return _scale(pixels, image.maxval, file.as_labels)
 
 
