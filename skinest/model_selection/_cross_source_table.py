@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -29,7 +28,7 @@ from ..utils._checks import (
 )
 from ._intervals import bootstrap_interval
 from ._outputs import Outputs
-from ._scorers import read_scorers
+from ._scorers import check_scorers, read_scorers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -268,7 +267,7 @@ def cross_source_table(
     if not estimators:
         raise ValueError("estimators is an empty dict. Pass a classifier.")
     scorers = read_scorers(scoring)
-    _check_scorers(scorers, images.y)
+    check_scorers(scorers, images.y)
     seed = choose_seed(random_state)
     fold_seed = check_random_state(seed).randint(MAX_SEED)
     folds = {} if cv is None else _split_at_home(images, cv, fold_seed)
@@ -342,28 +341,6 @@ def _check_groups_in_one_source(images):
                 "is not the same lesion or patient, use other names for the groups, as "
                 "skinest.datasets.join_sources does. Otherwise join these sources."
             )
-
-
-class _Chance(DummyClassifier):
-    """Classifier with all methods that scorers need."""
-
-    def decision_function(self, X):
-        probabilities = self.predict_proba(X)
-        return probabilities[:, 1] if len(self.classes_) == 2 else probabilities
-
-
-def _check_scorers(scorers, y):
-    """Raise ValueError if a scorer cannot be computed for such labels."""
-    X = np.zeros((len(y), 1))
-    chance = _Chance().fit(X, y)
-    for name, scorer in scorers.items():
-        try:
-            scorer(chance, X, y)
-        except ValueError as error:
-            raise ValueError(
-                f"The score {name!r} cannot be computed for the labels "
-                f"{np.unique(y).tolist()}: {error}"
-            ) from error
 
 
 def _split_at_home(images, cv, seed):

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import sklearn
 from sklearn.base import is_classifier
 from sklearn.model_selection import (
     GroupKFold,
     StratifiedGroupKFold,
     check_cv,
 )
+from sklearn.utils.multiclass import type_of_target
 
 from .._compat import StrOptions, validate_params
 from ..utils._checks import check_groups, check_installed
@@ -34,9 +36,11 @@ from ._group_bootstrap import (
     has_no_width,
 )
 from ._intervals import CONSTRAINTS
-from ._scorers import read_scorers
+from ._scorers import check_scorers, read_scorers
 from ._weighted_score import (
+    as_items,
     count_images,
+    has_labels,
     join_items,
     list_classes,
     make_weighted_score,
@@ -217,6 +221,8 @@ def cross_val_table(
     check_installed("pandas", "cross_val_table")
     estimators, scorers = _check_estimators(estimators), read_scorers(scoring)
     n_images = count_images(y)
+    if _are_for_labels(estimators, y, params):
+        check_scorers(scorers, as_items(y))
     groups = check_groups(groups, n_images)
     folds = _list_folds(next(iter(estimators.values())), X, y, groups, cv)
     scores: dict[tuple[str, str], Any] = {}
@@ -253,6 +259,16 @@ def _check_estimators(estimators):
         if not hasattr(estimator, "fit"):
             raise TypeError(f"estimators[{name!r}]={estimator!r} has no method fit.")
     return by_name
+
+
+def _are_for_labels(estimators, y, params) -> bool:
+    """Return whether scorers can be checked with the labels of classifiers."""
+    if params and sklearn.get_config()["enable_metadata_routing"]:
+        return False  # scorers may need their arguments
+    if not has_labels(y) or not all(map(is_classifier, estimators.values())):
+        return False
+    y = as_items(y)
+    return y.ndim == 1 and type_of_target(y, "y") in ("binary", "multiclass")
 
 
 def _params_of(name, estimators, params):

@@ -3,12 +3,15 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import warnings
 from collections.abc import Mapping
 
-from sklearn.metrics import get_scorer
+import numpy as np
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import get_scorer, make_scorer
 
 from .._compat import read_scorer
-from ._weighted_score import read_metric
+from ._weighted_score import read_metric, split_partial
 
 
 def read_scorers(scoring) -> dict:
@@ -46,3 +49,70 @@ def read_scorers(scoring) -> dict:
                 "not known. Pass make_scorer(metric) or the name of a scorer."
             )
     return scorers
+
+
+class _Chance(DummyClassifier):
+    """Classifier with all methods of scorers, whose outputs differ between images.
+
+    With the same outputs for all images, some metrics are not defined.
+    """
+
+    def predict_proba(self, X):
+        rng = np.random.default_rng(0)
+        return rng.dirichlet(np.ones(len(self.classes_)), len(X))
+
+    def decision_function(self, X):
+        probabilities = self.predict_proba(X)
+        return probabilities[:, 1] if len(self.classes_) == 2 else probabilities
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def check_scorers(scorers, y):
+    """Raise ValueError if a scorer cannot be computed for labels.
+
+    Parameters
+    ----------
+    scorers : dict of str to scorer
+        Scorers by name.
+
+    y : ndarray of shape (n_images,)
+        Labels.
+    """
+    for name, scorer in scorers.items():
+        try:
+            _score_chance(scorer, y, y)
+        except ValueError as error:
+            labels = np.unique(y).tolist()
+            raise ValueError(
+                f"The score {name!r} cannot be computed for the labels {labels}: "
+                f"{str(error).rstrip('.')}.{_advise(scorer, y)}"
+            ) from error
+
+
+def _score_chance(scorer, y_train, y_test):
+    """Return the score of a classifier that knows the labels of training images."""
+    X_train, X_test = (np.zeros((len(each), 1)) for each in (y_train, y_test))
+    chance = _Chance().fit(X_train, y_train)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of scores that are not defined by chance
+        return scorer(chance, X_test, y_test)
+
+
+def _advise(scorer, y) -> str:
+    """Return how to create a scorer with a positive class, if it is what lacks."""
+    _, sign, _, methods = read_scorer(scorer)
+    metric = read_metric(scorer)
+    function, options = split_partial(metric)
+    options["pos_label"] = np.unique(y).tolist()[0]
+    if sign < 0:
+        options["greater_is_better"] = False
+    if methods != "predict":
+        options["response_method"] = methods
+    try:
+        _score_chance(make_scorer(function, **options), y, y)
+    except (ValueError, TypeError):  # it lacks something else
+        return ""
+    arguments = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    return f" Choose the positive class, as in make_scorer({metric.name}, {arguments})."

@@ -240,7 +240,8 @@ def test_images_of_different_sizes():
         ({"scoring": []}, "scoring is empty"),
         (
             {"y": np.where(Y, "nevus", "melanoma")},
-            r"'average_precision' cannot be computed for .*\['melanoma', 'nevus'\]",
+            r"'average_precision' cannot be computed for .*\['melanoma', 'nevus'\]"
+            r".*make_scorer\(average_precision_score, pos_label='melanoma', ",
         ),
         ({"scoring": "no_such"}, "no_such"),
         ({"estimators": {}}, "estimators is an empty dict"),

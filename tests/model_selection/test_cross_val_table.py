@@ -354,6 +354,51 @@ def test_wrong_arguments_are_named(changes, error, message):
         cross_val_table(X=X, y=Y, **arguments)
 
 
+class NotFitted(LogisticRegression):
+    """Classifier of which a fit would be wasted."""
+
+    def fit(self, X, y):
+        raise AssertionError("It was fitted before the scorers were checked.")
+
+
+@pytest.mark.parametrize(
+    ("scoring", "proposed"),
+    [
+        (
+            ["roc_auc", "average_precision"],
+            "average_precision_score, pos_label='melanoma', "
+            "response_method=('decision_function', 'predict_proba')",
+        ),
+        ("f1", "f1_score, average='binary', pos_label='melanoma'"),
+        (
+            "neg_brier_score",
+            "brier_score_loss, pos_label='melanoma', greater_is_better=False, "
+            "response_method='predict_proba'",
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [str, object])
+def test_scorers_without_a_positive_class_are_refused_before_any_fit(
+    scoring, proposed, dtype
+):
+    labels = np.where(Y, "nevus", "melanoma").astype(dtype)
+    name = np.ravel(scoring)[-1]
+    with pytest.raises(ValueError, match=f"The score '{name}' cannot") as raised:
+        cross_val_table(
+            {"first": NotFitted()}, X, labels, **{**OPTIONS, "scoring": scoring}
+        )
+    assert f"as in make_scorer({proposed})." in str(raised.value)
+
+
+def test_advice_about_the_positive_class_is_given_only_if_it_helps():
+    with pytest.raises(ValueError, match="multiclass") as raised:
+        cross_val_table(
+            {"first": NotFitted()}, X, GROUPS % 3, **{**OPTIONS, "scoring": "f1"}
+        )
+    assert "make_scorer" not in str(raised.value)
+
+
 class Fixed(ClassifierMixin, BaseEstimator):
     """Classifier that predicts a column of its input."""
 
