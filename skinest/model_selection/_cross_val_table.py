@@ -36,7 +36,14 @@ from ._group_bootstrap import (
     has_no_width,
 )
 from ._intervals import CONSTRAINTS
-from ._scorers import check_scorers, read_scorers
+from ._scorers import (
+    FEWER_FOLDS,
+    check_methods,
+    check_scorers,
+    check_scorers_of_folds,
+    has_known_methods,
+    read_scorers,
+)
 from ._weighted_score import (
     as_items,
     count_images,
@@ -162,7 +169,8 @@ def cross_val_table(
         If an estimator has no method `fit`, or a scorer was not created by
         :func:`~sklearn.metrics.make_scorer`.
     ValueError
-        If an argument is invalid, or a score cannot be computed in a fold.
+        If an argument is invalid, a score cannot be computed in a fold, or an estimator
+        has no method that a scorer needs.
 
     Warns
     -----
@@ -220,17 +228,25 @@ def cross_val_table(
     """
     check_installed("pandas", "cross_val_table")
     estimators, scorers = _check_estimators(estimators), read_scorers(scoring)
+    for name, estimator in estimators.items():
+        if has_known_methods(estimator):
+            check_methods(name, estimator, scorers)
     n_images = count_images(y)
-    if _are_for_labels(estimators, y, params):
+    are_for_labels = _are_for_labels(estimators, y, params)
+    if are_for_labels:
         check_scorers(scorers, as_items(y))
     groups = check_groups(groups, n_images)
     folds = _list_folds(next(iter(estimators.values())), X, y, groups, cv)
+    # Frozen classifiers may know other labels than those of the training images.
+    are_fitted = any(hasattr(each, "classes_") for each in estimators.values())
+    if are_for_labels and average == "foldwise" and not are_fitted:
+        check_scorers_of_folds(scorers, as_items(y), folds)
     scores: dict[tuple[str, str], Any] = {}
     parts_of: dict[tuple[str, str], Any] = {}
     classes: dict[str, Any] = {}
     for name, estimator in estimators.items():
         own = _params_of(name, estimators, params)
-        predicted = predict_folds(estimator, X, y, folds, scorers, own, n_jobs)
+        predicted = predict_folds(name, estimator, X, y, folds, scorers, own, n_jobs)
         for scorer_name, predictions in predicted.items():
             place = f"{scorer_name} of {name}"
             parts = _list_parts(predictions, folds, average)
@@ -334,6 +350,7 @@ def _classes_of_parts(parts, n_images):
 def _make_mean_score(parts, name):
     """Return the function from counts of images to the mean score of the parts."""
     scores = []
+    advice = f" {FEWER_FOLDS}" if len(parts) > 1 else ""
     for predicted, test, part in parts:
         try:
             score = make_weighted_score(
@@ -341,12 +358,10 @@ def _make_mean_score(parts, name):
             )
             is_defined = not np.isnan(score(np.ones(len(test), dtype=np.int64)))
         except ValueError as error:
-            raise ValueError(f"{name}, {part}: {error}") from error
+            reason = str(error).rstrip(".")
+            raise ValueError(f"{name}, {part}: {reason}.{advice}") from error
         if not is_defined:
-            raise ValueError(
-                f"{name} is NaN in {part}. If it has no test images of a class, use "
-                'fewer folds, a stratified splitter or average="pooled".'
-            )
+            raise ValueError(f"{name} is NaN in {part}.{advice}")
         scores.append((score, test))
     return lambda counts: np.mean([score(counts[test]) for score, test in scores])
 

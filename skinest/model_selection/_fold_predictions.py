@@ -19,6 +19,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .._compat import replace_metric
 from ..utils._checks import select_items, select_params
+from ._scorers import check_methods
 from ._weighted_score import Metric, read_metric
 
 
@@ -44,7 +45,7 @@ class _Recorder:
         return 0.0
 
 
-def predict_folds(estimator, X, y, folds, scorers, params, n_jobs):
+def predict_folds(name, estimator, X, y, folds, scorers, params, n_jobs):
     """Fit clones of an estimator to the training images of folds, and predict the rest.
 
     `cross_validate` of scikit-learn returns scores only, and a bootstrap needs the
@@ -52,6 +53,9 @@ def predict_folds(estimator, X, y, folds, scorers, params, n_jobs):
 
     Parameters
     ----------
+    name : str
+        Name of the estimator in error messages.
+
     estimator : estimator
         The estimator.
 
@@ -79,7 +83,7 @@ def predict_folds(estimator, X, y, folds, scorers, params, n_jobs):
     fit_params, score_params = _route(estimator, scorers, params or {})
     by_fold = Parallel(n_jobs=n_jobs)(
         delayed(_predict_fold)(
-            clone(estimator), X, y, fold, scorers, fit_params, score_params
+            name, clone(estimator), X, y, fold, scorers, fit_params, score_params
         )
         for fold in folds
     )
@@ -103,10 +107,10 @@ def _route(estimator, scorers, params):
     return routed.estimator.fit, routed.scorer.score
 
 
-def _predict_fold(estimator, X, y, fold, scorers, fit_params, score_params):
+def _predict_fold(name, estimator, X, y, fold, scorers, fit_params, score_params):
     """Return what the metric of each scorer gets for the test images of a fold."""
-    recorders = {name: _Recorder(read_metric(each)) for name, each in scorers.items()}
-    spies = {name: replace_metric(scorers[name], recorders[name]) for name in scorers}
+    recorders = {key: _Recorder(read_metric(each)) for key, each in scorers.items()}
+    spies = {key: replace_metric(scorers[key], recorders[key]) for key in scorers}
     train, test = fold
 
     def select(params, rows):
@@ -115,7 +119,8 @@ def _predict_fold(estimator, X, y, fold, scorers, fit_params, score_params):
 
     X_train, y_train, fit_params = select(fit_params, train)
     estimator.fit(X_train, y_train, **fit_params)
+    check_methods(name, estimator, scorers)
     X_test, y_test, score_params = select(score_params, test)
     # Scorers together predict once, and each predicts on its own.
     check_scoring(estimator, spies)(estimator, X_test, y_test, **score_params)
-    return {name: recorder.recorded for name, recorder in recorders.items()}
+    return {key: recorder.recorded for key, recorder in recorders.items()}

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from .._compat import read_scorer
+from ._scorers import list_methods
 from ._weighted_score import find_positive, read_metric
 
 
@@ -35,8 +35,7 @@ class Outputs:
 
     def for_scorer(self, scorer) -> np.ndarray:
         """Return what a scorer passes to its metric, for all test images."""
-        *_, methods = read_scorer(scorer)
-        methods = [methods] if isinstance(methods, str) else methods
+        methods = list_methods(scorer)
         fitted = self._parts[0][0]
         found = [method for method in methods if hasattr(fitted, method)]
         if not found:

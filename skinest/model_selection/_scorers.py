@@ -5,13 +5,20 @@
 
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import get_scorer, make_scorer
+from sklearn.pipeline import Pipeline
 
 from .._compat import read_scorer
 from ._weighted_score import read_metric, split_partial
+
+FEWER_FOLDS = (
+    "If a fold has no images of a class, use fewer folds, a stratified splitter or "
+    'average="pooled".'
+)
 
 
 def read_scorers(scoring) -> dict:
@@ -49,6 +56,35 @@ def read_scorers(scoring) -> dict:
                 "not known. Pass make_scorer(metric) or the name of a scorer."
             )
     return scorers
+
+
+def list_methods(scorer) -> list:
+    """Return the methods of which a scorer needs one."""
+    *_, methods = read_scorer(scorer)
+    return [methods] if isinstance(methods, str) else list(methods)
+
+
+def check_methods(name, estimator, scorers):
+    """Raise ValueError if an estimator has no method that a scorer needs."""
+    for score, scorer in scorers.items():
+        methods = list_methods(scorer)
+        if not any(hasattr(estimator, method) for method in methods):
+            raise ValueError(
+                f"The score {score!r} cannot be computed for estimators[{name!r}], "
+                f"which has none of the methods that it needs: {', '.join(methods)}."
+            )
+
+
+def has_known_methods(estimator) -> bool:
+    """Return whether an estimator has all its methods before it is fitted.
+
+    Estimators that contain others, such as
+    :class:`~sklearn.ensemble.StackingClassifier`, may have more of them afterwards.
+    """
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    params = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    return not any(hasattr(value, "fit") for value in params.values())
 
 
 class _Chance(DummyClassifier):
@@ -89,6 +125,41 @@ def check_scorers(scorers, y):
                 f"The score {name!r} cannot be computed for the labels {labels}: "
                 f"{str(error).rstrip('.')}.{_advise(scorer, y)}"
             ) from error
+
+
+def check_scorers_of_folds(scorers, y, folds):
+    """Raise ValueError if a scorer cannot be computed for the labels of a fold.
+
+    Scores of predicted labels are left out, since they can depend on the predictions.
+
+    Parameters
+    ----------
+    scorers : dict of str to scorer
+        Scorers by name.
+
+    y : ndarray of shape (n_images,)
+        Labels.
+
+    folds : list of (train, test)
+        Positions of the training and the test images.
+    """
+    for name, scorer in scorers.items():
+        if read_metric(scorer).takes_labels:
+            continue
+        for number, (train, test) in enumerate(folds):
+            try:
+                score = _score_chance(scorer, y[train], y[test])
+                reason = (
+                    "It is NaN" if isinstance(score, Real) and np.isnan(score) else ""
+                )
+            except ValueError as error:
+                reason = str(error).rstrip(".")
+            if reason:
+                raise ValueError(
+                    f"The score {name!r} cannot be computed in fold {number}, which "
+                    f"tests images with the labels {np.unique(y[test]).tolist()}: "
+                    f"{reason}. {FEWER_FOLDS}"
+                )
 
 
 def _score_chance(scorer, y_train, y_test):

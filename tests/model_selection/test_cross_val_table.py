@@ -13,10 +13,13 @@ import sklearn
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, make_scorer, roc_auc_score
 from sklearn.model_selection import (
     GroupKFold,
+    KFold,
     LeaveOneGroupOut,
     PredefinedSplit,
     RepeatedStratifiedKFold,
@@ -28,6 +31,7 @@ from sklearn.model_selection import (
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import LinearSVC
 
 from skinest.images import check_images
 from skinest.metrics import dice_scorer
@@ -61,6 +65,13 @@ class Threshold(BaseEstimator):
 
     def predict(self, X):
         return [image[..., 0] > self.threshold for image in check_images(X)]
+
+
+class NotFitted(LogisticRegression):
+    """Classifier of which a fit would be wasted."""
+
+    def fit(self, X, y):
+        raise AssertionError("It was fitted before the scorers were checked.")
 
 
 # Numbers
@@ -174,11 +185,8 @@ def test_groups_in_training_and_test_set_are_warned_of():
 def test_folds_without_a_class_need_pooled_scores():
     arguments = MODELS, X[:40], Y[:40]
     options = {**OPTIONS, "groups": GROUPS[:40], "cv": LeaveOneGroupOut()}
-    with (
-        pytest.warns(UserWarning),
-        pytest.raises(ValueError, match=r"roc_auc of linear.*fold 0.*pooled"),
-    ):
-        cross_val_table(*arguments, **options)
+    with pytest.raises(ValueError, match=r"'roc_auc' cannot.* fold 0.*NaN.*pooled"):
+        cross_val_table({"first": NotFitted()}, *arguments[1:], **options)
     table = cross_val_table(*arguments, average="pooled", **options)
     assert table["estimate"].between(0.5, 1).all()
 
@@ -314,7 +322,7 @@ def test_folds_in_worker_processes_give_the_same():
 
 def test_what_processes_exchange_can_be_pickled():
     predicted = predict_folds(
-        *(MODELS["linear"], X, Y, [(np.arange(60), np.arange(60, 120))]),
+        *("linear", MODELS["linear"], X, Y, [(np.arange(60), np.arange(60, 120))]),
         {"area": make_scorer(roc_auc_score, multi_class="ovr")},
         params=None,
         n_jobs=None,
@@ -354,13 +362,6 @@ def test_wrong_arguments_are_named(changes, error, message):
         cross_val_table(X=X, y=Y, **arguments)
 
 
-class NotFitted(LogisticRegression):
-    """Classifier of which a fit would be wasted."""
-
-    def fit(self, X, y):
-        raise AssertionError("It was fitted before the scorers were checked.")
-
-
 @pytest.mark.parametrize(
     ("scoring", "proposed"),
     [
@@ -397,6 +398,57 @@ def test_advice_about_the_positive_class_is_given_only_if_it_helps():
             {"first": NotFitted()}, X, GROUPS % 3, **{**OPTIONS, "scoring": "f1"}
         )
     assert "make_scorer" not in str(raised.value)
+
+
+def test_folds_without_a_rare_class_are_refused_before_any_fit():
+    y = np.r_[np.zeros(60, int), np.ones(56, int), [2] * 4]
+    options = {**OPTIONS, "scoring": "roc_auc_ovr", "cv": StratifiedKFold(4)}
+    table = cross_val_table({"linear": LogisticRegression()}, X, y, **options)
+    assert table["estimate"].notna().all()
+    options["cv"] = KFold(5)
+    message = r"'roc_auc_ovr' cannot.* fold 0, .*labels \[0\]: .*fewer folds"
+    with pytest.raises(ValueError, match=message):
+        cross_val_table({"first": NotFitted()}, X, y, **options)
+
+
+def test_frozen_classifiers_need_no_training_images_of_each_class():
+    y = GROUPS % 3
+    frozen = FrozenEstimator(LogisticRegression().fit(X, y))
+    folds = [(np.flatnonzero(y < 2)[:60], np.arange(60, 120))]
+    options = {**OPTIONS, "scoring": "roc_auc_ovr", "cv": folds}
+    assert cross_val_table({"frozen": frozen}, X, y, **options)["estimate"].item() > 0
+
+
+def test_folds_that_only_predictions_show_to_be_bad_have_the_same_advice():
+    def strict(y_true, y_pred):
+        if len(np.unique(y_true)) < 2:
+            raise ValueError("One label.")
+        return 1.0
+
+    cv, scoring = LeaveOneGroupOut(), {"strict": make_scorer(strict)}
+    options = {**OPTIONS, "cv": cv, "groups": GROUPS[:40], "scoring": scoring}
+    message = r"strict of majority, fold 0: .*One label\. If a fold has.*pooled"
+    with pytest.raises(ValueError, match=message):
+        cross_val_table({"majority": DummyClassifier()}, X[:40], Y[:40], **options)
+
+
+def test_estimators_without_a_method_are_refused_before_any_fit():
+    pipeline = make_pipeline(FunctionTransformer(), LinearSVC())
+    message = r"'neg_log_loss' cannot .* estimators\['svc'\].* needs: predict_proba"
+    for svc in (LinearSVC(), pipeline):
+        models = {"first": NotFitted(), "svc": svc}
+        with pytest.raises(ValueError, match=message):
+            cross_val_table(models, X, Y, **{**OPTIONS, "scoring": "neg_log_loss"})
+
+
+def test_estimators_may_get_a_method_in_the_fit():
+    stacked = [("linear", LogisticRegression())]
+    options = {**OPTIONS, "scoring": "neg_log_loss", "cv": 2}
+    table = cross_val_table({"stack": StackingClassifier(stacked)}, X, Y, **options)
+    assert table["estimate"].notna().all()
+    models = {"stack": StackingClassifier(stacked, final_estimator=LinearSVC())}
+    with pytest.raises(ValueError, match=r"'neg_log_loss' .*estimators\['stack'\]"):
+        cross_val_table(models, X, Y, **options)
 
 
 class Fixed(ClassifierMixin, BaseEstimator):
