@@ -349,7 +349,7 @@ def _split_at_home(images, cv, seed):
     Raises
     ------
     ValueError
-        If an image is not tested exactly once.
+        If an image is not tested exactly once, or a position is not that of an image.
     """
     if isinstance(cv, Integral):
         kind = StratifiedKFold if images.groups is None else StratifiedGroupKFold
@@ -359,12 +359,19 @@ def _split_at_home(images, cv, seed):
         rows = images.find(name)
         try:
             pairs = list(cv.split(rows, images.y[rows], images.pick_groups(rows)))
+            folds[name] = [(rows[train], rows[test]) for train, test in pairs]
         except ValueError as error:
             raise ValueError(
                 f"The {len(rows)} images of the source {name!r} cannot be divided into "
                 f"folds: {error} Lower cv, or pass cv=None."
             ) from error
-        folds[name] = [(rows[train], rows[test]) for train, test in pairs]
+        except IndexError as error:
+            raise ValueError(
+                f"cv={cv!r} returns positions that the {len(rows)} images of the "
+                f"source {name!r} do not have: {error}. A splitter gets the images of "
+                "one source at a time. Pass one that makes its folds of these, such as "
+                "StratifiedKFold."
+            ) from error
         tested = np.sort(np.concatenate([test for _, test in folds[name]]))
         if not np.array_equal(tested, rows):
             raise ValueError(f"cv={cv!r} does not test each image once, as KFold does.")

@@ -19,7 +19,12 @@ from sklearn.metrics import (
     make_scorer,
     roc_auc_score,
 )
-from sklearn.model_selection import ShuffleSplit, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import (
+    PredefinedSplit,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_val_predict,
+)
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC, LinearSVC
@@ -237,6 +242,10 @@ def test_images_of_different_sizes():
         ({"groups": np.arange(120) % 41}, "group 0 is in the sources 'A' and 'B'"),
         ({"groups": np.arange(119)}, "groups has 119 entries"),
         ({"cv": ShuffleSplit(2)}, "cv=ShuffleSplit.*does not test each image once"),
+        (
+            {"cv": PredefinedSplit(np.arange(120) % 3)},
+            r"cv=PredefinedSplit.* source 'A' do not have.* one source at a time",
+        ),
         ({"scoring": []}, "scoring is empty"),
         (
             {"y": np.where(Y, "nevus", "melanoma")},
