@@ -38,31 +38,41 @@ def make_fast_score(function, options, y_true, y_score):
         Options of the metric.
 
     y_true, y_score : ndarray of shape (n_images,)
-        True labels and predictions.
+        True labels and predictions: numbers or text.
 
     Returns
     -------
     score : callable or None
         ``score(weights)`` returns a float.
     """
-    are_columns = all(
-        isinstance(each, np.ndarray) and each.ndim == 1 and each.dtype.kind in "biuf"
-        for each in (y_true, y_score)
-    )
+    labels, scores = _as_column(y_true), _as_column(y_score)
     make = next((make for known, make in _METRICS if known is function), None)
-    if make is None or not are_columns or not all(map(_is_usual, options.items())):
+    if make is None or labels is None or scores is None:
         return None
-    classes = np.unique(y_true)
-    if len(classes) != 2 or np.isnan(y_score).any():
+    classes = np.unique(labels)
+    if len(classes) != 2 or not all(map(_is_usual, options.items())):
         return None
-    score = make(y_true == options.get("pos_label", classes[1]), y_true, y_score)
-    for weights in (np.ones(len(y_true)), np.arange(len(y_true)) % 3 + 1.0):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of labels that are never predicted
-            expected = function(y_true, y_score, sample_weight=weights, **options)
-        if not np.isclose(score(weights), expected, rtol=1e-9, atol=1e-12):
-            return None
+    tried = [np.ones(len(labels)), np.arange(len(labels)) % 3 + 1.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of labels that are never predicted
+        expected = [
+            function(y_true, y_score, sample_weight=w, **options) for w in tried
+        ]
+    score = make(labels == options.get("pos_label", classes[1]), labels, scores)
+    if not np.allclose([score(w) for w in tried], expected, rtol=1e-9, atol=1e-12):
+        return None
     return score
+
+
+def _as_column(values):
+    """Return numbers without NaN, or text, in one column, or None for others."""
+    if not isinstance(values, np.ndarray) or values.ndim != 1:
+        return None
+    if values.dtype.kind == "O" and all(isinstance(each, str) for each in values):
+        values = values.astype(str)
+    is_known = values.dtype.kind in "biuU"
+    is_known |= values.dtype.kind == "f" and not np.isnan(values).any()
+    return values if is_known else None
 
 
 def _is_usual(option: tuple[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import sys
 from functools import partial
 
 import cv2
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     balanced_accuracy_score,
     brier_score_loss,
     confusion_matrix,
@@ -71,6 +73,44 @@ def test_a_label_that_is_only_predicted_is_not_in_samples_without_it(metric, lab
     )
     np.testing.assert_allclose(found, expected)
     np.testing.assert_allclose(found.distribution, expected.distribution)
+
+
+@pytest.mark.parametrize("kind", [str, object])
+@pytest.mark.parametrize(
+    ("metric", "takes_labels"),
+    [
+        (roc_auc_score, False),
+        (average_precision_score, False),
+        (accuracy_score, True),
+        (f1_score, True),
+    ],
+)
+def test_labels_of_text_have_the_scores_of_numbers_in_as_few_calls(
+    metric, takes_labels, kind
+):
+    def measure(labels):
+        has_positive = metric in (average_precision_score, f1_score)
+        score = partial(metric, pos_label=labels[0]) if has_positive else metric
+        y_pred = labels[(SCORE > 0.5).astype(int)] if takes_labels else SCORE
+        calls = []
+
+        def note(frame, event, _):
+            if event == "call" and frame.f_code.co_name == metric.__name__:
+                calls.append(frame)
+
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            result = bootstrap_interval(score, labels[Y.astype(int)], y_pred, **OPTIONS)
+        finally:
+            sys.setprofile(before)
+        return result, len(calls)
+
+    found, n_calls = measure(np.array(["melanoma", "nevus"], dtype=kind))
+    expected, n_expected = measure(np.array([3, 7]))
+    np.testing.assert_array_equal(found.distribution, expected.distribution)
+    assert tuple(found) == tuple(expected)
+    assert n_calls == n_expected < 20
 
 
 def test_a_class_with_the_weight_0_is_not_in_samples_without_it():
