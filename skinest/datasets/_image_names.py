@@ -20,8 +20,8 @@ def find_images(folders, names, extensions):
         The folders, which can be inside of each other.
 
     names : list of str
-        Names of files, their paths relative to a folder, or their absolute paths. All
-        may lack the extension.
+        Names of files, their paths relative to a folder or to the working folder, or
+        their absolute paths. All may lack the extension.
 
     extensions : list of str or None
         Extensions of the files, as for `list_images`.
@@ -86,8 +86,9 @@ def _list_meanings(name, roots) -> set[str]:
     """Return all forms that a name in a table may mean."""
     form = _normalize(name)
     meanings = {name, form}
-    if form.startswith("./"):  # its folder may be a link
-        meanings |= {_resolve(os.path.join(root, form)) for root in roots}
+    if form.startswith("./"):  # its folder may be a link, or the working folder's
+        above = [*roots, os.getcwd()]
+        meanings |= {_resolve(os.path.join(root, form)) for root in above}
     return meanings
 
 

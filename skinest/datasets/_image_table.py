@@ -76,8 +76,9 @@ def load_image_table(
 
     name_column : str
         The column with the names of the image files, with or without extension. If
-        files in several folders have the same name, use paths relative to `folder`,
-        such as ``"visit_1/a.jpg"`` (or with ``\``), or absolute paths inside it.
+        files in several folders have the same name, use paths of files in `folder`:
+        relative to it, such as ``"visit_1/a.jpg"`` (or with ``\``), relative to the
+        working folder, or absolute.
 
     target_column : str
         The column with the labels.

@@ -181,8 +181,11 @@ def load_named(names, folder="img", **options):
 def test_names_may_be_paths_in_the_folder(visits, form):
     names = [form.format(name) for name in ("p1/0", "p0\\0", "2")]
     assert load_named(names) == ["p1/0.jpg", "p0/0.jpg", "2.jpg"]
-    names = [str(visits / name) for name in ("p1/0.jpg", "p0/0", "2.jpg")]
-    assert load_named(names) == ["p1/0.jpg", "p0/0.jpg", "2.jpg"]
+    for names in (
+        [str(visits / name) for name in ("p1/0.jpg", "p0/0", "2.jpg")],
+        ["img/p1/0.jpg", "img\\p0/0", "./img/2.jpg"],  # in the working folder
+    ):
+        assert load_named(names) == ["p1/0.jpg", "p0/0.jpg", "2.jpg"]
 
 
 def test_absolute_paths_may_lead_through_a_link(visits):
