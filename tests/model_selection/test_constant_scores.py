@@ -3,7 +3,6 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import warnings
 from functools import partial
 
 import numpy as np
@@ -339,13 +338,12 @@ def test_a_score_that_no_sample_can_exceed_has_percentiles_as_limits():
 
 def test_an_interval_of_several_folds_contains_its_score():
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(80, 2)), rng.normal(size=80)
-    for seed in range(5):
-        cv = KFold(5, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", SAMPLES)
-            table = cross_val_table(
-                {"mean": DummyRegressor()}, X, y, scoring="r2", cv=cv, random_state=seed
-            )
-        assert (table["low"] <= table["estimate"]).all()
-        assert (table["estimate"] <= table["high"]).all()
+    X, y = rng.normal(size=(40, 2)), rng.normal(size=40)
+    # These folds have nearly the same mean, so R² is nearly 0.
+    options = {"scoring": "r2", "cv": KFold(2, shuffle=True, random_state=2)}
+    options |= {"n_resamples": 100, "random_state": 2}
+    with pytest.warns(UserWarning, match=SAMPLES):
+        table = cross_val_table({"mean": DummyRegressor()}, X, y, **options)
+    score, low, high = table.iloc[0, :3]
+    assert -1e-3 < score < 0
+    assert low <= score <= high
