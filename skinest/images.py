@@ -30,6 +30,7 @@ from ._reading._files import check_files, read_file, to_path
 from ._reading._image_forms import list_items
 from ._reading._image_sizes import check_resizable, check_sides
 from ._reading._pixel_values import check_pixels, check_values, to_rgb, warn_if_dark
+from ._reading._warning_filters import own_filters
 
 if TYPE_CHECKING:
     from ._typing import Image, ImageSize, ImagesLike, PathLike
@@ -348,10 +349,9 @@ def list_unreadable(
         raise ValueError(f"paths={paths!r} is not a list of paths. Pass [path].")
     paths = _list_paths(paths)
     names = [_to_path_or_none(path) for path in paths]
-    parallel = Parallel(n_jobs=n_jobs)  # threads share filters of warnings
     # Workers may be in another folder.
     places = [None if name is None else os.path.abspath(name) for name in names]
-    reasons = parallel(delayed(_find_reason)(place, read) for place in places)
+    reasons = Parallel(n_jobs)(delayed(_find_reason)(place, read) for place in places)
     found = zip(paths, names, reasons, strict=True)
     return [
         Unreadable(position, str(path) if name is None else name, reason)
@@ -379,7 +379,7 @@ def _find_reason(path, read):
     """Return why a file cannot be read, or None."""
     if path is None:
         return "is not a path"
-    with warnings.catch_warnings():
+    with own_filters():
         warnings.simplefilter("error", UserWarning)
         try:
             read(path)

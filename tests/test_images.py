@@ -5,6 +5,9 @@
 
 import os
 import sys
+import threading
+import time
+import warnings
 from pathlib import Path
 
 import cv2
@@ -271,6 +274,22 @@ def test_home_and_bytes_in_paths(paths, rgb, tmp_path, monkeypatch):
     Image.fromarray(np.eye(4, dtype=np.uint8)).save(mask)
     np.testing.assert_array_equal(read_mask("~/mask.png"), np.eye(4))
     np.testing.assert_array_equal(check_masks(["~/mask.png"])[0], np.eye(4))
+
+
+def test_threads_that_list_unreadable_files_leave_the_filters_of_warnings(paths):
+    is_second_reading = threading.Event()
+
+    def read(path):
+        if path == paths[0]:
+            is_second_reading.wait(0.3)
+        else:
+            is_second_reading.set()
+            time.sleep(0.3)  # until the first one has left
+
+    before = list(warnings.filters)
+    with joblib.parallel_config("threading"):
+        assert list_unreadable(paths[:2], read=read, n_jobs=2) == []
+    assert warnings.filters == before
 
 
 def test_all_unreadable_files_are_listed_with_reasons(paths, rgb, tmp_path):
