@@ -102,7 +102,7 @@ def _tabulate_thresholds(study):
         cells = [truth & found, truth & ~found, ~truth & found, ~truth & ~found]
         rows.append(
             [
-                f"{threshold:.4g}",
+                _show_threshold(threshold, scores),
                 *(str(np.count_nonzero(cell)) for cell in cells),
                 *map(format_interval, table.scores.values()),
             ]
@@ -120,6 +120,13 @@ def _tabulate_thresholds(study):
     yield Table(header, rows, caption)
     notes = [note for note in dict.fromkeys(notes) if note not in study.scores.notes]
     yield from (Text(note, "note") for note in notes)
+
+
+def _show_threshold(threshold, scores) -> str:
+    """Return a threshold with four digits, or as many as the same counts need."""
+    found = scores >= threshold
+    texts = (f"{threshold:.{n_digits}g}" for n_digits in range(4, 18))
+    return next(text for text in texts if np.array_equal(scores >= float(text), found))
 
 
 def _choose_thresholds(outputs, scores):

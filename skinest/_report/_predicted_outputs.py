@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from .._mask_scorer import find_last_step
 from .._pixel_counts import choose_foreground
 from ..classification._class_prediction import ClassPredictionMixin
+from ..inspection._class_scores import scores_pairs
 from ..metrics import dice_score, iou_score
 
 
@@ -186,8 +187,10 @@ def _compute_scores(estimator, X, n_classes):
     scores = np.asarray(estimator.decision_function(X), dtype=float)
     if scores.ndim == 1:
         scores = np.column_stack([-scores, scores])
-    # Classifiers of pairs of classes have more columns.
-    return (scores if scores.shape[1] == n_classes else None), False
+    is_for_classes = scores.shape[1] == n_classes
+    if not is_for_classes or scores_pairs(estimator, n_classes):
+        return None, False
+    return scores, False
 
 
 def predict_masks(estimator, X, masks) -> MaskOutputs:

@@ -5,6 +5,7 @@
 
 import numpy as np
 
+from .._mask_scorer import find_last_step
 from ..utils._checks import check_fitted
 
 RESPONSE_METHODS = {
@@ -64,7 +65,7 @@ class ClassScores:
                 "or a pipeline that ends in one."
             )
         self._method = usable[0]
-        self._predict = getattr(estimator, self._method)
+        self._estimator = estimator
         self.classes = np.asarray(estimator.classes_)
         self.name = RESPONSE_METHODS[self._method]
 
@@ -87,7 +88,7 @@ class ClassScores:
         ValueError
             If the estimator returns no score for each class, NaN or infinity.
         """
-        returned = self._predict(X)
+        returned = getattr(self._estimator, self._method)(X)
         what = f"{self._method} of {self._kind} returned"
         if isinstance(returned, list):
             raise ValueError(f"{what} a list. Estimators of one target are supported.")
@@ -99,7 +100,10 @@ class ClassScores:
             )
         if scores.ndim == 1 and len(self.classes) == 2:
             scores = np.column_stack([-scores, scores])
-        if scores.shape != (len(X), len(self.classes)):
+        is_for_pairs = self._method == "decision_function" and scores_pairs(
+            self._estimator, len(self.classes)
+        )
+        if is_for_pairs or scores.shape != (len(X), len(self.classes)):
             raise ValueError(
                 f"{what} scores of shape {scores.shape} for {len(X)} inputs and "
                 f"{len(self.classes)} classes. It must return one for each class: for "
@@ -109,9 +113,37 @@ class ClassScores:
             raise ValueError(f"{what} NaN or infinity.")
         return scores
 
+    def find_predicted(self, X, scores) -> int:
+        """Return the index of the predicted class of one input.
+
+        It is not always that of the highest score:
+        :class:`~sklearn.model_selection.FixedThresholdClassifier` has a threshold.
+
+        Parameters
+        ----------
+        X : array or list of length 1
+            The input of the estimator.
+
+        scores : ndarray of shape (n_classes,)
+            Its scores.
+        """
+        if not hasattr(self._estimator, "predict"):
+            return int(scores.argmax())
+        (label,) = self._estimator.predict(X)
+        return find_class_index(self.classes, label)
+
     def describe(self, index, score) -> str:
         """Return a title: the label of a class, and its score."""
         return f"{self.classes[index]} ({score:.2f})"
+
+
+def scores_pairs(estimator, n_classes) -> bool:
+    """Return whether decision values are of pairs of classes, as SVC can have them.
+
+    Three classes have three pairs, so their number does not tell.
+    """
+    shape = getattr(find_last_step(estimator), "decision_function_shape", None)
+    return n_classes > 2 and shape == "ovo"
 
 
 def find_class_index(classes, target):

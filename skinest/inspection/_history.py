@@ -314,10 +314,16 @@ def _draw_line(ax, values, color, label, linestyle, user_kw):
     from matplotlib.lines import Line2D
 
     style = {"color": color, "linestyle": linestyle, "label": label}
-    if len(values) == 1:  # a line with one point is not visible
+    if _has_single_points(values):  # a line with one point is not visible
         style["marker"] = "o"
     style |= normalize_kwargs(user_kw, Line2D)
     return ax.plot(np.arange(1, len(values) + 1), values, **style)[0]
+
+
+def _has_single_points(values) -> bool:
+    """Return whether a value has no neighbour that is known."""
+    is_known = np.pad(np.isfinite(np.asarray(values, dtype=float)), 1)
+    return bool(np.any(is_known[1:-1] & ~is_known[:-2] & ~is_known[2:]))
 
 
 def _draw_stages(ax, starts):

@@ -159,7 +159,7 @@ class OcclusionDisplay:
 
         target : label, default=None
             The class whose score is explained, one of `estimator.classes_`. None means
-            the class with the highest score, for each image.
+            the predicted class of each image.
 
         patch_size : int or float, default=0.2
             Side of the patch: an integer is in pixels, a float is a fraction of the

@@ -111,12 +111,12 @@ def compute_occlusion(image, patches, predict, *, index, batch_size, location):
     patches : Patches
         The patches.
 
-    predict : callable
+    predict : ClassScores
         Returns scores of shape (n, n_classes), for images of shape
         (n, height, width, 3).
 
     index : int or None
-        Index of the class. None means the one with the highest score.
+        Index of the class. None means the predicted class.
 
     batch_size : int
         Number of images in a call of `predict`.
@@ -145,8 +145,8 @@ def compute_occlusion(image, patches, predict, *, index, batch_size, location):
         scores = np.concatenate(
             [predict(_make_copies(image, hidden, windows, batch)) for batch in batches]
         )
-    if index is None:
-        index = int(scores[0].argmax())
+        if index is None:
+            index = predict.find_predicted(image[np.newaxis], scores[0])
     score, *occluded = scores[:, index]
     return index, score, _average(score - np.array(occluded), windows, size)
 

@@ -165,7 +165,7 @@ class VisualWordsDisplay:
 
         target : label, default=None
             The class whose score is explained, one of `estimator.classes_`. None means
-            the class with the highest score, for each image.
+            the predicted class of each image.
 
         response_method : str or sequence of str, \
 default=("decision_function", "predict_proba")
@@ -347,7 +347,8 @@ def _leave_each_out(vectors, row, predict, index):
         scores.append(predict(_as_frame(copies, vectors)))
     scores = np.concatenate(scores)
     if index is None:
-        index = int(scores[0].argmax())
+        one = _as_frame(vector[np.newaxis], vectors)
+        index = predict.find_predicted(one, scores[0])
     contributions = np.zeros(len(vector))
     contributions[used] = scores[0, index] - scores[1:, index]
     return index, scores[0, index], contributions

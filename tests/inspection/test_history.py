@@ -187,6 +187,9 @@ def test_history_of_another_type():
 def test_one_epoch_is_seen():
     display = TrainingHistoryDisplay.from_history({"loss": [0.5]})
     assert display.lines_[0, 0].get_marker() == "o"
+    history = {"loss": [0.9, 0.5, 0.4], "val_loss": [np.nan, 0.8, np.nan]}
+    lines = TrainingHistoryDisplay.from_history(history).lines_[0]
+    assert [line.get_marker() for line in lines] == ["None", "o"]
     display.figure_.canvas.draw()
     low, high = display.axes_[0].get_xlim()
     ticks = [tick for tick in display.axes_[0].get_xticks() if low <= tick <= high]

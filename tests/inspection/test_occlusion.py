@@ -13,7 +13,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
@@ -144,6 +147,29 @@ def test_the_class_with_the_highest_score_is_the_default(linear):
         )
         assert_array_equal(found.maps[position], one.maps[0])
         assert found.titles[position].startswith(f"{linear.classes_[k]} (")
+
+
+def test_the_predicted_class_is_explained_where_a_threshold_decides(corner):
+    strict = FixedThresholdClassifier(
+        FrozenEstimator(corner), threshold=0.999, pos_label="malignant"
+    ).fit(IMAGES, ["benign", "malignant", "benign"])
+    assert set(strict.predict(IMAGES)) == {"benign"}
+    red = IMAGES.copy()
+    red[:, :4, :4, 0] = 200  # a probability of .78
+    found = explain(strict, red, patch_size=4)
+    assert all(title.startswith("benign (0.2") for title in found.titles)
+    expected = explain(corner, red, target="benign", patch_size=4)
+    assert_array_equal(found.maps, expected.maps)
+
+
+@pytest.mark.parametrize("wrap", [lambda svc: svc, make_pipeline, FrozenEstimator])
+def test_three_pairs_of_three_classes_are_no_scores_of_classes(wrap):
+    svc = SVC(decision_function_shape="ovo")
+    means = FunctionTransformer(lambda X: np.mean(X, axis=(1, 2)))
+    svc.fit(means.transform(IMAGES), [0, 1, 2])
+    pipeline = make_pipeline(means, wrap(svc))
+    with pytest.raises(ValueError, match="decision_function_shape='ovr'"):
+        explain(pipeline, IMAGES, patch_size=4, response_method="decision_function")
 
 
 def test_two_classes_have_one_score_with_opposite_signs():

@@ -17,6 +17,9 @@ from PIL import Image
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import confusion_matrix, roc_auc_score
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
 
 import skinest
 from skinest.model_selection import bootstrap_interval
@@ -272,6 +275,42 @@ def test_decision_values_have_no_calibration(tmp_path):
     assert page.has_words("-1", str(sum(found & ~LABELS)), str(sum(~found & ~LABELS)))
     counts = sum(LABELS & (decisions >= 0)), sum(LABELS & (decisions < 0))
     assert page.has_words("True", *map(str, counts))
+
+
+def test_counts_are_those_of_the_threshold_that_is_shown(tmp_path):
+    decisions = Decisions().fit(None, LABELS).decision_function(IMAGES)
+    threshold = np.sort(decisions[LABELS])[3]
+    files = skinest.report(
+        Decisions().fit(None, LABELS),
+        IMAGES,
+        LABELS,
+        path=tmp_path / "counts.html",
+        n_errors=0,
+        thresholds=[threshold],
+        **FAST,
+    )
+    table = files.markdown.read_text("utf-8").partition("| Threshold |")[2]
+    shown, true_positive, *_ = table.splitlines()[2].strip("| ").split(" | ")
+    assert int(true_positive) == sum(LABELS & (decisions >= float(shown)))
+    assert int(true_positive) == sum(LABELS & (decisions >= threshold))
+
+
+def test_scores_of_pairs_of_classes_are_no_scores_of_classes(tmp_path):
+    classes = np.array(["a", "b", "c"])[np.arange(40) * 3 // 40]
+    means = FunctionTransformer(lambda X: np.mean(X, axis=(1, 2)))
+    texts = []
+    for shape in ("ovr", "ovo"):
+        svc = make_pipeline(means, SVC(decision_function_shape=shape))
+        files = skinest.report(
+            svc.fit(IMAGES, classes),
+            IMAGES,
+            classes,
+            path=tmp_path / f"{shape}.html",
+            n_errors=0,
+            **FAST,
+        )
+        texts.append(files.html.read_text("utf-8"))
+    assert ["ROC curve" in text for text in texts] == [True, False]
 
 
 def test_several_classes(tmp_path):
