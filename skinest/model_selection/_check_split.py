@@ -196,6 +196,7 @@ def _find_between(images, train, test, options) -> NearDuplicates:
         found.scores[kept],
         found.views[kept],
         None if similar is None else similar[kept],
+        (len(images),),
     )
 
 

@@ -72,6 +72,10 @@ class NearDuplicates:
     feature_similarities : ndarray of shape (n_pairs,) or None
         Correlation of the features of the two images, with an extractor.
 
+    n_images : tuple of int or None, default=None
+        Number of images of the set that was searched, or of both sets, `X` and `Y`.
+        None means that it is not known.
+
     Examples
     --------
     >>> from skinest.datasets import make_dermoscopy
@@ -80,12 +84,15 @@ class NearDuplicates:
     >>> found = find_near_duplicates(X, X[[3, 0]])
     >>> len(found), found.pairs.tolist()
     (2, [[0, 1], [3, 0]])
+    >>> found.n_images
+    (4, 2)
     """
 
     pairs: NDArray[np.intp]
     scores: NDArray[np.float64]
     views: NDArray[np.object_]
     feature_similarities: NDArray[np.float64] | None = None
+    n_images: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -140,7 +147,7 @@ def find_near_duplicates(
 
     Y : array, list of arrays or paths, default=None
         Images of another set, such as test images. Then pairs have one image of each
-        set. None finds pairs within `X`.
+        set, and are not for :func:`duplicate_groups`. None finds pairs within `X`.
 
     threshold : float, default=0.75
         Lowest score of a pair, in (0, 1]. A lower one finds more copies, but also pairs
@@ -240,7 +247,8 @@ def find_near_duplicates(
             is_pair = (scores[order] >= threshold) | (similarities >= feature_threshold)
             order, similarities = order[is_pair], similarities[is_pair]
     names = np.array(VIEWS, dtype=object)[views[order]]
-    return NearDuplicates(pairs[order], scores[order], names, similarities)
+    n_images = (len(images),) if others is None else (len(images), len(others))
+    return NearDuplicates(pairs[order], scores[order], names, similarities, n_images)
 
 
 def duplicate_groups(
@@ -263,7 +271,8 @@ def duplicate_groups(
         group of its own.
 
     duplicates : NearDuplicates, default=None
-        Pairs of `X`, if you have found them before. Then no image is read.
+        Pairs of `X`, if you have found them before. Then no image is read. Pairs of two
+        sets are refused: search ``[*X, *Y]``, and pass it here too.
 
     **options : object
         Parameters of :func:`find_near_duplicates`.
@@ -276,7 +285,8 @@ def duplicate_groups(
     Raises
     ------
     ValueError
-        If images, groups or a parameter are invalid.
+        If images, groups or a parameter are invalid, or if `duplicates` are of two sets
+        or of another number of images.
     FileNotFoundError
         If files are missing.
 
@@ -304,15 +314,32 @@ def duplicate_groups(
         duplicates = find_near_duplicates(images, **options)
     elif options:
         raise ValueError(f"Pass duplicates or {', '.join(options)}, not both.")
-    elif len(duplicates) and duplicates.pairs.max() >= len(images):
-        raise ValueError(
-            f"duplicates has position {duplicates.pairs.max()}, but X has "
-            f"{len(images)} images. Pass the pairs that were found in X."
-        )
+    else:
+        _check_same_images(duplicates, len(images))
     numbers = np.arange(len(images))
     if groups is not None:
         numbers = np.unique(groups, return_inverse=True)[1].ravel()
     return _merge(numbers, duplicates.pairs)
+
+
+def _check_same_images(duplicates, n_images):
+    """Raise ValueError if pairs are not those of one set of so many images."""
+    searched = duplicates.n_images
+    if searched is not None and len(searched) > 1:
+        raise ValueError(
+            f"These pairs are of two sets, of {searched[0]} and {searched[1]} images. "
+            "Find them in [*X, *Y], and pass these images as X."
+        )
+    if searched is not None and searched[0] != n_images:
+        raise ValueError(
+            f"duplicates are pairs of {searched[0]} images, but X has {n_images}. Pass "
+            "the pairs that were found in X."
+        )
+    if len(duplicates) and duplicates.pairs.max() >= n_images:
+        raise ValueError(
+            f"duplicates has position {duplicates.pairs.max()}, but X has {n_images} "
+            "images. Pass the pairs that were found in X."
+        )
 
 
 def _merge(numbers, pairs):

@@ -14,6 +14,7 @@ from skinest.images import check_images
 from skinest.model_selection import (
     NearDuplicates,
     _fingerprints,
+    check_split,
     duplicate_groups,
     find_near_duplicates,
 )
@@ -235,6 +236,29 @@ def test_wrong_arguments_of_groups_are_named(images):
         duplicate_groups(images, duplicates=pair([0, 10]))
     with pytest.raises(ValueError, match="Pass duplicates or threshold, not both"):
         duplicate_groups(images, duplicates=pair(), threshold=0.5)
+
+
+def test_pairs_of_other_images_do_not_join_groups(images):
+    train, test = [*images[:4]], [*images[4:6], images[0][:, ::-1]]
+    found = find_near_duplicates(train, test)
+    assert found.pairs.tolist() == [[0, 2]]
+    for X in (train, [*train, *test]):
+        with pytest.raises(ValueError, match=r"two sets, of 4 and 3 .*\[\*X, \*Y\]"):
+            duplicate_groups(X, duplicates=found)
+    found = find_near_duplicates([*train, *test])
+    merged = duplicate_groups([*train, *test], duplicates=found)
+    assert merged.tolist() == [0, 1, 2, 3, 4, 5, 0]
+    with pytest.raises(ValueError, match="pairs of 7 images, but X has 10"):
+        duplicate_groups(images, duplicates=found)
+
+
+def test_pairs_of_a_split_are_positions_in_all_images(images):
+    X = [*images[:4], images[0][:, ::-1]]
+    found = check_split([0, 1], [2, 4], X=X).near_duplicates
+    merged = duplicate_groups(X, duplicates=found)
+    assert merged.tolist() == [0, 1, 2, 3, 0]
+    with pytest.raises(ValueError, match="pairs of 5 images, but X has 10"):
+        duplicate_groups(images, duplicates=found)
 
 
 def test_groups_are_of_one_set_of_images(images):
