@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from itertools import chain, permutations
@@ -22,6 +23,7 @@ from ._image_folder import order_classes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_STACKLEVEL = 4  # the caller of join_sources, which is decorated
 # Labels of the loaders and of ISIC archives, in lower case.
 _MELANOMA_NAMES = ["other", "melanoma"]
 _MELANOMA = {
@@ -34,7 +36,8 @@ _MELANOMA = {
 class _Source(NamedTuple):
     """A source: images or paths, labels, groups, classes and description.
 
-    `labels` are the joint labels; `classes` are those that the source may have.
+    `labels` are the joint labels; `classes` are those that the source may have, and
+    `has_names` is False if they are numbers without names.
     """
 
     name: str
@@ -44,6 +47,7 @@ class _Source(NamedTuple):
     own_labels: np.ndarray
     groups: np.ndarray
     classes: list[str]
+    has_names: bool
     description: str
 
 
@@ -86,7 +90,9 @@ def join_sources(
         order. In ISIC 2016 all malignant lesions are melanomas; if this is not so in
         your data, pass a dict.
 
-        None needs the same labels in all sources.
+        None needs the same labels in all sources. Numbers may mean other classes in
+        each source, such as 0 for melanoma in one and 1 in another. Pass the Bunch, or
+        the names as `y`: ``np.array(data.target_names)[data.target]``.
 
     target_names : list of str, default=None
         All joint labels, in the order of their numbers. None sorts them. With two
@@ -129,6 +135,11 @@ def join_sources(
     FileNotFoundError
         If files are missing.
 
+    Warns
+    -----
+    UserWarning
+        If sources without names of classes have integer labels, and `labels` is None.
+
     See Also
     --------
     skinest.model_selection.cross_source_table : Scores on images of other sources.
@@ -168,6 +179,8 @@ def join_sources(
         raise ValueError("labels is None for all images, so none is left.")
     found = {*joint, *(target_names or ())}  # a class may have no image
     names = order_classes(found, target_names, "the sources")
+    if labels is None:
+        _warn_of_numbers(joined)
     number_of = {name: number for number, name in enumerate(names)}
     target = np.array([number_of[label] for label in joint], dtype=int)
     return Bunch(
@@ -220,6 +233,7 @@ def _read(name, data, labels) -> _Source:
         np.array(own, dtype=object)[kept],
         np.array([f"{name}/{groups[position]}" for position in kept], dtype=object),
         sorted(set(own)) if classes is None else classes,
+        classes is not None or not all(label.isdecimal() for label in own),
         description,
     )
 
@@ -341,6 +355,19 @@ def _check_same_labels(joined):
                 f"which has {sorted(other.classes)}. Pass the joint label of each in "
                 "labels, or all classes in target_names."
             )
+
+
+def _warn_of_numbers(joined):
+    """Warn if the integer labels of several sources have no names."""
+    unnamed = [source for source in joined if not source.has_names]
+    if len(unnamed) > 1:
+        warnings.warn(
+            f"The integer labels of {', '.join(repr(each.name) for each in unnamed)} "
+            "have no names, and a number may mean other classes in each. Pass names, "
+            "such as np.array(data.target_names)[data.target], or the joint label of "
+            "each number in labels.",
+            stacklevel=_STACKLEVEL,
+        )
 
 
 def _concatenate(joined):

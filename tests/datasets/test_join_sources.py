@@ -60,10 +60,11 @@ def test_melanoma_or_not_knows_the_labels_of_all_loaders():
 def test_groups_of_two_sources_never_have_one_name():
     data = join_sources(
         {
-            "A": (X, [0, 1, 1], [7, 7, 8]),
-            "B": (X, [0, 0, 1], [7, 8, 8]),
-            "C": (X, [0, 1, 1]),
-        }
+            "A": (X, ["0", "1", "1"], [7, 7, 8]),
+            "B": (X, ["0", "0", "1"], [7, 8, 8]),
+            "C": (X, ["0", "1", "1"]),
+        },
+        labels={0: "0", 1: "1"},
     )
     assert data.groups.tolist()[:6] == ["A/7", "A/7", "A/8", "B/7", "B/8", "B/8"]
     assert len(set(data.groups[6:])) == 3  # each image is its own group
@@ -104,10 +105,40 @@ def test_paths_may_be_columns_of_a_table(folder, form):
 def test_whole_numbers_are_the_same_labels_in_any_type(dtype):
     y = pd.Series([0, 1, 1], dtype=dtype)
     sources = {"north": (X, y), "south": (X, [1, 0, 0])}
-    assert join_sources(sources).target_names == ["0", "1"]
+    with pytest.warns(UserWarning, match="integer labels of 'north', 'south'"):
+        assert join_sources(sources).target_names == ["0", "1"]
     data = join_sources(sources, labels={0: "nevus", 1.0: "melanoma"})
     assert data.target_names == ["melanoma", "nevus"]
     assert data.target.tolist() == [1, 0, 0, 0, 1, 1]
+
+
+def test_numbers_without_names_are_warned_of(folder):
+    north = load_image_folder(folder / "north")
+    south = load_image_folder(folder / "south", target_names=["nv", "mel"])
+    sources = {
+        "north": (north.paths, north.target, np.arange(3)),
+        "south": (south.paths, south.target, np.arange(3)),
+    }
+    advice = r"np\.array\(data\.target_names\)\[data\.target\]"
+    with pytest.warns(UserWarning, match=rf"'north', 'south'.*{advice}") as seen:
+        join_sources(sources)
+    assert [warning.filename for warning in seen] == [__file__]
+
+
+@pytest.mark.parametrize("form", ["names", "mapping", "Bunch"])
+def test_named_labels_are_not_warned_of(folder, form, recwarn):
+    data = load_image_folder(folder / "north")
+    names = np.array(data.target_names)[data.target]
+    numbers = [data.target_names.index(name) for name in names]
+    if form == "names":
+        join_sources({"A": (X, names), "B": (X, names)})
+    elif form == "mapping":
+        labels = {0: "benign", 1: "malignant"}
+        join_sources({"A": (X, numbers), "B": (X, numbers)}, labels=labels)
+    else:
+        known = Bunch(images=X, target=numbers, target_names=["0", "1"])
+        join_sources({"A": (X, numbers), "B": known})
+    assert not recwarn.list
 
 
 def test_unknown_labels_are_refused_by_name(folder):
