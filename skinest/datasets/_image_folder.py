@@ -18,6 +18,7 @@ from sklearn.utils import Bunch
 
 from .._compat import StrOptions, validate_params
 from .._reading._formats import EXTENSIONS
+from ._classes import join_counts, join_some, order_classes, warn_of_similar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,6 @@ _SUBSET_OF = {
     **dict.fromkeys(("valid", "validation", "val"), "valid"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_N_NAMED = 3
 _PART = re.compile(r"(?i)(^|[-_ ])part[-_ ]?\d+$")  # names of parts of a data set
 _STACKLEVEL = 4  # the caller of load_image_folder, which is decorated
 
@@ -148,7 +148,9 @@ def load_image_folder(
     -----
     UserWarning
         If there is one class only, a class of another subset is missing in this one,
-        or the folders are named like parts of a data set (``images_part_1``).
+        the folders are named like parts of a data set (``images_part_1``), or the names
+        of two folders differ only in upper or lower case or in spaces around them and
+        `target_names` does not have both.
 
     See Also
     --------
@@ -185,13 +187,19 @@ def load_image_folder(
     container = _find_folder(container_path)
     finder = _Finder(_check_extensions(allowed_extensions))
     folder, found_names = _find_classes(finder, container, subset)
-    target_names = order_classes(found_names, target_names, str(folder))
+    is_named = target_names is not None
+    target_names = order_classes(
+        dict.fromkeys(found_names, ""), target_names, str(folder)
+    )
     paths_of = {
         name: finder.find_images(folder / name, (container, folder))
         for name in target_names
         if (folder / name).is_dir()
     }
     _check_classes(folder, target_names, paths_of)
+    if not is_named:
+        images_of = {name: [*paths_of.get(name, {}).values()] for name in target_names}
+        warn_of_similar(images_of, str(folder))
     listed = [path for found in paths_of.values() for path in found.values()]
     paths = np.array(listed, object)
     counts = [len(paths_of.get(name, ())) for name in target_names]
@@ -209,9 +217,9 @@ def load_image_folder(
             line="-" * len(f"Images of {folder}"),
             n_images=len(paths),
             n_classes=len(target_names),
-            counts=_join_counts(zip(target_names, counts, strict=True)),
+            counts=join_counts(zip(target_names, counts, strict=True)),
             n_ignored=ignored.total(),
-            ignored=_join_counts(ignored.most_common()) or "none",
+            ignored=join_counts(ignored.most_common()) or "none",
         ),
     )
 
@@ -360,7 +368,7 @@ def _group_by_subset(container, folders):
         if others:
             raise ValueError(
                 f"{container} has {folder.name!r}, the name of a subset, and other "
-                f"folders: {_join_some(others)}. Move these, or rename "
+                f"folders: {join_some(others)}. Move these, or rename "
                 f"{folder.name!r} if it is a class."
             )
         if subset in folder_of:
@@ -380,28 +388,9 @@ def _check_none_beside(folder, images):
     if images:
         raise ValueError(
             f"{len(images)} images are in {folder} itself, not in the folder of a "
-            f"class: {_join_some([path.name for path in images])}. Move each into the "
+            f"class: {join_some([path.name for path in images])}. Move each into the "
             "folder of its class, or use load_image_table if a table has the labels."
         )
-
-
-def order_classes(found, target_names, place):
-    """Return the classes in the order of their numbers.
-
-    Raises
-    ------
-    ValueError
-        If `target_names` are not the classes found, each once.
-    """
-    if target_names is None:
-        return sorted(found)
-    names = [str(name) for name in target_names]
-    if sorted(names) != sorted(found):
-        raise ValueError(
-            f"target_names={names} must be the classes of {place}, each once: "
-            f"{sorted(found)}."
-        )
-    return names
 
 
 def _check_classes(folder, target_names, paths_of):
@@ -413,14 +402,14 @@ def _check_classes(folder, target_names, paths_of):
     empty = [name for name, paths in paths_of.items() if not paths]
     if empty:
         raise ValueError(
-            f"{folder} has classes without an image: {_join_some(empty)}. Remove these "
+            f"{folder} has classes without an image: {join_some(empty)}. Remove these "
             "folders, or pass the extensions of their images in allowed_extensions."
         )
     _check_no_file_twice(paths_of)
     parts = [name for name in target_names if _PART.search(name)]
     if len(parts) == len(target_names) > 1:
         warnings.warn(
-            f"{folder} has the classes {_join_some(parts)}, which look like parts of "
+            f"{folder} has the classes {join_some(parts)}, which look like parts of "
             "one data set. If a table has the labels, use load_image_table.",
             stacklevel=_STACKLEVEL,
         )
@@ -428,7 +417,7 @@ def _check_classes(folder, target_names, paths_of):
     if missing:
         warnings.warn(
             f"{folder} has no folder of some classes that other subsets have: "
-            f"{_join_some(missing)}.",
+            f"{join_some(missing)}.",
             stacklevel=_STACKLEVEL,
         )
     if len(target_names) == 1:
@@ -450,12 +439,3 @@ def _check_no_file_twice(paths_of):
                     f"{path} and {other} are one file in two classes. Remove one of "
                     "them, or the link to its folder."
                 )
-
-
-def _join_some(names):
-    n_more = len(names) - _N_NAMED
-    return ", ".join(names[:_N_NAMED]) + (f" and {n_more} more" if n_more > 0 else "")
-
-
-def _join_counts(pairs):
-    return ", ".join(f"{count} {name}" for name, count in pairs)

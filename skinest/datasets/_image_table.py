@@ -17,7 +17,7 @@ from sklearn.utils import Bunch
 
 from .._compat import validate_params
 from ..utils._checks import is_missing
-from ._image_folder import order_classes
+from ._classes import join_counts, order_classes, warn_of_similar
 from ._image_names import advise_on_missing, count_files, find_images
 from ._tables import advise_on_separators, check_all_known, read_columns
 
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from .._typing import PathLike
 
 _STACKLEVEL = 4  # the caller of load_image_table, which is decorated
+
+_DESCR = """\
+Images of {place}
+{line}
+
+{n_images} images of {n_classes} classes: {counts}.
+
+Folders: {folders}. They have {n_ignored} images that the table does not name.
+"""
 
 
 @validate_params(
@@ -114,6 +123,9 @@ def load_image_table(
         n_ignored : int
             The number of images that the table does not name. A file of several names,
             which are links, counts once, and not if the table has one of them.
+        DESCR : str
+            The table and the folders, and the numbers of images of each class and of
+            those that the table does not name.
 
     Raises
     ------
@@ -129,7 +141,8 @@ def load_image_table(
     Warns
     -----
     UserWarning
-        If there is one class only.
+        If there is one class only, or if two labels differ only in upper or lower case
+        or in spaces around them and `target_names` does not have both.
 
     See Also
     --------
@@ -177,24 +190,40 @@ def load_image_table(
     folders = [folder] if isinstance(folder, str | os.PathLike) else list(folder)
     path_of, forms_of = find_images(folders, names, allowed_extensions)
     _check_different_files(names, path_of, place)
-    kinds = ("image", f" in {place}"), ("file", f" in {', '.join(map(str, folders))}")
+    searched = ", ".join(map(str, folders))
+    kinds = ("image", f" in {place}"), ("file", f" in {searched}")
     unknown = [name for name in names if name not in path_of]
     if unknown:
         advice = advise_on_missing(unknown, forms_of)
         check_all_known(names, path_of, *kinds, advice)
-    labels = np.array([str(label) for label in columns[target_column]], dtype=object)
-    target_names = order_classes(set(labels), target_names, place)
+    labels = [str(label) for label in columns[target_column]]
+    images_of = _list_images(labels, names)
+    if target_names is None:
+        warn_of_similar(images_of, place)
+    first_of = {label: images[0] for label, images in images_of.items()}
+    target_names = order_classes(first_of, target_names, place)
     _check_several_classes(target_names, place)
     number_of = {name: number for number, name in enumerate(target_names)}
+    target = np.array([number_of[label] for label in labels], dtype=int)
+    n_ignored = count_files(forms_of) - count_files(path_of.values())
     return Bunch(
         paths=np.array([path_of[name] for name in names], dtype=object),
-        target=np.array([number_of[label] for label in labels], dtype=int),
+        target=target,
         target_names=target_names,
         groups=None
         if group_column is None
         else np.array(columns[group_column], object),
         columns={name: _as_array(values) for name, values in columns.items()},
-        n_ignored=count_files(forms_of) - count_files(path_of.values()),
+        n_ignored=n_ignored,
+        DESCR=_DESCR.format(
+            place=place,
+            line="-" * len(f"Images of {place}"),
+            n_images=len(names),
+            n_classes=len(target_names),
+            counts=join_counts(zip(target_names, np.bincount(target), strict=True)),
+            folders=searched,
+            n_ignored=n_ignored,
+        ),
     )
 
 
@@ -238,6 +267,14 @@ def _check_different_files(names, path_of, place):
             raise ValueError(
                 f"{place} names {path_of[name]} twice, as {first!r} and {name!r}."
             )
+
+
+def _list_images(labels, names) -> dict[str, list[str]]:
+    """Return the images of each label, as error messages describe them."""
+    images_of: dict[str, list[str]] = {}
+    for row, (label, name) in enumerate(zip(labels, names, strict=True)):
+        images_of.setdefault(label, []).append(f"{name!r}, in row {row}")
+    return images_of
 
 
 def _check_several_classes(target_names, place):

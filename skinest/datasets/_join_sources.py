@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 from .._compat import StrOptions, validate_params
 from ..images import check_images
 from ..utils._checks import as_column, check_groups
-from ._image_folder import order_classes
+from ._classes import order_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,7 +177,10 @@ def join_sources(
     joint = np.concatenate([source.labels for source in joined])
     if not len(joint):
         raise ValueError("labels is None for all images, so none is left.")
-    found = {*joint, *(target_names or ())}  # a class may have no image
+    found = dict.fromkeys(target_names or (), "")  # a class may have no image
+    for source in joined:
+        for label in source.labels:
+            found.setdefault(label, f"in {source.name!r}")
     names = order_classes(found, target_names, "the sources")
     if labels is None:
         _warn_of_numbers(joined)

@@ -423,6 +423,31 @@ def test_target_names_order_the_classes(folder):
     for wrong in (["nevus"], ["nevus", "nevus"], ["nevus", "mole"]):
         with pytest.raises(ValueError, match=r"target_names=.*\['melanoma', 'nevus'\]"):
             load_image_folder(folder, target_names=wrong)
+    fill(folder, "Nevus /f.jpg")
+    assert get_error(folder, target_names=names).endswith("It lacks 'Nevus '.")
+
+
+@pytest.mark.parametrize("typed", ["Nevus", "nevus ", "NEVUS "])
+def test_folders_whose_names_differ_in_case_or_spaces_only_are_warned_of(folder, typed):
+    fill(folder, f"{typed}/f.jpg")
+    says = rf"has the classes .*'nevus'.*An image of '{typed}' is .*f\.jpg"
+    with pytest.warns(UserWarning, match=says) as caught:
+        data = load_image_folder(folder)
+    assert len(data.target_names) == 3
+    assert [warning.filename for warning in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_image_folder(folder, target_names=["nevus", typed, "melanoma"])
+
+
+def test_similar_folders_of_other_subsets_are_warned_of_too(split):
+    fill(split, "test/Keratosis/h.jpg", "test/keratosis/i.jpg")
+    with pytest.warns(UserWarning) as caught:
+        load_image_folder(split, subset="train")
+    assert any(
+        "'Keratosis' and 'keratosis', which differ" in str(warning.message)
+        for warning in caught
+    )
 
 
 def test_folders_named_like_parts_are_warned_of(tmp_path):

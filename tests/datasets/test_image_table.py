@@ -65,6 +65,41 @@ def test_target_names_say_which_class_is_1(parts):
         load(parts, target_names=["nv"])
 
 
+def test_labels_that_are_not_expected_are_named_with_an_image(parts):
+    table = TABLE.replace("L1,nv,41", "L1,nv2,41")
+    with pytest.raises(ValueError, match=r"It lacks 'nv2' \('b', in row 1\)\.$"):
+        load(parts, table, target_names=["nv", "mel"])
+    with pytest.raises(ValueError, match=r"\['mel', 'nv', 'nv2'\]\.$"):
+        load(parts, table, target_names=["nv", "nv2", "mel", "bcc"])
+
+
+@pytest.mark.parametrize("label", ["MEL", "mel ", " Mel"])
+def test_labels_that_differ_in_case_or_spaces_only_are_warned_of(parts, label):
+    frame = pd.DataFrame(
+        {"image_id": ["a", "b", "c", "other"], "dx": ["mel", "mel", "nv", label]}
+    )
+    says = f"the table has the classes .*{label!r}.*An image of {label!r} is 'other'"
+    with pytest.warns(UserWarning, match=says) as seen:
+        data = load_image_table(frame, parts, **COLUMNS)
+    assert len(data.target_names) == 3
+    assert [warning.filename for warning in seen] == [__file__]
+
+
+def test_similar_labels_that_are_expected_are_not_warned_of(parts, recwarn):
+    names = ["mel", "NV", "nv"]
+    table = TABLE.replace("nv,41", "NV,41")
+    assert load(parts, table, target_names=names).target.tolist() == [2, 1, 0]
+    assert not recwarn.list
+
+
+def test_the_description_counts_the_images_of_each_class(parts):
+    data = load(parts)
+    table = parts[0].parent / "table.csv"
+    assert data.DESCR.startswith(f"Images of {table}\n---")
+    assert "3 images of 2 classes: 1 mel, 2 nv." in data.DESCR
+    assert f"{parts[0]}, {parts[1]}. They have 1 images that" in data.DESCR
+
+
 def test_one_folder_and_a_data_frame(parts):
     frame = pd.read_csv(parts[0].parent / "table.csv")
     data = load_image_table(frame, str(parts[0].parent), **COLUMNS)

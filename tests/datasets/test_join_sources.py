@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 from sklearn.utils import Bunch
 
-from skinest.datasets import join_sources, load_image_folder, make_dermoscopy
+from skinest.datasets import (
+    join_sources,
+    load_image_folder,
+    load_image_table,
+    make_dermoscopy,
+)
 from skinest.images import check_images
 
 X = np.zeros((3, 8, 8, 3), np.uint8)
@@ -151,6 +156,22 @@ def test_unknown_labels_are_refused_by_name(folder):
         join_sources(sources, labels="melanoma")
     with pytest.raises(ValueError, match=r"'benign'.*'north'.*not in 'south'"):
         join_sources(load(folder))
+
+
+def test_labels_that_are_not_expected_are_named_with_their_source(folder):
+    with pytest.raises(ValueError, match=r"It lacks 'benign' \(in 'north'\), 'mal"):
+        join_sources(load(folder), target_names=["mel", "nv"])
+
+
+def test_a_source_of_a_table_has_its_description(folder):
+    table = {"image": ["a", "b"], "dx": ["mel", "nv"]}
+    columns = {"name_column": "image", "target_column": "dx"}
+    sources = {
+        "table": load_image_table(table, folder / "north", **columns),
+        "south": load_image_folder(folder / "south"),
+    }
+    described = join_sources(sources).DESCR
+    assert "2 images of 2 classes: 1 mel, 1 nv." in described
 
 
 def test_a_source_that_lacks_a_class_of_others_has_the_same_labels():
