@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -19,6 +20,7 @@ from ._image_names import compose
 if TYPE_CHECKING:
     from .._typing import PathLike, Paths
 
+_STACKLEVEL = 4  # the caller of load_mask_folder, which is decorated
 _SEPARATORS = "_", "-", "."
 _SAME_SEPARATOR = str.maketrans("-.", "__")
 
@@ -72,7 +74,7 @@ def load_mask_folder(
     Extensions do not matter, nor does upper or lower case, unless two images differ in
     it. Folders inside of both are searched too; if images have the same name, their
     masks are in folders of the same names as theirs. Images without a mask are left out
-    and counted.
+    and counted, or warned of if `return_X_y` is True.
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ def load_mask_folder(
             The folders and both numbers.
 
     (paths, mask_paths) : tuple of ndarrays
-        Only these two if `return_X_y` is True.
+        Only these two if `return_X_y` is True. They lack images without a mask.
 
     Raises
     ------
@@ -115,6 +117,11 @@ def load_mask_folder(
     ValueError
         If no image has a mask, a mask belongs to no image or to two, an image has two
         masks, or a mask could be that of an image that is missing.
+
+    Warns
+    -----
+    UserWarning
+        If images without a mask are left out, and `return_X_y` is True.
 
     See Also
     --------
@@ -149,9 +156,11 @@ def load_mask_folder(
         )
     paths = np.array([path for path in images if path in mask_of], object)
     mask_paths = np.array([mask_of[path] for path in paths], object)
+    without_mask = [path for path in images if path not in mask_of]
     if return_X_y:
+        _warn_of_images_without_mask(without_mask, len(images), images_path, masks_path)
         return paths, mask_paths
-    n_without_mask = len(images) - len(paths)
+    n_without_mask = len(without_mask)
     return Bunch(
         paths=paths,
         mask_paths=mask_paths,
@@ -163,6 +172,17 @@ def load_mask_folder(
             n_without_mask=n_without_mask,
         ),
     )
+
+
+def _warn_of_images_without_mask(without_mask, n_images, images_path, masks_path):
+    if without_mask:
+        warnings.warn(
+            f"{len(without_mask)} of the {n_images} images in {images_path} have no "
+            f"mask in {masks_path} and are left out, such as "
+            f"{os.path.basename(without_mask[0])!r}. Add their masks, or use "
+            "return_X_y=False, whose n_without_mask counts them.",
+            stacklevel=_STACKLEVEL,
+        )
 
 
 def _list_files(images_path, masks_path, mask_suffix) -> tuple[list, list]:

@@ -417,14 +417,14 @@ class SegmentationDisplay:
         >>> display.scores
         array([1., 1.])
         """
-        X, y_pred = load_mask_folder(images_path, y_pred_path, return_X_y=True)
-        y_true = None
+        of_pred = load_mask_folder(images_path, y_pred_path)
+        X, y_pred, y_true = of_pred.paths, of_pred.mask_paths, None
         if y_true_path is not None:
             of_true = load_mask_folder(images_path, y_true_path)
-            X, of_pred, of_image = np.intersect1d(
+            X, rows_of_pred, rows_of_true = np.intersect1d(
                 X.astype(str), of_true.paths.astype(str), return_indices=True
             )
-            y_pred, y_true = y_pred[of_pred], of_true.mask_paths[of_image]
+            y_pred, y_true = y_pred[rows_of_pred], of_true.mask_paths[rows_of_true]
             if not len(X):
                 raise ValueError(
                     f"No image has a mask in both {y_pred_path} and {y_true_path}."

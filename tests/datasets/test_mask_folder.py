@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,23 @@ def test_paths_only(tmp_path):
     )
     assert paths.tolist() == [str(tmp_path / "images/a.jpg")]
     assert masks.tolist() == [str(tmp_path / "masks/a.png")]
+
+
+def test_images_without_a_mask_are_warned_of_unless_they_are_counted(tmp_path):
+    make_files(tmp_path, "images/a.jpg", "images/b.jpg", "images/c.jpg", "masks/a.png")
+    folders = tmp_path / "images", tmp_path / "masks"
+    with pytest.warns(
+        UserWarning, match=r"2 of the 3 images in .* such as 'b\.jpg'"
+    ) as seen:
+        paths, _ = load_mask_folder(*folders, return_X_y=True)
+    assert [Path(path).name for path in paths] == ["a.jpg"]
+    assert [warning.filename for warning in seen] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_mask_folder(*folders).n_without_mask == 2
+        (tmp_path / "images" / "b.jpg").unlink()
+        (tmp_path / "images" / "c.jpg").unlink()
+        load_mask_folder(*folders, return_X_y=True)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def folders(tmp_path, images, masks, mixed):
     return [tmp_path / name for name in ("images", "predicted", "true")]
 
 
-def test_folders_are_matched_by_names(folders, masks, mixed):
+def test_folders_are_matched_by_names(folders, masks, mixed, recwarn):
     (folders[1] / "4_predicted.png").unlink()
     (folders[2] / "0_true.png").unlink()
     display = SegmentationDisplay.from_folders(*folders, n_images=2)
@@ -103,6 +103,7 @@ def test_folders_are_matched_by_names(folders, masks, mixed):
     assert display.scores is None
     assert len(display.images) == 4
     np.testing.assert_array_equal(display.y_pred[0], mixed[0])
+    assert not [each for each in recwarn if "no mask" in str(each.message)]
 
 
 def test_folders_without_a_common_image_are_refused(folders):
