@@ -139,7 +139,7 @@ def _find_only(path, forms_of) -> str:
     return path
 
 
-def advise_on_missing(missing, forms_of) -> str:
+def advise_on_missing(missing, forms_of, name_column) -> str:
     """Return what may help if names have no file.
 
     Parameters
@@ -149,9 +149,12 @@ def advise_on_missing(missing, forms_of) -> str:
 
     forms_of : dict of str to set of str
         The files, as from `find_images`.
+
+    name_column : str
+        The column of the names.
     """
     for change_file, change_name, say in (
-        (_strip_zeros, str, _say_zeros),
+        (_strip_zeros, str, functools.partial(_say_zeros, name_column)),
         (str.casefold, str.casefold, _say_case),
     ):
         like = {
@@ -175,10 +178,11 @@ def _strip_zeros(form) -> str:
     return posixpath.join(folder, (number.lstrip("0") or "0") + extension)
 
 
-def _say_zeros(name, path):
+def _say_zeros(name_column, name, path):
     return (
         f"The file of {name!r} may be {path}, as numbers lose the zeros that they "
-        "begin with: read the column as text, e.g. pd.read_csv(file, dtype=str)."
+        "begin with: read the column as text, e.g. "
+        f"pd.read_csv(file, dtype={{{name_column!r}: str}})."
     )
 
 

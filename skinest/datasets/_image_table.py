@@ -78,7 +78,9 @@ def load_image_table(
     ----------
     table : str, path-like, DataFrame or dict of columns
         A CSV file in UTF-8 with a header and commas between columns, or the columns.
-        ``~`` is the user's home.
+        ``~`` is the user's home. All columns of a file are read as text. To keep
+        numbers, such as ages, pass ``pd.read_csv(file, dtype={name_column: str})``;
+        names then keep the zeros that they begin with.
 
     folder : str, path-like or list of them
         The folders with the images; folders inside are searched too.
@@ -118,8 +120,9 @@ def load_image_table(
         groups : ndarray of shape (n_images,), dtype object, or None
             The group of each image.
         columns : dict of ndarray of shape (n_images,)
-            All columns of the table, for ``pandas.DataFrame(data.columns)``. Missing
-            values stay missing, and empty texts are None.
+            All columns of the table, for ``pandas.DataFrame(data.columns)``. They are
+            text if `table` is a file. Missing values stay missing, and empty texts are
+            None.
         n_ignored : int
             The number of images that the table does not name. A file of several names,
             which are links, counts once, and not if the table has one of them.
@@ -170,13 +173,13 @@ def load_image_table(
     >>> [Path(path).name for path in data.paths], data.target.tolist()
     (['2.png', '0.png', '1.png'], [0, 1, 0])
     """
-    columns, place = _read_table(table)
+    columns, place = _read_table(table, name_column)
     wanted = [name_column, target_column, group_column]
     missing = [name for name in wanted if name is not None and name not in columns]
     if missing:
         raise ValueError(
             f"{place} has no column {missing[0]!r}. Its columns are {list(columns)}."
-            f"{advise_on_separators(list(columns))}"
+            f"{advise_on_separators(list(columns), name_column)}"
         )
     names = [str(name) for name in columns[name_column]]
     if not names:
@@ -194,7 +197,7 @@ def load_image_table(
     kinds = ("image", f" in {place}"), ("file", f" in {searched}")
     unknown = [name for name in names if name not in path_of]
     if unknown:
-        advice = advise_on_missing(unknown, forms_of)
+        advice = advise_on_missing(unknown, forms_of, name_column)
         check_all_known(names, path_of, *kinds, advice)
     labels = [str(label) for label in columns[target_column]]
     images_of = _list_images(labels, names)
@@ -227,13 +230,13 @@ def load_image_table(
     )
 
 
-def _read_table(table):
+def _read_table(table, name_column):
     """Return the columns of a table, and its name in error messages."""
     if isinstance(table, str | os.PathLike):
         file = Path(os.path.abspath(os.path.expanduser(table)))
         if not file.exists():
             raise FileNotFoundError(f"There is no file {file}.")
-        return read_columns(file), str(file)
+        return read_columns(file, name_column), str(file)
     if not isinstance(table, Mapping) and not hasattr(table, "columns"):
         raise TypeError(
             f"table is of type {type(table).__name__}. Pass a DataFrame, a dict of "

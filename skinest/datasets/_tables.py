@@ -112,8 +112,16 @@ def _read_text(file) -> str:
     )
 
 
-def read_columns(file) -> dict[str, list[str]]:
-    """Read a CSV file with a header into a dict of columns.
+def read_columns(file, name_column) -> dict[str, list[str]]:
+    """Read a CSV file with a header into a dict of columns, which are text.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+
+    name_column : str
+        The column of the names of images, for advice in errors.
 
     Raises
     ------
@@ -130,7 +138,7 @@ def read_columns(file) -> dict[str, list[str]]:
         if len(row) != len(header):
             raise ValueError(
                 f"{begin} has {len(row)} fields instead of {len(header)}."
-                f"{advise_on_separators(header)}"
+                f"{advise_on_separators(header, name_column)}"
             )
         for name, field in zip(header, row, strict=True):
             columns[name].append(field)
@@ -139,13 +147,13 @@ def read_columns(file) -> dict[str, list[str]]:
     return columns
 
 
-def advise_on_separators(header) -> str:
+def advise_on_separators(header, name_column) -> str:
     """Return a sentence for errors if a table has other separators than commas."""
     for separator in ";", "\t":
         if len(header) == 1 and separator in str(header[0]):
             return (
                 " Separate columns by commas, or pass "
-                f"pd.read_csv(file, sep={separator!r}, dtype=str)."
+                f"pd.read_csv(file, sep={separator!r}, dtype={{{name_column!r}: str}})."
             )
     return ""
 

@@ -107,6 +107,17 @@ def test_one_folder_and_a_data_frame(parts):
     np.testing.assert_array_equal(data.columns["age"], [40, 41, np.nan])
 
 
+def test_columns_keep_numbers_if_only_names_are_read_as_text(parts):
+    (parts[0] / "007.jpg").touch()
+    file = parts[0].parent / "table.csv"
+    file.write_text(TABLE + "007,L4,nv,64\n")
+    assert load(parts).columns["age"].tolist() == ["40", "41", None, "64"]
+    frame = pd.read_csv(file, dtype={COLUMNS["name_column"]: str})
+    data = load_image_table(frame, parts, **COLUMNS)
+    assert names_of(data) == ["a", "b", "c", "007"]
+    np.testing.assert_array_equal(data.columns["age"], [40, 41, np.nan, 64])
+
+
 def test_names_may_have_extensions(parts):
     data = load(parts, TABLE.replace("a,L1", "a.jpg,L1"))
     assert names_of(data) == ["a", "b", "c"]
@@ -323,7 +334,7 @@ def test_paths_and_names_of_one_file_are_twice_in_the_table(visits):
 @pytest.mark.parametrize(
     ("file", "name", "says"),
     [
-        ("000.jpg", 0, r"'0' may be .*000\.jpg.* read the column as text.* dtype=str"),
+        ("000.jpg", 0, r"'0' may be .*000\.jpg.* as text.* dtype=\{'image_id': str\}"),
         ("p0/017.jpg", "p0/17", r"'p0/17' may be .*017\.jpg.* read the column as text"),
         ("017.jpg", "17.jpg", r"'17\.jpg' may be .*017\.jpg.* read the column as text"),
         ("a.jpg", "A", r"'A' and the file .*a\.jpg differ in upper or lower case"),
@@ -363,8 +374,9 @@ def test_one_class_only_is_warned_of(parts):
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_separators_other_than_commas_are_explained(parts, separator):
     table = TABLE.replace(",", separator)
-    advice = rf"Separate columns by commas, or pass .*sep={re.escape(repr(separator))}"
-    with pytest.raises(ValueError, match=rf"no column 'image_id'.*{advice}, dtype=str"):
+    options = re.escape(f"sep={separator!r}, dtype={{'image_id': str}})")
+    advice = rf"Separate columns by commas, or pass pd\.read_csv\(file, {options}"
+    with pytest.raises(ValueError, match=rf"no column 'image_id'.*{advice}"):
         load(parts, table)
     frame = pd.read_csv(parts[0].parent / "table.csv")
     with pytest.raises(ValueError, match=rf"no column 'image_id'.*{advice}"):
