@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 
 from .._compat import StrOptions, validate_params
 from .._reading._formats import EXTENSIONS
-from ._classes import join_counts, join_some, order_classes, warn_of_similar
+from ._class_names import join_counts, join_some, order_classes, warn_of_similar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

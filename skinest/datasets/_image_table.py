@@ -17,7 +17,7 @@ from sklearn.utils import Bunch
 
 from .._compat import validate_params
 from ..utils._checks import is_missing
-from ._classes import join_counts, order_classes, warn_of_similar
+from ._class_names import join_counts, order_classes, warn_of_similar
 from ._image_names import advise_on_missing, count_files, find_images
 from ._tables import advise_on_separators, check_all_known, read_columns
 

@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 from .._compat import StrOptions, validate_params
 from ..images import check_images
 from ..utils._checks import as_column, check_groups
-from ._classes import order_classes
+from ._class_names import order_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
