@@ -218,7 +218,9 @@ def _read_positions(part, name, n_images) -> np.ndarray:
     if part.ndim != 1 or (part.size and part.dtype.kind not in "iu"):
         raise ValueError(
             f"{name} is not a list of positions. Pass the integers that a splitter "
-            "returns, or True or False for each image."
+            "returns, or True or False for each image. For two lists of images, pass "
+            "range(n), range(n, n + m) and X=[*first, *second], whose lengths are n "
+            "and m."
         )
     if not part.size:
         raise ValueError(f"{name} is empty. Pass the positions of its images.")

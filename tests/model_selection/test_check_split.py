@@ -82,6 +82,19 @@ def test_images_of_another_set_are_refused():
         check_split([0, 1], [2], X=images, Y=images)
 
 
+def test_the_error_for_two_lists_of_images_says_how_to_pass_them():
+    rng = np.random.default_rng(0)
+    images = list(rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8))
+    first, second = images, images[3:]
+    advice = r"pass range\(n\), range\(n, n \+ m\) and X=\[\*first, \*second\]"
+    for given in ((first, second), (["a.jpg", "b.jpg"], ["c.jpg"])):
+        with pytest.raises(ValueError, match=advice):
+            check_split(*given)
+    n, m = len(first), len(second)
+    check = check_split(range(n), range(n, n + m), X=[*first, *second])
+    assert check.near_duplicates.pairs.tolist() == [[3, 4]]
+
+
 def test_many_leaks_are_shortened():
     check = check_split(np.arange(50), np.arange(50, 100), np.arange(100) % 50)
     assert "groups in both sets: 50 (0, 1, 2, 3, 4, ...)" in str(check)
