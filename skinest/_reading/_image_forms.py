@@ -55,7 +55,8 @@ def name_single(X, name) -> ValueError:
     path = to_path(bytes(X) if isinstance(X, bytearray) else X)
     if os.path.isdir(path):
         return ValueError(
-            f"{name} is a folder, {path!r}. Pass the list of its files, or use "
+            f"{name} is a folder, {path!r}. Pass the list of its files, e.g. "
+            "sorted(map(str, Path(folder).glob('*.jpg'))), or use "
             "skinest.datasets.load_image_folder, which also returns labels."
         )
     return ValueError(
