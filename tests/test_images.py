@@ -429,7 +429,7 @@ IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
         (b"image.png", "single path"),
         (b"\x89PNG\r\n" + bytes(77_000), r"^X is of type bytes, 77006 long.{,100}$"),
         ([b"\x89PNG\r\n" + bytes(77_000)], r"^X\[0\] is of type bytes\. Pass.{,100}$"),
-        (os.path.dirname(__file__), r"X is a folder.*glob\('\*\.jpg.*load_image_folder"),
+        (os.path.dirname(__file__), r"is a folder.*glob\('\*\.jpg'.*load_image_folder"),
         (IMAGE, r"\(8, 8, 3\).*one colour image.*X\[np.newaxis\]"),
         (np.zeros((9, 8, 1), np.uint8), "stack of very narrow grey"),
         (np.zeros((9, 8, 4), np.uint8), "one colour image"),

@@ -23,7 +23,7 @@ from ._scikeras import (
     compile_network,
     resolve_image_size,
 )
-from ._transfer_network import BACKBONE, BATCH_NORM
+from ._transfer_network import BATCH_NORM, ENCODER
 from ._unet_network import (
     BASE_FILTERS,
     DEPTH,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 @validate_params(
     {
-        "encoder": [*BACKBONE, None],
+        "encoder": ENCODER,
         "weights": [str, os.PathLike, None],
         "depth": DEPTH,
         "base_filters": BASE_FILTERS,

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from numbers import Integral
 
 import numpy as np
 
-from .._compat import StrOptions
+from .._compat import InvalidParameterError, StrOptions
 from ._backbone_stages import resolve_batch_norm, set_trainable
 from ._backbone_table import BACKBONES
 from ._backbones import build_backbone
@@ -19,10 +21,63 @@ from ._keras_backbone import KerasBackbone, UserBackbone
 from ._trained_part import TrainedPart
 from ._weights import Weights
 
-BACKBONE: list = [
-    StrOptions(set(BACKBONES)),
-    KerasBackbone,
-]  # constraint of the parameter
+
+class BackboneNames(StrOptions):
+    """Constraint of a parameter that names a backbone.
+
+    Its error suggests similar names. Otherwise the error lists the names by alphabet.
+
+    Parameters
+    ----------
+    parameter : str
+        Name of the parameter.
+    """
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(set(BACKBONES))
+        self.parameter = parameter
+
+    def is_satisfied_by(self, val: object) -> bool:
+        """Return whether a value is a name of a backbone.
+
+        Parameters
+        ----------
+        val : object
+            The value.
+
+        Returns
+        -------
+        is_satisfied : bool
+            Whether it is a name.
+
+        Raises
+        ------
+        InvalidParameterError
+            If it is a string that is similar to a name.
+        """
+        if super().is_satisfied_by(val):
+            return True
+        if isinstance(val, str):
+            plain = re.sub("[^a-z0-9]", "", val.lower())
+            similar = [plain]
+            if plain not in self.options:
+                similar = get_close_matches(plain, sorted(self.options), 3, 0.8)
+            if similar:
+                raise InvalidParameterError(
+                    f"The {self.parameter!r} parameter is {val!r}, which is not the "
+                    "name of a backbone. Did you mean "
+                    f"{' or '.join(map(repr, similar))}?"
+                )
+        return False
+
+    def __str__(self) -> str:
+        """Return a description that is the same in every process."""
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
+
+
+# Constraints of the parameters `backbone` and `encoder`.
+BACKBONE: list = [BackboneNames("backbone"), KerasBackbone]
+ENCODER: list = [BackboneNames("encoder"), KerasBackbone, None]
 BATCH_NORM: list = ["boolean", StrOptions({"auto"})]
 OUTPUT_L2 = 0.1  # of l2="auto", see benchmarks/README.md
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from .._compat import Interval, StrOptions, fit_context, with_callbacks
 from .._training._checkpoint import open_checkpoint
 from .._training._network_estimator import LEARNING_RATE, NetworkEstimator
-from ..networks._transfer_network import BACKBONE, BATCH_NORM
+from ..networks._transfer_network import BATCH_NORM, ENCODER
 from ..networks._unet_network import BASE_FILTERS, DEPTH
 from ._mask_prediction import MaskPredictionMixin
 from ._network_start import check_settings
@@ -322,7 +322,7 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
 
     _parameter_constraints: dict = {
         **NetworkEstimator._parameter_constraints,
-        "encoder": [*BACKBONE, None],
+        "encoder": ENCODER,
         "weights": [str, os.PathLike, None],
         "depth": DEPTH,
         "base_filters": BASE_FILTERS,
