@@ -144,6 +144,7 @@ class ClassPredictionMixin:
         path: PathLike,
         *,
         threshold: float | None = None,
+        pos_label: Any = None,
         overwrite: bool = False,
     ) -> None:
         """Save the network with its preprocessing, for use without skinest.
@@ -164,10 +165,15 @@ class ClassPredictionMixin:
             folder in TensorFlow's SavedModel format.
 
         threshold : float, default=None
-            Probability of ``classes_[1]``, in [0, 1], from which an image is of this
-            class. It is only written to the metadata, for example `best_threshold_` of
-            a :class:`~sklearn.model_selection.TunedThresholdClassifierCV`. None means
+            Probability of `pos_label`, in [0, 1], from which an image is of this class.
+            It is only written to the metadata, for example `best_threshold_` of a
+            :class:`~sklearn.model_selection.TunedThresholdClassifierCV`. None means
             that the most probable class is predicted, as by :meth:`predict`.
+
+        pos_label : int, float, bool or str, default=None
+            The class that `threshold` is for, as it was written in `y`. It must be that
+            of the scorer or wrapper that chose the threshold. None means
+            ``classes_[1]``.
 
         overwrite : bool, default=False
             Whether to replace `path` if it exists. Folders are only replaced if they
@@ -185,17 +191,15 @@ class ClassPredictionMixin:
             If the network has a layer that cannot be converted, or if Keras runs on
             another backend than TensorFlow and `path` does not end in ".keras".
         ValueError
-            If `path` has another ending, or `threshold` is invalid.
+            If `path` has another ending, if `threshold` is invalid, or if `pos_label`
+            is not one of the classes or is given without `threshold`.
 
         See Also
         --------
         skinest.export.read_metadata : The metadata of a file.
         """
         check_is_fitted(self)
-        decision = "argmax"
-        if threshold is not None:
-            self._check_threshold(threshold)
-            threshold, decision = float(threshold), "probabilities[:, 1] >= threshold"
+        decision = self._describe_decision(threshold, pos_label)
         spec = self._network.backbone_spec
         export_network(
             self,
@@ -207,9 +211,30 @@ class ClassPredictionMixin:
             image_size=spec.image_size,
             resize="stretch",
             n_prediction_views=read_n_views(self),
-            threshold=threshold,
-            decision=decision,
+            **decision,
         )
+
+    def _describe_decision(self, threshold, pos_label) -> dict[str, Any]:
+        """Return the metadata that say how to choose a class."""
+        if threshold is None:
+            if pos_label is not None:
+                raise ValueError(
+                    f"pos_label={pos_label!r} is the class of a threshold. Pass "
+                    "threshold too, or leave pos_label out."
+                )
+            return {"threshold": None, "pos_label": None, "decision": "argmax"}
+        self._check_threshold(threshold)
+        classes = self.classes_.tolist()
+        if pos_label is not None and pos_label not in classes:
+            raise ValueError(
+                f"pos_label={pos_label!r} must be one of the classes: {classes}."
+            )
+        position = 1 if pos_label is None else classes.index(pos_label)
+        return {
+            "threshold": float(threshold),
+            "pos_label": classes[position],
+            "decision": f"probabilities[:, {position}] >= threshold",
+        }
 
     def _check_threshold(self, threshold):
         """Raise ValueError unless `threshold` can be one of the two classes."""

@@ -97,6 +97,7 @@ def test_metadata_of_a_classifier(fit_classifier, tmp_path):
         "resize": "stretch",
         "n_prediction_views": 4,
         "threshold": 0.25,
+        "pos_label": "malignant",
         "decision": "probabilities[:, 1] >= threshold",
         "classes": ["benign", "malignant"],
         "input_name": "images",
@@ -168,6 +169,22 @@ def test_the_decision_in_the_metadata_gives_the_predictions(
     chosen = eval(metadata["decision"], names)
     predicted = np.array(metadata["classes"])[chosen.astype(int)]
     np.testing.assert_array_equal(predicted, fitted.predict(images))
+
+
+@pytest.mark.parametrize("pos_label", ["melanoma", "nevus", None])
+def test_a_threshold_is_for_the_positive_class(
+    pos_label, fit_classifier, images, tmp_path
+):
+    clf, path = fit_classifier(["melanoma", "nevus"]), tmp_path / "file.keras"
+    column = 0 if pos_label == "melanoma" else 1
+    expected = clf.predict_proba(images)[:, column]
+    threshold = np.sort(expected)[1:3].mean()
+    clf.export(path, threshold=threshold, pos_label=pos_label)
+    probabilities, metadata = readers.run(path, images)
+    names = {"probabilities": probabilities, "threshold": metadata["threshold"]}
+    found = eval(metadata["decision"], names)
+    np.testing.assert_array_equal(found, expected >= threshold)
+    assert metadata["pos_label"] == ("melanoma" if column == 0 else "nevus")
 
 
 def test_a_network_in_bfloat16_is_exported_in_float32(fit_classifier, images, tmp_path):

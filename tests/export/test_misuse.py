@@ -149,6 +149,16 @@ def test_a_threshold_needs_two_classes(fit_classifier, tmp_path):
         fit_classifier([0, 1, 2]).export(tmp_path / "file.keras", threshold=0.5)
 
 
+def test_the_class_of_a_threshold_is_known(classifier, tmp_path, fails_to_build):
+    path = tmp_path / "file.keras"
+    with pytest.raises(
+        ValueError, match=r"'nevus' must be .* \['benign', 'malignant'\]"
+    ):
+        classifier.export(path, threshold=0.5, pos_label="nevus")
+    with pytest.raises(ValueError, match="Pass threshold too"):
+        classifier.export(path, pos_label="benign")
+
+
 def test_nothing_is_left_of_a_failed_export(segmenter, tmp_path, monkeypatch):
     path = tmp_path / "file.keras"
     path.write_text("mine")
