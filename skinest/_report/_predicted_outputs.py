@@ -28,6 +28,9 @@ class ClassOutputs:
     classes : list
         The classes.
 
+    names : list of str
+        The classes as text.
+
     codes : ndarray of shape (n_images,)
         Positions in `classes` of the true labels.
 
@@ -46,16 +49,12 @@ class ClassOutputs:
     """
 
     classes: list[Any]
+    names: list[str]
     codes: np.ndarray
     predicted: np.ndarray
     scores: np.ndarray | None
     are_probabilities: bool
     positive: int | None
-
-    @property
-    def names(self) -> list[str]:
-        """Return the classes as text."""
-        return list(map(str, self.classes))
 
     @property
     def score_name(self) -> str:
@@ -145,7 +144,7 @@ def transform_to_last_step(estimator, X):
             return X, estimator
 
 
-def predict_classes(estimator, X, codes, positive) -> ClassOutputs:
+def predict_classes(estimator, X, codes, positive, names) -> ClassOutputs:
     """Compute labels and scores; images are read and converted once.
 
     Parameters
@@ -162,6 +161,9 @@ def predict_classes(estimator, X, codes, positive) -> ClassOutputs:
     positive : int or None
         Position of the positive class of two.
 
+    names : list of str
+        The classes as text.
+
     Returns
     -------
     outputs : ClassOutputs
@@ -174,7 +176,7 @@ def predict_classes(estimator, X, codes, positive) -> ClassOutputs:
     else:
         predicted = np.searchsorted(classes, last.predict(X))
     return ClassOutputs(
-        classes.tolist(), codes, predicted, scores, are_probabilities, positive
+        classes.tolist(), names, codes, predicted, scores, are_probabilities, positive
     )
 
 

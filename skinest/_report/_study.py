@@ -16,7 +16,7 @@ from sklearn.base import is_classifier, is_regressor
 from .._mask_scorer import get_mask_options
 from ..images import ImageCollection, check_images
 from ..masks import check_mask_size, check_masks
-from ..utils._checks import as_column, check_fitted, check_groups
+from ..utils._checks import as_column, check_fitted, check_groups, name_classes
 from ._leaks import Leaks, find_leaks
 from ._predicted_outputs import (
     ClassOutputs,
@@ -110,6 +110,9 @@ class Study:
     positive : int or None
         Position of the positive class of two.
 
+    names : list of str
+        The classes as text. Masks have none.
+
     options : ReportOptions
         The settings.
     """
@@ -121,6 +124,7 @@ class Study:
     train: ImageSet | None
     metadata: Any
     positive: int | None
+    names: list[str]
     options: ReportOptions
 
     @cached_property
@@ -130,7 +134,7 @@ class Study:
             return predict_masks(self.estimator, self.X, self.test.y)
         classes = np.asarray(self.estimator.classes_)
         codes = np.searchsorted(classes, self.test.y)
-        return predict_classes(self.estimator, self.X, codes, self.positive)
+        return predict_classes(self.estimator, self.X, codes, self.positive, self.names)
 
     @cached_property
     def scores(self) -> ScoreTable:
@@ -166,13 +170,22 @@ class Study:
 
 
 def read_study(
-    estimator, X_test, y_test, groups, metadata, train, pos_label, options
+    estimator,
+    X_test,
+    y_test,
+    *,
+    groups,
+    metadata,
+    train,
+    pos_label,
+    target_names,
+    options,
 ) -> Study:
     """Check the arguments of a report before anything is computed.
 
     Parameters
     ----------
-    estimator, X_test, y_test, groups, metadata, train, pos_label : object
+    estimator, X_test, y_test, groups, metadata, train, pos_label, target_names : object
         As in :func:`skinest.report`.
 
     options : ReportOptions
@@ -202,9 +215,16 @@ def read_study(
             "groups has one group only, so nothing is known of other groups. Pass "
             "test images of at least 2 groups."
         )
-    kind, positive = MASKS, None
+    kind, positive, names = MASKS, None, []
     if has_classes:
         kind, positive = _read_classes(estimator, test.y, pos_label)
+        names = name_classes(estimator.classes_, target_names)
+    elif target_names is not None:
+        raise ValueError(
+            "target_names are names of classes, but segmenters predict masks. Leave "
+            "them out here. For labels of masks, skinest.metrics.segmentation_report "
+            "has target_names."
+        )
     else:
         _check_masks(images, test.y)
     if kind != BINARY:
@@ -217,6 +237,7 @@ def read_study(
         _read_train(estimator, train, test, read_y),
         _check_metadata(metadata, len(images)),
         positive,
+        names,
         options,
     )
 

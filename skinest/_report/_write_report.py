@@ -73,6 +73,7 @@ _SECTIONS = (
 @validate_params(
     {
         "groups": ["array-like", None],
+        "target_names": ["array-like", None],
         "title": [str],
         "thresholds": ["array-like", None],
         "answers": [Mapping, None],
@@ -96,6 +97,7 @@ def report(
     metadata: Mapping[str, ArrayLike] | pd.DataFrame | None = None,
     train: Sequence[Any] | None = None,
     pos_label: Any = None,
+    target_names: ArrayLike | None = None,
     title: str = "Test of an estimator for images",
     thresholds: ArrayLike | None = None,
     answers: Mapping[str, str] | None = None,
@@ -154,6 +156,10 @@ def report(
 
     pos_label : int, float, bool or str, default=None
         The positive class of two. None means ``classes_[1]``.
+
+    target_names : array-like of str of length n_classes, default=None
+        Names of the classes of a classifier, in the order of its `classes_`, such as
+        `target_names` of the data set. None means the labels themselves.
 
     title : str, default="Test of an estimator for images"
         Title of the report.
@@ -257,7 +263,8 @@ def report(
     >>> with TemporaryDirectory() as folder:
     ...     files = skinest.report(
     ...         pipeline, X[30:], y[30:], path=f"{folder}/words.html",
-    ...         train=(X[:30], y[:30]), n_resamples=20, random_state=0,
+    ...         train=(X[:30], y[:30]), target_names=data.target_names,
+    ...         n_resamples=20, random_state=0,
     ...     )
     ...     text = files.markdown.read_text()
     >>> files.html.name
@@ -283,7 +290,15 @@ def report(
         seed=choose_seed(random_state),
     )
     study = read_study(
-        estimator, X_test, y_test, groups, metadata, train, pos_label, options
+        estimator,
+        X_test,
+        y_test,
+        groups=groups,
+        metadata=metadata,
+        train=train,
+        pos_label=pos_label,
+        target_names=target_names,
+        options=options,
     )
     sections = [
         (section.name, section.title, _write(section, study))

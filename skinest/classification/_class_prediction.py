@@ -18,11 +18,12 @@ from .._training._views import average_rows, make_views, read_n_views
 from ..export import export_network
 from ..images import check_images
 from ..networks._weights import save_backbone_weights
+from ..utils._checks import name_classes
 from ..utils._verbose import announce
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from .._typing import ImagesLike, MemoryLike, PathLike
     from ..networks._transfer_network import TransferNetwork
@@ -145,6 +146,7 @@ class ClassPredictionMixin:
         *,
         threshold: float | None = None,
         pos_label: Any = None,
+        target_names: ArrayLike | None = None,
         overwrite: bool = False,
     ) -> None:
         """Save the network with its preprocessing, for use without skinest.
@@ -175,6 +177,10 @@ class ClassPredictionMixin:
             of the scorer or wrapper that chose the threshold. None means
             ``classes_[1]``.
 
+        target_names : array-like of str of length n_classes, default=None
+            Names of the classes for the metadata, in the order of `classes_`. Those of
+            a data set of skinest are in this order if its `target` has all classes.
+
         overwrite : bool, default=False
             Whether to replace `path` if it exists. Folders are only replaced if they
             are empty or a SavedModel.
@@ -192,7 +198,8 @@ class ClassPredictionMixin:
             another backend than TensorFlow and `path` does not end in ".keras".
         ValueError
             If `path` has another ending, if `threshold` is invalid, or if `pos_label`
-            is not one of the classes or is given without `threshold`.
+            is not one of the classes or is given without `threshold`, or if
+            `target_names` are not one different text for each class.
 
         See Also
         --------
@@ -200,6 +207,9 @@ class ClassPredictionMixin:
         """
         check_is_fitted(self)
         decision = self._describe_decision(threshold, pos_label)
+        names = {}
+        if target_names is not None:
+            names["target_names"] = name_classes(self.classes_, target_names)
         spec = self._network.backbone_spec
         export_network(
             self,
@@ -212,6 +222,7 @@ class ClassPredictionMixin:
             resize="stretch",
             n_prediction_views=read_n_views(self),
             **decision,
+            **names,
         )
 
     def _describe_decision(self, threshold, pos_label) -> dict[str, Any]:

@@ -85,6 +85,46 @@ def check_image_size(image_size, min_side):
         )
 
 
+def name_classes(classes, target_names) -> list[str]:
+    """Return a name for each class.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The classes of an estimator.
+
+    target_names : array-like of str or None
+        Their names. None means the classes as text.
+
+    Returns
+    -------
+    names : list of str
+
+    Raises
+    ------
+    ValueError
+        If the names are not text, differ in number, or are not all different.
+    """
+    classes = np.asarray(classes).tolist()
+    if target_names is None:
+        return list(map(str, classes))
+    is_list = np.ndim(target_names) == 1
+    names = np.asarray(target_names).tolist() if is_list else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"target_names={target_names!r} must be a list of texts, one for each of "
+            f"the classes {classes}, in this order."
+        )
+    if len(names) != len(classes):
+        raise ValueError(
+            f"target_names has {len(names)} names, but the classes of the estimator "
+            f"are {classes}. Pass one name for each, in this order."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"target_names={names} must all be different.")
+    return names
+
+
 def balance_weights(totals) -> np.ndarray:
     """Return the weight of each class so that all that are present count equally.
 

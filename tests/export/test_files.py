@@ -86,7 +86,11 @@ def test_classes_keep_their_type(labels, fit_classifier, images, tmp_path):
 
 def test_metadata_of_a_classifier(fit_classifier, tmp_path):
     clf = fit_classifier(["benign", "malignant"], n_prediction_views=4)
-    clf.export(tmp_path / "file.keras", threshold=np.float32(0.25))
+    clf.export(
+        tmp_path / "file.keras",
+        threshold=np.float32(0.25),
+        target_names=np.array(["mole", "cancer"]),
+    )
     assert read_metadata(tmp_path / "file.keras") == {
         "format_version": 1,
         "skinest_version": skinest.__version__,
@@ -99,6 +103,7 @@ def test_metadata_of_a_classifier(fit_classifier, tmp_path):
         "threshold": 0.25,
         "pos_label": "malignant",
         "decision": "probabilities[:, 1] >= threshold",
+        "target_names": ["mole", "cancer"],
         "classes": ["benign", "malignant"],
         "input_name": "images",
         "color_order": "RGB",

@@ -159,6 +159,13 @@ def test_the_class_of_a_threshold_is_known(classifier, tmp_path, fails_to_build)
         classifier.export(path, pos_label="benign")
 
 
+def test_each_class_has_a_name(classifier, tmp_path, fails_to_build):
+    with pytest.raises(ValueError, match="target_names has 3 names, but the classes"):
+        classifier.export(tmp_path / "file.keras", target_names=["a", "b", "c"])
+    with pytest.raises(ValueError, match="target_names='ab' must be a list"):
+        classifier.export(tmp_path / "file.keras", target_names="ab")
+
+
 def test_nothing_is_left_of_a_failed_export(segmenter, tmp_path, monkeypatch):
     path = tmp_path / "file.keras"
     path.write_text("mine")

@@ -313,6 +313,27 @@ def test_scores_of_pairs_of_classes_are_no_scores_of_classes(tmp_path):
     assert ["ROC curve" in text for text in texts] == [True, False]
 
 
+@pytest.mark.parametrize("target_names", [["nevus", "mel"], ["nevus", "mel", "scc"]])
+def test_numbers_of_classes_have_names(target_names, tmp_path, keep_sections):
+    keep_sections("summary", "data", "scores", "thresholds", "errors")
+    labels = np.arange(40) * len(target_names) // 40
+    files = skinest.report(
+        Brightness().fit(None, labels),
+        IMAGES,
+        np.roll(labels, 3),
+        path=tmp_path / "report.html",
+        target_names=target_names,
+        n_errors=1,
+        **FAST,
+    )
+    text = files.markdown.read_text()
+    assert "| True class | predicted nevus | predicted mel |" in text
+    assert f"True class {target_names[-1]}" in text
+    assert ": predicted nevus, probability" in text
+    assert ("The positive class is mel," in text) == (len(target_names) == 2)
+    assert not re.search("(class|predicted) [012]", text)
+
+
 def test_several_classes(tmp_path):
     classes = np.array(["a", "b", "c"])[np.arange(40) * 3 // 40]
     classifier = Brightness().fit(None, classes)
@@ -360,6 +381,9 @@ BAD = {
     "metadata": ({"metadata": {"sex": ["f"]}}, ValueError, "has 1 values"),
     "train": ({"train": IMAGES}, ValueError, "train must be a tuple"),
     "positive": ({"pos_label": "x"}, ValueError, "must be one of the classes"),
+    "few names": ({"target_names": ["mel"]}, ValueError, "1 names, but the classes"),
+    "same names": ({"target_names": ["a", "a"]}, ValueError, "must all be different"),
+    "no text": ({"target_names": [0, 1]}, ValueError, "must be a list of texts"),
     "thresholds": ({"thresholds": ["x"]}, ValueError, "must be a list of numbers"),
     "answers": ({"answers": {"TRIPOD 5": ""}}, ValueError, "not items of the check"),
     "estimator": ({"estimator": Brightness()}, Exception, "not fitted"),

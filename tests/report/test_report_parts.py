@@ -145,7 +145,8 @@ def test_links_lead_to_sections_of_masks(page_of_masks):
 
 def test_remarks_name_the_classes():
     outputs = ClassOutputs(
-        classes=["nevus", "mel"],
+        classes=[0, 1],
+        names=["nevus", "mel"],
         codes=np.array([0, 0, 0, 0, 0, 0, 1, 1]),
         predicted=np.zeros(8, dtype=int),
         scores=None,
@@ -186,6 +187,7 @@ def test_masks_of_other_lengths_are_found_before_predictions(tmp_path):
         ),
         ({"thresholds": [0.5]}, "thresholds=.* is for two classes"),
         ({"pos_label": 255}, "pos_label=255 is for two classes"),
+        ({"target_names": ["skin", "mole"]}, "segmenters predict masks"),
     ],
 )
 def test_what_does_not_fit_masks_is_found_before_predictions(
