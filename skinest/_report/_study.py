@@ -17,6 +17,7 @@ from .._mask_scorer import get_mask_options
 from ..images import ImageCollection, check_images
 from ..masks import check_mask_size, check_masks
 from ..utils._checks import as_column, check_fitted, check_groups, name_classes
+from ..utils._columns import check_takes_images
 from ._leaks import Leaks, find_leaks
 from ._predicted_outputs import (
     ClassOutputs,
@@ -203,6 +204,7 @@ def read_study(
             "one of them, or a pipeline or search whose last step is one. A search "
             "needs refit=True."
         )
+    check_takes_images(estimator, "reported", max_columns=1)
     read_y = _read_labels if has_classes else _read_masks
     images = check_images(X_test, name="X_test")
     test = ImageSet(

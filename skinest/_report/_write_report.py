@@ -130,7 +130,8 @@ def report(
     estimator : estimator
         A fitted classifier, such as :class:`~skinest.TransferClassifier` or a pipeline
         with :class:`~skinest.BoVWSIFTTransformer`, or a fitted segmenter, such as
-        :class:`~skinest.UNetSegmenter`. Also a search over one of them.
+        :class:`~skinest.UNetSegmenter`. Also a search over one of them. Its input is
+        images alone, without columns such as age and sex.
 
     X_test : array, list of arrays or paths of length n_images
         Test images, see :mod:`skinest.images`.
@@ -212,7 +213,8 @@ def report(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is neither a classifier nor a segmenter.
+        If the estimator is neither a classifier nor a segmenter, or takes several
+        columns of a table by a :class:`~sklearn.compose.ColumnTransformer`.
     ValueError
         If an argument is invalid, lengths differ, a label of `y_test` is not one of the
         classes of the estimator, a mask differs in size from its image, or all pixels

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..images import check_images
 from ..utils._checks import check_fitted
+from ..utils._columns import check_takes_images
 from ._class_scores import find_class_index
 from ._gradcam_maps import compute_maps, find_finer_layer, find_layer, scale_map
 from ._grid import check_plotting, merge_style, plot_images
@@ -167,7 +168,8 @@ class GradCAMDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not a classifier with a network.
+            If the estimator is not a classifier with a network, or takes columns of a
+            table by a :class:`~sklearn.compose.ColumnTransformer`.
         ValueError
             If `X` does not contain images, `target` is not a class, or `layer` is
             unknown or not on all paths through the network.
@@ -303,6 +305,7 @@ class GradCAMDisplay:
 
 def _check_estimator(estimator):
     check_fitted(estimator)
+    check_takes_images(estimator, "explained")
     names = ("classes_", "predict_proba", "model_")
     if not all(hasattr(estimator, name) for name in names):
         raise TypeError(

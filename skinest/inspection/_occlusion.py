@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils.validation import check_scalar
 
 from ..images import check_images
+from ..utils._columns import check_takes_images
 from ._class_scores import ClassScores, find_class_index
 from ._grid import check_plotting, find_limit, merge_style, plot_images, to_grey
 from ._occlusion_maps import Patches, compute_occlusion
@@ -197,7 +198,8 @@ default=("predict_proba", "decision_function")
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator has no such method, or no classes.
+            If the estimator has no such method, no classes, or takes columns of a
+            table by a :class:`~sklearn.compose.ColumnTransformer`.
         ValueError
             If `X` does not contain images, an argument is invalid, a patch is larger
             than an image, or the estimator does not return a score for each class.
@@ -205,6 +207,7 @@ default=("predict_proba", "decision_function")
         check_plotting(f"{cls.__name__}.from_estimator", max_cols)
         check_scalar(batch_size, "batch_size", Integral, min_val=1)
         predict = ClassScores(estimator, response_method)
+        check_takes_images(estimator, "explained")
         index = None
         if target is not None:
             index = find_class_index(predict.classes, target)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..feature_extraction._bovw import BoVWSIFTTransformer
 from ..feature_extraction._word_evidence import COUNTING_ENCODINGS, share_evidence
 from ..images import check_images
+from ..utils._columns import check_takes_images
 from ._class_scores import ClassScores, find_class_index
 from ._grid import check_plotting, find_limit, merge_style, plot_images, to_grey
 
@@ -185,7 +186,8 @@ default=("decision_function", "predict_proba")
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not such a pipeline, or has no such method.
+            If the estimator is not such a pipeline, has no such method, or takes
+            columns of a table by a :class:`~sklearn.compose.ColumnTransformer`.
         ValueError
             If `X` does not contain images, an argument is invalid, or the descriptor
             gives no places.
@@ -298,6 +300,7 @@ def _find_words(estimator):
             "with another threshold, its estimator_."
         )
     check_is_fitted(estimator)
+    check_takes_images(estimator, "explained")
     found = [
         position
         for position, (_, step) in enumerate(estimator.steps)

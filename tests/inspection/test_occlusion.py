@@ -7,11 +7,13 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import CenteredNorm
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier
@@ -21,7 +23,7 @@ from sklearn.svm import SVC
 
 from skinest import BoVWSIFTTransformer, SIFTDescriptor
 from skinest.images import check_images
-from skinest.inspection import OcclusionDisplay
+from skinest.inspection import GradCAMDisplay, OcclusionDisplay, VisualWordsDisplay
 
 explain = OcclusionDisplay.from_estimator
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 12, 16, 3), dtype=np.uint8)
@@ -361,3 +363,15 @@ def test_the_whole_pipeline_of_visual_words_runs():
     left, right = display.maps[0][:, :16], display.maps[0][:, 48:]
     assert (right > 0).all()
     assert_allclose(left, 0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "display", [OcclusionDisplay, VisualWordsDisplay, GradCAMDisplay]
+)
+def test_displays_refuse_models_of_tables(display):
+    table = pd.DataFrame({"path": ["a.png", "b.png"], "age": [40, 50]})
+    columns = ColumnTransformer([("age", "passthrough", ["age"])])
+    pipeline = make_pipeline(columns, SVC()).fit(table, [0, 1])
+    for X in (table, table["path"]):
+        with pytest.raises(TypeError, match=r"can be explained\..*cross_val_table"):
+            display.from_estimator(pipeline, X)

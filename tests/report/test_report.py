@@ -4,10 +4,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import getpass
+import importlib
 import os
 import platform
 import re
-import sys
 from functools import partial
 
 import numpy as np
@@ -53,7 +53,7 @@ def write_photos(folder):
 @pytest.fixture
 def keep_sections(monkeypatch):
     """Leave out sections that a test does not look at."""
-    module = sys.modules["skinest._report._write_report"]
+    module = importlib.import_module("skinest._report._write_report")
 
     def keep(*names):
         sections = [each for each in module._SECTIONS if each.name in names]

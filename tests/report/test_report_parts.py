@@ -1,4 +1,4 @@
-"""Reports of masks, settings without paths, and blocks of pages."""
+"""Reports of masks and tables, settings without paths, and blocks of pages."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
@@ -10,8 +10,15 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 import skinest
@@ -26,7 +33,7 @@ from skinest._report._report_pictures import make_plot
 from skinest._report._report_scores import score_two_classes
 from skinest.metrics import dice_score, threshold_jaccard_score
 from skinest.model_selection import bootstrap_interval
-from tests.report.pages import IMAGES, BrightPixels, Page
+from tests.report.pages import IMAGES, LABELS, BrightPixels, Page, measure
 
 FAST = {"n_resamples": 10, "random_state": 0}
 MASKS = [np.where(image[..., 0] > 115, 255, 0).astype(np.uint8) for image in IMAGES]
@@ -271,3 +278,39 @@ def test_plots_do_not_depend_on_the_style_of_the_user_or_leave_a_figure():
     with plt.rc_context({"axes.facecolor": "black", "font.size": 30}):
         assert plot() == expected
     assert plt.get_fignums() == open_before
+
+
+def fit_table(folder, others):
+    """Fit a pipeline of a table: the brightness of images in files, and an age."""
+    paths = [str(folder / f"{number}.png") for number in range(len(IMAGES))]
+    for path, image in zip(paths, IMAGES, strict=True):
+        Image.fromarray(image).save(path)
+    table = pd.DataFrame({"path": paths, "age": np.arange(len(paths))})
+    brightness = FunctionTransformer(lambda paths: measure(paths)[:, np.newaxis])
+    columns = ColumnTransformer([("image", brightness, "path"), others])
+    return make_pipeline(columns, LogisticRegression()).fit(table, LABELS), table
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda pipeline: pipeline,
+        lambda pipeline: GridSearchCV(pipeline, {}, cv=2),
+        lambda pipeline: FixedThresholdClassifier(pipeline, threshold=0.4),
+        lambda pipeline: CalibratedClassifierCV(pipeline, cv=2),
+    ],
+    ids=["pipeline", "search", "threshold", "calibration"],
+)
+def test_models_of_images_with_an_age_are_refused(wrap, tmp_path):
+    pipeline, table = fit_table(tmp_path, ("age", "passthrough", ["age"]))
+    model = wrap(pipeline).fit(table, LABELS)
+    for X in (table, table["path"], table[["path"]]):
+        with pytest.raises(TypeError, match=r"can be reported\..*cross_val_table"):
+            skinest.report(model, X, LABELS, path=tmp_path / "report.html")
+
+
+def test_models_that_use_only_one_column_of_a_table_are_reported(tmp_path):
+    pipeline, table = fit_table(tmp_path, ("age", "drop", ["age"]))
+    path = tmp_path / "report.html"
+    skinest.report(pipeline, table[["path"]], LABELS, path=path, **FAST)
+    assert Page(path.read_text("utf-8")).has_words("AUC")
