@@ -102,7 +102,7 @@ def threshold_jaccard_score(
     Examples
     --------
     >>> import numpy as np
-    >>> from skinest.metrics import CONSTRAINTS, iou_score, threshold_jaccard_score
+    >>> from skinest.metrics import iou_score, threshold_jaccard_score
     >>> y_true = np.array([[[1, 1], [1, 0]], [[1, 1], [0, 0]]])
     >>> y_pred = np.array([[[1, 1], [1, 0]], [[1, 0], [0, 0]]])
     >>> iou_score(y_true, y_pred, average=None)
