@@ -80,14 +80,12 @@ def threshold_jaccard_score(
     Raises
     ------
     ValueError
-        If `y_true` and `y_pred` differ in number or size, if one holds 0 and 1 and the
-        other 0 and 255, or if they are not masks, see :func:`dice_score`.
+        As :func:`iou_score`.
 
     Warns
     -----
     UndefinedMetricWarning
-        If ``zero_division="warn"`` and a label is absent from both masks of a pair, or
-        if all pixels have `ignore_label`.
+        As :func:`iou_score`.
 
     See Also
     --------

@@ -117,14 +117,13 @@ def check_scorers(scorers, y):
         Labels.
     """
     for name, scorer in scorers.items():
-        try:
-            _score_chance(scorer, y, y)
-        except ValueError as error:
+        _, fault = _score_chance(scorer, y, y)
+        if fault:
             labels = np.unique(y).tolist()
             raise ValueError(
                 f"The score {name!r} cannot be computed for the labels {labels}: "
-                f"{str(error).rstrip('.')}.{_advise(scorer, y)}"
-            ) from error
+                f"{fault}.{_advise(scorer, y)}"
+            )
 
 
 def check_scorers_of_folds(scorers, y, folds):
@@ -147,28 +146,36 @@ def check_scorers_of_folds(scorers, y, folds):
         if read_metric(scorer).takes_labels:
             continue
         for number, (train, test) in enumerate(folds):
-            try:
-                score = _score_chance(scorer, y[train], y[test])
-                reason = (
-                    "It is NaN" if isinstance(score, Real) and np.isnan(score) else ""
-                )
-            except ValueError as error:
-                reason = str(error).rstrip(".")
-            if reason:
+            score, fault = _score_chance(scorer, y[train], y[test])
+            if isinstance(score, Real) and np.isnan(score):
+                fault = "It is NaN"
+            if fault:
                 raise ValueError(
                     f"The score {name!r} cannot be computed in fold {number}, which "
                     f"tests images with the labels {np.unique(y[test]).tolist()}: "
-                    f"{reason}. {FEWER_FOLDS}"
+                    f"{fault}. {FEWER_FOLDS}"
                 )
 
 
 def _score_chance(scorer, y_train, y_test):
-    """Return the score of a classifier that knows the labels of training images."""
+    """Score a classifier that knows the labels of training images, but no image.
+
+    Returns
+    -------
+    score : float or None
+        The score. None if it cannot be computed.
+
+    fault : str
+        Why it cannot be computed, without a full stop, or an empty text.
+    """
     X_train, X_test = (np.zeros((len(each), 1)) for each in (y_train, y_test))
     chance = _Chance().fit(X_train, y_train)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scores that are not defined by chance
-        return scorer(chance, X_test, y_test)
+        try:
+            return scorer(chance, X_test, y_test), ""
+        except ValueError as error:
+            return None, str(error).rstrip(".") or "ValueError"
 
 
 def _advise(scorer, y) -> str:
@@ -182,8 +189,10 @@ def _advise(scorer, y) -> str:
     if methods != "predict":
         options["response_method"] = methods
     try:
-        _score_chance(make_scorer(function, **options), y, y)
-    except (ValueError, TypeError):  # it lacks something else
+        _, fault = _score_chance(make_scorer(function, **options), y, y)
+    except TypeError:  # the metric has no pos_label
+        return ""
+    if fault:  # it lacks something else
         return ""
     arguments = ", ".join(f"{key}={value!r}" for key, value in options.items())
     return f" Choose the positive class, as in make_scorer({metric.name}, {arguments})."
