@@ -163,8 +163,14 @@ def dice_score(
     >>> dice_score(y_true, y_pred, average="pooled")
     0.666...
     """
-    masks = check_pair(y_true, y_pred, ignore_label, mask_threshold)
-    return _score("Dice", masks, labels, average, zero_division, sample_weight)
+    return score_masks(
+        "Dice",
+        *check_pair(y_true, y_pred, ignore_label, mask_threshold),
+        labels=labels,
+        zero_division=zero_division,
+        sample_weight=sample_weight,
+        average=average,
+    )
 
 
 @overload
@@ -255,16 +261,24 @@ def iou_score(
     >>> iou_score(y_true, y_pred, zero_division=np.nan)
     0.666...
     """
-    masks = check_pair(y_true, y_pred, ignore_label, mask_threshold)
-    return _score("IoU", masks, labels, average, zero_division, sample_weight)
+    return score_masks(
+        "IoU",
+        *check_pair(y_true, y_pred, ignore_label, mask_threshold),
+        labels=labels,
+        zero_division=zero_division,
+        sample_weight=sample_weight,
+        average=average,
+    )
 
 
 dice_scorer = MaskScorer(dice_score, zero_division=1.0)
 iou_scorer = MaskScorer(iou_score, zero_division=1.0)
 
 
-def _score(ratio, masks, labels, average, zero_division, sample_weight):
-    y_true, y_pred = masks
+def score_masks(
+    ratio, y_true, y_pred, *, labels, zero_division, sample_weight, average="imagewise"
+):
+    """Score masks, of which one pair is read at a time."""
     labels = check_labels(labels, y_true.ignore_label)
     weights = check_sample_weight(sample_weight, len(y_true))
     pixels, n_pixels = count_labels(y_true, y_pred, labels)

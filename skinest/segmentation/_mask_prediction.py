@@ -17,8 +17,9 @@ from .._training._views import average_masks, make_views, read_n_views
 from ..export import export_network
 from ..images import check_images
 from ..masks import check_masks
-from ..metrics import dice_score
+from ..metrics._mask_metrics import score_masks
 from ..networks._unet_network import build
+from ..utils._checks import check_sample_weight
 from ..utils._containers import ImagesOutputMixin, keep_index_of_images
 from ..utils._verbose import announce
 from ._pairs import PairCollection
@@ -146,19 +147,24 @@ of shape (height, width)
         """
         check_is_fitted(self)
         pairs = self._pair(X, y, self._letterbox)
+        weights = check_sample_weight(sample_weight, len(pairs.masks))
         masks = pairs.read_masks(self.classes_)
-        predicted = self.predict(pairs.images)
-        for position, (mask, found) in enumerate(zip(masks, predicted, strict=True)):
-            pairs.check_size(position, mask, found)
-        has_foreground = len(self.classes_) > 1
-        return dice_score(
-            masks,
-            predicted,
-            labels=self.classes_[1:] if has_foreground else None,
-            zero_division=1.0,
-            sample_weight=sample_weight,
-            ignore_label=pairs.masks.ignore_label,
-        )
+
+        def predict():
+            with closing(self._iterate_outputs(pairs.images)) as predicted:
+                for position, (image, outputs) in enumerate(predicted):
+                    pairs.check_size(position, masks[position], image)
+                    yield self._mask(outputs)
+
+        with closing(predict()) as predicted:
+            return score_masks(
+                "Dice",
+                check_masks(masks, ignore_label=pairs.masks.ignore_label),
+                _PredictedMasks(predicted, self.classes_),
+                labels=self.classes_[1:] if len(self.classes_) > 1 else None,
+                zero_division=1.0,
+                sample_weight=weights,
+            )
 
     @property
     def model_(self) -> keras.Model:
@@ -314,6 +320,32 @@ of shape (height, width)
                 made[position] = make(outputs)
         is_stack = isinstance(X, np.ndarray) and X.dtype.kind in "uif"
         return np.stack(list(made)) if is_stack else made
+
+
+class _PredictedMasks:
+    """Masks that are predicted one after the other, when they are read.
+
+    Parameters
+    ----------
+    masks : iterator of ndarray of shape (height, width)
+        The masks.
+
+    classes : ndarray of shape (n_classes,)
+        Labels that they can have.
+    """
+
+    def __init__(self, masks, classes):
+        self._masks = masks
+        self._classes = classes
+
+    def read(self, index):
+        """Return the next mask, which is the one at `index`, and its labels."""
+        mask = next(self._masks)
+        return mask, np.array([x for x in self._classes if (mask == x).any()])
+
+    def where(self, index):
+        """Name the mask at `index` in error messages."""
+        return f"the predicted mask of X[{index}]"
 
 
 def _crop(image, is_foreground, margin):

@@ -334,11 +334,22 @@ def test_labels_in_the_score_that_no_training_mask_has(learned, files, masks):
 def test_score_of_pairs_that_are_none(learned, images, masks):
     with pytest.raises(ValueError, match="X has 10 images, but y has 9 masks"):
         learned.score(images, masks[:9])
-    turned = [*masks[:9], masks[9].T]
-    with pytest.raises(
-        ValueError, match=r"^y\[9\] .* its image X\[9\] has shape \(20, 24\)"
-    ):
+    says = r"^y\[2\] .* its image X\[2\] has shape \(20, 24\)"
+    turned = [*masks[:2], masks[2].T, *masks[3:]]
+    with pytest.raises(ValueError, match=says):
         learned.score(images, turned)
+
+
+def test_score_stops_at_the_first_pair_that_does_not_fit(learned, images, masks):
+    predicted = []
+    segmenter = copy.copy(learned).set_params(postprocess=predicted.append)
+    turned = [masks[0].T, *masks[1:]]
+    with pytest.raises(ValueError, match=r"its image X\[0\]"):
+        segmenter.score(images, turned)
+    for weights in ([1.0], np.zeros(10)):
+        with pytest.raises(ValueError, match="sample_weight"):
+            segmenter.score(images, masks, sample_weight=weights)
+    assert not predicted
 
 
 def test_score_is_that_of_the_fitted_network(learned, images, masks):
