@@ -42,7 +42,15 @@ def test_longest_side_of_an_image(side):
 
 
 @pytest.mark.parametrize(
-    "image", [IMAGE[:0], IMAGE[0, 0], IMAGE.astype(bool), IMAGE.astype(int), None]
+    "image",
+    [
+        IMAGE[:0],
+        IMAGE[0, 0],
+        IMAGE.astype(bool),
+        IMAGE.astype(int),
+        np.ma.masked_less(IMAGE, 9),
+        None,
+    ],
 )
 def test_what_is_resized_is_an_image(image):
     with pytest.raises(ValueError, match=r"image is "):

@@ -24,6 +24,10 @@ def check_sides(name, value, sides, n_sides=1):
 
 def check_resizable(image):
     """Raise ValueError unless OpenCV can resize an image."""
+    if isinstance(image, np.ma.MaskedArray):
+        raise ValueError(
+            "image is a masked array. Pass image.filled(value), without a mask."
+        )
     if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or not image.size:
         what = getattr(image, "shape", type(image).__name__)
         raise ValueError(f"image is not an array of pixels: {what}.")

@@ -114,13 +114,7 @@ class NearDuplicatesDisplay:
             raise ValueError("duplicates has no pairs to plot.")
         first = check_images(X)
         second = first if Y is None else check_images(Y, name="Y")
-        sets = (first, "X"), (second, "X" if Y is None else "Y")
-        for column, (images, name) in zip(duplicates.pairs.T, sets, strict=True):
-            if column.max() >= len(images):
-                raise ValueError(
-                    f"duplicates has position {column.max()}, but {name} has "
-                    f"{len(images)} images. Pass the images that were searched."
-                )
+        _check_same_sets(duplicates, first, None if Y is None else second)
         pairs, titles = [], []
         for row in range(len(duplicates))[:n_pairs]:
             (one, other), view = duplicates.pairs[row], duplicates.views[row]
@@ -158,3 +152,22 @@ class NearDuplicatesDisplay:
             axis.set_title(title, fontsize="small")
         self.axes_ = axes.reshape(len(self.pairs), 2)
         return self
+
+
+def _check_same_sets(duplicates, X, Y):
+    """Raise ValueError unless pairs can be of these one or two sets of images."""
+    searched = duplicates.n_images
+    given = (len(X),) if Y is None else (len(X), len(Y))
+    if searched is not None and searched != given:
+        raise ValueError(
+            f"duplicates are pairs of {' and '.join(map(str, searched))} images, but "
+            f"{' and '.join(map(str, given))} are given. Pass the images that were "
+            "searched, as X, or as X and Y."
+        )
+    sets = ("X", len(X)), ("X", len(X)) if Y is None else ("Y", len(Y))
+    for column, (name, n_images) in zip(duplicates.pairs.T, sets, strict=True):
+        if column.max() >= n_images:
+            raise ValueError(
+                f"duplicates has position {column.max()}, but {name} has {n_images} "
+                "images. Pass the images that were searched."
+            )

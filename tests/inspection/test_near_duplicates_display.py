@@ -3,6 +3,8 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -54,3 +56,14 @@ def test_wrong_arguments_are_named(found):
         plot(found, IMAGES[:2], OTHERS)
     with pytest.raises(ValueError, match="position 1, but Y has 1 images"):
         plot(found, IMAGES, OTHERS[:1])
+
+
+def test_pairs_are_plotted_with_the_sets_that_were_searched(found):
+    of_two = replace(found, n_images=(4, 2))
+    of_one = replace(found, n_images=(4,))
+    plot = NearDuplicatesDisplay.from_duplicates
+    assert len(plot(of_two, IMAGES, OTHERS).axes_) == 2
+    assert len(plot(of_one, IMAGES).axes_) == 2
+    for pairs, sets in ((of_two, [IMAGES]), (of_one, [IMAGES, OTHERS])):
+        with pytest.raises(ValueError, match="as X, or as X and Y"):
+            plot(pairs, *sets)
