@@ -223,7 +223,7 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
         The fitted clone of `sampler`.
 
     sample_indices_ : ndarray of shape (n_images_new,)
-        Positions in `X` of the selected images, after ``fit_resample``.
+        Positions in `X` of the selected images, sorted, after ``fit_resample``.
 
     sampling_strategy_ : dict
         Number of images that `sampler_` samples, by label; see imbalanced-learn.
@@ -234,13 +234,15 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
 
     Notes
     -----
-    Images of an array are copied. Lists of arrays and paths are repeated without a
-    copy. Rows of a `Series` or `DataFrame` keep their index, so index labels can
-    repeat.
+    Selected images keep their order. Images of an array are copied. Lists of arrays and
+    paths are repeated without a copy. Rows of a `Series` or `DataFrame` keep their
+    index, so index labels can repeat.
 
-    Sample weights cannot be resampled in a Pipeline: imbalanced-learn takes only `X`
-    and `y` from a sampler and would pass the weights of all images to the classifier,
-    which raises an error. So resample before the Pipeline, and fit it with
+    Sample weights and groups cannot be resampled in a Pipeline: imbalanced-learn takes
+    only `X` and `y` from a sampler, and passes the weights of all images to the
+    classifier. This raises an error if the number of images has changed. If a sampler
+    with ``replacement=True`` leaves it as it was, nothing tells that the weights are
+    those of other images. So resample before the Pipeline, and fit it with
     ``sample_weight=weights[resampler.sample_indices_]``.
 
     Examples
@@ -341,7 +343,8 @@ class ImageResampler(DocLinkMixin, SamplerMixin, BaseEstimator):
                 f"sampler={self.sampler!r} changes the rows that it selects, which is "
                 f"not possible for images. {_after_features(self.sampler)}"
             )
-        self.sample_indices_ = indices
+        # Sorted: if all images are kept, the weights in a Pipeline are still theirs.
+        self.sample_indices_ = indices = np.sort(indices)
         self.sampling_strategy_ = self.sampler_.sampling_strategy_
         return select_items(X, indices), select_items(y, indices)
 

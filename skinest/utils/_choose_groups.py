@@ -20,8 +20,8 @@ def choose_groups(groups, contents, fraction, rng, weights=None) -> np.ndarray:
     """Choose groups at random, near a fraction of all images and of each class.
 
     In the order of importance: images of every class stay, if possible; the number of
-    images is near the fraction, to half a mean group; every class is chosen; the
-    fraction of each class is near.
+    images is near the fraction, to half a mean group, or to one and a half where this
+    many are needed to choose every class; the fraction of each class is near.
 
     Parameters
     ----------
@@ -103,7 +103,8 @@ class _Goal:
 
         One distance is the difference from the fraction of all images plus the mean
         difference of the classes. Each failure adds more than all that matters less
-        can add.
+        can add. Only an excess of images is weighed against classes that are not
+        chosen: without one, scores are not defined.
         """
         totals = self.n_of_kind @ self.kinds
         shares = sums / np.where(totals, totals, 1)
