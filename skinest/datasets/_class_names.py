@@ -5,8 +5,16 @@
 
 import warnings
 
+import numpy as np
+
 _N_NAMED = 3
 _STACKLEVEL = 4  # the caller of a loader, which is decorated
+
+
+def name_label(label) -> str:
+    """Return a label as text; tables with missing values have 1.0 for 1."""
+    is_whole = isinstance(label, float | np.floating) and float(label).is_integer()
+    return str(int(label) if is_whole else label)
 
 
 def order_classes(found, target_names, place):
@@ -30,7 +38,7 @@ def order_classes(found, target_names, place):
     """
     if target_names is None:
         return sorted(found)
-    names = [str(name) for name in target_names]
+    names = list(map(name_label, target_names))
     if sorted(names) == sorted(found):
         return names
     lacking = [
@@ -45,7 +53,7 @@ def order_classes(found, target_names, place):
 
 
 def warn_of_similar(images_of, place):
-    """Warn of classes whose names differ only in case or in spaces around them.
+    """Warn of classes whose names differ only in case, spaces around them, or digits.
 
     Parameters
     ----------
@@ -57,7 +65,7 @@ def warn_of_similar(images_of, place):
     """
     similar: dict[str, list[str]] = {}
     for name in sorted(images_of):
-        similar.setdefault(name.strip().casefold(), []).append(name)
+        similar.setdefault(_simplify(name), []).append(name)
     for names in similar.values():
         if len(names) < 2:
             continue
@@ -67,10 +75,19 @@ def warn_of_similar(images_of, place):
         example = f" An image of {rarer!r} is {images[0]}." if images else ""
         warnings.warn(
             f"{place} has the classes {' and '.join(map(repr, names))}, which differ "
-            f"only in upper or lower case or in spaces around them.{example} Correct "
-            "them if they are one class, or pass all classes in target_names.",
+            "only in upper or lower case, in spaces around them, or in how a number is "
+            f"written.{example} Correct them if they are one class, or pass all "
+            "classes in target_names.",
             stacklevel=_STACKLEVEL,
         )
+
+
+def _simplify(name) -> str:
+    """Return a name without what a typing error may change; "1.0" and "01" are 1."""
+    try:
+        return str(float(name))
+    except ValueError:
+        return name.strip().casefold()
 
 
 def join_some(names):

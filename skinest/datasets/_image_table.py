@@ -17,7 +17,7 @@ from sklearn.utils import Bunch
 
 from .._compat import validate_params
 from ..utils._checks import is_missing
-from ._class_names import join_counts, order_classes, warn_of_similar
+from ._class_names import join_counts, name_label, order_classes, warn_of_similar
 from ._image_names import advise_on_missing, count_files, find_images
 from ._tables import advise_on_separators, check_all_known, read_columns
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _STACKLEVEL = 4  # the caller of load_image_table, which is decorated
 
+# What R, pandas and databases write into a table for a missing value.
+_MISSING_TEXTS = frozenset(("#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "nan", "null"))
 _DESCR = """\
 Images of {place}
 {line}
@@ -138,14 +140,15 @@ def load_image_table(
         If `table` is neither a path nor has columns, as a list of rows.
     ValueError
         If the table cannot be read, lacks a column, has no rows, names an image twice
-        or has an empty label or group, if images are missing, or if a name fits several
-        files.
+        or has an empty label or group, or ``"NA"`` or the like in a file, if images are
+        missing, or if a name fits several files.
 
     Warns
     -----
     UserWarning
-        If there is one class only, or if two labels differ only in upper or lower case
-        or in spaces around them and `target_names` does not have both.
+        If there is one class only, or if two labels differ only in upper or lower case,
+        in spaces around them or in how a number is written, and `target_names` does not
+        have both.
 
     See Also
     --------
@@ -187,9 +190,12 @@ def load_image_table(
             f"{place} has no rows. Pass a table with one row for each image."
         )
     _check_different(names, place)
-    _check_filled(names, columns[target_column], place, target_column)
+    # In a table that is a file, they are texts like others.
+    texts = _MISSING_TEXTS if isinstance(table, str | os.PathLike) else frozenset()
+    expected = set(map(name_label, target_names or ()))
+    _check_filled(names, columns, target_column, place, texts - expected)
     if group_column is not None:
-        _check_filled(names, columns[group_column], place, group_column)
+        _check_filled(names, columns, group_column, place, texts)
     folders = [folder] if isinstance(folder, str | os.PathLike) else list(folder)
     path_of, forms_of = find_images(folders, names, allowed_extensions)
     _check_different_files(names, path_of, place)
@@ -199,7 +205,7 @@ def load_image_table(
     if unknown:
         advice = advise_on_missing(unknown, forms_of, name_column)
         check_all_known(names, path_of, *kinds, advice)
-    labels = [str(label) for label in columns[target_column]]
+    labels = list(map(name_label, columns[target_column]))
     images_of = _list_images(labels, names)
     if target_names is None:
         warn_of_similar(images_of, place)
@@ -306,11 +312,17 @@ def _as_array(values):
     return column
 
 
-def _check_filled(names, values, place, column):
+def _check_filled(names, columns, column, place, missing_texts):
     """Raise ValueError if an image has no value, which would be one of its own."""
-    for row, (name, value) in enumerate(zip(names, values, strict=True)):
+    for row, (name, value) in enumerate(zip(names, columns[column], strict=True)):
         if is_missing(value) or str(value) == "":
             raise ValueError(
                 f"{place} has no {column!r} for {name!r}, in row {row}. Add it, or "
                 "remove the row."
+            )
+        if value in missing_texts:
+            raise ValueError(
+                f"{place} has the {column!r} {value!r} for {name!r}, in row {row}, as "
+                "programs write a missing value. Add it, or remove the row. If it is "
+                "a value, pass pd.read_csv(file, dtype=str, keep_default_na=False)."
             )

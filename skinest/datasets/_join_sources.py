@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 from .._compat import StrOptions, validate_params
 from ..images import check_images
 from ..utils._checks import as_column, check_groups
-from ._class_names import order_classes
+from ._class_names import name_label, order_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,7 +220,7 @@ def _read(name, data, labels) -> _Source:
     place = f"sources[{name!r}]"
     X, y, groups, classes, description = _unpack(data, place)
     images = check_images(X, y, name=place)
-    own = list(map(_name_label, as_column(y, f"y of {place}").tolist()))
+    own = list(map(name_label, as_column(y, f"y of {place}").tolist()))
     if classes is not None:
         own = _name_classes(own, classes, place)
     translated = _translate(own, _find_mapping(labels, name), place)
@@ -234,17 +234,11 @@ def _read(name, data, labels) -> _Source:
         images.from_files,
         np.array(translated, dtype=object)[kept],
         np.array(own, dtype=object)[kept],
-        np.array([f"{name}/{groups[position]}" for position in kept], dtype=object),
+        np.array([f"{name}/{name_label(groups[i])}" for i in kept], dtype=object),
         sorted(set(own)) if classes is None else classes,
         classes is not None or not all(label.isdecimal() for label in own),
         description,
     )
-
-
-def _name_label(label) -> str:
-    """Return a label as text; tables with missing values have 1.0 for 1."""
-    is_whole = isinstance(label, float) and label.is_integer()
-    return str(int(label) if is_whole else label)
 
 
 def _name_classes(numbers, classes, place):
@@ -314,7 +308,7 @@ def _translate(own, labels, place):
             if label.lower() in _MELANOMA
         }
     else:
-        joint_of = {_name_label(label): joint for label, joint in labels.items()}
+        joint_of = {name_label(label): joint for label, joint in labels.items()}
     unknown = sorted(set(own) - set(joint_of))
     if unknown:
         raise ValueError(

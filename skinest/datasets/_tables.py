@@ -77,14 +77,15 @@ def read_table(file, parse, *, header=None):
 
 def _read_rows(file):
     """Yield the name of each line in error messages, and its fields."""
-    reader = csv.reader(io.StringIO(_read_text(file), newline=""), strict=True)
+    text = io.StringIO(_read_text(file), newline="")
+    reader = csv.reader(text, strict=True, skipinitialspace=True)
     try:
         for row in filter(None, reader):
             fields = [field.strip() for field in row]
-            text = ",".join(fields)
-            if len(text) > _N_SHOWN:
-                text = f"{text[:_N_SHOWN]}..."
-            yield f"Line {reader.line_num} of {file}, {text!r},", fields
+            line = ",".join(fields)
+            if len(line) > _N_SHOWN:
+                line = f"{line[:_N_SHOWN]}..."
+            yield f"Line {reader.line_num} of {file}, {line!r},", fields
     except csv.Error as error:
         raise ValueError(
             f"Line {reader.line_num} of {file} is not CSV: {error}. Quotes around a "
@@ -149,6 +150,8 @@ def read_columns(file, name_column) -> dict[str, list[str]]:
 
 def advise_on_separators(header, name_column) -> str:
     """Return a sentence for errors if a table has other separators than commas."""
+    if header and str(header[0]).startswith("sep="):
+        return f" Delete its first line, {header[0]!r}, which only Excel reads."
     for separator in ";", "\t":
         if len(header) == 1 and separator in str(header[0]):
             return (

@@ -73,6 +73,24 @@ def test_labels_that_are_not_expected_are_named_with_an_image(parts):
         load(parts, table, target_names=["nv", "nv2", "mel", "bcc"])
 
 
+def test_whole_numbers_are_one_class_however_they_are_written(parts):
+    """A column with a missing value has 1.0 for 1, also after it is joined."""
+    columns = {"image_id": ["a", "b", "c"], "dx": [1, 0.0, 1.0]}
+    data = load_image_table(columns, parts, **COLUMNS)
+    assert data.target_names == ["0", "1"]
+    assert data.target.tolist() == [1, 0, 1]
+    ordered = load_image_table(columns, parts, **COLUMNS, target_names=[1.0, 0])
+    assert ordered.target.tolist() == [0, 1, 0]
+    table = "image_id,dx\na,1\nb,0\nc,1.0\n"
+    with pytest.warns(UserWarning, match=r"'1' and '1\.0', .*how a number is written"):
+        load(parts, table)
+
+
+def test_spaces_before_quotes_are_no_part_of_a_field(parts):
+    table = 'image_id, dx\na, "nv"\nb, nv\nc, "mel, in situ"\n'
+    assert load(parts, table).target_names == ["mel, in situ", "nv"]
+
+
 @pytest.mark.parametrize("label", ["MEL", "mel ", " Mel"])
 def test_labels_that_differ_in_case_or_spaces_only_are_warned_of(parts, label):
     frame = pd.DataFrame(
@@ -151,6 +169,21 @@ def test_images_without_a_label_or_lesion_are_not_a_group(parts, column, missing
     frame.loc[1, column] = missing
     with pytest.raises(ValueError, match=rf"no '{column}' for 'b', in row 1"):
         load_image_table(frame, parts, **COLUMNS, group_column="lesion_id")
+
+
+@pytest.mark.parametrize("text", ["NA", "nan", "NULL", "#N/A"])
+@pytest.mark.parametrize("column", ["dx", "lesion_id"])
+def test_a_text_for_a_missing_value_is_no_class_and_no_lesion(parts, column, text):
+    frame = pd.read_csv(parts[0].parent / "table.csv", dtype=str)
+    frame.loc[1, column] = text
+    columns = COLUMNS | {"group_column": "lesion_id"}
+    with pytest.raises(ValueError, match=rf"'{column}' '{text}' for 'b', in row 1"):
+        load(parts, frame.to_csv(index=False), group_column="lesion_id")
+    assert text in load_image_table(frame, parts, **columns).columns[column]
+    if column == "dx":
+        names = ["mel", "nv", text]
+        data = load(parts, frame.to_csv(index=False), target_names=names)
+        assert data.target.tolist() == [1, 2, 0]
 
 
 def test_a_name_of_two_files_is_an_error(parts):
@@ -383,3 +416,10 @@ def test_separators_other_than_commas_are_explained(parts, separator):
         load_image_table(frame, parts, **COLUMNS)
     with pytest.raises(ValueError, match=rf"Line 2 .* 2 fields instead of 1.*{advice}"):
         load(parts, table.replace("40", "40,5"))
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_first_line_for_excel_is_to_be_deleted(parts, separator):
+    table = f"sep={separator}\n" + TABLE.replace(",", separator)
+    with pytest.raises(ValueError, match=r"Delete its first line, 'sep=.?', which"):
+        load(parts, table)

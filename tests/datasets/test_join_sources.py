@@ -66,7 +66,7 @@ def test_groups_of_two_sources_never_have_one_name():
     data = join_sources(
         {
             "A": (X, ["0", "1", "1"], [7, 7, 8]),
-            "B": (X, ["0", "0", "1"], [7, 8, 8]),
+            "B": (X, ["0", "0", "1"], np.array([7.0, 8.0, 8.0])),  # as with gaps
             "C": (X, ["0", "1", "1"]),
         },
         labels={0: "0", 1: "1"},
