@@ -149,8 +149,8 @@ def load_image_folder(
     UserWarning
         If there is one class only, a class of another subset is missing in this one,
         the folders are named like parts of a data set (``images_part_1``), or the names
-        of two folders differ only in upper or lower case or in spaces around them and
-        `target_names` does not have both.
+        of two folders differ only in upper or lower case, in spaces around them or in
+        how a number is written, and `target_names` does not have both.
 
     See Also
     --------
