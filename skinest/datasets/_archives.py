@@ -4,7 +4,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import errno
-import hashlib
 import os
 import shutil
 import stat
@@ -12,12 +11,14 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
+from .._cache import make_key
 from ._base import check_cache, is_writable, resolve_cache_home
 from ._space import check_free_space
 
-# File with the identity of the archive from which a folder was extracted.
+# File with the stamp of the archive from which a folder was extracted.
 _STAMP_NAME = ".skinest-archive"
 _MAX_NAME = 255  # bytes of a name that file systems allow
 
@@ -49,8 +50,8 @@ def extract_archive(archive):
     ``.zip``. A folder of that name inside the archive is not repeated. If the parent
     folder is read-only, or the folder has the files of an older archive of this name,
     the files are extracted into the user's cache instead, under a name made from the
-    path, size and modification time of the archive. A folder that the user has filled
-    is used without changes, even if the archive no longer exists.
+    content of the archive. A folder that the user has filled is used without changes,
+    even if the archive no longer exists.
 
     Either all files are extracted or none. The folder gets its final name when it is
     complete, so that several processes can extract the same archive together.
@@ -80,18 +81,17 @@ def extract_archive(archive):
             f"{beside} is a file, but {archive} is extracted into a folder of that "
             "name. Move or rename the file."
         )
-    stamp = _stamp(archive)
     if _is_filled(beside):
-        if _read_stamp(beside) in (stamp, None):
+        if _is_of(beside, archive):
             return _find_content(beside, archive)
     elif is_writable(archive.parent):
-        return _extract(archive, beside, stamp)
-    key = hashlib.sha256(f"{archive.parent}/{stamp}".encode()).hexdigest()[:16]
-    cached = resolve_cache_home() / "extracted" / f"{archive.stem}-{key}"
+        return _extract(archive, beside)
+    name = f"{archive.stem}-{_compute_stamp(archive)[:16]}"
+    cached = resolve_cache_home() / "extracted" / name
     if _is_filled(cached):
         return cached
     check_cache(cached.parent, f"{archive.name} is extracted")
-    return _extract(archive, cached, stamp)
+    return _extract(archive, cached)
 
 
 def is_there(file):
@@ -107,25 +107,49 @@ def _find_content(folder, archive):
     return inner if inner.is_dir() else folder
 
 
-def _stamp(archive):
-    """Return name, size and modification time of an archive, which identify it."""
-    status = archive.stat()
-    return f"{archive.name} {status.st_size} {status.st_mtime_ns}"
-
-
-def _read_stamp(folder):
-    """Return the stamp of the archive of a folder, or None if it is not known."""
+@contextmanager
+def _open(archive):
+    """Open an archive, and raise ValueError if it is damaged."""
     try:
-        return (folder / _STAMP_NAME).read_text(encoding="utf-8")
+        with zipfile.ZipFile(archive) as opened:
+            yield opened
+    except (*DAMAGE, OSError) as error:
+        if not is_damage(error):
+            raise
+        raise ValueError(
+            f"The archive {archive} is damaged ({str(error)[:200]}). Delete it and "
+            "download it again."
+        ) from error
+
+
+def _compute_stamp(archive):
+    """Return a digest of an archive's size and of the list of its members.
+
+    The time is not in it, because a copy of the archive may have another one. The list
+    has a checksum of each member, so that their contents need not be read.
+    """
+    with _open(archive) as opened:
+        members = [
+            (member.filename, member.file_size, member.CRC)
+            for member in opened.infolist()
+        ]
+    return make_key(archive.stat().st_size, *members)
+
+
+def _is_of(folder, archive):
+    """Return whether a folder has the files of an archive, or of the user."""
+    try:
+        stamp = (folder / _STAMP_NAME).read_bytes()
     except FileNotFoundError:
-        return None
+        return True
+    return stamp == _compute_stamp(archive).encode()
 
 
 def _is_filled(folder):
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _extract(archive, folder, stamp):
+def _extract(archive, folder):
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{archive.stem}-", dir=folder.parent))
     try:
@@ -133,7 +157,7 @@ def _extract(archive, folder, stamp):
         everything.mkdir()
         _unzip(archive, everything)
         content = _find_content(everything, archive)
-        (content / _STAMP_NAME).write_text(stamp, encoding="utf-8")
+        (content / _STAMP_NAME).write_bytes(_compute_stamp(archive).encode())
         try:
             os.replace(content, folder)
         except OSError:
@@ -164,18 +188,10 @@ def _check_members(members):
 
 
 def _unzip(archive, folder):
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            _check_members(opened.infolist())
-            n_bytes = sum(member.file_size for member in opened.infolist())
-            # Not the scratch folder, because the error names the folder.
-            check_free_space(folder.parent.parent, n_bytes, f"Extracting {archive}")
-            # extractall keeps all members in the folder and checks their CRC.
-            opened.extractall(folder)
-    except (*DAMAGE, OSError) as error:
-        if not is_damage(error):
-            raise
-        raise ValueError(
-            f"The archive {archive} is damaged ({str(error)[:200]}). Delete it and "
-            "download it again."
-        ) from error
+    with _open(archive) as opened:
+        _check_members(opened.infolist())
+        n_bytes = sum(member.file_size for member in opened.infolist())
+        # Not the scratch folder, because the error names the folder.
+        check_free_space(folder.parent.parent, n_bytes, f"Extracting {archive}")
+        # extractall keeps all members in the folder and checks their CRC.
+        opened.extractall(folder)

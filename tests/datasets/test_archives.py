@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import errno
+import os
 import shutil
 import threading
 import zipfile
@@ -68,6 +69,48 @@ def test_replaced_archive_is_extracted_anew(home, mode):
     home.chmod(0o755)
     assert {Path(path).read_text() for path in new} == {"replaced"}
     assert all("JPEG of" in Path(path).read_text() for path in old)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_a_copy_without_its_times_is_not_extracted_again(home, tmp_path, mode):
+    fetch(home)
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy, copy_function=shutil.copyfile)
+    os.utime(copy / f"{STEM}.zip", (0, 0))
+    copy.chmod(mode)
+    paths = fetch(copy).paths
+    copy.chmod(0o755)
+    assert {Path(path).parent for path in paths} == {copy / STEM}
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_read_only_copy_has_the_same_folder_in_the_cache(home, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy, copy_function=shutil.copyfile)
+    os.utime(copy / f"{STEM}.zip", (0, 0))
+    for folder in (home, copy):
+        folder.chmod(0o555)
+    first = fetch(home).paths
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
+    np.testing.assert_array_equal(fetch(copy).paths, first)
+
+
+@pytest.mark.parametrize("stamp", [b"", b"\xff", b"another archive"])
+def test_a_folder_of_another_archive_is_left_alone(home, tmp_path, stamp):
+    old = fetch(home).paths
+    (home / STEM / ".skinest-archive").write_bytes(stamp)
+    Path(old[0]).write_text("of another archive")
+    new = fetch(home).paths
+    assert all(Path(path).is_relative_to(tmp_path / "cache") for path in new)
+    assert Path(new[0]).read_text() != Path(old[0]).read_text()
+
+
+def test_a_damaged_archive_of_an_extracted_folder(archive):
+    fetch(archive.parent)
+    archive.write_bytes(_truncate(archive.read_bytes()))
+    assert_refused(archive, "Delete it and download it again")
+    archive.unlink()
+    assert len(fetch(archive.parent).paths) == 3
 
 
 def test_interrupted_extraction_leaves_nothing(home, monkeypatch):
