@@ -77,7 +77,7 @@ class Cache:
         self._can_write = self.is_on and not _IS_READ_ONLY.get()
         self._has_warned = False
         if self.is_on:
-            _delete_unfinished(self._folder)
+            delete_unfinished(self._folder, _is_unfinished)
 
     def get(self, keys) -> list:
         """Read values.
@@ -109,7 +109,7 @@ class Cache:
         """
         if not self._can_write or not any(keys):
             return
-        with _lock(self._folder):
+        with lock_folder(self._folder):
             for key, value in zip(keys, values, strict=True):
                 try:
                     if key is not None:
@@ -208,7 +208,7 @@ def open_temporary_cache():
         _delete_left_folders()
         with suppress(OSError):  # no space, or no folder for temporary files
             folder = tempfile.mkdtemp(prefix=_TEMPORARY)
-        with nullcontext() if folder is None else _lock(folder):
+        with nullcontext() if folder is None else lock_folder(folder):
             yield Cache(folder, "temporary files")
     finally:
         if folder is not None:
@@ -229,6 +229,57 @@ def make_key(*parts) -> str:
         A text that is the same in every process.
     """
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def delete_unfinished(folder, is_unfinished) -> None:
+    """Delete what killed processes did not finish, if no process locks the folder.
+
+    Parameters
+    ----------
+    folder : str or path
+        The folder.
+
+    is_unfinished : callable
+        Returns whether an `os.DirEntry` of the folder is unfinished if no process
+        locks the folder.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            left = [entry for entry in entries if is_unfinished(entry)]
+    except OSError:
+        return
+    if left:
+        with lock_folder(folder, alone=True) as is_locked:
+            for entry in left if is_locked else ():
+                _delete(entry)
+
+
+@contextmanager
+def lock_folder(folder, alone=False):
+    """Lock a folder, and yield whether that has succeeded.
+
+    Several processes can hold a lock at the same time. With `alone`, it succeeds only
+    if no other process holds the lock, and does not wait. The system releases the lock
+    of a killed process.
+    """
+    if sys.platform == "win32":
+        yield False
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        mode = fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH
+        is_locked = True
+        try:
+            fcntl.flock(descriptor, mode)
+        except OSError:  # somebody else, or a file system without locks
+            is_locked = False
+        yield is_locked
+    finally:
+        os.close(descriptor)
 
 
 def _find_folder(memory):
@@ -283,19 +334,16 @@ def _compute_checksum(key, content) -> bytes:
     return zlib.crc32(content, zlib.crc32(key.encode())).to_bytes(_N_CHECKSUM)
 
 
-def _delete_unfinished(folder):
-    """Delete unfinished files of killed processes, if no process writes now."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries]
-    except OSError:
-        return
-    left = [name for name in names if name.startswith(_UNFINISHED)]
-    if left:
-        with _lock(folder, alone=True) as is_locked:
-            for name in left if is_locked else ():
-                with suppress(OSError):
-                    os.remove(os.path.join(folder, name))
+def _is_unfinished(entry) -> bool:
+    return entry.name.startswith(_UNFINISHED)
+
+
+def _delete(entry):
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            os.remove(entry.path)
 
 
 def _delete_left_folders():
@@ -304,34 +352,6 @@ def _delete_left_folders():
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         left = [entry.path for entry in entries if entry.name.startswith(_TEMPORARY)]
     for folder in left:
-        with _lock(folder, alone=True) as is_locked:
+        with lock_folder(folder, alone=True) as is_locked:
             if is_locked:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _lock(folder, alone=False):
-    """Lock a folder, and yield whether that has succeeded.
-
-    Several processes can hold a lock at the same time. With `alone`, it succeeds only
-    if no other process holds the lock, and does not wait. The system releases the lock
-    of a killed process.
-    """
-    if sys.platform == "win32":
-        yield False
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        yield False
-        return
-    try:
-        mode = fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH
-        is_locked = True
-        try:
-            fcntl.flock(descriptor, mode)
-        except OSError:  # somebody else, or a file system without locks
-            is_locked = False
-        yield is_locked
-    finally:
-        os.close(descriptor)

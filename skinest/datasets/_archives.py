@@ -5,21 +5,26 @@
 
 import errno
 import os
+import platform
 import shutil
 import stat
 import struct
 import tempfile
+import time
 import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._cache import make_key
+from .._cache import delete_unfinished, lock_folder, make_key
 from ._base import check_cache, is_writable, resolve_cache_home
 from ._space import check_free_space
 
 # File with the stamp of the archive from which a folder was extracted.
 _STAMP_NAME = ".skinest-archive"
+# Start of the names of folders that are being filled.
+_UNFINISHED = ".skinest-unfinished-"
+_DAY = 24 * 3600
 _MAX_NAME = 255  # bytes of a name that file systems allow
 
 # Errors that zipfile may raise for a damaged archive. RuntimeError is for members that
@@ -54,7 +59,8 @@ def extract_archive(archive):
     even if the archive no longer exists.
 
     Either all files are extracted or none. The folder gets its final name when it is
-    complete, so that several processes can extract the same archive together.
+    complete, so that several processes can extract the same archive together. What a
+    killed process has left is deleted.
 
     Parameters
     ----------
@@ -73,25 +79,12 @@ def extract_archive(archive):
     OSError
         If the disk has not enough free space for the files.
     """
-    beside = archive.with_suffix("")
-    if not archive.is_file():
-        return _find_content(beside, archive)
-    if beside.exists() and not beside.is_dir():
-        raise NotADirectoryError(
-            f"{beside} is a file, but {archive} is extracted into a folder of that "
-            "name. Move or rename the file."
-        )
-    if _is_filled(beside):
-        if _is_of(beside, archive):
-            return _find_content(beside, archive)
-    elif is_writable(archive.parent):
-        return _extract(archive, beside)
-    name = f"{archive.stem}-{_compute_stamp(archive)[:16]}"
-    cached = resolve_cache_home() / "extracted" / name
-    if _is_filled(cached):
-        return cached
-    check_cache(cached.parent, f"{archive.name} is extracted")
-    return _extract(archive, cached)
+    folder = _choose_folder(archive)
+    if folder.parent.is_dir() and is_writable(folder.parent):
+        delete_unfinished(folder.parent, _is_left)
+    if not _is_filled(folder):
+        _extract(archive, folder)
+    return _find_content(folder, archive)
 
 
 def is_there(file):
@@ -99,6 +92,28 @@ def is_there(file):
     return file.is_file() or (
         file.suffix == ".zip" and _is_filled(file.with_suffix(""))
     )
+
+
+def _choose_folder(archive):
+    """Return the folder that has the files of an archive, or is to get them."""
+    beside = archive.with_suffix("")
+    if not archive.is_file():
+        return beside
+    if beside.exists() and not beside.is_dir():
+        raise NotADirectoryError(
+            f"{beside} is a file, but {archive} is extracted into a folder of that "
+            "name. Move or rename the file."
+        )
+    is_right = (
+        _is_of(beside, archive) if _is_filled(beside) else is_writable(archive.parent)
+    )
+    if is_right:
+        return beside
+    name = f"{archive.stem}-{_compute_stamp(archive)[:16]}"
+    cached = resolve_cache_home() / "extracted" / name
+    if not _is_filled(cached):
+        check_cache(cached.parent, f"{archive.name} is extracted")
+    return cached
 
 
 def _find_content(folder, archive):
@@ -151,8 +166,7 @@ def _is_filled(folder):
 
 def _extract(archive, folder):
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{archive.stem}-", dir=folder.parent))
-    try:
+    with lock_folder(folder.parent), _make_scratch(folder.parent) as scratch:
         everything = scratch / "content"
         everything.mkdir()
         _unzip(archive, everything)
@@ -164,9 +178,34 @@ def _extract(archive, folder):
             # Another process was faster.
             if not _is_filled(folder):
                 raise
+
+
+@contextmanager
+def _make_scratch(parent):
+    """Yield a new hidden folder, which is deleted at the end."""
+    scratch = Path(tempfile.mkdtemp(prefix=_name_start(), dir=parent))
+    try:
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+
+
+def _name_start():
+    """Return the start of the names of hidden folders that this machine makes."""
+    return f"{_UNFINISHED}{platform.node()}-"
+
+
+def _is_left(entry):
+    """Return whether a folder is unfinished if no process on this machine writes.
+
+    On some file systems, processes do not see the locks of other machines, so that a
+    new folder of another machine may still be written.
+    """
+    is_own = entry.name.rpartition("-")[0] + "-" == _name_start()
+    return is_own or (
+        entry.name.startswith(_UNFINISHED)
+        and entry.stat(follow_symlinks=False).st_mtime < time.time() - _DAY
+    )
 
 
 def _check_members(members):

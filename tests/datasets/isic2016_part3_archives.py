@@ -40,4 +40,4 @@ def fetch(home, **options):
 
 def list_hidden(folder):
     """List hidden files but for the one that each extracted folder has."""
-    return [path for path in folder.rglob(".*") if path.name[1:6] != "skine"]
+    return [path for path in folder.rglob(".*") if path.name != ".skinest-archive"]

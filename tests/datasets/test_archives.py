@@ -5,7 +5,10 @@
 
 import errno
 import os
+import platform
 import shutil
+import subprocess
+import sys
 import threading
 import zipfile
 from collections import namedtuple
@@ -17,6 +20,7 @@ import pytest
 from .isic2016_part3_archives import TRAIN, TRAIN_LABELS, fetch, list_hidden, make_home
 
 STEM = f"{TRAIN}_Data"
+posix_only = pytest.mark.skipif(os.name == "nt", reason="needs locks of folders")
 
 
 @pytest.fixture
@@ -152,6 +156,96 @@ def test_extracting_together_is_safe(home, monkeypatch, mode):
     assert all(paths == results[0] for paths in results)
     assert all(Path(path).is_file() for path in results[0])
     assert not list_hidden(home.parent)
+
+
+KILLED = """
+import os, signal, sys, zipfile
+from skinest.datasets import fetch_isic2016_part3
+
+def kill(archive, folder):
+    archive.extract(archive.namelist()[0], folder)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+zipfile.ZipFile.extractall = kill
+fetch_isic2016_part3(sys.argv[1], download_if_missing=False)
+"""
+
+
+@posix_only
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_a_killed_process_leaves_nothing_to_the_next(home, mode):
+    home.chmod(mode)
+    run = subprocess.run([sys.executable, "-c", KILLED, str(home)])
+    assert run.returncode < 0
+    assert list_hidden(home.parent)
+    assert len(fetch(home).paths) == 3
+    assert not list_hidden(home.parent)
+    home.chmod(0o755)
+
+
+def leave_scratch(home, monkeypatch):
+    """Stop an extraction as if the process was killed, and return what is left."""
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "extractall", None)
+        patch.setattr(shutil, "rmtree", lambda *args, **options: None)
+        with pytest.raises(TypeError):
+            fetch(home)
+    (folder,) = home.glob(".*")
+    return folder
+
+
+@posix_only
+def test_what_is_left_goes_although_another_process_has_extracted(home, monkeypatch):
+    folder = leave_scratch(home, monkeypatch)
+    folder.rename(home.parent / folder.name)
+    fetch(home)
+    (home.parent / folder.name).rename(folder)
+    fetch(home)
+    assert not folder.exists()
+
+
+@posix_only
+def test_what_another_machine_left_goes_when_it_is_old(home, monkeypatch):
+    """Check this because some file systems do not show locks to other machines."""
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, "node", lambda: "other")
+        folder = leave_scratch(home, monkeypatch)
+    fetch(home)
+    assert folder.exists()
+    time = folder.stat().st_mtime - 2 * 24 * 3600
+    os.utime(folder, (time, time))
+    fetch(home)
+    assert not folder.exists()
+
+
+def test_files_that_are_being_extracted_are_not_deleted(home, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def extract_slowly(archive, folder):
+        for name in archive.namelist():
+            archive.extract(name, folder)
+            if not begun.is_set():
+                begun.set()
+                assert go_on.wait(timeout=10)
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", extract_slowly)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(fetch(home).paths))
+    thread.start()
+    assert begun.wait(timeout=10)
+    for _ in range(2):
+        assert len(fetch(home, subset="test").paths) == 2
+    go_on.set()
+    thread.join()
+    assert all(Path(path).is_file() for path in results[0])
+    assert not list_hidden(home)
+
+
+def test_folders_of_the_user_are_kept(home):
+    for name in (f".{STEM}-backup", ".skinest-own", ".unfinished"):
+        (home / name).mkdir()
+    fetch(home)
+    assert len(list_hidden(home)) == 3
 
 
 @pytest.mark.parametrize(
