@@ -158,7 +158,8 @@ def _name_images(images):
         is_file = path.suffix.lower() in EXTENSIONS
         name = path.stem if is_file else path.name
         is_empty = not name.strip() or name.lower() in EXTENSIONS
-        if is_empty or name != name.strip() or _SEPARATORS & {*name}:
+        is_utf8 = name == name.encode(errors="ignore").decode()
+        if is_empty or name != name.strip() or _SEPARATORS & {*name} or not is_utf8:
             raise ValueError(
                 f"images[{position}]={str(image)!r} has the name {name!r}, which a "
                 "submission cannot have. Rename the image."

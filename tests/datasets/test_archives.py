@@ -59,6 +59,15 @@ def test_cache_is_that_of_the_user_by_default(read_only_home, monkeypatch, tmp_p
     assert all(path.startswith(folder) for path in fetch(read_only_home).paths)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are not UTF-8")
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_the_name_of_the_data_home_need_not_be_utf_8(home, mode):
+    home = home.rename(home.parent / os.fsdecode(b"d\xfc"))
+    home.chmod(mode)
+    assert len(fetch(home).paths) == 3
+    home.chmod(0o755)
+
+
 @pytest.mark.parametrize("mode", [0o755, 0o555])
 def test_replaced_archive_is_extracted_anew(home, mode):
     home.chmod(mode)

@@ -162,6 +162,10 @@ def change(proba, value, at=(1, 2)):
             lambda p: (["1", "2 .jpg", "3"], p),
             r"images\[1\]='2 .jpg' has the",
         ),
+        (
+            lambda p: (["1", "2\udcfc.jpg", "3"], p),
+            r"images\[1\]='2.*jpg' has the name",
+        ),
     ],
 )
 def test_bad_input_is_refused_and_nothing_is_written(tmp_path, proba, given, says):
