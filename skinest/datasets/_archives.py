@@ -52,11 +52,11 @@ def extract_archive(archive):
     """Extract a zip archive, if it is not extracted yet.
 
     The files are extracted into a folder beside the archive, with its name without
-    ``.zip``. A folder of that name inside the archive is not repeated. If the parent
-    folder is read-only, or the folder has the files of an older archive of this name,
-    the files are extracted into the user's cache instead, under a name made from the
-    content of the archive. A folder that the user has filled is used without changes,
-    even if the archive no longer exists.
+    ``.zip``. If all files in the archive are in a folder, that folder is not repeated.
+    If the parent folder is read-only, or the folder has the files of an older archive
+    of this name, the files are extracted into the user's cache instead, under a name
+    made from the content of the archive. A folder that the user has filled is used
+    without changes, even if the archive no longer exists.
 
     Either all files are extracted or none. The folder gets its final name when it is
     complete, so that several processes can extract the same archive together. What a
@@ -117,9 +117,21 @@ def _choose_folder(archive):
 
 
 def _find_content(folder, archive):
-    """Return the folder, or the folder inside it that some programs create."""
-    inner = folder / archive.stem
-    return inner if inner.is_dir() else folder
+    """Return the folder of the files of an archive, which may be inside other folders.
+
+    A folder is entered if it has the name of the archive, or if nothing is beside it.
+    """
+    while (inner := _find_inner(folder, archive.stem)) is not None:
+        folder = inner
+    return folder
+
+
+def _find_inner(folder, name):
+    if (folder / name).is_dir():
+        return folder / name
+    # Hidden files and this folder are those of macOS.
+    seen = [e for e in folder.iterdir() if e.name[0] != "." and e.name != "__MACOSX"]
+    return seen[0] if len(seen) == 1 and seen[0].is_dir() else None
 
 
 @contextmanager

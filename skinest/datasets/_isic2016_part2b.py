@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from .._compat import StrOptions, validate_params
 from ._sources import ISIC2016_REFERENCE, Challenge
-from ._tables import find_images, find_masks
+from ._tables import EXTRACT, find_images, find_masks
 
 if TYPE_CHECKING:
     from .._typing import PathLike, Paths
@@ -159,7 +159,7 @@ def fetch_isic2016_part2b(
     for truth, archive in _PART2B.require(data_home, subset, download_if_missing):
         path_of, place = find_images(archive)
         if not path_of:
-            raise ValueError(f"There are no images in {place}.")
+            raise ValueError(f"There are no images in {place}. {EXTRACT}")
         names = sorted(path_of)
         paths += [path_of[name] for name in names]
         mask_paths += find_masks(

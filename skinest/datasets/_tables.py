@@ -13,7 +13,10 @@ from ._archives import extract_archive
 
 _N_NAMED = 5
 _N_SHOWN = 120  # letters of a line
-_EXTRACT = "If files were deleted, delete their folder; it is then extracted again."
+EXTRACT = (
+    "If files were deleted, delete their folder; it is then extracted again. If they "
+    "are in subfolders, move them into that folder."
+)
 ADD_LINES = "Add their lines, or delete the table and download it again."
 _AGAIN = "Correct it, or delete the file and download it again."
 
@@ -246,7 +249,7 @@ def find_masks(archive, names, place, *, ending, of=""):
 
 def _check_pairs(names, others, kind, other_kind, cure):
     """Raise ValueError if `names` and `others` are not the same."""
-    check_all_known(names, others, kind, other_kind, _EXTRACT)
+    check_all_known(names, others, kind, other_kind, EXTRACT)
     check_all_known(sorted(others), set(names), other_kind, kind, cure)
 
 

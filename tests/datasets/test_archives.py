@@ -33,6 +33,12 @@ def archive(home):
     return home / f"{STEM}.zip"
 
 
+def write_members(archive, names):
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name in names:
+            opened.writestr(name, "content")
+
+
 def assert_refused(archive, match, error=ValueError):
     before = sorted(archive.parent.rglob("*"))
     with pytest.raises(error, match=match) as raised:
@@ -66,6 +72,34 @@ def test_the_name_of_the_data_home_need_not_be_utf_8(home, mode):
     home.chmod(mode)
     assert len(fetch(home).paths) == 3
     home.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["", "other/", f"other/{STEM}/", f"{STEM}/{STEM}/", f"{STEM}/other/inner/"],
+)
+@pytest.mark.parametrize("others", [[], ["__MACOSX/other/._a.jpg", ".DS_Store"]])
+def test_files_are_found_in_the_only_folder_of_an_archive(archive, layout, others):
+    write_members(archive, [f"{layout}{name}.jpg" for name in TRAIN_LABELS] + others)
+    paths = [Path(path) for path in fetch(archive.parent).paths]
+    assert {path.parent for path in paths} == {archive.with_suffix("")}
+    assert len(paths) == 3
+    np.testing.assert_array_equal(fetch(archive.parent).paths, list(map(str, paths)))
+
+
+@pytest.mark.parametrize("has_archive", [True, False])
+def test_files_in_several_folders_can_be_moved_as_the_error_says(archive, has_archive):
+    names = list(TRAIN_LABELS)
+    folder = archive.with_suffix("")
+    write_members(archive, [f"a/{names[0]}.jpg", *(f"b/{n}.jpg" for n in names[1:])])
+    with pytest.raises(ValueError, match="in subfolders, move them") as error:
+        fetch(archive.parent)
+    assert f"(in {folder})" in str(error.value)
+    if not has_archive:
+        archive.unlink()
+    for file in folder.rglob("*.jpg"):
+        file.rename(folder / file.name)
+    assert {Path(path).parent for path in fetch(archive.parent).paths} == {folder}
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o555])

@@ -128,3 +128,12 @@ def test_folders_extracted_by_hand_instead_of_the_archives(home):
             archive.extractall(home)
         (home / file).unlink()
     assert len(fetch(home).paths) == 3
+
+
+def test_images_in_several_folders(home):
+    with zipfile.ZipFile(home / f"{TRAIN}_Data.zip", "w") as archive:
+        for folder in "ab":
+            archive.writestr(f"{folder}/ISIC_{folder}.jpg", "image")
+    message = get_error(home)
+    assert message.startswith(f"There are no images in {home}")
+    assert "If they are in subfolders, move them" in message
