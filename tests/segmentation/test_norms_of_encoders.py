@@ -11,9 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skinest import TransferClassifier
 from skinest.networks import build_unet
 
+from ..eager import without_graphs
 from ..networks.test_encoders import NORMS, UPPER
 from ..tiny_backbone import write_bare
 from .conftest import make_pairs, make_small
+
+pytestmark = pytest.mark.usefixtures("no_graphs")
 
 N_IMAGES = 6
 SETTINGS = {
@@ -44,7 +47,9 @@ def measured(pairs, tmp_path_factory):
         epochs=1,
         random_state=0,
     )
-    clf.fit(pairs[0], np.arange(N_IMAGES) % 2).save_backbone(file)
+    with without_graphs():
+        clf.fit(pairs[0], np.arange(N_IMAGES) % 2)
+    clf.save_backbone(file)
     return file
 
 
@@ -66,7 +71,6 @@ def read_norms(model):
     }
 
 
-@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize(
     ("train_batch_norm", "trainable", "expected"),
     [
@@ -100,7 +104,6 @@ def test_from_random_weights_all_is_trained_unless_refused(pairs):
             assert beta.any() == is_trained
 
 
-@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize("trainable", ["stage5", "all"])
 def test_layers_get_statistics_and_outputs_stay(trainable, bare, pairs):
     settings = {"weights": bare, "trainable": trainable, **STILL}
@@ -132,7 +135,6 @@ def test_known_statistics_are_used(measured, pairs):
         assert_allclose(beta, before[name][1], atol=1e-6)
 
 
-@pytest.mark.usefixtures("no_graphs")
 def test_each_stage_restores_what_it_trains(bare, pairs, capsys):
     make(
         weights=bare,
@@ -162,8 +164,8 @@ class Stopping(keras.callbacks.Callback):
 
 
 def test_a_fit_that_stops_goes_on_to_the_same_bits(bare, pairs, tmp_path, monkeypatch):
-    settings = {"weights": bare, "train_batch_norm": True, "batch_size": 4}
-    settings |= {"fine_tune": "all", "fine_tune_epochs": 3}
+    settings = {"weights": bare, "train_batch_norm": True}
+    settings |= {"fine_tune": "all", "fine_tune_epochs": 2}
     settings["keras_callbacks"] = [Stopping()]
     with pytest.raises(KeyboardInterrupt):
         make(checkpoint=tmp_path, **settings).fit(*pairs)
