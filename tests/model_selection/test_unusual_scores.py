@@ -144,8 +144,8 @@ def test_images_are_repeated_few_times_if_weights_have_the_same_result():
 
 
 def test_a_metric_with_options_that_refuse_weights_gets_repeated_images():
-    y_true = np.arange(60) % 3
-    proba = np.random.default_rng(0).dirichlet(np.ones(3), 60) + np.eye(3)[y_true]
+    y_true = np.arange(18) % 3
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), 18) + np.eye(3)[y_true]
     proba /= 2
     area = partial(roc_auc_score, multi_class="ovo")
     expected = bootstrap_interval(lambda y, p: area(y, p), y_true, proba, **OPTIONS)
@@ -374,19 +374,18 @@ def test_images_with_the_weight_0_do_not_stand_for_their_class():
 @pytest.mark.parametrize("kind", [list, np.array, pd.Index, pd.Series])
 def test_labels_of_a_metric_have_any_form(kind):
     rng = np.random.default_rng(0)
-    y, probabilities = np.arange(60) % 3, rng.dirichlet(np.ones(3), 60)
-    options = {"n_resamples": 50, "random_state": 0}
+    y, probabilities = np.arange(15) % 3, rng.dirichlet(np.ones(3), 15)
     area = partial(roc_auc_score, multi_class="ovr", labels=kind([0, 1, 2]))
     expected = partial(roc_auc_score, multi_class="ovr")
-    assert bootstrap_interval(area, y, probabilities, **options) == bootstrap_interval(
-        expected, y, probabilities, **options
+    assert bootstrap_interval(area, y, probabilities, **OPTIONS) == bootstrap_interval(
+        expected, y, probabilities, **OPTIONS
     )
     macro = partial(f1_score, labels=kind([0, 1]), average="macro")
-    result = bootstrap_interval(macro, y % 2, (y + 1) % 2, **options)
+    result = bootstrap_interval(macro, y % 2, (y + 1) % 2, **OPTIONS)
     assert result.estimate == f1_score(y % 2, (y + 1) % 2, average="macro")
 
 
 def test_texts_that_all_differ_are_labels_unless_they_are_files():
     texts = ["a", "b", "c"]
-    result = bootstrap_interval(accuracy_score, texts, texts, random_state=0)
+    result = bootstrap_interval(accuracy_score, texts, texts, **OPTIONS)
     np.testing.assert_allclose(result, [1, 0.025 ** (1 / 3), 1])
