@@ -42,7 +42,7 @@ def make_segmenter():
     )
 
 
-@pytest.mark.usefixtures("own_models", "unused")
+@pytest.mark.usefixtures("own_models", "no_graphs", "unused")
 def test_the_first_network_warns_and_no_other():
     with pytest.warns(UserWarning, match=MESSAGE):
         segmenter = make_segmenter().fit(IMAGES, IMAGES[..., 0] > 127)
@@ -51,7 +51,7 @@ def test_the_first_network_warns_and_no_other():
         segmenter.predict(IMAGES)
 
 
-@pytest.mark.usefixtures("own_models", "unused")
+@pytest.mark.usefixtures("own_models", "no_graphs", "unused")
 @pytest.mark.parametrize("value", ["0", "1"])
 def test_what_the_user_has_set_is_not_questioned(value, monkeypatch):
     monkeypatch.setenv(_onednn.VARIABLE, value)
