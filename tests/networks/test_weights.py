@@ -22,7 +22,6 @@ from tests.private_names import save_weights_as_keras2
 
 from .conftest import (
     APPLICATIONS,
-    BACKBONES,
     IMAGES,
     SMALL,
     error_of,
@@ -154,7 +153,10 @@ def no_network(origin, target, hook):
     raise urllib.error.URLError(OSError(-3, "Temporary failure in name resolution"))
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(
+    "backbone",
+    ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS)],
+)
 def test_keras3_file(backbone, weights_file, application):
     weights = load(backbone, weights_file(backbone))
     assert_same_weights(weights, application(backbone).get_weights())
