@@ -198,7 +198,7 @@ def test_clones_know_settings_and_nothing_learned(learned):
     assert vars(copy).keys() == copy.get_params(deep=False).keys()
 
 
-def test_pickles_hold_weights_and_no_optimizer(images, masks):
+def test_pickles_hold_weights_and_no_optimizer(images, masks, no_training):
     segmenter = make_small(base_filters=40, epochs=1)
     before = len(pickle.dumps(segmenter))
     segmenter.fit(images, masks)
