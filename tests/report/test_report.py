@@ -295,7 +295,8 @@ def test_counts_are_those_of_the_threshold_that_is_shown(tmp_path):
     assert int(true_positive) == sum(LABELS & (decisions >= threshold))
 
 
-def test_scores_of_pairs_of_classes_are_no_scores_of_classes(tmp_path):
+def test_scores_of_pairs_of_classes_are_no_scores_of_classes(tmp_path, keep_sections):
+    keep_sections("scores", "curves")
     classes = np.array(["a", "b", "c"])[np.arange(40) * 3 // 40]
     means = FunctionTransformer(lambda X: np.mean(X, axis=(1, 2)))
     texts = []
@@ -306,7 +307,6 @@ def test_scores_of_pairs_of_classes_are_no_scores_of_classes(tmp_path):
             IMAGES,
             classes,
             path=tmp_path / f"{shape}.html",
-            n_errors=0,
             **FAST,
         )
         texts.append(files.html.read_text("utf-8"))
@@ -334,7 +334,8 @@ def test_numbers_of_classes_have_names(target_names, tmp_path, keep_sections):
     assert not re.search("(class|predicted) [012]", text)
 
 
-def test_several_classes(tmp_path):
+def test_several_classes(tmp_path, keep_sections):
+    keep_sections("scores", "curves", "thresholds")
     classes = np.array(["a", "b", "c"])[np.arange(40) * 3 // 40]
     classifier = Brightness().fit(None, classes)
     files = skinest.report(
