@@ -144,7 +144,7 @@ def test_probabilities_are_those_of_the_network(learned, bright):
 )
 @pytest.mark.parametrize(("n_classes", "sign"), [(2, -1), (3, 1)])
 def test_probabilities_are_from_0_to_1_in_images_smaller_than_the_network(
-    n_classes, sign, settings
+    n_classes, sign, settings, no_training
 ):
     """Show it where the network is sure, and a mean of ones is rounded up."""
     images, masks = make_pairs(n_classes=n_classes, sides=(16, 16))
