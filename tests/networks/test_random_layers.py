@@ -74,6 +74,7 @@ class Block(layers.Layer):
         return super().get_config()
 
 
+@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize("trainable", ["decoder", "all"])
 def test_dropout_inside_a_layer_of_a_user(trainable):
     change = measure_change([Block()], trainable=trainable)
@@ -100,7 +101,9 @@ class Flip(layers.RandomFlip):
 
 
 @pytest.mark.usefixtures("no_graphs")
-@pytest.mark.parametrize("trainable", ["decoder", "all"])
+@pytest.mark.parametrize(
+    "trainable", [pytest.param("decoder", marks=pytest.mark.slow), "all"]
+)
 @pytest.mark.parametrize(
     "layer",
     [
