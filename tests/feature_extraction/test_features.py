@@ -94,6 +94,7 @@ def test_held_out_images_pass_once_and_have_no_copies(images, n_computed):
     assert n_computed() == 3 * 8 + 4
 
 
+@pytest.mark.usefixtures("no_graphs")
 def test_a_stage_of_the_whole_backbone_needs_no_features(images, n_computed):
     small(trainable="all", epochs=1).fit(images, Y)
     assert n_computed() == 0
