@@ -112,6 +112,7 @@ class Failing(keras.callbacks.Callback):
         raise RuntimeError("no luck")
 
 
+@pytest.mark.usefixtures("no_graphs")
 @pytest.mark.parametrize(
     "name", [pytest.param("head", marks=pytest.mark.slow), "network"]
 )
@@ -132,9 +133,9 @@ def test_a_temporary_file_is_gone_afterwards(name, images, paths, temporary, in_
 
 def test_a_temporary_file_takes_features_out_of_memory(images, memory, temporary):
     clf = augmented(
-        n_copies=40, image_size=(64, 64), pooling="flatten", epochs=1, memory=memory
+        n_copies=20, image_size=(64, 64), pooling="flatten", epochs=1, memory=memory
     )
-    n_bytes = N_IMAGES * 41 * 4 * 5120
+    n_bytes = N_IMAGES * 21 * 4 * 5120
     clf.fit(images, Y)
     peaks = []
     for limit in (1000, n_bytes):
