@@ -143,6 +143,7 @@ def test_replaced_masks_are_other_masks(write_masks):
     assert describe_masks(check_masks(paths)) != before
 
 
+@pytest.mark.usefixtures("no_graphs")
 def test_another_file_of_weights_is_refused(tmp_path):
     paths = [tmp_path / f"{number}.weights.h5" for number in range(3)]
     for seed, path in enumerate(paths[:2]):
@@ -196,6 +197,7 @@ def test_another_processor_is_refused(features, folder, processor):
     assert "processor was " in get_error(*make(folder))
 
 
+@pytest.mark.usefixtures("no_graphs")
 def test_another_layer_of_the_same_name_is_refused(tmp_path):
     def make_backbone(*names):
         parts = [keras.layers.Conv2D(4, 3, strides=2, name=name) for name in names]
