@@ -44,7 +44,9 @@ def export(fitted, path):
         pytest.param("segmenter", ".keras"),
         pytest.param("segmenter", "", marks=needs_tensorflow),
         pytest.param("segmenter", ".onnx", marks=needs_tensorflow),
-        pytest.param("segmenter", ".tflite", marks=needs_tensorflow),
+        pytest.param(
+            "segmenter", ".tflite", marks=[needs_tensorflow, pytest.mark.slow]
+        ),
         pytest.param("classifier", ".onnx", marks=needs_tensorflow),
     ],
 )
@@ -235,7 +237,7 @@ def make_random_backbone():
 @pytest.mark.parametrize(
     ("kind", "ending"),
     [
-        ("classifier", ".keras"),
+        pytest.param("classifier", ".keras", marks=pytest.mark.slow),
         ("segmenter", ".keras"),
         pytest.param("classifier", "", marks=needs_tensorflow),
         pytest.param("segmenter", "", marks=[needs_tensorflow, pytest.mark.slow]),
@@ -347,10 +349,10 @@ def measure_rounding(network, images):
 
 
 @needs_tensorflow
-def test_a_path_can_have_brackets(classifier, images, tmp_path):
+def test_a_path_can_have_brackets(segmenter, images, tmp_path):
     path = tmp_path / "run[1]" / "net[2].tflite"
     path.parent.mkdir()
-    classifier.export(path)
+    segmenter.export(path)
     outputs, _ = readers.run(path, images)
-    expected = classifier.predict_proba(images)
+    expected = segmenter.predict_proba(images)
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5)
