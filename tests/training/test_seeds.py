@@ -19,18 +19,29 @@ import skinest
 from . import seeded_fits
 
 
-@pytest.fixture(scope="module", autouse=True)
-def other_process():
-    """Start a process that makes the fits, while they are made in this one too."""
+def start_process(*names):
+    """Start a process that makes fits, while they are made in this one too."""
     script = Path(seeded_fits.__file__)
     environment = {**os.environ, "PYTHONPATH": str(script.parents[2])}
-    with subprocess.Popen(
-        [sys.executable, script],
+    return subprocess.Popen(
+        [sys.executable, script, *names],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**environment, "PYTHONHASHSEED": "7"},
-    ) as process:
+    )
+
+
+def read_process(process):
+    """Return what the fits give in a process."""
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return json.loads(output)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def other_process():
+    with start_process() as process:
         yield process
 
 
@@ -42,10 +53,7 @@ def here():
 
 @pytest.fixture(scope="module")
 def in_another_process(other_process):
-    """Return what the fits give there."""
-    output, errors = other_process.communicate()
-    assert other_process.returncode == 0, errors
-    return json.loads(output)
+    return read_process(other_process)
 
 
 def test_global_states_are_told_apart():
@@ -59,15 +67,16 @@ def test_global_states_are_told_apart():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", seeded_fits.FITS)
+@pytest.mark.parametrize("name", [*seeded_fits.FITS, "bfloat16 head"])
 def test_global_seeds_change_nothing_and_stay_where_models_are_used_again(name, here):
+    expected = here[name] if name in here else seeded_fits.fit(name)
     again, state = [], random.getstate()
     random.seed(5)
     changed = seeded_fits.list_changed_states(
         lambda: again.extend(seeded_fits.fit(name))
     )
     random.setstate(state)
-    assert again == here[name]
+    assert again == expected
     assert changed == []
 
 
@@ -83,6 +92,13 @@ def test_a_network_that_is_built_again_gives_the_same_bits(name):
 @pytest.mark.parametrize("name", seeded_fits.FITS)
 def test_same_seed_gives_the_same_bits_in_two_processes(name, here, in_another_process):
     assert in_another_process["digests"][name] == here[name]
+
+
+@pytest.mark.slow
+def test_the_same_holds_for_slow_fits():
+    with start_process(*seeded_fits.SLOW) as process:
+        here = {name: seeded_fits.fit(name) for name in seeded_fits.SLOW}
+        assert read_process(process)["digests"] == here
 
 
 def test_no_global_state_is_touched_where_models_are_made(in_another_process):
