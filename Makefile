@@ -47,14 +47,15 @@ format: .venv/.test  ## put the code into the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Runs of several machines are never mixed, so yours are not among the committed ones.
 bench: .venv/.test  ## time skinest beside what a user would write today
-	$(BIN)/python benchmarks/bench_bovw.py
-	$(BIN)/python benchmarks/bench_vgg.py
-	$(BIN)/python benchmarks/bench_backbones.py
-	$(BIN)/python benchmarks/bench_unet.py
-	$(BIN)/python benchmarks/bench_views.py
-	$(BIN)/python benchmarks/bench_reading.py
-	$(BIN)/python benchmarks/make_tables.py
+	$(BIN)/python benchmarks/bench_bovw.py --results build/bench
+	$(BIN)/python benchmarks/bench_vgg.py --results build/bench
+	$(BIN)/python benchmarks/bench_backbones.py --results build/bench
+	$(BIN)/python benchmarks/bench_unet.py --results build/bench
+	$(BIN)/python benchmarks/bench_views.py --results build/bench
+	$(BIN)/python benchmarks/bench_reading.py --results build/bench
+	$(BIN)/python benchmarks/make_tables.py --results build/bench
 
 docs: .venv/.docs  ## build the site and its gallery into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going docs docs/_build/html

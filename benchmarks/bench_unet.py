@@ -23,6 +23,7 @@ pace_speed
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import argparse
 import json
 import os
 import sys
@@ -36,6 +37,8 @@ from _quiet import read_peak_memory
 from make_tables import PACED, PLAIN, UNETS
 
 BATCH_SIZE = 16
+N_IMAGES = {"pace_speed": 96}  # of other parts: 160
+EPOCHS = {"pace_speed": 3}  # of other parts: 4
 SECONDS = []  # of the epochs of this process
 ENCODER = {"encoder": "mobilenetv2", "weights": None, "trainable": "all"}
 PACE = {"image_size": (96, 128), "compute_dtype": "float32"}
@@ -57,7 +60,8 @@ SIDES = {
 def main():
     options = read_options()
     if options.worker:
-        print(json.dumps(run_side(*options.worker, options)))
+        part, side = options.worker
+        print(json.dumps(run_side(part, side, choose_length(part, options))))
         return
     from skinest._compat import cpu_has_bfloat16
 
@@ -79,6 +83,7 @@ def main():
 
 def describe_settings(part, options):
     """Return the settings of a part, as they are written under its table."""
+    options = choose_length(part, options)
     network = {"filters": options.filters, "pixels": options.side}
     if part == "pace_speed":
         network = {"pixels": " x ".join(map(str, PACE["image_size"]))}
@@ -92,10 +97,18 @@ def read_options():
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--epochs", type=int)
-    options = parse(parser)
-    options.images = options.images or (32 if options.quick else 160)
-    options.epochs = options.epochs or (2 if options.quick else 4)
-    return options
+    return parse(parser)
+
+
+def choose_length(part, options):
+    """Return a copy of the options with the numbers of images and epochs of a part."""
+    n_images = 32 if options.quick else N_IMAGES.get(part, 160)
+    n_epochs = 2 if options.quick else EPOCHS.get(part, 4)
+    chosen = {
+        "images": options.images or n_images,
+        "epochs": options.epochs or n_epochs,
+    }
+    return argparse.Namespace(**{**vars(options), **chosen})
 
 
 def run_side(part, side, options):

@@ -2,14 +2,16 @@
 
 Each table of README.md is between two comments, `<!-- table NAME -->` and `<!-- end
 -->`. The text between them is replaced if there are results for it. A test checks that
-the pages agree with the files.
+the pages agree with the files. With --results, the tables of another folder are written
+into tables.md in it.
 
-Usage: python benchmarks/make_tables.py
+Usage: python benchmarks/make_tables.py [--results FOLDER]
 """
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
+import argparse
 import math
 import re
 from dataclasses import dataclass
@@ -290,6 +292,16 @@ SCORE_TABLES = {
 
 
 def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, help="folder; default: the committed")
+    folder = parser.parse_args().results
+    if folder is not None:
+        path = folder / "tables.md"
+        path.write_text(list_tables(folder), encoding="utf-8")
+        print(f"The tables are in {path}.")
+        return
     README.write_text(fill_in_tables(README.read_text()))
     STUDY.write_text(fill_in_study(STUDY.read_text()))
 
@@ -307,6 +319,13 @@ def fill_in_tables(page, folder=RESULTS):
         page,
         flags=re.DOTALL,
     )
+
+
+def list_tables(folder):
+    """Return all tables for which a folder has results, each below its name."""
+    tables = {name: render(name, folder) for name in (*TABLES, *SCORE_TABLES)}
+    shown = [f"## {name}\n\n{table}\n" for name, table in tables.items() if table]
+    return "\n".join(shown)
 
 
 def render(name, folder=RESULTS):

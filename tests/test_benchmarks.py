@@ -202,6 +202,40 @@ def test_a_table_without_results_stays(tmp_path):
     assert make_tables.fill_in_tables(page, tmp_path) == page
 
 
+def test_tables_of_another_folder_are_written_beside_its_results(
+    record, tmp_path, monkeypatch
+):
+    kept = record("reading")
+    kept.note_load()
+    kept.add("skinest, PNG masks", {"ms": 3, "others": 0, "stolen": 0})
+    before = make_tables.README.read_text()
+    monkeypatch.setattr(sys, "argv", ["make_tables.py", "--results", str(tmp_path)])
+    make_tables.main()
+    shown = (tmp_path / "tables.md").read_text()
+    assert shown.startswith("## reading\n\n| ms a file |")
+    assert "| PNG masks: skinest | 3.00 |" in shown
+    assert shown.count("## ") == 1
+    assert make_tables.README.read_text() == before
+
+
+def test_make_bench_leaves_the_results_of_other_machines_alone():
+    text = (ROOT / "Makefile").read_text()
+    (recipe,) = re.findall(r"^bench:.*\n((?:\t.*\n)+)", text, re.MULTILINE)
+    assert all(line.endswith(" --results build/bench") for line in recipe.splitlines())
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("bench_*.py")}
+    assert scripts <= set(re.findall(r"\w+\.py", recipe))
+    assert "build/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_parts_of_networks_have_the_settings_of_the_results(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["bench_unet.py"])
+    bench_unet = importlib.import_module("bench_unet")
+    options = bench_unet.read_options()
+    for part in options.parts:
+        stored = _runs.read_record(_runs.RESULTS / f"unet_{part}.json")
+        assert bench_unet.describe_settings(part, options) == stored["settings"]
+
+
 def test_growth_is_an_exponent():
     spreads = {
         f"{kind}, {size} images": _runs.Spread(value, value, value)
