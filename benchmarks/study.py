@@ -2,7 +2,8 @@
 
 Each part runs one script on the archives, and stores its scores, the machine and the
 time in results/study/PART.json. A part that is stored is not run again, and a part that
-was stopped continues. Without names, all parts run, the short ones first.
+was stopped continues. Without names, all parts run, the short ones first. Missing
+archives are downloaded before the first of them.
 
 Usage: python benchmarks/study.py [PART ...] --vgg16 FILE --mobilenetv2 FILE
 """
@@ -17,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -28,6 +30,12 @@ import psutil
 from _quiet import compare_counters, describe_machine, is_quiet, read_counters
 from _study_tables import FOLDER, fill_in_study
 from make_tables import STUDY
+
+from skinest.datasets import (
+    fetch_isic2016_part3,
+    fetch_isic2018_task3,
+    get_data_home,
+)
 
 ROOT = Path(__file__).parents[1]
 POLL = 5  # seconds
@@ -48,11 +56,25 @@ class Part:
 
     can_continue : bool
         Whether it has the argument `--state`.
+
+    fetch : callable or None
+        ``fetch(data_home)`` downloads the archives that are missing. None means that
+        the part has synthetic images, whatever archives there are.
     """
 
     script: str
     arguments: str = ""
     can_continue: bool = False
+    fetch: Callable | None = None
+
+
+def fetch_task1(data_home):
+    for subset in ("train", "test"):
+        fetch_isic2016_part3(data_home, subset=subset)
+
+
+def fetch_task2(data_home):
+    fetch_isic2018_task3(data_home)
 
 
 VGG = "examples/plot_task2_vgg.py"
@@ -66,48 +88,72 @@ BLOCK5 = (
 VOTE = "--vgg16 {vgg16} --mobilenetv2 {mobilenetv2}"
 SCHEDULES = {"block5": "block5, then all", "head": "head, then all"}
 PARTS = {
-    "words": Part("examples/plot_task1_bovw.py"),
+    "words": Part("examples/plot_task1_bovw.py", fetch=fetch_task1),
     "encodings": Part(
-        "benchmarks/accuracy_bovw.py", "test --recipes study defaults best"
+        "benchmarks/accuracy_bovw.py",
+        "test --recipes study defaults best",
+        fetch=fetch_task1,
     ),
-    "transfer": Part("examples/plot_task1_transfer.py", "--weights {mobilenetv2}"),
+    "transfer": Part(
+        "examples/plot_task1_transfer.py",
+        "--weights {mobilenetv2}",
+        fetch=fetch_task1,
+    ),
     "malignant": Part(
-        "examples/plot_task1_vgg.py", "--full --block5 --weights {vgg16}", True
+        "examples/plot_task1_vgg.py",
+        "--full --block5 --weights {vgg16}",
+        can_continue=True,
+        fetch=fetch_task1,
     ),
     "leak": Part(
         VGG,
         "--only leak --images 10015 --leak-backbone mobilenetv2 "
         "--leak-weights {mobilenetv2} --leak-side 128",
+        fetch=fetch_task2,
     ),
     "mobilenetv2_by_lesion": Part(
         "benchmarks/accuracy_ham10000.py",
         "--backbone mobilenetv2 --weights {mobilenetv2}",
-        True,
+        can_continue=True,
+        fetch=fetch_task2,
     ),
     **{
         f"{name}_{split.replace(' ', '_')}": Part(
-            VGG, f"{BLOCK5} '{schedule}' --splits '{split}'", True
+            VGG,
+            f"{BLOCK5} '{schedule}' --splits '{split}'",
+            can_continue=True,
+            fetch=fetch_task2,
         )
         for name, schedule in SCHEDULES.items()
         for split in ("by lesion", "by image")
     },
-    "vote": Part("benchmarks/vote_ham10000.py", VOTE, True),
-    "vote_refit": Part("benchmarks/vote_ham10000.py", f"{VOTE} --refit", True),
+    **{
+        f"vote{name}": Part(
+            "benchmarks/vote_ham10000.py",
+            f"{VOTE}{more}",
+            can_continue=True,
+            fetch=fetch_task2,
+        )
+        for name, more in (("", ""), ("_refit", " --refit"))
+    },
     "structures": Part(
-        "benchmarks/accuracy_unet.py", "globules streaks --study-filters 16", True
+        "benchmarks/accuracy_unet.py",
+        "globules streaks --study-filters 16",
+        can_continue=True,
     ),
     "losses": Part(
         "examples/plot_task3_unet.py",
         "--images 1142 --side 128 --batch 80 --filters 64 --epochs 1 --rates 1 "
         "--features globules "
         "--losses dice jaccard weighted_crossentropy binary_crossentropy",
-        True,
+        can_continue=True,
     ),
 }
 
 
 def main():
     options = read_options()
+    fetch_images(options)
     try:
         for name in options.parts:
             run_part(name, PARTS[name], options)
@@ -147,11 +193,25 @@ def read_options():
     return options
 
 
+def fetch_images(options):
+    """Download missing archives of all parts that run, before the first of them."""
+    wanted = [PARTS[name] for name in options.parts if not is_stored(name, options)]
+    for fetch in dict.fromkeys(part.fetch for part in wanted if part.fetch):
+        fetch(options.data_home)
+
+
+def is_stored(name, options):
+    return find_record(name).exists() and not options.again
+
+
+def find_record(name):
+    return FOLDER / f"{name}.json"
+
+
 def run_part(name, part, options):
     """Make the results of a part, unless they are stored."""
-    path = FOLDER / f"{name}.json"
-    if path.exists() and not options.again:
-        print(f"{name}: stored in {path}; --again makes it again", flush=True)
+    if is_stored(name, options):
+        print(f"{name}: stored in {find_record(name)}; --again makes it again")
         return
     if options.again:
         shutil.rmtree(options.state / name, ignore_errors=True)
@@ -160,13 +220,14 @@ def run_part(name, part, options):
 
 def run_script(name, part, options):
     """Run the script of a part, and store its results."""
-    path, state = FOLDER / f"{name}.json", options.state / name
+    path, state = find_record(name), options.state / name
     state.mkdir(parents=True, exist_ok=True)
     scores = state / "scores.json"
     command = make_command(part, options, state, scores)
     print(f"\n## {name}\n{' '.join(command[1:])}", flush=True)
     before = read_counters()
-    times = run_and_count(command, options, state / "times.json")
+    environment = make_environment(part, options)
+    times = run_and_count(command, environment, state / "times.json")
     noise = compare_counters(before, read_counters())
     record = {
         "command": describe_command(part),
@@ -197,13 +258,23 @@ def make_command(part, options, state, scores):
     return command
 
 
+def make_environment(part, options):
+    """Return the environment, with the folder of archives only for real images."""
+    environment = dict(os.environ)
+    environment.pop("SKINEST_DATA", None)
+    if part.fetch:
+        folder = Path(get_data_home(options.data_home)).resolve()
+        environment["SKINEST_DATA"] = str(folder)
+    return environment
+
+
 def describe_command(part):
     """Return the command as the page shows it."""
     arguments = part.arguments.format(vgg16="FILE", mobilenetv2="FILE", state="FOLDER")
     return f"python {part.script} {arguments}".strip()
 
 
-def run_and_count(command, options, file):
+def run_and_count(command, environment, file):
     """Run a command, and return its times in seconds with those of stopped runs.
 
     They are written to a file while it runs, so that they are known even if all is
@@ -217,9 +288,6 @@ def run_and_count(command, options, file):
     before = {"wall": 0.0, "processor": 0.0}
     if file.exists():
         before = json.loads(file.read_text())
-    environment = dict(os.environ)
-    if options.data_home:
-        environment["SKINEST_DATA"] = options.data_home
     start, times = perf_counter(), before
     with subprocess.Popen(command, env=environment, cwd=file.parent) as process:
         watched = psutil.Process(process.pid)

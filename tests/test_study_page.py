@@ -132,6 +132,56 @@ def test_a_part_that_was_stopped_continues_and_its_time_is_added(command, tmp_pa
     assert "note" not in record
 
 
+IMAGES = """
+import json, os, sys
+from pathlib import Path
+scores = {"folder": os.environ.get("SKINEST_DATA")}
+Path(sys.argv[sys.argv.index("--scores") + 1]).write_text(json.dumps(scores))
+"""
+
+
+def test_parts_have_the_images_that_the_table_names(command, tmp_path, monkeypatch):
+    """Scripts take real images if there are archives, else synthetic ones."""
+    (tmp_path / "script.py").write_text(IMAGES)
+    monkeypatch.setenv("SKINEST_DATA", str(tmp_path / "of the shell"))
+    monkeypatch.setattr(study, "STUDY", tmp_path / "page.rst")
+    (tmp_path / "page.rst").write_text("")
+    fetched = []
+    parts = {
+        "real": study.Part("script.py", fetch=fetched.append),
+        "also": study.Part("script.py", fetch=fetched.append),
+        "synthetic": study.Part("script.py"),
+    }
+    monkeypatch.setattr(study, "PARTS", parts)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["study.py", "--data-home", "archives", "--state", str(tmp_path / "s")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    study.main()
+    study.main()
+    assert fetched == ["archives"]  # before the first part, and not for stored ones
+    for name in parts:
+        stored = json.loads((tmp_path / "results" / f"{name}.json").read_text())
+        expected = None if name == "synthetic" else str(tmp_path / "archives")
+        assert stored["scores"] == {"folder": expected}
+
+
+def test_nothing_runs_if_archives_can_not_be_had(command, tmp_path, monkeypatch):
+    def fetch(data_home):
+        raise OSError("archives are missing")
+
+    part = study.Part("script.py", "'{vgg16}'", fetch=fetch)
+    monkeypatch.setattr(study, "PARTS", {"first": study.Part("script.py"), "x": part})
+    monkeypatch.setattr(sys, "argv", ["study.py", "--state", str(tmp_path / "s")])
+    with pytest.raises(OSError, match="archives are missing"):
+        study.main()
+    assert not (tmp_path / "s").exists()
+
+
+def test_each_part_with_real_images_fetches_them():
+    with_real = {name for name, part in study.PARTS.items() if part.fetch}
+    assert set(study.PARTS) - with_real == {"structures", "losses"}
+
+
 def test_the_processor_time_is_noted_if_other_programs_ran_too(
     command, tmp_path, monkeypatch
 ):
