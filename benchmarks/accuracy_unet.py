@@ -16,7 +16,6 @@ globules, streaks
 
 import argparse
 import os
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -27,14 +26,13 @@ import joblib
 import keras
 import numpy as np
 from _examples import write_scores
-from sklearn.model_selection import GroupShuffleSplit
+from _lesions import keep_lesions, score_lesions
 
 from skinest import UNetSegmenter
 from skinest.augmentation import Augmentation
-from skinest.datasets import fetch_ham10000_masks, make_dermoscopy
+from skinest.datasets import make_dermoscopy
 from skinest.losses import WeightedCrossentropy
-from skinest.metrics import dice_score, iou_score, segmentation_report
-from skinest.model_selection import bootstrap_interval
+from skinest.metrics import dice_score, segmentation_report
 
 PARTS = ("lesion", "globules", "streaks")
 N_TRAIN, N_TEST = 640, 335  # of synthetic images, as in the study
@@ -46,11 +44,9 @@ def main():
     scores = {}
     for part in options.parts or PARTS:
         print(f"\n## {part}", flush=True)
-        if part == "lesion":
-            lesions(options)
-        else:
-            scores[part] = structures(part, options)
-            write_scores(options.scores, scores)
+        is_lesion = part == "lesion"
+        scores[part] = lesions(options) if is_lesion else structures(part, options)
+        write_scores(options.scores, scores)
 
 
 def read_options():
@@ -71,9 +67,7 @@ def read_options():
     )
     parser.add_argument("--side", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--save", help="file for the segmenter of lesions")
-    parser.add_argument(
-        "--scores", type=Path, help="JSON file to write scores of structures to"
-    )
+    parser.add_argument("--scores", type=Path, help="JSON file to write scores to")
     parser.add_argument(
         "--state", type=Path, help="folder from which a stopped run continues"
     )
@@ -84,10 +78,9 @@ def read_options():
 
 
 def lesions(options):
-    data = fetch_ham10000_masks(options.data_home)
-    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=0)
-    train, test = next(splitter.split(data.paths, groups=data.groups))
-    train = np.random.default_rng(0).permutation(train)[: options.images]
+    """Train on lesions, and return the scores of others with intervals."""
+    data, rest, test = keep_lesions(options.data_home)
+    train = rest[: options.images]
     epochs = options.epochs or 13
     steps = epochs * -(-len(train) // 16)
     segmenter = UNetSegmenter(
@@ -106,6 +99,7 @@ def lesions(options):
             brightness=0.05,
             contrast=0.1,
         ),
+        checkpoint=options.state and options.state / "lesion",
         random_state=0,
         verbose=1,
     )
@@ -120,24 +114,7 @@ def lesions(options):
     print(f"fit: {(perf_counter() - start) / 60:.1f} minutes")
     if options.save:
         joblib.dump(segmenter, options.save)
-    predicted = segmenter.predict(data.paths[test])
-    truth, groups = data.mask_paths[test], data.groups[test]
-    for name, score in {"Dice": dice_score, "IoU": iou_score}.items():
-        values = score(truth, predicted, average=None, zero_division=1.0)
-        mean = bootstrap_interval(
-            partial(score, zero_division=1.0),
-            truth,
-            predicted,
-            groups=groups,
-            n_resamples=2000,
-            random_state=0,
-        )
-        print(
-            f"{name} of each image, mean: {mean:.4f}, "
-            f"median {np.median(values):.4f}, below .7: {np.mean(values < 0.7):.3f}"
-        )
-    for average in ("imagewise", "pooled"):
-        print(segmentation_report(truth, predicted, average=average, zero_division=1.0))
+    return score_lesions(segmenter, data, test)
 
 
 def structures(task, options):

@@ -49,19 +49,15 @@ import joblib
 import keras
 import numpy as np
 from _lesion_changes import LesionChanges
+from _lesions import keep_lesions, score, score_lesions, show
 from _quiet import describe_machine
 from _runs import RESULTS
 from sklearn.model_selection import GroupShuffleSplit
 
 from skinest import Augmentation, UNetSegmenter
-from skinest.datasets import (
-    fetch_ham10000_masks,
-    load_mask_folder,
-    make_dermoscopy,
-)
+from skinest.datasets import load_mask_folder, make_dermoscopy
 from skinest.masks import read_mask
-from skinest.metrics import dice_score, iou_score, segmentation_report
-from skinest.model_selection import bootstrap_interval
+from skinest.metrics import dice_score, segmentation_report
 
 NUMBERS = (50, 200, 800)  # of training images
 N_SEEN = 4800  # images that each network of "few" sees in training
@@ -146,17 +142,9 @@ def make_segmenter(options, n_images, epochs, has_encoder=True):
 
 def split_lesions(options):
     """Return the data, and positions of the images to train, to choose and to test."""
-    data, rest, test = keep_lesions(options)
+    data, rest, test = keep_lesions(options.data_home)
     chosen = choose_lesions(data, rest)
     return data, np.delete(rest, chosen), rest[chosen], test
-
-
-def keep_lesions(options):
-    """Return the data, and positions of the images not to test and to test."""
-    data = fetch_ham10000_masks(options.data_home)
-    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=0)
-    rest, test = next(splitter.split(data.paths, groups=data.groups))
-    return data, np.random.default_rng(0).permutation(rest), test
 
 
 def choose_lesions(data, rest):
@@ -171,37 +159,6 @@ def measure_fit(segmenter, X, y, **validation) -> dict:
     segmenter.fit(X, y, **validation)
     used = sum(os.times()[:2]) - used
     return {"minutes": (perf_counter() - start) / 60, "core minutes": used / 60}
-
-
-def score(truth, predicted, groups=None) -> dict:
-    """Return scores of masks with intervals over groups, or over images."""
-    scores = {}
-    for name, function in {"Dice": dice_score, "IoU": iou_score}.items():
-        found = bootstrap_interval(
-            partial(function, zero_division=1.0),
-            truth,
-            predicted,
-            groups=groups,
-            n_resamples=2000,
-            random_state=0,
-        )
-        scores[name] = list(found)
-    each = dice_score(truth, predicted, average=None, zero_division=1.0)
-    found = bootstrap_interval(
-        lambda y, _: float(np.mean(y)),
-        (each < 0.7).astype(float),
-        each,
-        groups=groups,
-        n_resamples=2000,
-        random_state=0,
-    )
-    scores["below .7"] = list(found)
-    return scores
-
-
-def show(scores):
-    for name, (mean, low, high) in scores.items():
-        print(f"{name}: {mean:.4f} [{low:.4f}, {high:.4f}]", flush=True)
 
 
 def measure_reliability(segmenter, paths, mask_paths) -> dict:
@@ -243,19 +200,8 @@ def lesion(options):
     write(options, "unet_lesion_choice", {**fit, **scores})
 
 
-def score_lesions(segmenter, data, part):
-    """Print and return the scores of images, with intervals over lesions."""
-    paths, truth = data.paths[part], data.mask_paths[part]
-    predicted = segmenter.predict(paths)
-    scores = score(truth, predicted, data.groups[part])
-    show(scores)
-    columns = {"extra_columns": "all", "zero_division": 1.0}
-    print(segmentation_report(truth, predicted, **columns))
-    return scores
-
-
 def test(options):
-    data, _, part = keep_lesions(options)
+    data, _, part = keep_lesions(options.data_home)
     segmenter = joblib.load(options.save).set_params(n_prediction_views=options.views)
     options.filters, options.side = segmenter.base_filters, segmenter.image_size
     options.encoder, options.dtype = segmenter.encoder, segmenter.compute_dtype
@@ -289,7 +235,7 @@ def pace(options):
 
 
 def few(options):
-    data, rest, _ = keep_lesions(options)
+    data, rest, _ = keep_lesions(options.data_home)
     compared = choose_lesions(data, rest)[:N_COMPARED]
     test, rest = rest[compared], np.delete(rest, compared)
     path = options.results / "unet_few.json"
