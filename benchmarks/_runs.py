@@ -52,17 +52,9 @@ class Record:
 
     def __init__(self, name, settings, machine, folder=RESULTS, again=False):
         self.path = Path(folder, f"{name}.json")
-        settings = json.loads(json.dumps(settings))  # the same types as after reading
-        self.content = {"settings": settings, "machine": machine, "days": []}
-        self.content |= {"loads": [], "runs": {}}
-        if self.path.exists() and not again:
-            stored = read_record(self.path)
-            for key in ("settings", "machine"):
-                if stored[key] != self.content[key]:
-                    sys.exit(
-                        f"{self.path} has other {key}: choose --again or --results"
-                    )
-            self.content = stored
+        content = {"settings": settings, "machine": machine, "days": []}
+        content |= {"loads": [], "runs": {}}
+        self.content = continue_record(self.path, content, again)
 
     @property
     def runs(self):
@@ -82,14 +74,35 @@ class Record:
             self.write()
 
     def write(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        new.write_text(json.dumps(self.content, indent=1) + "\n")
-        new.replace(self.path)  # atomic, so that the file is always complete
+        write_record(self.path, self.content)
+
+
+def continue_record(path, content, again=False):
+    """Return what is stored in a file, or the new content if there is no file.
+
+    What has other settings or another machine is never mixed: that ends the program.
+    With `again`, the stored content is discarded.
+    """
+    content = json.loads(json.dumps(content))  # the same types as after reading
+    if again or not path.exists():
+        return content
+    stored = read_record(path)
+    for key in ("settings", "machine"):
+        if stored[key] != content[key]:
+            sys.exit(f"{path} has other {key}: choose --again or --results")
+    return stored
+
+
+def write_record(path, content):
+    """Write JSON into a file, at once or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    new.replace(path)
 
 
 def read_record(path):
-    return json.loads(Path(path).read_text())
+    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def alternate(sides, n_runs, measure, record):

@@ -17,13 +17,17 @@ few
     What an encoder is worth with few masks: 50, 200 and 800 training images, with and
     without one, tested on 400 images of other lesions that all share. All networks see
     the same number of images, so that with fewer masks each is seen more often. Each
-    cell is stored when it is done, and is not computed again.
+    cell is stored when it is done.
 globules, streaks
     Masks of small synthetic structures, of which most are empty, with foreground in
     half of the images of each epoch. The threshold is chosen on an eighth of the
     training images. The Dice score is that of the pixels of all test images together.
 folder
-    The saved segmenter on images and masks of another clinic, in two folders.
+    The saved segmenter on images and masks of another clinic, in two folders. Its
+    scores are printed only.
+
+What is stored is not computed again, and never mixed with other settings or machines:
+with --again it is discarded. Give trials a folder of --results.
 
 Usage: python benchmarks/encoder_unet.py lesion few --weights mobilenetv2.weights.h5
        --save lesion.joblib
@@ -36,8 +40,8 @@ Usage: python benchmarks/encoder_unet.py lesion few --weights mobilenetv2.weight
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import json
 import os
+from copy import copy
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -51,7 +55,7 @@ import numpy as np
 from _lesion_changes import LesionChanges
 from _lesions import keep_lesions, score, score_lesions, show
 from _quiet import describe_machine
-from _runs import RESULTS
+from _runs import RESULTS, continue_record, write_record
 from sklearn.model_selection import GroupShuffleSplit
 
 from skinest import Augmentation, UNetSegmenter
@@ -68,6 +72,7 @@ PLAIN_FILTERS = 16  # without an encoder
 N_TRAIN, N_CHOICE, N_TEST = 560, 80, 335  # of synthetic images
 BATCH_SIZE = 16
 SIDES = 128, 160  # of real images
+STRUCTURE_SIDES = 128, 128
 N_BINS = 10
 PLAIN_RATE = 2e-3  # the largest learning rate without an encoder
 
@@ -76,7 +81,7 @@ def main():
     options = read_options()
     for part in options.parts:
         print(f"\n## {part}", flush=True)
-        PART_OF[part](options)
+        PART_OF[part](copy(options))  # parts change their options
 
 
 def read_options():
@@ -86,6 +91,7 @@ def read_options():
     parser.add_argument("parts", nargs="+", choices=PART_OF)
     parser.add_argument("--data-home", help="folder of the HAM10000 archives")
     parser.add_argument("--encoder", default="mobilenetv2", help="or none")
+    parser.add_argument("--again", action="store_true", help="discard stored results")
     parser.add_argument("--weights", default="imagenet", help="of the encoder")
     parser.add_argument(
         "--train-batch-norm", action=argparse.BooleanOptionalAction, default=True
@@ -105,10 +111,17 @@ def read_options():
     parser.add_argument("--images", type=Path, help="images of another clinic")
     parser.add_argument("--masks", type=Path, help="their masks")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.encoder == "none":
+        options.encoder = None
+    return options
 
 
-def make_segmenter(options, n_images, epochs, has_encoder=True):
+def choose_rate(options, encoder):
+    return options.rate if encoder else PLAIN_RATE
+
+
+def make_segmenter(options, n_images, epochs, encoder):
     """Return a segmenter whose learning rate rises for a tenth of the steps."""
     n_steps = epochs * -(-n_images // BATCH_SIZE)
     n_rising = max(1, n_steps // 10)
@@ -116,11 +129,11 @@ def make_segmenter(options, n_images, epochs, has_encoder=True):
         0.0,
         max(1, n_steps - n_rising),
         alpha=0.01,
-        warmup_target=options.rate if has_encoder else PLAIN_RATE,
+        warmup_target=choose_rate(options, encoder),
         warmup_steps=n_rising,
     )
     return UNetSegmenter(
-        encoder=options.encoder if has_encoder else None,
+        encoder=encoder,
         weights=options.weights,
         trainable="all",
         train_batch_norm=options.train_batch_norm,
@@ -186,18 +199,26 @@ def measure_reliability(segmenter, paths, mask_paths) -> dict:
 
 def lesion(options):
     data, train, choice, _ = split_lesions(options)
-    train = train[: options.n_images]
+    train, rate = train[: options.n_images], choose_rate(options, options.encoder)
+    settings = {
+        "images": len(train),
+        "epochs": options.epochs,
+        "largest learning rate": rate,
+    }
+    path, record = begin(options, "unet_lesion_choice", settings)
+    if is_done(path, record):
+        return
     chosen = {"X_val": data.paths[choice], "y_val": data.mask_paths[choice]}
-    segmenter = make_segmenter(options, len(train), options.epochs)
+    encoder = options.encoder
+    segmenter = make_segmenter(options, len(train), options.epochs, encoder)
     fit = measure_fit(segmenter, data.paths[train], data.mask_paths[train], **chosen)
     if options.save is not None:
         segmenter.set_params(augmentation=None)  # other programs do not know its class
         joblib.dump(segmenter, options.save)
     fit["val_dice"] = segmenter.history_["val_dice"]
-    fit["largest learning rate"] = options.rate
     print(fit, flush=True)
     scores = score_lesions(segmenter, data, choice)
-    write(options, "unet_lesion_choice", {**fit, **scores})
+    write_record(path, {**record, **fit, **scores})
 
 
 def test(options):
@@ -206,21 +227,27 @@ def test(options):
     options.filters, options.side = segmenter.base_filters, segmenter.image_size
     options.encoder, options.dtype = segmenter.encoder, segmenter.compute_dtype
     options.train_batch_norm = segmenter.train_batch_norm
+    path, record = begin(options, "unet_lesion")
+    if is_done(path, record):
+        return
     scores = score_lesions(segmenter, data, part)
     chosen = data.paths[part], data.mask_paths[part]
     reliability = measure_reliability(segmenter, *chosen)
     print(f"calibration error {reliability['expected calibration error']:.4f}")
-    write(options, "unet_lesion", {**scores, "reliability": reliability})
+    write_record(path, {**record, **scores, "reliability": reliability})
 
 
 def pace(options):
+    path, record = begin(options, "unet_pace", {"largest learning rate": options.rate})
+    if is_done(path, record):
+        return
     data, train, choice, _ = split_lesions(options)
     train = train[:N_PACE]
     chosen = {"X_val": data.paths[choice], "y_val": data.mask_paths[choice]}
     cells = []
-    for has_encoder in (True, False):
-        segmenter = make_segmenter(options, N_PACE, PACE_EPOCHS, has_encoder)
-        if not has_encoder:
+    for encoder in dict.fromkeys((options.encoder, None)):
+        segmenter = make_segmenter(options, N_PACE, PACE_EPOCHS, encoder)
+        if encoder is None:
             segmenter.set_params(base_filters=PLAIN_FILTERS)
         segmenter.set_params(checkpoint=None, verbose=0)
         segmenter.fit(data.paths[train], data.mask_paths[train], **chosen)
@@ -231,23 +258,22 @@ def pace(options):
         }
         print(cell, flush=True)
         cells.append(cell)
-    write(options, "unet_pace", {"images": N_PACE, "cells": cells})
+    write_record(path, {**record, "images": N_PACE, "cells": cells})
 
 
 def few(options):
+    path, record = begin(options, "unet_few", {"largest learning rate": options.rate})
+    cells = record.setdefault("cells", [])
+    done = {(cell["images"], cell["encoder"]) for cell in cells}
     data, rest, _ = keep_lesions(options.data_home)
     compared = choose_lesions(data, rest)[:N_COMPARED]
     test, rest = rest[compared], np.delete(rest, compared)
-    path = options.results / "unet_few.json"
-    cells = json.loads(path.read_text())["cells"] if path.exists() else []
-    done = {(cell["images"], cell["encoder"]) for cell in cells}
     for n_images in NUMBERS:
-        for has_encoder in (True, False):
-            encoder = options.encoder if has_encoder else None
+        for encoder in dict.fromkeys((options.encoder, None)):
             if (n_images, encoder) in done:
                 continue
             epochs = N_SEEN // n_images
-            segmenter = make_segmenter(options, n_images, epochs, has_encoder)
+            segmenter = make_segmenter(options, n_images, epochs, encoder)
             segmenter.set_params(checkpoint=None, verbose=0)
             seen = rest[:n_images]
             fit = measure_fit(segmenter, data.paths[seen], data.mask_paths[seen])
@@ -256,10 +282,19 @@ def few(options):
             print(f"\n{n_images} images, encoder {encoder}: {fit}")
             show(scores)
             cells.append({"images": n_images, "encoder": encoder, **fit, **scores})
-            write(options, "unet_few", {"cells": cells})
+            write_record(path, record)
 
 
 def structures(task, options):
+    options.side = options.side or STRUCTURE_SIDES
+    encoder, n_epochs = options.encoder, options.structure_epochs
+    settings = {
+        "epochs": n_epochs,
+        "largest learning rate": choose_rate(options, encoder),
+    }
+    path, record = begin(options, f"unet_{task}", settings)
+    if is_done(path, record):
+        return
     images, masks = make_dermoscopy(
         N_TRAIN + N_CHOICE + N_TEST, task=task, random_state=0, return_X_y=True
     )
@@ -267,9 +302,7 @@ def structures(task, options):
         np.split(each, [N_TRAIN, N_TRAIN + N_CHOICE]) for each in (images, masks)
     )
     pooled = partial(dice_score, average="pooled", labels=[255])
-    options.side = options.side or images.shape[1:3]
-    n_epochs = options.structure_epochs
-    segmenter = make_segmenter(options, N_TRAIN, n_epochs, options.encoder != "none")
+    segmenter = make_segmenter(options, N_TRAIN, n_epochs, encoder)
     segmenter.set_params(
         postprocess=None,
         foreground_fraction=0.5,
@@ -295,7 +328,8 @@ def structures(task, options):
         output_dict=True,
     )["255"]
     print(f"threshold {segmenter.threshold}: {report}")
-    write(options, f"unet_{task}", {**fit, "threshold": segmenter.threshold, **report})
+    found = {**fit, "threshold": segmenter.threshold, **report}
+    write_record(path, {**record, **found})
 
 
 def folder(options):
@@ -305,8 +339,20 @@ def folder(options):
     show(score(found.mask_paths, segmenter.predict(found.paths)))
 
 
-def write(options, name, content):
-    """Write results and the machine into a file, at once or not at all."""
+def begin(options, name, more=()):
+    """Return the path and the record of a part, which continues if it is stored.
+
+    Parameters
+    ----------
+    options : Namespace
+        Options of the part.
+
+    name : str
+        Name of the file.
+
+    more : dict
+        Settings that not all parts have.
+    """
     path = options.results / f"{name}.json"
     settings = {
         "encoder": options.encoder,
@@ -315,12 +361,19 @@ def write(options, name, content):
         "views": options.views,
         "computation": options.dtype,
         "trains batch normalisation": options.train_batch_norm,
+        **dict(more),
     }
     machine = describe_machine(with_tensorflow=True)
-    content = {"machine": machine, "settings": settings, **content}
-    scratch = path.with_suffix(".part")
-    scratch.write_text(json.dumps(content, indent=1) + "\n")
-    scratch.replace(path)
+    content = {"machine": machine, "settings": settings}
+    return path, continue_record(path, content, options.again)
+
+
+def is_done(path, record):
+    """Return whether a record has scores, and say so."""
+    has_scores = bool(set(record) - {"machine", "settings"})
+    if has_scores:
+        print(f"stored in {path}; --again makes it again", flush=True)
+    return has_scores
 
 
 PART_OF = {

@@ -64,11 +64,16 @@ def fits(monkeypatch):
         return self
 
     monkeypatch.setattr(UNetSegmenter, "fit", fit)
-    monkeypatch.setattr(
-        UNetSegmenter,
-        "predict",
-        lambda self, X: [np.full((32, 32), 255, np.uint8) for _ in X],
-    )
+
+    def predict(self, X):
+        shape = np.shape(X)[1:3] or (32, 32)
+        return [np.full(shape, 255, np.uint8) for _ in X]
+
+    def predict_proba(self, X):
+        return np.ones((*np.shape(X)[:3], 2))
+
+    for function in (fit, predict, predict_proba):
+        monkeypatch.setattr(UNetSegmenter, function.__name__, function)
     return fitted
 
 
@@ -83,3 +88,71 @@ def test_scores_of_lesions_are_written_and_a_stopped_training_continues(
         assert 0 <= low <= value <= high <= 1
     (segmenter,) = fits
     assert segmenter.checkpoint == state / "lesion"
+
+
+@pytest.fixture
+def encoder_unet(lesions, fits, monkeypatch):
+    module = importlib.import_module("encoder_unet")
+    monkeypatch.setattr(module, "describe_machine", lambda **options: {"cores": 2})
+    for name in ("N_TRAIN", "N_CHOICE", "N_TEST"):
+        monkeypatch.setattr(module, name, 8)
+    monkeypatch.setattr(module, "NUMBERS", (5, 10))
+    return module
+
+
+def test_a_trial_never_changes_the_results_of_other_settings(
+    encoder_unet, fits, run, tmp_path
+):
+    results = "--results", tmp_path / "new"
+    stored = tmp_path / "new" / "unet_lesion_choice.json"
+    run("encoder_unet", "lesion", "--epochs", 2, *results)
+    before = stored.read_text()
+    for trial in (("--epochs", 1), ("--n-images", 9), ("--rate", 1), ("--views", 1)):
+        with pytest.raises(SystemExit, match="choose --again or --results"):
+            run("encoder_unet", "lesion", "--epochs", 2, *trial, *results)
+    run("encoder_unet", "lesion", "--epochs", 2, *results)
+    assert stored.read_text() == before
+    assert len(fits) == 1
+    run("encoder_unet", "lesion", "--epochs", 1, "--again", *results)
+    assert len(json.loads(stored.read_text())["val_dice"]) == 1
+
+
+def test_cells_of_few_masks_have_the_same_settings(encoder_unet, fits, run, tmp_path):
+    results = "--results", tmp_path
+    with pytest.raises(RuntimeError, match="stopped"):
+        run_and_stop(encoder_unet, fits, run, "few", *results)
+    assert len(fits) == 3
+    with pytest.raises(SystemExit, match="other settings"):
+        run("encoder_unet", "few", "--filters", 4, *results)
+    run("encoder_unet", "few", *results)
+    stored = json.loads((tmp_path / "unet_few.json").read_text())
+    cells = [(cell["images"], cell["encoder"]) for cell in stored["cells"]]
+    assert cells == [(n, name) for n in (5, 10) for name in ("mobilenetv2", None)]
+    assert [segmenter.encoder for segmenter in fits[3:]] == ["mobilenetv2", None]
+
+
+def run_and_stop(encoder_unet, fits, run, *arguments):
+    """Stop a part in its third training."""
+    measure = encoder_unet.measure_fit
+
+    def stop(*args, **options):
+        found = measure(*args, **options)
+        if len(fits) == 3:
+            raise RuntimeError("stopped")
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder_unet, "measure_fit", stop)
+        run("encoder_unet", *arguments)
+
+
+def test_each_part_has_its_own_options_and_none_is_no_encoder(
+    encoder_unet, fits, run, tmp_path
+):
+    parts = "globules", "lesion", "pace", "few"
+    run("encoder_unet", *parts, "--encoder", "none", "--results", tmp_path)
+    assert {segmenter.encoder for segmenter in fits} == {None}
+    assert [segmenter.image_size for segmenter in fits[:2]] == [(128, 128), (128, 160)]
+    assert len(fits) == 5  # one of each part, and one for each number of masks
+    for path in tmp_path.glob("unet_*.json"):
+        assert json.loads(path.read_text())["settings"]["encoder"] is None
