@@ -77,7 +77,7 @@ class Table:
         Whether the numbers are speeds, not times.
 
     closing : callable
-        Returns a sentence from the spreads by label.
+        Returns a sentence from the spreads by label and the folder of results.
     """
 
     record: str
@@ -88,7 +88,7 @@ class Table:
     closing: object = None
 
 
-def compare_growth(spreads):
+def compare_growth(spreads, folder):
     """Return a sentence on the exponents by which time and memory grow."""
 
     def exponent(kind):
@@ -102,9 +102,14 @@ def compare_growth(spreads):
     )
 
 
-def compare_pace(spreads):
-    """Return a sentence on the time to the best Dice score without an encoder."""
-    stored = read("pace", RESULTS)
+def compare_pace(spreads, folder):
+    """Return a sentence on the time to the best Dice score without an encoder.
+
+    It is empty if the folder has no Dice scores with an encoder and without one.
+    """
+    stored = read("pace", folder)
+    if stored is None or len(stored["cells"]) < len(PACED):
+        return ""
     n_images = stored["images"]
     by_encoder, plain = (cell["val_dice"] for cell in stored["cells"])
     goal = max(plain)
@@ -368,7 +373,8 @@ def make_table(table, folder=RESULTS):
         cells = f"{ours} / {other}", *map(say_number, times), remark
         lines.append(f"| {' | '.join(cells)} |")
     if table.closing:
-        lines += ["", fill(table.closing(spreads), 88)]
+        sentence = table.closing(spreads, folder)
+        lines += ["", fill(sentence, 88)] if sentence else []
     lines += ["", fill(describe_record(record), 88)]
     return "\n".join(lines)
 

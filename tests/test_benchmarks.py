@@ -242,9 +242,23 @@ def test_growth_is_an_exponent():
         for kind, values in (("seconds", (2, 8)), ("peak GB", (1, 1)))
         for size, value in zip(("600", "9,600"), values, strict=True)
     }
-    assert "exponent 0.50 and peak memory by 0.00" in make_tables.compare_growth(
-        spreads
-    )
+    sentence = make_tables.compare_growth(spreads, make_tables.RESULTS)
+    assert "exponent 0.50 and peak memory by 0.00" in sentence
+
+
+def test_the_pace_is_that_of_the_folder_of_the_speeds(record, tmp_path):
+    kept = record("unet_pace_speed")
+    kept.note_load()
+    for side in make_tables.PACED:
+        speeds = dict.fromkeys(make_tables.TIMED, 50)
+        kept.add(side, {**speeds, "others": 0, "stolen": 0})
+    assert "The best Dice score" not in make_tables.render("unet_pace_speed", tmp_path)
+    cells = [{"val_dice": [0.9]}, {"val_dice": [0.7, 0.8, 0.9]}]
+    pace = json.dumps({"images": 100, "cells": cells})
+    (tmp_path / "unet_pace.json").write_text(pace)
+    shown = " ".join(make_tables.render("unet_pace_speed", tmp_path).split())
+    assert "reached after 3 epochs of 100 images, which take 6 s" in shown
+    assert "With the encoder it takes 1, 2 s" in shown
 
 
 def test_each_network_has_a_row_in_the_tables_of_backbones(record, tmp_path):
