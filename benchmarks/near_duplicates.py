@@ -75,7 +75,7 @@ def read_options():
     )
     parser.add_argument("--n-jobs", type=int, help="threads")
     parser.add_argument(
-        "--images", type=int, default=200, help="changed images of each kind and half"
+        "--images", type=int, default=300, help="changed images of each kind and half"
     )
     parser.add_argument("--plots", type=Path, default=Path("plots"))
     options = parse(parser)

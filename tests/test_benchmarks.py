@@ -294,6 +294,14 @@ def test_a_row_of_the_table_follows_from_the_runs(rounded, expected):
     assert "float32" not in bench_backbones.find_faster(forward)
 
 
+def test_as_many_images_are_changed_as_in_the_results(monkeypatch):
+    near_duplicates = importlib.import_module("near_duplicates")
+    monkeypatch.setattr(sys, "argv", ["near_duplicates.py"])
+    stored = _runs.read_record(_runs.RESULTS / "near_duplicates_changes.json")
+    n_images = {change["images"] for change in stored["report"].values()}
+    assert {near_duplicates.read_options().n_changed} == n_images
+
+
 def test_the_page_has_each_table_once_and_says_what_the_results_say():
     page = make_tables.README.read_text()
     names = re.findall(r"<!-- table (\w+) -->", page)
