@@ -99,7 +99,7 @@ def read_sources(data_home):
 
 def use_words(name):
     """Return a recipe of accuracy_bovw.py."""
-    return lambda data, options: build_words(name, options, seed=0)
+    return lambda options: build_words(name, options, seed=0)
 
 
 def use_features(
@@ -107,7 +107,7 @@ def use_features(
 ):
     """Return a logistic regression on averaged features of a frozen network."""
 
-    def build(data, options):
+    def build(options):
         extractor = BottleneckFeatureExtractor(
             backbone,
             weights=getattr(options, backbone),
@@ -129,8 +129,7 @@ def use_features(
     return build
 
 
-# Each is a function of the joined data and the options that returns a classifier of
-# paths, which may have `params` for its fit, as a tuple (classifier, params).
+# Each is a function of the options that returns a classifier of paths.
 RECIPES = {
     "words of the study": use_words("study"),
     "words": use_words("defaults"),
@@ -155,18 +154,15 @@ def run_recipe(name, data, options):
         print(f"{name}: stored in {path}; --again makes it again", flush=True)
         return
     print(f"\n## {name}", flush=True)
-    built = RECIPES[name](data, options)
-    classifier, params = built if isinstance(built, tuple) else (built, None)
     start = perf_counter()
     table, predictions = cross_source_table(
-        {name: classifier},
+        {name: RECIPES[name](options)},
         data.paths,
         data.target,
         source=data.source,
         groups=data.groups,
         cv=None if options.no_home else 5,
         scoring=SCORES,
-        params=params,
         n_resamples=N_RESAMPLES,
         random_state=0,
         return_predictions=True,

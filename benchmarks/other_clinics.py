@@ -22,7 +22,7 @@ intervals over lesions and the paired difference from another recipe. It writes 
 results/other_clinics.json and README.md.
 
 Usage: python benchmarks/other_clinics.py ham_to_isic isic_to_ham isic_folds table
-       --vgg16 vgg16.weights.h5 --mobilenetv2 mobilenetv2.weights.h5
+       --mobilenetv2 mobilenetv2.weights.h5
 """
 
 # Authors: The skinest developers
@@ -151,8 +151,7 @@ def main():
     )
     parser.add_argument("parts", nargs="+", choices=[*CELLS, "table"])
     parser.add_argument("--members", nargs="+", choices=MEMBERS, default=list(MEMBERS))
-    for backbone in ("vgg16", "mobilenetv2"):
-        parser.add_argument(f"--{backbone}", default="imagenet", help="weights file")
+    parser.add_argument("--mobilenetv2", default="imagenet", help="weights file")
     parser.add_argument("--data-home", help="folder of the archives")
     parser.add_argument("--memory", help="folder for features")
     parser.add_argument(

@@ -38,9 +38,9 @@ def test_a_recipe_runs_once_and_keeps_its_scores_and_predictions(
 ):
     built = []
 
-    def build(data, options):
+    def build(options):
         built.append(1)
-        return LogisticRegression(), {"sample_weight": np.ones(len(data.target))}
+        return LogisticRegression()
 
     monkeypatch.setattr(cross_source, "RECIPES", {"a, b": build, "not run": None})
     monkeypatch.setattr(cross_source, "N_RESAMPLES", 20)
