@@ -3,13 +3,13 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from _clinic_members import find_file
-from _gain_tables import show, write_readme
+from _gain_tables import show
 from _quiet import describe_machine
+from _runs import write_record
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -137,8 +137,7 @@ RECIPES = {
 def write_table(data, options):
     rows = make_rows(data, options)
     record = {"machine": describe_machine(with_tensorflow=True), "rows": rows}
-    options.record.write_text(json.dumps(record, indent=1) + "\n")
-    write_readme(show(rows))
+    write_record(options.record, record)
     print(show(rows))
 
 

@@ -1,12 +1,14 @@
-"""Tables of recipes, with their gains over other recipes, in README.md."""
+"""Tables of recipes in README.md: scores, and gains over other recipes."""
 
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import re
 from pathlib import Path
+from statistics import mean
 
-README = Path(__file__).parent / "README.md"
+from _runs import read_record
+
+SCORES = ["roc_auc", "average_precision"]  # of cross_source.py
 METRICS = ("AUC", "average precision")
 CELLS = {
     "ham_to_isic": "HAM10000 to ISIC 2016",
@@ -65,17 +67,50 @@ def _format(values, sign):
     return f"{score} [{low}, {high}]"
 
 
-def read_readme(place="other clinics"):
-    """Return the tables at a place of README.md."""
-    return _find(place).search(README.read_text(encoding="utf-8"))[0].strip()
+def show_clinics(folder):
+    """Return the tables of other_clinics.py, or None without results."""
+    path = Path(folder, "other_clinics.json")
+    return show(read_record(path)["rows"]) if path.exists() else None
 
 
-def write_readme(tables, place="other clinics"):
-    """Replace the tables at a place of README.md."""
-    text = README.read_text(encoding="utf-8")
-    text = _find(place).sub(lambda _: f"\n{tables}\n", text)
-    README.write_text(text, encoding="utf-8")
+# Scores across sources
 
 
-def _find(place):
-    return re.compile(rf"(?<=<!-- {place} -->\n).*?(?=\n<!-- end -->)", re.DOTALL)
+def show_cross_source(folder):
+    """Return a table of the recipes of cross_source.py, or None without results.
+
+    They are in the order of their mean AUC on other sources.
+    """
+    records = [read_record(path) for path in Path(folder).glob("cross_source/*.json")]
+    if not records:
+        return None
+    records.sort(key=lambda record: average_away(record, "roc_auc"))
+    pairs = dict.fromkeys(
+        (row["train"], row["test"]) for record in records for row in record["rows"]
+    )
+    heads = [f"{train} to {test}" for train, test in pairs]
+    lines = [
+        f"| AUC / average precision | {' | '.join(heads)} | mean of other sources |",
+        f"|{'---|' * (len(heads) + 2)}",
+    ]
+    for record in records:
+        row_of = {(row["train"], row["test"]): row for row in record["rows"]}
+        cells = [describe(row_of[pair]) if pair in row_of else "" for pair in pairs]
+        means = (average_away(record, score) for score in SCORES)
+        cells.append(" / ".join(f"{mean:.3f}" for mean in means))
+        lines.append(f"| {record['recipe']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def average_away(record, score):
+    """Return the mean of a score over the rows of which the sources differ."""
+    return mean(row[score][0] for row in record["rows"] if row["train"] != row["test"])
+
+
+def describe(row):
+    """Return the scores of a row with their intervals."""
+    texts = ("{:.3f} [{:.3f}, {:.3f}]".format(*row[score]) for score in SCORES)
+    return " / ".join(texts)
+
+
+GAIN_TABLES = {"other_clinics": show_clinics, "cross_source": show_cross_source}

@@ -6,9 +6,9 @@ The test images of ISIC 2016 are not used. Recipes are chosen by the mean of bot
 directions.
 
 Each recipe has a file of scores in results/cross_source, and is not run again if it is
-there. Features are stored in the folder --memory, the predictions of each image in its
-folder "predictions". A new recipe is a row of RECIPES. The table is written to
-README.md.
+there. `make_tables.py` writes the table of README.md from them. Features are stored in
+the folder --memory, the predictions of each image in its folder "predictions". A new
+recipe is a row of RECIPES.
 
 Usage: python benchmarks/cross_source.py [RECIPE ...] --memory FOLDER
        --vgg16 vgg16.weights.h5 --mobilenetv2 mobilenetv2.weights.h5
@@ -18,7 +18,6 @@ Usage: python benchmarks/cross_source.py [RECIPE ...] --memory FOLDER
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import json
 from datetime import date
 from pathlib import Path
 from tempfile import gettempdir
@@ -26,9 +25,9 @@ from time import perf_counter
 
 import numpy as np
 from _clinic_members import INNER
-from _gain_tables import write_readme
+from _gain_tables import SCORES, describe, show_cross_source
 from _quiet import describe_machine
-from _runs import RESULTS
+from _runs import RESULTS, write_record
 from accuracy_bovw import build as build_words
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -38,8 +37,6 @@ from skinest import BottleneckFeatureExtractor
 from skinest.datasets import fetch_isic2016_part3, fetch_isic2018_task3, join_sources
 from skinest.model_selection import cross_source_table
 
-FOLDER = RESULTS / "cross_source"
-SCORES = ["roc_auc", "average_precision"]
 N_RESAMPLES = 1000
 
 
@@ -49,10 +46,7 @@ def main():
     print(data.DESCR.partition("\n\n=")[0], flush=True)
     for name in options.recipes:
         run_recipe(name, data, options)
-    table = make_table(options.results)
-    print(f"\n{table}")
-    if options.results == FOLDER:
-        write_readme(table, "cross source")
+    print(f"\n{show_cross_source(options.results)}")
 
 
 def read_options():
@@ -77,7 +71,7 @@ def read_options():
         help="folder for features and predictions (default: %(default)s)",
     )
     parser.add_argument(
-        "--results", type=Path, default=FOLDER, help="folder for scores"
+        "--results", type=Path, default=RESULTS, help="folder for scores"
     )
     options = parser.parse_args()
     if unknown := set(options.recipes) - set(RECIPES):
@@ -149,7 +143,7 @@ RECIPES = {
 
 def run_recipe(name, data, options):
     """Compute the scores of a recipe, unless they are stored."""
-    path = options.results / f"{make_file_name(name)}.json"
+    path = options.results / "cross_source" / f"{make_file_name(name)}.json"
     if path.exists() and not options.again:
         print(f"{name}: stored in {path}; --again makes it again", flush=True)
         return
@@ -177,8 +171,7 @@ def run_recipe(name, data, options):
         "minutes": round(minutes, 1),
         "rows": rows,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(path, record)
     for row in rows:
         print(f"{row['train']} to {row['test']}: {describe(row)}", flush=True)
 
@@ -208,42 +201,6 @@ def list_rows(table):
 
 def make_file_name(name):
     return name.lower().replace(",", "").replace(" ", "_")
-
-
-# The table
-
-
-def make_table(folder=FOLDER):
-    """Return a table of all recipes that have scores, in Markdown, or an empty text."""
-    records = [
-        json.loads(path.read_text())
-        for path in (folder / f"{make_file_name(name)}.json" for name in RECIPES)
-        if path.exists()
-    ]
-    if not records:
-        return ""
-    pairs = dict.fromkeys(
-        (row["train"], row["test"]) for record in records for row in record["rows"]
-    )
-    heads = [f"{train} to {test}" for train, test in pairs]
-    lines = [
-        f"| AUC / average precision | {' | '.join(heads)} | mean of other sources |",
-        f"|{'---|' * (len(heads) + 2)}",
-    ]
-    for record in records:
-        row_of = {(row["train"], row["test"]): row for row in record["rows"]}
-        cells = [describe(row_of[pair]) if pair in row_of else "" for pair in pairs]
-        away = [row for (train, test), row in row_of.items() if train != test]
-        means = [np.mean([row[score][0] for row in away]) for score in SCORES]
-        cells.append(" / ".join(f"{mean:.3f}" for mean in means))
-        lines.append(f"| {record['recipe']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def describe(row):
-    """Return the scores of a row with their intervals."""
-    texts = ("{:.3f} [{:.3f}, {:.3f}]".format(*row[score]) for score in SCORES)
-    return " / ".join(texts)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 from textwrap import fill
 
 from _backbone_tables import BACKBONE_TABLES, FORWARD, PLAIN
+from _gain_tables import GAIN_TABLES
 from _near_duplicate_tables import NEAR_DUPLICATE_TABLES
 from _runs import (
     RESULTS,
@@ -290,6 +291,7 @@ TABLES = {
 }
 # Other tables, each made by a function of the folder of results.
 SCORE_TABLES = {
+    **GAIN_TABLES,
     **UNET_TABLES,
     **BACKBONE_TABLES,
     **{name: show for name, (_, show) in NEAR_DUPLICATE_TABLES.items()},

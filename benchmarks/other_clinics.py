@@ -19,7 +19,7 @@ test, ham_to_test
 
 `table` prints the scores of all recipes whose members are done, with 95 % bootstrap
 intervals over lesions and the paired difference from another recipe. It writes them to
-results/other_clinics.json and README.md.
+results/other_clinics.json, from which `make_tables.py` writes the tables of README.md.
 
 Usage: python benchmarks/other_clinics.py ham_to_isic isic_to_ham isic_folds table
        --mobilenetv2 mobilenetv2.weights.h5

@@ -48,7 +48,7 @@ def test_a_recipe_runs_once_and_keeps_its_scores_and_predictions(
     for _ in range(2):
         cross_source.run_recipe("a, b", data, options)
     assert len(built) == 1
-    record = json.loads((options.results / "a_b.json").read_text())
+    record = json.loads((options.results / "cross_source" / "a_b.json").read_text())
     assert record["recipe"] == "a, b"
     pairs = [(row["train"], row["test"]) for row in record["rows"]]
     assert len(set(pairs)) == 4
@@ -57,7 +57,7 @@ def test_a_recipe_runs_once_and_keeps_its_scores_and_predictions(
         assert low <= auc <= high
     kept = np.load(options.memory / "predictions" / "a_b.npz")
     assert kept["ISIC 2016 to HAM10000, rows"].tolist() == list(range(30, 60))
-    table = cross_source.make_table(options.results).splitlines()
+    table = cross_source.show_cross_source(options.results).splitlines()
     assert len(table) == 3
     away = [row["roc_auc"][0] for row in record["rows"] if row["train"] != row["test"]]
     assert f"| {np.mean(away):.3f} /" in table[-1]
