@@ -18,6 +18,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # Keras comes before skines
 
 import keras
 from _examples import weigh_classes
+from _runs import make_file_name
 from accuracy_bovw import three_fishers
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -278,8 +279,7 @@ def find_file(name, cell, options, ending=".npz"):
     """Return the path of what is stored for a member, which depends on its settings."""
     text = describe(name, options)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    short = name.lower().replace(",", "").replace(" ", "_")
-    return options.results / f"{short}-{cell}-{digest}{ending}"
+    return options.results / f"{make_file_name(name)}-{cell}-{digest}{ending}"
 
 
 def describe(name, options):

@@ -6,7 +6,7 @@
 from pathlib import Path
 from statistics import mean
 
-from _runs import read_record
+from _runs import read_record, say_interval, say_score
 
 SCORES = ["roc_auc", "average_precision"]  # of cross_source.py
 METRICS = ("AUC", "average precision")
@@ -38,8 +38,9 @@ def show_cell(rows, cell, title):
             continue
         columns = []
         for metric in METRICS:
-            gain = _format(row.get(f"{cell}, {metric}, gain"), "+")
-            columns += [_format(row.get(f"{cell}, {metric}"), ""), gain]
+            gain = row.get(f"{cell}, {metric}, gain")
+            gain = say_interval(gain, sign="+") if gain else ""
+            columns += [say_interval(row[f"{cell}, {metric}"]), gain]
         columns.append(row["reference"] if gain else "")
         lines.append(f"| {row['recipe']} | {' | '.join(columns)} |")
     return "\n".join(lines) if len(lines) > 2 else None
@@ -54,17 +55,9 @@ def show_means(rows):
                 sum(row[f"{cell}, {metric}"][0] for cell in AWAY) / 2
                 for metric in METRICS
             ]
-            cells = (f"{mean:.3f}".replace("0.", ".") for mean in means)
-            lines.append(f"| {row['recipe']} | {' | '.join(cells)} |")
+            cells = " | ".join(map(say_score, means))
+            lines.append(f"| {row['recipe']} | {cells} |")
     return "\n".join(lines)
-
-
-def _format(values, sign):
-    """Return a score and its interval, or an empty text for None."""
-    if values is None:
-        return ""
-    score, low, high = (f"{value:{sign}.3f}".replace("0.", ".") for value in values)
-    return f"{score} [{low}, {high}]"
 
 
 def show_clinics(folder):

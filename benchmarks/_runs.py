@@ -27,6 +27,7 @@ from _quiet import (
 )
 
 RESULTS = Path(__file__).parent / "results"
+NONE = "–"  # noqa: RUF001
 
 
 class Record:
@@ -225,6 +226,26 @@ def say_number(value):
         return f"{value:,.0f}"
     digits = 2 - math.floor(math.log10(abs(value))) if value else 2
     return f"{value:.{min(digits, 3)}f}"
+
+
+def say_score(value, digits=3, sign=""):
+    """Format a score without the zero before the point, as in ".812"."""
+    if value is None or math.isnan(value):
+        return NONE
+    text = f"{value:{sign}.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def say_interval(values, limit_digits=3, sign=""):
+    """Format a score, and the limits of its interval if they are known."""
+    score, *limits = values
+    text = ", ".join(say_score(limit, limit_digits, sign) for limit in limits)
+    return say_score(score, sign=sign) + (f" [{text}]" if limits else "")
+
+
+def make_file_name(name):
+    """Return the name of a recipe or of a member as a file has it."""
+    return name.lower().replace(",", "").replace(" ", "_")
 
 
 def describe_record(record):

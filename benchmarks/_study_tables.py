@@ -7,7 +7,6 @@ scores are in ../examples/_study.py.
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
 import re
 from dataclasses import dataclass
 from itertools import chain
@@ -15,10 +14,9 @@ from pathlib import Path
 from textwrap import fill
 
 from _examples import labels_of, report_of, study, with_overlaps
-from _runs import RESULTS, read_record
+from _runs import NONE, RESULTS, read_record, say_interval, say_score
 
 FOLDER = RESULTS / "study"
-NONE = "–"  # noqa: RUF001
 BINARY = ("accuracy", "precision", "sensitivity", "f1", "AUC", "average precision")
 NAMES = {"sensitivity": "recall", "f1": "F1", "roc_auc": "AUC"}
 BLOCK = re.compile(
@@ -51,27 +49,14 @@ class Table:
     optional: tuple = ()
 
 
-def say(value, digits=3):
-    """Format a number without the zero before the point, as in ".812"."""
-    if value is None or math.isnan(value):
-        return NONE
-    text = f"{value:.{digits}f}"
-    return text.replace("0.", ".", 1) if abs(value) < 1 else text
-
-
-def say_interval(values):
-    """Format a score, and the limits of its interval if they are known."""
-    if not values:
-        return NONE
-    score, *limits = values
-    limits = f" [{', '.join(say(limit, 2) for limit in limits)}]" if limits else ""
-    return say(score) + limits
+def say_known(values):
+    """Format a score with its interval as the page has them: ".500 [.46, .60]"."""
+    return say_interval(values, limit_digits=2) if values else NONE
 
 
 def say_difference(values):
     """Format a difference with its interval: "+.027 [+.017, +.037]"."""
-    mean, low, high = (("+" if value >= 0 else "") + say(value) for value in values)
-    return f"{mean} [{low}, {high}]"
+    return say_interval(values, sign="+")
 
 
 def name_metric(metric):
@@ -89,7 +74,7 @@ def make_encodings(scores):
         found = [scores[name].get(metric) for name in recipes.values()]
         if any(found):
             own = study.TASK1_BOVW.get("f1" if metric == "F1" else metric)
-            rows.append([name_metric(metric), say(own), *map(say_interval, found)])
+            rows.append([name_metric(metric), say_score(own), *map(say_known, found)])
     return rows
 
 
@@ -103,7 +88,7 @@ def make_search(key, title):
         rows = [[title, *map(name_metric, metrics)]]
         for name, values in table.items():
             label = f"{name} words" if name.isdigit() else kernels.get(name, name)
-            rows.append([label, *(say(values[metric]) for metric in metrics)])
+            rows.append([label, *(say_score(values[metric]) for metric in metrics)])
         return rows
 
     return make
@@ -119,7 +104,9 @@ def compare_by_class(reports, names, averages=()):
     rows = [["", *(column.replace("f1", "F1") for column in columns)]]
     for name in (*names, *averages):
         cells = (report[name][key] for report in reports.values() for key in BY_CLASS)
-        rows.append([name.replace("avg", "average"), *(say(cell, 2) for cell in cells)])
+        rows.append(
+            [name.replace("avg", "average"), *(say_score(cell, 2) for cell in cells)]
+        )
     return rows
 
 
@@ -137,8 +124,8 @@ def make_malignant(vgg16, mobilenetv2):
         rows[0].append("skinest, MobileNetV2: head")
         results.append(mobilenetv2["frozen"])
     for metric in BINARY:
-        own = say(study.TASK1_VGG.get(metric))
-        cells = [say_interval(scores.get(metric)) for scores in results]
+        own = say_score(study.TASK1_VGG.get(metric))
+        cells = [say_known(scores.get(metric)) for scores in results]
         rows.append([name_metric(metric), own, *cells])
     rows.append(
         [
@@ -200,7 +187,7 @@ def make_diagnoses(mobilenetv2, by_lesion, by_image):
     columns["skinest, MobileNetV2, by lesion"] = mobilenetv2["scores"]
     rows = [["", *columns]]
     for metric in ("accuracy", "macro F1", "balanced accuracy"):
-        cells = (say_interval(scores.get(metric)) for scores in columns.values())
+        cells = (say_known(scores.get(metric)) for scores in columns.values())
         rows.append([metric, *cells])
     return rows
 
@@ -226,7 +213,7 @@ def make_diagnoses_f1(mobilenetv2, by_lesion, by_image):
     rows = [["F1", *reports]]
     for name in study.TASK2_NAMES:
         cells = (report[name]["f1-score"] for report in reports.values())
-        rows.append([name, *(say(cell, 2) for cell in cells)])
+        rows.append([name, *(say_score(cell, 2) for cell in cells)])
     return rows
 
 
@@ -250,11 +237,11 @@ def make_schedules(*parts):
         fits |= scores["schedules"]
     rows = [["schedule", "split", "after stage 1", "after stage 2"]]
     for schedule, own in study.TASK2_SCHEDULES.items():
-        cells = (say(value, 2) for value in own["accuracy"])
+        cells = (say_score(value, 2) for value in own["accuracy"])
         rows.append([schedule, "study, by image", *cells])
         for split in ("by image", "by lesion"):
             if stages := fits.get(f"{schedule}, {split}"):
-                cells = (say_interval(each["scores"]["accuracy"]) for each in stages)
+                cells = (say_known(each["scores"]["accuracy"]) for each in stages)
                 rows.append([schedule, f"skinest, {split}", *cells])
     return rows
 
@@ -265,8 +252,8 @@ def make_vote(scores):
     rows = [["", "validation: accuracy", "macro F1", "test: accuracy", *metrics[1:]]]
     for name, found in scores["rows"].items():
         chosen = " (chosen)" if name == scores["chosen"] else ""
-        held_out = (say(found["validation"][metric]) for metric in metrics[:2])
-        cells = (say_interval(found["scores"][metric]) for metric in metrics)
+        held_out = (say_score(found["validation"][metric]) for metric in metrics[:2])
+        cells = (say_known(found["scores"][metric]) for metric in metrics)
         rows.append([f"{name}{chosen}", *held_out, *cells])
     return rows
 
@@ -276,7 +263,7 @@ def make_vote_refit(scores):
     metrics = "accuracy", "macro F1", "balanced accuracy"
     rows = [["", *metrics]]
     for name, found in scores["rows"].items():
-        rows.append([name, *(say_interval(found["scores"][each]) for each in metrics)])
+        rows.append([name, *(say_known(found["scores"][each]) for each in metrics)])
     return rows
 
 
@@ -303,7 +290,7 @@ def make_leak(scores):
     rows = [["", "score", "without leak", "with leak", "difference"]]
     for key, title in LEAKS.items():
         for metric, (without, leaking, *difference) in scores["leak"][key].items():
-            cells = say(without), say(leaking), say_difference(difference)
+            cells = say_score(without), say_score(leaking), say_difference(difference)
             rows.append([title, metric, *cells])
     return rows
 
@@ -322,11 +309,11 @@ def make_structures(scores):
     rows = [["", "precision", "recall", "IoU"]]
     for feature, found in scores.items():
         own = study.TASK3[feature]["dice"]
-        cells = say(own["precision"], 4), say(own["recall"], 4), NONE
+        cells = say_score(own["precision"], 4), say_score(own["recall"], 4), NONE
         rows.append([f"{feature}: the study on ISIC images, dice loss", *cells])
         for name, label in labels.items():
             row = found[name]
-            cells = (say(row[key]) for key in ("precision", "recall", "IoU"))
+            cells = (say_score(row[key]) for key in ("precision", "recall", "IoU"))
             rows.append([f"{feature}: {label}", *cells])
     return rows
 
@@ -337,7 +324,9 @@ def make_losses(scores):
     rows = [["", *names[:-1], "the study's “Dice”"]]
 
     def add(label, row):
-        rows.append([label.replace("_", " "), *(say(row.get(name)) for name in names)])
+        rows.append(
+            [label.replace("_", " "), *(say_score(row.get(name)) for name in names)]
+        )
 
     for feature, found in scores.items():
         for loss, row in study.TASK3[feature].items():

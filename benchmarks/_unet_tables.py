@@ -3,12 +3,13 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import json
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 
 from _gain_tables import show
 from _quiet import describe_briefly
+from _runs import read_record, say_interval, say_score
 
 COLUMNS = ("precision", "recall", "IoU", "Dice", "blob F1")
 
@@ -16,13 +17,7 @@ COLUMNS = ("precision", "recall", "IoU", "Dice", "blob F1")
 def read(part, folder):
     """Return the stored results of a part of encoder_unet.py, or None."""
     path = Path(folder, f"unet_{part}.json")
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def say(score):
-    """Format a score and its limits: .933 [.925, .939]."""
-    estimate, low, high = (f"{each:.3f}".removeprefix("0") for each in score)
-    return f"{estimate} [{low}, {high}]"
+    return read_record(path) if path.exists() else None
 
 
 def describe(stored, minutes):
@@ -49,9 +44,10 @@ def show_lesion(folder):
         "|---|---|---|---|",
     ]
     for title, stored in found.items():
-        lines.append(f"| {title} | {' | '.join(say(stored[name]) for name in names)} |")
+        scores = " | ".join(say_interval(stored[name]) for name in names)
+        lines.append(f"| {title} | {scores} |")
     stored = found["to choose by"]
-    bins = found["test, once"]["reliability"]
+    bins, say = found["test, once"]["reliability"], partial(say_score, digits=2)
     error = bins["expected calibration error"]
     lines += [
         "",
@@ -60,15 +56,11 @@ def show_lesion(folder):
         "Probabilities of pixels of the test images, and the fraction that is lesion\n"
         f"(expected calibration error {error:.3f}):".replace("0.", "."),
         "",
-        f"| predicted | {' | '.join(map(say_fraction, bins['predicted']))} |",
+        f"| predicted | {' | '.join(map(say, bins['predicted']))} |",
         "|---|" + "---|" * len(bins["predicted"]),
-        f"| lesion | {' | '.join(map(say_fraction, bins['true']))} |",
+        f"| lesion | {' | '.join(map(say, bins['true']))} |",
     ]
     return "\n".join(lines)
-
-
-def say_fraction(value):
-    return f"{value:.2f}".removeprefix("0")
 
 
 def show_pace(folder):
@@ -81,7 +73,7 @@ def show_pace(folder):
         "|---|" + "---|" * len(epochs),
     ]
     for cell in stored["cells"]:
-        cells = (f"{dice:.3f}".removeprefix("0") for dice in cell["val_dice"])
+        cells = map(say_score, cell["val_dice"])
         name = f"encoder {cell['encoder'] or 'none'}, {cell['filters']} filters"
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"{stored['images']:,} training images."])
@@ -91,7 +83,7 @@ def show_crop(folder):
     path = Path(folder, "segment_crop.json")
     if not path.exists():
         return None
-    stored = json.loads(path.read_text())
+    stored = read_record(path)
     machine = f"{describe_briefly(stored['machine'])}."
     return "\n\n".join([show(stored["rows"]), fill(machine, 88)])
 
@@ -105,7 +97,7 @@ def show_few(folder):
         "|---|---|---|---|---|",
     ]
     for cell in stored["cells"]:
-        scores = (say(cell[name]) for name in ("Dice", "IoU", "below .7"))
+        scores = (say_interval(cell[name]) for name in ("Dice", "IoU", "below .7"))
         cells = cell["images"], cell["encoder"] or "none", *scores
         lines.append(f"| {' | '.join(map(str, cells))} |")
     minutes = sum(cell["core minutes"] for cell in stored["cells"])
@@ -119,7 +111,7 @@ def show_structures(folder):
     titles = " | ".join([*COLUMNS, "threshold"])
     lines = [f"| | {titles} |", "|---|" + "---|" * (len(COLUMNS) + 1)]
     for task, stored in found.items():
-        scores = " | ".join(f"{stored[name]:.3f}".lstrip("0") for name in COLUMNS)
+        scores = " | ".join(say_score(stored[name]) for name in COLUMNS)
         lines.append(f"| {task} | {scores} | {stored['threshold']:.2f} |")
     minutes = sum(stored["core minutes"] for stored in found.values())
     stored = found["globules"]

@@ -27,7 +27,7 @@ import numpy as np
 from _clinic_members import INNER
 from _gain_tables import SCORES, describe, show_cross_source
 from _quiet import describe_machine
-from _runs import RESULTS, write_record
+from _runs import RESULTS, make_file_name, write_record
 from accuracy_bovw import build as build_words
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -197,10 +197,6 @@ def list_rows(table):
             row[score] = values.tolist()
         rows.append(row)
     return rows
-
-
-def make_file_name(name):
-    return name.lower().replace(",", "").replace(" ", "_")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from _clinic_members import (
     make_rate,
 )
 from _examples import study, weigh_classes, write_scores
+from _runs import make_file_name
 from _splits import split_by_lesion
 from _task2 import METRICS
 from _vote import score_all, score_votes
@@ -106,7 +107,7 @@ def read_options():
 def predict(name, train, X, options):
     """Return the probabilities of a member, which is trained if they are not kept."""
     kind = " refit" if options.refit else ""
-    folder = options.state / f"{name}{kind}".lower().replace(",", "").replace(" ", "_")
+    folder = options.state / make_file_name(f"{name}{kind}")
     path = folder.with_suffix(".npy")
     if not path.exists():
         start = perf_counter()

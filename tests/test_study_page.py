@@ -72,14 +72,14 @@ def test_a_page_without_results_stays(tmp_path):
 
 
 def test_numbers_are_written_as_the_page_has_them():
-    assert [tables.say(value) for value in (0.8125, 1.0, -0.0071, None)] == [
+    assert [tables.say_score(value) for value in (0.8125, 1.0, -0.0071, None)] == [
         ".812",
         "1.000",
         "-.007",
         tables.NONE,
     ]
-    assert tables.say_interval([0.5, 0.456, 0.6]) == ".500 [.46, .60]"
-    assert tables.say_interval([0.5]) == ".500"
+    assert tables.say_known([0.5, 0.456, 0.6]) == ".500 [.46, .60]"
+    assert tables.say_known([0.5]) == ".500"
     assert tables.say_difference([0.02, -0.01, 0.05]) == "+.020 [-.010, +.050]"
 
 
