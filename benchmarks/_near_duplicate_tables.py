@@ -3,11 +3,11 @@
 # Authors: The skinest developers
 # SPDX-License-Identifier: BSD-3-Clause
 
-import json
 from pathlib import Path
 from textwrap import fill
 
 from _quiet import describe_briefly
+from _runs import read_record
 
 DEFAULT = 0.75  # threshold of find_near_duplicates
 SHOWN = (0.7, DEFAULT, 0.8)
@@ -16,7 +16,7 @@ SHOWN = (0.7, DEFAULT, 0.8)
 def read(part, folder):
     """Return the stored results of a part, or None."""
     path = Path(folder, f"near_duplicates_{part}.json")
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_record(path) if path.exists() else None
 
 
 def describe(stored):

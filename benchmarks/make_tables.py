@@ -309,8 +309,13 @@ def main():
         path.write_text(list_tables(folder), encoding="utf-8")
         print(f"The tables are in {path}.")
         return
-    README.write_text(fill_in_tables(README.read_text()))
-    STUDY.write_text(fill_in_study(STUDY.read_text()))
+    rewrite(README, fill_in_tables)
+    rewrite(STUDY, fill_in_study)
+
+
+def rewrite(path, fill_in):
+    text = path.read_text(encoding="utf-8")
+    path.write_text(fill_in(text), encoding="utf-8")
 
 
 def fill_in_tables(page, folder=RESULTS):

@@ -41,6 +41,7 @@ from _quiet import (
     read_own_seconds,
     read_peak_memory,
 )
+from _runs import write_record
 
 from skinest.datasets import fetch_isic2016_part3, fetch_isic2018_task3
 from skinest.images import check_images, resize
@@ -97,8 +98,7 @@ def store(part, options):
         found["seconds"] = round(perf_counter() - start, 1)
         found["processor seconds"] = round(read_own_seconds() - used, 1)
         found |= {"machine": describe_machine(), "day": date.today().isoformat()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, indent=1) + "\n")
+        write_record(path, found)
     for shown, show in NEAR_DUPLICATE_TABLES.values():
         if shown == part:
             print(f"\n{show(options.results)}", flush=True)

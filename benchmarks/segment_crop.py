@@ -21,7 +21,6 @@ Usage: python benchmarks/segment_crop.py --save lesion.joblib
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import json
 from pathlib import Path
 
 import joblib
@@ -29,7 +28,7 @@ import numpy as np
 from _clinic_members import INNER, Features, Linear
 from _clinic_recipes import list_truths, score
 from _quiet import describe_machine
-from _runs import RESULTS
+from _runs import RESULTS, write_record
 from encoder_unet import split_lesions
 from other_clinics import Data
 
@@ -80,8 +79,7 @@ def main():
         "crop margin": segmenter.crop_margin,
         "rows": make_rows(truths, *scores),
     }
-    path = options.results / "segment_crop.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(options.results / "segment_crop.json", record)
 
 
 def list_images(data, options) -> dict:

@@ -12,7 +12,6 @@ Usage: python benchmarks/study.py [PART ...] --vgg16 FILE --mobilenetv2 FILE
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import json
 import os
 import shlex
 import shutil
@@ -28,8 +27,9 @@ from time import perf_counter
 
 import psutil
 from _quiet import compare_counters, describe_machine, is_quiet, read_counters
+from _runs import read_record, write_record
 from _study_tables import FOLDER, fill_in_study
-from make_tables import STUDY
+from make_tables import STUDY, rewrite
 
 from skinest.datasets import (
     fetch_isic2016_part3,
@@ -157,7 +157,7 @@ def main():
     try:
         for name in options.parts:
             run_part(name, PARTS[name], options)
-            STUDY.write_text(fill_in_study(STUDY.read_text()))
+            rewrite(STUDY, fill_in_study)
     except KeyboardInterrupt:
         sys.exit(f"Stopped. The same command continues from {options.state}.")
 
@@ -234,7 +234,7 @@ def run_script(name, part, options):
         "machine": describe_machine(with_tensorflow=True),
         "day": date.today().isoformat(),
         "minutes": round(times["wall"] / 60, 1),
-        "scores": json.loads(scores.read_text()),
+        "scores": read_record(scores),
     }
     if not is_quiet(noise):
         minutes = times["processor"] / 60
@@ -242,8 +242,7 @@ def run_script(name, part, options):
             f"{minutes:.0f} minutes of processor time, while other programs used the "
             "processor too"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(path, record)
 
 
 def make_command(part, options, state, scores):
@@ -287,7 +286,7 @@ def run_and_count(command, environment, file):
     """
     before = {"wall": 0.0, "processor": 0.0}
     if file.exists():
-        before = json.loads(file.read_text())
+        before = read_record(file)
     start, times = perf_counter(), before
     with subprocess.Popen(command, env=environment, cwd=file.parent) as process:
         watched = psutil.Process(process.pid)
@@ -297,7 +296,7 @@ def run_and_count(command, environment, file):
                     "wall": before["wall"] + perf_counter() - start,
                     "processor": before["processor"] + sum(watched.cpu_times()[:4]),
                 }
-                file.write_text(json.dumps(times))
+                write_record(file, times)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
     if process.returncode:

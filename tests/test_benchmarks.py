@@ -101,6 +101,15 @@ def test_runs_of_other_settings_or_machines_are_not_mixed(key, record, monkeypat
     assert record(settings=settings, again=True).runs == {}
 
 
+def test_a_record_is_written_at_once_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "a_part.json"
+    _runs.write_record(path, {"name": "μ"})
+    with pytest.raises(TypeError):
+        _runs.write_record(path, {"name": object()})
+    assert _runs.read_record(path) == {"name": "μ"}
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
 @pytest.mark.parametrize(
     ("used", "quiet"),
     [
