@@ -234,9 +234,14 @@ def read_member(name, cell, recipe, options):
     if "classes" not in stored:
         return next(stored[key] for key in ("sample", "folds", "test") if key in stored)
     values = stored["isic"] if "isic" in stored else stored["test"]
-    columns = dict(zip(stored["classes"].tolist(), values.T, strict=True))
+    return find_melanoma(stored["classes"].tolist(), values, recipe.against_nevi)
+
+
+def find_melanoma(classes, probabilities, against_nevi=True):
+    """Return the probability of melanoma, by default if it is one or a nevus."""
+    columns = dict(zip(classes, probabilities.T, strict=True))
     melanoma = columns["MEL"]
-    return melanoma / (melanoma + columns["NV"]) if recipe.against_nevi else melanoma
+    return melanoma / (melanoma + columns["NV"]) if against_nevi else melanoma
 
 
 def stack(scores, y):

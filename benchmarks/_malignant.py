@@ -12,38 +12,18 @@ test
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import joblib
 import numpy as np
-from _examples import write_scores
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    f1_score,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-)
+from _examples import add_intervals, evaluate, write_scores
 from sklearn.model_selection import StratifiedKFold
 
 from skinest.datasets import fetch_isic2016_part3
-from skinest.model_selection import bootstrap_interval
 
 N_FOLDS = 5
-# Whether a metric takes predicted labels, and its function.
-METRICS = {
-    "accuracy": (True, accuracy_score),
-    "precision": (True, partial(precision_score, zero_division=0)),
-    "sensitivity": (True, recall_score),
-    "specificity": (True, partial(recall_score, pos_label=0)),
-    "F1": (True, f1_score),
-    "AUC": (False, roc_auc_score),
-    "average precision": (False, average_precision_score),
-}
 
 
 def run(parser, recipes, build):
@@ -88,12 +68,9 @@ def read_options(parser, recipes):
     return options
 
 
-def compute_scores(y, decision):
-    """Return the scores of a test set, with the threshold of the classifier."""
-    return [
-        metric(y, decision > 0 if of_labels else decision)
-        for of_labels, metric in METRICS.values()
-    ]
+def rename(scores):
+    """Return scores by the names that the stored results of visual words have."""
+    return {("F1" if name == "f1" else name): each for name, each in scores.items()}
 
 
 def run_cv(options, build):
@@ -108,11 +85,12 @@ def run_cv(options, build):
             for train, test in splitter.split(X, y):
                 pipeline = build(name, options, seed).fit(X[train], y[train])
                 decision = pipeline.decision_function(X[test])
-                folds.append(compute_scores(y[test], decision))
-            repeats.append(np.mean(folds, axis=0))
+                folds.append(rename(evaluate(y[test], decision > 0, decision)))
+            values = [list(scores.values()) for scores in folds]
+            repeats.append(np.mean(values, axis=0))
         print(f"{name}, {perf_counter() - start:.0f} s")
         rows = zip(np.mean(repeats, axis=0), np.std(repeats, axis=0), strict=True)
-        for metric, (value, deviation) in zip(METRICS, rows, strict=True):
+        for metric, (value, deviation) in zip(folds[0], rows, strict=True):
             print(f"    {metric:18s} {value:.3f} ({deviation:.3f})", flush=True)
 
 
@@ -127,25 +105,7 @@ def run_test(options, build):
         start = perf_counter()
         decision = build(name, options, 0).fit(X, y).decision_function(X_test)
         print(f"{name}, {perf_counter() - start:.0f} s")
-        rows = zip(
-            compute_scores(y_test, decision), *bootstrap(y_test, decision), strict=True
-        )
-        scores[name] = dict(zip(METRICS, rows, strict=True))
+        scores[name] = rename(add_intervals(y_test, decision > 0, decision))
         for metric, (value, low, high) in scores[name].items():
             print(f"    {metric:18s} {value:.3f} [{low:.3f}, {high:.3f}]", flush=True)
         write_scores(options.scores, scores)
-
-
-def bootstrap(y, decision):
-    """Return the lower and the upper limits of the intervals of all scores."""
-    results = [
-        bootstrap_interval(
-            metric,
-            y,
-            decision > 0 if of_labels else decision,
-            n_resamples=2000,
-            random_state=0,
-        )
-        for of_labels, metric in METRICS.values()
-    ]
-    return [result.low for result in results], [result.high for result in results]

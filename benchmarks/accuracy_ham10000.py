@@ -22,6 +22,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # Keras comes before skines
 import joblib
 import keras
 import numpy as np
+from _clinic_members import BATCH_SIZE, LIGHT, make_rate
 from _examples import weigh_classes, write_scores
 from _task2 import score
 from sklearn.metrics import (
@@ -38,7 +39,6 @@ from skinest import TransferClassifier
 from skinest.augmentation import Augmentation
 from skinest.datasets import fetch_isic2018_task3
 
-BATCH_SIZE = 32
 PEAK_RATE = 3e-4
 SETTINGS = {
     "vgg16": {
@@ -57,14 +57,7 @@ SETTINGS = {
         "train_batch_norm": True,
         "n_augmented_copies": 7,
         "n_prediction_views": 4,
-        "augmentation": Augmentation(
-            rotation=180,
-            shift=0.05,
-            zoom=0.15,
-            vertical_flip=True,
-            brightness=0.1,
-            contrast=0.1,
-        ),
+        "augmentation": LIGHT,
     },
 }
 DEFAULTS = {"vgg16": (64, 18), "mobilenetv2": (192, 12)}  # side and epochs
@@ -124,13 +117,6 @@ def read_options():
 
 def classifier(options, y):
     """Return a classifier with a warm-up of one epoch and cosine decay to 0."""
-    n_steps = -(-len(y) // BATCH_SIZE)
-    rate = keras.optimizers.schedules.CosineDecay(
-        PEAK_RATE / 10,
-        n_steps * (options.epochs - 1),
-        warmup_target=PEAK_RATE,
-        warmup_steps=n_steps,
-    )
     return TransferClassifier(
         options.backbone,
         weights=options.weights,
@@ -139,7 +125,7 @@ def classifier(options, y):
         class_weight=weigh_classes(y, BALANCE[options.backbone]),
         l2=0.0,
         epochs=options.epochs,
-        learning_rate=rate,
+        learning_rate=make_rate(len(y), options.epochs, PEAK_RATE),
         batch_size=BATCH_SIZE,
         checkpoint=options.state,
         random_state=0,

@@ -26,7 +26,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 from _clinic_members import INNER, Features, Linear
-from _clinic_recipes import list_truths, score
+from _clinic_recipes import find_melanoma, list_truths, score
 from _quiet import describe_machine
 from _runs import RESULTS, write_record
 from encoder_unet import split_lesions
@@ -139,9 +139,7 @@ def score_isic(name, images, data, options) -> dict:
 
 
 def predict_melanoma(classifier, X):
-    """Return the probability of a melanoma if it is one or a nevus."""
-    columns = dict(zip(classifier.classes_, classifier.predict_proba(X).T, strict=True))
-    return columns["MEL"] / (columns["MEL"] + columns["NV"])
+    return find_melanoma(classifier.classes_, classifier.predict_proba(X))
 
 
 # Rows of the table
