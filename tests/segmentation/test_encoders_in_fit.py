@@ -63,6 +63,7 @@ def fitted(pairs):
         return segmenter.fit(*pairs)
 
 
+@pytest.mark.usefixtures("no_graphs")
 def test_second_stage_trains_the_encoder_too(fitted, pairs):
     first = make(epochs=1).fit(*pairs)
     start = layers_of(record_first(pairs))
