@@ -91,18 +91,30 @@ temporary = TemporaryDirectory()
 memory = arguments.memory or temporary.name
 console = Console(width=100)
 
+size = {"image_size": (64, 64)}
 if arguments.full:
-    X, y = fetch_isic2016_part3(arguments.data_home, return_X_y=True)
-    second = fetch_isic2018_task3(arguments.data_home)
-    X_second, groups = second.paths, second.groups
     weights, sides, n_epochs, n_copies = arguments.weights, (224, 192), 12, 7
 else:
-    size = {"image_size": (64, 64)}
-    X, y = make_dermoscopy(80, random_state=0, return_X_y=True, **size)
-    second = make_dermoscopy(140, task="diagnosis", random_state=1, **size)
-    X_second, groups = second.images, second.groups
     weights, sides, n_epochs, n_copies = None, (64, 64), 1, 1
-diagnoses = np.array(second.target_names)[second.target]
+
+
+def load_sources():
+    """Return images and labels of both sources, and the lesions of the second one."""
+    if arguments.full:
+        X, y = fetch_isic2016_part3(arguments.data_home, return_X_y=True)
+        second = fetch_isic2018_task3(arguments.data_home)
+        X_second = second.paths
+    else:
+        X, y = make_dermoscopy(80, random_state=0, return_X_y=True, **size)
+        second = make_dermoscopy(140, task="diagnosis", random_state=1, **size)
+        X_second = second.images
+    return X, y, X_second, np.array(second.target_names)[second.target], second.groups
+
+
+# Synthetic images say nothing about classifiers that are loaded.
+has_sources = arguments.full or not arguments.load
+if has_sources:
+    X, y, X_second, diagnoses, groups = load_sources()
 
 # %%
 # A segmenter of lesions
@@ -237,35 +249,41 @@ def score_by_all(X):
 # Each on the other source
 # ------------------------
 # Scores with 95 % intervals over lesions. The mean of all is not in the table, because
-# both sources have trained it.
-
-elsewhere = {
-    "first source": (X_second, diagnoses == "MEL", groups),
-    "second source": (X, y == 1, None),
-}
-table = Table()
-for heading in ("trained on", "AUC elsewhere", "average precision", "prevalence"):
-    table.add_column(heading)
+# both sources have trained it. With ``--load``, there is a table only with ``--full``.
 
 
-def add_row(name, values, truth, lesions):
-    cells = [
+def compare_elsewhere():
+    """Print how well each classifier does on the source that it was not trained on."""
+    elsewhere = {
+        "first source": (X_second, diagnoses == "MEL", groups),
+        "second source": (X, y == 1, None),
+    }
+    table = Table()
+    for heading in ("trained on", "AUC elsewhere", "average precision", "prevalence"):
+        table.add_column(heading)
+    scores = {source: [] for source in elsewhere}
+    for name, model in models.items():
+        source = "first source" if name.startswith("first") else "second source"
+        images, *truth = elsewhere[source]
+        scores[source].append(score(model, images))
+        table.add_row(name, *cells(scores[source][-1], *truth))
+    for source, values in scores.items():
+        if len(values) > 1:
+            mean = np.mean(values, axis=0)
+            table.add_row(f"{source}: mean", *cells(mean, *elsewhere[source][1:]))
+    console.print(table)
+
+
+def cells(values, truth, lesions):
+    intervals = [
         bootstrap_interval(metric, truth, values, groups=lesions, random_state=0)
         for metric in (roc_auc_score, average_precision_score)
     ]
-    table.add_row(name, *(f"{cell:.3f}" for cell in cells), f"{truth.mean():.3f}")
+    return *(f"{interval:.3f}" for interval in intervals), f"{truth.mean():.3f}"
 
 
-scores = {source: [] for source in elsewhere}
-for name, model in models.items():
-    source = "first source" if name.startswith("first") else "second source"
-    images, *truth = elsewhere[source]
-    scores[source].append(score(model, images))
-    add_row(name, scores[source][-1], *truth)
-for source, values in scores.items():
-    if len(values) > 1:
-        add_row(f"{source}: mean", np.mean(values, axis=0), *elsewhere[source][1:])
-console.print(table)
+if has_sources:
+    compare_elsewhere()
 
 # %%
 # The third clinic

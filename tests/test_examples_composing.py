@@ -7,18 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
+
+from skinest.datasets import make_dermoscopy
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 pytestmark = pytest.mark.slow
 
 
-def run(name, folder):
+def run(name, folder, *arguments):
     """What an example prints on synthetic images, once its figures are there."""
     kept = {key: value for key, value in os.environ.items() if key != "SKINEST_DATA"}
     alone = shutil.copy(EXAMPLES / f"plot_{name}.py", folder)
     done = subprocess.run(
-        [sys.executable, alone, "--figures", folder],
+        [sys.executable, alone, "--figures", folder, *arguments],
         cwd=folder,
         env=kept | {"COLUMNS": "100"},
         capture_output=True,
@@ -166,11 +169,20 @@ def test_other_cameras(tmp_path):
 
 
 def test_third_clinic(tmp_path):
-    rows = numbers_by_name(run("third_clinic", tmp_path))
+    saved = tmp_path / "models.joblib"
+    rows = numbers_by_name(run("third_clinic", tmp_path, "--save", saved))
     sources = {"first source", "second source"}
     assert sources | {f"{name}, cropped" for name in sources} <= set(rows)
     assert {"fine-tuned", "second source: mean"} <= set(rows)
     assert_drawn(tmp_path, "third_clinic")
+    # Loaded classifiers score the images that they are given, and no others.
+    paths = [tmp_path / f"{name}.png" for name in ("a", "b")]
+    for path, image in zip(
+        paths, make_dermoscopy(2, random_state=0).images, strict=True
+    ):
+        assert cv2.imwrite(str(path), image)
+    printed = run("third_clinic", tmp_path, "--load", saved, "--predict", "[ab].png")
+    assert re.fullmatch(r"a\.png\t0\.\d{4}\nb\.png\t0\.\d{4}\n", printed)
 
 
 def test_masks_in_folders(tmp_path):
