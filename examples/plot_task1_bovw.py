@@ -96,7 +96,8 @@ def parse_arguments():
         type=Path,
         help="load a pipeline from --save; it is a pickle: load only what you trust",
     )
-    return parser.parse_args()
+    # A notebook has no arguments.
+    return parser.parse_args([] if "ipykernel" in sys.modules else None)
 
 
 # %%

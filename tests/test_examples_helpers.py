@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import re
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -262,6 +263,17 @@ def test_what_a_script_takes_from_others_is_there(script):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("_"):
             helper = importlib.import_module(node.module)
             assert all(hasattr(helper, name.name) for name in node.names)
+
+
+PAGES = pytest.mark.parametrize(
+    "page", sorted(EXAMPLES.glob("plot_*.py")), ids=lambda path: path.name
+)
+
+
+@PAGES
+def test_an_example_has_no_arguments_in_a_notebook(page):
+    calls = re.findall(r"\bparse_args\(.*", page.read_text())
+    assert set(calls) <= {'parse_args([] if "ipykernel" in sys.modules else None)'}
 
 
 @pytest.fixture
