@@ -68,6 +68,10 @@ METRICS = ("sensitivity", "specificity", "geometric mean", "average precision")
 BASELINE = "no treatment"
 
 
+# %%
+# The images are those of the ISIC 2016 challenge, or synthetic ones.
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -98,6 +102,11 @@ def load_images(data_home):
             data_home, download_if_missing=False, return_X_y=True
         )
     return make_dermoscopy(210, random_state=0, return_X_y=True)
+
+
+# %%
+# Both classifiers, and one pipeline for each treatment. Only training images are
+# resampled.
 
 
 def classifiers(weights, side, memory):
@@ -139,6 +148,11 @@ def treatments(features, classifier):
         "SMOTE": make_pipeline(*features, SMOTE(random_state=0), classifier),
         "threshold": make_pipeline(*features, tuned),
     }
+
+
+# %%
+# Each treatment is scored on the same folds. A score of a repeat is the mean over its
+# folds.
 
 
 def predict_fold(pipeline, X, y, train, test):
@@ -195,6 +209,11 @@ def compare(X, y, features, classifier, n_repeats, n_jobs):
     return scores, curve
 
 
+# %%
+# The tables have the mean and the range of 95 % of the repeats. Below each table,
+# treatments are compared repeat by repeat.
+
+
 def interval(values):
     """Return the mean of the repeats, and the range of 95 % of them."""
     return np.mean(values), *np.percentile(values, (2.5, 97.5))
@@ -234,6 +253,11 @@ def conclusions(scores):
     for column in (2, 3):
         best = max(means, key=lambda name, column=column: means[name][column])
         yield f"Best {METRICS[column]}: {best}, {means[best][column]:.3f}"
+
+
+# %%
+# The plots show sensitivity against specificity, and the average precision. The grey
+# line has all thresholds without treatment.
 
 
 def plot(comparisons, source, path):
@@ -330,6 +354,9 @@ def main():
     plot(comparisons, source, path)
     console.print(f"Saved {path}")
 
+
+# %%
+# Both comparisons, with a table each and one figure.
 
 if __name__ == "__main__":
     main()

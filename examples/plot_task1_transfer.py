@@ -53,6 +53,10 @@ GRID = [
 N_EXAMPLES = 8
 
 
+# %%
+# The arguments, and a classifier with the settings that all heads share.
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -101,6 +105,11 @@ def classifier(arguments, memory):
     )
 
 
+# %%
+# The search is over settings of the head. The best head is tested on the frozen and on
+# the fine-tuned backbone.
+
+
 def search_heads(clf, X, y):
     """Return a fitted grid search over settings of the head."""
     return GridSearchCV(
@@ -127,6 +136,10 @@ def candidates(search, arguments):
         random = clone(chosen).set_params(weights=None)
         yield "random, frozen", random
         yield "random, fine-tuned", clone(random).set_params(**tuned)
+
+
+# %%
+# A table of the search, the training curves, the ROC curves and heat maps.
 
 
 def print_search(console, search):
@@ -199,6 +212,9 @@ def main():
     for path in plot(fitted, columns, X_test, y_test, arguments):
         console.print(f"Saved {path}")
 
+
+# %%
+# The best settings, and scores on the test images with those of the study.
 
 if __name__ == "__main__":
     main()

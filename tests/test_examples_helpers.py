@@ -276,6 +276,15 @@ def test_an_example_has_no_arguments_in_a_notebook(page):
     assert set(calls) <= {'parse_args([] if "ipykernel" in sys.modules else None)'}
 
 
+@PAGES
+def test_the_blocks_of_an_example_have_texts(page):
+    _, *blocks = page.read_text().split("\n# %%\n")
+    assert blocks
+    assert all(block.startswith("# ") for block in blocks)
+    if "\ndef main():" in page.read_text():
+        assert re.match(r"(#.*\n)+\nif __name__ ", blocks[-1])
+
+
 @pytest.fixture
 def stages():
     """Return a classifier of noise, two stages, and how to fit and to test it."""
