@@ -1,6 +1,7 @@
 """Check the English of pages, docstrings, comments and messages by `prose.toml`.
 
-Without arguments all files that git tracks are checked; with arguments, these files.
+Without arguments all files that git tracks are checked, or all files of an unpacked
+sdist; with arguments, these files.
 """
 
 # Authors: The skinest developers
@@ -120,8 +121,11 @@ def is_checked(path, rules):
     return path.suffix in SUFFIXES and path.is_file() and not excluded
 
 
-def list_tracked_files():
-    """Return all files that git tracks."""
+def list_files():
+    """Return all files that git tracks or, without git, all outside environments."""
+    if not (ROOT / ".git").exists():
+        paths = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
+        return [path for path in paths if not path.parts[0].startswith(".venv")]
     command = ["git", "ls-files", "-z"]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
     return names.decode("utf-8").rstrip("\0").split("\0")
@@ -130,7 +134,7 @@ def list_tracked_files():
 def main(names):
     """Print all problems, and return the exit code."""
     rules = load_rules()
-    paths = [ROOT / name for name in names or list_tracked_files()]
+    paths = [ROOT / name for name in names or list_files()]
     found = [
         line
         for path in paths

@@ -1,9 +1,10 @@
-"""The wheel and the README."""
+"""The wheel, the sdist and the README."""
 
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -37,6 +38,24 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     }
     assert shipped == package
     assert {"skinest/py.typed", "skinest/__init__.pyi"} <= shipped
+
+
+def test_the_sdist_has_the_folders_that_make_and_tests_read(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as opened:
+        shipped = {Path(name).parts[1] for name in opened.getnames()}
+    named = set(re.findall(r"(?<![\w./-])([\w.-]+)/", (ROOT / "Makefile").read_text()))
+    for path in (ROOT / "tests").rglob("*.py"):
+        text = path.read_text("utf-8")
+        named |= set(re.findall(r'(?:ROOT|parents\[1\]) / "([^"]+)"', text))
+    made = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
+    read = named & {path.name for path in ROOT.iterdir()} - made
+    assert {".ci", ".github", "tools"} <= read <= shipped
 
 
 @pytest.mark.slow  # `make lint` reads the same code, beside the package's source

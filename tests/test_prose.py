@@ -70,6 +70,15 @@ def test_files_are_excluded_by_folder_or_pattern(prose, tmp_path, monkeypatch):
     assert {path.relative_to(tmp_path).as_posix() for path in files} == checked
 
 
+def test_all_files_of_an_unpacked_sdist_are_listed(prose, tmp_path, monkeypatch):
+    monkeypatch.setattr(prose, "ROOT", tmp_path)
+    for name in ("README.md", "tests/a.py", ".venv/lib/b.py", ".venv-min/c.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    files = {path for path in prose.list_files() if path.suffix}
+    assert files == {Path("README.md"), Path("tests/a.py")}
+
+
 def test_exclusions_and_exceptions_have_reasons(prose):
     rules = prose.load_rules()
     assert all(rules["exclude"].values()) and all(rules["allow"].values())
