@@ -5,15 +5,11 @@
 
 import gc
 import os
-import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-# Worker processes import the classes that tests define, as tests.test_...
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 # As many workers as processors, each with as many threads, would get in each
 # other's way. The libraries read this when they are first imported.

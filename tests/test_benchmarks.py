@@ -6,7 +6,6 @@
 import importlib
 import json
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +14,6 @@ import pytest
 
 pytest.importorskip("psutil")
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
 _quiet, _runs, make_tables, _backbone_tables = map(
     importlib.import_module, ("_quiet", "_runs", "make_tables", "_backbone_tables")

@@ -5,8 +5,6 @@
 
 import importlib
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
 
 pytest.importorskip("psutil")
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 cross_source = importlib.import_module("cross_source")
 
 

@@ -4,16 +4,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("psutil")
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 members = importlib.import_module("_clinic_members")
 recipes = importlib.import_module("_clinic_recipes")
 benchmark = importlib.import_module("other_clinics")

@@ -6,14 +6,12 @@
 import importlib
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("psutil")
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
 tables = importlib.import_module("_gain_tables")
 RESULTS = ROOT / "benchmarks" / "results"

@@ -4,16 +4,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import importlib
-import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.metrics import accuracy_score
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 N_CLASSES = 7
 
 
