@@ -59,6 +59,21 @@ def own_models(monkeypatch):
     monkeypatch.setattr(_models, "_idle", [])
 
 
+@pytest.fixture
+def compiled(own_models, monkeypatch):
+    """Collect each model that is compiled, which happens once."""
+    import keras
+
+    models, compile_model = [], keras.Model.compile
+
+    def compile_and_keep(model, **arguments):
+        models.append(model)
+        return compile_model(model, **arguments)
+
+    monkeypatch.setattr(keras.Model, "compile", compile_and_keep)
+    return models
+
+
 class DecodedFiles:
     """Counts of the files that are decoded, in this process."""
 

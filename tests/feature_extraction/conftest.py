@@ -4,6 +4,10 @@ import pytest
 
 from skinest import SIFTDescriptor
 
+from ..classification.conftest import make_images
+
+N_IMAGES = 12
+
 
 def make_textured(n_images, seed=0, shape=(96, 80)):
     """Blurred noise, in which SIFT's defaults find some 30 keypoints an image."""
@@ -16,6 +20,25 @@ def make_textured(n_images, seed=0, shape=(96, 80)):
 def textured():
     """Twelve colour images with many keypoints."""
     return make_textured(12)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return make_images(N_IMAGES)
+
+
+@pytest.fixture
+def paths(images, tmp_path):
+    # BMP files of one shape have one size: only the time tells a replaced one.
+    names = [str(tmp_path / f"{i}.bmp") for i in range(N_IMAGES)]
+    for name, image in zip(names, images, strict=True):
+        cv2.imwrite(name, image[..., ::-1])
+    return names
+
+
+@pytest.fixture
+def memory(tmp_path):
+    return tmp_path / "memory"
 
 
 class LoggingDescriptor(SIFTDescriptor):

@@ -22,23 +22,9 @@ from skinest.augmentation import Augmentation
 from tests.cache_rows import change_one_number
 
 from ..classification.conftest import bits, make_images, small
+from .conftest import N_IMAGES
 
-N_IMAGES = 12
 Y = np.arange(N_IMAGES) % 2
-
-
-@pytest.fixture(scope="module")
-def images():
-    return make_images(N_IMAGES)
-
-
-@pytest.fixture
-def paths(images, tmp_path):
-    # BMP files of one shape have one size: only the time tells a replaced one.
-    names = [str(tmp_path / f"{i}.bmp") for i in range(N_IMAGES)]
-    for name, image in zip(names, images, strict=True):
-        cv2.imwrite(name, image[..., ::-1])
-    return names
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +33,6 @@ def weights_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tiny.weights.h5"
     small(epochs=1).fit(make_images(4), [0, 1, 0, 1]).save_backbone(path)
     return path
-
-
-@pytest.fixture
-def memory(tmp_path):
-    return tmp_path / "memory"
 
 
 def turned(image, generator):

@@ -9,34 +9,15 @@ import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
 import keras
 import numpy as np
 import pytest
 
 from skinest._training import _batches
 
-from ..classification.conftest import bits, make_images, small
-from .test_features import N_IMAGES, Y, augmented
-
-
-@pytest.fixture(scope="module")
-def images():
-    return make_images(N_IMAGES)
-
-
-@pytest.fixture
-def paths(images, tmp_path):
-    # BMP files of one shape have one size: only the time tells a replaced one.
-    names = [str(tmp_path / f"{i}.bmp") for i in range(N_IMAGES)]
-    for name, image in zip(names, images, strict=True):
-        cv2.imwrite(name, image[..., ::-1])
-    return names
-
-
-@pytest.fixture
-def memory(tmp_path):
-    return tmp_path / "memory"
+from ..classification.conftest import bits, small
+from .conftest import N_IMAGES
+from .test_features import Y, augmented
 
 
 @pytest.fixture

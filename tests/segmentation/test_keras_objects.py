@@ -4,7 +4,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
-from collections import Counter
 
 import keras
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.testing import assert_allclose
 from sklearn.model_selection import GridSearchCV
 
 from skinest.metrics import dice_score, dice_scorer
-from tests.callbacks import ProgressBar, ScoringMonitor, needs_callbacks
+from tests.callbacks import ProgressBar, Recorder, ScoringMonitor, needs_callbacks
 
 from .conftest import hash_weights, make_small
 
@@ -105,31 +104,6 @@ def test_verbose_prints_a_line_for_each_pass(images, masks, capfd):
 
 
 # scikit-learn's ---------------------------------------------------------------------
-
-
-class Recorder:
-    """Counts tasks, keeps what could be fitted so far, and may ask to stop."""
-
-    max_propagation_depth = None
-
-    def __init__(self, stop_after=None):
-        self.stop_after = stop_after
-        self.begun, self.ended, self.fitted = Counter(), Counter(), []
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        self.begun[context.task_name] += 1
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
-        self.ended[context.task_name] += 1
-        if context.task_name == "epoch":
-            self.fitted.append(fitted_estimator)
-        return self.ended["epoch"] == self.stop_after
 
 
 @needs_callbacks

@@ -36,19 +36,6 @@ SEARCHED = {
 }
 
 
-@pytest.fixture
-def compiled(own_models, monkeypatch):
-    """Collect each model that is compiled, which happens once."""
-    models, compile_model = [], keras.Model.compile
-
-    def compile_and_keep(model, **arguments):
-        models.append(model)
-        return compile_model(model, **arguments)
-
-    monkeypatch.setattr(keras.Model, "compile", compile_and_keep)
-    return models
-
-
 @pytest.mark.parametrize(
     "name",
     [

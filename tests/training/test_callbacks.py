@@ -11,7 +11,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from tests.callbacks import ProgressBar, ScoringMonitor, needs_callbacks
+from tests.callbacks import ProgressBar, Recorder, ScoringMonitor, needs_callbacks
 
 from ..classification.conftest import bits, make_images, small
 
@@ -23,32 +23,6 @@ TWO_STAGES = {"epochs": 2, "fine_tune": "Conv_1", "fine_tune_epochs": 2}
 @pytest.fixture(scope="module")
 def images():
     return make_images(N_IMAGES)
-
-
-class Recorder:
-    """Counts tasks, keeps what could be fitted so far, and may ask to stop."""
-
-    max_propagation_depth = None
-
-    def __init__(self, stop_after=None, stop_at="epoch"):
-        self.stop_after = stop_after
-        self.stop_at = stop_at
-        self.begun, self.ended, self.fitted = Counter(), Counter(), []
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        self.begun[context.task_name] += 1
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
-        self.ended[context.task_name] += 1
-        if context.task_name == "epoch":
-            self.fitted.append(fitted_estimator)
-        return self.ended[self.stop_at] == self.stop_after
 
 
 @needs_callbacks

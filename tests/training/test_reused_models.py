@@ -266,19 +266,6 @@ def test_the_number_of_models_is_bounded(fit, monkeypatch):
     assert fit.models[9] is not first[0]
 
 
-@pytest.fixture
-def compiled(own_models, monkeypatch):
-    """Collect each model that is compiled, which happens once."""
-    models, compile_model = [], keras.Model.compile
-
-    def compile_and_keep(model, **arguments):
-        models.append(model)
-        return compile_model(model, **arguments)
-
-    monkeypatch.setattr(keras.Model, "compile", compile_and_keep)
-    return models
-
-
 @pytest.mark.slow
 def test_what_models_hold_is_bounded_with_their_optimizers(
     images, memory, compiled, monkeypatch
