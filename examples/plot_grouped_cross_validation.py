@@ -223,10 +223,11 @@ for kind, color in (("images", "C1"), ("lesions", "C0")):
 left.set(
     xscale="log",
     xlabel="C of the logistic regression",
-    ylabel="accuracy",
+    ylabel="balanced accuracy",
     title="All images",
 )
 left.legend(title="folds of")
+middle.set_ylabel("accuracy")
 for axes, values, title in zip(
     (middle, right), accuracies.transpose(1, 0, 2), titles, strict=True
 ):
