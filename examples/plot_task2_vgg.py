@@ -129,7 +129,8 @@ def read_arguments():
         parser.add_argument(
             "--leak-weights",
             type=existing_weights,
-            help="weights of this backbone (default: as --weights)",
+            help="weights of this backbone (default for vgg16: as --weights; for "
+            "others: imagenet for real images, none for synthetic images)",
         )
         parser.add_argument(
             "--leak-side",
@@ -419,9 +420,7 @@ def main():
         if arguments.only != "schedules":
             if arguments.leak_weights or arguments.leak_backbone != "vgg16":
                 weights = weights_of(arguments.leak_weights, is_real)
-            gains = leak(
-                arguments, weights, arguments.memory or folder / "memory", X, y, groups
-            )
+            gains = leak(arguments, weights, memory, X, y, groups)
             scores["leak"] = summarize_leak(gains)
             print_leak(console, gains, arguments)
             figures["leak"] = plot_leak(gains)
