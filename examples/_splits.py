@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 from sklearn.model_selection import train_test_split
 
-from skinest.model_selection import StratifiedGroupShuffleSplit
+from skinest import model_selection
 
 TEST, VALIDATION = 0.20, 0.15
 SPLITS = ("by image", "by lesion")
@@ -39,18 +39,21 @@ def split_by_image(y, random_state=0):
 
 def split_by_lesion(y, groups, random_state=0):
     """Split by lesion, with class frequencies as similar as possible."""
-    rest, test = _hold_out_lesions(y, groups, TEST, random_state)
-    train, validation = _hold_out_lesions(
-        y[rest], groups[rest], VALIDATION / (1 - TEST), random_state
+    rest, test = model_selection.train_test_split(
+        np.arange(len(y)),
+        test_size=TEST,
+        groups=groups,
+        stratify=y,
+        random_state=random_state,
     )
-    return rest[train], rest[validation], test
-
-
-def _hold_out_lesions(y, groups, share, random_state):
-    splitter = StratifiedGroupShuffleSplit(
-        1, test_size=share, random_state=random_state
+    train, validation = model_selection.train_test_split(
+        rest,
+        test_size=VALIDATION / (1 - TEST),
+        groups=groups[rest],
+        stratify=y[rest],
+        random_state=random_state,
     )
-    return next(splitter.split(y, y, groups))
+    return train, validation, test
 
 
 def seen(groups, train, test):

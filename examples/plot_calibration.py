@@ -37,7 +37,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.special import expit, logit
+from scipy.special import expit
 from scipy.stats import binom
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
@@ -48,6 +48,7 @@ from sklearn.svm import SVC
 from skinest import BoVWSIFTTransformer, TransferClassifier
 from skinest.datasets import fetch_isic2016_part3, make_dermoscopy
 from skinest.kernels import histogram_intersection_kernel
+from skinest.model_selection import adjust_priors
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -131,8 +132,9 @@ network = TransferClassifier(
 #
 # For comparison, each classifier also has a simple method that needs no other images.
 # For the support vector machine, it is the logistic function of the decision value. For
-# the network, the odds are divided by the ratio of the class weights, because training
-# with these weights multiplies the odds by this ratio.
+# the network, :func:`~skinest.model_selection.adjust_priors` divides the odds by the
+# ratio of the class weights, because training with these weights multiplies the odds by
+# this ratio.
 
 folds = StratifiedKFold(3, shuffle=True, random_state=0)
 
@@ -150,16 +152,17 @@ def by_both_methods(classifier):
 
 
 decision = svc.fit(X_train, y_train).decision_function(X_test)
-raw = network.fit(X_train, y_train).predict_proba(X_test)[:, 1].astype(float)
-ratio_of_weights = np.sum(y_train == 0) / np.sum(y_train == 1)
+raw = network.fit(X_train, y_train).predict_proba(X_test)
+prevalence = y_train.mean()
+corrected = adjust_priors(raw, [0.5, 0.5], [1 - prevalence, prevalence])
 columns = {
     "visual words, SVC": {
         "logistic of decision": expit(decision),
         **by_both_methods(svc),
     },
     "network, balanced": {
-        "uncalibrated": raw,
-        "odds / weights": expit(logit(raw) - np.log(ratio_of_weights)),
+        "uncalibrated": raw[:, 1].astype(float),
+        "odds / weights": corrected[:, 1],
         **by_both_methods(network),
     },
 }
