@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 from skinest.images import check_images, read_image
 from skinest.masks import check_masks, read_mask
@@ -132,6 +132,27 @@ def test_a_tiff_of_colours_may_have_1_bit(tmp_path):
 
 
 # Masks: the labels of a file are never changed.
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.avif"])
+def test_a_colour_profile_is_ignored(name, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    options = {"lossless": True} if name == "a.webp" else {"quality": 100}
+    images = []
+    for profile in ({}, {"icc_profile": lab}):
+        Image.fromarray(pixels).save(tmp_path / name, **options, **profile)
+        images.append(read_image(tmp_path / name))
+    assert np.array_equal(*images)
+    with Image.open(tmp_path / name) as image:
+        assert image.info["icc_profile"] == lab
+
+
+def test_an_orientation_is_ignored(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees
+    Image.new("RGB", (40, 30)).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg").shape == (30, 40, 3)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from skinest.images import (
     ImageCollection,
@@ -191,27 +191,6 @@ def test_files_of_other_formats(suffix, rgb, tmp_path):
 def test_names_that_are_not_ascii(rgb, tmp_path):
     path = save(tmp_path, "Läsion 痣 №1.png", Image.fromarray(rgb[0]))
     assert_reads([path], rgb[:1])
-
-
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.avif"])
-def test_colour_profiles_are_ignored(name, rgb, tmp_path):
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    options = {"lossless": True} if name == "a.webp" else {"quality": 100}
-    saved = [
-        save(tmp_path, f"{key}_{name}", Image.fromarray(rgb[0]), **options, **profile)
-        for key, profile in {"with": {"icc_profile": lab}, "without": {}}.items()
-    ]
-    with_profile, without = check_images(saved)
-    assert np.array_equal(with_profile, without)
-    with Image.open(saved[0]) as image:
-        assert image.info["icc_profile"] == lab
-
-
-def test_exif_orientation_is_ignored(rgb, tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees
-    path = save(tmp_path, "turned.jpg", Image.fromarray(rgb[0]), exif=exif)
-    assert read_image(path).shape == rgb[0].shape
 
 
 def test_files_are_decoded_only_when_asked_for(paths, decoded):

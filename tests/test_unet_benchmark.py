@@ -6,7 +6,6 @@
 import importlib
 import json
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +17,6 @@ from skinest.datasets import make_dermoscopy
 
 pytest.importorskip("psutil")
 pytest.importorskip("keras")
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 
 @pytest.fixture
