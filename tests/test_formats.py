@@ -131,9 +131,6 @@ def test_a_tiff_of_colours_may_have_1_bit(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "rgb.tif"), rgb * 255)
 
 
-# Masks: the labels of a file are never changed.
-
-
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.avif"])
 def test_a_colour_profile_is_ignored(name, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
@@ -153,6 +150,9 @@ def test_an_orientation_is_ignored(tmp_path):
     exif[0x0112] = 6  # to be shown turned by 90 degrees
     Image.new("RGB", (40, 30)).save(tmp_path / "turned.jpg", exif=exif)
     assert read_image(tmp_path / "turned.jpg").shape == (30, 40, 3)
+
+
+# Masks: the labels of a file are never changed.
 
 
 @pytest.mark.parametrize(
