@@ -146,6 +146,8 @@ def _count_threads(backend) -> int:
         import torch
 
         number = torch.get_num_threads()
+    elif backend == "jax":  # what XLA reads
+        number = int(os.environ.get("NPROC") or 0)
     if number == 0 and hasattr(os, "sched_getaffinity"):
         number = len(os.sched_getaffinity(0))
     return number or os.cpu_count() or 1

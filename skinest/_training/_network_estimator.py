@@ -39,6 +39,7 @@ from ._views import NUMBERS_OF_VIEWS
 
 # Of a fit, in a checkpoint.
 _RECORDS = "epoch", "stopped", "history", "n_iter_per_stage", "n_replaced"
+_BACKENDS = ["jax", "tensorflow", "torch"]  # of Keras, on which it can train
 _EXCLUSIONS = "_excluded_from_weight_decay"  # of the optimizer, in a pickle
 LEARNING_RATE: list = [
     Interval(Real, 0, None, closed="neither"),
@@ -91,6 +92,7 @@ class NetworkEstimator(
 
     def _check_training(self, X_val, y_val):
         """Raise ValueError for invalid parameters of training."""
+        _check_backend()
         names, monitor = self._metrics, self.monitor
         if self.early_stopping and monitor.removeprefix("val_") not in names:
             raise ValueError(
@@ -178,6 +180,18 @@ class NetworkEstimator(
         exclusions = state.pop(_EXCLUSIONS, ())
         super().__setstate__(state)
         set_exclusions(self.optimizer, exclusions)
+
+
+def _check_backend():
+    """Raise NotImplementedError if Keras cannot train on its backend."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend not in _BACKENDS:
+        raise NotImplementedError(
+            f"Keras cannot train on its backend {backend!r}. Choose one of {_BACKENDS} "
+            "by the environment variable KERAS_BACKEND."
+        )
 
 
 @dataclass(kw_only=True)

@@ -19,6 +19,10 @@ from ._models import borrow_model, copy_weights
 from ._optimizers import build_optimizer, describe_optimizer
 from ._tracing import quiet_tracing
 
+# PyTorch's cross entropy of two classes, for probabilities of NaN. The other backends
+# give a loss of NaN, of which a fit warns.
+_TORCH_SAYS = "all elements of input should be between 0 and 1"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
@@ -175,10 +179,15 @@ def _released(*data_sets):
     data_sets = list(filter(None, data_sets))
     try:
         yield
-    except Exception:
+    except Exception as error:
         for data in data_sets:
             if data.error is not None:
                 raise data.error from None
+        if _TORCH_SAYS in str(error):
+            raise ValueError(
+                "The network predicts NaN, so it cannot be trained further: lower "
+                "learning_rate."
+            ) from error
         raise
     finally:
         for data in data_sets:

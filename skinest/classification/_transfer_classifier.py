@@ -422,11 +422,15 @@ class TransferClassifier(ClassPredictionMixin, ClassifierMixin, NetworkEstimator
             of weights does not fit the backbone, `checkpoint` has the state of another
             fit, or, with `warm_start`, classes or network differ from those of the last
             fit.
+        NotImplementedError
+            If Keras cannot train on its backend.
         OSError
             If weights cannot be downloaded, or a file is missing.
 
         Warns
         -----
+        ConvergenceWarning
+            If the loss is NaN or infinite. PyTorch may raise a ValueError.
         UserWarning
             If there are no validation images of a class, if there is too little space
             for the outputs of frozen layers, so that each epoch computes them again, or

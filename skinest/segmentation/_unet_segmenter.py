@@ -476,11 +476,15 @@ class UNetSegmenter(MaskPredictionMixin, NetworkEstimator):
             `checkpoint` has the state of another fit, or, with `warm_start`, labels or
             network differ from those of the last fit. All pairs are read before
             training begins.
+        NotImplementedError
+            If Keras cannot train on its backend.
         OSError
             If a file is missing, or weights cannot be downloaded.
 
         Warns
         -----
+        ConvergenceWarning
+            If the loss is NaN or infinite. PyTorch may raise a ValueError.
         UserWarning
             If all masks have one label only, or no validation mask has a label of the
             foreground.

@@ -17,8 +17,10 @@ from threadpoolctl import threadpool_info
 from .._compat import cpu_has_amx, cpu_has_avx512, cpu_has_bfloat16
 
 _OPTIONAL = ("matplotlib", "openvino", "pandas", "scikeras")
+_BACKENDS = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
 _VARIABLES = (  # of the environment
     "CUDA_VISIBLE_DEVICES",
+    "NPROC",
     "OMP_NUM_THREADS",
     "SKINEST_ENGINE",
     "TF_ENABLE_ONEDNN_OPTS",
@@ -77,8 +79,9 @@ def find_versions() -> dict[str, str | None]:
     """Return the version of skinest and of each package that it uses, or None."""
     required = [line for line in requires("skinest") or () if "extra ==" not in line]
     names = [re.split(r"[^\w.-]", line)[0] for line in required]
+    optional = *_OPTIONAL, *_BACKENDS.get(find_backend(), ())
     versions: dict[str, str | None] = {}
-    for name in ("skinest", *sorted({*names, *_OPTIONAL}), "pip"):
+    for name in ("skinest", *sorted({*names, *optional}), "pip"):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -42,6 +42,12 @@ def check_error(paths, settings, arguments, match, error=ValueError):
     assert not hasattr(clf, "classes_")
 
 
+def test_a_backend_that_cannot_train_is_refused(unread, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
+    says = "Keras cannot train on its backend 'numpy'"
+    check_error(unread, {}, {}, says, NotImplementedError)
+
+
 def test_files_are_read_where_all_is_right(unread):
     with pytest.raises(ValueError, match=r"X\[\d\]: .*\.png"):
         small().fit(unread, Y)

@@ -9,6 +9,7 @@ Run as a script, with the path of pickled estimators, this prints it as JSON.
 import json
 import pickle
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -71,6 +72,17 @@ def watch_batches():
     return callback.found
 
 
+def diverge():
+    """Return the warnings and errors of a fit whose learning rate is far too high."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        try:
+            fit_segmenter(learning_rate=1e30, epochs=3, batch_norm=False, loss="focal")
+        except ValueError as error:
+            return [str(error)]
+    return [str(each.message) for each in found]
+
+
 def predict(estimators):
     """Return the probabilities of estimators."""
     return [each.predict_proba(IMAGES).tolist() for each in estimators]
@@ -94,6 +106,7 @@ if __name__ == "__main__":
         "backend": keras.backend.backend(),
         "probabilities": predict(fitted),
         "batches": watch_batches(),
+        "divergence": diverge(),
         "differing": predict_in_threads(fitted),
     }
     print(json.dumps(results))

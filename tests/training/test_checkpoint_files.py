@@ -217,6 +217,14 @@ def test_another_number_of_threads_is_refused(folder, monkeypatch):
     assert "number of threads was " in message and " and is 77" in message
 
 
+def test_threads_of_jax_are_those_that_its_compiler_uses(monkeypatch):
+    module = SimpleNamespace(default_backend=lambda: "cpu")
+    monkeypatch.setitem(sys.modules, "jax", module)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setenv("NPROC", "77")
+    assert describe_environment()["number of threads"] == "77"
+
+
 @pytest.mark.parametrize("has_gpu", [False, True])
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_gpu_of_another_backend_is_known(backend, has_gpu, monkeypatch):

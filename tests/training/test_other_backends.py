@@ -59,5 +59,10 @@ def test_callbacks_see_and_change_the_training_within_an_epoch(found):
     np.testing.assert_allclose(found["batches"], here, rtol=1e-3)
 
 
+def test_a_fit_that_diverges_says_what_to_lower(found):
+    for messages in (found["divergence"], backend_fits.diverge()):
+        assert any("lower learning_rate" in message for message in messages)
+
+
 def test_threads_predict_together(found):
     assert found["differing"] == [0, 0]
