@@ -16,15 +16,15 @@ import skinest.sampling
 ROOT = Path(__file__).parents[1]
 
 
+def build(kind, folder):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", folder]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
+    build("wheel", folder)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as opened:
         yield opened
 
@@ -41,12 +41,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
 
 
 def test_the_sdist_has_the_folders_that_make_and_tests_read(tmp_path):
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
+    build("sdist", tmp_path)
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as opened:
         shipped = {Path(name).parts[1] for name in opened.getnames()}
     named = set(re.findall(r"(?<![\w./-])([\w.-]+)/", (ROOT / "Makefile").read_text()))
