@@ -30,6 +30,7 @@ from .conftest import (
 )
 
 DATA = os.environ.get("SKINEST_DATA")
+ALL = ["tiny", *(pytest.param(k, marks=pytest.mark.slow) for k in APPLICATIONS)]
 REAL_WEIGHTS = (
     Path(DATA or "no").parent
     / "weights"
@@ -153,10 +154,7 @@ def no_network(origin, target, hook):
     raise urllib.error.URLError(OSError(-3, "Temporary failure in name resolution"))
 
 
-@pytest.mark.parametrize(
-    "backbone",
-    ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS)],
-)
+@pytest.mark.parametrize("backbone", ALL)
 def test_keras3_file(backbone, weights_file, application):
     weights = load(backbone, weights_file(backbone))
     assert_same_weights(weights, application(backbone).get_weights())
@@ -404,7 +402,7 @@ def test_file_of_no_usual_floats(dtype, weights_file, tmp_path):
 
 @pytest.mark.parametrize(
     "backbone",
-    ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS)],
+    ALL,
 )
 def test_saved_weights_are_loaded_by_keras_and_by_us(
     backbone, application, weights_file, tmp_path
